@@ -1,0 +1,38 @@
+import { Time } from "./time.ts";
+
+/** A timer that was set; `cancel` is harmless after it fired. */
+export interface Timer {
+  cancel(): void;
+}
+
+/** Where all of the server gets its time from, so that tests run it under a simulated one. */
+export interface Clock {
+  /** Wall-clock time, for attributes and logs. */
+  now(): Time;
+  /** Milliseconds that never go back, for durations and deadlines. */
+  monotonicMs(): number;
+  /** Calls `run` once after `delayMs`; an idle process is not kept alive by it. */
+  after(delayMs: number, run: () => void): Timer;
+  /** Calls `run` after the I/O callbacks of this event-loop turn: the point where a turn's work is committed together. */
+  atTurnEnd(run: () => void): void;
+}
+
+/** The machine's clock. */
+export const systemClock: Clock = {
+  now(): Time {
+    const ms = performance.timeOrigin + performance.now();
+    const sec = Math.floor(ms / 1000);
+    return new Time(sec, Math.floor((ms - sec * 1000) * 1_000_000));
+  },
+  monotonicMs(): number {
+    return performance.now();
+  },
+  after(delayMs: number, run: () => void): Timer {
+    const timer = setTimeout(run, delayMs);
+    timer.unref();
+    return { cancel: () => clearTimeout(timer) };
+  },
+  atTurnEnd(run: () => void): void {
+    setImmediate(run);
+  },
+};

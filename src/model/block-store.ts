@@ -1,0 +1,50 @@
+/** What an object is made from: slices in memory, or a file the store may take over (rename) instead of copying. */
+export type ObjectSource =
+  | { readonly from: "slices"; readonly slices: readonly Uint8Array[] }
+  | { readonly from: "file"; readonly path: string; readonly size: number };
+
+/** The object asked for is not there. Thrown: whoever asks for a key has a row that says it exists. */
+export class MissingObjectError extends Error {
+  override readonly name = "MissingObjectError";
+  readonly key: string;
+  constructor(key: string) {
+    super(`the block store has no object ${key}`);
+    this.key = key;
+  }
+}
+
+/** The store has no room. Thrown by `put`. */
+export class StoreFullError extends Error {
+  override readonly name = "StoreFullError";
+}
+
+/**
+ * Immutable objects under keys of `[a-zA-Z0-9/._-]`, written once. Keys begin with the share's instance.
+ * `test/contract/blocks.ts` is the meaning of each method.
+ */
+export interface BlockStore {
+  /** Stores a new object; resolves when it and its directory entry are durable. A file source is gone afterwards. Refuses an existing key. */
+  put(key: string, source: ObjectSource): Promise<void>;
+  /** Exactly `length` bytes from `offset`, into `target` (of that length) where given. Throws MissingObjectError; an Error for a range past the end. */
+  get(key: string, offset: number, length: number, target?: Uint8Array): Promise<Uint8Array>;
+  /** Size of the object in bytes, or null. */
+  size(key: string): Promise<number | null>;
+  /** Deletes; a key that is not there is no error. Resolves when the space is given back. */
+  delete(keys: readonly string[]): Promise<void>;
+  /** All keys with the prefix, in no order; throws rather than give a part of them. */
+  list(prefix: string): AsyncIterable<{ readonly key: string; readonly size: number }>;
+  /** Bytes free and in all for new objects, as `statfs` has them, where the store has such a bound; null where it hasn't. */
+  space(): Promise<{ readonly free: number; readonly total: number } | null>;
+  close(): Promise<void>;
+}
+
+/** An optional ability: read what the page cache holds at once, without a thread. */
+export interface SynchronousReads {
+  /** Fills `target` from `offset` if that needs no waiting; false otherwise, with `target` undefined. */
+  getNow(key: string, offset: number, target: Uint8Array): boolean;
+}
+
+/** An optional ability: adopt a file that lies on the same file system by renaming it. Where to make such files. */
+export interface AdoptsFiles {
+  readonly stagingDirectory: string;
+}

@@ -1,0 +1,23 @@
+/** Who asks, after squash: what every permission check is made against. */
+export interface Credentials {
+  readonly uid: number;
+  readonly gid: number;
+  /** Supplementary groups, without `gid`. */
+  readonly groups: readonly number[];
+  /** Passes every permission check but that of a read-only share. */
+  readonly superuser: boolean;
+}
+
+/** How a share maps the ids a client claims (see the reference page for each). */
+export const Squash = {
+  none: "none",
+  rootToGuest: "root_to_guest",
+  rootToAdmin: "root_to_admin",
+  allToGuest: "all_to_guest",
+  allToAdmin: "all_to_admin",
+} as const;
+export type Squash = (typeof Squash)[keyof typeof Squash];
+
+/** When content counts as acknowledged. */
+export const Durability = { writeback: "writeback", local: "local" } as const;
+export type Durability = (typeof Durability)[keyof typeof Durability];

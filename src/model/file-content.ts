@@ -1,0 +1,43 @@
+import type { Maybe } from "#base/brand.ts";
+import type { Time } from "#base/time.ts";
+import type { FsError } from "./fs-error.ts";
+import type { FileId } from "./ids.ts";
+import type { Inode } from "./inode.ts";
+
+/** Bytes read: slices that stay unchanged until `release`, which the reader calls exactly once. */
+export interface ContentRead {
+  readonly slices: readonly Uint8Array[];
+  readonly length: number;
+  readonly endOfFile: boolean;
+  release(): void;
+}
+
+/**
+ * The content of a share's files. `inode` arguments are current (as `overlay` gives them). Writes and truncates are accepted at
+ * once, seen by every reader from then on, and durable after `durable`; size and data never part.
+ */
+export interface FileContent {
+  /** 8 bytes that change whenever accepted but not yet durable writes may have been lost (RFC 1813 §3.3.7). */
+  readonly writeVerifier: Uint8Array;
+  /** A stored row with the size, times and change number of what is accepted but not stored yet. */
+  overlay(row: Inode): Inode;
+  /** Bytes `offset`..`offset + length`, cut at the file's size. */
+  read(inode: Inode, offset: number, length: number): Maybe<ContentRead | FsError>;
+  /**
+   * Writes `payload` (slices of `length` bytes in all) at `offset`. Gives the inode as it now is. Waits while the share has too
+   * much unstored data; jukebox when that takes too long, noSpace when there is no room.
+   */
+  write(inode: Inode, offset: number, payload: readonly Uint8Array[], length: number, at: Time): Maybe<Inode | FsError>;
+  /** Sets the size, cutting or extending with a hole. */
+  truncate(inode: Inode, size: number, at: Time): Maybe<Inode | FsError>;
+  /** Resolves when everything accepted of the file so far is as durable as the share's tier asks. */
+  durable(id: FileId): Maybe<FsError | null>;
+  /** The sequence number an explicit mtime belongs to: that of the last accepted write of the share. */
+  sequence(): number;
+  /** An explicit mtime was applied to the store at this sequence; unstored writes up to it no longer speak for mtime. */
+  mtimeSet(id: FileId, mtime: Time, ctime: Time, sequence: number): void;
+  /** The file has no link left: unstored content may be dropped. */
+  forget(id: FileId): void;
+  /** Free and total bytes for content, where there is a bound. */
+  space(): Maybe<{ readonly free: number; readonly total: number } | null>;
+}

@@ -1,0 +1,13 @@
+/**
+ * The nouns (ids, Inode, Dirent, Extent, Pack, Credentials, FsCode) and the ports (MetadataStore, BlockStore, FileContent) that
+ * the layers share. No behaviour beyond construction; imports base alone.
+ */
+export * from "./block-store.ts";
+export * from "./change-set.ts";
+export * from "./credentials.ts";
+export * from "./file-content.ts";
+export * from "./file-handle.ts";
+export * from "./fs-error.ts";
+export * from "./ids.ts";
+export * from "./inode.ts";
+export * from "./metadata-store.ts";

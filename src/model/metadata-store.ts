@@ -1,0 +1,50 @@
+import type { Maybe } from "#base/brand.ts";
+import type { ApplyResult, ChangeSet, Extent, Pack } from "./change-set.ts";
+import type { Cookie, FileId, PackId } from "./ids.ts";
+import type { Dirent, Inode } from "./inode.ts";
+
+/** What makes a share's handles its own; made with the store, kept with it. */
+export interface ShareIdentity {
+  /** 8 random bytes, new with every created or emptied store. */
+  readonly instance: Uint8Array;
+  /** 32 random bytes: key of the file handles' MAC. */
+  readonly handleKey: Uint8Array;
+}
+
+/** Told of every applied set, in commit order, before its sync: how caches stay exact. */
+export type AppliedListener = (set: ChangeSet, result: ApplyResult & { applied: true }) => void;
+
+/**
+ * A share's names, attributes and content map. Reads see every applied set at once, synced or not. `test/contract/metadata.ts`
+ * is the meaning of each method; it runs on every implementation.
+ */
+export interface MetadataStore {
+  readonly identity: ShareIdentity;
+  /** The next number of the share's sequence: ids, cookies, change numbers. Never handed out twice, crashes included. */
+  draw(): number;
+  inode(id: FileId): Maybe<Inode | null>;
+  dirent(parent: FileId, name: string): Maybe<Dirent | null>;
+  /** Up to `limit` entries with a cookie above `after`, in cookie order. */
+  directory(parent: FileId, after: Cookie | 0, limit: number): Maybe<readonly Dirent[]>;
+  /** Extents that overlap `offset`..`end`, in order, uncut; at most `limit`. */
+  extents(file: FileId, offset: number, end: number, limit: number): Maybe<readonly Extent[]>;
+  /** Ids of orphans above `after`, in order. */
+  orphans(after: number, limit: number): Maybe<readonly FileId[]>;
+  pack(id: PackId): Maybe<Pack | null>;
+  /** Packs with an id above `after`, in order. */
+  packs(after: number, limit: number): Maybe<readonly Pack[]>;
+  /** The file an extent of this pack belongs to, with the extent; for repacking. At most `limit`. */
+  extentsOfPack(id: PackId, limit: number): Maybe<readonly { readonly file: FileId; readonly extent: Extent }[]>;
+  treeVersion(): Maybe<number>;
+  /** Live inodes and the bytes their extents store. */
+  usage(): Maybe<{ readonly inodes: number; readonly bytes: number }>;
+  /**
+   * Applies the set whole or refuses it. Resolves once an applied set is durable; a refused one resolves at once. Sets apply in
+   * call order.
+   */
+  apply(set: ChangeSet): Promise<ApplyResult>;
+  /** The one listener; set it before the first `apply`. */
+  onApplied(listener: AppliedListener): void;
+  /** Resolves when everything applied is durable and the store let go of its files. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,166 @@
+import type { Maybe } from "#base/brand.ts";
+import type { Time } from "#base/time.ts";
+import type { Cookie, FileId } from "#model/ids.ts";
+import type { ContentRead } from "#model/file-content.ts";
+import type { Credentials, Squash } from "#model/credentials.ts";
+import type { FsError } from "#model/fs-error.ts";
+import type { FileType, Inode } from "#model/inode.ts";
+
+/** An object before and after an operation (weak cache consistency, RFC 1813 §2.6); null where it is not known or was not there. */
+export interface Change {
+  readonly before: Inode | null;
+  readonly after: Inode | null;
+}
+
+/** What a SETATTR or a create asks for; absent: leave it (or take the default). */
+export interface AttributeRequest {
+  readonly mode?: number;
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly size?: number;
+  /** A time, or "now" for the server's. */
+  readonly atime?: Time | "now";
+  readonly mtime?: Time | "now";
+}
+
+/** ACCESS bits as RFC 1813 §3.3.4 numbers them; protocols with other numbers translate. */
+export const Access = { read: 0x01, lookup: 0x02, modify: 0x04, extend: 0x08, delete: 0x10, execute: 0x20 } as const;
+
+export type CreateHow =
+  | { readonly mode: "unchecked"; readonly attributes: AttributeRequest }
+  | { readonly mode: "guarded"; readonly attributes: AttributeRequest }
+  | { readonly mode: "exclusive"; readonly verifier: Uint8Array };
+
+export type NodeKind =
+  | { readonly type: typeof FileType.fifo | typeof FileType.socket }
+  | { readonly type: typeof FileType.block | typeof FileType.character; readonly major: number; readonly minor: number };
+
+/** A directory was given a new entry. */
+export interface Created {
+  readonly inode: Inode;
+  readonly directory: Change;
+}
+export interface Removed {
+  readonly directory: Change;
+}
+export interface Renamed {
+  readonly from: Change;
+  readonly to: Change;
+}
+export interface Linked {
+  readonly inode: Inode;
+  readonly directory: Change;
+}
+export interface LookedUp {
+  readonly inode: Inode;
+  readonly directory: Inode;
+}
+/** WRITE and COMMIT: the file before and after. */
+export interface Written {
+  readonly file: Change;
+}
+export interface ReadResult {
+  readonly inode: Inode;
+  readonly data: ContentRead;
+}
+
+/** An entry of a listing. `inode` is null only when it vanished while the page was read. */
+export interface ListedEntry {
+  readonly name: string;
+  readonly cookie: Cookie | 1 | 2;
+  readonly id: FileId;
+  readonly inode: Inode | null;
+}
+export interface Listing {
+  readonly directory: Inode;
+  /** 8 bytes; a listing goes on only under the verifier it began with. */
+  readonly verifier: Uint8Array;
+  readonly entries: readonly ListedEntry[];
+  /** The last entry given is the directory's last. */
+  readonly end: boolean;
+}
+
+export interface SpaceUsage {
+  readonly totalBytes: number;
+  readonly freeBytes: number;
+  /** Free for this caller: without the server's reserve. */
+  readonly availableBytes: number;
+  readonly totalFiles: number;
+  readonly freeFiles: number;
+}
+
+/**
+ * One share's files, as every protocol sees them: each method is one operation with its permission checks. Expected failures
+ * are returned. A method that changes something resolves when the change is durable. Names arrive as UTF-8 strings without
+ * NUL; "", ".", "..", names with "/" and over 255 bytes are judged here.
+ */
+export interface FileSystem {
+  readonly name: string;
+  readonly readOnly: boolean;
+  readonly squash: Squash;
+  readonly anonymousUid: number;
+  readonly anonymousGid: number;
+  /** The current root directory. */
+  root(): Maybe<Inode>;
+  /** The handle of an object (44 bytes, cached: don't write to it). */
+  handleOf(inode: Inode): Uint8Array;
+  /** 8 bytes, changed by every restart. */
+  readonly writeVerifier: Uint8Array;
+  /** The object as it is now if that is known without waiting, for post-operation attributes after a failure. */
+  cached(id: FileId): Inode | null;
+
+  getattr(id: FileId): Maybe<Inode | FsError>;
+  /** With `guard`, only if ctime is still that (notSync otherwise). */
+  setattr(who: Credentials, id: FileId, request: AttributeRequest, guard: Time | null): Promise<Change | FsError>;
+  lookup(who: Credentials, directory: FileId, name: string): Maybe<LookedUp | FsError>;
+  /** The bits of `wanted` (Access) that the caller has. */
+  access(who: Credentials, id: FileId, wanted: number): Maybe<{ readonly inode: Inode; readonly granted: number } | FsError>;
+  readlink(who: Credentials, id: FileId): Maybe<{ readonly inode: Inode; readonly target: Uint8Array } | FsError>;
+  read(who: Credentials, id: FileId, offset: number, length: number): Maybe<ReadResult | FsError>;
+  /** `stable`: answer only when durable (DATA_SYNC and FILE_SYNC alike: size, times and data go together). */
+  write(
+    who: Credentials,
+    id: FileId,
+    offset: number,
+    payload: readonly Uint8Array[],
+    length: number,
+    stable: boolean,
+  ): Maybe<Written | FsError>;
+  /** Makes everything accepted of the file durable (RFC 1813 §3.3.21; a range is no reason to sync less). */
+  commit(who: Credentials, id: FileId): Maybe<Written | FsError>;
+  create(who: Credentials, directory: FileId, name: string, how: CreateHow): Promise<Created | FsError>;
+  mkdir(who: Credentials, directory: FileId, name: string, request: AttributeRequest): Promise<Created | FsError>;
+  symlink(who: Credentials, directory: FileId, name: string, target: Uint8Array, request: AttributeRequest): Promise<Created | FsError>;
+  mknod(who: Credentials, directory: FileId, name: string, kind: NodeKind, request: AttributeRequest): Promise<Created | FsError>;
+  remove(who: Credentials, directory: FileId, name: string): Promise<Removed | FsError>;
+  rmdir(who: Credentials, directory: FileId, name: string): Promise<Removed | FsError>;
+  rename(who: Credentials, from: FileId, fromName: string, to: FileId, toName: string): Promise<Renamed | FsError>;
+  link(who: Credentials, id: FileId, directory: FileId, name: string): Promise<Linked | FsError>;
+  /**
+   * Entries after `cookie` (0: from the start), "." as cookie 1 and ".." as 2 among them, until `accept` says that the next one
+   * no longer fits. `verifier` is checked where cookie is not 0.
+   */
+  readdir(
+    who: Credentials,
+    directory: FileId,
+    cookie: number,
+    verifier: Uint8Array,
+    withInodes: boolean,
+    accept: (name: string) => boolean,
+  ): Maybe<Listing | FsError>;
+  usage(): Maybe<SpaceUsage>;
+}
+
+/** A handle that resolved: which share, which file. */
+export interface Located {
+  readonly fs: FileSystem;
+  readonly id: FileId;
+}
+
+/** Every share the server has, by name and by handle. */
+export interface Shares {
+  byName(name: string): FileSystem | undefined;
+  list(): readonly FileSystem[];
+  /** What `length` bytes of `bytes` at `offset` are the handle of; badHandle for anything no share of ours made. Whether the file still exists the operation says (stale). */
+  locate(bytes: Uint8Array, offset: number, length: number): Located | FsError;
+}
