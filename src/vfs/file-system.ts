@@ -100,6 +100,8 @@ export interface FileSystem {
   readonly squash: Squash;
   readonly anonymousUid: number;
   readonly anonymousGid: number;
+  /** Whether a client at this address (IPv4 or IPv6 text, IPv4-mapped too) may use the share at all. */
+  allowsClient(address: string): boolean;
   /** The current root directory. */
   root(): Maybe<Inode>;
   /** The handle of an object (44 bytes, cached: don't write to it). */
