@@ -61,6 +61,7 @@ struct op {
 	struct op *older;
 	enum kind kind;
 	struct dir *d1, *d2;
+	struct dir *removed; /* RMDIR */
 	char *n1, *n2;
 	unsigned long trash; /* link to what the operation took away; 0: nothing */
 	mode_t mode;
@@ -382,6 +383,13 @@ static void bring_back(const struct op *op, struct dir *d, const char *name)
 		perror("powercut: bringing a file back");
 }
 
+/* Removed for good: what was done in it is of no interest any more. */
+static bool gone(const struct dir *d)
+{
+	struct stat st;
+	return d && (fstat(d->fd, &st) || st.st_nlink == 0);
+}
+
 static void undo(const struct op *op)
 {
 	char aside[48];
@@ -397,8 +405,12 @@ static void undo(const struct op *op)
 	case UNLINK:
 		bring_back(op, op->d1, op->n1);
 		break;
-	case RMDIR:
+	case RMDIR: /* a new directory takes the place of the old one in what is undone next */
 		rc = mkdirat(op->d1->fd, op->n1, op->mode);
+		if (op->removed) {
+			close(op->removed->fd);
+			op->removed->fd = openat(op->d1->fd, op->n1, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		}
 		break;
 	case RENAME:
 		rc = renameat(op->d2->fd, op->n2, op->d1->fd, op->n1);
@@ -422,7 +434,7 @@ static void cut(void)
 	unsigned long undone_max = below(open + 1), keep = below(101);
 	for (struct op *op = ops; op; op = op->older) {
 		bool lose = !op->durable && !pinned(op->d1, op->n1) && !(op->n2 && pinned(op->d2, op->n2));
-		if (lose && (journal ? names_undone < undone_max : !percent(keep))) {
+		if (lose && !gone(op->d1) && !gone(op->d2) && (journal ? names_undone < undone_max : !percent(keep))) {
 			undo(op);
 			continue;
 		}
@@ -539,11 +551,14 @@ static int do_rmdir(const char *path)
 	struct stat st = { 0 };
 	pthread_mutex_lock(&lock);
 	struct dir *d = parent(path, &name);
-	if (d)
-		fstatat(d->fd, name, &st, AT_SYMLINK_NOFOLLOW);
+	struct dir *removed = NULL;
+	if (d && !fstatat(d->fd, name, &st, AT_SYMLINK_NOFOLLOW))
+		removed = dir_by_fd(openat(d->fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 	int rc = dead || !d ? -EIO : RESULT(unlinkat(d->fd, name, AT_REMOVEDIR));
-	if (!rc)
+	if (!rc) {
 		record(RMDIR, d, name, NULL, NULL, 0, st.st_mode & 07777);
+		ops->removed = removed;
+	}
 	pthread_mutex_unlock(&lock);
 	return rc;
 }
