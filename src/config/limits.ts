@@ -36,7 +36,7 @@ export function checkTogether(config: Config): readonly { readonly key: string; 
   must(limits.dirtyBytesMaxPerShare >= 2 * nfs.max_write_size, "cache.dirty_limit", "must leave every share room for two writes of adapters.nfs.max_write_size");
   must(limits.cacheBytesPerShare >= 4 * MiB, "cache.size", "must leave every share at least 4MiB");
   must(config.cache.log_segment_size >= limits.recordBytesMax, "cache.log_segment_size", "must hold one write of adapters.nfs.max_write_size");
-  must(config.cache.flush_size <= config.cache.dirty_limit || config.cache.flush_size === MiB, "cache.flush_size", "must not be above cache.dirty_limit: writers would be slowed before anything is flushed");
+  must(config.cache.flush_size <= config.cache.dirty_limit, "cache.flush_size", "must not be above cache.dirty_limit: writers would be slowed before anything is flushed");
   must(
     !nfs.portmapper.enabled || nfs.port === 0 || nfs.port !== nfs.portmapper.port,
     "adapters.nfs.portmapper.port",

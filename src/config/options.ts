@@ -192,7 +192,14 @@ export const options = {
       example: "5s",
       since: "0.1.0",
     }),
-    flush_size: size({ help: "Changed content of a share that is flushed without waiting for flush_age.", min: MiB, max: TiB, default: 64 * MiB, example: "64MiB", since: "0.1.0" }),
+    flush_size: size({
+      help: "Changed content of a share that is flushed without waiting for flush_age.",
+      min: MiB,
+      max: TiB,
+      default: { text: "64MiB, or half of cache.dirty_limit where that is less", from: (_, earlier) => Math.min(64 * MiB, Math.floor((earlier("cache.dirty_limit") as number) / 2)) },
+      example: "32MiB",
+      since: "0.1.0",
+    }),
     log_segment_size: size({ help: "Size of one file of the write-ahead log.", min: 20 * MiB, max: 4 * GiB, default: 64 * MiB, example: "64MiB", since: "0.1.0" }),
   }),
   gc: section("Collection of content nothing refers to any more.", {
