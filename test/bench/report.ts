@@ -143,6 +143,8 @@ export interface Report {
   readonly seconds: number;
   readonly rows: readonly Row[];
   readonly bounds: readonly Bound[];
+  /** What the machine allows without any server, as `limits` prints it; null where it was not asked for. */
+  readonly limits: string | null;
 }
 
 /** docs/benchmarks.md. */
@@ -178,5 +180,5 @@ ${markdown(boundTable(report.bounds))}
 ## What was missed, and why
 
 ${explained.length === 0 ? "Nothing." : explained.join("\n")}
-`;
+${report.limits === null ? "" : `\n## What the machine allows without any server\n\n\`\`\`\n${report.limits.trimEnd()}\n\`\`\`\n`}`;
 }

@@ -8,7 +8,7 @@ import { describeMachine, waitForIdle } from "./machine.ts";
 import { type Lag, type Sample, load, median, memoryOf, probeLag } from "./measure.ts";
 import { type Bound, type Figures, type Report, type Row, boundTable, figuresOf, lagDetail, page, plain, tableOf } from "./report.ts";
 import { type Server, foreignServer, startDittofs, startGanesha, startNullServer } from "./servers.ts";
-import { buildTools, projectRoot } from "./tools.ts";
+import { buildTools, outputOf, projectRoot, tool } from "./tools.ts";
 import { type Workload, defaultShape, workloads, workloadsNamed } from "./workloads.ts";
 
 const help = `bun test/bench/run.ts [options]
@@ -20,7 +20,8 @@ const help = `bun test/bench/run.ts [options]
   --lag             also the latency of a NULL call while others write
   --memory          also resident memory, idle and after the workloads
   --million         also list a directory of a million entries (making it takes minutes)
-  --all             --lag --memory --million
+  --limits          also what the machine allows without any server
+  --all             --lag --memory --million --limits
   --verify          check all data, names and handles (slower client)
   --quiet S         wait up to S seconds for an idle machine before each run
   --dir PATH        where the servers keep their data (.tmp/bench in the project)
@@ -39,6 +40,7 @@ const { values: options } = parseArgs({
     lag: { type: "boolean", default: false },
     memory: { type: "boolean", default: false },
     million: { type: "boolean", default: false },
+    limits: { type: "boolean", default: false },
     all: { type: "boolean", default: false },
     verify: { type: "boolean", default: false },
     quiet: { type: "string", default: "0" },
@@ -173,7 +175,7 @@ async function main(): Promise<number> {
     if (options.lag || options.all) bounds.push(...(await lagBounds(subject, peer)));
     if (options.million || options.all) bounds.push(...(await millionBounds(subject)));
     if ((options.memory || options.all) && idle !== null) bounds.push(...(await memoryBounds(subject, peer, idle.now)));
-    report({
+    await report({
       machine,
       date: new Date().toISOString().slice(0, 10),
       command: ["./scripts/bench", ...Bun.argv.slice(2)].join(" "),
@@ -182,6 +184,7 @@ async function main(): Promise<number> {
       seconds: Number(options.secs ?? 1),
       rows,
       bounds,
+      limits: options.limits || options.all ? await outputOf([tool("limits"), options.dir, "0.3"]) : null,
     });
     return rows.some((row) => row.ours === null || row.ours.bad > 0) ? 1 : 0;
   } finally {
@@ -201,12 +204,13 @@ async function memoryBounds(subject: Server, peer: Server | null, idleBytes: num
   ];
 }
 
-function report(all: Report): void {
+async function report(all: Report): Promise<void> {
   console.log(plain(tableOf(all.rows)));
   if (all.bounds.length > 0) console.log(`\n${plain(boundTable(all.bounds))}`);
+  if (all.limits !== null) console.log(`\n${all.limits.trimEnd()}`);
   if (!options.publish) return;
   const path = join(projectRoot, "docs/benchmarks.md");
-  Bun.write(path, page(all));
+  await Bun.write(path, page(all));
   say(`wrote ${path}`);
 }
 
