@@ -2,7 +2,9 @@ import { type Rule, everyMatch, planted } from "./rule.ts";
 
 /** Spelt in parts, so that this file keeps its own rules. */
 const joined = (...parts: string[]) => parts.join("");
-const places = ["work", "home/[a-z][\\w-]*", "Users/\\w+", "root", "workspace", "builds", "tmp/scratch"];
+/** Invented people, whose homes tests and docs may name. */
+const invented = ["alice", "bob", "ditto", "user", "you"];
+const places = ["work", `home/(?!(?:${invented.join("|")})/)[a-z][\\w-]*`, "Users/\\w+", "root", "workspace", "builds", "tmp/scratch"];
 const machinePath = new RegExp(`(?<![\\w.~$}/*-])/(?:${places.join("|")})/[\\w.]`, "g");
 const outsideProject = new RegExp(joined("\\.\\./", "shared/|\\bissues ", "show\\b"), "g");
 
@@ -13,11 +15,11 @@ export const machineRule: Rule = {
     ...everyMatch(files, () => true, (text) => text, outsideProject, (found) => `names ${found}, which is no part of the project`),
   ],
   canaries: [
-    [planted("src/vfs/a.ts", joined('const a = "/', 'home/alice/x";'))],
+    [planted("src/vfs/a.ts", joined('const a = "/', 'home/mweber/x";'))],
     [planted("docs/a.md", joined("see /", "work/main"))],
     [planted("docs/a.md", joined("see `../", "shared/x.md`"))],
   ],
-  innocents: [[planted("docs/a.md", "~/.local/share, /var/lib/dittofs, src/root/a.ts, /tmp/x, /export")]],
+  innocents: [[planted("docs/a.md", "~/.local/share, /home/alice/.config, /var/lib/dittofs, src/root/a.ts, /tmp/x, /export")]],
 };
 
 const registry = new RegExp(

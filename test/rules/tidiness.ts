@@ -54,11 +54,11 @@ function openingComment(text: string): readonly string[] {
 }
 
 export const purposeRule: Rule = {
-  name: `every folder of src is entered by an index.ts that opens with its purpose, in ${purposeLinesMax} lines or fewer`,
+  name: `every layer and its parts are entered by an index.ts that opens with its purpose, in ${purposeLinesMax} lines or fewer`,
   check(files) {
     const paths = new Map(files.map((file) => [file.path, file.text]));
     const folders = new Set(
-      files.filter((file) => /^src\/.+\//.test(file.path) && isTypeScript(file.path)).map((file) => file.path.replace(/\/[^/]+$/, "")),
+      files.filter((file) => /^src\/(?:[^/]+\/){1,2}[^/]+$/.test(file.path) && isTypeScript(file.path)).map((file) => file.path.replace(/\/[^/]+$/, "")),
     );
     return [...folders].flatMap((folder) => {
       const text = paths.get(`${folder}/index.ts`);
@@ -70,6 +70,7 @@ export const purposeRule: Rule = {
   },
   canaries: [
     [planted("src/vfs/a.ts", "")],
+    [planted("src/metadata/sqlite/a.ts", "")],
     [planted("src/vfs/index.ts", 'export * from "./a.ts";')],
     [planted("src/vfs/index.ts", "/** vfs */\n")],
     [planted("src/vfs/index.ts", `/**\n${" * a line of purpose\n".repeat(purposeLinesMax + 1)} */\n`)],
@@ -77,7 +78,7 @@ export const purposeRule: Rule = {
   innocents: [
     [planted("src/vfs/index.ts", "/** Protocol-neutral semantics of files. */\n")],
     [planted("src/vfs/index.ts", "// Protocol-neutral semantics of files.\n")],
-    [planted("src/main.ts", "")],
+    [planted("src/main.ts", ""), planted("src/cli/commands/config/show.ts", "")],
   ],
 };
 
