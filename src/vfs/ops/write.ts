@@ -1,0 +1,116 @@
+import type { Maybe } from "#base/brand.ts";
+import { timeAfter } from "#base/time.ts";
+import type { Credentials } from "#model/credentials.ts";
+import { FsError } from "#model/fs-error.ts";
+import { type FileId, fileSizeMax } from "#model/ids.ts";
+import type { Inode } from "#model/inode.ts";
+import { dropsPrivileges, withoutPrivileges } from "../access/attributes.ts";
+import { contentPermissions, Permission } from "../access/permissions.ts";
+import { denied, fileTooBig, invalid, jukebox, readOnly, stale } from "../errors.ts";
+import type { Written } from "../file-system.ts";
+import { after } from "../maybe.ts";
+import { durable, Operation, untilApplied } from "../operation.ts";
+import type { Share } from "../share.ts";
+import { refuseType } from "./read.ts";
+
+/** WRITE (RFC 1813 §3.3.7). Synchronous when it need not be stable and content has room at once. */
+export function write(
+  share: Share,
+  who: Credentials,
+  id: FileId,
+  offset: number,
+  payload: readonly Uint8Array[],
+  length: number,
+  stable: boolean,
+): Maybe<Written | FsError> {
+  const inode = share.inodes.hit(id);
+  if (inode === null) return writeUncached(share, who, id, offset, payload, length, stable);
+  const refused = refuseWrite(share, who, inode, offset, length);
+  if (refused !== null) return refused;
+  if (length === 0) return { file: { before: inode, after: inode } };
+  if (dropsPrivileges(inode, who)) return writeDropping(share, who, id, offset, payload, length, stable);
+  const written = share.content.write(inode, offset, payload, length, share.clock.now());
+  if (written instanceof Promise) return writeLater(share, inode, written, stable);
+  if (written instanceof FsError) return written;
+  share.inodes.replace(written);
+  return stable ? settle(share, inode, written) : { file: { before: inode, after: written } };
+}
+
+function refuseWrite(share: Share, who: Credentials, inode: Inode, offset: number, length: number): FsError | null {
+  if (share.readOnly) return readOnly;
+  const refused = refuseType(inode);
+  if (refused !== null) return refused;
+  if ((contentPermissions(inode, who) & Permission.write) === 0) return denied;
+  if (!(offset >= 0 && length >= 0)) return invalid;
+  return offset + length > fileSizeMax ? fileTooBig : null;
+}
+
+function writeUncached(
+  share: Share,
+  who: Credentials,
+  id: FileId,
+  offset: number,
+  payload: readonly Uint8Array[],
+  length: number,
+  stable: boolean,
+): Maybe<Written | FsError> {
+  return after(share.inodes.load(id), (inode) => {
+    if (inode === null) return stale;
+    // Deleted or pushed out of the cache since it was loaded: the next try tells which.
+    if (share.inodes.hit(id) === null) return jukebox;
+    return write(share, who, id, offset, payload, length, stable);
+  });
+}
+
+/** A write by somebody else than the superuser takes setuid and setgid away first. */
+async function writeDropping(
+  share: Share,
+  who: Credentials,
+  id: FileId,
+  offset: number,
+  payload: readonly Uint8Array[],
+  length: number,
+  stable: boolean,
+): Promise<Written | FsError> {
+  const dropped = await dropPrivileges(share, who, id);
+  return dropped instanceof FsError ? dropped : write(share, who, id, offset, payload, length, stable);
+}
+
+/** Takes setuid and setgid from a file whose content `who` is about to change. */
+export function dropPrivileges(share: Share, who: Credentials, id: FileId): Promise<true | FsError> {
+  return untilApplied<true>(async (attempt) => {
+    const inode = await share.inodes.load(id);
+    if (inode === null) return stale;
+    if (!dropsPrivileges(inode, who)) return true;
+    const operation = new Operation(
+      [
+        { is: "live", id },
+        { is: "attributeVersion", id, version: inode.attributeVersion },
+      ],
+      [{ do: "setAttributes", id, at: timeAfter(inode.ctime, share.clock.now()), mode: withoutPrivileges(inode.mode) }],
+    );
+    const applied = await share.apply(operation, attempt);
+    if (applied === null || applied instanceof FsError) return applied;
+    return true;
+  });
+}
+
+/** The inode content gave after it had to wait: in the cache only where nothing newer is there. */
+export function keepNewer(share: Share, given: Inode): void {
+  const held = share.inodes.hit(given.id);
+  if (held !== null && held.change < given.change) share.inodes.replace(given);
+}
+
+async function writeLater(share: Share, before: Inode, writing: Promise<Inode | FsError>, stable: boolean): Promise<Written | FsError> {
+  const written = await writing;
+  if (written instanceof FsError) return written;
+  // What was there just before the write is known only where nobody else changed the file while it waited.
+  const exact = share.inodes.hit(before.id) === before;
+  keepNewer(share, written);
+  const failed = stable ? await durable(share, before.id) : null;
+  return failed ?? { file: { before: exact ? before : null, after: written } };
+}
+
+function settle(share: Share, before: Inode, written: Inode): Maybe<Written | FsError> {
+  return after(durable(share, before.id), (failed) => failed ?? { file: { before, after: written } });
+}
