@@ -3,7 +3,7 @@ import type { Logger } from "#telemetry/logger.ts";
 
 interface Part {
   readonly name: string;
-  stop(): Promise<void> | void;
+  stop(leftMs: number): Promise<void> | void;
 }
 
 /** What was started, so that it is stopped in the opposite order, each part whatever became of the one before. */
@@ -17,8 +17,8 @@ export class Lifecycle {
     this.logger = logger;
   }
 
-  /** `stop` will be called once, after everything that is started later was stopped. */
-  started(name: string, stop: () => Promise<void> | void): void {
+  /** `stop` will be called once, with the time that is left, after everything that is started later was stopped. */
+  started(name: string, stop: (leftMs: number) => Promise<void> | void): void {
     this.parts.push({ name, stop });
   }
 
@@ -26,11 +26,12 @@ export class Lifecycle {
   async stop(timeoutMs: number): Promise<boolean> {
     const late = Promise.withResolvers<"late">();
     const timer = this.clock.after(timeoutMs, () => late.resolve("late"));
+    const deadline = this.clock.monotonicMs() + timeoutMs;
     let clean = true;
     try {
       for (let part = this.parts.pop(); part !== undefined; part = this.parts.pop()) {
         const begun = this.clock.monotonicMs();
-        const outcome = await Promise.race([this.stopOne(part), late.promise]);
+        const outcome = await Promise.race([this.stopOne(part, Math.max(0, deadline - begun)), late.promise]);
         if (outcome === "late") {
           this.logger.warn({ part: part.name, timeoutMs }, "did not stop in time; what was acknowledged is on disk, the next start takes it from there");
           return false;
@@ -44,9 +45,9 @@ export class Lifecycle {
     return clean;
   }
 
-  private async stopOne(part: Part): Promise<boolean> {
+  private async stopOne(part: Part, leftMs: number): Promise<boolean> {
     try {
-      await part.stop();
+      await part.stop(leftMs);
       return true;
     } catch (error) {
       this.logger.error({ part: part.name, err: error }, "failed to stop");
