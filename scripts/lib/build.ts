@@ -1,5 +1,5 @@
-import { mkdirSync, renameSync } from "node:fs";
-import { dirname } from "node:path";
+import { mkdirSync, renameSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { binary, outputOf, root, run, say } from "./shell.ts";
 
 /** The commit the tree is at, with a mark where files differ from it; "" outside a repository. */
@@ -16,7 +16,9 @@ function commit(): string {
  */
 export async function build(): Promise<number> {
   mkdirSync(dirname(binary), { recursive: true });
-  const fresh = `${binary}.new`;
+  const workshop = join(root, ".tmp", "build");
+  rmSync(workshop, { recursive: true, force: true });
+  const fresh = join(workshop, "dittofs");
   const status = await run([
     process.execPath,
     "build",
@@ -34,7 +36,7 @@ export async function build(): Promise<number> {
     fresh,
   ]);
   if (status !== 0) return status;
-  // A server that runs from the old one goes on running from it.
+  // A server that runs from the old one goes on running from it. The source maps beside the new one are inside it, too.
   renameSync(fresh, binary);
   say(`built ${binary}`);
   return 0;
