@@ -11,7 +11,6 @@ import type { AttributeRequest, Change } from "../file-system.ts";
 import { durable, Operation, untilApplied } from "../operation.ts";
 import type { Share } from "../share.ts";
 import { refuseType } from "./read.ts";
-import { keepNewer } from "./write.ts";
 
 /** A SETATTR across its decisions: what it did once it must not do again. */
 interface Progress {
@@ -48,7 +47,7 @@ async function attemptSet(
   if (columns instanceof FsError) return columns;
   if (guard !== null && !progress.truncated && !inode.ctime.equals(guard)) return notSync;
   if (request.size !== undefined && !progress.truncated) {
-    const cut = await truncate(share, inode, request.size, at, progress);
+    const cut = truncate(share, inode, request.size, at, progress);
     if (cut !== null) return cut;
   }
   if (request.size !== undefined && columns.mode === null && dropsPrivileges(inode, who)) columns.mode = withoutPrivileges(inode.mode);
@@ -64,12 +63,10 @@ function refuseSize(inode: Inode, who: Credentials, size: number): FsError | nul
   return (contentPermissions(inode, who) & Permission.write) === 0 ? denied : null;
 }
 
-async function truncate(share: Share, inode: Inode, size: number, at: Time, progress: Progress): Promise<FsError | null> {
-  const cutting = share.content.truncate(inode, size, at);
-  const cut = cutting instanceof Promise ? await cutting : cutting;
+function truncate(share: Share, inode: Inode, size: number, at: Time, progress: Progress): FsError | null {
+  const cut = share.content.truncate(inode, size, at);
   if (cut instanceof FsError) return cut;
-  if (cutting instanceof Promise) keepNewer(share, cut);
-  else share.inodes.replace(cut);
+  share.inodes.replace(cut);
   progress.before = inode;
   progress.truncated = true;
   return null;
