@@ -1,3 +1,4 @@
+import { Glob } from "bun";
 import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 
@@ -9,7 +10,7 @@ const warnings = ["-O2", "-Wall", "-Wextra"];
 
 /** The C tools: what each is made from and how. */
 const tools: readonly { readonly name: string; readonly source: string; readonly flags: readonly string[] }[] = [
-  { name: "nfsload", source: "nfsload.c", flags: [] },
+  { name: "nfsload", source: "nfsload/nfsload.c", flags: [] },
   { name: "nullprobe", source: "nullprobe.c", flags: [] },
   { name: "nullnfs", source: "nullnfs.c", flags: ["-pthread"] },
   { name: "limits", source: "limits.c", flags: ["-pthread"] },
@@ -26,11 +27,12 @@ async function modified(path: string): Promise<number> {
 /** Compiles what is older than its source. Throws with the compiler's words. */
 export async function buildTools(): Promise<void> {
   await mkdir(binFolder, { recursive: true });
-  const header = await modified(join(benchFolder, "benchutil.h"));
+  let headers = 0;
+  for await (const path of new Glob("**/*.h").scan(benchFolder)) headers = Math.max(headers, await modified(join(benchFolder, path)));
   for (const tool of tools) {
     const source = join(benchFolder, tool.source);
     const target = join(binFolder, tool.name);
-    if ((await modified(target)) > Math.max(header, await modified(source))) continue;
+    if ((await modified(target)) > Math.max(headers, await modified(source))) continue;
     const compiler = Bun.spawn(["gcc", ...warnings, ...tool.flags, "-o", target, source], { stdout: "pipe", stderr: "pipe" });
     const words = await new Response(compiler.stderr).text();
     if ((await compiler.exited) !== 0) throw new Error(`gcc could not build ${tool.name}:\n${words}`);

@@ -11,10 +11,10 @@ const isOurs = (path: string) => isTypeScript(path) && /^(?:src|scripts|test)\//
 const lineCount = (text: string) => text.split("\n").length - (text.endsWith("\n") ? 1 : 0);
 
 export const fileLengthRule: Rule = {
-  name: `no file of TypeScript is longer than ${fileLinesMax} lines`,
+  name: `no file of code is longer than ${fileLinesMax} lines`,
   check: (files) =>
     files
-      .filter((file) => isOurs(file.path) && lineCount(file.text) > fileLinesMax)
+      .filter((file) => (isOurs(file.path) || /\.[ch]$/.test(file.path)) && lineCount(file.text) > fileLinesMax)
       .map((file) => `${file.path}: ${lineCount(file.text)} lines, more than ${fileLinesMax}`),
   canaries: [[planted("src/vfs/a.ts", "\n".repeat(fileLinesMax + 1))]],
   innocents: [[planted("src/vfs/a.ts", "\n".repeat(fileLinesMax))]],

@@ -30,8 +30,8 @@ export function write(
   if (length === 0) return { file: { before: inode, after: inode } };
   if (dropsPrivileges(inode, who)) return writeDropping(share, who, id, offset, payload, length, stable);
   const admitted = share.content.admit(length);
-  if (admitted !== null) return writeAdmitted(share, who, id, offset, payload, length, stable, admitted);
-  return accept(share, inode, offset, payload, length, stable);
+  if (admitted instanceof Promise) return writeAdmitted(share, who, id, offset, payload, length, stable, admitted);
+  return admitted ?? accept(share, inode, offset, payload, length, stable);
 }
 
 /** Hands the bytes to content; nothing is waited for between the look at the inode and this. */
@@ -58,7 +58,7 @@ async function writeAdmitted(
   payload: readonly Uint8Array[],
   length: number,
   stable: boolean,
-  admission: Maybe<FsError | null>,
+  admission: Promise<FsError | null>,
 ): Promise<Written | FsError> {
   const failed = await admission;
   if (failed !== null) return failed;

@@ -1,0 +1,10 @@
+import { openFilesystemBlocks } from "#blocks/filesystem/index.ts";
+import { blocksContract } from "./blocks.ts";
+
+blocksContract({ name: "filesystem", open: (directory) => openFilesystemBlocks({ directory }), keeps: true, readsNow: true });
+blocksContract({
+  name: "filesystem, two files open at a time",
+  open: (directory) => openFilesystemBlocks({ directory, openFilesMax: 2 }),
+  keeps: true,
+  readsNow: true,
+});
