@@ -1,3 +1,4 @@
+import fs from "node:fs";
 import { systemFiles, type Done, type FileOps } from "#cache/log/index.ts";
 import type { Lottery } from "./lottery.ts";
 
@@ -21,14 +22,12 @@ type NameChange = { readonly from: string | null; readonly to: string | null; re
  * may be lost, kept, or torn at sectors, in any combination.
  */
 export class CrashDisk {
-  readonly files: FileOps;
   /** Names and content that survive for certain. */
   readonly #names = new Map<string, Body>();
   #changes: NameChange[] = [];
-  readonly #open = new Map<number, { body: Body; path: string } | "directory">();
   readonly #live = new Map<string, Body>();
   /** Syncs under way: the test says when they end. */
-  readonly #ends: (() => void)[] = [];
+  #ends: (() => void)[] = [];
   roomBytes = Infinity;
 
   constructor(survived: ReadonlyMap<string, Uint8Array>) {
@@ -38,7 +37,22 @@ export class CrashDisk {
       this.#names.set(name, body);
       this.#live.set(name, body);
     }
-    this.files = this.#operations();
+  }
+
+  /** The file operations of one process; `kill` ends it: what it wrote stays with the kernel, synced or not. */
+  process(): { readonly files: FileOps; kill(): void } {
+    const open = new Map<number, Body | "directory">();
+    let alive = true;
+    const files = this.#operations(open, () => {
+      if (!alive) throw new Error("the process is dead");
+    });
+    const kill = () => {
+      alive = false;
+      this.#ends = [];
+      for (const fd of open.keys()) systemFiles.closeSync(fd);
+      open.clear();
+    };
+    return { files, kill };
   }
 
   /** Ends the oldest sync under way. */
@@ -69,45 +83,55 @@ export class CrashDisk {
     return found;
   }
 
-  #operations(): FileOps {
-    const written = (fd: number, offset: number, bytes: Uint8Array) => this.#body(fd).pending.push({ offset, bytes: bytes.slice() });
+  #operations(open: Map<number, Body | "directory">, living: () => void): FileOps {
+    const bodyOf = (fd: number): Body => {
+      const body = open.get(fd);
+      if (body === undefined || body === "directory") throw new Error(`descriptor ${fd} is no open file`);
+      return body;
+    };
+    const written = (fd: number, offset: number, bytes: Uint8Array) => bodyOf(fd).pending.push({ offset, bytes: bytes.slice() });
     return {
       openSync: (path, flags) => {
+        living();
         const fd = systemFiles.openSync(path, flags);
         const name = path.slice(path.lastIndexOf("/") + 1);
         if (flags === "r") {
-          this.#open.set(fd, "directory");
+          open.set(fd, "directory");
         } else if (flags === "wx+") {
           const body = new Body();
           this.#live.set(name, body);
           this.#changes.push({ from: null, to: name, body });
-          this.#open.set(fd, { body, path });
+          open.set(fd, body);
         } else {
-          this.#open.set(fd, { body: this.#live.get(name)!, path });
+          open.set(fd, this.#live.get(name)!);
         }
         return fd;
       },
       closeSync: (fd) => {
-        this.#open.delete(fd);
+        if (!open.delete(fd)) return; // closed by kill
         systemFiles.closeSync(fd);
       },
       writeSync: (fd, bytes, offset, length, position) => {
+        living();
         const wrote = systemFiles.writeSync(fd, bytes, offset, length, position);
         written(fd, position, bytes.subarray(offset, offset + wrote));
         return wrote;
       },
       writevSync: (fd, slices, position) => {
+        living();
         const wrote = systemFiles.writevSync(fd, slices, position);
         for (let i = 0, at = position; i < slices.length; at += slices[i++]!.byteLength) written(fd, at, slices[i]!);
         return wrote;
       },
       allocateSync: (fd, bytes) => {
+        living();
         if (this.roomBytes < bytes) throw Object.assign(new Error("full"), { code: "ENOSPC" });
         this.roomBytes -= bytes;
         systemFiles.allocateSync(fd, bytes);
         written(fd, 0, new Uint8Array(bytes));
       },
       renameSync: (from, to) => {
+        living();
         systemFiles.renameSync(from, to);
         const [old, name] = [from, to].map((path) => path.slice(path.lastIndexOf("/") + 1)) as [string, string];
         const body = this.#live.get(old)!;
@@ -118,13 +142,16 @@ export class CrashDisk {
       unlink: (path, done) => {
         const name = path.slice(path.lastIndexOf("/") + 1);
         const body = this.#live.get(name)!;
+        living();
         this.#live.delete(name);
         this.#changes.push({ from: name, to: null, body });
         this.roomBytes += 32768;
-        systemFiles.unlink(path, done);
+        fs.unlinkSync(path);
+        queueMicrotask(() => done(null));
       },
       fdatasync: (fd, done) => {
-        const body = this.#body(fd);
+        living();
+        const body = bodyOf(fd);
         const covered = body.pending.slice();
         this.#later(done, () => {
           for (const piece of covered) body.synced = put(body.synced, piece.offset, piece.bytes);
@@ -132,6 +159,7 @@ export class CrashDisk {
         });
       },
       fsync: (_fd, done) => {
+        living();
         const covered = this.#changes.slice();
         this.#later(done, () => {
           for (const change of covered) rename(this.#names, change);
@@ -146,12 +174,6 @@ export class CrashDisk {
       effect();
       done(null);
     });
-  }
-
-  #body(fd: number): Body {
-    const open = this.#open.get(fd);
-    if (open === undefined || open === "directory") throw new Error(`descriptor ${fd} is no open file`);
-    return open.body;
   }
 }
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Time } from "#base/time.ts";
 import type { LogRecord } from "#cache/log/index.ts";
 import { sequenceSkip } from "#cache/log/open.ts";
-import { encodeRecord, recordHeaderBytes, RecordKind, recordSeed } from "#cache/log/format.ts";
+import { decodeHeader, encodeRecord, recordHeaderBytes, RecordKind, recordSeed } from "#cache/log/format.ts";
 import { appendSome, file, instance, open, payloadOf, restore, segmentBytes, segmentNames, snapshot, temporaryDirectory } from "./world.ts";
 
 const made: string[] = [];
@@ -273,22 +273,24 @@ describe("recycled segments", () => {
     await again.log.close();
   });
 
-  test("a record with the next sequence number counts with this generation's seed alone", async () => {
+  test("a record with the next sequence number counts with the seed of this use of the file alone", async () => {
     const { path } = await filled(5);
     const name = segmentNames(path)[0]!;
     const generation = Number.parseInt(name, 16);
     const files = snapshot(path);
     const end = endOf((await contents(files)).records, 5);
-    for (const [of, count] of [
-      [generation, 6],
-      [generation - 1, 5],
-      [generation + 1, 5],
-      [0, 5],
+    const { salt } = decodeHeader(files.get(name)!, name)!;
+    for (const [ofGeneration, ofSalt, count] of [
+      [generation, salt, 6],
+      [generation - 1, salt, 5],
+      [generation + 1, salt, 5],
+      [generation, salt ^ 1, 5],
+      [0, 0, 5],
     ] as const) {
       const bytes = files.get(name)!.slice();
       const view = new DataView(bytes.buffer);
       encodeRecord(view, end, RecordKind.truncate, recordHeaderBytes, 6, file, 0, 0, 77, new Time(1, 1), 0);
-      view.setUint32(end, Bun.hash.crc32(bytes.subarray(end + 4, end + recordHeaderBytes), recordSeed(instance, of)), true);
+      view.setUint32(end, Bun.hash.crc32(bytes.subarray(end + 4, end + recordHeaderBytes), recordSeed(instance, ofGeneration, ofSalt)), true);
       expect((await contents(new Map([[name, bytes]]))).records.length).toBe(count);
     }
   });
