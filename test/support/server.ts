@@ -123,7 +123,7 @@ export class Server {
       const piece = decoder.decode(chunk, { stream: true });
       this.text = (this.text + piece).slice(-outputCharsMax);
       line += piece;
-      if (/accept/i.test(line)) accepts();
+      if (/^nfs: accepting on /m.test(line)) accepts();
       line = line.slice(line.lastIndexOf("\n") + 1);
     }
   }

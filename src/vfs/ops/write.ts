@@ -31,30 +31,11 @@ export function write(
   if (dropsPrivileges(inode, who)) return writeDropping(share, who, id, offset, payload, length, stable);
   const admitted = share.content.admit(length);
   if (admitted instanceof Promise) return writeAdmitted(share, who, id, offset, payload, length, stable, admitted);
-  return admitted ?? writeNow(share, inode, offset, payload, length, stable);
+  return admitted ?? accept(share, inode, offset, payload, length, stable);
 }
 
-/** The file may have changed while the write waited to be admitted: it is looked at again. */
-async function writeAdmitted(
-  share: Share,
-  who: Credentials,
-  id: FileId,
-  offset: number,
-  payload: readonly Uint8Array[],
-  length: number,
-  stable: boolean,
-  admitting: Promise<FsError | null>,
-): Promise<Written | FsError> {
-  const error = await admitting;
-  if (error !== null) return error;
-  const inode = share.inodes.hit(id) ?? (await share.inodes.load(id));
-  if (inode === null) return stale;
-  if (share.inodes.hit(id) !== inode) return jukebox;
-  const refused = refuseWrite(share, who, inode, offset, length);
-  return refused ?? writeNow(share, inode, offset, payload, length, stable);
-}
-
-function writeNow(
+/** Hands the bytes to content; nothing is waited for between the look at the inode and this. */
+function accept(
   share: Share,
   inode: Inode,
   offset: number,
@@ -66,6 +47,28 @@ function writeNow(
   if (written instanceof FsError) return written;
   share.inodes.replace(written);
   return stable ? settle(share, inode, written) : { file: { before: inode, after: written } };
+}
+
+/** Waits for room, and judges anew what changed meanwhile. */
+async function writeAdmitted(
+  share: Share,
+  who: Credentials,
+  id: FileId,
+  offset: number,
+  payload: readonly Uint8Array[],
+  length: number,
+  stable: boolean,
+  admission: Promise<FsError | null>,
+): Promise<Written | FsError> {
+  const failed = await admission;
+  if (failed !== null) return failed;
+  const inode = share.inodes.hit(id) ?? (await share.inodes.load(id));
+  if (inode === null) return stale;
+  const refused = refuseWrite(share, who, inode, offset, length);
+  if (refused !== null) return refused;
+  // Given setuid, or pushed out of the cache, in the meantime: the client tries again.
+  if (dropsPrivileges(inode, who) || share.inodes.hit(id) !== inode) return jukebox;
+  return accept(share, inode, offset, payload, length, stable);
 }
 
 function refuseWrite(share: Share, who: Credentials, inode: Inode, offset: number, length: number): FsError | null {

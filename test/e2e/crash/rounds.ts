@@ -19,8 +19,10 @@ export interface RoundsOptions {
   readonly setting: Setting;
   readonly seed: number;
   readonly rounds: number;
-  /** Power cut: syncs without effect (see powercut.c), to prove that the loss is found. */
+  /** Power cut: the disk ignores these syncs (see powercut.c). */
   readonly ignoreSyncs?: string;
+  /** A loss is wanted: nothing is kept to look into it. */
+  readonly lossExpected?: boolean;
   readonly env?: Readonly<Record<string, string>>;
   readonly operationsMax?: number;
   /** A line a round. */
@@ -88,8 +90,8 @@ class Rounds {
       await this.server?.kill();
       await this.disk?.unmount();
       const text = error instanceof Violation ? error.message : `${(error as Error).stack}`;
-      const where = `${setting}, round ${round}, seed ${seed}; what is left lies in ${this.directory.path}`;
-      if (this.options.ignoreSyncs !== undefined) this.directory.remove();
+      const where = `${setting}, round ${round}, seed ${seed}; ${this.options.lossExpected === true ? "wanted" : `what is left lies in ${this.directory.path}`}`;
+      if (this.options.lossExpected === true) this.directory.remove();
       throw new LossFound(round, `${where}\n${text}\nthe server's last words:\n${output.slice(-3000)}`);
     }
   }
