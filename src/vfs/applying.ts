@@ -39,20 +39,17 @@ export class Applying {
     const operation = set instanceof Operation ? set : null;
     const watched = operation === null ? 0 : operation.watched;
     if (operation !== null && watched !== 0) operation.before = this.share.inodes.hit(watched);
-    this.explicitTimes(set, result.touched);
+    this.explicitTimes(set);
     for (let i = 0; i < result.touched.length; i++) this.touched(result.touched[i] as Touched, operation);
     if (operation !== null && watched !== 0) operation.after = this.share.inodes.hit(watched);
     for (let i = 0; i < set.changes.length; i++) this.named(set, i);
   }
 
-  /** Content must know of explicit times before its overlay is asked for. */
-  private explicitTimes(set: ChangeSet, touched: readonly Touched[]): void {
-    for (const change of set.changes) {
-      if (change.do !== "setAttributes") continue;
-      if (change.atime !== undefined) this.share.accessTimes.forget(change.id);
-      if (change.mtime === undefined || change.mtimeSequence === undefined) continue;
-      const row = touched.find((one) => one.id === change.id)?.after;
-      if (row && row.type === FileType.regular) this.share.content.mtimeSet(change.id, row.mtime, row.ctime, change.mtimeSequence);
+  /** An access time that was set takes the place of one that was only noted. */
+  private explicitTimes(set: ChangeSet): void {
+    for (let i = 0; i < set.changes.length; i++) {
+      const change = set.changes[i];
+      if (change?.do === "setAttributes" && change.atime !== undefined) this.share.accessTimes.forget(change.id);
     }
   }
 

@@ -23,8 +23,6 @@ export interface CreateShareOptions {
   readonly anonymousGid: number;
   /** CIDRs; empty: this machine alone. A text that is none throws. */
   readonly allowedClients: readonly string[];
-  /** Free bytes that clients don't get, 0 if absent. */
-  readonly reserveBytes?: number;
   /** Mode and owner of the root directory, where the store has none yet. */
   readonly rootMode?: number;
   readonly rootUid?: number;
@@ -52,7 +50,6 @@ export async function createShare(options: CreateShareOptions): Promise<Share> {
     anonymousUid: options.anonymousUid,
     anonymousGid: options.anonymousGid,
     allowedClients: options.allowedClients,
-    reserveBytes: options.reserveBytes ?? 0,
     inodesMax: options.inodesMax ?? inodesMaxDefault,
     namesMax: options.namesMax ?? namesMaxDefault,
     generation,

@@ -34,8 +34,6 @@ export interface ShareOptions {
   readonly anonymousGid: number;
   /** CIDRs; empty: this machine alone. */
   readonly allowedClients: readonly string[];
-  /** Free bytes that only flushes, metadata and removal may use. */
-  readonly reserveBytes: number;
   /** Bounds of the caches. */
   readonly inodesMax: number;
   readonly namesMax: number;
@@ -54,7 +52,6 @@ export class Share implements fs.FileSystem {
   readonly squash: Squash;
   readonly anonymousUid: number;
   readonly anonymousGid: number;
-  readonly reserveBytes: number;
   readonly generation: number;
   readonly store: MetadataStore;
   readonly content: FileContent;
@@ -74,7 +71,6 @@ export class Share implements fs.FileSystem {
     this.squash = options.squash;
     this.anonymousUid = options.anonymousUid;
     this.anonymousGid = options.anonymousGid;
-    this.reserveBytes = options.reserveBytes;
     this.generation = options.generation;
     this.store = store;
     this.content = content;

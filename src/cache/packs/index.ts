@@ -15,6 +15,7 @@ import type { PackId } from "#model/ids.ts";
 import type { FileOps } from "../log/file-ops.ts";
 
 export { frameBytes, payloadCrc, verifyFrames } from "./frames.ts";
+export { readFooter } from "./footer.ts";
 export { createPack, listOpenPacks, reopenPack } from "./open-pack.ts";
 
 export interface SealedPack {
@@ -34,13 +35,15 @@ export interface OpenPack {
   readonly size: number;
   /** Appends slices of `length` bytes in all; gives their offset, or noSpace (io for a broken disk): then nothing was appended. */
   append(payload: readonly Uint8Array[], length: number): number | FsError;
-  /** Bytes that were appended; of a sealed pack, as long as its file has not been moved (ENOENT then). */
+  /** Bytes that were appended; sealed, moved or not, until `close`. */
   readSync(offset: number, target: Uint8Array): void;
   read(offset: number, target: Uint8Array): Promise<void>;
   /** Bytes 0..size are on stable storage. */
   durable(size: number): Maybe<void>;
-  /** Appends the footer, syncs and closes the file. Rejects after a failed sync. */
+  /** Appends the footer and syncs; once sealed, gives the same again. Rejects after a failed sync. */
   seal(): Promise<SealedPack>;
+  /** Lets go of a sealed pack's file, once nobody reads from it. */
+  close(): Promise<void>;
   /** Closes and deletes the file. */
   abandon(): Promise<void>;
 }
@@ -53,9 +56,13 @@ export interface PackOptions {
   readonly files?: FileOps;
 }
 
+/** What the keys of all packs of a share begin with. */
+export function packKeyPrefix(instance: Uint8Array): string {
+  return `${Buffer.from(instance.buffer, instance.byteOffset, instance.byteLength).toString("hex")}/`;
+}
+
 /** The key of a pack's object: the share's instance, then one of 256 directories, then the pack. */
 export function packKey(instance: Uint8Array, id: PackId): string {
   const spread = Math.imul(id | 0, 0x9e3779b1) >>> 24;
-  const share = Buffer.from(instance.buffer, instance.byteOffset, instance.byteLength).toString("hex");
-  return `${share}/${spread.toString(16).padStart(2, "0")}/${id.toString(16).padStart(14, "0")}`;
+  return `${packKeyPrefix(instance)}${spread.toString(16).padStart(2, "0")}/${id.toString(16).padStart(14, "0")}`;
 }

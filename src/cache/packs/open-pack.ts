@@ -97,6 +97,7 @@ class PackFile implements OpenPack {
   #idle: PromiseWithResolvers<void> | null = null;
   #nameDirty: boolean;
   #sealing = false;
+  #sealed: SealedPack | null = null;
   #failed = false;
   #writingBack: number;
 
@@ -153,25 +154,11 @@ class PackFile implements OpenPack {
 
   readSync(offset: number, target: Uint8Array): void {
     assert(offset + target.byteLength <= this.size, "a read of a pack must lie within it");
-    if (this.#fd >= 0) return readFullySync(this.#fd, offset, target);
-    const fd = fs.openSync(this.path, "r");
-    try {
-      readFullySync(fd, offset, target);
-    } finally {
-      fs.closeSync(fd);
-    }
+    readFullySync(this.#fd, offset, target);
   }
 
   async read(offset: number, target: Uint8Array): Promise<void> {
     assert(offset + target.byteLength <= this.size, "a read of a pack must lie within it");
-    if (this.#fd < 0) {
-      const file = await fs.promises.open(this.path, "r");
-      try {
-        return await readFully(file.fd, offset, target);
-      } finally {
-        await file.close();
-      }
-    }
     this.#readers++;
     try {
       await readFully(this.#fd, offset, target);
@@ -187,7 +174,8 @@ class PackFile implements OpenPack {
   }
 
   async seal(): Promise<SealedPack> {
-    assert(!this.#sealing, "a pack is sealed once");
+    if (this.#sealed !== null) return this.#sealed;
+    assert(!this.#sealing, "a pack is sealed by one caller");
     this.#sealing = true;
     const frames = this.#frames.finish();
     const footer = encodeFooter(this.#instance, this.id, this.size, frames);
@@ -201,8 +189,13 @@ class PackFile implements OpenPack {
     }
     await Promise.race([this.#sync.again(), this.#sync.failure]);
     if (this.#failed) throw new Error(`pack ${this.path} could not be synced`);
-    await this.#close();
-    return { size: this.size, objectBytes, frames };
+    this.#sealed = { size: this.size, objectBytes, frames };
+    return this.#sealed;
+  }
+
+  async close(): Promise<void> {
+    assert(this.#sealed !== null, "an open pack is sealed or abandoned");
+    if (this.#fd >= 0) await this.#close();
   }
 
   async abandon(): Promise<void> {

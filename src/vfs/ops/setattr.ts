@@ -11,7 +11,6 @@ import type { AttributeRequest, Change } from "../file-system.ts";
 import { durable, Operation, untilApplied } from "../operation.ts";
 import type { Share } from "../share.ts";
 import { refuseType } from "./read.ts";
-import { keepNewer } from "./write.ts";
 
 /** A SETATTR across its decisions: what it did once it must not do again. */
 interface Progress {
@@ -39,8 +38,10 @@ async function attemptSet(
   attempt: number,
 ): Promise<Change | FsError | null> {
   const row = guard === null ? null : await share.store.inode(id);
-  const inode = share.inodes.hit(id) ?? (await share.inodes.load(id));
-  if (inode === null) return stale;
+  if (share.inodes.hit(id) === null && (await share.inodes.load(id)) === null) return stale;
+  // From here to the truncation nothing is waited for: the inode content is given is the current one.
+  const inode = share.inodes.hit(id);
+  if (inode === null) return null;
   const at = timeAfter(inode.ctime, share.clock.now());
   const refused = request.size === undefined ? null : refuseSize(inode, who, request.size);
   if (refused !== null) return refused;
@@ -48,8 +49,11 @@ async function attemptSet(
   if (columns instanceof FsError) return columns;
   if (guard !== null && !progress.truncated && !inode.ctime.equals(guard)) return notSync;
   if (request.size !== undefined && !progress.truncated) {
-    const cut = await truncate(share, inode, request.size, at, progress);
-    if (cut !== null) return cut;
+    const cut = share.content.truncate(inode, request.size, at);
+    if (cut instanceof FsError) return cut;
+    share.inodes.replace(cut);
+    progress.before = inode;
+    progress.truncated = true;
   }
   if (request.size !== undefined && columns.mode === null && dropsPrivileges(inode, who)) columns.mode = withoutPrivileges(inode.mode);
   const guarded = progress.truncated ? null : (row?.ctime ?? null);
@@ -62,17 +66,6 @@ function refuseSize(inode: Inode, who: Credentials, size: number): FsError | nul
   if (!(size >= 0)) return invalid;
   if (size > fileSizeMax) return fileTooBig;
   return (contentPermissions(inode, who) & Permission.write) === 0 ? denied : null;
-}
-
-async function truncate(share: Share, inode: Inode, size: number, at: Time, progress: Progress): Promise<FsError | null> {
-  const cutting = share.content.truncate(inode, size, at);
-  const cut = cutting instanceof Promise ? await cutting : cutting;
-  if (cut instanceof FsError) return cut;
-  if (cutting instanceof Promise) keepNewer(share, cut);
-  else share.inodes.replace(cut);
-  progress.before = inode;
-  progress.truncated = true;
-  return null;
 }
 
 /** Stores the columns; `guarded`: the stored ctime that must not have changed since the guard was compared. */

@@ -17,7 +17,7 @@ export function usage(share: Share): Maybe<SpaceUsage> {
       return {
         totalBytes,
         freeBytes,
-        availableBytes: Math.max(0, freeBytes - share.reserveBytes),
+        availableBytes: space === null ? freeBytes : Math.min(space.available, freeBytes),
         totalFiles: used.inodes + freeFiles,
         freeFiles,
       };

@@ -29,11 +29,46 @@ export function write(
   if (refused !== null) return refused;
   if (length === 0) return { file: { before: inode, after: inode } };
   if (dropsPrivileges(inode, who)) return writeDropping(share, who, id, offset, payload, length, stable);
+  const admitted = share.content.admit(length);
+  if (admitted instanceof Promise) return writeAdmitted(share, who, id, offset, payload, length, stable, admitted);
+  return admitted ?? accept(share, inode, offset, payload, length, stable);
+}
+
+/** Hands the bytes to content; nothing is waited for between the look at the inode and this. */
+function accept(
+  share: Share,
+  inode: Inode,
+  offset: number,
+  payload: readonly Uint8Array[],
+  length: number,
+  stable: boolean,
+): Maybe<Written | FsError> {
   const written = share.content.write(inode, offset, payload, length, share.clock.now());
-  if (written instanceof Promise) return writeLater(share, inode, written, stable);
   if (written instanceof FsError) return written;
   share.inodes.replace(written);
   return stable ? settle(share, inode, written) : { file: { before: inode, after: written } };
+}
+
+/** Waits for room, and judges anew what changed meanwhile. */
+async function writeAdmitted(
+  share: Share,
+  who: Credentials,
+  id: FileId,
+  offset: number,
+  payload: readonly Uint8Array[],
+  length: number,
+  stable: boolean,
+  admission: Promise<FsError | null>,
+): Promise<Written | FsError> {
+  const failed = await admission;
+  if (failed !== null) return failed;
+  const inode = share.inodes.hit(id) ?? (await share.inodes.load(id));
+  if (inode === null) return stale;
+  const refused = refuseWrite(share, who, inode, offset, length);
+  if (refused !== null) return refused;
+  // Given setuid, or pushed out of the cache, in the meantime: the client tries again.
+  if (dropsPrivileges(inode, who) || share.inodes.hit(id) !== inode) return jukebox;
+  return accept(share, inode, offset, payload, length, stable);
 }
 
 function refuseWrite(share: Share, who: Credentials, inode: Inode, offset: number, length: number): FsError | null {
@@ -93,22 +128,6 @@ export function dropPrivileges(share: Share, who: Credentials, id: FileId): Prom
     if (applied === null || applied instanceof FsError) return applied;
     return true;
   });
-}
-
-/** The inode content gave after it had to wait: in the cache only where nothing newer is there. */
-export function keepNewer(share: Share, given: Inode): void {
-  const held = share.inodes.hit(given.id);
-  if (held !== null && held.change < given.change) share.inodes.replace(given);
-}
-
-async function writeLater(share: Share, before: Inode, writing: Promise<Inode | FsError>, stable: boolean): Promise<Written | FsError> {
-  const written = await writing;
-  if (written instanceof FsError) return written;
-  // What was there just before the write is known only where nobody else changed the file while it waited.
-  const exact = share.inodes.hit(before.id) === before;
-  keepNewer(share, written);
-  const failed = stable ? await durable(share, before.id) : null;
-  return failed ?? { file: { before: exact ? before : null, after: written } };
 }
 
 function settle(share: Share, before: Inode, written: Inode): Maybe<Written | FsError> {

@@ -1,0 +1,21 @@
+/**
+ * How a stream is cut into messages: each piece of a message is preceded by a 4-byte header, given here as an int32 (big-endian).
+ * RPC has records of several fragments; a protocol without fragments answers `isLast` with true.
+ */
+export interface Framing {
+  /** Bytes of the fragment that follows the header; -1 where no header can look so. */
+  lengthOf(header: number): number;
+  /** Whether the fragment ends the message. */
+  isLast(header: number): boolean;
+  /** The header of a message of `length` bytes sent in one piece. */
+  headerOf(length: number): number;
+}
+
+export const headerBytes = 4;
+
+/** RPC record marking (RFC 5531 §11): the top bit marks the last fragment, the rest is its length. */
+export const recordMarking: Framing = {
+  lengthOf: (header) => header & 0x7fffffff,
+  isLast: (header) => header < 0,
+  headerOf: (length) => length | 0x80000000,
+};

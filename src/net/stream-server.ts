@@ -1,0 +1,315 @@
+import type { Socket, TCPSocketListener } from "bun";
+import type { Clock, Timer } from "#base/clock.ts";
+import type { Logger } from "#telemetry/logger.ts";
+import { Connection } from "./connection.ts";
+import type { Framing } from "./framing.ts";
+import { type GatheredWrite, linuxGatheredWrite } from "./gathered-write.ts";
+import { OutBufferPool } from "./out-buffer.ts";
+
+export interface StreamLimits {
+  /** Longest message; a header that promises more costs the connection. */
+  readonly messageBytesMax: number;
+  readonly connectionsMax: number;
+  /** Requests of one connection that are not answered, and their bytes; past either it is not read. */
+  readonly unfinishedMax: number;
+  readonly unfinishedBytesMax: number;
+  /** The same bytes over all connections. */
+  readonly totalUnfinishedBytesMax: number;
+  /** Memory for messages begun and not complete, over all connections; past it the one longest without progress is closed. */
+  readonly totalPartialBytesMax: number;
+  /** Replies a connection has not taken; past it, it is not read. */
+  readonly unsentBytesMax: number;
+  /** A client that takes nothing of waiting replies for this long loses its connection. */
+  readonly unsentStalledMs: number;
+  /** So does one that sends nothing of a message begun for this long. */
+  readonly messageStalledMs: number;
+}
+
+export const streamLimitDefaults: Omit<StreamLimits, "messageBytesMax"> = {
+  connectionsMax: 16_384,
+  unfinishedMax: 256,
+  unfinishedBytesMax: 32 * 2 ** 20,
+  totalUnfinishedBytesMax: 256 * 2 ** 20,
+  totalPartialBytesMax: 128 * 2 ** 20,
+  unsentBytesMax: 4 * 2 ** 20,
+  unsentStalledMs: 60_000,
+  messageStalledMs: 60_000,
+};
+
+/** Who gets the messages: `bytes[start..end)`, at least `headBytesMin` long or all of it, then `tail` of `tailBytes` bytes. */
+export interface MessageHandler<C> {
+  message(
+    from: Connection<C>,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    tail: readonly Uint8Array[],
+    tailBytes: number,
+  ): void;
+  /** The connection is gone; requests of it still go on, their answers go nowhere. */
+  closed?(connection: Connection<C>): void;
+}
+
+export interface StreamServerOptions<C> {
+  readonly bind: string;
+  /** 0: any free one. */
+  readonly port: number;
+  readonly framing: Framing;
+  readonly limits: StreamLimits;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly handler: MessageHandler<C>;
+  /** How several pieces are sent at once; null: one by one. What the platform has unless told. */
+  readonly gather?: GatheredWrite | null;
+}
+
+/** Counters since the start, and `connections` open now. */
+export interface StreamStats {
+  connections: number;
+  accepted: number;
+  refused: number;
+  evicted: number;
+  stalled: number;
+  malformed: number;
+  pauses: number;
+  messagesIn: number;
+  messagesOut: number;
+  bytesIn: number;
+  bytesOut: number;
+}
+
+const keepAliveMs = 120_000;
+/** Looks at waiting connections per time-out. */
+const sweepsPerTimeout = 4;
+
+/** A TCP listener that cuts streams into messages and bounds what every client may cost. */
+export class StreamServer<C> {
+  readonly framing: Framing;
+  readonly limits: StreamLimits;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly handler: MessageHandler<C>;
+  readonly gather: GatheredWrite | null;
+  readonly pool = new OutBufferPool();
+  readonly stats: StreamStats = {
+    connections: 0,
+    accepted: 0,
+    refused: 0,
+    evicted: 0,
+    stalled: 0,
+    malformed: 0,
+    pauses: 0,
+    messagesIn: 0,
+    messagesOut: 0,
+    bytesIn: 0,
+    bytesOut: 0,
+  };
+  unfinishedBytes = 0;
+  partialBytes = 0;
+  stopping = false;
+
+  private readonly options: StreamServerOptions<C>;
+  private listener: TCPSocketListener<Connection<C>> | null = null;
+  private readonly connections = new Set<Connection<C>>();
+  /** Connections that never sent a whole message, oldest first: the ones to lose when there are too many. */
+  private readonly silent = new Set<Connection<C>>();
+  /** Connections that keep something of ours waiting: a reply not taken or a message not complete. */
+  private readonly watched = new Set<Connection<C>>();
+  /** Paused because of the bound over all connections. */
+  private readonly waiting = new Set<Connection<C>>();
+  private sweepTimer: Timer | null = null;
+  private turn: Connection<C>[] = [];
+  private stopped: Promise<void> | null = null;
+  private whenEmpty: (() => void) | null = null;
+
+  constructor(options: StreamServerOptions<C>) {
+    this.options = options;
+    this.framing = options.framing;
+    this.limits = options.limits;
+    this.clock = options.clock;
+    this.logger = options.logger;
+    this.handler = options.handler;
+    this.gather = options.gather === undefined ? linuxGatheredWrite() : options.gather;
+  }
+
+  /** Starts to accept. Gives the port. Throws where the address can't be bound. */
+  start(): number {
+    const server = this;
+    this.listener = Bun.listen<Connection<C>>({
+      hostname: this.options.bind,
+      port: this.options.port,
+      socket: {
+        open: (socket) => server.opened(socket),
+        data(socket, chunk) {
+          socket.data.receive(chunk);
+        },
+        drain(socket) {
+          socket.data?.drained();
+        },
+        close(socket) {
+          socket.data?.onClosed();
+        },
+        error(socket) {
+          socket.data?.close();
+        },
+      },
+    });
+    return this.listener.port;
+  }
+
+  private opened(socket: Socket<Connection<C>>): void {
+    const connection = new Connection<C>(this, socket);
+    socket.data = connection;
+    if (this.stopping || !this.makeRoom()) {
+      this.stats.refused++;
+      connection.close();
+      return;
+    }
+    socket.setKeepAlive(true, keepAliveMs);
+    this.connections.add(connection);
+    this.silent.add(connection);
+    this.stats.accepted++;
+    this.stats.connections++;
+  }
+
+  private makeRoom(): boolean {
+    if (this.connections.size < this.limits.connectionsMax) return true;
+    for (const oldest of this.silent) {
+      this.stats.evicted++;
+      oldest.close();
+      return true;
+    }
+    return false;
+  }
+
+  /** A connection sent its first whole message. */
+  heard(connection: Connection<C>): void {
+    connection.spoke = true;
+    this.silent.delete(connection);
+  }
+
+  forget(connection: Connection<C>): void {
+    if (!this.connections.delete(connection)) return;
+    this.silent.delete(connection);
+    this.watched.delete(connection);
+    this.waiting.delete(connection);
+    this.stats.connections--;
+    this.handler.closed?.(connection);
+    if (this.connections.size === 0) this.whenEmpty?.();
+  }
+
+  // Turns
+
+  /** Has the connection's replies sent, and reading resumed, at the end of this event-loop turn. */
+  atTurnEnd(connection: Connection<C>): void {
+    if (connection.inTurn) return;
+    connection.inTurn = true;
+    if (this.turn.push(connection) === 1) this.clock.atTurnEnd(this.endTurn);
+  }
+
+  private readonly endTurn = (): void => {
+    const turn = this.turn;
+    this.turn = [];
+    for (let i = 0; i < turn.length; i++) {
+      const connection = turn[i]!;
+      connection.inTurn = false;
+      connection.settle();
+    }
+    if (this.waiting.size > 0) this.resumeWaiting();
+  };
+
+  wait(connection: Connection<C>): void {
+    this.waiting.add(connection);
+  }
+
+  private resumeWaiting(): void {
+    for (const connection of [...this.waiting]) {
+      if (this.unfinishedBytes >= this.limits.totalUnfinishedBytesMax) return;
+      this.waiting.delete(connection);
+      connection.resume();
+    }
+  }
+
+  // Clients that don't get on
+
+  /** Has the sweep look at the connection until it waits for its client no more. */
+  watch(connection: Connection<C>): void {
+    const state = connection.waitsForClient;
+    if (state === null) {
+      connection.watched = false;
+      this.watched.delete(connection);
+      return;
+    }
+    if (state === "send") connection.progressMs = this.clock.monotonicMs();
+    connection.watched = true;
+    this.watched.add(connection);
+    if (this.sweepTimer === null) this.armSweep();
+  }
+
+  private armSweep(): void {
+    const ms = Math.min(this.limits.unsentStalledMs, this.limits.messageStalledMs) / sweepsPerTimeout;
+    this.sweepTimer = this.clock.after(ms, () => this.sweep());
+  }
+
+  private sweep(): void {
+    this.sweepTimer = null;
+    const now = this.clock.monotonicMs();
+    for (const connection of [...this.watched]) {
+      const state = connection.waitsForClient;
+      if (state === null) {
+        connection.watched = false;
+        this.watched.delete(connection);
+        continue;
+      }
+      const limit = state === "send" ? this.limits.messageStalledMs : this.limits.unsentStalledMs;
+      if (now - connection.progressMs < limit) continue;
+      this.stats.stalled++;
+      this.logger.info(
+        { client: connection.address, stalledMs: Math.round(now - connection.progressMs) },
+        state === "send" ? "closed a connection: its message never ended" : "closed a connection: it takes no replies",
+      );
+      connection.close();
+    }
+    if (this.watched.size > 0) this.armSweep();
+  }
+
+  /** Messages begun take too much memory: closes the connection that is longest without progress. */
+  boundPartial(current: Connection<C>): void {
+    while (this.partialBytes > this.limits.totalPartialBytesMax) {
+      let stalest = current;
+      for (const connection of this.watched) {
+        if (connection.partialBytes > 0 && connection !== current && (stalest === current || connection.progressMs < stalest.progressMs)) {
+          stalest = connection;
+        }
+      }
+      this.stats.evicted++;
+      stalest.close();
+      if (stalest === current) return;
+    }
+  }
+
+  // The end
+
+  /** Accepts and reads no more, answers what was asked, and closes; after `deadlineMs` whatever is left is cut off. */
+  stop(deadlineMs: number): Promise<void> {
+    this.stopped ??= this.drain(deadlineMs);
+    return this.stopped;
+  }
+
+  private async drain(deadlineMs: number): Promise<void> {
+    this.stopping = true;
+    this.listener?.stop(false);
+    for (const connection of [...this.connections]) connection.beginDrain();
+    if (this.connections.size > 0) {
+      const emptied = Promise.withResolvers<void>();
+      this.whenEmpty = emptied.resolve;
+      const timer = this.clock.after(deadlineMs, () => {
+        for (const connection of [...this.connections]) connection.close();
+        emptied.resolve();
+      });
+      await emptied.promise;
+      timer.cancel();
+    }
+    this.sweepTimer?.cancel();
+  }
+}

@@ -1,0 +1,98 @@
+import type { Credentials } from "#model/credentials.ts";
+import type { FileId } from "#model/ids.ts";
+import type { XdrReader } from "#wire/xdr-reader.ts";
+import type { XdrWriter } from "#wire/xdr-writer.ts";
+import { AcceptStat, type AuthSys, encodeAccepted } from "#wire/rpc.ts";
+import type { Client, ShareView } from "./client.ts";
+import type { Duplicate } from "./drc.ts";
+
+/** One procedure of a program: decodes its arguments before it first waits, and answers `call` exactly once. */
+export interface Procedure {
+  readonly name: string;
+  run(call: Call, args: XdrReader): void | Promise<void>;
+  /** Not to be done twice: its answer is kept for a client that asks again. */
+  readonly remembered: boolean;
+}
+
+/**
+ * One call being answered. An answer is encoded without waiting: `begin`, write, `end`. `id`, `otherId` and the numbers are what
+ * a handler found in the arguments and its answer needs, so that a handler that waits for nothing needs no closure.
+ */
+export class Call {
+  readonly client: Client;
+  readonly writer: XdrWriter;
+  readonly xid: number;
+  readonly procedure: Procedure;
+  /** What an AUTH_SYS credential claims; null: AUTH_NONE. */
+  readonly claim: AuthSys | null;
+  /** Length of the request and what was charged on it. */
+  bytes: number;
+  answered = false;
+  /** Whether the answer may be given again to the same call repeated. */
+  repeatable = true;
+  duplicate: Duplicate | null = null;
+  /** The share and file the first handle leads to, and who asks there; null until `locate`. */
+  view: ShareView | null = null;
+  who: Credentials | null = null;
+  id: FileId | 0 = 0;
+  /** The file a second handle leads to. */
+  otherId: FileId | 0 = 0;
+  count = 0;
+  stable = false;
+  private answerAt = 0;
+
+  constructor(
+    client: Client,
+    writer: XdrWriter,
+    xid: number,
+    procedure: Procedure,
+    claim: AuthSys | null,
+    bytes: number,
+  ) {
+    this.client = client;
+    this.writer = writer;
+    this.xid = xid;
+    this.procedure = procedure;
+    this.claim = claim;
+    this.bytes = bytes;
+  }
+
+  /** Begins the answer: a writer that stands after the header of an accepted, successful reply. */
+  begin(status: AcceptStat = AcceptStat.SUCCESS): XdrWriter {
+    const out = this.client.transport.beginMessage();
+    const w = this.writer;
+    w.attach(out);
+    this.answerAt = w.at;
+    encodeAccepted(w, this.xid, status);
+    return w;
+  }
+
+  /** The answer is complete. */
+  end(): void {
+    const w = this.writer;
+    w.commit();
+    this.answered = true;
+    if (this.duplicate !== null) this.duplicate.answer = w.bytes.slice(this.answerAt, w.at);
+    this.client.transport.endMessage();
+  }
+
+  /** The answer is complete with `length` borrowed bytes and their padding after what was written. */
+  endWithPayload(slices: readonly Uint8Array[], length: number, lender: { release(): void }): void {
+    this.writer.commit();
+    this.answered = true;
+    this.client.transport.endMessageWithPayload(slices, length, (4 - (length & 3)) & 3, lender);
+  }
+
+  /** Answers with an RPC error. */
+  reject(status: AcceptStat): void {
+    this.repeatable = false;
+    this.begin(status);
+    this.end();
+  }
+
+  /** The answer will take `bytes` of memory while it is waited for. */
+  charge(bytes: number): void {
+    this.bytes += bytes;
+    this.client.transport.charge(bytes);
+  }
+}

@@ -1,0 +1,98 @@
+import type { Credentials } from "#model/credentials.ts";
+import type { FileSystem } from "#vfs/file-system.ts";
+import { type AuthSys, decodeAuthSys } from "#wire/rpc.ts";
+import { type GrowingBytes, XdrReader } from "#wire/index.ts";
+import { credentialsOf } from "./credentials.ts";
+
+/** Where calls come from and answers go: a TCP connection, or one datagram. */
+export interface Transport {
+  /** The caller's address without port. */
+  readonly address: string;
+  /** The address of ours it reached. */
+  readonly localAddress: string;
+  beginMessage(): GrowingBytes;
+  endMessage(): void;
+  endMessageWithPayload(slices: readonly Uint8Array[], length: number, padding: number, lender: { release(): void }): void;
+  charge(bytes: number): void;
+  requestDone(bytes: number): void;
+}
+
+/** A share as one client sees it: what is worked out once and asked by every call. */
+export class ShareView {
+  readonly fs: FileSystem;
+  readonly allowed: boolean;
+  /** fsid of the share's attributes: a hash of its name, the same after a restart and on another machine. As int32 halves. */
+  readonly fsidHigh: number;
+  readonly fsidLow: number;
+  private claim: AuthSys | null;
+  private who: Credentials;
+
+  constructor(fs: FileSystem, address: string) {
+    this.fs = fs;
+    this.allowed = fs.allowsClient(address);
+    const hash = Bun.hash.xxHash64(fs.name);
+    this.fsidHigh = Number(BigInt.asIntN(32, hash >> 32n));
+    this.fsidLow = Number(BigInt.asIntN(32, hash));
+    this.claim = null;
+    this.who = credentialsOf(null, fs);
+  }
+
+  /** Whom the claim makes here. Claims are compared by identity: equal credentials of a connection share one. */
+  credentials(claim: AuthSys | null): Credentials {
+    if (claim !== this.claim) {
+      this.claim = claim;
+      this.who = credentialsOf(claim, this.fs);
+    }
+    return this.who;
+  }
+}
+
+/** Views of shares that are gone are dropped when this many have gathered. */
+const viewsMax = 64;
+
+/** What is remembered of a client while its connection lasts. */
+export class Client {
+  readonly transport: Transport;
+  readonly address: string;
+  private claimBytes: Uint8Array = new Uint8Array(0);
+  private claim: AuthSys | null = null;
+  private last: ShareView | null = null;
+  private views: ShareView[] = [];
+
+  constructor(transport: Transport) {
+    this.transport = transport;
+    this.address = transport.address;
+  }
+
+  view(fs: FileSystem): ShareView {
+    const last = this.last;
+    if (last !== null && last.fs === fs) return last;
+    let view = this.views.find((each) => each.fs === fs);
+    if (view === undefined) {
+      view = new ShareView(fs, this.address);
+      if (this.views.length >= viewsMax) this.views = [];
+      this.views.push(view);
+    }
+    this.last = view;
+    return view;
+  }
+
+  /** The AUTH_SYS credential in `bytes[at..at + length)`, decoded anew only where it differs from the last; null: malformed. */
+  authSys(bytes: Uint8Array, at: number, length: number): AuthSys | null {
+    const known = this.claimBytes;
+    if (this.claim !== null && known.length === length) {
+      let i = 0;
+      while (i < length && known[i] === bytes[at + i]) i++;
+      if (i === length) return this.claim;
+    }
+    authReader.attach(bytes, at, at + length);
+    const claim = decodeAuthSys(authReader);
+    if (claim !== null) {
+      this.claim = claim;
+      this.claimBytes = bytes.slice(at, at + length);
+    }
+    return claim;
+  }
+}
+
+const authReader = new XdrReader();

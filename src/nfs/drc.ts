@@ -1,0 +1,142 @@
+import type { Call } from "./call.ts";
+
+/** A call that must not be done twice: being done while `answer` is null, done otherwise. */
+export class Duplicate {
+  readonly key: string;
+  /** The reply from its xid on. */
+  answer: Uint8Array | null = null;
+  /** The same call, sent again while it was being done; answered with it. */
+  waiters: Call[] | null = null;
+
+  constructor(key: string) {
+    this.key = key;
+  }
+}
+
+export interface DuplicateLimits {
+  /** Answers kept of one client, and of all. */
+  readonly perClientMax: number;
+  readonly entriesMax: number;
+  /** Bytes of all answers kept. */
+  readonly bytesMax: number;
+}
+
+export const duplicateLimitDefaults: DuplicateLimits = { perClientMax: 2048, entriesMax: 65_536, bytesMax: 32 * 2 ** 20 };
+
+/** What an entry costs beside its answer, about. */
+const entryBytes = 256;
+
+/** One client's calls, oldest answer first. */
+class ClientDuplicates {
+  readonly calls = new Map<string, Duplicate>();
+  answered: Duplicate[] = [];
+  answeredFrom = 0;
+  bytes = 0;
+}
+
+/**
+ * The duplicate-request cache: clients repeat a call on a new connection when the reply was lost, and REMOVE done twice answers
+ * NOENT for a file that was removed. A call is known by its client's address (the port changes), and by its bytes: xid, program,
+ * version and procedure as they are, credential and arguments by two checksums and their length. One client's flood pushes out its
+ * own answers first; the total is bounded by pushing out those of the client that was quiet longest.
+ */
+export class DuplicateCache {
+  hits = 0;
+  joined = 0;
+  private readonly limits: DuplicateLimits;
+  /** Least recently active first. */
+  private readonly clients = new Map<string, ClientDuplicates>();
+  private entries = 0;
+  private bytes = 0;
+
+  constructor(limits: DuplicateLimits = duplicateLimitDefaults) {
+    this.limits = limits;
+  }
+
+  get size(): number {
+    return this.entries;
+  }
+
+  get sizeBytes(): number {
+    return this.bytes;
+  }
+
+  /** The call of these bytes (`call[start..end)`, from its xid on) if it is known; null where it is new, and then being done. */
+  find(address: string, bytes: Uint8Array, start: number, end: number, into: Call): Duplicate | null {
+    const message = bytes.subarray(start, end);
+    const rest = message.subarray(rpcPrefixBytes);
+    // Two independent 32-bit checksums: they only have to tell apart calls that one client gave the same xid.
+    const key = `${prefixOf(message)}${Bun.hash.crc32(rest)}:${Bun.hash.xxHash32(rest)}:${message.length}`;
+    let client = this.clients.get(address);
+    if (client === undefined) {
+      client = new ClientDuplicates();
+      this.clients.set(address, client);
+    }
+    const known = client.calls.get(key);
+    if (known === undefined) {
+      const entry = new Duplicate(key);
+      client.calls.set(key, entry);
+      into.duplicate = entry;
+      return null;
+    }
+    if (known.answer === null) {
+      this.joined++;
+      (known.waiters ??= []).push(into);
+    } else this.hits++;
+    return known;
+  }
+
+  /** The call was answered; `keep` false forgets it (JUKEBOX, errors of RPC): doing it again is what the client should do. */
+  finish(address: string, entry: Duplicate, keep: boolean): void {
+    const client = this.clients.get(address);
+    if (client === undefined) return;
+    if (!keep || entry.answer === null) {
+      client.calls.delete(entry.key);
+      if (client.calls.size === 0) this.clients.delete(address);
+      return;
+    }
+    const bytes = entry.answer.length + entryBytes;
+    client.answered.push(entry);
+    client.bytes += bytes;
+    this.entries++;
+    this.bytes += bytes;
+    if (client.answered.length - client.answeredFrom > this.limits.perClientMax) this.dropOldest(client);
+    this.clients.delete(address);
+    this.clients.set(address, client);
+    while (this.entries > this.limits.entriesMax || this.bytes > this.limits.bytesMax) {
+      if (!this.dropFromQuietest()) return;
+    }
+  }
+
+  private dropFromQuietest(): boolean {
+    for (const [address, client] of this.clients) {
+      if (client.answered.length === client.answeredFrom) continue;
+      this.dropOldest(client);
+      if (client.calls.size === 0) this.clients.delete(address);
+      return true;
+    }
+    return false;
+  }
+
+  private dropOldest(client: ClientDuplicates): void {
+    const entry = client.answered[client.answeredFrom++]!;
+    client.calls.delete(entry.key);
+    const bytes = entry.answer!.length + entryBytes;
+    client.bytes -= bytes;
+    this.entries--;
+    this.bytes -= bytes;
+    if (client.answeredFrom >= 1024 || client.answeredFrom === client.answered.length) {
+      client.answered = client.answered.slice(client.answeredFrom);
+      client.answeredFrom = 0;
+    }
+  }
+}
+
+/** xid, message type, RPC version, program, version, procedure. */
+const rpcPrefixBytes = 24;
+
+function prefixOf(message: Uint8Array): string {
+  let text = "";
+  for (let i = 0; i < rpcPrefixBytes && i < message.length; i++) text += String.fromCharCode(message[i]!);
+  return text;
+}

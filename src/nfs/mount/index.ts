@@ -1,0 +1,103 @@
+import type { Logger } from "#telemetry/logger.ts";
+import type { Shares } from "#vfs/file-system.ts";
+import { mountPathBytesMax, Mount3Procedure as P, mountVersion3 } from "#wire/mount3.ts";
+import { AcceptStat } from "#wire/rpc.ts";
+import { XdrFailure } from "#wire/xdr-reader.ts";
+import type { Procedure } from "../call.ts";
+import type { ProgramVersion } from "../rpc.ts";
+import { exportPath } from "./export-path.ts";
+import { mnt } from "./mnt.ts";
+import type { MountList } from "./mount-list.ts";
+
+export { MountList } from "./mount-list.ts";
+
+export interface MountSettings {
+  readonly shares: Shares;
+  readonly mounts: MountList;
+  readonly logger: Logger;
+}
+
+/** MOUNT version 3 (RFC 1813 §5): gives the first handle to whom a share is open. */
+export function mount3(settings: MountSettings): ProgramVersion {
+  const table: Record<(typeof P)[keyof typeof P], Procedure> = {
+    [P.NULL]: nullProcedure,
+    [P.MNT]: mnt(settings),
+    [P.DUMP]: dump(settings),
+    [P.UMNT]: umnt(settings),
+    [P.UMNTALL]: umntall(settings),
+    [P.EXPORT]: exports(settings),
+  };
+  const procedures = Array.from({ length: P.EXPORT + 1 }, (_, number) => table[number as keyof typeof table]);
+  return { version: mountVersion3, procedures };
+}
+
+const nullProcedure: Procedure = {
+  name: "MOUNT NULL",
+  remembered: false,
+  run(call) {
+    call.begin();
+    call.end();
+  },
+};
+
+/** DUMP (§5.2.2). */
+const dump = ({ mounts }: MountSettings): Procedure => ({
+  name: "DUMP",
+  remembered: false,
+  run(call) {
+    const w = call.begin();
+    for (const mount of mounts.list()) {
+      w.reserve(4);
+      w.u32(1);
+      w.string(mount.host);
+      w.string(mount.path);
+    }
+    w.reserve(4);
+    w.u32(0);
+    call.end();
+  },
+});
+
+/** UMNT (§5.2.3). */
+const umnt = ({ mounts }: MountSettings): Procedure => ({
+  name: "UMNT",
+  remembered: false,
+  run(call, args) {
+    const path = args.string(mountPathBytesMax);
+    if (args.failure === XdrFailure.garbage) return call.reject(AcceptStat.GARBAGE_ARGS);
+    mounts.remove(call.client.address, path);
+    call.begin();
+    call.end();
+  },
+});
+
+/** UMNTALL (§5.2.4). */
+const umntall = ({ mounts }: MountSettings): Procedure => ({
+  name: "UMNTALL",
+  remembered: false,
+  run(call) {
+    mounts.removeAll(call.client.address);
+    call.begin();
+    call.end();
+  },
+});
+
+/** EXPORT (§5.2.5): the shares that are open to the caller, without groups: to others they are none of their business. */
+const exports = ({ shares }: MountSettings): Procedure => ({
+  name: "EXPORT",
+  remembered: false,
+  run(call) {
+    const w = call.begin();
+    for (const fs of shares.list()) {
+      if (!call.client.view(fs).allowed) continue;
+      w.reserve(4);
+      w.u32(1);
+      w.string(exportPath(fs));
+      w.reserve(4);
+      w.u32(0);
+    }
+    w.reserve(4);
+    w.u32(0);
+    call.end();
+  },
+});

@@ -1,0 +1,201 @@
+import type { Logger } from "#telemetry/logger.ts";
+import {
+  AcceptStat,
+  AuthFlavor,
+  type AuthSys,
+  AuthStat,
+  CallHeader,
+  CallOutcome,
+  decodeCallHeader,
+  encodeAccepted,
+  encodeAuthError,
+  encodeProgramMismatch,
+  encodeRpcMismatch,
+} from "#wire/rpc.ts";
+import { XdrReader } from "#wire/xdr-reader.ts";
+import { XdrWriter } from "#wire/xdr-writer.ts";
+import { Call, type Procedure } from "./call.ts";
+import type { Client } from "./client.ts";
+import type { Duplicate, DuplicateCache } from "./drc.ts";
+
+/** A version of a program: its procedures by number, without holes. */
+export interface ProgramVersion {
+  readonly version: number;
+  readonly procedures: readonly (Procedure | null)[];
+}
+
+/** A program, with its versions in rising order. */
+export interface Program {
+  readonly number: number;
+  readonly name: string;
+  readonly versions: readonly ProgramVersion[];
+}
+
+/** Counters since the start. */
+export interface RpcStats {
+  calls: number;
+  rejected: number;
+  failed: number;
+}
+
+/**
+ * Takes calls apart, finds their procedure and sees to it that each is answered exactly once: with RPC's own errors where the
+ * call is none of ours, with SYSTEM_ERR where a handler throws, from the duplicate-request cache where it was done before.
+ * One reader and one writer serve all calls: arguments are decoded, and answers encoded, without waiting in between.
+ */
+export class Dispatcher {
+  readonly stats: RpcStats = { calls: 0, rejected: 0, failed: 0 };
+  private readonly programs: readonly Program[];
+  private readonly duplicates: DuplicateCache | null;
+  private readonly logger: Logger;
+  private readonly reader = new XdrReader();
+  private readonly writer = new XdrWriter();
+  private readonly header = new CallHeader();
+
+  constructor(programs: readonly Program[], duplicates: DuplicateCache | null, logger: Logger) {
+    this.programs = programs;
+    this.duplicates = duplicates;
+    this.logger = logger;
+  }
+
+  /** Handles one record. False: it is no call that could be answered, and the stream should be given up. */
+  dispatch(
+    client: Client,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    tail: readonly Uint8Array[],
+    tailBytes: number,
+  ): boolean {
+    const reader = this.reader;
+    const header = this.header;
+    const length = end - start + tailBytes;
+    this.stats.calls++;
+    reader.attach(bytes, start, end, tail, tailBytes);
+    const outcome = decodeCallHeader(reader, header);
+    if (outcome !== CallOutcome.ok) return this.refuseHeader(client, outcome, length);
+    let claim: AuthSys | null = null;
+    if (header.flavor === AuthFlavor.AUTH_SYS) {
+      claim = client.authSys(bytes, header.credentialAt, header.credentialLength);
+      if (claim === null) return this.denied(client, AuthStat.AUTH_BADCRED, length);
+    } else if (header.flavor !== AuthFlavor.AUTH_NONE) {
+      return this.denied(client, AuthStat.AUTH_BADCRED, length);
+    }
+    if (header.verifierFlavor !== AuthFlavor.AUTH_NONE || header.verifierLength !== 0) {
+      return this.denied(client, AuthStat.AUTH_BADVERF, length);
+    }
+    const procedure = this.find(client, length);
+    if (procedure === null) return true;
+    const call = new Call(client, this.writer, header.xid, procedure, claim, length);
+    if (procedure.remembered && this.duplicates !== null) {
+      const known = this.duplicates.find(client.address, bytes, start, end, call);
+      if (known !== null) {
+        if (known.answer !== null) this.repeat(call, known.answer);
+        return true;
+      }
+    }
+    this.run(call);
+    return true;
+  }
+
+  private run(call: Call): void {
+    try {
+      const pending = call.procedure.run(call, this.reader);
+      if (pending instanceof Promise) {
+        pending.then(
+          () => this.finish(call),
+          (error: unknown) => this.failed(call, error),
+        );
+        return;
+      }
+    } catch (error) {
+      this.failed(call, error);
+      return;
+    }
+    this.finish(call);
+  }
+
+  private failed(call: Call, error: unknown): void {
+    this.stats.failed++;
+    this.logger.error({ error, procedure: call.procedure.name, client: call.client.address }, "a request failed by a fault of this server");
+    if (!call.answered) call.reject(AcceptStat.SYSTEM_ERR);
+    this.finish(call);
+  }
+
+  private finish(call: Call): void {
+    if (!call.answered) {
+      this.failed(call, new Error(`${call.procedure.name} ended without an answer`));
+      return;
+    }
+    const entry = call.duplicate;
+    if (entry !== null) this.remember(call, entry);
+    call.client.transport.requestDone(call.bytes);
+  }
+
+  private remember(call: Call, entry: Duplicate): void {
+    this.duplicates!.finish(call.client.address, entry, call.repeatable);
+    if (entry.waiters === null) return;
+    for (const waiter of entry.waiters) this.repeat(waiter, entry.answer!);
+    entry.waiters = null;
+  }
+
+  /** Answers with the bytes an equal call was answered with: its xid is the same. */
+  private repeat(call: Call, answer: Uint8Array): void {
+    const transport = call.client.transport;
+    const w = this.writer;
+    w.attach(transport.beginMessage());
+    w.fixedOpaque(answer);
+    w.commit();
+    transport.endMessage();
+    transport.requestDone(call.bytes);
+  }
+
+  private find(client: Client, length: number): Procedure | null {
+    const { program: number, version, procedure } = this.header;
+    for (const program of this.programs) {
+      if (program.number !== number) continue;
+      for (const each of program.versions) {
+        if (each.version !== version) continue;
+        const found = procedure < each.procedures.length ? each.procedures[procedure] : null;
+        if (found != null) return found;
+        this.refuse(client, length, (w, xid) => encodeAccepted(w, xid, AcceptStat.PROC_UNAVAIL));
+        return null;
+      }
+      const low = program.versions[0]!.version;
+      const high = program.versions[program.versions.length - 1]!.version;
+      this.refuse(client, length, (w, xid) => encodeProgramMismatch(w, xid, low, high));
+      return null;
+    }
+    this.refuse(client, length, (w, xid) => encodeAccepted(w, xid, AcceptStat.PROG_UNAVAIL));
+    return null;
+  }
+
+  private refuseHeader(client: Client, outcome: CallOutcome, length: number): boolean {
+    switch (outcome) {
+      case CallOutcome.rpcMismatch:
+        return this.refuse(client, length, encodeRpcMismatch);
+      case CallOutcome.badCredential:
+        return this.denied(client, AuthStat.AUTH_BADCRED, length);
+      case CallOutcome.badVerifier:
+        return this.denied(client, AuthStat.AUTH_BADVERF, length);
+      default:
+        this.stats.rejected++;
+        client.transport.requestDone(length);
+        return false;
+    }
+  }
+
+  private denied(client: Client, why: AuthStat, length: number): boolean {
+    return this.refuse(client, length, (w, xid) => encodeAuthError(w, xid, why));
+  }
+
+  private refuse(client: Client, length: number, encode: (w: XdrWriter, xid: number) => void): boolean {
+    this.stats.rejected++;
+    this.writer.attach(client.transport.beginMessage());
+    encode(this.writer, this.header.xid);
+    this.writer.commit();
+    client.transport.endMessage();
+    client.transport.requestDone(length);
+    return true;
+  }
+}

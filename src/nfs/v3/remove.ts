@@ -1,0 +1,14 @@
+import { nameBytesMax } from "#model/ids.ts";
+import { XdrFailure } from "#wire/xdr-reader.ts";
+import { answerRemoved } from "./removed.ts";
+import { FailureBody, idOf, locate, type Nfs3Settings, procedure, refuse, whoOf } from "./reply.ts";
+
+/** REMOVE (RFC 1813 §3.3.12). */
+export const remove = (settings: Nfs3Settings) =>
+  procedure("REMOVE", FailureBody.wcc, true, async (call, args) => {
+    const fs = locate(call, args, settings);
+    if (fs === null) return;
+    const name = args.name(nameBytesMax);
+    if (args.failure !== XdrFailure.none) return refuse(call, args.failure);
+    answerRemoved(call, await fs.remove(whoOf(call), idOf(call), name));
+  });
