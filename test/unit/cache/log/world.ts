@@ -66,7 +66,7 @@ export async function open(directory: string, more: Partial<LogOptions> = {}): P
       fatal: (error) => failures.push(error),
       ...more,
     },
-    (record) => records.push(record.kind === "write" ? { ...record, data: record.data.slice() } : record),
+    (record) => void records.push(record.kind === "write" ? { ...record, data: record.data.slice() } : record),
   );
   return { log, recovered, records, failures };
 }
