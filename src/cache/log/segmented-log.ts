@@ -175,8 +175,7 @@ export class SegmentedLog implements WriteAheadLog {
     this.#closed = true;
     await this.#recycling;
     try {
-      if (!this.#failed) await Promise.race([this.#sync.again(), this.#sync.failure]);
-      if (this.#failed) throw new Error("the log was not written to its end: a write or sync failed");
+      if (!(await this.#sync.settled())) throw new Error("the log was not written to its end: a write or sync failed");
     } finally {
       this.#closeFiles();
     }
@@ -345,8 +344,7 @@ export class SegmentedLog implements WriteAheadLog {
       while (this.#recyclable()) {
         const from = this.#dead.length > 0 ? this.#dead : this.#segments;
         const heir = from === this.#dead ? this.#current! : this.#segments[1]!;
-        while (!heir.headerDurable && !this.#failed) await Promise.race([this.#sync.again(), this.#sync.failure]);
-        if (this.#failed) return;
+        while (!heir.headerDurable) if (!(await this.#sync.settled())) return;
         await this.#pool.recycle(from.shift()!);
       }
     } catch (error) {

@@ -163,8 +163,9 @@ export class SegmentFiles {
       await fsyncOf(files, directoryFd);
       this.#spares.push({ path, fd: segment.fd });
     } else {
-      await unlinkOf(files, segment.path);
+      // Closed first: it is the unlink, in the thread pool, that frees the blocks.
       files.closeSync(segment.fd);
+      await unlinkOf(files, segment.path);
       await fsyncOf(files, directoryFd);
     }
     this.#retryAtMs = -Infinity;

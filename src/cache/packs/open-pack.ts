@@ -207,8 +207,7 @@ class PackFile implements OpenPack {
       this.#sealing = false; // a full disk: to be tried again
       throw error;
     }
-    await Promise.race([this.#sync.again(), this.#sync.failure]);
-    if (this.#failed) throw new Error(`pack ${this.path} could not be synced`);
+    if (!(await this.#sync.settled())) throw new Error(`pack ${this.path} could not be synced`);
     await this.#close();
     return { size: this.size, objectBytes, frames };
   }
