@@ -4,6 +4,7 @@ import { createNfsAdapter, createPortmapper, type RegisteredService } from "#nfs
 import { type Shares, ShareTable } from "#vfs/index.ts";
 import { mountProgram } from "#wire/mount3.ts";
 import { nfsProgram } from "#wire/nfs3.ts";
+import { connectionsWithin, openFilesMax } from "./open-files.ts";
 import { openShare, type Surroundings } from "./share.ts";
 
 /** The part of a stop's time that requests in hand may take; the rest is for content on its way into its store. */
@@ -27,6 +28,8 @@ export async function startServer(config: Config, around: Surroundings, announce
 
 async function startNfs(config: Config, shares: Shares, { clock, logger, lifecycle }: Surroundings): Promise<Listening> {
   const { bind, port, max_read_size, max_write_size, max_connections } = config.adapters.nfs;
+  const connectionsMax = connectionsWithin(max_connections, config.shares.length, openFilesMax());
+  if (connectionsMax < max_connections) logger.warn({ connectionsMax, asked: max_connections }, "fewer connections than asked for: the limit of open files (ulimit -n) is too low");
   const adapter = createNfsAdapter({
     shares,
     clock,
@@ -35,7 +38,7 @@ async function startNfs(config: Config, shares: Shares, { clock, logger, lifecyc
     port,
     readMax: max_read_size,
     writeMax: max_write_size,
-    limits: { connectionsMax: max_connections },
+    limits: { connectionsMax },
   });
   const started = await orSay(`nfs can't listen on ${bind} port ${port}`, () => adapter.start());
   lifecycle.started("nfs", (leftMs) => adapter.stop(leftMs * drainPart));

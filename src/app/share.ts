@@ -65,7 +65,7 @@ export async function openShare(config: Config, share: ShareConfig, around: Surr
     content,
     clock: around.clock,
     random: around.random,
-    logger,
+    logger: around.logger,
     readOnly: share.read_only,
     squash: share.squash,
     anonymousUid: share.anonymous_uid,
