@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
 import { openFilesystemBlocks, openMemoryBlocks } from "#blocks/index.ts";
@@ -33,6 +34,8 @@ export async function openShare(config: Config, share: ShareConfig, around: Surr
   const logger = around.logger.child({ share: share.name });
   const inside: Surroundings = { ...around, logger };
   const places = placesOf(config, share);
+  // Its entry must be as durable as what the log is going to hold.
+  makeDirectory(join(places.content, "log"));
   const store = openStore(share, places, inside);
   around.lifecycle.started(`metadata of ${share.name}`, () => store.close());
   const blocks = await openBlocks(share, places);
