@@ -158,6 +158,10 @@ export async function until(condition: () => boolean): Promise<void> {
   throw new Error("what was waited for did not happen");
 }
 
+export async function turns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await new Promise<void>((resolve) => systemClock.atTurnEnd(resolve));
+}
+
 export type Message = { readonly from: Connection<null>; readonly bytes: Uint8Array; readonly length: number };
 
 /** A server that keeps its messages for the test to answer. */
