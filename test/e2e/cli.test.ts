@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { NfsClient } from "../support/nfs-client.ts";
 import { Stable } from "../support/nfs-types.ts";
@@ -164,6 +164,19 @@ describe("in the background", () => {
     expect(dittofs("stop", "--data-dir", dataDir).status).toBe(3);
   });
 
+  test("a detached server outlives SIGHUP and goes on in a new log file", async () => {
+    const port = await freePort();
+    expect(dittofs("start", "--detach", "--data-dir", dataDir, "--nfs-port", String(port)).status).toBe(0);
+    const log = join(dataDir, "dittofs.log");
+    expect(readFileSync(log, "utf8")).toContain("starting");
+    renameSync(log, `${log}.1`);
+    process.kill(Number(readFileSync(join(dataDir, "dittofs.pid"), "utf8")), "SIGHUP");
+    expect(command(["nfs-ls", url(port)]).status).toBe(0);
+    expect(dittofs("stop", "--data-dir", dataDir).status).toBe(0);
+    expect(readFileSync(log, "utf8")).toContain("stopping");
+    expect(readFileSync(`${log}.1`, "utf8")).not.toContain("stopping");
+  });
+
   test("--detach says so when the server does not come up", async () => {
     const holder = Bun.listen({ hostname: "0.0.0.0", port: 0, socket: { data() {} } });
     const failed = dittofs("start", "--detach", "--data-dir", dataDir, "--nfs-port", String(holder.port), "--log-file", logFile);
@@ -247,46 +260,3 @@ test("shares come from the file, with their own rules", async () => {
     expect(await server.stop()).toBe(0);
   }
 });
-
-test("the portmapper says where NFS and MOUNT are, when it is asked for", async () => {
-  const port = await freePort();
-  const server = await Server.start({ dataDir: scratch("portmapper"), port, args: ["--nfs-portmapper-enabled", "--nfs-portmapper-port", "0", "--bind", "127.0.0.1"] });
-  try {
-    const { listening } = JSON.parse(dittofs("status", "--data-dir", scratch("portmapper"), "-o", "json").out) as { listening: { protocol: string; port: number }[] };
-    expect(listening.map((at) => at.protocol)).toEqual(["nfs", "portmapper"]);
-    const dump = await portmapperDump(listening[1]?.port ?? 0);
-    expect(dump).toContainEqual([100003, 3, 6, port]);
-    expect(dump).toContainEqual([100005, 3, 6, port]);
-  } finally {
-    expect(await server.stop()).toBe(0);
-  }
-});
-
-/** PMAPPROC_DUMP (RFC 1833 §3.2) over TCP: program, version, protocol, port of each. */
-async function portmapperDump(port: number): Promise<number[][]> {
-  const call = new DataView(new ArrayBuffer(44));
-  // Fragment header (last, 40 bytes), then xid, CALL, RPC 2, program 100000, version 2, procedure 4, two empty AUTH_NONE.
-  [0x80000028, 7, 0, 2, 100000, 2, 4, 0, 0, 0, 0].forEach((word, i) => call.setUint32(i * 4, word));
-  const received: Uint8Array[] = [];
-  const done = Promise.withResolvers<void>();
-  const socket = await Bun.connect({
-    hostname: "127.0.0.1",
-    port,
-    socket: {
-      data(_, chunk) {
-        received.push(chunk);
-        const bytes = Buffer.concat(received);
-        if (bytes.length >= 4 && bytes.length >= 4 + (bytes.readUInt32BE(0) & 0x7fffffff)) done.resolve();
-      },
-      close: () => done.resolve(),
-    },
-  });
-  socket.write(new Uint8Array(call.buffer));
-  await done.promise;
-  socket.end();
-  // xid, REPLY, accepted, verifier (2 words), success, then a list of (1, program, version, protocol, port) and 0.
-  const words = Buffer.concat(received).subarray(4);
-  const list: number[][] = [];
-  for (let at = 24; words.readUInt32BE(at) === 1; at += 20) list.push([4, 8, 12, 16].map((more) => words.readUInt32BE(at + more)));
-  return list;
-}
