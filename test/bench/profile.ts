@@ -105,7 +105,8 @@ async function main(): Promise<void> {
     } finally {
       await server.stop(true);
     }
-    const [file] = await readdir(profiles);
+    const found = (await readdir(profiles)).map((name) => ({ name, size: Bun.file(join(profiles, name)).size }));
+    const file = found.toSorted((a, b) => b.size - a.size)[0]?.name;
     if (file === undefined) throw new Error("the server left no profile: it did not end in good order");
     const { samples, functions } = spentByFunction((await Bun.file(join(profiles, file)).json()) as CpuProfile, from, to);
     console.log(`${samples} samples of JavaScript and what it calls, of ${Number(values.secs) * 1000} there could be; garbage collection, the compiler and pool threads don't show\n  self %  total %  function`);

@@ -165,7 +165,7 @@ class Rounds {
       const hasty = Server.launch(this.serverOptions());
       await after(this.random.below(300));
       await hasty.kill();
-      lost += await this.losePower();
+      if (this.random.chance(0.5)) lost += await this.losePower();
     }
     await this.recover(workload);
     return lost;
