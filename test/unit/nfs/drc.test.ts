@@ -85,7 +85,7 @@ describe("the duplicate-request cache", () => {
 
 describe("its bounds", () => {
   const fill = (cache: DuplicateCache, address: string, xid: number, bytes = 0): boolean => {
-    const call = { duplicate: null } as unknown as Call;
+    const call = { duplicate: null, xid } as unknown as Call;
     const record = new Words(xid, 0, 2, 100003, 3, 9, "arguments").bytes();
     const known = cache.find(address, record, 0, record.length, call);
     if (known !== null) return false;

@@ -208,7 +208,7 @@ export class MemoryFileSystem implements FileSystem {
     return this.writeNow(who, id, offset, payload, length, stable);
   }
   private writeNow(who: Credentials, id: FileId, offset: number, payload: readonly Uint8Array[], length: number, _stable: boolean): Written | FsError {
-    const failed = this.failNext === null ? null : this.step("write", who);
+    const failed = this.step("write", who);
     if (failed !== null) return failed;
     const before = this.inodes.get(id);
     if (before === undefined) return error(FsCode.stale);
