@@ -2,7 +2,7 @@ import type { Clock, Timer } from "#base/clock.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import { type Change, type Extent, type Pack, PackState } from "#model/change-set.ts";
 import { FsError } from "#model/fs-error.ts";
-import type { FileId } from "#model/ids.ts";
+import type { FileId, PackId } from "#model/ids.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { Flusher } from "./flusher.ts";
@@ -116,7 +116,7 @@ export class Garbage {
       for (const row of rows) {
         pass.packs++;
         if (this.packs.open.has(row.id)) continue;
-        if (row.live === 0) await this.retire(row, graceMs, pass);
+        if (row.live === 0) await this.retire(row.id, graceMs, pass);
         else if (row.live < row.size * repackBelow) sparse.push(row);
       }
       const last = rows[rows.length - 1];
@@ -129,9 +129,12 @@ export class Garbage {
     if (pass.deleted > 0) this.logger.info({ ...pass, repacked: sparse.length }, "garbage collected");
   }
 
-  /** A pack without live bytes: dooms it, or deletes it when its grace is over. */
-  private async retire(row: Pack, graceMs: number, pass: Pass): Promise<void> {
+  /** A pack that seemed to have no live bytes: dooms it, or deletes it when its grace is over. */
+  private async retire(id: PackId, graceMs: number, pass: Pass): Promise<void> {
     const now = this.clock.now();
+    // A page of rows ages while it is gone through: a flush may have filled and settled the pack since.
+    const row = await this.store.pack(id);
+    if (row === null || row.live > 0 || this.packs.open.has(id)) return;
     if (row.state !== PackState.doomed && graceMs > 0) {
       await this.store.apply({ conditions: [], changes: [{ do: "putPack", pack: { ...row, state: PackState.doomed, since: now } }] });
       return;
@@ -146,10 +149,7 @@ export class Garbage {
 
   /** What repacking emptied goes at once when space is short. */
   private async retireEmpty(rows: readonly Pack[], pass: Pass): Promise<void> {
-    for (const row of rows) {
-      const now = await this.store.pack(row.id);
-      if (now !== null && now.live === 0 && !this.closed) await this.retire(now, 0, pass);
-    }
+    for (const row of rows) if (!this.closed) await this.retire(row.id, 0, pass);
   }
 
   /** Copies what is alive in a pack into fresh ones. A write or truncation that comes between wins: its extents no longer match. */

@@ -49,7 +49,6 @@ export function banner(instance: Instance, command: string, detached: boolean): 
 
 /** Who may connect, in words. */
 export function openTo(allowed: readonly string[]): string {
-  if (allowed.length === 0) return "nobody";
   const others = allowed.filter((one) => one !== "::1" && !one.startsWith("127."));
   if (others.length === 0) return "this machine only; let others in with --allow CIDR";
   return others.length === allowed.length ? others.join(", ") : `this machine, ${others.join(", ")}`;

@@ -14,8 +14,15 @@ import { start } from "./commands/server/start.ts";
 import { status } from "./commands/server/status.ts";
 import { stop } from "./commands/server/stop.ts";
 import { type Context, describeVersion, ExitStatus } from "./ports.ts";
+import { commandReference } from "./reference.ts";
 
 export * from "./ports.ts";
+
+/** The reference page of all commands. */
+export function commandsPage(): string {
+  const nowhere: Context = { terminal: { out() {}, err() {} }, version: { version: "", commit: "" }, server: () => Promise.reject(new Error("none")) };
+  return commandReference(build(nowhere, () => {}));
+}
 
 function build(context: Context, finish: (status: number) => void): Command {
   const program = new Command("dittofs")
@@ -47,9 +54,19 @@ export async function runCli(args: readonly string[], context: Context): Promise
   try {
     await program.parseAsync([...args], { from: "user" });
   } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
+    if (!(error instanceof CommanderError)) {
+      context.terminal.err(`error: ${describeError(error)}\n`);
+      return ExitStatus.failed;
+    }
     // Help and version were asked for: 0. Everything else commander throws is wrong usage.
     return error.exitCode === 0 ? ExitStatus.ok : ExitStatus.usage;
   }
   return result;
+}
+
+/** What an operator can do something about is a sentence; a bug of ours comes with the place it happened at. */
+function describeError(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const bug = ["TypeError", "RangeError", "ReferenceError", "InvariantError"].includes(error.name);
+  return bug ? (error.stack ?? error.message) : error.message;
 }

@@ -52,7 +52,9 @@ export interface ServerControl {
   /** Runs a server until it is told to stop; the exit status. */
   run(loaded: Loaded, options: RunOptions): Promise<number>;
   /** The server that holds this data directory, or null. */
-  find(dataDirectory: string): Promise<Instance | null>;
+  find(dataDirectory: string): Instance | null;
+  /** Waits until that server is gone; false when it still runs after `timeoutMs`. */
+  waitUntilGone(dataDirectory: string, pid: number, timeoutMs: number): boolean;
 }
 
 /** What a command talks to besides the server. */

@@ -17,11 +17,14 @@ export function addConfigFlags(command: Command): Command {
 /** Flags people use daily; the rest stands in a group of its own in the help. */
 const common: readonly string[] = ["data_dir", "allowed_clients", "adapters.nfs.port", "adapters.nfs.bind", "logging.level", "logging.format"];
 
+const placeholders: Readonly<Record<string, string>> = { text: "value", list: "item", choice: "word", integer: "number" };
+
 function addOptionFlags(command: Command, wanted: (path: string) => boolean): Command {
   for (const { path, flag, environment, option } of allOptions) {
     if (flag === null || !wanted(path)) continue;
-    const value = option.type === "boolean" ? "[boolean]" : `<${option.type === "list" ? "item" : option.type}>`;
-    const declared = new Option(`${flag} ${value}`, `${option.help} (${environment})`);
+    const value = option.type === "boolean" ? "[boolean]" : `<${placeholders[option.type] ?? option.type}>`;
+    const allowed = option.type === "choice" ? ` One of ${option.allowed}.` : "";
+    const declared = new Option(`${flag} ${value}`, `${option.help}${allowed} (${environment})`);
     if (option.repeatable) declared.argParser((one: string, before: readonly string[] | undefined) => [...(before ?? []), one]);
     command.addOption(common.includes(path) ? declared : declared.helpGroup("More of the configuration:"));
   }

@@ -1,26 +1,29 @@
 import type { Config } from "./options.ts";
 
-/** Bytes a WRITE's record has besides its payload: RPC header, credentials (RFC 5531 §8.2: 400 bytes each), handle, counts. */
-export const callOverheadBytesMax = 4096;
+/** What a log record of a WRITE has besides its payload is far below this. */
+const recordOverheadBytesMax = 64 * 1024;
 
 const MiB = 2 ** 20;
 
 /** What follows from several options together. */
 export interface Limits {
-  /** The largest RPC record the NFS listener takes. */
-  readonly recordBytesMax: number;
   /** Dirty content one share may hold before its writers are slowed. */
   readonly dirtyBytesMaxPerShare: number;
   /** Page memory of one share. */
   readonly cacheBytesPerShare: number;
+  readonly unstoredBytesMaxPerShare: number;
+  readonly flushBytesPerShare: number;
+  /** Inodes, and names, one share keeps in memory. */
+  readonly filesMaxPerShare: number;
 }
 
 export function deriveLimits(config: Config): Limits {
-  const nfs = config.adapters.nfs;
   return {
-    recordBytesMax: nfs.max_write_size + callOverheadBytesMax,
     dirtyBytesMaxPerShare: Math.floor(config.cache.dirty_limit / config.shares.length),
     cacheBytesPerShare: Math.floor(config.cache.size / config.shares.length),
+    unstoredBytesMaxPerShare: Math.floor(config.cache.unstored_limit / config.shares.length),
+    flushBytesPerShare: Math.min(config.cache.flush_size, Math.floor(config.cache.dirty_limit / config.shares.length / 2)),
+    filesMaxPerShare: Math.max(1, Math.floor(config.cache.files / config.shares.length)),
   };
 }
 
@@ -35,14 +38,15 @@ export function checkTogether(config: Config): readonly { readonly key: string; 
   must(config.cache.dirty_limit <= config.cache.size, "cache.dirty_limit", "must not be above cache.size: what is not stored yet is kept in memory");
   must(limits.dirtyBytesMaxPerShare >= 2 * nfs.max_write_size, "cache.dirty_limit", "must leave every share room for two writes of adapters.nfs.max_write_size");
   must(limits.cacheBytesPerShare >= 4 * MiB, "cache.size", "must leave every share at least 4MiB");
-  must(config.cache.log_segment_size >= limits.recordBytesMax, "cache.log_segment_size", "must hold one write of adapters.nfs.max_write_size");
+  must(config.cache.log_segment_size >= nfs.max_write_size + recordOverheadBytesMax, "cache.log_segment_size", "must hold one write of adapters.nfs.max_write_size");
+  must(config.cache.unstored_limit >= config.cache.dirty_limit, "cache.unstored_limit", "must not be below cache.dirty_limit: dirty content is in the log, too");
+  must(nfs.enabled, "adapters.nfs.enabled", "is false, and NFS is all there is to serve");
   must(config.cache.flush_size <= config.cache.dirty_limit, "cache.flush_size", "must not be above cache.dirty_limit: writers would be slowed before anything is flushed");
   must(
     !nfs.portmapper.enabled || nfs.port === 0 || nfs.port !== nfs.portmapper.port,
     "adapters.nfs.portmapper.port",
     "must differ from adapters.nfs.port",
   );
-  must(!nfs.portmapper.enabled || nfs.enabled, "adapters.nfs.portmapper.enabled", "has nothing to announce while adapters.nfs.enabled is false");
   const names = new Set<string>();
   const databases = new Set<string>();
   config.shares.forEach((share, i) => {

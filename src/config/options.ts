@@ -54,6 +54,14 @@ const share = {
       since: "0.1.0",
       allowed: "a path",
     }),
+    size: size({
+      help: "The most a memory store holds; then the share is full. A filesystem store has the room its disk has.",
+      min: MiB,
+      max: 64 * TiB,
+      default: { text: "half of memory", from: (machine) => Math.floor(machine.memoryBytes / 2 / MiB) * MiB },
+      example: "4GiB",
+      since: "0.1.0",
+    }),
   }),
   durability: choice({
     help: "When a COMMIT is answered. local: the content is on stable storage and survives a power cut. writeback: it survives a killed server, not a power cut.",
@@ -73,7 +81,7 @@ const share = {
   anonymous_uid: integer({ help: "The user id of squashed and unauthenticated callers.", min: 0, max: 4294967294, default: 65534, example: "65534", since: "0.1.0" }),
   anonymous_gid: integer({ help: "The group id of squashed and unauthenticated callers.", min: 0, max: 4294967294, default: 65534, example: "65534", since: "0.1.0" }),
   allowed_clients: texts({
-    help: "Exactly the clients that may use this share, this machine's own included only where listed.",
+    help: "Exactly the clients that may use this share; this machine is one of them only where it is listed. An empty list: this machine alone.",
     default: {
       text: "this machine (127.0.0.0/8, ::1) and the allowed_clients of the top level",
       from: (_, earlier) => [...loopback, ...(earlier("allowed_clients") as readonly string[])],
@@ -162,7 +170,7 @@ export const options = {
   }),
   cache: section("File content on its way to and from the block store.", {
     path: text({
-      help: "Where the write-ahead log and open packs lie, in a directory for each share. Empty: in the data directory. Never put it on a disk that forgets.",
+      help: "Where the write-ahead log lies, and packs being filled that the block store can't take over where they are, in a directory for each share. Empty: in the data directory. It holds what was acknowledged: never put it on a disk that forgets.",
       default: "",
       example: "/mnt/nvme/dittofs",
       since: "0.1.0",
@@ -184,6 +192,14 @@ export const options = {
       example: "256MiB",
       since: "0.1.0",
     }),
+    unstored_limit: size({
+      help: "The write-ahead log and packs being filled, on disk, of all shares together; past it writers are slowed to the speed of the block store.",
+      min: 64 * MiB,
+      max: 64 * TiB,
+      default: 4 * GiB,
+      example: "16GiB",
+      since: "0.1.0",
+    }),
     flush_age: duration({
       help: "How long changed content waits for more of its kind before it goes to the block store. It is in the log meanwhile.",
       min: 10,
@@ -198,6 +214,14 @@ export const options = {
       max: TiB,
       default: { text: "64MiB, or half of cache.dirty_limit where that is less", from: (_, earlier) => Math.min(64 * MiB, Math.floor((earlier("cache.dirty_limit") as number) / 2)) },
       example: "32MiB",
+      since: "0.1.0",
+    }),
+    files: integer({
+      help: "Files, and names, kept in memory, of all shares together; a file costs about 1KiB.",
+      min: 1000,
+      max: 100_000_000,
+      default: 100_000,
+      example: "1000000",
       since: "0.1.0",
     }),
     log_segment_size: size({ help: "Size of one file of the write-ahead log.", min: 20 * MiB, max: 4 * GiB, default: 64 * MiB, example: "64MiB", since: "0.1.0" }),

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import type { Server } from "./servers.ts";
 import { tool } from "./tools.ts";
 
@@ -69,6 +69,21 @@ export async function memoryOf(pid: number): Promise<{ readonly now: number; rea
   const status = await readFile(`/proc/${pid}/status`, "utf8");
   const kib = (field: string) => Number(new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(status)?.[1] ?? Number.NaN);
   return { now: kib("VmRSS") * 1024, peak: kib("VmHWM") * 1024 };
+}
+
+const ticksPerSecond = 100;
+
+/** CPU seconds of each thread of a process so far, user and kernel, by thread id. */
+export async function threadsOf(pid: number): Promise<ReadonlyMap<number, { readonly name: string; readonly user: number; readonly system: number }>> {
+  const threads = new Map<number, { name: string; user: number; system: number }>();
+  for (const id of await readdir(`/proc/${pid}/task`)) {
+    const stat = await readFile(`/proc/${pid}/task/${id}/stat`, "utf8").catch(() => "");
+    const match = /^\d+ \((.*)\) (.*)$/.exec(stat.trim());
+    if (match === null) continue;
+    const fields = (match[2] as string).split(" ");
+    threads.set(Number(id), { name: match[1] as string, user: Number(fields[11]) / ticksPerSecond, system: Number(fields[12]) / ticksPerSecond });
+  }
+  return threads;
 }
 
 export function median(values: readonly number[]): number {

@@ -6,7 +6,7 @@
 import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
-import { load } from "./measure.ts";
+import { load, threadsOf } from "./measure.ts";
 import { startDittofs } from "./servers.ts";
 import { buildTools, projectRoot } from "./tools.ts";
 import { defaultShape, workloadsNamed } from "./workloads.ts";
@@ -58,6 +58,22 @@ export function spentByFunction(profile: CpuProfile, from: number, to: number): 
   return { samples, functions: [...spent.values()].sort((a, b) => b.self - a.self || b.total - a.total) };
 }
 
+type Threads = Awaited<ReturnType<typeof threadsOf>>;
+
+/** CPU of the threads between two moments, those of one name together: `user` and `system` in cores. */
+export function threadTable(before: Threads, after: Threads, seconds: number): readonly string[] {
+  const byName = new Map<string, { user: number; system: number; count: number }>();
+  for (const [id, now] of after) {
+    const then = before.get(id) ?? { user: 0, system: 0 };
+    const sum = byName.get(now.name) ?? { user: 0, system: 0, count: 0 };
+    byName.set(now.name, { user: sum.user + now.user - then.user, system: sum.system + now.system - then.system, count: sum.count + 1 });
+  }
+  return [...byName]
+    .filter(([, { user, system }]) => (user + system) / seconds >= 0.005)
+    .sort(([, a], [, b]) => b.user + b.system - a.user - a.system)
+    .map(([name, { user, system, count }]) => `${(user / seconds).toFixed(2).padStart(8)} ${(system / seconds).toFixed(2).padStart(8)}  ${name}${count > 1 ? ` ×${count}` : ""}`);
+}
+
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     args: Bun.argv.slice(2),
@@ -74,19 +90,25 @@ async function main(): Promise<void> {
     const server = await startDittofs(base, ["bun", "--cpu-prof", `--cpu-prof-dir=${profiles}`, join(projectRoot, "src/main.ts")]);
     let from = 0;
     let to = 0;
+    let before = Promise.resolve(await threadsOf(server.pid));
+    let after = before;
     try {
       const sample = await load(server, workload.load, [...defaultShape, "-t", values.secs, ...workload.arguments], () => {
         from = Date.now() * 1000;
         to = from + Number(values.secs) * 1e6;
+        before = threadsOf(server.pid);
+        after = Bun.sleep(Number(values.secs) * 1000).then(() => threadsOf(server.pid));
       });
       console.log(`${workload.name}: ${Math.round(sample.ops_s)} ops/s, ${Math.round(sample.mb_s)} MB/s while profiled, server ${sample.srv_cpu} CPUs`);
+      const threads = threadTable(await before, await after, Number(values.secs));
+      console.log(`    user   kernel  thread (CPUs)\n${threads.join("\n")}`);
     } finally {
       await server.stop(true);
     }
     const [file] = await readdir(profiles);
     if (file === undefined) throw new Error("the server left no profile: it did not end in good order");
     const { samples, functions } = spentByFunction((await Bun.file(join(profiles, file)).json()) as CpuProfile, from, to);
-    console.log(`${samples} samples of the JavaScript thread; threads of the pool don't show\n  self %  total %  function`);
+    console.log(`${samples} samples of JavaScript and what it calls, of ${Number(values.secs) * 1000} there could be; garbage collection, the compiler and pool threads don't show\n  self %  total %  function`);
     const share = (count: number) => ((100 * count) / Math.max(1, samples)).toFixed(1).padStart(8);
     for (const { place, self, total } of functions.slice(0, Number(values.top))) console.log(`${share(self)} ${share(total)}  ${place}`);
     if (values.save !== undefined) await rename(join(profiles, file), values.save);

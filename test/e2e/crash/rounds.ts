@@ -2,8 +2,10 @@ import { join } from "node:path";
 import { NfsClient } from "../../support/nfs-client.ts";
 import { SeededRandom } from "../../support/seeded-random.ts";
 import { freePort, Server, temporaryDirectory } from "../../support/server.ts";
+import { after } from "../../support/wait.ts";
 import { check, replay } from "./check.ts";
 import { PowerCutDisk } from "./power-cut.ts";
+import { step } from "./steps.ts";
 import { Violation, Workload } from "./workload.ts";
 
 /**
@@ -19,8 +21,10 @@ export interface RoundsOptions {
   readonly setting: Setting;
   readonly seed: number;
   readonly rounds: number;
-  /** Power cut: syncs without effect (see powercut.c), to prove that the loss is found. */
+  /** Power cut: the disk ignores these syncs (see powercut.c). */
   readonly ignoreSyncs?: string;
+  /** A loss is wanted: nothing is kept to look into it. */
+  readonly lossExpected?: boolean;
   readonly env?: Readonly<Record<string, string>>;
   readonly operationsMax?: number;
   /** A line a round. */
@@ -45,7 +49,15 @@ export class LossFound extends Error {
 const depth = 6;
 const credentials = { uid: 1000, gid: 1000 };
 /** Small caches, so that flushes, segment changes and collections happen within a round. */
-const smallLimits = { DITTOFS_CACHE_SIZE: "64MB" };
+const smallLimits = {
+  DITTOFS_CACHE_SIZE: "32MiB",
+  DITTOFS_CACHE_DIRTY_LIMIT: "8MiB",
+  DITTOFS_CACHE_FLUSH_AGE: "60ms",
+  DITTOFS_CACHE_FLUSH_SIZE: "2MiB",
+  DITTOFS_CACHE_LOG_SEGMENT_SIZE: "20MiB",
+  DITTOFS_GC_INTERVAL: "200ms",
+  DITTOFS_GC_GRACE: "100ms",
+};
 const mountOffset = Number(Bun.env.DITTOFS_TEST_MOUNT_OFFSET ?? 0);
 
 class Rounds {
@@ -88,8 +100,8 @@ class Rounds {
       await this.server?.kill();
       await this.disk?.unmount();
       const text = error instanceof Violation ? error.message : `${(error as Error).stack}`;
-      const where = `${setting}, round ${round}, seed ${seed}; what is left lies in ${this.directory.path}`;
-      if (this.options.ignoreSyncs !== undefined) this.directory.remove();
+      const where = `${setting}, round ${round}, seed ${seed}; ${this.options.lossExpected === true ? "wanted" : `what is left lies in ${this.directory.path}`}`;
+      if (this.options.lossExpected === true) this.directory.remove();
       throw new LossFound(round, `${where}\n${text}\nthe server's last words:\n${output.slice(-3000)}`);
     }
   }
@@ -117,7 +129,7 @@ class Rounds {
   /** Work without a crash: what is there must be exactly what was done, before and after a proper stop. */
   private async quietRound(workload: Workload): Promise<string> {
     const target = workload.completed + (this.options.operationsMax ?? 4000);
-    await workload.run(depth, () => workload.completed >= target);
+    await workload.run(depth, step, () => workload.completed >= target);
     const client = workload.clients[0] as NfsClient;
     for (const node of workload.model.all()) if (node.content.pending.length > 0) await workload.commitNow(client, node);
     await check(workload, client);
@@ -144,7 +156,7 @@ class Rounds {
       }
       return false;
     };
-    await workload.run(depth, enough);
+    await workload.run(depth, step, enough);
     if (!due) throw new Violation("the server closed its connections before the crash");
     await crashed.promise;
     let lost = await this.losePower();
@@ -174,11 +186,6 @@ class Rounds {
     const contents = await check(workload, client);
     await replay(workload, client, contents, this.random.chance(0.2));
   }
-}
-
-/** The crash is to come at a moment nobody awaits. */
-function after(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** Plays the rounds; throws `LossFound` at the first that finds the server wrong. */

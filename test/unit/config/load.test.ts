@@ -15,7 +15,7 @@ describe("defaults", () => {
       {
         name: "/export",
         metadata: { type: "sqlite", path: "" },
-        blocks: { type: "filesystem", path: "" },
+        blocks: { type: "filesystem", path: "", size: 4 * 2 ** 30 },
         durability: "local",
         read_only: false,
         squash: "root_to_guest",

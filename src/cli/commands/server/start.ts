@@ -50,7 +50,7 @@ async function run(command: Command, context: Context): Promise<number> {
 }
 
 async function detach(loaded: Loaded, context: Context): Promise<number> {
-  const running = await (await context.server()).find(loaded.config.data_dir);
+  const running = (await context.server()).find(loaded.config.data_dir);
   if (running !== null) {
     context.terminal.err(`error: ${loaded.config.data_dir} is in use by the server with pid ${running.pid}\n`);
     return ExitStatus.failed;

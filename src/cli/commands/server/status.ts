@@ -14,7 +14,7 @@ export function status(parent: Command, context: Context, finish: (status: numbe
     const loaded = loadFor(command, context);
     if (typeof loaded === "number") return finish(loaded);
     const dataDirectory = loaded.config.data_dir;
-    const instance = await (await context.server()).find(dataDirectory);
+    const instance = (await context.server()).find(dataDirectory);
     if (options.output === "json") context.terminal.out(`${JSON.stringify({ running: instance !== null, dataDirectory, ...instance }, null, 2)}\n`);
     else context.terminal.out(instance === null ? `no server runs on ${dataDirectory}\n` : describe(instance));
     finish(instance === null ? ExitStatus.notRunning : ExitStatus.ok);

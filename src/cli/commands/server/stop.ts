@@ -1,10 +1,8 @@
 import { type Command, Option } from "commander";
-import { systemClock } from "#base/clock.ts";
 import { parseDuration } from "#config/index.ts";
 import { type Context, ExitStatus } from "../../ports.ts";
 import { addPlaceFlags, loadFor } from "../../settings.ts";
 
-const lookAgainMs = 20;
 /** What a server may take beyond its own shutdown time-out. */
 const marginMs = 5000;
 
@@ -30,7 +28,7 @@ export function stop(parent: Command, context: Context, finish: (status: number)
 async function stopAndWait(dataDirectory: string, timeoutMs: number, force: boolean, context: Context): Promise<number> {
   const { terminal } = context;
   const control = await context.server();
-  const instance = await control.find(dataDirectory);
+  const instance = control.find(dataDirectory);
   if (instance === null) {
     terminal.err(`no server runs on ${dataDirectory}\n`);
     return ExitStatus.notRunning;
@@ -45,13 +43,9 @@ async function stopAndWait(dataDirectory: string, timeoutMs: number, force: bool
       return ExitStatus.failed;
     }
   }
-  const deadline = systemClock.monotonicMs() + timeoutMs;
-  while ((await control.find(dataDirectory))?.pid === instance.pid) {
-    if (systemClock.monotonicMs() > deadline) {
-      terminal.err(`error: the server with pid ${instance.pid} still runs; dittofs stop --force doesn't wait for what it has in hand\n`);
-      return ExitStatus.failed;
-    }
-    await Bun.sleep(lookAgainMs);
+  if (!control.waitUntilGone(dataDirectory, instance.pid, timeoutMs)) {
+    terminal.err(`error: the server with pid ${instance.pid} still runs; dittofs stop --force doesn't wait for what it has in hand\n`);
+    return ExitStatus.failed;
   }
   terminal.out(`stopped ${instance.pid}\n`);
   return ExitStatus.ok;
