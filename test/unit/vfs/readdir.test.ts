@@ -1,9 +1,10 @@
 import { expect, test } from "bun:test";
 import { FsError } from "#model/fs-error.ts";
 import { type FileId, rootId } from "#model/ids.ts";
+import type { Node } from "#vfs/cache/node.ts";
 import type { Listing } from "#vfs/file-system.ts";
 import type { Share } from "#vfs/share.ts";
-import { alice, bob, fails, file, folder, listAll, ok, openOn, openWorld, root } from "./kit.ts";
+import { alice, bob, fails, file, folder, type HeldStore, listAll, ok, openOn, openWorld, root, TestClock } from "./kit.ts";
 
 const none = new Uint8Array(8);
 
@@ -150,6 +151,57 @@ test("a listing that was read once is given from memory, exact, whatever came an
   expect(names.size).toBe(1200);
   expect([names.has("new"), names.has("f7"), names.has("f8"), names.has("g8")]).toEqual([true, false, false, true]);
 });
+
+test("pages read from the middle and from the start fit together", async () => {
+  const { share } = await openWorld();
+  await fill(share, rootId, 1500);
+  const verifier = share.store.identity.instance;
+  const all = [...(await page(share, rootId, 0, none, 2000, false)).entries].map((entry) => entry.cookie);
+  const { share: other } = await openOn(share.store as HeldStore, new TestClock());
+  for (const from of [700, 1400, 300]) await page(other, rootId, all[from] ?? 0, verifier, 5, false);
+  expect((await listAll(other, rootId)).size).toBe(1500);
+  for (const from of [0, 299, 301, 699, 1213, 1399]) {
+    const rest = await page(other, rootId, all[from] ?? 0, verifier, 2000, false);
+    expect(rest.entries.map((entry) => entry.cookie)).toEqual(all.slice(from + 1));
+  }
+  // What comes and goes is seen whatever page it is in, also when the page beside it left the cache.
+  ok(await other.remove(alice, rootId, "f710"));
+  await file(other, "new");
+  await listAll(other, rootId);
+  other.names.forget(other.inodes.peek(rootId) as Node, "f600");
+  const rest = await page(other, rootId, all[705] ?? 0, verifier, 20, false);
+  expect(rest.entries.map((entry) => entry.name)).not.toContain("f710");
+  const names = await listAll(other, rootId);
+  expect([names.size, names.has("f710"), names.has("new")]).toEqual([1500, false, true]);
+});
+
+for (const change of ["remove", "create"] as const) {
+  test(`a page that was being read while an entry was ${change}d is not kept`, async () => {
+    const { share, store, clock } = await openWorld();
+    await fill(share, rootId, 3);
+    const { share: other } = await openOn(store, clock);
+    await other.root();
+    ok(await other.lookup(alice, rootId, "f1"));
+    store.asynchronous = true;
+    const gate = Promise.withResolvers<void>();
+    store.gates.push(gate.promise);
+    const late = other.readdir(root, rootId, 2, store.identity.instance, false, take(9));
+    const made = await store.inner.dirent(rootId, "f1");
+    await store.inner.apply({
+      conditions: [],
+      changes: [
+        change === "remove"
+          ? { do: "deleteDirent", parent: rootId, name: "f1" }
+          : { do: "insertDirent", parent: rootId, name: "new", child: made?.child as FileId },
+      ],
+    });
+    gate.resolve();
+    // The answer may have either state, the next one must have the new one.
+    ok(await late);
+    const names = (await page(other, rootId, 2, store.identity.instance, 9, false)).entries.map((entry) => entry.name).sort();
+    expect(names).toEqual(change === "remove" ? ["f0", "f2"] : ["f0", "f1", "f2", "new"]);
+  });
+}
 
 test("a directory that grows by more than is kept in mind is read again", async () => {
   const { share } = await openWorld();
