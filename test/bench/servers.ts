@@ -153,7 +153,7 @@ const units: Readonly<Record<string, number>> = { B: 1, KiB: 2 ** 10, MiB: 2 ** 
 
 /** `cache.size` as the server itself works it out for this machine. */
 async function cacheSizeOf(program: readonly string[], configuration: string): Promise<number | null> {
-  const shown = await outputOf([...program, "config", "show", "--config", configuration]);
+  const shown = await outputOf([...program.filter((word) => !word.startsWith("--cpu-prof")), "config", "show", "--config", configuration]);
   const match = /^cache:\n(?:[ ]+.*\n)*?[ ]+size: (\d+)(\w+)$/m.exec(shown ?? "");
   return match === null ? null : Number(match[1]) * (units[match[2] as string] ?? Number.NaN);
 }
