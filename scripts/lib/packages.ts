@@ -1,4 +1,4 @@
-import { existsSync, unlinkSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
 import { outputOf, run, say } from "./shell.ts";
 
 /** Debian packages the tests use, with what for. */
@@ -21,11 +21,10 @@ export const testPackages: Readonly<Record<string, string>> = {
   "user-mode-linux": "a real Linux kernel as a client",
 };
 
-/** Services that come with those packages; none of them may be left running by us. */
-const services = ["rpcbind.socket", "rpcbind.service", "nfs-client.target", "rpc-statd.service", "nfs-blkmap.service"];
-
 /** Debian's way to say that no service is to be started by an installation. */
 const policy = "/usr/sbin/policy-rc.d";
+const policyMark = "# Put here by DittoFS's scripts/test for the time of an installation; delete it if you find it.";
+const policyScript = `#!/bin/sh\n${policyMark}\nexit 101\n`;
 
 export interface Installed {
   /** Why something is missing that tests will skip for, or null. */
@@ -36,8 +35,15 @@ function isInstalled(name: string): boolean {
   return outputOf(["dpkg-query", "-W", "-f", "${db:Status-Status}", name]) === "installed";
 }
 
-function activeServices(): readonly string[] {
-  return services.filter((name) => outputOf(["systemctl", "is-active", name]) === "active");
+function installedPackages(): ReadonlySet<string> {
+  return new Set((outputOf(["dpkg-query", "-W", "-f", "${Package}\\n"]) ?? "").split("\n"));
+}
+
+/** Units of these packages that run. */
+function running(packages: readonly string[]): readonly string[] {
+  const files = packages.flatMap((name) => (outputOf(["dpkg-query", "-L", name]) ?? "").split("\n"));
+  const units = files.flatMap((file) => /\/systemd\/system\/([^/@]+\.(?:service|socket))$/.exec(file)?.[1] ?? []);
+  return units.filter((name) => outputOf(["systemctl", "is-active", name]) === "active");
 }
 
 /** Installs the packages the tests need and this machine lacks. What can't be had is said, and the tests that need it skip. */
@@ -51,9 +57,9 @@ export async function installTestPackages(): Promise<Installed> {
   const asRoot = process.getuid?.() === 0 ? [] : ["sudo", "-n"];
   if (asRoot.length > 0 && outputOf([...asRoot, "true"]) === null) return { missing: `not root and no sudo without a password; missing: ${wanted.join(", ")}` };
   say(`packages: installing ${wanted.join(", ")}; no service of theirs is started`);
-  const before = activeServices();
+  const before = installedPackages();
   const status = await withoutServices(asRoot, () => install(asRoot, wanted));
-  const started = activeServices().filter((name) => !before.includes(name));
+  const started = running([...installedPackages()].filter((name) => !before.has(name)));
   if (started.length > 0) {
     say(`packages: stopping ${started.join(", ")}`);
     await run([...asRoot, "systemctl", "disable", "--now", ...started]);
@@ -70,15 +76,19 @@ async function install(asRoot: readonly string[], names: readonly string[]): Pro
   if ((await run([...command, ...arguments_])) === 0) return 0;
   // The package lists are missing or old.
   await run([...command, "update"]);
-  return await run([...command, ...arguments_]);
+  if ((await run([...command, ...arguments_])) === 0) return 0;
+  // One that can't be had shouldn't keep the others away.
+  let status = 0;
+  for (const name of names) status = (await run([...command, "install", "--no-install-recommends", name])) || status;
+  return status;
 }
 
 /** Keeps installations from starting services meanwhile, where the machine hasn't a policy of its own. */
 async function withoutServices<T>(asRoot: readonly string[], work: () => Promise<T>): Promise<T> {
-  if (existsSync(policy)) return await work();
-  const script = "#!/bin/sh\nexit 101\n";
-  if (asRoot.length === 0) writeFileSync(policy, script, { mode: 0o755 });
-  else await run([...asRoot, "sh", "-c", `printf '%s' "$1" > ${policy} && chmod 755 ${policy}`, "sh", script]);
+  // One of ours may be left from a run that was killed.
+  if (existsSync(policy) && !readFileSync(policy, "utf8").includes(policyMark)) return await work();
+  if (asRoot.length === 0) writeFileSync(policy, policyScript, { mode: 0o755 });
+  else await run([...asRoot, "sh", "-c", `printf '%s' "$1" > ${policy} && chmod 755 ${policy}`, "sh", policyScript]);
   try {
     return await work();
   } finally {

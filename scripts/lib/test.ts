@@ -68,7 +68,7 @@ export async function test(args: readonly string[]): Promise<number> {
 
 function summarize(cases: readonly TestCase[]): number {
   const of = (outcome: TestCase["outcome"]) => cases.filter((one) => one.outcome === outcome);
-  const line = (one: TestCase) => `  ${one.file}: ${one.name}${one.note === "" ? "" : `: ${one.note}`}`;
+  const line = (one: TestCase) => `  ${one.file}: ${one.name}${one.note === "" ? "" : `: ${one.note.split("\n")[0]}`}`;
   const failed = of("failed");
   const skipped = of("skipped");
   say("");

@@ -110,7 +110,9 @@ export class Content implements FileContent {
   read(inode: Inode, offset: number, length: number): Maybe<ContentRead | FsError> {
     const file = this.files.of(inode);
     const end = Math.min(offset + length, file.size);
-    return this.reader.read(file, offset, end, offset + length >= file.size);
+    const read = this.reader.read(file, offset, end, offset + length >= file.size);
+    if (file.pages.size === 0) file.settle();
+    return read;
   }
 
   admit(length: number): Maybe<FsError | null> {

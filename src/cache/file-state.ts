@@ -61,8 +61,8 @@ export class FileState {
   flushing: FlushCut | null = null;
   /** First sequence of the cut being stored; the log may not forget it before. */
   flushingFirst = 0;
-  /** Rises with every truncation: what was read from below meanwhile may be cut. */
-  truncations = 0;
+  /** Rises with every change of what lies below the pages: a fill that waited meanwhile starts over. */
+  lowerVersion = 0;
   /** Operations that hold this state across an allocation or a wait. */
   busy = 0;
   /** No link is left. */

@@ -86,6 +86,7 @@ export class FileTable implements StateOwner {
     this.pendingBytes += file.pending.bytes - before;
     pack.lastSequence = sequence;
     file.unsynced.set(pack, packOffset + length);
+    file.lowerVersion++;
     file.busy--;
   }
 
@@ -104,7 +105,7 @@ export class FileTable implements StateOwner {
     file.pending.cut(size, Number.MAX_SAFE_INTEGER);
     this.pendingBytes += file.pending.bytes - before;
     file.cutTo = file.cutTo < 0 ? size : Math.min(file.cutTo, size);
-    file.truncations++;
+    file.lowerVersion++;
     file.busy--;
   }
 
@@ -164,6 +165,7 @@ export class FileTable implements StateOwner {
     file.pending.dropUpTo(cut.sequence);
     this.pendingBytes += file.pending.bytes - before;
     file.flushing = null;
+    file.lowerVersion++;
     for (const pack of file.unsynced.keys()) if (pack.stored !== null) file.unsynced.delete(pack);
     this.unstored.delete(file);
     if (file.isUnstored) this.unstored.add(file);
@@ -172,6 +174,7 @@ export class FileTable implements StateOwner {
 
   /** The cut did not get into the store: its changes are unstored again, except where newer ones replaced them. */
   restore(file: FileState, cut: FlushCut): void {
+    if (file.gone) return this.stored(file, cut);
     for (let i = 0; i < cut.pieces.length; i++) {
       const piece = cut.pieces[i] as FlushPiece;
       const page = piece.page;
@@ -202,7 +205,7 @@ export class FileTable implements StateOwner {
     file.pending.list = [];
     file.pending.bytes = 0;
     file.unsynced.clear();
-    file.truncations++;
+    file.lowerVersion++;
   }
 
   /** The oldest log record any file still needs; Infinity: none. */

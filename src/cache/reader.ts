@@ -112,19 +112,12 @@ export class Reader {
     const fillEnd = Math.min((last + 1) * pageBytes, file.size);
     const sources = this.sources(file, first * pageBytes, fillEnd);
     if (sources instanceof Promise) return this.fillSlowly(file, first, fillEnd, sources);
-    const truncations = file.truncations;
+    const lowerVersion = file.lowerVersion;
     const buffers = this.allocate(file, first, fillEnd);
-    let read: Maybe<FsError | null>;
-    try {
-      read = this.readInto(sources, first * pageBytes, buffers);
-    } catch (error) {
-      releaseAll(buffers);
-      throw error;
-    }
-    if (read instanceof Promise) return this.finishSlowly(file, first, fillEnd, buffers, read, truncations, triesMax);
-    if (read !== null) releaseAll(buffers);
-    else this.integrate(file, first, fillEnd, buffers);
-    return read;
+    const read = this.readInto(sources, first * pageBytes, buffers);
+    if (read !== null) return this.finishSlowly(file, first, fillEnd, buffers, read, lowerVersion, triesMax);
+    this.integrate(file, first, fillEnd, buffers);
+    return null;
   }
 
   private async fillSlowly(
@@ -136,7 +129,7 @@ export class Reader {
   ): Promise<FsError | null> {
     file.busy++;
     try {
-      const truncations = file.truncations;
+      const lowerVersion = file.lowerVersion;
       const sources = await pending;
       const buffers = this.allocate(file, first, fillEnd);
       return await this.finishSlowly(
@@ -145,11 +138,12 @@ export class Reader {
         fillEnd,
         buffers,
         Promise.resolve().then(() => this.readInto(sources, first * pageBytes, buffers)),
-        truncations,
+        lowerVersion,
         tries,
       );
     } finally {
       file.busy--;
+      file.settle();
     }
   }
 
@@ -159,7 +153,7 @@ export class Reader {
     fillEnd: number,
     buffers: PageBuffer[],
     read: Promise<FsError | null>,
-    truncations: number,
+    lowerVersion: number,
     tries: number,
   ): Promise<FsError | null> {
     file.busy++;
@@ -177,7 +171,7 @@ export class Reader {
         releaseAll(buffers);
         return error;
       }
-      if (truncations !== file.truncations) {
+      if (lowerVersion !== file.lowerVersion) {
         releaseAll(buffers);
         return tries === 0 ? FsError.of("jukebox") : await this.again(file, first, fillEnd, tries);
       }
@@ -185,6 +179,7 @@ export class Reader {
       return null;
     } finally {
       file.busy--;
+      file.settle();
     }
   }
 
@@ -205,6 +200,7 @@ export class Reader {
       return buffers;
     } finally {
       file.busy--;
+      file.settle();
     }
   }
 
@@ -263,7 +259,7 @@ export class Reader {
   }
 
   /** Reads the sources into the buffers, the first of which begins at file offset `base`. */
-  private readInto(sources: readonly Source[], base: number, buffers: readonly PageBuffer[]): Maybe<FsError | null> {
+  private readInto(sources: readonly Source[], base: number, buffers: readonly PageBuffer[]): Promise<FsError | null> | null {
     let waits: Promise<FsError | null>[] | null = null;
     for (let i = 0; i < sources.length; i++) {
       const source = sources[i] as Source;
@@ -279,14 +275,23 @@ export class Reader {
         const target = slice(buffers[first] as PageBuffer, from, length);
         if (source.pack === 0) target.fill(0);
         else {
-          const read = this.packs.read(source.pack, source.packOffset + position - source.start, target);
-          if (read instanceof Promise) (waits ??= []).push(read);
-          else if (read !== null) return waits === null ? read : Promise.allSettled(waits).then(() => read);
+          const read = this.readPack(source.pack, source.packOffset + position - source.start, target);
+          if (read !== null) (waits ??= []).push(read);
         }
         position += length;
       }
     }
     return waits === null ? null : settleAll(waits);
+  }
+
+  /** Null when the bytes are there at once. Failures too come by the promise: reads that others began still write into the buffers. */
+  private readPack(pack: PackId, offset: number, target: Uint8Array): Promise<FsError | null> | null {
+    try {
+      const read = this.packs.read(pack, offset, target);
+      return read === null ? null : Promise.resolve(read);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** Makes the buffers pages, or fills the gaps of pages that are there. */

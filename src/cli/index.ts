@@ -14,8 +14,15 @@ import { start } from "./commands/server/start.ts";
 import { status } from "./commands/server/status.ts";
 import { stop } from "./commands/server/stop.ts";
 import { type Context, describeVersion, ExitStatus } from "./ports.ts";
+import { commandReference } from "./reference.ts";
 
 export * from "./ports.ts";
+
+/** The reference page of all commands. */
+export function commandsPage(): string {
+  const nowhere: Context = { terminal: { out() {}, err() {} }, version: { version: "", commit: "" }, server: () => Promise.reject(new Error("none")) };
+  return commandReference(build(nowhere, () => {}));
+}
 
 function build(context: Context, finish: (status: number) => void): Command {
   const program = new Command("dittofs")

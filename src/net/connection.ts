@@ -2,20 +2,8 @@ import type { Socket } from "bun";
 import { headerBytes } from "./framing.ts";
 import type { OutBuffer } from "./out-buffer.ts";
 import { RecordAssembler } from "./record-assembler.ts";
+import { type Lender, SendQueue, type Sink } from "./send-queue.ts";
 import type { StreamServer } from "./stream-server.ts";
-
-/** Whoever lends bytes to a connection; `release` is called exactly once, when they were sent or never will be. */
-export interface Lender {
-  release(): void;
-}
-
-/** Bytes the kernel has not taken yet. */
-interface Unsent {
-  readonly bytes: Uint8Array;
-  at: number;
-  readonly end: number;
-  readonly lender: Lender | null;
-}
 
 /** A turn's replies are sent early once they are this long. */
 const flushBytes = 64 * 1024;
@@ -25,7 +13,7 @@ const flushBytes = 64 * 1024;
  * `requestDone`; past the bounds on unfinished requests and unsent replies nothing more is read.
  *
  * Replies are encoded straight into one buffer a connection, between `beginMessage` and `endMessage`, and leave in one write at
- * the end of the data event or of the turn. Bun's socket buffers nothing: what it did not take waits here for `drain`.
+ * the end of the data event or of the turn; a large payload follows uncopied.
  */
 export class Connection<C> {
   /** The handler's own state of this connection. */
@@ -52,14 +40,15 @@ export class Connection<C> {
   private out: OutBuffer | null = null;
   private messageStart = 0;
   private messageOpen = false;
-  private readonly unsent: Unsent[] = [];
-  private unsentAt = 0;
-  private unsentBytes = 0;
+  private readonly sending: SendQueue;
+  private sentBefore = 0;
+  private wasIdle = true;
 
   constructor(server: StreamServer<C>, socket: Socket<Connection<C>>) {
     this.server = server;
     this.socket = socket;
     this.assembler = new RecordAssembler(server.framing, server.limits.messageBytesMax);
+    this.sending = new SendQueue(socket as unknown as Sink, server.gather);
   }
 
   /** The client's address, without its port; an IPv4 client of an IPv6 listener has its IPv4 address. */
@@ -98,7 +87,7 @@ export class Connection<C> {
     return (
       this.unfinished < limits.unfinishedMax &&
       this.unfinishedBytes < limits.unfinishedBytesMax &&
-      this.unsentBytes < limits.unsentBytesMax &&
+      this.sending.unsentBytes < limits.unsentBytesMax &&
       this.server.unfinishedBytes < limits.totalUnfinishedBytesMax
     );
   }
@@ -230,12 +219,14 @@ export class Connection<C> {
   endMessageWithPayload(slices: readonly Uint8Array[], length: number, padding: number, lender: Lender): void {
     const out = this.out!;
     this.writeHeader(out, out.length - this.messageStart - headerBytes + length + padding);
-    this.flushQueued();
-    for (let i = 0; i < slices.length; i++) {
-      const slice = slices[i]!;
-      this.send(slice, slice.length, i === slices.length - 1 ? lender : null);
+    this.out = null;
+    if (this.closed) lender.release();
+    else {
+      this.beforeSend();
+      this.sending.sendWithPayload(out.bytes, out.length, slices, lender);
+      this.afterSend();
     }
-    if (slices.length === 0) lender.release();
+    this.server.pool.give(out);
     if (padding > 0 && !this.closed) {
       const after = (this.out ??= this.server.pool.take());
       for (let i = 0; i < padding; i++) after.bytes[after.length++] = 0;
@@ -259,68 +250,39 @@ export class Connection<C> {
   flush(): void {
     const out = this.out;
     if (out === null || out.length === 0 || this.messageOpen) return;
-    if (this.unsentBytes > 0 && out.length < flushBytes && !this.closed) return;
-    this.flushQueued();
-  }
-
-  private flushQueued(): void {
-    const out = this.out;
-    if (out === null) return;
+    if (this.sending.unsentBytes > 0 && out.length < flushBytes && !this.closed) return;
     this.out = null;
-    if (this.closed) {
-      this.server.pool.give(out);
-      return;
+    if (!this.closed) {
+      this.beforeSend();
+      this.sending.send(out.bytes, out.length);
+      this.afterSend();
     }
-    const length = out.length;
-    const sent = this.unsentBytes > 0 ? 0 : this.write(out.bytes, 0, length);
-    // What is left is copied out, so that a slow reader never holds a whole buffer for a few bytes.
-    if (sent < length && !this.closed) this.queue(out.bytes.slice(sent, length), 0, length - sent, null);
     this.server.pool.give(out);
   }
 
-  private send(bytes: Uint8Array, length: number, lender: Lender | null): void {
-    const sent = this.closed ? length : this.unsentBytes > 0 ? 0 : this.write(bytes, 0, length);
-    if (sent < length && !this.closed) this.queue(bytes, sent, length, lender);
-    else lender?.release();
+  private beforeSend(): void {
+    this.sentBefore = this.sending.sentBytes;
+    this.wasIdle = this.sending.unsentBytes === 0;
   }
 
-  /** Bytes the kernel took; a closed connection takes everything. */
-  private write(bytes: Uint8Array, at: number, length: number): number {
-    const sent = this.socket.write(bytes, at, length);
-    if (sent < 0) {
-      this.close();
-      return length;
-    }
+  /** Counts what was sent, and has the sweep see to a client that does not take the rest. */
+  private afterSend(): void {
+    const sending = this.sending;
+    const sent = sending.sentBytes - this.sentBefore;
     this.server.stats.bytesOut += sent;
-    return sent;
-  }
-
-  private queue(bytes: Uint8Array, at: number, end: number, lender: Lender | null): void {
-    if (this.unsentBytes === 0) this.progressMs = this.server.clock.monotonicMs();
-    this.unsent.push({ bytes, at, end, lender });
-    this.unsentBytes += end - at;
+    if (sending.broken) return this.close();
+    if (sending.unsentBytes === 0) return;
+    if (sent > 0 || this.wasIdle) this.progressMs = this.server.clock.monotonicMs();
     this.server.watch(this);
   }
 
   /** The socket takes bytes again. */
   drained(): void {
     if (this.closed) return;
-    this.progressMs = this.server.clock.monotonicMs();
-    while (this.unsentAt < this.unsent.length) {
-      const next = this.unsent[this.unsentAt]!;
-      const sent = this.write(next.bytes, next.at, next.end - next.at);
-      if (this.closed) return;
-      next.at += sent;
-      this.unsentBytes -= sent;
-      if (next.at < next.end) return;
-      this.unsentAt++;
-      next.lender?.release();
-      if (this.unsentAt >= 64) this.unsent.splice(0, this.unsentAt), (this.unsentAt = 0);
-    }
-    this.unsent.length = 0;
-    this.unsentAt = 0;
-    this.flush();
-    this.settle();
+    this.beforeSend();
+    this.sending.drain();
+    this.afterSend();
+    if (!this.closed && this.sending.unsentBytes === 0) this.settle();
   }
 
   /** After a turn: send, go on reading, or end if the server is stopping and all is answered. */
@@ -333,7 +295,7 @@ export class Connection<C> {
 
   /** Every request is answered and every answer sent. */
   get quiet(): boolean {
-    return this.unfinished === 0 && this.unsentBytes === 0 && (this.out === null || this.out.length === 0);
+    return this.unfinished === 0 && this.sending.unsentBytes === 0 && (this.out === null || this.out.length === 0);
   }
 
   /** The server stops: what arrives from now on is dropped (a close over unread bytes would reset the connection). */
@@ -350,7 +312,7 @@ export class Connection<C> {
 
   /** Whether the sweep has to look at this connection, and since when it has been waiting for the client. */
   get waitsForClient(): "send" | "receive" | null {
-    if (this.unsentBytes > 0) return "receive";
+    if (this.sending.unsentBytes > 0) return "receive";
     return this.assembler.idle || this.paused ? null : "send";
   }
 
@@ -372,10 +334,7 @@ export class Connection<C> {
     this.held = null;
     this.server.partialBytes -= this.assembler.keptBytes;
     this.assembler.clear();
-    for (let i = this.unsentAt; i < this.unsent.length; i++) this.unsent[i]!.lender?.release();
-    this.unsent.length = 0;
-    this.unsentAt = 0;
-    this.unsentBytes = 0;
+    this.sending.dispose();
     if (this.out !== null && !this.messageOpen) {
       this.server.pool.give(this.out);
       this.out = null;

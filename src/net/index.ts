@@ -3,9 +3,11 @@
  * little until it speaks, and memory is bounded per connection and over all: messages begun, requests unfinished, replies unsent.
  * Past a bound a socket is not read; a client that makes no progress loses its connection. Knows no protocol.
  */
-export { Connection, type Lender } from "./connection.ts";
+export { Connection } from "./connection.ts";
 export * from "./datagram-server.ts";
 export * from "./framing.ts";
+export { type GatheredWrite, linuxGatheredWrite } from "./gathered-write.ts";
 export { OutBuffer } from "./out-buffer.ts";
 export { headBytesMin } from "./record-assembler.ts";
+export type { Lender } from "./send-queue.ts";
 export * from "./stream-server.ts";

@@ -3,6 +3,7 @@ import type { Clock, Timer } from "#base/clock.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { Connection } from "./connection.ts";
 import type { Framing } from "./framing.ts";
+import { type GatheredWrite, linuxGatheredWrite } from "./gathered-write.ts";
 import { OutBufferPool } from "./out-buffer.ts";
 
 export interface StreamLimits {
@@ -58,6 +59,8 @@ export interface StreamServerOptions<C> {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly handler: MessageHandler<C>;
+  /** How several pieces are sent at once; null: one by one. What the platform has unless told. */
+  readonly gather?: GatheredWrite | null;
 }
 
 /** Counters since the start, and `connections` open now. */
@@ -86,6 +89,7 @@ export class StreamServer<C> {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly handler: MessageHandler<C>;
+  readonly gather: GatheredWrite | null;
   readonly pool = new OutBufferPool();
   readonly stats: StreamStats = {
     connections: 0,
@@ -125,6 +129,7 @@ export class StreamServer<C> {
     this.clock = options.clock;
     this.logger = options.logger;
     this.handler = options.handler;
+    this.gather = options.gather === undefined ? linuxGatheredWrite() : options.gather;
   }
 
   /** Starts to accept. Gives the port. Throws where the address can't be bound. */

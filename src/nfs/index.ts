@@ -6,3 +6,4 @@
 export * from "./adapter.ts";
 export { credentialsOf, type SquashRule } from "./credentials.ts";
 export { type DuplicateLimits, duplicateLimitDefaults } from "./drc.ts";
+export { createPortmapper, type Portmapper, type PortmapperOptions, type RegisteredService } from "./portmap/index.ts";

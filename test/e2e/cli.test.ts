@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { NfsClient, Stable } from "../support/nfs-client.ts";
 import { binaryPath, freePort, Server, temporaryDirectory } from "../support/server.ts";
 
 /** The compiled executable as a person or a script uses it: start, look, stop, kill, start again. */
@@ -170,6 +171,40 @@ describe("in the background", () => {
     expect(failed.err).toContain(`${logFile} says why\n`);
     expect(readFileSync(logFile, "utf8")).toContain("nfs can't listen on");
   });
+});
+
+test("SIGTERM under load answers what is in hand, keeps what was acknowledged and ends with 0", async () => {
+  const dataDir = scratch("drain");
+  const port = await freePort();
+  const server = await Server.start({ dataDir, port, args: ["--server-shutdown-timeout", "10s"] });
+  const client = await NfsClient.connect({ port });
+  const directory = await client.mount("/export");
+  let files = 0;
+  const enough = Promise.withResolvers<void>();
+  const working = (async () => {
+    for (;;) {
+      const { handle } = await client.create(directory, `f${files}`, { mode: 0o644 });
+      await client.write(handle, 0, new TextEncoder().encode(`content of f${files}`), Stable.fileSync);
+      files++;
+      if (files === 200) enough.resolve();
+    }
+  })().catch(() => {});
+  await enough.promise;
+  expect(await server.stop()).toBe(0);
+  await working;
+  client.close();
+  const again = await Server.start({ dataDir, port });
+  try {
+    const look = await NfsClient.connect({ port });
+    const root = await look.mount("/export");
+    for (let i = 0; i < files; i++) {
+      const { handle } = await look.lookup(root, `f${i}`);
+      expect((await look.readAll(handle)).toString()).toBe(`content of f${i}`);
+    }
+    look.close();
+  } finally {
+    expect(await again.stop()).toBe(0);
+  }
 });
 
 test("a second signal ends the server at once", async () => {

@@ -1,118 +1,12 @@
-import { ConnectionLost, type RpcCredentials, RpcConnection } from "./rpc-client.ts";
+import { MountClient } from "./mount-client.ts";
+import {
+  type Attributes, type Created, type DirectoryEntry, type DirectoryPage, type Handle, type Name, NfsError, readAttributes, readPage,
+  readPostOp, readTime, readWcc, type SetAttributes, Stable, Status, type Timestamp, Type, type Wcc, writeSetAttributes,
+} from "./nfs-types.ts"; // prettier-ignore
+import { type RpcCredentials, RpcConnection } from "./rpc-client.ts";
 import { type XdrReader, XdrWriter } from "./xdr.ts";
 
-/** An NFSv3 (RFC 1813) and MOUNT v3 client of the tests' own: all 22 procedures, any number of calls under way at once. */
-
-export const nfsProgram = 100003;
-export const mountProgram = 100005;
-
-export const Status = {
-  ok: 0, perm: 1, noEntry: 2, io: 5, access: 13, exists: 17, crossDevice: 18, notDirectory: 20, isDirectory: 21, invalid: 22,
-  fileTooBig: 27, noSpace: 28, readOnly: 30, tooManyLinks: 31, nameTooLong: 63, notEmpty: 66, quota: 69, stale: 70,
-  badHandle: 10001, notSync: 10002, badCookie: 10003, notSupported: 10004, tooSmall: 10005, serverFault: 10006, badType: 10007,
-  jukebox: 10008,
-} as const; // prettier-ignore
-
-export const Type = { regular: 1, directory: 2, block: 3, character: 4, symlink: 5, socket: 6, fifo: 7 } as const;
-export const Stable = { unstable: 0, dataSync: 1, fileSync: 2 } as const;
-
-/** A status other than NFS3_OK. */
-export class NfsError extends Error {
-  override readonly name = "NfsError";
-  readonly status: number;
-  constructor(procedure: string, status: number) {
-    const known = Object.entries(Status).find(([, value]) => value === status)?.[0] ?? "unknown";
-    super(`${procedure}: status ${status} (${known})`);
-    this.status = status;
-  }
-}
-
-export type Handle = Uint8Array;
-export interface Timestamp {
-  readonly sec: number;
-  readonly nsec: number;
-}
-export interface Attributes {
-  readonly type: number;
-  readonly mode: number;
-  readonly links: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly size: number;
-  readonly used: number;
-  readonly rdev: { readonly major: number; readonly minor: number };
-  readonly fsid: bigint;
-  readonly fileid: bigint;
-  readonly atime: Timestamp;
-  readonly mtime: Timestamp;
-  readonly ctime: Timestamp;
-}
-export interface SetAttributes {
-  readonly mode?: number;
-  readonly uid?: number;
-  readonly gid?: number;
-  readonly size?: number | bigint;
-  readonly atime?: Timestamp | "server";
-  readonly mtime?: Timestamp | "server";
-}
-export interface Wcc {
-  readonly before: { readonly size: number; readonly mtime: Timestamp; readonly ctime: Timestamp } | null;
-  readonly after: Attributes | null;
-}
-export interface DirectoryEntry {
-  readonly fileid: bigint;
-  readonly name: string;
-  readonly nameBytes: Buffer;
-  readonly cookie: bigint;
-  readonly attributes: Attributes | null;
-  readonly handle: Handle | null;
-}
-export interface DirectoryPage {
-  readonly verifier: Buffer;
-  readonly entries: DirectoryEntry[];
-  readonly end: boolean;
-}
-type Name = string | Uint8Array;
-
-function readTime(from: XdrReader): Timestamp {
-  return { sec: from.uint32(), nsec: from.uint32() };
-}
-
-export function readAttributes(from: XdrReader): Attributes {
-  return {
-    type: from.uint32(), mode: from.uint32(), links: from.uint32(), uid: from.uint32(), gid: from.uint32(),
-    size: from.size(), used: from.size(), rdev: { major: from.uint32(), minor: from.uint32() },
-    fsid: from.uint64(), fileid: from.uint64(), atime: readTime(from), mtime: readTime(from), ctime: readTime(from),
-  }; // prettier-ignore
-}
-
-function readPostOp(from: XdrReader): Attributes | null {
-  return from.bool() ? readAttributes(from) : null;
-}
-
-function readWcc(from: XdrReader): Wcc {
-  const before = from.bool() ? { size: from.size(), mtime: readTime(from), ctime: readTime(from) } : null;
-  return { before, after: readPostOp(from) };
-}
-
-function writeSetTime(to: XdrWriter, time: Timestamp | "server" | undefined): void {
-  if (time === undefined) to.uint32(0);
-  else if (time === "server") to.uint32(1);
-  else to.uint32(2).uint32(time.sec).uint32(time.nsec);
-}
-
-function writeSetAttributes(to: XdrWriter, wanted: SetAttributes): void {
-  for (const value of [wanted.mode, wanted.uid, wanted.gid]) value === undefined ? to.bool(false) : to.bool(true).uint32(value);
-  wanted.size === undefined ? to.bool(false) : to.bool(true).uint64(wanted.size);
-  writeSetTime(to, wanted.atime);
-  writeSetTime(to, wanted.mtime);
-}
-
-export interface Created {
-  readonly handle: Handle;
-  readonly attributes: Attributes;
-  readonly directory: Wcc;
-}
+const nfsProgram = 100003;
 
 export interface ClientOptions {
   readonly port: number;
@@ -121,17 +15,19 @@ export interface ClientOptions {
   readonly credentials?: RpcCredentials;
 }
 
+/** An NFSv3 client of the tests' own (RFC 1813): all 22 procedures, any number of calls under way at once. */
 export class NfsClient {
   private connection: RpcConnection;
   private readonly port: number;
-  private readonly mountPort: number;
+  /** MOUNT, as the same caller. */
+  readonly mounts: MountClient;
   credentials: RpcCredentials;
 
   private constructor(connection: RpcConnection, options: ClientOptions) {
     this.connection = connection;
     this.port = options.port;
-    this.mountPort = options.mountPort ?? options.port;
     this.credentials = options.credentials === undefined ? { uid: 0, gid: 0 } : options.credentials;
+    this.mounts = new MountClient(options.mountPort ?? options.port, this.credentials);
   }
 
   static async connect(options: ClientOptions): Promise<NfsClient> {
@@ -144,12 +40,13 @@ export class NfsClient {
     this.connection = await RpcConnection.open(this.port);
   }
 
-  get connected(): boolean {
-    return this.connection.open;
-  }
-
   close(): void {
     this.connection.close();
+  }
+
+  /** The root handle of a share. */
+  mount(path: string): Promise<Handle> {
+    return this.mounts.mount(path);
   }
 
   /** A call with hand-made arguments, for tests that send what this client would not. */
@@ -162,61 +59,6 @@ export class NfsClient {
     const status = reply.uint32();
     if (status !== Status.ok) throw new NfsError(name, status);
     return reply;
-  }
-
-  // MOUNT v3 (RFC 1813 §5)
-
-  private async mountCall(procedure: number, ...args: Uint8Array[]): Promise<XdrReader> {
-    const connection = await RpcConnection.open(this.mountPort);
-    try {
-      return await connection.call(mountProgram, 3, procedure, this.credentials, args);
-    } finally {
-      connection.close();
-    }
-  }
-
-  async mountNull(): Promise<void> {
-    (await this.mountCall(0)).end();
-  }
-
-  /** The root handle of a share. */
-  async mount(path: string): Promise<Handle> {
-    const reply = await this.mountCall(1, new XdrWriter().string(path).bytes());
-    const status = reply.uint32();
-    if (status !== 0) throw new NfsError("MNT", status);
-    const handle = Buffer.from(reply.opaque(64));
-    for (let flavors = reply.uint32(); flavors > 0; flavors--) reply.uint32();
-    reply.end();
-    return handle;
-  }
-
-  async mountDump(): Promise<{ host: string; directory: string }[]> {
-    const reply = await this.mountCall(2);
-    const mounts = [];
-    while (reply.bool()) mounts.push({ host: reply.string(255), directory: reply.string(1024) });
-    reply.end();
-    return mounts;
-  }
-
-  async unmount(path: string): Promise<void> {
-    (await this.mountCall(3, new XdrWriter().string(path).bytes())).end();
-  }
-
-  async unmountAll(): Promise<void> {
-    (await this.mountCall(4)).end();
-  }
-
-  async exports(): Promise<{ directory: string; groups: string[] }[]> {
-    const reply = await this.mountCall(5);
-    const found = [];
-    while (reply.bool()) {
-      const directory = reply.string(1024);
-      const groups = [];
-      while (reply.bool()) groups.push(reply.string(255));
-      found.push({ directory, groups });
-    }
-    reply.end();
-    return found;
   }
 
   // NFS v3 (RFC 1813 §3.3), in the order of the procedures' numbers
@@ -431,8 +273,6 @@ export class NfsClient {
     return { verifier, wcc };
   }
 
-  // What tests do often
-
   /** Reads a whole file, or `length` bytes from `offset`; short only at the end of the file. */
   async readAll(handle: Handle, offset = 0, length = Number.MAX_SAFE_INTEGER, chunk = 1 << 20): Promise<Buffer> {
     const parts: Buffer[] = [];
@@ -457,33 +297,3 @@ export class NfsClient {
     return verifier;
   }
 }
-
-function readPage(reply: XdrReader, plus: boolean): DirectoryPage {
-  readPostOp(reply);
-  const verifier = Buffer.from(reply.fixed(8));
-  const entries: DirectoryEntry[] = [];
-  while (reply.bool()) {
-    const fileid = reply.uint64();
-    const nameBytes = reply.opaque(255);
-    const cookie = reply.uint64();
-    const attributes = plus ? readPostOp(reply) : null;
-    const handle = plus && reply.bool() ? Buffer.from(reply.opaque(64)) : null;
-    entries.push({ fileid, name: nameBytes.toString("utf8"), nameBytes, cookie, attributes, handle });
-  }
-  const end = reply.bool();
-  reply.end();
-  return { verifier, entries, end };
-}
-
-/** Resolves when the call fails with this status; throws when it succeeds or fails otherwise. */
-export async function failsWith(status: number, call: Promise<unknown>): Promise<void> {
-  try {
-    await call;
-  } catch (error) {
-    if (error instanceof NfsError && error.status === status) return;
-    throw error;
-  }
-  throw new Error(`succeeded, but status ${status} was expected`);
-}
-
-export { ConnectionLost };

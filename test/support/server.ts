@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { within } from "./wait.ts";
 
 /** The compiled server, started as a user would start it. */
 
@@ -60,7 +61,7 @@ export class Server {
     this.process = spawn(command, { stdin: "ignore", stdout: "pipe", stderr: "pipe", env: { ...Bun.env, ...options.env } });
     const ready = Promise.withResolvers<void>();
     const outputs = [this.collect(this.process.stdout, ready.resolve), this.collect(this.process.stderr, () => {})];
-    void Promise.all(outputs).then(() => ready.reject(new Error(`the server ended before it accepted:\n${this.text}`)));
+    void Promise.all(outputs).then(() => ready.reject(new Error("the server ended before it accepted")));
     this.accepting = ready.promise;
     this.accepting.catch(() => {});
   }
@@ -68,18 +69,12 @@ export class Server {
   /** Resolves when the server says that its NFS port accepts. */
   static async start(options: ServerOptions): Promise<Server> {
     const server = new Server(options);
-    const limit = options.startMsMax ?? 20_000;
-    let timer: Timer | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`no accept line within ${limit} ms:\n${server.text}`)), limit);
-    });
     try {
-      await Promise.race([server.accepting, late]);
+      await within("the accept line", options.startMsMax ?? 20_000, server.accepting);
     } catch (error) {
       await server.kill();
-      throw error;
-    } finally {
-      clearTimeout(timer);
+      throw new Error(`${(error as Error).message}
+${server.text}`);
     }
     return server;
   }

@@ -15,7 +15,7 @@ import type { Time } from "#base/time.ts";
  *  32  8  first sequence                     32  8  new size
  *  40  8  previous generation (0: none)      40  8  mtime seconds (signed)
  *  48  8  previous last sequence             48  4  mtime nanoseconds
- *  56  4  zero                               52  4  bytes written by the operation
+ *  56  4  salt                               52  4  bytes written by the operation
  *  60  4  CRC-32 of bytes 0..60              56  1  kind; 57..59 zero
  *                                            60  4  CRC-32 of the payload (pointer), else zero
  *                                            64     write: the payload, zero padded; pointer: pack 8, offset in pack 8
@@ -28,6 +28,7 @@ export const formatVersion = 1;
 
 const magic = new TextEncoder().encode("DFSLOG\r\n");
 const byteOrderMark = 0x01020304;
+const saltAt = 56;
 const headerCrcAt = 60;
 const two32 = 4294967296;
 
@@ -39,6 +40,8 @@ export interface SegmentHeader {
   readonly firstSequence: number;
   readonly previousGeneration: number;
   readonly previousLast: number;
+  /** Differs between two uses of one generation: after a crash a number may be used again whose header was lost. */
+  readonly salt: number;
 }
 
 /** `value` in 0..2^53-1. */
@@ -78,6 +81,7 @@ export function encodeHeader(header: SegmentHeader): Uint8Array {
   putUint64(view, 32, header.firstSequence);
   putUint64(view, 40, header.previousGeneration);
   putUint64(view, 48, header.previousLast);
+  view.setUint32(saltAt, header.salt, true);
   view.setUint32(headerCrcAt, Bun.hash.crc32(bytes.subarray(0, headerCrcAt)), true);
   return bytes;
 }
@@ -98,14 +102,17 @@ export function decodeHeader(bytes: Uint8Array, path: string): SegmentHeader | n
     firstSequence: getUint64(view, 32),
     previousGeneration: getUint64(view, 40),
     previousLast: getUint64(view, 48),
+    salt: view.getUint32(saltAt, true),
   };
 }
 
-/** What a segment's record CRCs start from: instance and generation, so that nothing left over from the file's earlier use passes. */
-export function recordSeed(instance: Uint8Array, generation: number): number {
-  const bytes = new Uint8Array(16);
+/** What a segment's record CRCs start from: its header's identity, so that nothing left over from an earlier use of the file passes. */
+export function recordSeed(instance: Uint8Array, generation: number, salt: number): number {
+  const bytes = new Uint8Array(20);
+  const view = new DataView(bytes.buffer);
   bytes.set(instance, 0);
-  putUint64(new DataView(bytes.buffer), 8, generation);
+  putUint64(view, 8, generation);
+  view.setUint32(16, salt, true);
   return Bun.hash.crc32(bytes);
 }
 

@@ -9,8 +9,6 @@ import { Segment, SegmentFiles, type Spare } from "./segments.ts";
 
 /** Sequences skipped at every open of a log that was used: more than can have been appended and lost with the power. */
 export const sequenceSkip = 2 ** 26;
-/** Generations skipped at every open, for segments that were begun and lost while parts of their content were not. */
-const generationSkip = 2 ** 16;
 const segmentBytesMin = 16384;
 const stagingBytesMin = 4096;
 
@@ -54,7 +52,7 @@ export async function openLog(
     const recovery = recover(options, found, replay);
     for (const segment of recovery.live) await fdatasyncOf(files, segment.fd);
     const pool = new SegmentFiles({ ...options, directoryFd, files, spares, spareNumber });
-    const generation = found.length === 0 ? 0 : found[found.length - 1]!.generation + generationSkip;
+    const generation = found.length === 0 ? 0 : found[found.length - 1]!.generation;
     const log = new SegmentedLog(options, files, directoryFd, pool, recovery.dead, {
       sequence: found.length === 0 ? 0 : recovery.sequence + sequenceSkip,
       lastRecord: recovery.lastRecord,
@@ -134,7 +132,7 @@ function recover(options: LogOptions, found: readonly Found[], replay: (record: 
     const header = file.header!;
     const successor = successorOf(found, i);
     const cap = successor < 0 ? Number.MAX_SAFE_INTEGER : found[successor]!.header!.previousLast;
-    const seed = recordSeed(options.instance, file.generation);
+    const seed = recordSeed(options.instance, file.generation, header.salt);
     const scanned = scanner.scan(file.fd, recordsStart, file.fileBytes, seed, header.firstSequence, cap, last, replay);
     if (scanned.records > 0 && firstSequence === 0) firstSequence = header.firstSequence;
     last = scanned.last;

@@ -203,6 +203,7 @@ export class SegmentedLog implements WriteAheadLog {
       this.#flush();
       if (this.#failed) return io;
       if (!this.#switch()) return noSpace;
+      this.release(0);
     }
     if (this.#staged + bytes > this.#staging.byteLength) {
       this.#flush();
@@ -277,7 +278,6 @@ export class SegmentedLog implements WriteAheadLog {
     this.#directoryDirty = true;
     this.#segments.push(segment);
     this.#current = segment;
-    this.release(0);
     return true;
   }
 
@@ -324,7 +324,7 @@ export class SegmentedLog implements WriteAheadLog {
   }
 
   #recyclable(): boolean {
-    if (this.#failed || this.#closed) return false;
+    if (this.#failed) return false;
     if (this.#dead.length > 0) return this.#current !== null;
     return this.#segments.length > 1 && this.#segments[0]!.lastSequence <= this.#releasedTo;
   }
@@ -335,10 +335,8 @@ export class SegmentedLog implements WriteAheadLog {
       while (this.#recyclable()) {
         const from = this.#dead.length > 0 ? this.#dead : this.#segments;
         const heir = from === this.#dead ? this.#current! : this.#segments[1]!;
-        if (!heir.headerDurable) {
-          await Promise.race([this.#sync.again(), this.#sync.failure]);
-          if (!this.#recyclable()) return;
-        }
+        while (!heir.headerDurable && !this.#failed) await Promise.race([this.#sync.again(), this.#sync.failure]);
+        if (this.#failed) return;
         await this.#pool.recycle(from.shift()!);
       }
     } catch (error) {

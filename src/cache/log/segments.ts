@@ -131,16 +131,18 @@ export class SegmentFiles {
 
   /** Turns a spare into the segment `generation` behind `previous`; null where that fails. There must be a spare. */
   activate(generation: number, firstSequence: number, previousGeneration: number, previousLast: number): Segment | null {
-    const { files, directory, instance, segmentBytes, logger } = this.#o;
+    const { files, directory, instance, segmentBytes, clock, logger } = this.#o;
     const spare = this.#spares.pop()!;
     const path = segmentPath(directory, generation);
+    const now = clock.now();
+    const salt = (now.nsec ^ Math.imul(now.sec | 0, 0x9e3779b1)) >>> 0;
     let from = spare.path;
     try {
       files.renameSync(spare.path, path);
       from = path;
-      const header = encodeHeader({ instance, generation, firstSequence, previousGeneration, previousLast });
+      const header = encodeHeader({ instance, generation, firstSequence, previousGeneration, previousLast, salt });
       writeFully(files, spare.fd, header, 0, headerBytes, 0);
-      const seed = recordSeed(instance, generation);
+      const seed = recordSeed(instance, generation, salt);
       return new Segment(generation, path, spare.fd, firstSequence, segmentBytes, seed, previousLast);
     } catch (error) {
       logger.error({ path, err: error }, "a log segment could not be begun");

@@ -1,4 +1,5 @@
-import { type DirectoryEntry, failsWith, type NfsClient, Status, Type } from "../../support/nfs-client.ts";
+import type { NfsClient } from "../../support/nfs-client.ts";
+import { type DirectoryEntry, failsWith, Status, Type } from "../../support/nfs-types.ts";
 import { type AttributeOperation, judge, type ModelNode, type Seen, type TreeModel } from "./tree-model.ts";
 import { Violation, type Workload, wrongAttributes } from "./workload.ts";
 

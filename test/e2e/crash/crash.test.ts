@@ -28,11 +28,12 @@ test("no crash: reads, listings and attributes are the model's, before and after
 
 test("kill -9 at random moments under load loses nothing acknowledged", () => survives("kill", rounds), limitMs);
 
+// Skipped where FUSE can't be had; the reason is printed above.
 describe.skipIf(why !== null)("power cut", () => {
   test("loses nothing acknowledged", () => survives("power cut", rounds), limitMs);
 
   const tampered: Record<string, () => Partial<RoundsOptions>> = {
-    "a server whose syncs do nothing": () => ({ env: { LD_PRELOAD: compileC(join(import.meta.dir, "nosync.c"), [], ["-shared", "-fPIC"]) } }),
+    "a server whose syncs do nothing": () => ({ env: { LD_PRELOAD: compileC(join(import.meta.dir, "nosync.c"), { flags: ["-shared", "-fPIC"] }) } }),
     "a disk that forgets synced names": () => ({ ignoreSyncs: "dir" }),
     "a disk that forgets the metadata store's log": () => ({ ignoreSyncs: "name:-wal" }),
   };

@@ -46,6 +46,7 @@ function writeSynced(path: string, data: Uint8Array): void {
   fs.closeSync(fd);
 }
 
+// Skipped where FUSE can't be had; the reason is printed above.
 describe.skipIf(why !== null)("power-cut disk", () => {
   test("synced bytes under synced names survive every cut, overwritten ones are old or new sector by sector", async () => {
     const disk = await newDisk();

@@ -37,7 +37,7 @@ export class PowerCutDisk {
   async mount(): Promise<void> {
     rmSync(this.trash, { recursive: true, force: true });
     mkdirSync(this.trash);
-    const program = compileC(join(import.meta.dir, "powercut.c"), ["fuse3"]);
+    const program = compileC(join(import.meta.dir, "powercut.c"), { with: ["unsynced.c"], packages: ["fuse3"] });
     const daemon = spawn([program, this.backing, this.trash, this.mountpoint, ...this.options], { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
     this.daemon = daemon;
     const line = await firstLine(daemon.stdout);

@@ -2,8 +2,10 @@ import { join } from "node:path";
 import { NfsClient } from "../../support/nfs-client.ts";
 import { SeededRandom } from "../../support/seeded-random.ts";
 import { freePort, Server, temporaryDirectory } from "../../support/server.ts";
+import { after } from "../../support/wait.ts";
 import { check, replay } from "./check.ts";
 import { PowerCutDisk } from "./power-cut.ts";
+import { step } from "./steps.ts";
 import { Violation, Workload } from "./workload.ts";
 
 /**
@@ -47,7 +49,15 @@ export class LossFound extends Error {
 const depth = 6;
 const credentials = { uid: 1000, gid: 1000 };
 /** Small caches, so that flushes, segment changes and collections happen within a round. */
-const smallLimits = { DITTOFS_CACHE_SIZE: "64MB" };
+const smallLimits = {
+  DITTOFS_CACHE_SIZE: "32MiB",
+  DITTOFS_CACHE_DIRTY_LIMIT: "8MiB",
+  DITTOFS_CACHE_FLUSH_AGE: "60ms",
+  DITTOFS_CACHE_FLUSH_SIZE: "2MiB",
+  DITTOFS_CACHE_LOG_SEGMENT_SIZE: "20MiB",
+  DITTOFS_GC_INTERVAL: "200ms",
+  DITTOFS_GC_GRACE: "100ms",
+};
 const mountOffset = Number(Bun.env.DITTOFS_TEST_MOUNT_OFFSET ?? 0);
 
 class Rounds {
@@ -119,7 +129,7 @@ class Rounds {
   /** Work without a crash: what is there must be exactly what was done, before and after a proper stop. */
   private async quietRound(workload: Workload): Promise<string> {
     const target = workload.completed + (this.options.operationsMax ?? 4000);
-    await workload.run(depth, () => workload.completed >= target);
+    await workload.run(depth, step, () => workload.completed >= target);
     const client = workload.clients[0] as NfsClient;
     for (const node of workload.model.all()) if (node.content.pending.length > 0) await workload.commitNow(client, node);
     await check(workload, client);
@@ -146,7 +156,7 @@ class Rounds {
       }
       return false;
     };
-    await workload.run(depth, enough);
+    await workload.run(depth, step, enough);
     if (!due) throw new Violation("the server closed its connections before the crash");
     await crashed.promise;
     let lost = await this.losePower();
@@ -176,11 +186,6 @@ class Rounds {
     const contents = await check(workload, client);
     await replay(workload, client, contents, this.random.chance(0.2));
   }
-}
-
-/** The crash is to come at a moment nobody awaits. */
-function after(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** Plays the rounds; throws `LossFound` at the first that finds the server wrong. */

@@ -1,4 +1,4 @@
-import type { Handle, Timestamp } from "../../support/nfs-client.ts";
+import type { Handle, Timestamp } from "../../support/nfs-types.ts";
 import { FileModel } from "./file-model.ts";
 
 /** What the tree must look like: every completed operation is in it; operations that were never answered wait to be judged. */

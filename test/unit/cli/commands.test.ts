@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { configTemplate } from "#config/index.ts";
+import { commandsPage } from "#cli/index.ts";
 import { dittofs, instance } from "./support.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "dittofs-cli-"));
@@ -136,4 +137,8 @@ describe("completion", () => {
     expect((await dittofs(["completion", "tcsh"])).status).toBe(2);
     expect(existsSync("/srv/d")).toBe(false);
   });
+});
+
+test("the reference page is up to date", () => {
+  expect(readFileSync(join(import.meta.dir, "../../../docs/reference/commands.md"), "utf8")).toBe(commandsPage());
 });

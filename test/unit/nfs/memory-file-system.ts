@@ -214,9 +214,12 @@ export class MemoryFileSystem implements FileSystem {
     if (before === undefined) return error(FsCode.stale);
     let all = this.content.get(id) ?? new Uint8Array(0);
     if (offset + length > all.length) {
-      const grown = new Uint8Array(offset + length);
-      grown.set(all);
-      all = grown;
+      const buffer = all.buffer as ArrayBuffer;
+      if (!buffer.resizable || offset + length > buffer.maxByteLength) {
+        const grown = new Uint8Array(new ArrayBuffer(offset + length, { maxByteLength: Math.max(1024, (offset + length) * 2) }));
+        grown.set(all);
+        all = grown;
+      } else buffer.resize(offset + length);
     }
     let at = offset;
     for (const slice of payload) {
