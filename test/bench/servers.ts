@@ -37,6 +37,13 @@ export function freePort(): number {
   return port;
 }
 
+/** Servers that run: none of them outlives us, however we end. */
+const running = new Set<Bun.Subprocess>();
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(1));
+
 interface Launch {
   readonly name: string;
   readonly command: readonly string[];
@@ -52,6 +59,7 @@ async function launch(how: Launch): Promise<Server> {
   const logPath = join(how.folder, "log");
   const log = openSync(logPath, "a");
   const child = Bun.spawn([...how.command], { env: { ...process.env, ...how.environment }, stdin: "ignore", stdout: log, stderr: log });
+  running.add(child);
   const deadline = performance.now() + startMsMax;
   while (!(await accepts(how.port)) || !(await accepts(how.mountPort))) {
     if (child.exitCode !== null || performance.now() > deadline) {
@@ -71,6 +79,7 @@ async function launch(how: Launch): Promise<Server> {
       child.kill("SIGTERM");
       const late = setTimeout(() => child.kill("SIGKILL"), stopMsMax);
       await child.exited;
+      running.delete(child);
       clearTimeout(late);
       if (!keep) await rm(how.folder, { recursive: true, force: true });
     },
@@ -144,7 +153,7 @@ const units: Readonly<Record<string, number>> = { B: 1, KiB: 2 ** 10, MiB: 2 ** 
 
 /** `cache.size` as the server itself works it out for this machine. */
 async function cacheSizeOf(program: readonly string[], configuration: string): Promise<number | null> {
-  const shown = await outputOf([...program, "config", "show", "--config", configuration]);
+  const shown = await outputOf([...program.filter((word) => !word.startsWith("--cpu-prof")), "config", "show", "--config", configuration]);
   const match = /^cache:\n(?:[ ]+.*\n)*?[ ]+size: (\d+)(\w+)$/m.exec(shown ?? "");
   return match === null ? null : Number(match[1]) * (units[match[2] as string] ?? Number.NaN);
 }
