@@ -140,8 +140,12 @@ describe("NFS version 3", () => {
     same(await read(2n, 3), head.then(new Words(3, 0, "234")));
     same(await read(5n, 100), head.then(new Words(5, 1, "56789")));
     same(await read(10n, 1), head.then(new Words(0, 1, "")));
-    // Past every file's end, whatever the number.
+    // Past every file's end, whatever the number; the file system sees none it can't hold.
+    const asked: number[] = [];
+    const readNow = w.fs.read.bind(w.fs);
+    w.fs.read = (who, id, offset, length) => (asked.push(offset, offset + length), readNow(who, id, offset, length));
     for (const offset of [1n << 53n, 1n << 63n, (1n << 64n) - 1n]) same(await read(offset, 0xffffffff), head.then(new Words(0, 1, "")));
+    expect(asked.every((number) => Number.isSafeInteger(number))).toBe(true);
     expect(w.fs.borrowed).toBe(0);
     expect(w.fs.released).toBe(6);
   });
