@@ -5,5 +5,6 @@
 export * from "./assert.ts";
 export * from "./brand.ts";
 export * from "./clock.ts";
+export * from "./lru.ts";
 export * from "./random.ts";
 export * from "./time.ts";

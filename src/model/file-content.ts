@@ -24,20 +24,20 @@ export interface FileContent {
   /** Bytes `offset`..`offset + length`, cut at the file's size. */
   read(inode: Inode, offset: number, length: number): Maybe<ContentRead | FsError>;
   /**
-   * Writes `payload` (slices of `length` bytes in all) at `offset`. Gives the inode as it now is. Waits while the share has too
-   * much unstored data; jukebox when that takes too long, noSpace when there is no room.
+   * Whether `length` more bytes may be written now. Waits while the share has too much unstored data (jukebox when that takes too
+   * long); noSpace when there is no room. A wait may have changed the inode: look at it again before `write`.
    */
-  write(inode: Inode, offset: number, payload: readonly Uint8Array[], length: number, at: Time): Maybe<Inode | FsError>;
+  admit(length: number): Maybe<FsError | null>;
+  /** Writes `payload` (slices of `length` bytes in all, admitted) at `offset`. Gives the inode as it now is. */
+  write(inode: Inode, offset: number, payload: readonly Uint8Array[], length: number, at: Time): Inode | FsError;
   /** Sets the size, cutting or extending with a hole. */
-  truncate(inode: Inode, size: number, at: Time): Maybe<Inode | FsError>;
+  truncate(inode: Inode, size: number, at: Time): Inode | FsError;
   /** Resolves when everything accepted of the file so far is as durable as the share's tier asks. */
   durable(id: FileId): Maybe<FsError | null>;
   /** The sequence number an explicit mtime belongs to: that of the last accepted write of the share. */
   sequence(): number;
-  /** An explicit mtime was applied to the store at this sequence; unstored writes up to it no longer speak for mtime. */
-  mtimeSet(id: FileId, mtime: Time, ctime: Time, sequence: number): void;
   /** The file has no link left: unstored content may be dropped. */
   forget(id: FileId): void;
-  /** Free and total bytes for content, where there is a bound. */
-  space(): Maybe<{ readonly free: number; readonly total: number } | null>;
+  /** Bytes for content where there is a bound: all, free, and free for clients (without the server's reserve). */
+  space(): Maybe<{ readonly free: number; readonly total: number; readonly available: number } | null>;
 }

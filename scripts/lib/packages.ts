@@ -1,0 +1,98 @@
+import { existsSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
+import { outputOf, run, say } from "./shell.ts";
+
+/** Debian packages the tests use, with what for. */
+export const testPackages: Readonly<Record<string, string>> = {
+  "ca-certificates": "downloads",
+  fuse3: "the file system of the power-cut tests",
+  gcc: "small programs of the tests",
+  git: "a client's workload",
+  iproute2: "network namespaces of the kernel client",
+  "libc6-dev": "small programs of the tests",
+  "libfuse3-dev": "the file system of the power-cut tests",
+  "libnfs-utils": "an NFS client in user space",
+  make: "a client's workload",
+  "nfs-common": "showmount, and mount.nfs in the kernel client",
+  "pkg-config": "small programs of the tests",
+  "python3-minimal": "the kernel client's relay",
+  rpcbind: "rpcinfo",
+  rsync: "a client's workload",
+  sqlite3: "a client's workload",
+  "user-mode-linux": "a real Linux kernel as a client",
+};
+
+/** Debian's way to say that no service is to be started by an installation. */
+const policy = "/usr/sbin/policy-rc.d";
+const policyMark = "# Put here by DittoFS's scripts/test for the time of an installation; delete it if you find it.";
+const policyScript = `#!/bin/sh\n${policyMark}\nexit 101\n`;
+
+export interface Installed {
+  /** Why something is missing that tests will skip for, or null. */
+  readonly missing: string | null;
+}
+
+function isInstalled(name: string): boolean {
+  return outputOf(["dpkg-query", "-W", "-f", "${db:Status-Status}", name]) === "installed";
+}
+
+function installedPackages(): ReadonlySet<string> {
+  return new Set((outputOf(["dpkg-query", "-W", "-f", "${Package}\\n"]) ?? "").split("\n"));
+}
+
+/** Units of these packages that run. */
+function running(packages: readonly string[]): readonly string[] {
+  const files = packages.flatMap((name) => (outputOf(["dpkg-query", "-L", name]) ?? "").split("\n"));
+  const units = files.flatMap((file) => /\/systemd\/system\/([^/@]+\.(?:service|socket))$/.exec(file)?.[1] ?? []);
+  return units.filter((name) => outputOf(["systemctl", "is-active", name]) === "active");
+}
+
+/** Installs the packages the tests need and this machine lacks. What can't be had is said, and the tests that need it skip. */
+export async function installTestPackages(): Promise<Installed> {
+  if (outputOf(["dpkg-query", "--version"]) === null) return { missing: "this is no Debian; packages are not looked after" };
+  const wanted = Object.keys(testPackages).filter((name) => !isInstalled(name));
+  if (wanted.length === 0) {
+    say("packages: all there");
+    return { missing: null };
+  }
+  const asRoot = process.getuid?.() === 0 ? [] : ["sudo", "-n"];
+  if (asRoot.length > 0 && outputOf([...asRoot, "true"]) === null) return { missing: `not root and no sudo without a password; missing: ${wanted.join(", ")}` };
+  say(`packages: installing ${wanted.join(", ")}; no service of theirs is started`);
+  const before = installedPackages();
+  const status = await withoutServices(asRoot, () => install(asRoot, wanted));
+  const started = running([...installedPackages()].filter((name) => !before.has(name)));
+  if (started.length > 0) {
+    say(`packages: stopping ${started.join(", ")}`);
+    await run([...asRoot, "systemctl", "disable", "--now", ...started]);
+  }
+  const missing = wanted.filter((name) => !isInstalled(name));
+  if (missing.length > 0) return { missing: `apt-get ended with status ${status}; missing: ${missing.join(", ")}` };
+  say(`packages: installed ${wanted.join(", ")}; no service was left running`);
+  return { missing: null };
+}
+
+async function install(asRoot: readonly string[], names: readonly string[]): Promise<number> {
+  const command = [...asRoot, "env", "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1", "apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=120"];
+  const arguments_ = ["install", "--no-install-recommends", ...names];
+  if ((await run([...command, ...arguments_])) === 0) return 0;
+  // The package lists are missing or old.
+  await run([...command, "update"]);
+  if ((await run([...command, ...arguments_])) === 0) return 0;
+  // One that can't be had shouldn't keep the others away.
+  let status = 0;
+  for (const name of names) status = (await run([...command, "install", "--no-install-recommends", name])) || status;
+  return status;
+}
+
+/** Keeps installations from starting services meanwhile, where the machine hasn't a policy of its own. */
+async function withoutServices<T>(asRoot: readonly string[], work: () => Promise<T>): Promise<T> {
+  // One of ours may be left from a run that was killed.
+  if (existsSync(policy) && !readFileSync(policy, "utf8").includes(policyMark)) return await work();
+  if (asRoot.length === 0) writeFileSync(policy, policyScript, { mode: 0o755 });
+  else await run([...asRoot, "sh", "-c", `printf '%s' "$1" > ${policy} && chmod 755 ${policy}`, "sh", policyScript]);
+  try {
+    return await work();
+  } finally {
+    if (asRoot.length === 0) unlinkSync(policy);
+    else await run([...asRoot, "rm", "-f", policy]);
+  }
+}

@@ -1,0 +1,71 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Config, ShareConfig } from "#config/index.ts";
+import { makeDirectory, replaceFile } from "./durable-files.ts";
+
+/**
+ * Layout of a data directory:
+ *
+ *     FORMAT              "dittofs data directory, layout 1"
+ *     dittofs.pid         process id of the server that holds it; locked while one does, empty when none does
+ *     dittofs.json        what that server says about itself, for `status`
+ *     shares/NAME/        one share; NAME is the share's name without its first /, other bytes than [A-Za-z0-9._-] as %XX
+ *       metadata.db       names, attributes, content map
+ *       log/ packs/       write-ahead log and packs being filled (under cache.path/NAME where that is set)
+ *       blocks/           the block store; OWNER in it says whose (see claim.ts)
+ *       ephemeral/        what a share with metadata in memory keeps on disk while it lives, apart from what lasts
+ */
+export const layoutVersion = 1;
+
+export interface SharePlaces {
+  readonly database: string;
+  /** Holds log/ and packs/. */
+  readonly content: string;
+  readonly blocks: string;
+}
+
+/** A directory that this program can't use as its data directory: what an operator has to put right. */
+export class DataDirectoryError extends Error {
+  override readonly name = "DataDirectoryError";
+}
+
+/** Makes the directory where it is new, and refuses one of a layout this program doesn't know. The caller holds its lock. */
+export function checkLayout(dataDirectory: string): void {
+  const path = join(dataDirectory, "FORMAT");
+  if (existsSync(path)) {
+    const found = /^dittofs data directory, layout (\d{1,9})$/m.exec(readFileSync(path, "utf8"))?.[1];
+    if (found === undefined) throw new DataDirectoryError(`${path} is not what DittoFS writes there; is ${dataDirectory} the data directory?`);
+    if (Number(found) > layoutVersion) {
+      throw new DataDirectoryError(`${dataDirectory} has layout ${found}, made by a newer DittoFS; this one knows layouts up to ${layoutVersion}. Nothing was changed.`);
+    }
+    return;
+  }
+  if (existsSync(join(dataDirectory, "shares"))) {
+    throw new DataDirectoryError(`${dataDirectory} has shares but no FORMAT file to say how they are laid out. Nothing was changed.`);
+  }
+  replaceFile(path, `dittofs data directory, layout ${layoutVersion}\n`);
+}
+
+/** A share's name as a directory name: no two names give the same one. */
+export function safeName(share: string): string {
+  let out = "";
+  for (const byte of new TextEncoder().encode(share.replace(/^\//, ""))) {
+    const character = String.fromCharCode(byte);
+    const plain = /[A-Za-z0-9_-]/.test(character) || (character === "." && out !== "");
+    out += plain ? character : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
+  }
+  // Longer than a directory name may be only where most bytes had to be spelt out; then the parts become a path.
+  return out.length <= 255 ? out : (out.match(/.{1,200}/g) ?? [out]).join("+/");
+}
+
+/** Where the parts of a share lie; makes those directories. */
+export function placesOf(config: Config, share: ShareConfig): SharePlaces {
+  // A share that forgets must not touch what one of its name that lasts has left here.
+  const apart = share.metadata.type === "memory" ? "ephemeral" : "";
+  const own = join(config.data_dir, "shares", safeName(share.name), apart);
+  const content = config.cache.path === "" ? own : join(config.cache.path, safeName(share.name), apart);
+  makeDirectory(own);
+  makeDirectory(content);
+  const blocks = share.blocks.path === "" ? join(own, "blocks") : share.blocks.path;
+  return { database: share.metadata.path === "" ? join(own, "metadata.db") : share.metadata.path, content, blocks };
+}

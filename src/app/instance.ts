@@ -1,0 +1,100 @@
+import { closeSync, existsSync, ftruncateSync, openSync, readFileSync, readSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import type { Clock } from "#base/clock.ts";
+import type { Instance } from "#cli/ports.ts";
+import { tryLock, unlock } from "./native.ts";
+
+const pidFile = (dataDirectory: string) => join(dataDirectory, "dittofs.pid");
+const stateFile = (dataDirectory: string) => join(dataDirectory, "dittofs.json");
+
+/** Somebody who only looks holds the lock for microseconds; a server that starts tries again for this long. */
+const lockTriesMax = 10;
+const lockTryAgainMs = 20;
+
+/** Stops this thread; for command lines that wait, never inside a server. */
+function pause(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
+
+/** The hold of this process on a data directory. Ends with the process at the latest. */
+export class DirectoryLock {
+  private readonly fd: number;
+  private readonly dataDirectory: string;
+
+  private constructor(fd: number, dataDirectory: string) {
+    this.fd = fd;
+    this.dataDirectory = dataDirectory;
+  }
+
+  /** Takes the directory, or gives the process id of the server that has it (0: not known). */
+  static take(dataDirectory: string, pid: number): DirectoryLock | number {
+    const fd = openSync(pidFile(dataDirectory), "a+", 0o644);
+    for (let i = 0; !tryLock(fd); i++) {
+      if (i === lockTriesMax) {
+        const other = readPid(fd);
+        closeSync(fd);
+        return other;
+      }
+      pause(lockTryAgainMs);
+    }
+    ftruncateSync(fd, 0);
+    writeSync(fd, `${pid}\n`);
+    rmSync(stateFile(dataDirectory), { force: true });
+    return new DirectoryLock(fd, dataDirectory);
+  }
+
+  /** Publishes what `status` shows. */
+  publish(instance: Instance): void {
+    const path = stateFile(this.dataDirectory);
+    writeFileSync(`${path}.new`, `${JSON.stringify(instance)}\n`);
+    renameSync(`${path}.new`, path);
+  }
+
+  release(): void {
+    rmSync(stateFile(this.dataDirectory), { force: true });
+    ftruncateSync(this.fd, 0);
+    closeSync(this.fd);
+  }
+}
+
+function readPid(fd: number): number {
+  const bytes = new Uint8Array(32);
+  const length = readSync(fd, bytes, 0, bytes.length, 0);
+  return Number.parseInt(new TextDecoder().decode(bytes.subarray(0, length)), 10) || 0;
+}
+
+/** The server that holds this data directory, or null. */
+export function findInstance(dataDirectory: string): Instance | null {
+  const path = pidFile(dataDirectory);
+  if (!existsSync(path)) return null;
+  const fd = openSync(path, "r");
+  try {
+    if (tryLock(fd)) {
+      unlock(fd);
+      return null;
+    }
+    return readState(dataDirectory, readPid(fd));
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function readState(dataDirectory: string, pid: number): Instance {
+  try {
+    const state = JSON.parse(readFileSync(stateFile(dataDirectory), "utf8")) as Instance;
+    if (state.pid === pid) return state;
+  } catch {
+    // It is only just starting, or stopping.
+  }
+  return { pid, state: "starting", version: "", startedAt: "", dataDirectory, configFile: null, listening: [], shares: [] };
+}
+
+/** Waits until that server is gone; false when it still runs after `timeoutMs`. */
+export function waitUntilGone(dataDirectory: string, pid: number, timeoutMs: number, clock: Clock): boolean {
+  const deadline = clock.monotonicMs() + timeoutMs;
+  while (findInstance(dataDirectory)?.pid === pid) {
+    if (clock.monotonicMs() >= deadline) return false;
+    pause(lockTryAgainMs);
+  }
+  return true;
+}

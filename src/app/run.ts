@@ -1,0 +1,112 @@
+import { chdir } from "node:process";
+import { rmSync, writeFileSync } from "node:fs";
+import { systemClock } from "#base/clock.ts";
+import { systemRandom } from "#base/random.ts";
+import type { Instance, RunOptions } from "#cli/ports.ts";
+import type { Config, Loaded } from "#config/index.ts";
+import { type OpenLogger, openPinoLogger } from "#telemetry/pino.ts";
+import { checkLayout, DataDirectoryError } from "./data-directory.ts";
+import { makeDirectory } from "./durable-files.ts";
+import { DirectoryLock } from "./instance.ts";
+import { Lifecycle } from "./lifecycle.ts";
+import { startServer } from "./server.ts";
+import { Signals } from "./signals.ts";
+
+/** Exit statuses of a server, after those of sysexits.h where it gives up by itself. */
+const status = { ok: 0, failed: 1, bug: 70, ioError: 74 } as const;
+
+/** Runs a server from its start to its stop; gives the exit status. What an operator can put right is thrown as an Error. */
+export async function runServer(loaded: Loaded, options: RunOptions): Promise<number> {
+  const { config } = loaded;
+  makeDirectory(config.data_dir);
+  const lock = DirectoryLock.take(config.data_dir, process.pid);
+  if (typeof lock === "number") {
+    throw new DataDirectoryError(`${config.data_dir} is in use by the server with pid ${lock === 0 ? "(unknown)" : lock}; give this one another --data-dir, or stop that one`);
+  }
+  try {
+    checkLayout(config.data_dir);
+    const logger = openPinoLogger(config.logging);
+    return await serve(loaded, options, lock, logger);
+  } finally {
+    lock.release();
+    if (options.pidFile !== null) rmSync(options.pidFile, { force: true });
+  }
+}
+
+async function serve(loaded: Loaded, options: RunOptions, lock: DirectoryLock, logger: OpenLogger): Promise<number> {
+  const { config } = loaded;
+  const signals = new Signals(logger, config.logging.output);
+  guard(logger);
+  if (options.pidFile !== null) writeFileSync(options.pidFile, `${process.pid}\n`);
+  // Nothing below takes a relative path, and a server must not keep a file system busy that it has nothing to do with.
+  chdir("/");
+  const lifecycle = new Lifecycle(systemClock, logger);
+  const instance = new Description(loaded, options.version);
+  lock.publish(instance.as("starting"));
+  logger.info({ version: options.version, pid: process.pid, data: config.data_dir, config: loaded.file }, "starting");
+  for (const warning of loaded.warnings) logger.warn({}, warning);
+  try {
+    const listening = await startServer(config, { clock: systemClock, random: systemRandom, logger, lifecycle, fatal: (error) => die(logger, error) }, options.announce);
+    lock.publish(instance.as("ready", listening));
+    options.announce.ready(instance.as("ready", listening));
+    const signal = await signals.first;
+    logger.info({ signal, timeoutMs: config.server.shutdown_timeout }, "stopping");
+    lock.publish(instance.as("stopping", listening));
+  } catch (error) {
+    await lifecycle.stop(config.server.shutdown_timeout);
+    throw error;
+  }
+  const clean = await lifecycle.stop(config.server.shutdown_timeout);
+  logger.info({ clean }, "stopped");
+  return clean ? status.ok : status.failed;
+}
+
+/** Going on with state nobody planned for could cost data: end, and let the next start recover, which is tested for any moment. */
+function guard(logger: OpenLogger): void {
+  for (const event of ["uncaughtException", "unhandledRejection"] as const) {
+    process.on(event, (error: unknown) => {
+      logger.error({ err: error, event }, "a bug: ending; nothing acknowledged is lost");
+      process.exit(status.bug);
+    });
+  }
+}
+
+function die(logger: OpenLogger, error: Error): never {
+  logger.error({ err: error }, "storage can't be trusted any more: ending; the next start recovers what was acknowledged");
+  process.exit(status.ioError);
+}
+
+/** What `status` and the banner say about this process. */
+class Description {
+  private readonly loaded: Loaded;
+  private readonly version: string;
+  private readonly startedAt: string;
+
+  constructor(loaded: Loaded, version: string) {
+    this.loaded = loaded;
+    this.version = version;
+    const now = systemClock.now();
+    this.startedAt = new Date(now.sec * 1000).toISOString();
+  }
+
+  as(state: Instance["state"], listening: Instance["listening"] = []): Instance {
+    const config: Config = this.loaded.config;
+    return {
+      pid: process.pid,
+      state,
+      version: this.version,
+      startedAt: this.startedAt,
+      dataDirectory: config.data_dir,
+      configFile: this.loaded.file,
+      listening,
+      shares: config.shares.map((share) => ({
+        name: share.name,
+        metadata: share.metadata.type,
+        blocks: share.blocks.type,
+        durability: share.durability,
+        readOnly: share.read_only,
+        allowedClients: share.allowed_clients,
+      })),
+    };
+  }
+}

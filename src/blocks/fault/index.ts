@@ -1,0 +1,37 @@
+import type { BlockStore, ObjectSource } from "#model/block-store.ts";
+
+export type Operation = "put" | "get" | "size" | "delete" | "list" | "space";
+
+/** What happens around each operation of a store; a hook that throws or rejects fails it, one that waits delays it. */
+export interface Faults {
+  /** Before the store is asked. `key` is the first key or the prefix; "" for `space`. */
+  before?(operation: Operation, key: string): void | Promise<void>;
+  /** After the store did it and before the caller knows: a lost answer. */
+  after?(operation: Operation, key: string): void | Promise<void>;
+}
+
+/** A store that fails as told, for tests. Hides optional abilities of `store`. */
+export function faultyBlocks(store: BlockStore, faults: Faults): BlockStore {
+  async function around<T>(operation: Operation, key: string, run: () => Promise<T>): Promise<T> {
+    await faults.before?.(operation, key);
+    const result = await run();
+    await faults.after?.(operation, key);
+    return result;
+  }
+  return {
+    put: (key: string, source: ObjectSource) => around("put", key, () => store.put(key, source)),
+    get: (key: string, offset: number, length: number, target?: Uint8Array) =>
+      around("get", key, () => store.get(key, offset, length, target)),
+    size: (key: string) => around("size", key, () => store.size(key)),
+    delete: (keys: readonly string[]) => around("delete", keys[0] ?? "", () => store.delete(keys)),
+    async *list(prefix: string) {
+      await faults.before?.("list", prefix);
+      for await (const entry of store.list(prefix)) {
+        yield entry;
+        await faults.after?.("list", prefix);
+      }
+    },
+    space: () => around("space", "", () => store.space()),
+    close: () => store.close(),
+  };
+}

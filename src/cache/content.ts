@@ -1,0 +1,350 @@
+import type { Maybe } from "#base/brand.ts";
+import type { Clock, Timer } from "#base/clock.ts";
+import type { Time } from "#base/time.ts";
+import { Durability } from "#model/credentials.ts";
+import type { ContentRead, FileContent } from "#model/file-content.ts";
+import { FsError } from "#model/fs-error.ts";
+import type { FileId } from "#model/ids.ts";
+import type { Inode } from "#model/inode.ts";
+import type { MetadataStore } from "#model/metadata-store.ts";
+import type { Logger } from "#telemetry/logger.ts";
+import type { FileState } from "./file-state.ts";
+import type { FileTable } from "./file-table.ts";
+import type { Flusher } from "./flusher.ts";
+import type { Garbage } from "./garbage.ts";
+import type { WriteAheadLog } from "./log/index.ts";
+import { payloadCrc } from "./packs/index.ts";
+import type { Reader } from "./reader.ts";
+import type { Space } from "./space.ts";
+
+/** From this size on a write's bytes go straight into a pack; the log gets a record that points there. */
+export const largeWriteBytes = 128 * 1024;
+/** How long a write waits for the flusher before the client is told to come back (NFS3ERR_JUKEBOX). */
+const admissionWaitMs = 10_000;
+/** A flush begins when the log is so many times `flushBytes` long, however few of its bytes are not overwritten: a start has to read it. */
+const logPerDirty = 4;
+/** Pause after a flush that failed. */
+const retryMs = 1_000;
+
+export interface ContentLimits {
+  /** Dirty bytes in memory past which writers wait. */
+  readonly dirtyBytesMax: number;
+  /** Bytes in the log and in packs not stored yet, past which writers wait. */
+  readonly unstoredBytesMax: number;
+  /** A change is on its way into the store after this. */
+  readonly flushAgeMs: number;
+  /** So many dirty bytes are flushed without waiting for their age. */
+  readonly flushBytes: number;
+}
+
+interface Waiting {
+  readonly length: number;
+  readonly deadlineMs: number;
+  readonly go: (error: FsError | null) => void;
+}
+
+/** A share's file content: accepts changes into log, pages and packs, serves reads, and keeps the flusher going. */
+export class Content implements FileContent {
+  readonly writeVerifier: Uint8Array;
+  private readonly files: FileTable;
+  private readonly reader: Reader;
+  private readonly flusher: Flusher;
+  private readonly garbage: Garbage;
+  private readonly log: WriteAheadLog;
+  private readonly store: MetadataStore;
+  private readonly room: Space;
+  private readonly clock: Clock;
+  private readonly logger: Logger;
+  private readonly limits: ContentLimits;
+  private readonly durability: Durability;
+  private readonly waiting: Waiting[] = [];
+  private waitTimer: Timer | null = null;
+  private ageTimer: Timer | null = null;
+  private running: Promise<void> | null = null;
+  private closing = false;
+  private flushAll = false;
+
+  constructor(parts: {
+    files: FileTable;
+    reader: Reader;
+    flusher: Flusher;
+    garbage: Garbage;
+    log: WriteAheadLog;
+    store: MetadataStore;
+    space: Space;
+    clock: Clock;
+    logger: Logger;
+    limits: ContentLimits;
+    durability: Durability;
+    writeVerifier: Uint8Array;
+  }) {
+    this.files = parts.files;
+    this.reader = parts.reader;
+    this.flusher = parts.flusher;
+    this.garbage = parts.garbage;
+    this.log = parts.log;
+    this.store = parts.store;
+    this.room = parts.space;
+    this.clock = parts.clock;
+    this.logger = parts.logger;
+    this.limits = parts.limits;
+    this.durability = parts.durability;
+    this.writeVerifier = parts.writeVerifier;
+  }
+
+  /** What recovery left unstored is on its way from here on. */
+  start(): void {
+    this.schedule();
+  }
+
+  overlay(row: Inode): Inode {
+    const file = this.files.get(row.id);
+    if (file === undefined || file.sequence <= row.contentSequence) return row;
+    return row.with({
+      size: file.size,
+      used: row.used + file.dirtyBytes + file.pending.bytes + (file.flushing?.dirtyBytes ?? 0),
+      mtime: file.sequence > row.mtimeSequence ? file.mtime : row.mtime,
+      ctime: file.ctime.isAfter(row.ctime) ? file.ctime : row.ctime,
+      change: Math.max(row.change, file.change),
+    });
+  }
+
+  read(inode: Inode, offset: number, length: number): Maybe<ContentRead | FsError> {
+    const file = this.files.of(inode);
+    const end = Math.min(offset + length, file.size);
+    const read = this.reader.read(file, offset, end, offset + length >= file.size);
+    if (file.pages.size === 0) file.settle();
+    return read;
+  }
+
+  admit(length: number): Maybe<FsError | null> {
+    if (this.hasCapacity(length) && this.room.hasRoom(length, this.files.dirtyBytes)) return null;
+    return this.admitSlowly(length);
+  }
+
+  write(inode: Inode, offset: number, payload: readonly Uint8Array[], length: number, at: Time): Inode | FsError {
+    const file = this.files.of(inode);
+    const size = Math.max(file.size, offset + length);
+    const stamp = this.files.stamp(inode, at);
+    const error =
+      length >= largeWriteBytes
+        ? this.writeLarge(file, offset, payload, length, size, stamp)
+        : this.writeSmall(file, offset, payload, length, size, stamp);
+    if (error !== null) return error;
+    this.room.accept(length);
+    return this.changed(file, inode, stamp);
+  }
+
+  truncate(inode: Inode, size: number, at: Time): Inode | FsError {
+    const file = this.files.of(inode);
+    const stamp = this.files.stamp(inode, at);
+    const sequence = this.log.appendTruncate(file.id, size, stamp);
+    if (sequence instanceof FsError) return sequence;
+    if (size < file.size) this.files.cutAt(file, size);
+    this.files.accept(file, sequence, size, stamp, stamp);
+    return this.changed(file, inode, stamp);
+  }
+
+  durable(id: FileId): Maybe<FsError | null> {
+    const file = this.files.get(id);
+    if (file === undefined || !file.isUnstored || file.gone) return null;
+    if (this.durability === Durability.writeback) return after(this.log.written(file.sequence));
+    if (file.unsynced.size === 0) return after(this.log.durable(file.sequence));
+    const waits: Maybe<void>[] = [this.log.durable(file.sequence)];
+    for (const [pack, size] of file.unsynced) if (pack.file !== null) waits.push(pack.file.durable(size));
+    return Promise.all(waits).then(() => null);
+  }
+
+  sequence(): number {
+    return this.log.sequence;
+  }
+
+  forget(id: FileId): void {
+    const file = this.files.get(id);
+    if (file === undefined || file.gone) return;
+    this.files.drop(file);
+    void this.forgotten(file).catch((error) => this.logger.error({ error, file: id }, "could not let go of a removed file's log records"));
+    if (this.room.isShort) this.garbage.soon();
+  }
+
+  async space(): Promise<{ readonly free: number; readonly total: number; readonly available: number } | null> {
+    await this.room.read();
+    const total = this.room.totalBytes;
+    if (total === null) return null;
+    const free = Math.max(0, this.room.freeBytes - this.files.dirtyBytes);
+    return { free, total, available: Math.max(0, free - this.room.reserveBytes) };
+  }
+
+  /** Bytes accepted but not stored yet. */
+  get unstoredBytes(): number {
+    return this.files.dirtyBytes + this.files.pendingBytes;
+  }
+
+  /** Stores everything accepted so far. */
+  async drain(): Promise<void> {
+    this.flushAll = true;
+    while (this.files.unstored.size > 0) {
+      this.wake();
+      await this.running;
+      await new Promise<void>((resolve) => this.clock.atTurnEnd(resolve));
+    }
+    this.flushAll = false;
+  }
+
+  async close(): Promise<void> {
+    await this.drain();
+    this.closing = true;
+    this.ageTimer?.cancel();
+    await this.running;
+    await this.garbage.close();
+    await this.log.close();
+  }
+
+  private writeSmall(file: FileState, offset: number, payload: readonly Uint8Array[], length: number, size: number, stamp: Time): FsError | null {
+    const sequence = this.log.appendWrite(file.id, offset, payload, length, size, stamp);
+    if (sequence instanceof FsError) return sequence;
+    this.files.writeToPages(file, offset, payload, length);
+    this.files.accept(file, sequence, size, stamp, stamp);
+    return null;
+  }
+
+  private writeLarge(file: FileState, offset: number, payload: readonly Uint8Array[], length: number, size: number, stamp: Time): FsError | null {
+    const pack = this.flusher.packFor(length);
+    if (pack instanceof FsError) return pack;
+    const packOffset = (pack.file as NonNullable<typeof pack.file>).append(payload, length);
+    if (packOffset instanceof FsError) return packOffset;
+    const crc = payloadCrc(payload);
+    const sequence = this.log.appendPointer(file.id, offset, length, size, stamp, pack.id, packOffset, crc);
+    if (sequence instanceof FsError) return sequence;
+    this.files.writeToPack(file, offset, payload, length, pack, packOffset, sequence);
+    this.files.accept(file, sequence, size, stamp, stamp);
+    return null;
+  }
+
+  private changed(file: FileState, inode: Inode, stamp: Time): Inode {
+    file.change = this.store.draw();
+    this.schedule();
+    return inode.with({ size: file.size, mtime: stamp, ctime: stamp, change: file.change, used: inode.used });
+  }
+
+  /** The removal is durable once a set behind it is: only then may the log forget the file. */
+  private async forgotten(file: FileState): Promise<void> {
+    await this.store.apply({ conditions: [], changes: [{ do: "freeOrphan", id: file.id, extentsMax: 1 }] });
+    if (file.flushing === null) this.files.unstored.delete(file);
+    file.firstSequence = 0;
+    file.settle();
+    this.flusher.releaseLog();
+    this.letIn();
+  }
+
+  private hasCapacity(length: number): boolean {
+    const { dirtyBytesMax, unstoredBytesMax } = this.limits;
+    return (
+      this.waiting.length === 0 &&
+      this.files.dirtyBytes + length <= dirtyBytesMax &&
+      Math.max(this.files.pendingBytes, this.log.bytes) + length <= unstoredBytesMax
+    );
+  }
+
+  private async admitSlowly(length: number): Promise<FsError | null> {
+    if (!this.room.hasRoom(length, this.files.dirtyBytes)) {
+      await this.room.read();
+      if (!this.room.hasRoom(length, this.files.dirtyBytes)) {
+        await this.garbage.urgent();
+        await this.room.read();
+        if (!this.room.hasRoom(length, this.files.dirtyBytes)) return FsError.of("noSpace");
+      }
+    }
+    if (this.hasCapacity(length)) return null;
+    return new Promise((go) => {
+      this.waiting.push({ length, deadlineMs: this.clock.monotonicMs() + admissionWaitMs, go });
+      this.wake();
+      this.watchWaiting();
+    });
+  }
+
+  /** Lets writers go on, in order, as far as there is room; those past their deadline are told to come back. */
+  private letIn(): void {
+    const now = this.clock.monotonicMs();
+    let free = Math.min(
+      this.limits.dirtyBytesMax - this.files.dirtyBytes,
+      this.limits.unstoredBytesMax - Math.max(this.files.pendingBytes, this.log.bytes),
+    );
+    const empty = this.files.unstored.size === 0;
+    while (this.waiting.length > 0) {
+      const first = this.waiting[0] as Waiting;
+      if (free >= first.length || empty) first.go(null);
+      else if (now >= first.deadlineMs) first.go(FsError.of("jukebox"));
+      else break;
+      free -= first.length;
+      this.waiting.shift();
+    }
+  }
+
+  private watchWaiting(): void {
+    const first = this.waiting[0];
+    if (this.waitTimer !== null || first === undefined) return;
+    this.waitTimer = this.clock.after(Math.max(1, first.deadlineMs - this.clock.monotonicMs()), () => {
+      this.waitTimer = null;
+      this.letIn();
+      this.watchWaiting();
+    });
+  }
+
+  /** A change was accepted: flush now where there is much, else when it has its age. */
+  private schedule(): void {
+    if (this.running !== null) return;
+    if (this.isDue()) this.wake();
+    else if (this.ageTimer === null && this.files.unstored.size > 0) {
+      this.ageTimer = this.clock.after(this.limits.flushAgeMs, () => {
+        this.ageTimer = null;
+        this.wake();
+      });
+    }
+  }
+
+  private isDue(): boolean {
+    const { flushBytes, unstoredBytesMax } = this.limits;
+    return (
+      this.flushAll ||
+      this.waiting.length > 0 ||
+      this.files.dirtyBytes >= flushBytes ||
+      Math.max(this.files.pendingBytes, this.log.bytes) >= Math.min(unstoredBytesMax / 2, flushBytes * logPerDirty)
+    );
+  }
+
+  private hasAged(): boolean {
+    for (const file of this.files.unstored) return this.clock.monotonicMs() - file.dirtySinceMs >= this.limits.flushAgeMs;
+    return false;
+  }
+
+  private wake(): void {
+    if (this.closing) return;
+    this.running ??= this.run().finally(() => {
+      this.running = null;
+      if (this.files.unstored.size > 0) this.schedule();
+    });
+  }
+
+  private async run(): Promise<void> {
+    do {
+      let outcome: "idle" | "stored" | "noRoom" = "noRoom";
+      try {
+        outcome = await this.flusher.batch();
+      } catch (error) {
+        this.logger.error({ error }, "could not store written data; it stays in the log and will be tried again");
+      }
+      this.letIn();
+      if (outcome === "idle") return;
+      if (outcome === "noRoom") {
+        await this.garbage.urgent().catch((error) => this.logger.error({ error }, "garbage collection failed"));
+        await new Promise<void>((resolve) => this.clock.after(retryMs, resolve));
+        this.letIn();
+      }
+    } while (this.files.unstored.size > 0 && (this.isDue() || this.hasAged()));
+  }
+}
+
+function after(done: Maybe<void>): Maybe<null> {
+  return done instanceof Promise ? done.then(() => null) : null;
+}

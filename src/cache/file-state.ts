@@ -1,0 +1,105 @@
+import type { Time } from "#base/time.ts";
+import type { FileId } from "#model/ids.ts";
+import type { Inode } from "#model/inode.ts";
+import type { Page } from "./pages/page.ts";
+import type { PageBuffer } from "./pages/pool.ts";
+import { PendingExtents } from "./pending.ts";
+import type { OpenPackRef } from "./pack-table.ts";
+
+/** Dirty bytes of one page as a flush took them: the buffer is held, so a later write goes to a copy. */
+export interface FlushPiece {
+  readonly page: Page;
+  readonly buffer: PageBuffer;
+  /** Within the page. */
+  readonly start: number;
+  readonly end: number;
+}
+
+/** A consistent cut of a file at a sequence number, on its way into the store. */
+export interface FlushCut {
+  readonly sequence: number;
+  readonly size: number;
+  readonly mtime: Time;
+  readonly ctime: Time;
+  readonly cutTo: number;
+  readonly pieces: readonly FlushPiece[];
+  readonly pending: PendingExtents["list"];
+  readonly dirtyBytes: number;
+}
+
+/** What the file-state owner does when a state has nothing left to say. */
+export interface StateOwner {
+  idle(file: FileState): void;
+}
+
+/**
+ * What memory knows of a file's content beyond the store: accepted but unstored changes, and pages. Dirty bytes of pages win over
+ * pending extents, these over stored extents; of stored extents, bytes from `cutTo` on are cut. Flushes of a file are serial.
+ */
+export class FileState {
+  readonly id: FileId;
+  private readonly owner: StateOwner;
+  readonly pages = new Map<number, Page>();
+  readonly dirtyPages = new Set<Page>();
+  readonly pending = new PendingExtents();
+  /** Size and times with every accepted change; they speak while `sequence` is above the row's contentSequence. */
+  size: number;
+  mtime: Time;
+  ctime: Time;
+  change = 0;
+  /** Log sequence of the last accepted change; 0: none. */
+  sequence = 0;
+  /** Log sequence of the oldest change that no cut has taken; 0: none. */
+  firstSequence = 0;
+  /** Stored bytes from here on were truncated away; -1: none. */
+  cutTo = -1;
+  /** Bytes in dirty ranges that no cut has taken. */
+  dirtyBytes = 0;
+  /** Open packs that bytes of this file lie in, with the size they must be synced to. */
+  readonly unsynced = new Map<OpenPackRef, number>();
+  /** The cut on its way into the store. */
+  flushing: FlushCut | null = null;
+  /** First sequence of the cut being stored; the log may not forget it before. */
+  flushingFirst = 0;
+  /** Rises with every change of what lies below the pages: a fill that waited meanwhile starts over. */
+  lowerVersion = 0;
+  /** Operations that hold this state across an allocation or a wait. */
+  busy = 0;
+  /** No link is left. */
+  gone = false;
+  /** When the oldest unflushed change came, monotonic ms. */
+  dirtySinceMs = 0;
+
+  constructor(owner: StateOwner, inode: Inode) {
+    this.owner = owner;
+    this.id = inode.id;
+    this.size = inode.size;
+    this.mtime = inode.mtime;
+    this.ctime = inode.ctime;
+  }
+
+  get isUnstored(): boolean {
+    return this.firstSequence !== 0 || this.flushing !== null;
+  }
+
+  /** Oldest log record of this file that the log must keep; 0: none. */
+  get oldestSequence(): number {
+    return this.flushing !== null ? this.flushingFirst : this.firstSequence;
+  }
+
+  /** Stored bytes from here on must read as if they were not there. */
+  get storedEnd(): number {
+    const flushCut = this.flushing === null ? -1 : this.flushing.cutTo;
+    if (this.cutTo < 0) return flushCut < 0 ? Number.MAX_SAFE_INTEGER : flushCut;
+    return flushCut < 0 ? this.cutTo : Math.min(this.cutTo, flushCut);
+  }
+
+  pageEvicted(): void {
+    this.settle();
+  }
+
+  /** Lets go of a state that holds nothing. */
+  settle(): void {
+    if (this.pages.size === 0 && this.busy === 0 && !this.isUnstored) this.owner.idle(this);
+  }
+}

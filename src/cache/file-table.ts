@@ -1,0 +1,272 @@
+import type { Clock } from "#base/clock.ts";
+import { type Time, timeAfter } from "#base/time.ts";
+import type { FileId } from "#model/ids.ts";
+import type { Inode } from "#model/inode.ts";
+import { type FileState, FileState as State, type FlushCut, type FlushPiece, type StateOwner } from "./file-state.ts";
+import type { OpenPackRef } from "./pack-table.ts";
+import type { Page, PageCache } from "./pages/page.ts";
+import { pageBytes } from "./pages/pool.ts";
+
+/**
+ * Every file memory holds something of, and the changes themselves: what a write or truncation does to pages, pending extents
+ * and totals once the log has its record. The same functions serve clients and replay.
+ */
+export class FileTable implements StateOwner {
+  /** Files with changes the store has not got yet, longest waiting first. */
+  readonly unstored = new Set<FileState>();
+  /** Dirty bytes in pages, those being flushed included. */
+  dirtyBytes = 0;
+  /** Bytes in packs that no stored extent refers to yet. */
+  pendingBytes = 0;
+  private readonly states = new Map<FileId, FileState>();
+  private readonly cache: PageCache;
+  private readonly clock: Clock;
+
+  constructor(cache: PageCache, clock: Clock) {
+    this.cache = cache;
+    this.clock = clock;
+  }
+
+  get(id: FileId): FileState | undefined {
+    return this.states.get(id);
+  }
+
+  /** The file's state, made from its current inode where there is none. */
+  of(inode: Inode): FileState {
+    let file = this.states.get(inode.id);
+    if (file === undefined) {
+      file = new State(this, inode);
+      this.states.set(inode.id, file);
+    } else if (!file.isUnstored) {
+      // Nothing is ahead of the store, so the inode speaks.
+      file.size = inode.size;
+      file.mtime = inode.mtime;
+      file.ctime = inode.ctime;
+    }
+    return file;
+  }
+
+  idle(file: FileState): void {
+    if (this.states.get(file.id) === file) this.states.delete(file.id);
+  }
+
+  /** Bytes copied into pages, dirty. */
+  writeToPages(file: FileState, offset: number, payload: readonly Uint8Array[], length: number): void {
+    file.busy++;
+    this.copy(file, offset, payload, length, true);
+    file.busy--;
+  }
+
+  /** Bytes that went into a pack: pages they cover go, pages they touch take them over, older dirty bytes are gone. */
+  writeToPack(
+    file: FileState,
+    offset: number,
+    payload: readonly Uint8Array[] | null,
+    length: number,
+    pack: OpenPackRef,
+    packOffset: number,
+    sequence: number,
+  ): void {
+    file.busy++;
+    const end = offset + length;
+    const first = Math.floor(offset / pageBytes);
+    const last = Math.floor((end - 1) / pageBytes);
+    for (let index = first; index <= last; index++) {
+      const page = file.pages.get(index);
+      if (page === undefined) continue;
+      const start = Math.max(0, offset - index * pageBytes);
+      const stop = Math.min(pageBytes, end - index * pageBytes);
+      this.clean(page, start, stop);
+      page.valid.remove(start, stop);
+      if (page.valid.isEmpty) this.cache.remove(page);
+    }
+    if (payload !== null) this.copy(file, offset, payload, length, false);
+    const before = file.pending.bytes;
+    file.pending.insert({ offset, length, pack, packOffset, sequence });
+    this.pendingBytes += file.pending.bytes - before;
+    pack.lastSequence = sequence;
+    file.unsynced.set(pack, packOffset + length);
+    file.lowerVersion++;
+    file.busy--;
+  }
+
+  /** Cuts what lies at `size` and above. */
+  cutAt(file: FileState, size: number): void {
+    file.busy++;
+    for (const page of [...file.pages.values()]) {
+      const start = size - page.index * pageBytes;
+      if (start >= pageBytes) continue;
+      const from = Math.max(0, start);
+      this.clean(page, from, pageBytes);
+      page.valid.remove(from, pageBytes);
+      if (page.valid.isEmpty) this.cache.remove(page);
+    }
+    const before = file.pending.bytes;
+    file.pending.cut(size, Number.MAX_SAFE_INTEGER);
+    this.pendingBytes += file.pending.bytes - before;
+    file.cutTo = file.cutTo < 0 ? size : Math.min(file.cutTo, size);
+    file.lowerVersion++;
+    file.busy--;
+  }
+
+  /** A change was accepted under this log sequence number. */
+  accept(file: FileState, sequence: number, size: number, mtime: Time, ctime: Time): void {
+    file.size = size;
+    file.mtime = mtime;
+    file.ctime = ctime;
+    file.sequence = sequence;
+    if (file.firstSequence === 0) {
+      file.firstSequence = sequence;
+      file.dirtySinceMs = this.clock.monotonicMs();
+      this.unstored.add(file);
+    }
+  }
+
+  /** Takes everything unstored of the file as one consistent cut; newer changes begin a new one. */
+  cut(file: FileState): FlushCut {
+    const pieces: FlushPiece[] = [];
+    const pages = [...file.dirtyPages].sort((a, b) => a.index - b.index);
+    for (const page of pages) {
+      const ranges = page.dirty.take();
+      page.flushing = true;
+      for (let i = 0; i < ranges.count; i++) {
+        page.buffer.retain();
+        pieces.push({ page, buffer: page.buffer, start: ranges.start(i), end: ranges.end(i) });
+      }
+    }
+    file.dirtyPages.clear();
+    const cut: FlushCut = {
+      sequence: file.sequence,
+      size: file.size,
+      mtime: file.mtime,
+      ctime: file.ctime,
+      cutTo: file.cutTo,
+      pieces,
+      pending: [...file.pending.list],
+      dirtyBytes: file.dirtyBytes,
+    };
+    file.flushing = cut;
+    file.flushingFirst = file.firstSequence;
+    file.firstSequence = 0;
+    file.cutTo = -1;
+    file.dirtyBytes = 0;
+    return cut;
+  }
+
+  /** The store has the cut (or the file is gone). */
+  stored(file: FileState, cut: FlushCut): void {
+    for (let i = 0; i < cut.pieces.length; i++) {
+      const piece = cut.pieces[i] as FlushPiece;
+      piece.page.flushing = false;
+      piece.buffer.release();
+    }
+    this.dirtyBytes -= cut.dirtyBytes;
+    const before = file.pending.bytes;
+    file.pending.dropUpTo(cut.sequence);
+    this.pendingBytes += file.pending.bytes - before;
+    file.flushing = null;
+    file.lowerVersion++;
+    for (const pack of file.unsynced.keys()) if (pack.stored !== null) file.unsynced.delete(pack);
+    this.unstored.delete(file);
+    if (file.isUnstored) this.unstored.add(file);
+    else file.settle();
+  }
+
+  /** The cut did not get into the store: its changes are unstored again, except where newer ones replaced them. */
+  restore(file: FileState, cut: FlushCut): void {
+    if (file.gone) return this.stored(file, cut);
+    for (let i = 0; i < cut.pieces.length; i++) {
+      const piece = cut.pieces[i] as FlushPiece;
+      const page = piece.page;
+      page.flushing = false;
+      piece.buffer.release();
+      if (file.pages.get(page.index) !== page) continue;
+      // What is no longer valid was truncated or went into a pack since; what is valid is what a reader must see now.
+      for (let r = 0; r < page.valid.count; r++) {
+        const start = Math.max(piece.start, page.valid.start(r));
+        const end = Math.min(piece.end, page.valid.end(r));
+        if (start < end) this.dirtied(page, start, end);
+      }
+    }
+    this.dirtyBytes -= cut.dirtyBytes;
+    file.flushing = null;
+    file.firstSequence = file.flushingFirst;
+    if (cut.cutTo >= 0) file.cutTo = file.cutTo < 0 ? cut.cutTo : Math.min(file.cutTo, cut.cutTo);
+  }
+
+  /** The file has no link: its content is nobody's. */
+  drop(file: FileState): void {
+    file.gone = true;
+    for (const page of [...file.pages.values()]) {
+      this.clean(page, 0, pageBytes);
+      this.cache.remove(page);
+    }
+    this.pendingBytes -= file.pending.bytes;
+    file.pending.list = [];
+    file.pending.bytes = 0;
+    file.unsynced.clear();
+    file.lowerVersion++;
+  }
+
+  /** The oldest log record any file still needs; Infinity: none. */
+  oldestSequence(): number {
+    let oldest = Number.POSITIVE_INFINITY;
+    for (const file of this.unstored) {
+      const first = file.oldestSequence;
+      if (first !== 0 && first < oldest) oldest = first;
+    }
+    return oldest;
+  }
+
+  /** mtime and ctime of a change now. An explicit mtime in the future ends with the next write, as on a local disk. */
+  stamp(inode: Inode, at: Time): Time {
+    return timeAfter(inode.ctime, at);
+  }
+
+  private copy(file: FileState, offset: number, payload: readonly Uint8Array[], length: number, dirty: boolean): void {
+    let slice = 0;
+    let within = 0;
+    const end = offset + length;
+    for (let position = offset; position < end; ) {
+      const index = Math.floor(position / pageBytes);
+      const start = position - index * pageBytes;
+      const stop = Math.min(pageBytes, start + end - position);
+      let page = file.pages.get(index);
+      if (page === undefined && dirty) page = this.cache.create(file, index, stop);
+      const bytes = page === undefined ? null : this.cache.makeWritable(page, stop);
+      for (let at = start; at < stop; ) {
+        const part = payload[slice] as Uint8Array;
+        const count = Math.min(stop - at, part.length - within);
+        if (bytes !== null) bytes.set(count === part.length ? part : part.subarray(within, within + count), at);
+        at += count;
+        within += count;
+        if (within === part.length) {
+          slice++;
+          within = 0;
+        }
+      }
+      if (page !== undefined) {
+        page.valid.add(start, stop);
+        page.referenced = true;
+        if (dirty) this.dirtied(page, start, stop);
+      }
+      position += stop - start;
+    }
+  }
+
+  private dirtied(page: Page, start: number, end: number): void {
+    const added = page.dirty.add(start, end);
+    page.file.dirtyBytes += added;
+    this.dirtyBytes += added;
+    page.file.dirtyPages.add(page);
+  }
+
+  /** Dirty bytes of the range no longer count: newer ones replace them, or they were cut. */
+  private clean(page: Page, start: number, end: number): void {
+    const removed = page.dirty.remove(start, end);
+    if (removed === 0) return;
+    page.file.dirtyBytes -= removed;
+    this.dirtyBytes -= removed;
+    if (page.dirty.isEmpty) page.file.dirtyPages.delete(page);
+  }
+}

@@ -1,0 +1,278 @@
+import type { Clock } from "#base/clock.ts";
+import type { Time } from "#base/time.ts";
+import type { Change, Extent, Pack } from "#model/change-set.ts";
+import { PackState } from "#model/change-set.ts";
+import { type BlockStore, StoreFullError } from "#model/block-store.ts";
+import { FsError } from "#model/fs-error.ts";
+import type { MetadataStore } from "#model/metadata-store.ts";
+import type { Logger } from "#telemetry/logger.ts";
+import type { FileState, FlushCut, FlushPiece } from "./file-state.ts";
+import type { FileTable } from "./file-table.ts";
+import { isFull } from "./log/file-ops.ts";
+import type { WriteAheadLog } from "./log/index.ts";
+import type { OpenPackRef, PackTable } from "./pack-table.ts";
+import { pageBytes } from "./pages/pool.ts";
+import { PendingExtents } from "./pending.ts";
+
+/** A run of dirty bytes goes into a pack in pieces of at most this. */
+export const chunkBytes = 4 * 1024 * 1024;
+/** A pack is sealed when the next chunk would make it larger. */
+export const packBytes = 16 * 1024 * 1024;
+/** Files in a batch: bounds what a failed batch has to do again. */
+const batchFilesMax = 4096;
+const batchBytesMax = 64 * 1024 * 1024;
+/** Change sets handed to the store in one event-loop turn, so that a flush never holds up a client for long. */
+const setsPerTurn = 64;
+/** Bytes copied into packs between two turns of the event loop. */
+const bytesPerTurn = 2 * 1024 * 1024;
+
+interface Job {
+  readonly file: FileState;
+  readonly cut: FlushCut;
+  readonly extents: Extent[];
+}
+
+/**
+ * Takes unstored changes to their home: dirty bytes into packs, packs into the block store, then size, times and extents of each
+ * file into the metadata store as one change set, then the log is told what it may forget. One batch at a time; the order within
+ * a batch is the promise: log synced before the store knows, pack durable before an extent refers to it.
+ */
+export class Flusher {
+  private readonly files: FileTable;
+  private readonly packs: PackTable;
+  private readonly log: WriteAheadLog;
+  private readonly store: MetadataStore;
+  private readonly blocks: BlockStore;
+  private readonly clock: Clock;
+  private readonly logger: Logger;
+  /** The pack large writes go to at present. */
+  private current: OpenPackRef | null = null;
+
+  constructor(
+    files: FileTable,
+    packs: PackTable,
+    log: WriteAheadLog,
+    store: MetadataStore,
+    blocks: BlockStore,
+    clock: Clock,
+    logger: Logger,
+  ) {
+    this.files = files;
+    this.packs = packs;
+    this.log = log;
+    this.store = store;
+    this.blocks = blocks;
+    this.clock = clock;
+    this.logger = logger;
+  }
+
+  /** The pack a large write of `length` bytes is appended to. */
+  packFor(length: number): OpenPackRef | FsError {
+    if (this.current === null || (this.current.file as { size: number }).size + length > packBytes) {
+      const fresh = this.packs.create();
+      if (fresh instanceof FsError) return fresh;
+      this.current = fresh;
+    }
+    return this.current;
+  }
+
+  /** Stores one batch of what waits longest; `noRoom`: it could not be stored and stays unstored. */
+  async batch(): Promise<"idle" | "stored" | "noRoom"> {
+    const jobs: Job[] = [];
+    let bytes = 0;
+    for (const file of this.files.unstored) {
+      if (file.flushing !== null || file.gone) continue;
+      const cut = this.files.cut(file);
+      jobs.push({ file, cut, extents: [] });
+      bytes += cut.dirtyBytes;
+      for (let i = 0; i < cut.pending.length; i++) bytes += (cut.pending[i] as { length: number }).length;
+      if (jobs.length >= batchFilesMax || bytes >= batchBytesMax) break;
+    }
+    if (jobs.length === 0) return "idle";
+    let error: FsError | null;
+    try {
+      error = await this.run(jobs);
+    } catch (thrown) {
+      for (const job of jobs) if (job.file.flushing === job.cut) this.files.restore(job.file, job.cut);
+      throw thrown;
+    }
+    this.releaseLog();
+    if (error !== null) this.logger.warn({ files: jobs.length, bytes }, "no room to store written data; it stays in the log until there is");
+    return error === null ? "stored" : "noRoom";
+  }
+
+  private async run(jobs: readonly Job[]): Promise<FsError | null> {
+    const packs = new Set<OpenPackRef>();
+    const written = await this.writePieces(jobs, packs);
+    if (written !== null) {
+      for (const job of jobs) this.files.restore(job.file, job.cut);
+      for (const pack of packs) await this.abandon(pack);
+      return written;
+    }
+    let last = 0;
+    for (const job of jobs) {
+      last = Math.max(last, job.cut.sequence);
+      for (const extent of job.cut.pending) packs.add(extent.pack);
+    }
+    if (this.current !== null && packs.has(this.current)) this.current = null;
+    await this.log.durable(last);
+    if (!(await this.storePacks([...packs]))) {
+      for (const job of jobs) this.files.restore(job.file, job.cut);
+      return FsError.of("noSpace");
+    }
+    return this.storeContents(jobs);
+  }
+
+  /** Appends the dirty bytes of all jobs to fresh packs. */
+  private async writePieces(jobs: readonly Job[], packs: Set<OpenPackRef>): Promise<FsError | null> {
+    let pack: OpenPackRef | null = null;
+    let turnBytes = 0;
+    for (const job of jobs) {
+      const pieces = job.cut.pieces;
+      for (let i = 0; i < pieces.length; ) {
+        const { slices, length, next, offset } = chunkAt(pieces, i);
+        if (pack === null || (pack.file as { size: number }).size + length > packBytes) {
+          const fresh = this.packs.create();
+          if (fresh instanceof FsError) return fresh;
+          pack = fresh;
+          packs.add(pack);
+        }
+        const at = (pack.file as NonNullable<OpenPackRef["file"]>).append(slices, length);
+        if (at instanceof FsError) return at;
+        job.extents.push({ offset, length, pack: pack.id, packOffset: at });
+        i = next;
+        turnBytes += length;
+        if (turnBytes >= bytesPerTurn) {
+          turnBytes = 0;
+          await this.turn();
+        }
+      }
+    }
+    return null;
+  }
+
+  /** Puts packs into the block store and makes their rows live; false when there is no room. */
+  private async storePacks(packs: readonly OpenPackRef[]): Promise<boolean> {
+    const fresh = packs.filter((pack) => pack.stored === null);
+    if (fresh.length > 0) {
+      const now = this.clock.now();
+      const pending = fresh.map((pack): Change => ({ do: "putPack", pack: row(pack, PackState.pending, 0, new Uint8Array(0), now) }));
+      const barred = await this.store.apply({ conditions: [], changes: pending });
+      if (!barred.applied) return false;
+      const outcomes = await Promise.allSettled(fresh.map((pack) => (pack.storing ??= this.storePack(pack))));
+      for (const outcome of outcomes) {
+        if (outcome.status === "fulfilled") continue;
+        if (!(outcome.reason instanceof StoreFullError) && !isFull(outcome.reason)) throw outcome.reason;
+        return false;
+      }
+    }
+    const unadopted = packs.filter((pack) => !pack.adopted);
+    if (unadopted.length === 0) return true;
+    const now = this.clock.now();
+    const live = unadopted.map((pack): Change => {
+      const stored = pack.stored as NonNullable<OpenPackRef["stored"]>;
+      return { do: "putPack", pack: row(pack, PackState.live, stored.size, stored.frames, now) };
+    });
+    const adopted = await this.store.apply({ conditions: [], changes: live });
+    if (!adopted.applied) return false;
+    for (const pack of unadopted) pack.adopted = true;
+    return true;
+  }
+
+  private async storePack(pack: OpenPackRef): Promise<void> {
+    const file = pack.file as NonNullable<OpenPackRef["file"]>;
+    try {
+      const sealed = await file.seal();
+      await this.blocks.put(pack.key, { from: "file", path: file.path, size: sealed.objectBytes });
+      pack.stored = { key: pack.key, size: sealed.size, frames: sealed.frames };
+      pack.file = null;
+      await file.close();
+    } finally {
+      pack.storing = null;
+    }
+  }
+
+  /** Each job's size, times and extents as one change set; sets of one turn share a commit. */
+  private async storeContents(jobs: readonly Job[]): Promise<FsError | null> {
+    let failed: FsError | null = null;
+    const waits: Promise<void>[] = [];
+    for (let i = 0; i < jobs.length; i++) {
+      const { file, cut, extents } = jobs[i] as Job;
+      const { sequence, size, mtime, ctime, cutTo } = cut;
+      const applied = this.store.apply({
+        conditions: [{ is: "live", id: file.id }],
+        changes: [{ do: "storeContent", id: file.id, sequence, size, mtime, ctime, cutTo, extents: layered(cut, extents) }],
+      });
+      waits.push(
+        applied.then((result) => {
+          if (result.applied || result.failed !== "noSpace") this.files.stored(file, cut);
+          else {
+            this.files.restore(file, cut);
+            failed = FsError.of("noSpace");
+          }
+        }),
+      );
+      if (i % setsPerTurn === setsPerTurn - 1) await this.turn();
+    }
+    await Promise.all(waits);
+    return failed;
+  }
+
+  /** Tells the log what no file needs any more, and lets go of packs that only such records spoke of. */
+  releaseLog(): void {
+    const oldest = this.files.oldestSequence();
+    const upTo = oldest === Number.POSITIVE_INFINITY ? this.log.sequence : oldest - 1;
+    this.log.release(upTo);
+    for (const pack of this.packs.open.values()) {
+      if (pack === this.current || pack.lastSequence > upTo || pack.storing !== null) continue;
+      if (pack.stored !== null) this.packs.settle(pack);
+      else if (pack.lastSequence > 0) void this.abandon(pack);
+    }
+  }
+
+  /** The bytes of a repacked pack, stored like a flush's. */
+  async storeRepacked(packs: readonly OpenPackRef[]): Promise<boolean> {
+    return this.storePacks(packs);
+  }
+
+  async abandon(pack: OpenPackRef): Promise<void> {
+    const file = pack.file;
+    this.packs.forget(pack.id);
+    if (file !== null) await file.abandon();
+  }
+
+  private turn(): Promise<void> {
+    return new Promise((resolve) => this.clock.atTurnEnd(resolve));
+  }
+}
+
+/** The longest run of pieces from `first` on that is one stretch of the file, up to a chunk. */
+function chunkAt(pieces: readonly FlushPiece[], first: number) {
+  const slices: Uint8Array[] = [];
+  const head = pieces[first] as FlushPiece;
+  const offset = head.page.index * pageBytes + head.start;
+  let length = 0;
+  let next = first;
+  for (; next < pieces.length; next++) {
+    const piece = pieces[next] as FlushPiece;
+    const size = piece.end - piece.start;
+    if (piece.page.index * pageBytes + piece.start !== offset + length || length + size > chunkBytes) break;
+    slices.push(piece.buffer.bytes.subarray(piece.start, piece.end));
+    length += size;
+  }
+  return { slices, length, next, offset };
+}
+
+/** The cut's new extents without overlaps, in order: dirty bytes lie over pending ones. */
+function layered(cut: FlushCut, dirty: readonly Extent[]): readonly Extent[] {
+  if (cut.pending.length === 0) return dirty;
+  const below = new PendingExtents();
+  below.list = [...cut.pending];
+  for (const extent of dirty) below.cut(extent.offset, extent.offset + extent.length);
+  const kept = below.list.map(({ offset, length, pack, packOffset }): Extent => ({ offset, length, pack: pack.id, packOffset }));
+  return dirty.length === 0 ? kept : [...kept, ...dirty].sort((a, b) => a.offset - b.offset);
+}
+
+function row(pack: OpenPackRef, state: PackState, size: number, frames: Uint8Array, since: Time): Pack {
+  return { id: pack.id, key: pack.key, state, size, live: 0, frames, since };
+}

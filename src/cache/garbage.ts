@@ -1,0 +1,217 @@
+import type { Clock, Timer } from "#base/clock.ts";
+import type { BlockStore } from "#model/block-store.ts";
+import { type Change, type Extent, type Pack, PackState } from "#model/change-set.ts";
+import { FsError } from "#model/fs-error.ts";
+import type { FileId, PackId } from "#model/ids.ts";
+import type { MetadataStore } from "#model/metadata-store.ts";
+import type { Logger } from "#telemetry/logger.ts";
+import type { Flusher } from "./flusher.ts";
+import type { OpenPackRef, PackTable } from "./pack-table.ts";
+import { packKeyPrefix } from "./packs/index.ts";
+
+export interface GarbageOptions {
+  /** How long a pack nobody refers to stays, so that a reader that just learnt of it still finds it. */
+  readonly graceMs: number;
+  readonly intervalMs: number;
+}
+
+const rowsPage = 256;
+const extentsPage = 1024;
+/** Most pages of extents moved out of one pack in a pass. */
+const repackRoundsMax = 64;
+const movesPerTurn = 64;
+/** A collection when space is short begins this long after the removal that asks for it, so that removals share one. */
+const soonMs = 300;
+/** A pack with less than this part of it alive is rewritten. */
+const repackBelow = 0.5;
+
+interface Pass {
+  packs: number;
+  deleted: number;
+  bytes: number;
+}
+
+/**
+ * Gives back what nobody refers to. A pack's row says how many of its bytes are alive; one without any is doomed in a first pass
+ * and deleted, object before row, in a later one after its grace (at once when space is short). Packs that are mostly dead are
+ * rewritten. Objects without a row are found by a listing, never by one that failed. Packs of this process that log records may
+ * still point to (`PackTable.open`) are left alone.
+ */
+export class Garbage {
+  private readonly packs: PackTable;
+  private readonly store: MetadataStore;
+  private readonly blocks: BlockStore;
+  private readonly flusher: Flusher;
+  private readonly clock: Clock;
+  private readonly logger: Logger;
+  private readonly options: GarbageOptions;
+  private timer: Timer | null = null;
+  private soonTimer: Timer | null = null;
+  private running: Promise<void> | null = null;
+  private closed = false;
+  /** Objects without a row as an earlier listing found them, with when. */
+  private strays = new Map<string, number>();
+
+  constructor(
+    packs: PackTable,
+    store: MetadataStore,
+    blocks: BlockStore,
+    flusher: Flusher,
+    clock: Clock,
+    logger: Logger,
+    options: GarbageOptions,
+  ) {
+    this.packs = packs;
+    this.store = store;
+    this.blocks = blocks;
+    this.flusher = flusher;
+    this.clock = clock;
+    this.logger = logger;
+    this.options = options;
+  }
+
+  /** Begins the regular passes. */
+  start(): void {
+    if (this.closed) return;
+    this.timer = this.clock.after(this.options.intervalMs, () => {
+      void this.once(this.options.graceMs, true).finally(() => this.start());
+    });
+  }
+
+  /** A collection without grace, joined if one runs. */
+  urgent(): Promise<void> {
+    return this.once(0, false);
+  }
+
+  soon(): void {
+    if (this.closed || this.soonTimer !== null) return;
+    this.soonTimer = this.clock.after(soonMs, () => {
+      this.soonTimer = null;
+      void this.urgent();
+    });
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    this.timer?.cancel();
+    this.soonTimer?.cancel();
+    await this.running;
+  }
+
+  private once(graceMs: number, listing: boolean): Promise<void> {
+    if (this.closed) return Promise.resolve();
+    this.running ??= this.collect(graceMs, listing)
+      .catch((error) => this.logger.error({ error }, "garbage collection stopped; it will be tried again"))
+      .finally(() => {
+        this.running = null;
+      });
+    return this.running;
+  }
+
+  private async collect(graceMs: number, listing: boolean): Promise<void> {
+    const pass: Pass = { packs: 0, deleted: 0, bytes: 0 };
+    const sparse: Pack[] = [];
+    for (let after = 0; !this.closed; ) {
+      const rows = await this.store.packs(after, rowsPage);
+      for (const row of rows) {
+        pass.packs++;
+        if (this.packs.open.has(row.id)) continue;
+        if (row.live === 0) await this.retire(row.id, graceMs, pass);
+        else if (row.live < row.size * repackBelow) sparse.push(row);
+      }
+      const last = rows[rows.length - 1];
+      if (last === undefined || rows.length < rowsPage) break;
+      after = last.id;
+    }
+    for (const row of sparse) if (!this.closed) await this.repack(row);
+    if (graceMs === 0) await this.retireEmpty(sparse, pass);
+    if (listing && !this.closed) await this.sweepStrays(graceMs, pass);
+    if (pass.deleted > 0) this.logger.info({ ...pass, repacked: sparse.length }, "garbage collected");
+  }
+
+  /** A pack that seemed to have no live bytes: dooms it, or deletes it when its grace is over. */
+  private async retire(id: PackId, graceMs: number, pass: Pass): Promise<void> {
+    const now = this.clock.now();
+    // A page of rows ages while it is gone through: a flush may have filled and settled the pack since.
+    const row = await this.store.pack(id);
+    if (row === null || row.live > 0 || this.packs.open.has(id)) return;
+    if (row.state !== PackState.doomed && graceMs > 0) {
+      await this.store.apply({ conditions: [], changes: [{ do: "putPack", pack: { ...row, state: PackState.doomed, since: now } }] });
+      return;
+    }
+    if (graceMs > 0 && (now.sec - row.since.sec) * 1000 < graceMs) return;
+    await this.blocks.delete([row.key]);
+    await this.store.apply({ conditions: [], changes: [{ do: "deletePack", id: row.id }] });
+    this.packs.forget(row.id);
+    pass.deleted++;
+    pass.bytes += row.size;
+  }
+
+  /** What repacking emptied goes at once when space is short. */
+  private async retireEmpty(rows: readonly Pack[], pass: Pass): Promise<void> {
+    for (const row of rows) if (!this.closed) await this.retire(row.id, 0, pass);
+  }
+
+  /** Copies what is alive in a pack into fresh ones. A write or truncation that comes between wins: its extents no longer match. */
+  private async repack(row: Pack): Promise<void> {
+    for (let round = 0; round < repackRoundsMax && !this.closed; round++) {
+      const found = await this.store.extentsOfPack(row.id, extentsPage);
+      if (found.length === 0 || !(await this.move(found)) || found.length < extentsPage) return;
+    }
+  }
+
+  private async move(found: readonly { readonly file: FileId; readonly extent: Extent }[]): Promise<boolean> {
+    const target = this.packs.create();
+    if (target instanceof FsError) return false;
+    const file = target.file as NonNullable<OpenPackRef["file"]>;
+    const moves: Change[] = [];
+    for (const { file: owner, extent } of found) {
+      const bytes = new Uint8Array(extent.length);
+      const error = await this.packs.read(extent.pack, extent.packOffset, bytes);
+      const at = error === null ? file.append([bytes], bytes.length) : error;
+      if (at instanceof FsError) {
+        await this.flusher.abandon(target);
+        return false;
+      }
+      moves.push({ do: "moveExtent", file: owner, from: extent, to: { ...extent, pack: target.id, packOffset: at } });
+    }
+    if (!(await this.flusher.storeRepacked([target]))) {
+      await this.flusher.abandon(target);
+      return false;
+    }
+    for (let i = 0; i < moves.length; i += movesPerTurn) {
+      const turn = moves.slice(i, i + movesPerTurn).map((move) => this.store.apply({ conditions: [], changes: [move] }));
+      await Promise.all(turn);
+    }
+    this.packs.settle(target);
+    return true;
+  }
+
+  /** Objects no row speaks of: seen by two complete listings a grace apart, they go. */
+  private async sweepStrays(graceMs: number, pass: Pass): Promise<void> {
+    const nowMs = this.clock.monotonicMs();
+    const seen = new Map<string, number>();
+    const doomed: string[] = [];
+    const known = new Set<string>();
+    for (let after = 0; ; ) {
+      const rows = await this.store.packs(after, rowsPage);
+      for (const row of rows) known.add(row.key);
+      const last = rows[rows.length - 1];
+      if (last === undefined || rows.length < rowsPage) break;
+      after = last.id;
+    }
+    for await (const { key } of this.blocks.list(packKeyPrefix(this.store.identity.instance))) {
+      if (known.has(key)) continue;
+      const since = this.strays.get(key) ?? nowMs;
+      if (nowMs - since >= graceMs && since !== nowMs) doomed.push(key);
+      else seen.set(key, since);
+    }
+    // A pack put while the listing ran has its row by now.
+    for (const pack of this.packs.open.values()) seen.delete(pack.key);
+    this.strays = seen;
+    const gone = doomed.filter((key) => ![...this.packs.open.values()].some((pack) => pack.key === key));
+    if (gone.length === 0) return;
+    await this.blocks.delete(gone);
+    pass.deleted += gone.length;
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * The content of a share's files: pages in memory, a write-ahead log, packs on their way into the block store, and the flusher
+ * that takes one to the other. Nothing acknowledged is lost; size and data of a file become durable in one log record and visible
+ * in one change set. docs/ARCHITECTURE.md tells the write path end to end; docs/formats has the bytes.
+ */
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { Clock } from "#base/clock.ts";
+import type { Random } from "#base/random.ts";
+import type { AdoptsFiles, BlockStore } from "#model/block-store.ts";
+import type { Durability } from "#model/credentials.ts";
+import type { MetadataStore } from "#model/metadata-store.ts";
+import type { Logger } from "#telemetry/logger.ts";
+import { Content, type ContentLimits } from "./content.ts";
+import { FileTable } from "./file-table.ts";
+import { Flusher } from "./flusher.ts";
+import { Garbage, type GarbageOptions } from "./garbage.ts";
+import { nullLog, openLog } from "./log/index.ts";
+import { PackTable } from "./pack-table.ts";
+import { PageCache } from "./pages/page.ts";
+import { Reader } from "./reader.ts";
+import { type Recovered, Replay, removeLeftovers } from "./recovery.ts";
+import { Space } from "./space.ts";
+
+export { Content, type ContentLimits } from "./content.ts";
+export type { Recovered } from "./recovery.ts";
+
+export interface ContentOptions {
+  readonly store: MetadataStore;
+  readonly blocks: BlockStore;
+  /** Where the log and packs being filled lie. */
+  readonly directory: string;
+  readonly durability: Durability;
+  /** The share's metadata does not outlive the process, so nothing of it is logged. */
+  readonly ephemeral: boolean;
+  readonly cacheBytes: number;
+  readonly segmentBytes: number;
+  readonly limits: ContentLimits;
+  readonly garbage: GarbageOptions;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** The log could not be made durable: the process must stop acknowledging, that is, end. */
+  readonly fatal: (error: Error) => void;
+}
+
+const stagingBytes = 4 * 1024 * 1024;
+const verifierBytes = 8;
+
+/** Opens a share's content, replaying its log. Nothing else may apply change sets to the store before it resolves. */
+export async function openContent(options: ContentOptions): Promise<{ content: Content; recovered: Recovered }> {
+  const { store, blocks, clock, logger } = options;
+  const packDirectory = "stagingDirectory" in blocks ? (blocks as unknown as AdoptsFiles).stagingDirectory : join(options.directory, "packs");
+  await mkdir(packDirectory, { recursive: true });
+  const cache = new PageCache(options.cacheBytes);
+  const files = new FileTable(cache, clock);
+  const packs = new PackTable(packDirectory, store, blocks, logger, { clock, fatal: options.fatal });
+  const replay = new Replay(files, packs, store);
+  const { log, tornBytes } = options.ephemeral ? { log: nullLog(), tornBytes: 0 } : await openShareLog(options, replay);
+  await removeLeftovers(packs, logger);
+  const flusher = new Flusher(files, packs, log, store, blocks, clock, logger);
+  const garbage = new Garbage(packs, store, blocks, flusher, clock, logger, options.garbage);
+  const space = new Space(blocks);
+  await space.read();
+  const content = new Content({
+    files,
+    reader: new Reader(cache, packs, store),
+    flusher,
+    garbage,
+    log,
+    store,
+    space,
+    clock,
+    logger,
+    limits: options.limits,
+    durability: options.durability,
+    writeVerifier: options.random.bytes(verifierBytes),
+  });
+  content.start();
+  garbage.start();
+  return { content, recovered: { ...replay.result, tornBytes } };
+}
+
+async function openShareLog(options: ContentOptions, replay: Replay) {
+  const directory = join(options.directory, "log");
+  await mkdir(directory, { recursive: true });
+  const { segmentBytes, clock, logger, fatal } = options;
+  const { log, recovered } = await openLog(
+    { directory, instance: options.store.identity.instance, segmentBytes, stagingBytes, clock, logger, fatal },
+    (record) => replay.accept(record),
+  );
+  return { log, tornBytes: recovered.tornBytes };
+}

@@ -1,0 +1,143 @@
+import type { Time } from "#base/time.ts";
+
+/*
+ * A segment file (docs/formats/log.md; all integers little-endian):
+ *
+ *   0     header, 64 bytes, alone in its 4 KiB block so that no append ever rewrites it
+ *   4096  records, each a multiple of 8 bytes, one directly behind the other
+ *
+ * Header                                    Record
+ *   0  8  magic "DFSLOG\r\n"                  0  4  CRC-32 of bytes 4..length, seeded (see recordSeed)
+ *   8  4  byte order mark 0x01020304          4  4  length in bytes, padding included
+ *  12  4  format version                      8  8  sequence
+ *  16  8  share instance                     16  8  file
+ *  24  8  generation                         24  8  offset
+ *  32  8  first sequence                     32  8  new size
+ *  40  8  previous generation (0: none)      40  8  mtime seconds (signed)
+ *  48  8  previous last sequence             48  4  mtime nanoseconds
+ *  56  4  salt                               52  4  bytes written by the operation
+ *  60  4  CRC-32 of bytes 0..60              56  1  kind; 57..59 zero
+ *                                            60  4  CRC-32 of the payload (pointer), else zero
+ *                                            64     write: the payload, zero padded; pointer: pack 8, offset in pack 8
+ */
+export const headerBytes = 64;
+export const recordsStart = 4096;
+export const recordHeaderBytes = 64;
+export const pointerBytes = recordHeaderBytes + 16;
+export const formatVersion = 1;
+
+const magic = new TextEncoder().encode("DFSLOG\r\n");
+const byteOrderMark = 0x01020304;
+const saltAt = 56;
+const headerCrcAt = 60;
+const two32 = 4294967296;
+
+export const RecordKind = { write: 1, pointer: 2, truncate: 3 } as const;
+
+export interface SegmentHeader {
+  readonly instance: Uint8Array;
+  readonly generation: number;
+  readonly firstSequence: number;
+  readonly previousGeneration: number;
+  readonly previousLast: number;
+  /** Differs between two uses of one generation: after a crash a number may be used again whose header was lost. */
+  readonly salt: number;
+}
+
+/** `value` in 0..2^53-1. */
+export function putUint64(view: DataView, at: number, value: number): void {
+  const high = (value / two32) | 0;
+  view.setUint32(at, value - high * two32, true);
+  view.setUint32(at + 4, high, true);
+}
+
+export function getUint64(view: DataView, at: number): number {
+  return view.getUint32(at + 4, true) * two32 + view.getUint32(at, true);
+}
+
+/** `value` in -(2^53-1)..2^53-1, two's complement. */
+function putInt64(view: DataView, at: number, value: number): void {
+  const high = Math.floor(value / two32);
+  view.setUint32(at, value - high * two32, true);
+  view.setInt32(at + 4, high, true);
+}
+
+export function getInt64(view: DataView, at: number): number {
+  return view.getInt32(at + 4, true) * two32 + view.getUint32(at, true);
+}
+
+export function align8(bytes: number): number {
+  return (bytes + 7) & ~7;
+}
+
+export function encodeHeader(header: SegmentHeader): Uint8Array {
+  const bytes = new Uint8Array(headerBytes);
+  const view = new DataView(bytes.buffer);
+  bytes.set(magic, 0);
+  view.setUint32(8, byteOrderMark, true);
+  view.setUint32(12, formatVersion, true);
+  bytes.set(header.instance, 16);
+  putUint64(view, 24, header.generation);
+  putUint64(view, 32, header.firstSequence);
+  putUint64(view, 40, header.previousGeneration);
+  putUint64(view, 48, header.previousLast);
+  view.setUint32(saltAt, header.salt, true);
+  view.setUint32(headerCrcAt, Bun.hash.crc32(bytes.subarray(0, headerCrcAt)), true);
+  return bytes;
+}
+
+/** The header, or null where there is none that is whole. Throws for one of a newer format: it must not be taken for garbage. */
+export function decodeHeader(bytes: Uint8Array, path: string): SegmentHeader | null {
+  if (bytes.byteLength < headerBytes) return null;
+  for (let i = 0; i < magic.byteLength; i++) if (bytes[i] !== magic[i]) return null;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, headerBytes);
+  if (view.getUint32(headerCrcAt, true) !== Bun.hash.crc32(bytes.subarray(0, headerCrcAt))) return null;
+  if (view.getUint32(8, true) !== byteOrderMark) throw new Error(`${path} was written in another byte order`);
+  const version = view.getUint32(12, true);
+  if (version > formatVersion)
+    throw new Error(`${path} has log format ${version}, newer than ${formatVersion}, the newest this program knows: use the program that wrote it`);
+  return {
+    instance: bytes.slice(16, 24),
+    generation: getUint64(view, 24),
+    firstSequence: getUint64(view, 32),
+    previousGeneration: getUint64(view, 40),
+    previousLast: getUint64(view, 48),
+    salt: view.getUint32(saltAt, true),
+  };
+}
+
+/** What a segment's record CRCs start from: its header's identity, so that nothing left over from an earlier use of the file passes. */
+export function recordSeed(instance: Uint8Array, generation: number, salt: number): number {
+  const bytes = new Uint8Array(20);
+  const view = new DataView(bytes.buffer);
+  bytes.set(instance, 0);
+  putUint64(view, 8, generation);
+  view.setUint32(16, salt, true);
+  return Bun.hash.crc32(bytes);
+}
+
+/** Writes a record's header but for its CRC. */
+export function encodeRecord(
+  view: DataView,
+  at: number,
+  kind: number,
+  bytes: number,
+  sequence: number,
+  file: number,
+  offset: number,
+  length: number,
+  newSize: number,
+  mtime: Time,
+  payloadCrc: number,
+): void {
+  view.setUint32(at + 4, bytes, true);
+  putUint64(view, at + 8, sequence);
+  putUint64(view, at + 16, file);
+  putUint64(view, at + 24, offset);
+  putUint64(view, at + 32, newSize);
+  putInt64(view, at + 40, mtime.sec);
+  view.setUint32(at + 48, mtime.nsec, true);
+  view.setUint32(at + 52, length, true);
+  view.setUint32(at + 56, kind, true);
+  view.setUint32(at + 60, payloadCrc, true);
+}

@@ -1,0 +1,115 @@
+/**
+ * The write-ahead log of a share: every accepted write and truncation as one record, in order, until its content is stored.
+ *
+ * Invariants
+ * - Records have consecutive sequence numbers within one life of the process; the first gap or bad CRC ends the log. Every open
+ *   begins a new segment and goes on `sequenceSkip` above the last record found, so that no number is ever used twice, not even
+ *   one whose record was lost with the power.
+ * - `durable` resolves only after a sync that began when all records up to the one asked for were in the kernel, in every
+ *   segment they lie in, directory entries included. A sync that failed is never tried again: `fatal` is told, once, and
+ *   whoever waits waits for ever.
+ * - A segment goes only when the header of the next one is durable, oldest first, one directory sync each: what is found after
+ *   a crash is a run of segments without holes at its start.
+ */
+import type { Maybe } from "#base/brand.ts";
+import type { Clock } from "#base/clock.ts";
+import type { Time } from "#base/time.ts";
+import type { FsError } from "#model/fs-error.ts";
+import type { FileId, PackId } from "#model/ids.ts";
+import type { Logger } from "#telemetry/logger.ts";
+import type { FileOps } from "./file-ops.ts";
+
+export type { Done, FileOps } from "./file-ops.ts";
+export { systemFiles } from "./file-ops.ts";
+export { nullLog } from "./null-log.ts";
+export { openLog } from "./open.ts";
+
+/** What replay gives, in sequence order. `data` is valid until the call is done. */
+export type LogRecord =
+  | {
+      readonly kind: "write";
+      readonly file: FileId;
+      readonly sequence: number;
+      readonly offset: number;
+      readonly length: number;
+      readonly newSize: number;
+      readonly mtime: Time;
+      readonly data: Uint8Array;
+    }
+  | {
+      readonly kind: "pointer";
+      readonly file: FileId;
+      readonly sequence: number;
+      readonly offset: number;
+      readonly length: number;
+      readonly newSize: number;
+      readonly mtime: Time;
+      readonly pack: PackId;
+      readonly packOffset: number;
+      readonly payloadCrc: number;
+    }
+  | { readonly kind: "truncate"; readonly file: FileId; readonly sequence: number; readonly newSize: number; readonly mtime: Time };
+
+export interface WriteAheadLog {
+  /** Of the last appended record; 0 at the very start. */
+  readonly sequence: number;
+  /**
+   * Appends are copied to a staging buffer and written in one piece at the end of the turn, or when it is full. They return the
+   * record's sequence, or noSpace where no segment can be made (io after `fatal`): then nothing was appended.
+   */
+  appendWrite(
+    file: FileId,
+    offset: number,
+    payload: readonly Uint8Array[],
+    length: number,
+    newSize: number,
+    mtime: Time,
+  ): number | FsError;
+  appendPointer(
+    file: FileId,
+    offset: number,
+    length: number,
+    newSize: number,
+    mtime: Time,
+    pack: PackId,
+    packOffset: number,
+    payloadCrc: number,
+  ): number | FsError;
+  /** Takes the segment that is kept in reserve if need be: a full disk stops writes first. */
+  appendTruncate(file: FileId, newSize: number, mtime: Time): number | FsError;
+  /** The record is with the kernel: it survives the process. */
+  written(sequence: number): Maybe<void>;
+  /** The record and all before it are on stable storage. */
+  durable(sequence: number): Maybe<void>;
+  /** Records up to this one are no longer needed; whole segments of them are recycled in the background. */
+  release(upTo: number): void;
+  /** Bytes in segments that are not released. */
+  readonly bytes: number;
+  /** Writes and syncs what is staged, and lets go of the files. Rejects where that failed, or something before. */
+  close(): Promise<void>;
+}
+
+export interface LogOptions {
+  readonly directory: string;
+  /** 8 bytes; a log of another share is refused. */
+  readonly instance: Uint8Array;
+  readonly segmentBytes: number;
+  readonly stagingBytes: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** A write or sync failed: nothing may be acknowledged from here on. Called at most once. */
+  readonly fatal: (error: Error) => void;
+  /** The file operations, for tests. */
+  readonly files?: FileOps;
+}
+
+export interface Recovered {
+  readonly records: number;
+  /** Bytes of those records. */
+  readonly bytes: number;
+  /** Bytes of records behind the end of the log that were dropped, as far as they can be told. */
+  readonly tornBytes: number;
+  /** 0 where there was no record. */
+  readonly firstSequence: number;
+  readonly lastSequence: number;
+}

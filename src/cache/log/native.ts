@@ -1,0 +1,47 @@
+import { dlopen, FFIType, read, type Pointer } from "bun:ffi";
+
+const errnoNotSupported = new Set([95 /* EOPNOTSUPP */, 38 /* ENOSYS */, 22 /* EINVAL */]);
+const errnoFull = new Map([
+  [28, "ENOSPC"],
+  [122, "EDQUOT"],
+]);
+const errnoInterrupted = 4;
+
+const library = openLibrary();
+
+function openLibrary() {
+  if (process.platform !== "linux") return null;
+  for (const name of ["libc.so.6", `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`]) {
+    try {
+      return dlopen(name, {
+        fallocate: { args: [FFIType.i32, FFIType.i32, FFIType.i64, FFIType.i64], returns: FFIType.i32 },
+        sync_file_range: { args: [FFIType.i32, FFIType.i64, FFIType.i64, FFIType.u32], returns: FFIType.i32 },
+        __errno_location: { args: [], returns: FFIType.ptr },
+      }).symbols;
+    } catch {
+      // another C library: try its name, else the callers have a portable way
+    }
+  }
+  return null;
+}
+
+/** fallocate(2). False where there is none (or not on this file system); throws an Error with `code` where it failed. */
+export function allocateNow(fd: number, bytes: number): boolean {
+  if (library === null) return false;
+  for (let attempt = 0; attempt < 100; attempt++) {
+    if (library.fallocate(fd, 0, 0, bytes) === 0) return true;
+    const errno = read.i32(library.__errno_location() as Pointer, 0);
+    if (errno === errnoInterrupted) continue;
+    if (errnoNotSupported.has(errno)) return false;
+    const code = errnoFull.get(errno) ?? `errno ${errno}`;
+    throw Object.assign(new Error(`fallocate of ${bytes} bytes failed: ${code}`), { code });
+  }
+  return false;
+}
+
+const startWrite = 2; // SYNC_FILE_RANGE_WRITE
+
+/** Lets the kernel begin to write `length` bytes from `offset` back; says nothing of durability. */
+export function startWriteBack(fd: number, offset: number, length: number): void {
+  library?.sync_file_range(fd, offset, length, startWrite);
+}

@@ -1,0 +1,159 @@
+import type { Maybe } from "#base/brand.ts";
+import { type BlockStore, MissingObjectError, type SynchronousReads } from "#model/block-store.ts";
+import type { Pack } from "#model/change-set.ts";
+import { FsError } from "#model/fs-error.ts";
+import type { PackId } from "#model/ids.ts";
+import type { MetadataStore } from "#model/metadata-store.ts";
+import type { Logger } from "#telemetry/logger.ts";
+import { isFull } from "./log/file-ops.ts";
+import { createPack, frameBytes, type OpenPack, type PackOptions, packKey, readFooter, reopenPack, verifyFrames } from "./packs/index.ts";
+
+/** A pack in the block store: what a verified read needs of its row. */
+interface StoredPack {
+  readonly key: string;
+  readonly size: number;
+  readonly frames: Uint8Array;
+}
+
+/** A pack that was made by this process: a file first, an object later; pending extents hold on to it through both. */
+export class OpenPackRef {
+  readonly id: PackId;
+  readonly key: string;
+  file: OpenPack | null;
+  stored: StoredPack | null = null;
+  /** Log sequence of the last record that points here. */
+  lastSequence = 0;
+  /** Its way into the block store, once begun. */
+  storing: Promise<void> | null = null;
+  /** A stored extent refers to it. */
+  adopted = false;
+
+  constructor(id: PackId, key: string, file: OpenPack | null) {
+    this.id = id;
+    this.key = key;
+    this.file = file;
+  }
+}
+export type PackRef = OpenPackRef;
+
+const storedPacksMax = 16_384;
+
+/** Every pack bytes are read from: open files, and the rows of stored ones (cached). Reads are verified against their frames. */
+export class PackTable {
+  readonly directory: string;
+  readonly open = new Map<PackId, OpenPackRef>();
+  private readonly rows = new Map<PackId, StoredPack>();
+  private readonly synchronous: SynchronousReads | null;
+  private readonly store: MetadataStore;
+  private readonly blocks: BlockStore;
+  private readonly logger: Logger;
+  private readonly options: PackOptions;
+
+  constructor(directory: string, store: MetadataStore, blocks: BlockStore, logger: Logger, options: PackOptions) {
+    this.options = options;
+    this.directory = directory;
+    this.store = store;
+    this.blocks = blocks;
+    this.logger = logger;
+    this.synchronous = "getNow" in blocks ? (blocks as unknown as SynchronousReads) : null;
+  }
+
+  /** A fresh pack to write to. */
+  create(): OpenPackRef | FsError {
+    const { instance } = this.store.identity;
+    const id = this.store.draw() as PackId;
+    try {
+      const ref = new OpenPackRef(id, packKey(instance, id), createPack(this.directory, id, instance, this.options));
+      this.open.set(id, ref);
+      return ref;
+    } catch (error) {
+      if (isFull(error)) return FsError.of("noSpace");
+      throw error;
+    }
+  }
+
+  /** A pack file that an earlier run left; null where there is none. */
+  reopen(id: PackId): Promise<OpenPack | null> {
+    return reopenPack(this.directory, id, this.store.identity.instance, this.options);
+  }
+
+  /** What the footer of a pack's object says, for a pack whose row does not know yet; null where there is no such whole object. */
+  async fromObject(id: PackId): Promise<StoredPack | null> {
+    const { instance } = this.store.identity;
+    const key = packKey(instance, id);
+    const bytes = await this.blocks.size(key);
+    if (bytes === null) return null;
+    const footer = await readFooter((offset, length) => this.blocks.get(key, offset, length), bytes, instance, id, key);
+    return footer === null ? null : { key, ...footer };
+  }
+
+  /** A stored pack's row became known. */
+  remember(pack: Pick<Pack, "id" | "key" | "size" | "frames">): void {
+    if (this.rows.size >= storedPacksMax) {
+      const oldest = this.rows.keys().next();
+      if (!oldest.done) this.rows.delete(oldest.value);
+    }
+    this.rows.set(pack.id, { key: pack.key, size: pack.size, frames: pack.frames });
+  }
+
+  /** No pending extent can refer to a stored pack any more: its row is all that is needed from here on. */
+  settle(pack: OpenPackRef): void {
+    if (pack.stored !== null) this.remember({ id: pack.id, ...pack.stored });
+    this.open.delete(pack.id);
+  }
+
+  forget(id: PackId): void {
+    this.rows.delete(id);
+    this.open.delete(id);
+  }
+
+  /** Fills `target` with the pack's bytes from `offset` on. Errors: io where the bytes are missing or damaged (logged). */
+  read(id: PackId, offset: number, target: Uint8Array): Maybe<FsError | null> {
+    const open = this.open.get(id);
+    if (open?.file) {
+      open.file.readSync(offset, target);
+      return null;
+    }
+    const stored = open?.stored ?? this.rows.get(id);
+    if (stored !== undefined) return this.readStored(id, stored, offset, target);
+    return this.readUnknown(id, offset, target);
+  }
+
+  private async readUnknown(id: PackId, offset: number, target: Uint8Array): Promise<FsError | null> {
+    const row = await this.store.pack(id);
+    if (row === null) throw new MissingObjectError(`of pack ${id}`);
+    this.remember(row);
+    return this.readStored(id, row, offset, target);
+  }
+
+  private readStored(id: PackId, pack: StoredPack, offset: number, target: Uint8Array): Maybe<FsError | null> {
+    const from = offset - (offset % frameBytes);
+    const to = Math.min(Math.ceil((offset + target.length) / frameBytes) * frameBytes, pack.size);
+    const whole = from === offset && to === offset + target.length;
+    const frames = whole ? target : new Uint8Array(to - from);
+    if (this.synchronous?.getNow(pack.key, from, frames) && verifyFrames(frames, from, pack.size, pack.frames)) {
+      if (!whole) target.set(frames.subarray(offset - from, offset - from + target.length));
+      return null;
+    }
+    return this.readSlowly(id, pack, offset, target, from, frames);
+  }
+
+  private async readSlowly(
+    id: PackId,
+    pack: StoredPack,
+    offset: number,
+    target: Uint8Array,
+    from: number,
+    frames: Uint8Array,
+  ): Promise<FsError | null> {
+    for (let tries = 0; tries < 2; tries++) {
+      await this.blocks.get(pack.key, from, frames.length, frames);
+      if (verifyFrames(frames, from, pack.size, pack.frames)) {
+        if (frames !== target) target.set(frames.subarray(offset - from, offset - from + target.length));
+        return null;
+      }
+    }
+    this.logger.error({ pack: id, key: pack.key, offset: from, length: frames.length }, "stored bytes don't match their checksum");
+    return FsError.of("io");
+  }
+}

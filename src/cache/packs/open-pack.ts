@@ -1,0 +1,273 @@
+import fs from "node:fs";
+import { assert } from "#base/assert.ts";
+import type { Maybe } from "#base/brand.ts";
+import { FsError } from "#model/fs-error.ts";
+import type { PackId } from "#model/ids.ts";
+import {
+  errorCode,
+  fdatasyncOf,
+  isFull,
+  syncDirectory,
+  systemFiles,
+  unlinkOf,
+  writeBackBytes,
+  writeFully,
+  writeSlicesFully,
+  type FileOps,
+} from "../log/file-ops.ts";
+import { SharedSync } from "../log/shared-sync.ts";
+import { decodeTrailer, encodeFooter, footerIsWhole, trailerBytes } from "./format.ts";
+import { frameBytes, FrameTable } from "./frames.ts";
+import type { OpenPack, PackOptions, SealedPack } from "./index.ts";
+
+const openName = /^pack-([0-9a-f]{14})\.open$/;
+
+function openPath(directory: string, id: PackId): string {
+  return `${directory}/pack-${id.toString(16).padStart(14, "0")}.open`;
+}
+
+/** A new, empty pack in `directory`. Throws where it can't be made (ENOSPC among the reasons). */
+export function createPack(directory: string, id: PackId, instance: Uint8Array, options: PackOptions): OpenPack {
+  const files = options.files ?? systemFiles;
+  const path = openPath(directory, id);
+  return new PackFile(directory, path, id, instance, options, files, files.openSync(path, "wx+"), 0, new FrameTable(), true);
+}
+
+/** Ids of the open packs in `directory`, in order. */
+export async function listOpenPacks(directory: string): Promise<PackId[]> {
+  const ids: PackId[] = [];
+  for (const name of await fs.promises.readdir(directory)) {
+    const match = openName.exec(name);
+    if (match !== null) ids.push(Number.parseInt(match[1]!, 16) as PackId);
+  }
+  return ids.sort((a, b) => a - b);
+}
+
+/**
+ * A pack left open by a crash; all bytes of its file count as payload, but for a footer that is whole. They are durable when this
+ * resolves. Null when there is no such file.
+ */
+export async function reopenPack(directory: string, id: PackId, instance: Uint8Array, options: PackOptions): Promise<OpenPack | null> {
+  const files = options.files ?? systemFiles;
+  const path = openPath(directory, id);
+  let fd: number;
+  try {
+    fd = files.openSync(path, "r+");
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return null;
+    throw error;
+  }
+  try {
+    const size = payloadBytes(fd, path, id, instance);
+    const table = new FrameTable();
+    const piece = new Uint8Array(Math.min(1 << 20, Math.max(size, 1)));
+    for (let at = 0; at < size; at += piece.byteLength) {
+      const part = piece.subarray(0, Math.min(piece.byteLength, size - at));
+      await readFully(fd, at, part);
+      table.add(part);
+    }
+    await fdatasyncOf(files, fd);
+    await syncDirectory(files, directory);
+    return new PackFile(directory, path, id, instance, options, files, fd, size, table, false);
+  } catch (error) {
+    files.closeSync(fd);
+    throw error;
+  }
+}
+
+/** Where the payload of a left-over file ends: at its footer, if that is whole and its own, else at the end of the file. */
+function payloadBytes(fd: number, path: string, id: PackId, instance: Uint8Array): number {
+  const bytes = fs.fstatSync(fd).size;
+  if (bytes < trailerBytes) return bytes;
+  const end = new Uint8Array(trailerBytes);
+  readFullySync(fd, bytes - trailerBytes, end);
+  const trailer = decodeTrailer(end, path);
+  if (trailer === null || trailer.id !== id || trailer.instance.some((byte, i) => byte !== instance[i])) return bytes;
+  const footer = new Uint8Array(Math.ceil(trailer.size / frameBytes) * 4 + trailerBytes);
+  if (trailer.size + footer.byteLength !== bytes) return bytes;
+  readFullySync(fd, trailer.size, footer);
+  return footerIsWhole(footer) ? trailer.size : bytes;
+}
+
+class PackFile implements OpenPack {
+  readonly id: PackId;
+  readonly path: string;
+  size: number;
+  readonly #directory: string;
+  readonly #instance: Uint8Array;
+  readonly #options: PackOptions;
+  readonly #files: FileOps;
+  readonly #frames: FrameTable;
+  readonly #sync: SharedSync;
+  /** -1 when closed. */
+  #fd: number;
+  #readers = 0;
+  #idle: PromiseWithResolvers<void> | null = null;
+  #nameDirty: boolean;
+  #sealing = false;
+  #sealed: SealedPack | null = null;
+  #failed = false;
+  #writingBack: number;
+
+  constructor(
+    directory: string,
+    path: string,
+    id: PackId,
+    instance: Uint8Array,
+    options: PackOptions,
+    files: FileOps,
+    fd: number,
+    size: number,
+    frames: FrameTable,
+    fresh: boolean,
+  ) {
+    this.id = id;
+    this.path = path;
+    this.size = size;
+    this.#directory = directory;
+    this.#instance = instance;
+    this.#options = options;
+    this.#files = files;
+    this.#fd = fd;
+    this.#frames = frames;
+    this.#nameDirty = fresh;
+    this.#writingBack = size;
+    this.#sync = new SharedSync(
+      size,
+      options.clock,
+      () => {},
+      () => this.size,
+      () => this.#syncFile(),
+      (error) => this.#fail(error),
+    );
+  }
+
+  append(payload: readonly Uint8Array[], length: number): number | FsError {
+    assert(!this.#sealing, "a sealed pack takes no payload");
+    if (this.#failed) return FsError.of("io");
+    const offset = this.size;
+    try {
+      writeSlicesFully(this.#files, this.#fd, payload, length, offset);
+    } catch (error) {
+      return FsError.of(isFull(error) ? "noSpace" : "io");
+    }
+    for (let i = 0; i < payload.length; i++) this.#frames.add(payload[i]!);
+    this.size = offset + length;
+    if (this.size - this.#writingBack >= writeBackBytes) {
+      this.#files.startWriteBack(this.#fd, this.#writingBack, this.size - this.#writingBack);
+      this.#writingBack = this.size;
+    }
+    return offset;
+  }
+
+  readSync(offset: number, target: Uint8Array): void {
+    assert(offset + target.byteLength <= this.size, "a read of a pack must lie within it");
+    readFullySync(this.#fd, offset, target);
+  }
+
+  async read(offset: number, target: Uint8Array): Promise<void> {
+    assert(offset + target.byteLength <= this.size, "a read of a pack must lie within it");
+    this.#readers++;
+    try {
+      await readFully(this.#fd, offset, target);
+    } finally {
+      this.#readers--;
+      if (this.#readers === 0) this.#idle?.resolve();
+    }
+  }
+
+  durable(size: number): Maybe<void> {
+    assert(size <= this.size, "bytes that were not appended can't be waited for");
+    return this.#sync.reached(size);
+  }
+
+  async seal(): Promise<SealedPack> {
+    if (this.#sealed !== null) return this.#sealed;
+    assert(!this.#sealing, "a pack is sealed by one caller");
+    this.#sealing = true;
+    const frames = this.#frames.finish();
+    const footer = encodeFooter(this.#instance, this.id, this.size, frames);
+    const objectBytes = this.size + footer.byteLength;
+    try {
+      writeFully(this.#files, this.#fd, footer, 0, footer.byteLength, this.size);
+      if (fs.fstatSync(this.#fd).size !== objectBytes) fs.ftruncateSync(this.#fd, objectBytes);
+    } catch (error) {
+      this.#sealing = false; // a full disk: to be tried again
+      throw error;
+    }
+    if (!(await this.#sync.settled())) throw new Error(`pack ${this.path} could not be synced`);
+    this.#sealed = { size: this.size, objectBytes, frames };
+    return this.#sealed;
+  }
+
+  async close(): Promise<void> {
+    assert(this.#sealed !== null, "an open pack is sealed or abandoned");
+    if (this.#fd >= 0) await this.#close();
+  }
+
+  async abandon(): Promise<void> {
+    this.#sealing = true;
+    if (this.#fd >= 0) await this.#close();
+    await unlinkOf(this.#files, this.path).catch((error) => {
+      if (errorCode(error) !== "ENOENT") throw error;
+    });
+  }
+
+  /** Closes the file once nobody reads from it. */
+  async #close(): Promise<void> {
+    const fd = this.#fd;
+    this.#fd = -1;
+    if (this.#readers > 0) {
+      this.#idle = Promise.withResolvers<void>();
+      await this.#idle.promise;
+    }
+    this.#files.closeSync(fd);
+  }
+
+  async #syncFile(): Promise<void> {
+    const fd = this.#fd;
+    if (fd < 0) return; // abandoned: nobody will refer to its bytes
+    this.#readers++;
+    try {
+      await fdatasyncOf(this.#files, fd);
+    } finally {
+      this.#readers--;
+      if (this.#readers === 0) this.#idle?.resolve();
+    }
+    if (this.#nameDirty) {
+      await syncDirectory(this.#files, this.#directory);
+      this.#nameDirty = false;
+    }
+  }
+
+  #fail(error: Error): void {
+    if (this.#failed || this.#fd < 0) return;
+    this.#failed = true;
+    this.#sync.stop();
+    this.#options.fatal(error);
+  }
+}
+
+async function readFully(fd: number, offset: number, target: Uint8Array): Promise<void> {
+  let done = 0;
+  while (done < target.byteLength) {
+    const got = await readSome(fd, target, done, offset + done);
+    if (got === 0) throw new Error(`a pack ends at ${offset + done}, before ${offset + target.byteLength}`);
+    done += got;
+  }
+}
+
+function readSome(fd: number, target: Uint8Array, at: number, position: number): Promise<number> {
+  return new Promise((resolve, reject) =>
+    fs.read(fd, target, at, target.byteLength - at, position, (error, got) => (error ? reject(error) : resolve(got))),
+  );
+}
+
+function readFullySync(fd: number, offset: number, target: Uint8Array): void {
+  let done = 0;
+  while (done < target.byteLength) {
+    const got = fs.readSync(fd, target, done, target.byteLength - done, offset + done);
+    if (got === 0) throw new Error(`a pack ends at ${offset + done}, before ${offset + target.byteLength}`);
+    done += got;
+  }
+}

@@ -1,0 +1,343 @@
+import type { Maybe } from "#base/brand.ts";
+import { MissingObjectError } from "#model/block-store.ts";
+import type { Extent } from "#model/change-set.ts";
+import type { ContentRead } from "#model/file-content.ts";
+import { FsError } from "#model/fs-error.ts";
+import type { PackId } from "#model/ids.ts";
+import type { MetadataStore } from "#model/metadata-store.ts";
+import type { FileState } from "./file-state.ts";
+import type { PackTable } from "./pack-table.ts";
+import type { PageCache } from "./pages/page.ts";
+import { type PageBuffer, pageBytes } from "./pages/pool.ts";
+
+const noSlices: readonly Uint8Array[] = [];
+/** Extents asked of the store at a time. */
+const extentsPage = 1024;
+/** How often a read starts over because a truncation or collection overtook it. */
+const triesMax = 8;
+
+/** Slices of pinned pages. */
+class PinnedRead implements ContentRead {
+  readonly slices: readonly Uint8Array[];
+  readonly length: number;
+  readonly endOfFile: boolean;
+  private readonly pins: readonly PageBuffer[];
+
+  constructor(slices: readonly Uint8Array[], length: number, endOfFile: boolean, pins: readonly PageBuffer[]) {
+    this.slices = slices;
+    this.length = length;
+    this.endOfFile = endOfFile;
+    this.pins = pins;
+  }
+
+  release(): void {
+    for (let i = 0; i < this.pins.length; i++) (this.pins[i] as PageBuffer).release();
+  }
+}
+
+/** A run of a file's bytes below the pages: in a pack, or a hole (pack 0). */
+interface Source {
+  readonly start: number;
+  readonly end: number;
+  readonly pack: PackId | 0;
+  readonly packOffset: number;
+}
+
+/** Serves reads from pages and fills pages from what lies below: pending extents, then stored ones, then zeros. */
+export class Reader {
+  private readonly cache: PageCache;
+  private readonly packs: PackTable;
+  private readonly store: MetadataStore;
+
+  constructor(cache: PageCache, packs: PackTable, store: MetadataStore) {
+    this.cache = cache;
+    this.packs = packs;
+    this.store = store;
+  }
+
+  /** Bytes `offset`..`end` of the file (`end` <= its size), pinned. */
+  read(file: FileState, offset: number, end: number, endOfFile: boolean): Maybe<ContentRead | FsError> {
+    if (offset >= end) return new PinnedRead(noSlices, 0, endOfFile, []);
+    const at = this.fromPages(file, offset, end, endOfFile);
+    if (at !== null) return at;
+    const filled = this.fill(file, offset, end);
+    if (filled instanceof Promise) return filled.then((error) => this.afterFill(file, offset, end, endOfFile, error));
+    return this.afterFill(file, offset, end, endOfFile, filled);
+  }
+
+  private afterFill(file: FileState, offset: number, end: number, endOfFile: boolean, error: FsError | null): ContentRead | FsError {
+    if (error !== null) return error;
+    // A truncation may have cut the range since; what is gone reads as the end of the file.
+    const stop = Math.min(end, file.size);
+    if (offset >= stop) return new PinnedRead(noSlices, 0, true, []);
+    return this.fromPages(file, offset, stop, endOfFile || stop < end) ?? FsError.of("jukebox");
+  }
+
+  /** The range as slices of pages, if all of it is in memory. Pages that lie side by side in memory give one slice. */
+  private fromPages(file: FileState, offset: number, end: number, endOfFile: boolean): ContentRead | null {
+    const slices: Uint8Array[] = [];
+    const pins: PageBuffer[] = [];
+    let spanStart: PageBuffer | null = null;
+    let spanEnd: PageBuffer | null = null;
+    let spanFrom = 0;
+    let spanLength = 0;
+    for (let position = offset; position < end; ) {
+      const index = Math.floor(position / pageBytes);
+      const start = position - index * pageBytes;
+      const stop = Math.min(pageBytes, start + end - position);
+      const page = file.pages.get(index);
+      if (page === undefined || !page.valid.covers(start, stop)) return null;
+      page.referenced = true;
+      const buffer = page.buffer;
+      pins.push(buffer);
+      if (spanEnd !== null && start === 0 && spanEnd.bytes.length === pageBytes && spanEnd.isBefore(buffer)) spanLength += stop;
+      else {
+        if (spanStart !== null) slices.push(slice(spanStart, spanFrom, spanLength));
+        spanStart = buffer;
+        spanFrom = start;
+        spanLength = stop - start;
+      }
+      spanEnd = buffer;
+      position += stop - start;
+    }
+    if (spanStart !== null) slices.push(slice(spanStart, spanFrom, spanLength));
+    for (let i = 0; i < pins.length; i++) (pins[i] as PageBuffer).retain();
+    return new PinnedRead(slices, end - offset, endOfFile, pins);
+  }
+
+  /** Makes every page of the range valid up to the file's size. */
+  private fill(file: FileState, offset: number, end: number): Maybe<FsError | null> {
+    const first = Math.floor(offset / pageBytes);
+    const last = Math.floor((end - 1) / pageBytes);
+    const fillEnd = Math.min((last + 1) * pageBytes, file.size);
+    const sources = this.sources(file, first * pageBytes, fillEnd);
+    if (sources instanceof Promise) return this.fillSlowly(file, first, fillEnd, sources);
+    const lowerVersion = file.lowerVersion;
+    const buffers = this.allocate(file, first, fillEnd);
+    const read = this.readInto(sources, first * pageBytes, buffers);
+    if (read !== null) return this.finishSlowly(file, first, fillEnd, buffers, read, lowerVersion, triesMax);
+    this.integrate(file, first, fillEnd, buffers);
+    return null;
+  }
+
+  private async fillSlowly(
+    file: FileState,
+    first: number,
+    fillEnd: number,
+    pending: Promise<Source[]>,
+    tries: number = triesMax,
+  ): Promise<FsError | null> {
+    file.busy++;
+    try {
+      const lowerVersion = file.lowerVersion;
+      const sources = await pending;
+      const buffers = this.allocate(file, first, fillEnd);
+      return await this.finishSlowly(
+        file,
+        first,
+        fillEnd,
+        buffers,
+        Promise.resolve().then(() => this.readInto(sources, first * pageBytes, buffers)),
+        lowerVersion,
+        tries,
+      );
+    } finally {
+      file.busy--;
+      file.settle();
+    }
+  }
+
+  private async finishSlowly(
+    file: FileState,
+    first: number,
+    fillEnd: number,
+    buffers: PageBuffer[],
+    read: Promise<FsError | null>,
+    lowerVersion: number,
+    tries: number,
+  ): Promise<FsError | null> {
+    file.busy++;
+    try {
+      let error: FsError | null;
+      try {
+        error = await read;
+      } catch (thrown) {
+        releaseAll(buffers);
+        // Collected or repacked since its extent was read: the extents now say where the bytes are.
+        if (!(thrown instanceof MissingObjectError) || tries === 0) throw thrown;
+        return await this.again(file, first, fillEnd, tries);
+      }
+      if (error !== null) {
+        releaseAll(buffers);
+        return error;
+      }
+      if (lowerVersion !== file.lowerVersion) {
+        releaseAll(buffers);
+        return tries === 0 ? FsError.of("jukebox") : await this.again(file, first, fillEnd, tries);
+      }
+      this.integrate(file, first, fillEnd, buffers);
+      return null;
+    } finally {
+      file.busy--;
+      file.settle();
+    }
+  }
+
+  private async again(file: FileState, first: number, fillEnd: number, tries: number): Promise<FsError | null> {
+    const end = Math.min(fillEnd, file.size);
+    if (first * pageBytes >= end) return null;
+    return this.fillSlowly(file, first, end, Promise.resolve(this.sources(file, first * pageBytes, end)), tries - 1);
+  }
+
+  /** Page buffers for `first`.. up to `fillEnd`: whole pages side by side, the last one as small as it may be. */
+  private allocate(file: FileState, first: number, fillEnd: number): PageBuffer[] {
+    file.busy++;
+    try {
+      const whole = Math.floor(fillEnd / pageBytes) - first;
+      const rest = fillEnd - (first + whole) * pageBytes;
+      const buffers = whole > 0 ? this.cache.pool.allocatePages(whole) : [];
+      if (rest > 0) buffers.push(this.cache.pool.allocate(rest));
+      return buffers;
+    } finally {
+      file.busy--;
+      file.settle();
+    }
+  }
+
+  /** What lies below the pages at `start`..`end`, in order and without gaps. */
+  private sources(file: FileState, start: number, end: number): Maybe<Source[]> {
+    const storedEnd = Math.min(end, file.storedEnd);
+    if (start >= storedEnd) return this.merge(file, start, end, storedEnd, []);
+    const extents = this.store.extents(file.id, start, storedEnd, extentsPage);
+    if (extents instanceof Promise) return extents.then((list) => this.allSources(file, start, end, list));
+    if (extents.length === extentsPage) return this.allSources(file, start, end, extents);
+    return this.merge(file, start, end, storedEnd, extents);
+  }
+
+  private async allSources(file: FileState, start: number, end: number, begun: readonly Extent[]): Promise<Source[]> {
+    let page = begun;
+    const all = [...begun];
+    while (page.length === extentsPage) {
+      const last = page[page.length - 1] as Extent;
+      page = await this.store.extents(file.id, last.offset + last.length, end, extentsPage);
+      all.push(...page);
+    }
+    return this.merge(file, start, end, Math.min(end, file.storedEnd), all);
+  }
+
+  private merge(file: FileState, start: number, end: number, storedEnd: number, stored: readonly Extent[]): Source[] {
+    const sources: Source[] = [];
+    const pending = file.pending.list;
+    let p = file.pending.find(start);
+    let s = 0;
+    for (let position = start; position < end; ) {
+      const extent = pending[p];
+      const pendingStart = extent === undefined ? end : extent.offset;
+      if (extent !== undefined && pendingStart <= position) {
+        const stop = Math.min(end, extent.offset + extent.length);
+        sources.push({ start: position, end: stop, pack: extent.pack.id, packOffset: extent.packOffset + position - extent.offset });
+        position = stop;
+        p++;
+        continue;
+      }
+      const until = Math.min(end, pendingStart);
+      while (s < stored.length && (stored[s] as Extent).offset + (stored[s] as Extent).length <= position) s++;
+      const below = stored[s];
+      if (below === undefined || below.offset >= until || position >= storedEnd) {
+        sources.push({ start: position, end: until, pack: 0, packOffset: 0 });
+        position = until;
+      } else if (below.offset > position) {
+        sources.push({ start: position, end: below.offset, pack: 0, packOffset: 0 });
+        position = below.offset;
+      } else {
+        const stop = Math.min(until, below.offset + below.length, storedEnd);
+        sources.push({ start: position, end: stop, pack: below.pack, packOffset: below.packOffset + position - below.offset });
+        position = stop;
+      }
+    }
+    return sources;
+  }
+
+  /** Reads the sources into the buffers, the first of which begins at file offset `base`. */
+  private readInto(sources: readonly Source[], base: number, buffers: readonly PageBuffer[]): Promise<FsError | null> | null {
+    let waits: Promise<FsError | null>[] | null = null;
+    for (let i = 0; i < sources.length; i++) {
+      const source = sources[i] as Source;
+      for (let position = source.start; position < source.end; ) {
+        const first = Math.floor((position - base) / pageBytes);
+        const from = position - base - first * pageBytes;
+        let last = first;
+        let length = Math.min((buffers[first] as PageBuffer).bytes.length - from, source.end - position);
+        while (position + length < source.end && (buffers[last] as PageBuffer).isBefore(buffers[last + 1] as PageBuffer)) {
+          last++;
+          length = Math.min(length + pageBytes, source.end - position);
+        }
+        const target = slice(buffers[first] as PageBuffer, from, length);
+        if (source.pack === 0) target.fill(0);
+        else {
+          const read = this.readPack(source.pack, source.packOffset + position - source.start, target);
+          if (read !== null) (waits ??= []).push(read);
+        }
+        position += length;
+      }
+    }
+    return waits === null ? null : settleAll(waits);
+  }
+
+  /** Null when the bytes are there at once. Failures too come by the promise: reads that others began still write into the buffers. */
+  private readPack(pack: PackId, offset: number, target: Uint8Array): Promise<FsError | null> | null {
+    try {
+      const read = this.packs.read(pack, offset, target);
+      return read === null ? null : Promise.resolve(read);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** Makes the buffers pages, or fills the gaps of pages that are there. */
+  private integrate(file: FileState, first: number, fillEnd: number, buffers: readonly PageBuffer[]): void {
+    file.busy++;
+    for (let i = 0; i < buffers.length; i++) {
+      const buffer = buffers[i] as PageBuffer;
+      const index = first + i;
+      const length = Math.min(pageBytes, fillEnd - index * pageBytes);
+      const page = file.pages.get(index);
+      if (page === undefined) {
+        this.cache.adopt(file, index, buffer).valid.add(0, length);
+        continue;
+      }
+      const bytes = this.cache.makeWritable(page, length);
+      let position = 0;
+      for (let r = 0; r < page.valid.count && position < length; r++) {
+        const start = Math.min(page.valid.start(r), length);
+        if (start > position) bytes.set(buffer.bytes.subarray(position, start), position);
+        position = Math.max(position, page.valid.end(r));
+      }
+      if (position < length) bytes.set(buffer.bytes.subarray(position, length), position);
+      page.valid.add(0, length);
+      page.referenced = true;
+      buffer.release();
+    }
+    file.busy--;
+  }
+}
+
+/** Every read came to an end before the outcome is told: nothing writes into buffers that were given back. */
+async function settleAll(reads: readonly Promise<FsError | null>[]): Promise<FsError | null> {
+  const outcomes = await Promise.allSettled(reads);
+  let error: FsError | null = null;
+  for (const outcome of outcomes) {
+    if (outcome.status === "rejected") throw outcome.reason;
+    error ??= outcome.value;
+  }
+  return error;
+}
+
+function slice(first: PageBuffer, from: number, length: number): Uint8Array {
+  const start = first.bytes.byteOffset + from;
+  return first.slab.memory.subarray(start, start + length);
+}
+
+function releaseAll(buffers: readonly PageBuffer[]): void {
+  for (let i = 0; i < buffers.length; i++) (buffers[i] as PageBuffer).release();
+}

@@ -1,0 +1,136 @@
+import type { Maybe } from "#base/brand.ts";
+import type { Inode } from "#model/inode.ts";
+import type { FileId, PackId } from "#model/ids.ts";
+import type { MetadataStore } from "#model/metadata-store.ts";
+import type { Logger } from "#telemetry/logger.ts";
+import type { FileTable } from "./file-table.ts";
+import type { LogRecord } from "./log/index.ts";
+import { OpenPackRef, type PackTable } from "./pack-table.ts";
+import { listOpenPacks, packKey, payloadCrc } from "./packs/index.ts";
+
+/** What a start found in the log. */
+export interface Recovered {
+  readonly records: number;
+  /** Records whose change the store did not have yet. */
+  readonly replayed: number;
+  readonly replayedBytes: number;
+  /** Pointers whose payload was not on the disk: never acknowledged. */
+  readonly unfinished: number;
+  readonly tornBytes: number;
+}
+
+/** Reads payloads in pieces of this to check them. */
+const checkBytes = 1024 * 1024;
+
+/**
+ * Accepts the log's records again, in order, those the store already covers left out: contentSequence says which. Acts on pages
+ * and pending extents exactly as the clients' calls did; the flusher then stores them.
+ */
+export class Replay {
+  private readonly files: FileTable;
+  private readonly packs: PackTable;
+  private readonly store: MetadataStore;
+  private readonly inodes = new Map<FileId, Inode | null>();
+  private records = 0;
+  private replayed = 0;
+  private replayedBytes = 0;
+  private unfinished = 0;
+
+  constructor(files: FileTable, packs: PackTable, store: MetadataStore) {
+    this.files = files;
+    this.packs = packs;
+    this.store = store;
+  }
+
+  get result(): Omit<Recovered, "tornBytes"> {
+    const { records, replayed, replayedBytes, unfinished } = this;
+    return { records, replayed, replayedBytes, unfinished };
+  }
+
+  accept(record: LogRecord): Maybe<void> {
+    this.records++;
+    const inode = this.inodes.get(record.file);
+    if (inode !== undefined) return this.apply(record, inode);
+    const stored = this.store.inode(record.file);
+    if (stored instanceof Promise) return stored.then((row) => this.applyFirst(record, row));
+    return this.applyFirst(record, stored);
+  }
+
+  private applyFirst(record: LogRecord, inode: Inode | null): Maybe<void> {
+    this.inodes.set(record.file, inode);
+    return this.apply(record, inode);
+  }
+
+  private apply(record: LogRecord, inode: Inode | null): Maybe<void> {
+    if (inode === null || inode.links === 0 || record.sequence <= inode.contentSequence) return;
+    if (record.kind === "pointer") return this.point(record, inode);
+    const file = this.files.of(inode);
+    if (record.kind === "write") this.files.writeToPages(file, record.offset, [record.data], record.length);
+    else if (record.newSize < file.size) this.files.cutAt(file, record.newSize);
+    this.done(record, inode);
+  }
+
+  private async point(record: LogRecord & { kind: "pointer" }, inode: Inode): Promise<void> {
+    const pack = await packOf(record.pack, this.packs, this.store);
+    if (pack === null || !(await payloadMatches(this.packs, record))) {
+      this.unfinished++;
+      return;
+    }
+    const file = this.files.of(inode);
+    this.files.writeToPack(file, record.offset, null, record.length, pack, record.packOffset, record.sequence);
+    this.done(record, inode);
+  }
+
+  private done(record: LogRecord, inode: Inode): void {
+    const file = this.files.of(inode);
+    const mtime = record.sequence > inode.mtimeSequence ? record.mtime : inode.mtime;
+    this.files.accept(file, record.sequence, record.newSize, mtime, record.mtime.isAfter(file.ctime) ? record.mtime : file.ctime);
+    this.replayed++;
+    if (record.kind !== "truncate") this.replayedBytes += record.length;
+  }
+}
+
+/** Deletes pack files of an earlier run that no record needs. */
+export async function removeLeftovers(packs: PackTable, logger: Logger): Promise<void> {
+  for (const id of await listOpenPacks(packs.directory)) {
+    if (packs.open.has(id)) continue;
+    const file = await packs.reopen(id);
+    if (file === null) continue;
+    logger.debug({ pack: id, bytes: file.size }, "removing a pack that was begun and never needed");
+    await file.abandon();
+  }
+}
+
+async function packOf(id: PackId, packs: PackTable, store: MetadataStore): Promise<OpenPackRef | null> {
+  const open = packs.open.get(id);
+  if (open !== undefined) return open;
+  const key = packKey(store.identity.instance, id);
+  const file = await packs.reopen(id);
+  if (file !== null) {
+    const ref = new OpenPackRef(id, key, file);
+    packs.open.set(id, ref);
+    return ref;
+  }
+  const row = await store.pack(id);
+  if (row === null) return null;
+  const ref = new OpenPackRef(id, key, null);
+  const stored = row.frames.length > 0 ? { key, size: row.size, frames: row.frames } : await packs.fromObject(id);
+  if (stored === null) return null;
+  ref.stored = stored;
+  ref.adopted = row.frames.length > 0;
+  packs.open.set(id, ref);
+  return ref;
+}
+
+async function payloadMatches(packs: PackTable, record: LogRecord & { kind: "pointer" }): Promise<boolean> {
+  const pack = packs.open.get(record.pack);
+  const size = pack?.file?.size ?? pack?.stored?.size ?? 0;
+  if (record.packOffset + record.length > size) return false;
+  const pieces: Uint8Array[] = [];
+  for (let at = 0; at < record.length; at += checkBytes) {
+    const piece = new Uint8Array(Math.min(checkBytes, record.length - at));
+    if ((await packs.read(record.pack, record.packOffset + at, piece)) !== null) return false;
+    pieces.push(piece);
+  }
+  return payloadCrc(pieces) === record.payloadCrc;
+}

@@ -1,0 +1,55 @@
+import type { Instance, Listening } from "./ports.ts";
+
+/** `nfs: accepting on 0.0.0.0:12049`: the line scripts wait for; its form is part of the interface. */
+export function acceptingLine(at: Listening): string {
+  return `${at.protocol}: accepting on ${hostPort(at.address, at.port)}\n`;
+}
+
+function hostPort(address: string, port: number): string {
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+/** The address a client on this machine uses to reach a listener. */
+function reachable(address: string): string {
+  if (address === "0.0.0.0") return "127.0.0.1";
+  return address === "::" ? "[::1]" : address.includes(":") ? `[${address}]` : address;
+}
+
+/** A word a shell takes as it is. */
+function shellWord(word: string): string {
+  return /^[A-Za-z0-9_./:@%+=,[\]-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
+
+/** The line that mounts a share, for each kind of client. */
+export function mountLines(at: Listening, share: string): { readonly linux: string; readonly macos: string } {
+  const source = shellWord(`${reachable(at.address)}:${share}`);
+  const ports = `port=${at.port},mountport=${at.port}`;
+  return {
+    linux: `sudo mount -t nfs -o vers=3,proto=tcp,mountproto=tcp,${ports},nolock ${source} /mnt`,
+    macos: `sudo mount -t nfs -o vers=3,tcp,${ports},nolocks ${source} /private/tmp/mnt`,
+  };
+}
+
+/** What a person who just started a server wants to know. `command` is how this program was called. */
+export function banner(instance: Instance, command: string, detached: boolean): string {
+  const nfs = instance.listening.find((at) => at.protocol === "nfs");
+  let out = "\n";
+  for (const share of instance.shares) {
+    out += `share ${share.name} (${share.metadata} metadata, ${share.blocks} blocks, durability ${share.durability}${share.readOnly ? ", read-only" : ""})\n`;
+    if (nfs !== undefined) {
+      const lines = mountLines(nfs, share.name);
+      out += `  mount on Linux:  ${lines.linux}\n  mount on macOS:  ${lines.macos}\n`;
+    }
+    out += `  open to:         ${openTo(share.allowedClients)}\n`;
+  }
+  out += `\ndata:  ${instance.dataDirectory}\nconfig: ${instance.configFile ?? "none, defaults"}\n`;
+  out += `stop:  ${detached ? "" : "Ctrl-C, or "}${shellWord(command)} stop --data-dir ${shellWord(instance.dataDirectory)}\n`;
+  return out;
+}
+
+/** Who may connect, in words. */
+export function openTo(allowed: readonly string[]): string {
+  const others = allowed.filter((one) => one !== "::1" && !one.startsWith("127."));
+  if (others.length === 0) return "this machine only; let others in with --allow CIDR";
+  return others.length === allowed.length ? others.join(", ") : `this machine, ${others.join(", ")}`;
+}

@@ -1,0 +1,72 @@
+/**
+ * The command line: `commands/<noun>/<verb>.ts` hold one command each with its flags, help and exit status. Results go to
+ * standard output, complaints to standard error. What runs a server is handed in (`ports.ts`), so that commands load fast and
+ * can be tested without one.
+ */
+import { Command, CommanderError } from "commander";
+import { init } from "./commands/config/init.ts";
+import { schema } from "./commands/config/schema.ts";
+import { show } from "./commands/config/show.ts";
+import { validate } from "./commands/config/validate.ts";
+import { completion } from "./commands/program/completion.ts";
+import { version } from "./commands/program/version.ts";
+import { start } from "./commands/server/start.ts";
+import { status } from "./commands/server/status.ts";
+import { stop } from "./commands/server/stop.ts";
+import { type Context, describeVersion, ExitStatus } from "./ports.ts";
+import { commandReference } from "./reference.ts";
+
+export * from "./ports.ts";
+
+/** The reference page of all commands. */
+export function commandsPage(): string {
+  const nowhere: Context = { terminal: { out() {}, err() {} }, version: { version: "", commit: "" }, server: () => Promise.reject(new Error("none")) };
+  return commandReference(build(nowhere, () => {}));
+}
+
+function build(context: Context, finish: (status: number) => void): Command {
+  const program = new Command("dittofs")
+    .description("Serves the same files over NFS and SMB.")
+    .version(`dittofs ${describeVersion(context.version)}`, "-V, --version", "print the version")
+    .showSuggestionAfterError()
+    .exitOverride()
+    .configureOutput({ writeOut: context.terminal.out, writeErr: context.terminal.err })
+    .addHelpText("after", "\nExample:\n  dittofs start --allow 192.168.1.0/24\n\nEach command has a --help of its own.");
+  init(program, context, finish);
+  start(program, context, finish);
+  stop(program, context, finish);
+  status(program, context, finish);
+  const config = program.command("config").description("Look at the configuration.").addHelpText("after", "\nExample:\n  dittofs config show --origins");
+  show(config, context, finish);
+  validate(config, context, finish);
+  schema(config, context, finish);
+  version(program, context, finish);
+  completion(program, context, finish);
+  return program;
+}
+
+/** Runs one command; `args` are the words after the program's name. Gives the exit status. */
+export async function runCli(args: readonly string[], context: Context): Promise<number> {
+  let result: number = ExitStatus.ok;
+  const program = build(context, (given) => {
+    result = given;
+  });
+  try {
+    await program.parseAsync([...args], { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) {
+      context.terminal.err(`error: ${describeError(error)}\n`);
+      return ExitStatus.failed;
+    }
+    // Help and version were asked for: 0. Everything else commander throws is wrong usage.
+    return error.exitCode === 0 ? ExitStatus.ok : ExitStatus.usage;
+  }
+  return result;
+}
+
+/** What an operator can do something about is a sentence; a bug of ours comes with the place it happened at. */
+function describeError(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const bug = ["TypeError", "RangeError", "ReferenceError", "InvariantError"].includes(error.name);
+  return bug ? (error.stack ?? error.message) : error.message;
+}

@@ -1,0 +1,33 @@
+import { isIP } from "node:net";
+
+/** Says what is wrong with a list of addresses' item: `192.168.1.0/24`, `fd00::/8`, `10.0.0.7`. */
+export function checkCidr(value: string): string | null {
+  const slash = value.indexOf("/");
+  const address = slash < 0 ? value : value.slice(0, slash);
+  const family = isIP(address);
+  if (family === 0 || address.includes("%")) return `${JSON.stringify(value)} is no address range`;
+  if (slash < 0) return null;
+  const bits = value.slice(slash + 1);
+  const most = family === 4 ? 32 : 128;
+  if (!/^\d{1,3}$/.test(bits) || Number(bits) > most) return `${JSON.stringify(value)} has no prefix length from 0 to ${most}`;
+  return null;
+}
+
+export const cidrAllowed = "an address or a range such as 10.0.0.7, 192.168.1.0/24 or fd00::/8";
+
+/** Says what is wrong with an address to listen on. */
+export function checkAddress(value: string): string | null {
+  return isIP(value) === 0 ? `${JSON.stringify(value)} is no IP address` : null;
+}
+
+/** Says what is wrong with a share's name, which is also the path clients mount. */
+export function checkShareName(value: string): string | null {
+  if (!value.startsWith("/") || value.length < 2) return `${JSON.stringify(value)} does not begin with / and a name`;
+  if (new TextEncoder().encode(value).length > 255) return "a name longer than 255 bytes";
+  for (const part of value.slice(1).split("/")) {
+    if (part === "" || part === "." || part === "..") return `${JSON.stringify(value)} has an empty, . or .. part`;
+  }
+  // A control character in a name would reach logs and terminals.
+  if (/[\u0000-\u001f\u007f]/.test(value)) return "a control character";
+  return null;
+}

@@ -1,0 +1,71 @@
+import type { Config } from "./options.ts";
+
+/** What a log record of a WRITE has besides its payload is far below this. */
+const recordOverheadBytesMax = 64 * 1024;
+
+const MiB = 2 ** 20;
+
+/** What follows from several options together. */
+export interface Limits {
+  /** Dirty content one share may hold before its writers are slowed. */
+  readonly dirtyBytesMaxPerShare: number;
+  /** Page memory of one share. */
+  readonly cacheBytesPerShare: number;
+  readonly unstoredBytesMaxPerShare: number;
+  readonly flushBytesPerShare: number;
+  /** Inodes, and names, one share keeps in memory. */
+  readonly filesMaxPerShare: number;
+}
+
+export function deriveLimits(config: Config): Limits {
+  return {
+    dirtyBytesMaxPerShare: Math.floor(config.cache.dirty_limit / config.shares.length),
+    cacheBytesPerShare: Math.floor(config.cache.size / config.shares.length),
+    unstoredBytesMaxPerShare: Math.floor(config.cache.unstored_limit / config.shares.length),
+    flushBytesPerShare: Math.min(config.cache.flush_size, Math.floor(config.cache.dirty_limit / config.shares.length / 2)),
+    filesMaxPerShare: Math.max(1, Math.floor(config.cache.files / config.shares.length)),
+  };
+}
+
+/** What is wrong with options that are each in bounds but don't go together. Keys name the option to change. */
+export function checkTogether(config: Config): readonly { readonly key: string; readonly message: string }[] {
+  const wrong: { key: string; message: string }[] = [];
+  const must = (holds: boolean, key: string, message: string) => {
+    if (!holds) wrong.push({ key, message });
+  };
+  const { nfs } = config.adapters;
+  const limits = deriveLimits(config);
+  must(config.cache.dirty_limit <= config.cache.size, "cache.dirty_limit", "must not be above cache.size: what is not stored yet is kept in memory");
+  must(limits.dirtyBytesMaxPerShare >= 2 * nfs.max_write_size, "cache.dirty_limit", "must leave every share room for two writes of adapters.nfs.max_write_size");
+  must(limits.cacheBytesPerShare >= 4 * MiB, "cache.size", "must leave every share at least 4MiB");
+  must(config.cache.log_segment_size >= nfs.max_write_size + recordOverheadBytesMax, "cache.log_segment_size", "must hold one write of adapters.nfs.max_write_size");
+  must(config.cache.unstored_limit >= config.cache.dirty_limit, "cache.unstored_limit", "must not be below cache.dirty_limit: dirty content is in the log, too");
+  must(nfs.enabled, "adapters.nfs.enabled", "is false, and NFS is all there is to serve");
+  must(config.cache.flush_size <= config.cache.dirty_limit, "cache.flush_size", "must not be above cache.dirty_limit: writers would be slowed before anything is flushed");
+  must(
+    !nfs.portmapper.enabled || nfs.port === 0 || nfs.port !== nfs.portmapper.port,
+    "adapters.nfs.portmapper.port",
+    "must differ from adapters.nfs.port",
+  );
+  const names = new Set<string>();
+  const databases = new Set<string>();
+  config.shares.forEach((share, i) => {
+    must(!names.has(share.name), `shares[${i}].name`, `${share.name} is the name of two shares`);
+    names.add(share.name);
+    if (share.metadata.type !== "sqlite" || share.metadata.path === "") return;
+    must(!databases.has(share.metadata.path), `shares[${i}].metadata.path`, "is the database of two shares");
+    databases.add(share.metadata.path);
+  });
+  return wrong;
+}
+
+/** What an operator should know though it is allowed. */
+export function cautions(config: Config): readonly string[] {
+  const out: string[] = [];
+  for (const share of config.shares) {
+    if (share.metadata.type === "memory") out.push(`share ${share.name}: metadata.type is memory: everything in it is gone when the server stops`);
+    else if (share.blocks.type === "memory") out.push(`share ${share.name}: blocks.type is memory: names stay when the server stops, but the content is gone`);
+    if (share.durability === "writeback") out.push(`share ${share.name}: durability is writeback: a power cut loses the last seconds, even what a COMMIT answered`);
+  }
+  return out;
+}

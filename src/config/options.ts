@@ -1,0 +1,245 @@
+import { checkAddress, checkCidr, checkShareName, cidrAllowed } from "./checks.ts";
+import { records } from "./fields.ts";
+import { choice, duration, integer, section, size, text, texts, toggle, type Values } from "./option.ts";
+
+const KiB = 2 ** 10;
+const MiB = 2 ** 20;
+const GiB = 2 ** 30;
+const TiB = 2 ** 40;
+const second = 1000;
+const minute = 60 * second;
+const hour = 60 * minute;
+const day = 24 * hour;
+
+const cidr = { type: "string", pattern: "^[0-9a-fA-F.:]+(/\\d{1,3})?$" };
+
+const share = {
+  name: text({
+    help: "The path clients mount, e.g. /export.",
+    default: "",
+    example: "/export",
+    since: "0.1.0",
+    allowed: "a path such as /export, at most 255 bytes",
+    pattern: "^/.+$",
+    check: checkShareName,
+  }),
+  metadata: section("Where names, attributes and the content map are kept.", {
+    type: choice({
+      help: "sqlite keeps them in a file; memory forgets them when the server stops.",
+      of: ["sqlite", "memory"],
+      default: "sqlite",
+      example: "sqlite",
+      since: "0.1.0",
+    }),
+    path: text({
+      help: "The database file of a sqlite store. Empty: metadata.db in the share's own directory.",
+      default: "",
+      example: "/srv/dittofs/export.db",
+      since: "0.1.0",
+      allowed: "a path",
+    }),
+  }),
+  blocks: section("Where file content ends up.", {
+    type: choice({
+      help: "filesystem keeps it in files; memory forgets it when the server stops.",
+      of: ["filesystem", "memory"],
+      default: "filesystem",
+      example: "filesystem",
+      since: "0.1.0",
+    }),
+    path: text({
+      help: "The directory of a filesystem store. Empty: blocks/ in the share's own directory.",
+      default: "",
+      example: "/srv/dittofs/blocks",
+      since: "0.1.0",
+      allowed: "a path",
+    }),
+    size: size({
+      help: "The most a memory store holds; then the share is full. A filesystem store has the room its disk has.",
+      min: MiB,
+      max: 64 * TiB,
+      default: { text: "half of memory", from: (machine) => Math.floor(machine.memoryBytes / 2 / MiB) * MiB },
+      example: "4GiB",
+      since: "0.1.0",
+    }),
+  }),
+  durability: choice({
+    help: "When a COMMIT is answered. local: the content is on stable storage and survives a power cut. writeback: it survives a killed server, not a power cut.",
+    of: ["local", "writeback"],
+    default: "local",
+    example: "local",
+    since: "0.1.0",
+  }),
+  read_only: toggle({ help: "Refuse every change.", default: false, example: "true", since: "0.1.0" }),
+  squash: choice({
+    help: "How user ids are taken. none: as sent, uid 0 is superuser. root_to_guest: uid 0 becomes anonymous. root_to_admin: uid 0 keeps superuser rights whatever the grants. all_to_guest, all_to_admin: the same for every uid.",
+    of: ["none", "root_to_guest", "root_to_admin", "all_to_guest", "all_to_admin"],
+    default: "root_to_guest",
+    example: "root_to_guest",
+    since: "0.1.0",
+  }),
+  anonymous_uid: integer({ help: "The user id of squashed and unauthenticated callers.", min: 0, max: 4294967294, default: 65534, example: "65534", since: "0.1.0" }),
+  anonymous_gid: integer({ help: "The group id of squashed and unauthenticated callers.", min: 0, max: 4294967294, default: 65534, example: "65534", since: "0.1.0" }),
+  allowed_clients: texts({
+    help: "Exactly the clients that may use this share; this machine is one of them only where it is listed. An empty list: this machine alone.",
+    default: {
+      text: "this machine (127.0.0.0/8, ::1) and the allowed_clients of the top level",
+      from: (_, earlier) => [...loopback, ...(earlier("allowed_clients") as readonly string[])],
+    },
+    example: "[127.0.0.1, 192.168.1.0/24]",
+    since: "0.1.0",
+    allowed: cidrAllowed,
+    of: cidr,
+    check: checkCidr,
+  }),
+};
+
+/** The addresses of this machine, which a share is open to unless it says otherwise. */
+export const loopback: readonly string[] = ["127.0.0.0/8", "::1"];
+
+/** Every option there is. Order is that of the template and the reference page; a derived default may look at what stands above it. */
+export const options = {
+  data_dir: text({
+    help: "Where the server keeps everything: metadata, content, the write-ahead log and the lock that keeps a second server away.",
+    default: { text: "$XDG_DATA_HOME/dittofs", from: (machine) => `${machine.dataHome}/dittofs` },
+    example: "/var/lib/dittofs",
+    since: "0.1.0",
+    allowed: "a path",
+    check: (value) => (value === "" ? "an empty path" : null),
+  }),
+  allowed_clients: texts({
+    help: "Clients let in besides this machine, on every share that has no list of its own. Repeatable as a flag.",
+    default: [],
+    example: "[192.168.1.0/24, fd00::/8]",
+    since: "0.1.0",
+    flag: "--allow",
+    allowed: cidrAllowed,
+    of: cidr,
+    check: checkCidr,
+  }),
+  server: section("The process.", {
+    shutdown_timeout: duration({
+      help: "How long a stop waits for requests in hand and for content to reach its store. What is acknowledged is safe either way.",
+      min: 0,
+      max: hour,
+      default: 30 * second,
+      example: "30s",
+      since: "0.1.0",
+    }),
+  }),
+  logging: section("What the server says about itself.", {
+    level: choice({
+      help: "The least severe message that is written.",
+      of: ["debug", "info", "warn", "error"],
+      default: "info",
+      example: "debug",
+      since: "0.1.0",
+      flag: "--log-level",
+    }),
+    format: choice({
+      help: "text is for people, with colours on a terminal; json is for machines; auto is text on a terminal and json elsewhere.",
+      of: ["text", "json", "auto"],
+      default: "text",
+      example: "json",
+      since: "0.1.0",
+      flag: "--log-format",
+    }),
+    output: text({
+      help: "Where messages go: stderr, stdout, or the path of a file (reopened at SIGHUP).",
+      default: "stderr",
+      example: "/var/log/dittofs.log",
+      since: "0.1.0",
+      flag: "--log-output",
+      allowed: "stderr, stdout or a path",
+      check: (value) => (value === "" ? "an empty path" : null),
+    }),
+  }),
+  adapters: section("The protocols.", {
+    nfs: section("NFS version 3, with MOUNT on the same port.", {
+      enabled: toggle({ help: "Serve NFS at all.", default: true, example: "true", since: "0.1.0" }),
+      port: integer({ help: "TCP port of NFS and MOUNT; 0 takes a free one.", min: 0, max: 65535, default: 12049, example: "2049", since: "0.1.0" }),
+      bind: text({ help: "Address to listen on.", default: "0.0.0.0", example: "127.0.0.1", since: "0.1.0", flag: "--bind", allowed: "an IPv4 or IPv6 address", check: checkAddress }),
+      max_read_size: size({ help: "The largest READ a client is offered.", min: 4 * KiB, max: 16 * MiB, default: MiB, example: "4MiB", since: "0.1.0" }),
+      max_write_size: size({ help: "The largest WRITE a client is offered.", min: 4 * KiB, max: 16 * MiB, default: MiB, example: "4MiB", since: "0.1.0" }),
+      max_connections: integer({ help: "Connections held at once; the next is closed.", min: 1, max: 1_000_000, default: 16384, example: "1024", since: "0.1.0" }),
+      portmapper: section("The embedded portmapper (PMAP v2, RPCBIND v3 and v4), for showmount, rpcinfo and Windows' client.", {
+        enabled: toggle({ help: "Serve it, over TCP and UDP, on the address of NFS.", default: false, example: "true", since: "0.1.0" }),
+        port: integer({ help: "Its port. Clients look on 111, which needs privileges; 0 takes a free one.", min: 0, max: 65535, default: 10111, example: "111", since: "0.1.0" }),
+      }),
+    }),
+  }),
+  cache: section("File content on its way to and from the block store.", {
+    path: text({
+      help: "Where the write-ahead log lies, and packs being filled that the block store can't take over where they are, in a directory for each share. Empty: in the data directory. It holds what was acknowledged: never put it on a disk that forgets.",
+      default: "",
+      example: "/mnt/nvme/dittofs",
+      since: "0.1.0",
+      allowed: "a path",
+    }),
+    size: size({
+      help: "Memory for the pages of files, of all shares together.",
+      min: 16 * MiB,
+      max: 64 * TiB,
+      default: { text: "a quarter of memory, at most 1GiB", from: (machine) => Math.max(64 * MiB, Math.min(GiB, Math.floor(machine.memoryBytes / 4 / MiB) * MiB)) },
+      example: "512MB",
+      since: "0.1.0",
+    }),
+    dirty_limit: size({
+      help: "Content accepted but not yet in the block store, of all shares together; past it writers are slowed to the speed of the store.",
+      min: 4 * MiB,
+      max: 64 * TiB,
+      default: { text: "half of cache.size", from: (_, earlier) => Math.max(4 * MiB, Math.floor((earlier("cache.size") as number) / 2)) },
+      example: "256MiB",
+      since: "0.1.0",
+    }),
+    unstored_limit: size({
+      help: "The write-ahead log and packs being filled, on disk, of all shares together; past it writers are slowed to the speed of the block store.",
+      min: 64 * MiB,
+      max: 64 * TiB,
+      default: 4 * GiB,
+      example: "16GiB",
+      since: "0.1.0",
+    }),
+    flush_age: duration({
+      help: "How long changed content waits for more of its kind before it goes to the block store. It is in the log meanwhile.",
+      min: 10,
+      max: hour,
+      default: 5 * second,
+      example: "5s",
+      since: "0.1.0",
+    }),
+    flush_size: size({
+      help: "Changed content of a share that is flushed without waiting for flush_age.",
+      min: MiB,
+      max: TiB,
+      default: { text: "64MiB, or half of cache.dirty_limit where that is less", from: (_, earlier) => Math.min(64 * MiB, Math.floor((earlier("cache.dirty_limit") as number) / 2)) },
+      example: "32MiB",
+      since: "0.1.0",
+    }),
+    files: integer({
+      help: "Files, and names, kept in memory, of all shares together; a file costs about 1KiB.",
+      min: 1000,
+      max: 100_000_000,
+      default: 100_000,
+      example: "1000000",
+      since: "0.1.0",
+    }),
+    log_segment_size: size({ help: "Size of one file of the write-ahead log.", min: 20 * MiB, max: 4 * GiB, default: 64 * MiB, example: "64MiB", since: "0.1.0" }),
+  }),
+  gc: section("Collection of content nothing refers to any more.", {
+    interval: duration({ help: "Time between two runs.", min: 100, max: 365 * day, default: 10 * minute, example: "10m", since: "0.1.0" }),
+    grace: duration({ help: "How long a pack stays after it was found unused, for readers that still hold its name.", min: 0, max: 365 * day, default: 10 * minute, example: "10m", since: "0.1.0" }),
+  }),
+  shares: records(share, {
+    help: "The shares. Each is a file tree of its own; without this key there is one, /export.",
+    allowed: "a list with at least one share, each a mapping with at least a name",
+    example: "[{name: /export}]",
+    since: "0.1.0",
+    required: ["name"],
+    default: [{ name: "/export" }],
+  }),
+};
+
+/** All values, under the keys of the configuration file. Sizes are bytes, durations milliseconds. */
+export type Config = Values<typeof options>;
+export type ShareConfig = Config["shares"][number];

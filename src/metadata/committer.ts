@@ -1,0 +1,191 @@
+import type { Clock } from "#base/clock.ts";
+import type { ApplyResult, ChangeSet } from "#model/change-set.ts";
+import type { AppliedListener } from "#model/metadata-store.ts";
+import { Batch } from "./batch.ts";
+import { evaluate } from "./engine.ts";
+import type { Rows, Totals } from "./rows.ts";
+import type { Sequence } from "./sequence.ts";
+
+/** Sets of one transaction at most: bounds the time the event loop is held. */
+const batchSetsMax = 512;
+
+/** A set on its way. */
+export interface Pending {
+  readonly set: ChangeSet;
+  result: ApplyResult | null;
+  readonly resolve: (result: ApplyResult) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** What differs between the stores that commit through a `Committer`. */
+export interface CommitHooks {
+  /** Whether an error of the rows means that there is no room. */
+  isNoSpace(error: unknown): boolean;
+  /** Sets of this commit that were applied: resolve them once they are durable. */
+  committed(applied: Pending[]): void;
+  /** The state in memory can no longer be trusted; nothing more is committed. */
+  fatal(error: unknown): void;
+}
+
+/**
+ * Sets that arrive in one turn of the event loop share a transaction at its end. The listener hears of each after the commit,
+ * before the sync. A transaction that fails is rolled back and its sets run again one by one, so that only those that cannot
+ * be applied fail.
+ */
+export class Committer {
+  private readonly rows: Rows;
+  private readonly sequence: Sequence;
+  private readonly clock: Clock;
+  private readonly hooks: CommitHooks;
+  private queue: Pending[] = [];
+  private scheduled = false;
+  private paused = false;
+  private resumed: (() => void) | null = null;
+  private closing: Error | null = null;
+  private ended: unknown = null;
+  private listener: AppliedListener = () => {};
+  /** As of the last commit. */
+  totals: Totals;
+
+  constructor(rows: Rows, sequence: Sequence, totals: Totals, clock: Clock, hooks: CommitHooks) {
+    this.rows = rows;
+    this.sequence = sequence;
+    this.totals = totals;
+    this.clock = clock;
+    this.hooks = hooks;
+  }
+
+  onApplied(listener: AppliedListener): void {
+    this.listener = listener;
+  }
+
+  apply(set: ChangeSet): Promise<ApplyResult> {
+    const refusal = this.ended ?? this.closing;
+    if (refusal !== null) return Promise.reject(refusal);
+    return new Promise((resolve, reject) => {
+      this.queue.push({ set, result: null, resolve, reject });
+      this.schedule();
+    });
+  }
+
+  private schedule(): void {
+    if (this.scheduled || this.paused) return;
+    this.scheduled = true;
+    this.clock.atTurnEnd(this.turn);
+  }
+
+  private readonly turn = (): void => {
+    this.scheduled = false;
+    if (this.paused || this.queue.length === 0) return;
+    this.runQueued();
+    if (this.queue.length > 0) this.schedule();
+  };
+
+  private runQueued(): void {
+    let pending = this.queue;
+    this.queue = [];
+    if (pending.length > batchSetsMax) {
+      this.queue = pending.slice(batchSetsMax);
+      pending = pending.slice(0, batchSetsMax);
+    }
+    this.run(pending);
+  }
+
+  /** Holds commits back; sets queue meanwhile. */
+  pause(): void {
+    this.paused = true;
+  }
+
+  resume(): void {
+    this.paused = false;
+    this.resumed?.();
+    if (this.queue.length > 0) this.schedule();
+  }
+
+  /** Commits whatever is queued and refuses everything later with `why`. */
+  async end(why: Error): Promise<void> {
+    this.closing = why;
+    while (this.queue.length > 0 && this.ended === null) {
+      if (this.paused) await new Promise<void>((resolve) => (this.resumed = resolve));
+      else this.runQueued();
+    }
+    this.fail(why);
+  }
+
+  /** Refuses what is queued and everything later. */
+  fail(error: unknown): void {
+    this.ended ??= error;
+    this.resumed?.();
+    const queue = this.queue;
+    this.queue = [];
+    for (const pending of queue) pending.reject(error);
+  }
+
+  private run(pending: Pending[]): void {
+    if (this.ended !== null) {
+      for (const one of pending) one.reject(this.ended);
+      return;
+    }
+    let totals: Totals;
+    try {
+      totals = this.transaction(pending);
+    } catch (error) {
+      if (!this.rolledBack()) {
+        for (const one of pending) one.reject(error);
+        return;
+      }
+      const only = pending.length === 1 ? (pending[0] as Pending) : null;
+      if (only === null) for (const one of pending) this.run([one]);
+      else if (this.hooks.isNoSpace(error)) only.resolve({ applied: false, failed: "noSpace" });
+      else only.reject(error);
+      return;
+    }
+    this.totals = totals;
+    this.tell(pending);
+  }
+
+  private rolledBack(): boolean {
+    try {
+      this.rows.rollback();
+      return true;
+    } catch (error) {
+      this.fail(error);
+      this.hooks.fatal(error);
+      return false;
+    }
+  }
+
+  private transaction(pending: Pending[]): Totals {
+    this.rows.begin();
+    const batch = new Batch(this.rows, this.sequence, this.totals);
+    for (let i = 0; i < pending.length; i++) {
+      const one = pending[i] as Pending;
+      one.result = evaluate(one.set, batch);
+    }
+    batch.flush();
+    this.rows.commit();
+    return batch.totals();
+  }
+
+  private tell(pending: Pending[]): void {
+    const applied: Pending[] = [];
+    for (let i = 0; i < pending.length; i++) {
+      const one = pending[i] as Pending;
+      const result = one.result as ApplyResult;
+      if (!result.applied) {
+        one.resolve(result);
+        continue;
+      }
+      applied.push(one);
+      try {
+        this.listener(one.set, result);
+      } catch (error) {
+        // The caches of whoever listens are no longer exact.
+        this.fail(error);
+        this.hooks.fatal(error);
+        return;
+      }
+    }
+    if (applied.length > 0) this.hooks.committed(applied);
+  }
+}

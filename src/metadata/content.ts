@@ -1,0 +1,114 @@
+import { assert } from "#base/assert.ts";
+import type { Change, Extent } from "#model/change-set.ts";
+import type { FileId } from "#model/ids.ts";
+import type { Batch } from "./batch.ts";
+
+/** Overlapping extents up to which their bytes are added up here instead of by the store. */
+const listedMax = 32;
+
+type Of<Kind extends Change["do"]> = Extract<Change, { do: Kind }>;
+
+function end(e: Extent): number {
+  return e.offset + e.length;
+}
+
+/** The part of an extent that lies in `from`..`to`. */
+function part(e: Extent, from: number, to: number): Extent {
+  return { offset: from, length: to - from, pack: e.pack, packOffset: e.packOffset + (from - e.offset) };
+}
+
+/**
+ * Takes `from`..`to` out of a file's extents, splitting those that stick out, and gives the bytes that were stored there.
+ * However many extents lie in between, they are deleted by one statement.
+ */
+function cut(batch: Batch, file: FileId, from: number, to: number): number {
+  if (from >= to) return 0;
+  const rows = batch.rows;
+  const overlapping = rows.extents(file, from, to, listedMax + 1);
+  const first = overlapping[0];
+  if (first === undefined) return 0;
+  const complete = overlapping.length <= listedMax;
+  const last = (complete ? overlapping[overlapping.length - 1] : rows.extents(file, to - 1, to, 1)[0]) ?? null;
+  let removed = 0;
+  if (complete) {
+    for (let i = 0; i < overlapping.length; i++) {
+      const e = overlapping[i] as Extent;
+      removed += e.length;
+      batch.addLive(e.pack, -e.length);
+    }
+  } else {
+    for (const { pack, bytes } of rows.packBytes(file, first.offset, to)) {
+      removed += bytes;
+      batch.addLive(pack, -bytes);
+    }
+  }
+  rows.deleteExtents(file, first.offset, to);
+  if (first.offset < from) removed -= lay(batch, file, part(first, first.offset, from));
+  if (last !== null && end(last) > to) removed -= lay(batch, file, part(last, to, end(last)));
+  return removed;
+}
+
+/** Inserts an extent where none is, and gives its length. */
+function lay(batch: Batch, file: FileId, extent: Extent): number {
+  batch.addLive(extent.pack, extent.length);
+  batch.rows.insertExtent(file, extent);
+  return extent.length;
+}
+
+function checkExtent(e: Extent): void {
+  assert(e.length > 0 && e.offset >= 0 && e.packOffset >= 0 && Number.isSafeInteger(end(e)), "an extent must have a length and lie below 2^53");
+}
+
+export function storeContent(batch: Batch, change: Of<"storeContent">): void {
+  const { id, sequence, cutTo, extents } = change;
+  const now = batch.peek(id);
+  if (now === null || now.links === 0 || now.contentSequence >= sequence) return;
+  const draft = batch.draft(id);
+  let used = draft.used;
+  // A file without a stored byte has no extents: nothing to look for.
+  if (cutTo >= 0 && used > 0) used -= cut(batch, id, cutTo, Number.MAX_SAFE_INTEGER);
+  for (let i = 0; i < extents.length; i++) {
+    const e = extents[i] as Extent;
+    checkExtent(e);
+    if (used > 0) used -= cut(batch, id, e.offset, end(e));
+    used += lay(batch, id, e);
+  }
+  draft.used = used;
+  draft.size = change.size;
+  draft.contentSequence = sequence;
+  if (draft.mtimeSequence < sequence) draft.mtime = change.mtime;
+  if (change.ctime.isAfter(draft.ctime)) draft.ctime = change.ctime;
+}
+
+export function moveExtent(batch: Batch, change: Of<"moveExtent">): void {
+  const { file, from, to } = change;
+  checkExtent(from);
+  checkExtent(to);
+  assert(from.offset === to.offset && from.length === to.length, "an extent moves to another place of a pack, not of its file");
+  const stop = end(from);
+  let offset = from.offset;
+  while (offset < stop) {
+    const stored = batch.rows.extents(file, offset, stop, listedMax);
+    for (let i = 0; i < stored.length; i++) {
+      const e = stored[i] as Extent;
+      offset = end(e);
+      if (e.pack !== from.pack || e.packOffset - e.offset !== from.packOffset - from.offset) continue;
+      const begin = Math.max(e.offset, from.offset);
+      cut(batch, file, begin, Math.min(offset, stop));
+      lay(batch, file, part(to, begin, Math.min(offset, stop)));
+    }
+    if (stored.length < listedMax) return;
+  }
+}
+
+export function freeOrphan(batch: Batch, change: Of<"freeOrphan">): void {
+  const { id, extentsMax } = change;
+  const inode = batch.peek(id);
+  if (inode === null || inode.links > 0) return;
+  assert(extentsMax > 0, "freeOrphan must be let free an extent");
+  const extents = batch.rows.extents(id, 0, Number.MAX_SAFE_INTEGER, extentsMax + 1);
+  const rest = extents[extentsMax];
+  const removed = extents.length === 0 ? 0 : cut(batch, id, 0, rest === undefined ? Number.MAX_SAFE_INTEGER : rest.offset);
+  if (rest === undefined) batch.deleteInode(id);
+  else batch.draft(id).used -= removed;
+}

@@ -1,0 +1,4 @@
+/** Metadata that cannot be opened or used; the message says what is the matter and what to do. */
+export class MetadataStoreError extends Error {
+  override readonly name = "MetadataStoreError";
+}

@@ -1,0 +1,206 @@
+import { assert } from "#base/assert.ts";
+import type { Extent, Pack } from "#model/change-set.ts";
+import type { Cookie, FileId, PackId } from "#model/ids.ts";
+import type { Dirent, Inode } from "#model/inode.ts";
+import type { PackBytes, Rows } from "../rows.ts";
+import { MemoryDirectory } from "./directory.ts";
+import { ExtentList } from "./extent-list.ts";
+
+/** A share's rows in maps. A journal of undo steps makes a transaction of what lies between `begin` and `commit`. */
+export class MemoryRows implements Rows {
+  private readonly inodes = new Map<number, Inode>();
+  private readonly directories = new Map<number, MemoryDirectory>();
+  private readonly files = new Map<number, ExtentList>();
+  private readonly packRows = new Map<number, Pack>();
+  private readonly orphanIds = new Set<number>();
+  /** Of each pack: how many extents of which file point into it. */
+  private readonly users = new Map<number, Map<number, number>>();
+  private journal: (() => void)[] = [];
+  private readonly shrunk = new Set<MemoryDirectory>();
+
+  begin(): void {
+    this.journal = [];
+  }
+
+  commit(): void {
+    this.journal = [];
+    for (const directory of this.shrunk) directory.compact();
+    this.shrunk.clear();
+  }
+
+  rollback(): void {
+    for (let i = this.journal.length - 1; i >= 0; i--) this.journal[i]?.();
+    this.journal = [];
+    this.shrunk.clear();
+  }
+
+  inode(id: FileId): Inode | null {
+    return this.inodes.get(id) ?? null;
+  }
+
+  dirent(parent: FileId, name: string): Dirent | null {
+    return this.directories.get(parent)?.get(name) ?? null;
+  }
+
+  directory(parent: FileId, after: Cookie | 0, limit: number): readonly Dirent[] {
+    return this.directories.get(parent)?.page(after, limit) ?? [];
+  }
+
+  extents(file: FileId, offset: number, end: number, limit: number): readonly Extent[] {
+    return this.files.get(file)?.overlapping(offset, end, limit) ?? [];
+  }
+
+  orphans(after: number, limit: number): readonly FileId[] {
+    return this.sortedAfter(this.orphanIds, after, limit) as FileId[];
+  }
+
+  pack(id: PackId): Pack | null {
+    return this.packRows.get(id) ?? null;
+  }
+
+  packs(after: number, limit: number): readonly Pack[] {
+    return this.sortedAfter(this.packRows.keys(), after, limit).map((id) => this.packRows.get(id) as Pack);
+  }
+
+  extentsOfPack(id: PackId, limit: number): readonly { readonly file: FileId; readonly extent: Extent }[] {
+    const found: { file: FileId; extent: Extent }[] = [];
+    for (const file of this.users.get(id)?.keys() ?? []) {
+      for (const extent of this.files.get(file)?.all() ?? []) {
+        if (extent.pack !== id) continue;
+        if (found.length === limit) return found;
+        found.push({ file: file as FileId, extent });
+      }
+    }
+    return found;
+  }
+
+  private sortedAfter(ids: Iterable<number>, after: number, limit: number): number[] {
+    const above: number[] = [];
+    for (const id of ids) if (id > after) above.push(id);
+    return above.sort((a, b) => a - b).slice(0, limit);
+  }
+
+  insertDirent(parent: FileId, name: string, child: FileId, cookie: Cookie): void {
+    let directory = this.directories.get(parent);
+    if (directory === undefined) {
+      directory = new MemoryDirectory();
+      this.directories.set(parent, directory);
+    }
+    const dirent = { parent, name, child, cookie };
+    const into = directory;
+    into.insert(dirent);
+    this.journal.push(() => into.undoInsert(dirent));
+  }
+
+  deleteDirent(parent: FileId, name: string): void {
+    const directory = this.directories.get(parent);
+    assert(directory !== undefined, "a change set deletes a directory entry that does not exist");
+    const dirent = directory.delete(name);
+    this.shrunk.add(directory);
+    this.journal.push(() => directory.undoDelete(dirent));
+  }
+
+  packBytes(file: FileId, from: number, to: number): readonly PackBytes[] {
+    const sums = new Map<PackId, number>();
+    for (const e of this.files.get(file)?.beginningIn(from, to) ?? []) sums.set(e.pack, (sums.get(e.pack) ?? 0) + e.length);
+    return [...sums].map(([pack, bytes]) => ({ pack, bytes }));
+  }
+
+  private use(pack: PackId, file: FileId, delta: number): void {
+    let files = this.users.get(pack);
+    if (files === undefined) {
+      files = new Map();
+      this.users.set(pack, files);
+    }
+    const count = (files.get(file) ?? 0) + delta;
+    if (count > 0) files.set(file, count);
+    else files.delete(file);
+    if (files.size === 0) this.users.delete(pack);
+  }
+
+  deleteExtents(file: FileId, from: number, to: number): void {
+    const list = this.files.get(file);
+    if (list === undefined) return;
+    const removed = list.remove(from, to);
+    for (const e of removed) this.use(e.pack, file, -1);
+    if (list.size === 0) this.files.delete(file);
+    this.journal.push(() => {
+      this.files.set(file, list);
+      list.restore(removed);
+      for (const e of removed) this.use(e.pack, file, 1);
+    });
+  }
+
+  insertExtent(file: FileId, extent: Extent): void {
+    let list = this.files.get(file);
+    if (list === undefined) {
+      list = new ExtentList();
+      this.files.set(file, list);
+    }
+    const into = list;
+    into.insert(extent);
+    this.use(extent.pack, file, 1);
+    this.journal.push(() => {
+      into.remove(extent.offset, extent.offset + 1);
+      this.use(extent.pack, file, -1);
+      if (into.size === 0) this.files.delete(file);
+    });
+  }
+
+  private put<K, V>(map: Map<K, V>, key: K, value: V): void {
+    const old = map.get(key);
+    map.set(key, value);
+    this.journal.push(() => (old === undefined ? map.delete(key) : map.set(key, old)));
+  }
+
+  private drop<K, V>(map: Map<K, V>, key: K): void {
+    const old = map.get(key);
+    if (old === undefined) return;
+    map.delete(key);
+    this.journal.push(() => map.set(key, old));
+  }
+
+  insertInode(row: Inode): void {
+    this.put(this.inodes, row.id, row);
+  }
+
+  updateInode(row: Inode): void {
+    this.put(this.inodes, row.id, row);
+  }
+
+  deleteInode(id: FileId): void {
+    this.drop(this.inodes, id);
+    const directory = this.directories.get(id);
+    if (directory?.size === 0) this.drop(this.directories, id);
+  }
+
+  insertOrphan(id: FileId): void {
+    this.orphanIds.add(id);
+    this.journal.push(() => this.orphanIds.delete(id));
+  }
+
+  deleteOrphan(id: FileId): void {
+    this.orphanIds.delete(id);
+    this.journal.push(() => this.orphanIds.add(id));
+  }
+
+  insertPack(pack: Pack): void {
+    this.put(this.packRows, pack.id, pack);
+  }
+
+  updatePack(pack: Pack): void {
+    this.put(this.packRows, pack.id, pack);
+  }
+
+  updatePackLive(id: PackId, live: number): void {
+    const pack = this.packRows.get(id);
+    assert(pack !== undefined, "no such pack");
+    this.put(this.packRows, id, { ...pack, live });
+  }
+
+  deletePack(id: PackId): void {
+    this.drop(this.packRows, id);
+  }
+
+  putTotals(): void {}
+}

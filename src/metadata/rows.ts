@@ -1,0 +1,70 @@
+import type { Extent, Pack } from "#model/change-set.ts";
+import type { Cookie, FileId, PackId } from "#model/ids.ts";
+import type { Dirent, Inode } from "#model/inode.ts";
+
+/** Figures of a whole share that every commit writes with its rows. */
+export interface Totals {
+  readonly treeVersion: number;
+  /** Inodes with a link. */
+  readonly inodes: number;
+  /** Bytes that extents of files with a link store. */
+  readonly bytes: number;
+}
+
+/** Of a new share. */
+export const noTotals: Totals = { treeVersion: 0, inodes: 0, bytes: 0 };
+
+/** What both the engine and the store's own reads ask for; synchronous. */
+export interface RowReads {
+  inode(id: FileId): Inode | null;
+  dirent(parent: FileId, name: string): Dirent | null;
+  /** Up to `limit` entries with a cookie above `after`, in cookie order. */
+  directory(parent: FileId, after: Cookie | 0, limit: number): readonly Dirent[];
+  /** Extents that overlap `offset`..`end`, in order, uncut; at most `limit`. */
+  extents(file: FileId, offset: number, end: number, limit: number): readonly Extent[];
+  orphans(after: number, limit: number): readonly FileId[];
+  pack(id: PackId): Pack | null;
+  packs(after: number, limit: number): readonly Pack[];
+  extentsOfPack(id: PackId, limit: number): readonly { readonly file: FileId; readonly extent: Extent }[];
+}
+
+/** How many bytes of a pack something refers to. */
+export interface PackBytes {
+  readonly pack: PackId;
+  readonly bytes: number;
+}
+
+/**
+ * The rows of a share, as the engine changes them: dirents and extents are written through within the transaction, so that
+ * range reads see them; inodes, packs and totals are written once at its end. Every write throws where the row it presumes is
+ * missing or already there, and the transaction is then rolled back.
+ */
+export interface Rows extends RowReads {
+  begin(): void;
+  commit(): void;
+  /** Undoes everything since `begin`; harmless where the transaction is gone already. */
+  rollback(): void;
+
+  insertDirent(parent: FileId, name: string, child: FileId, cookie: Cookie): void;
+  deleteDirent(parent: FileId, name: string): void;
+
+  /** Of the extents of `file` that begin in `from`..`to`: the bytes by pack. */
+  packBytes(file: FileId, from: number, to: number): readonly PackBytes[];
+  /** Deletes the extents of `file` that begin in `from`..`to`. */
+  deleteExtents(file: FileId, from: number, to: number): void;
+  insertExtent(file: FileId, extent: Extent): void;
+
+  insertInode(row: Inode): void;
+  updateInode(row: Inode): void;
+  deleteInode(id: FileId): void;
+  insertOrphan(id: FileId): void;
+  deleteOrphan(id: FileId): void;
+
+  insertPack(pack: Pack): void;
+  updatePack(pack: Pack): void;
+  /** Cheaper than `updatePack` where only `live` changed. */
+  updatePackLive(id: PackId, live: number): void;
+  deletePack(id: PackId): void;
+
+  putTotals(totals: Totals): void;
+}

@@ -1,0 +1,120 @@
+import type { Database } from "bun:sqlite";
+import type { Logger } from "#telemetry/logger.ts";
+import type { GroupSync, SyncFile } from "./group-sync.ts";
+import type { Statements } from "./statements.ts";
+
+/** Commits of the store, which a checkpoint holds back for a moment. */
+interface Commits {
+  pause(): void;
+  resume(): void;
+}
+
+/**
+ * Moves the WAL's pages into the database without a sync that holds the event loop. SQLite would sync the WAL, write the pages
+ * and sync the database in one call; here commits are held back (reads are not), the WAL is synced and then the database
+ * by the thread pool, and SQLite only writes the pages, with its own syncs off for that moment. Order is what keeps this safe: the WAL is
+ * durable before the first page is written, and it can be overwritten only by a commit, after the database is durable.
+ *
+ * `databaseFd` is ours and is closed only after SQLite closed the database: closing any descriptor of that file drops the
+ * POSIX locks SQLite holds on it.
+ */
+export class Checkpointer {
+  private readonly db: Database;
+  private readonly s: Statements;
+  private readonly databaseFd: number;
+  private readonly walSync: GroupSync;
+  private readonly syncFile: SyncFile;
+  private readonly syncNow: (fd: number) => void;
+  private readonly commits: Commits;
+  private readonly fatal: (error: Error) => void;
+  private readonly logger: Logger;
+  private readonly pagesMax: number;
+  private running = false;
+  private idle: (() => void) | null = null;
+  /** Pages are written to the database that are not synced. */
+  private unsynced = false;
+  /** After a failure: not before the WAL is this long. */
+  private notBefore = 0;
+
+  constructor(parts: {
+    db: Database;
+    statements: Statements;
+    databaseFd: number;
+    walSync: GroupSync;
+    syncFile: SyncFile;
+    syncNow: (fd: number) => void;
+    commits: Commits;
+    fatal: (error: Error) => void;
+    logger: Logger;
+    pagesMax: number;
+  }) {
+    this.db = parts.db;
+    this.s = parts.statements;
+    this.databaseFd = parts.databaseFd;
+    this.walSync = parts.walSync;
+    this.syncFile = parts.syncFile;
+    this.syncNow = parts.syncNow;
+    this.commits = parts.commits;
+    this.fatal = parts.fatal;
+    this.logger = parts.logger;
+    this.pagesMax = parts.pagesMax;
+  }
+
+  /** After a commit: starts a checkpoint where the WAL has become long. */
+  committed(): void {
+    if (this.running) return;
+    const { log } = this.s.walPages.get() as { log: number };
+    if (log < this.pagesMax) this.notBefore = 0;
+    else if (log >= this.notBefore) this.start(log);
+  }
+
+  private start(walPages: number): void {
+    this.running = true;
+    this.commits.pause();
+    const walDurable = (): void => {
+      // The turn that filled the WAL may have gone on committing.
+      if (!this.walSync.settled) return this.walSync.add(walDurable);
+      if (!this.writePages(walPages)) return this.done();
+      this.syncFile(this.databaseFd, (error) => {
+        if (error !== null) return this.fatal(error);
+        this.done();
+      });
+    };
+    this.walSync.add(walDurable);
+  }
+
+  private done(): void {
+    this.running = false;
+    this.unsynced = false;
+    this.commits.resume();
+    this.idle?.();
+  }
+
+  /** Resolves when no checkpoint is under way. */
+  async finished(): Promise<void> {
+    if (this.running) await new Promise<void>((resolve) => (this.idle = resolve));
+  }
+
+  /** False where that failed, for lack of room mostly: the WAL then keeps everything and is tried again when it has grown. */
+  private writePages(walPages: number): boolean {
+    this.unsynced = true;
+    this.db.run("PRAGMA synchronous = OFF");
+    try {
+      this.s.checkpoint.get();
+      return true;
+    } catch (error) {
+      this.notBefore = walPages + this.pagesMax;
+      this.logger.warn({ error: String(error), walPages }, "the metadata database could not take in its write-ahead log");
+      return false;
+    } finally {
+      this.db.run("PRAGMA synchronous = NORMAL");
+    }
+  }
+
+  /** Before a commit that cannot wait for the checkpoint under way: makes its pages durable at once. */
+  settle(): void {
+    if (!this.unsynced) return;
+    this.syncNow(this.databaseFd);
+    this.unsynced = false;
+  }
+}

@@ -1,0 +1,128 @@
+import { Database, SQLiteError } from "bun:sqlite";
+import type { Random } from "#base/random.ts";
+import { firstDrawn } from "#model/ids.ts";
+import { MetadataStoreError } from "../errors.ts";
+import { newIdentity } from "../identity.ts";
+import { MetaKey, applicationId, migrations, pageBytes } from "./schema.ts";
+
+/** SQLite's page cache of a share's database. */
+const cacheKiB = 16 * 1024;
+/** A WAL that one huge set made longer is cut back to this. */
+const walKeptBytes = 64 * 1024 * 1024;
+
+/** Whether SQLite says that there is no room (SQLITE_FULL, or an I/O error that came of it). */
+export function isNoSpace(error: unknown): boolean {
+  return error instanceof SQLiteError && (error.errno & 0xff) === 13;
+}
+
+function primaryCode(error: unknown): number {
+  return error instanceof SQLiteError ? error.errno & 0xff : 0;
+}
+
+const busy = 5;
+const cannotOpen = 14;
+const notADatabase = 26;
+
+function explain(path: string, error: unknown): unknown {
+  const cause = error instanceof Error ? error.message : String(error);
+  switch (primaryCode(error)) {
+    case busy:
+      return new MetadataStoreError(`${path} is in use by another process: a share's metadata can be served by one server at a time`);
+    case notADatabase:
+      return new MetadataStoreError(`${path} is not a DittoFS metadata database (${cause}); point the share at another path or move that file away`);
+    case cannotOpen:
+      return new MetadataStoreError(`${path} cannot be opened (${cause}); its directory must exist and be writable for this user`);
+    default:
+      return error;
+  }
+}
+
+/**
+ * Opens a share's database, which this process then has to itself, and brings its tables up to date; a new one gets its
+ * identity from `random`. Refuses what is not ours, what is newer than this program, and what another process has open.
+ */
+export function openDatabase(path: string, writer: string, random: Random): Database {
+  let db: Database;
+  try {
+    db = new Database(path, { create: true, readwrite: true });
+  } catch (error) {
+    throw explain(path, error);
+  }
+  try {
+    // Exclusive: the lock is held until close, and the WAL's index lives in this process's memory instead of a -shm file.
+    db.run("PRAGMA locking_mode = EXCLUSIVE");
+    db.run("PRAGMA busy_timeout = 0");
+    const version = checkOurs(db, path);
+    configure(db);
+    migrate(db, version, writer, random);
+    return db;
+  } catch (error) {
+    db.close();
+    throw explain(path, error);
+  }
+}
+
+function pragma(db: Database, name: string): number {
+  const row = db.query<Record<string, number>, []>(`PRAGMA ${name}`).get();
+  return row?.[name] ?? 0;
+}
+
+/** The format version of a database that is ours; 0 of an empty one. */
+function checkOurs(db: Database, path: string): number {
+  const application = pragma(db, "application_id");
+  const version = pragma(db, "user_version");
+  const tables = db.query<{ n: number }, []>("SELECT count(*) AS n FROM sqlite_schema").get()?.n ?? 0;
+  if (application === 0 && version === 0 && tables === 0) return 0;
+  if (application !== applicationId) {
+    throw new MetadataStoreError(
+      `${path} is an SQLite database, but not one of DittoFS (application id ${application}); point the share at another path`,
+    );
+  }
+  if (version > migrations.length) {
+    throw new MetadataStoreError(
+      `${path} has metadata format ${version}, written by ${writerOf(db)}; this program reads formats up to ${migrations.length}. ` +
+        "Start the newer program, or restore a backup that this one made",
+    );
+  }
+  return version;
+}
+
+/** What wrote a database that may be newer than we know. */
+function writerOf(db: Database): string {
+  try {
+    return String(db.query<{ value: unknown }, [string]>("SELECT value FROM meta WHERE key = ?").get(MetaKey.writer)?.value ?? "an unknown program");
+  } catch {
+    return "a newer program";
+  }
+}
+
+function configure(db: Database): void {
+  db.run(`PRAGMA page_size = ${pageBytes}`);
+  db.run("PRAGMA journal_mode = WAL");
+  // NORMAL leaves the sync of a commit to us and syncs the header of a restarted WAL before its frames.
+  db.run("PRAGMA synchronous = NORMAL");
+  db.run("PRAGMA wal_autocheckpoint = 0");
+  db.run(`PRAGMA journal_size_limit = ${walKeptBytes}`);
+  db.run(`PRAGMA cache_size = -${cacheKiB}`);
+  db.run("PRAGMA temp_store = MEMORY");
+}
+
+function migrate(db: Database, from: number, writer: string, random: Random): void {
+  if (from === migrations.length) return;
+  db.run("BEGIN IMMEDIATE");
+  for (let version = from; version < migrations.length; version++) db.run(migrations[version] as string);
+  const put = db.query<void, [string, string | number | Uint8Array]>("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)");
+  put.run(MetaKey.writer, writer);
+  if (from === 0) {
+    const identity = newIdentity(random);
+    put.run(MetaKey.instance, identity.instance);
+    put.run(MetaKey.handleKey, identity.handleKey);
+    put.run(MetaKey.reserved, firstDrawn);
+    put.run(MetaKey.treeVersion, 0);
+    put.run(MetaKey.inodes, 0);
+    put.run(MetaKey.bytes, 0);
+  }
+  db.run(`PRAGMA application_id = ${applicationId}`);
+  db.run(`PRAGMA user_version = ${migrations.length}`);
+  db.run("COMMIT");
+}

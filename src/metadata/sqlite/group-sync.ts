@@ -1,0 +1,48 @@
+/** Syncs a file's data without holding the event loop, and calls back. */
+export type SyncFile = (fd: number, done: (error: Error | null) => void) => void;
+
+/**
+ * One sync of the WAL at a time, each for everybody who committed before it began. A sync that failed is never retried: the
+ * kernel may have marked the pages clean, so that a second one would succeed without having written them.
+ */
+export class GroupSync {
+  private readonly fd: number;
+  private readonly sync: SyncFile;
+  private readonly fatal: (error: Error) => void;
+  private waiting: (() => void)[] = [];
+  private running = false;
+  private failed = false;
+
+  constructor(fd: number, sync: SyncFile, fatal: (error: Error) => void) {
+    this.fd = fd;
+    this.sync = sync;
+    this.fatal = fatal;
+  }
+
+  /** Calls `durable` when what was committed until now is on stable storage; never after a sync failed. */
+  add(durable: () => void): void {
+    this.waiting.push(durable);
+    if (!this.running && !this.failed) this.begin();
+  }
+
+  /** Within a callback: nothing was committed since the sync began. */
+  get settled(): boolean {
+    return this.waiting.length === 0;
+  }
+
+  private begin(): void {
+    const covered = this.waiting;
+    this.waiting = [];
+    this.running = true;
+    this.sync(this.fd, (error) => {
+      this.running = false;
+      if (error !== null) {
+        this.failed = true;
+        this.fatal(error);
+        return;
+      }
+      for (let i = 0; i < covered.length; i++) (covered[i] as () => void)();
+      if (this.waiting.length > 0 && !this.running) this.begin();
+    });
+  }
+}

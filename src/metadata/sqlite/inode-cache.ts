@@ -1,0 +1,34 @@
+import type { Inode } from "#model/inode.ts";
+
+/** Inodes of one generation; two are held at most. */
+const generationMax = 4096;
+
+/**
+ * Committed inode rows that were used lately. Two generations: what is found in the old one moves to the young one; when that
+ * is full it becomes the old one, and what nobody asked for goes.
+ */
+export class InodeCache {
+  private young = new Map<number, Inode>();
+  private old = new Map<number, Inode>();
+
+  get(id: number): Inode | undefined {
+    const inode = this.young.get(id);
+    if (inode !== undefined) return inode;
+    const older = this.old.get(id);
+    if (older !== undefined) this.put(older);
+    return older;
+  }
+
+  put(inode: Inode): void {
+    if (this.young.size >= generationMax) {
+      this.old = this.young;
+      this.young = new Map();
+    }
+    this.young.set(inode.id, inode);
+  }
+
+  delete(id: number): void {
+    this.young.delete(id);
+    this.old.delete(id);
+  }
+}

@@ -1,0 +1,93 @@
+import type { Time } from "#base/time.ts";
+import type { Credentials } from "#model/credentials.ts";
+import { FsError } from "#model/fs-error.ts";
+import { FileType, type Inode } from "#model/inode.ts";
+import { denied, notPermitted } from "../errors.ts";
+import type { AttributeRequest } from "../file-system.ts";
+import { inGroup, Permission, permissions } from "./permissions.ts";
+
+const setuid = 0o4000;
+const setgid = 0o2000;
+const groupExecute = 0o010;
+export const modeMask = 0o7777;
+
+/** The columns a SETATTR ends up writing; null: as it is. */
+export interface AttributeColumns {
+  mode: number | null;
+  uid: number | null;
+  gid: number | null;
+  atime: Time | null;
+  mtime: Time | null;
+}
+
+/**
+ * The mode after content or owner changed: setuid goes, and setgid where it means "run as the group" (without group execute it
+ * once meant mandatory locking and stays), as Linux does.
+ */
+export function withoutPrivileges(mode: number): number {
+  const kept = mode & ~setuid;
+  return (kept & groupExecute) !== 0 ? kept & ~setgid : kept;
+}
+
+/** Whether a write or truncation by `who` must drop setuid or setgid first. */
+export function dropsPrivileges(inode: Inode, who: Credentials): boolean {
+  if ((inode.mode & (setuid | setgid)) === 0 || who.superuser) return false;
+  return withoutPrivileges(inode.mode) !== inode.mode;
+}
+
+/** Mode and group of a new object in `directory`: a setgid directory hands on its group, and to directories the bit too. */
+export function inherited(directory: Inode, who: Credentials, type: FileType, request: AttributeRequest, mode: number): { mode: number; gid: number } {
+  const hands = (directory.mode & setgid) !== 0;
+  const asked = who.superuser ? request.gid : undefined;
+  const gid = asked ?? (hands ? directory.gid : who.gid);
+  let bits = mode & modeMask;
+  if (type === FileType.directory) {
+    if (hands) bits |= setgid;
+  } else if (!who.superuser && !inGroup(who, gid)) {
+    bits &= ~setgid;
+  }
+  return { mode: bits, gid };
+}
+
+function mayChangeOwner(inode: Inode, who: Credentials, request: AttributeRequest): boolean {
+  if (who.superuser) return true;
+  const owner = who.uid === inode.uid;
+  if (request.uid !== undefined && !(owner && request.uid === inode.uid)) return false;
+  if (request.gid !== undefined && !(owner && (request.gid === inode.gid || inGroup(who, request.gid)))) return false;
+  return true;
+}
+
+/** utimes: explicit times are the owner's; "now" is also for whoever may write. */
+function judgeTimes(inode: Inode, who: Credentials, request: AttributeRequest): FsError | null {
+  if (who.superuser || who.uid === inode.uid) return null;
+  const explicit = (request.atime !== undefined && request.atime !== "now") || (request.mtime !== undefined && request.mtime !== "now");
+  if (explicit) return notPermitted;
+  if (request.atime === undefined && request.mtime === undefined) return null;
+  return (permissions(inode, who) & Permission.write) !== 0 ? null : denied;
+}
+
+function newMode(inode: Inode, who: Credentials, request: AttributeRequest): number | null {
+  const ownerChanges = request.uid !== undefined || request.gid !== undefined;
+  // The mode of a symbolic link means nothing and stays.
+  const asked = inode.type === FileType.symlink ? undefined : request.mode;
+  if (asked === undefined && !(ownerChanges && inode.type !== FileType.directory)) return null;
+  let mode = (asked ?? inode.mode) & modeMask;
+  if (ownerChanges && inode.type !== FileType.directory) mode = withoutPrivileges(mode);
+  if (!who.superuser && !inGroup(who, request.gid ?? inode.gid)) mode &= ~setgid;
+  return mode === inode.mode && asked === undefined ? null : mode;
+}
+
+/** What a SETATTR (size apart) by `who` writes, or why it may not. `at`: what "now" is. */
+export function decideAttributes(inode: Inode, who: Credentials, request: AttributeRequest, at: Time): AttributeColumns | FsError {
+  if (request.mode !== undefined && !who.superuser && who.uid !== inode.uid) return notPermitted;
+  if (!mayChangeOwner(inode, who, request)) return notPermitted;
+  const refused = judgeTimes(inode, who, request);
+  if (refused !== null) return refused;
+  return {
+    mode: newMode(inode, who, request),
+    uid: request.uid ?? null,
+    gid: request.gid ?? null,
+    atime: request.atime === "now" ? at : (request.atime ?? null),
+    mtime: request.mtime === "now" ? at : (request.mtime ?? null),
+  };
+}

@@ -1,0 +1,121 @@
+import type { ApplyResult, ChangeSet, Condition, Touched } from "#model/change-set.ts";
+import type { FsError } from "#model/fs-error.ts";
+import { FileType } from "#model/inode.ts";
+import { noSpace, notEmpty } from "./errors.ts";
+import { Operation, trustedDecisions } from "./operation.ts";
+import type { Share } from "./share.ts";
+
+type Applied = ApplyResult & { applied: true };
+
+/** Both ways of a change set: to the store with its conditions, and back into the caches at the moment it takes effect. */
+export class Applying {
+  private readonly share: Share;
+
+  constructor(share: Share) {
+    this.share = share;
+  }
+
+  /** Resolves when the set is durable, with the rows it touched; null: a condition failed, decide anew. */
+  async apply(operation: Operation, attempt: number): Promise<readonly Touched[] | FsError | null> {
+    const applied = this.share.store.apply(operation);
+    operation.settled = applied.then(ignore, ignore);
+    const result = await applied;
+    if (result.applied) {
+      this.afterSync(operation, result.touched);
+      return result.touched;
+    }
+    if (result.failed === "noSpace") return noSpace;
+    // Nothing but its entries decides this one, and the store just looked.
+    if (result.failed.is === "directoryEmpty") return notEmpty;
+    if (attempt >= trustedDecisions) this.distrust(result.failed);
+    return null;
+  }
+
+  /**
+   * Called by the store for every set, also those of content, in commit order: rows first, so that entries find the objects
+   * they refer to.
+   */
+  onApplied(set: ChangeSet, result: Applied): void {
+    const operation = set instanceof Operation ? set : null;
+    const watched = operation === null ? 0 : operation.watched;
+    if (operation !== null && watched !== 0) operation.before = this.share.inodes.hit(watched);
+    this.explicitTimes(set);
+    for (let i = 0; i < result.touched.length; i++) this.touched(result.touched[i] as Touched, operation);
+    if (operation !== null && watched !== 0) operation.after = this.share.inodes.hit(watched);
+    for (let i = 0; i < set.changes.length; i++) this.named(set, i);
+  }
+
+  /** An access time that was set takes the place of one that was only noted. */
+  private explicitTimes(set: ChangeSet): void {
+    for (let i = 0; i < set.changes.length; i++) {
+      const change = set.changes[i];
+      if (change?.do === "setAttributes" && change.atime !== undefined) this.share.accessTimes.forget(change.id);
+    }
+  }
+
+  private touched(one: Touched, operation: Operation | null): void {
+    const { inodes, accessTimes } = this.share;
+    inodes.supersede(one.id);
+    const row = one.after;
+    if (row === null || row.links === 0) {
+      inodes.remove(one.id);
+      accessTimes.forget(one.id);
+    } else if (one.before === null) {
+      inodes.admit(this.share.current(row)).making = operation;
+    } else {
+      const node = inodes.peek(one.id);
+      if (node !== undefined) node.inode = this.share.current(row);
+    }
+  }
+
+  private named(set: ChangeSet, index: number): void {
+    const change = set.changes[index];
+    if (change === undefined) return;
+    if (change.do === "insertDirent") {
+      const parent = this.share.inodes.peek(change.parent);
+      if (parent !== undefined) this.share.names.inserted(parent, change.name, change.child, this.share.inodes.peek(change.child) ?? null);
+    } else if (change.do === "deleteDirent") {
+      const parent = this.share.inodes.peek(change.parent);
+      if (parent !== undefined) this.share.names.deleted(parent, change.name);
+    }
+  }
+
+  /** Only now that the set is durable may content let go of a file: a crash before would have brought the file back. */
+  private afterSync(operation: Operation, touched: readonly Touched[]): void {
+    for (let i = 0; i < touched.length; i++) {
+      const { id, before, after } = touched[i] as Touched;
+      if (before === null) {
+        const node = this.share.inodes.peek(id);
+        if (node?.making === operation) node.making = null;
+      } else if (before.links > 0 && (after === null || after.links === 0)) {
+        if (before.type === FileType.regular) this.share.content.forget(id);
+        if (after !== null) this.share.orphans.add(id);
+      }
+    }
+  }
+
+  /** The caches are exact; should they ever not be, an operation that keeps failing reads what it relied on again. */
+  private distrust(failed: Condition): void {
+    switch (failed.is) {
+      case "direntAbsent":
+      case "direntRefersTo": {
+        const parent = this.share.inodes.peek(failed.parent);
+        if (parent !== undefined) this.share.names.forget(parent, failed.name);
+        return;
+      }
+      case "live":
+      case "attributeVersion":
+      case "changeTime": {
+        const row = this.share.store.inode(failed.id);
+        if (row instanceof Promise || row === null || row.links === 0) this.share.inodes.remove(failed.id);
+        else this.share.inodes.replace(this.share.current(row));
+        return;
+      }
+      case "directoryEmpty":
+      case "treeVersion":
+        return;
+    }
+  }
+}
+
+function ignore(): void {}

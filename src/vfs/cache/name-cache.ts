@@ -1,0 +1,144 @@
+import type { Maybe } from "#base/brand.ts";
+import { Recency } from "#base/lru.ts";
+import type { FileId } from "#model/ids.ts";
+import type { Dirent } from "#model/inode.ts";
+import type { MetadataStore } from "#model/metadata-store.ts";
+import { Entry, type NameRead, type Names, namesOf, type Node, nobody, type Page, unknownCookie } from "./node.ts";
+import { dropPage, dropPages, leavePage } from "./pages.ts";
+
+/** Names that came and were not placed in a listed directory's pages; past this the pages go instead. */
+const unplacedMax = 256;
+
+/**
+ * What is known of names, those that are there and those that are not, in all directories of a share together. Exact, like the
+ * inode cache, and by the same means. A directory's names leave with its node.
+ */
+export class NameCache {
+  private readonly recency: Recency<Entry>;
+  private readonly store: MetadataStore;
+
+  constructor(store: MetadataStore, capacity: number) {
+    this.store = store;
+    this.recency = new Recency(capacity);
+  }
+
+  get capacity(): number {
+    return this.recency.capacity;
+  }
+
+  get size(): number {
+    return this.recency.size;
+  }
+
+  /** The entry of this name, or one that says there is none. */
+  load(directory: Node, name: string): Maybe<Entry> {
+    const names = namesOf(directory);
+    const known = names.byName.get(name);
+    if (known !== undefined) {
+      known.used = true;
+      return known;
+    }
+    const read = this.store.dirent(directory.key as FileId, name);
+    if (!(read instanceof Promise)) return this.keep(directory, name, read);
+    return this.readLater(directory, names, name, read);
+  }
+
+  /** A name now refers to `child`. */
+  inserted(directory: Node, name: string, child: FileId, childNode: Node | null): void {
+    const names = directory.names;
+    if (names === null) return;
+    this.supersede(names, name);
+    this.put(directory, names, name, child, names.byName.get(name)).node = childNode;
+    if (names.pages.length === 0) return;
+    if (names.unplaced.length < unplacedMax) names.unplaced.push(name);
+    else dropPages(names);
+  }
+
+  /** A name is gone. */
+  deleted(directory: Node, name: string): void {
+    const names = directory.names;
+    if (names === null) return;
+    this.supersede(names, name);
+    this.put(directory, names, name, nobody, names.byName.get(name));
+  }
+
+  /** Forgets what is known of a name, so that the next look-up asks the store. */
+  forget(directory: Node, name: string): void {
+    const entry = directory.names?.byName.get(name);
+    if (entry === undefined) return;
+    this.recency.remove(entry);
+    this.evict(entry);
+  }
+
+  /** Forgets a directory. */
+  drop(directory: Node): void {
+    const names = directory.names;
+    if (names === null) return;
+    directory.names = null;
+    for (const entry of names.byName.values()) this.recency.remove(entry);
+  }
+
+  /** The entry of a row, known from now on. */
+  keep(directory: Node, name: string, row: Dirent | null): Entry {
+    const id = row === null ? nobody : row.child;
+    const cookie = row === null ? unknownCookie : row.cookie;
+    // A node that left the cache is told of no change any more: what is read for it is not kept.
+    if (directory.inode === null) return new Entry(directory, name, id, cookie);
+    const names = namesOf(directory);
+    const known = names.byName.get(name);
+    if (known !== undefined && known.id === id) {
+      if (known.cookie === unknownCookie) known.cookie = cookie;
+      return known;
+    }
+    const entry = this.put(directory, names, name, id, known);
+    entry.cookie = cookie;
+    return entry;
+  }
+
+  /** Puts an entry in the place of `old`. */
+  private put(directory: Node, names: Names, name: string, id: FileId, old: Entry | undefined): Entry {
+    if (old !== undefined) {
+      this.recency.remove(old);
+      leavePage(old);
+    }
+    const entry = new Entry(directory, name, id, unknownCookie);
+    names.byName.set(name, entry);
+    const evicted = this.recency.add(entry);
+    if (evicted !== null) this.evict(evicted);
+    return entry;
+  }
+
+  private evict(entry: Entry): void {
+    const names = entry.owner.names;
+    if (names !== null && names.byName.get(entry.name) === entry) names.byName.delete(entry.name);
+    // A page gives all entries of its range or it is no page.
+    const page: Page | null = entry.page;
+    if (page !== null) dropPage(page);
+  }
+
+  private supersede(names: Names, name: string): void {
+    names.version++;
+    if (names.reading.size === 0) return;
+    const read = names.reading.get(name);
+    if (read !== undefined) read.superseded = true;
+  }
+
+  private readLater(directory: Node, names: Names, name: string, row: Promise<Dirent | null>): Promise<Entry> {
+    const read: NameRead = names.reading.get(name) ?? { superseded: false };
+    // A second reader starts later than a change that superseded the first, but sharing the mark only costs it one more read.
+    names.reading.set(name, read);
+    const done = (): void => {
+      if (names.reading.get(name) === read) names.reading.delete(name);
+    };
+    return row.then(
+      (arrived) => {
+        done();
+        return read.superseded && directory.inode !== null ? this.load(directory, name) : this.keep(directory, name, arrived);
+      },
+      (error: unknown) => {
+        done();
+        throw error;
+      },
+    );
+  }
+}

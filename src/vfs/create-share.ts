@@ -1,0 +1,90 @@
+import type { Clock } from "#base/clock.ts";
+import type { Random } from "#base/random.ts";
+import type { Squash } from "#model/credentials.ts";
+import type { FileContent } from "#model/file-content.ts";
+import { rootId } from "#model/ids.ts";
+import { FileType, Inode } from "#model/inode.ts";
+import type { MetadataStore } from "#model/metadata-store.ts";
+import { type Logger, silentLogger } from "#telemetry/logger.ts";
+import { directoryBytes } from "./ops/make.ts";
+import { Share } from "./share.ts";
+
+export interface CreateShareOptions {
+  readonly name: string;
+  /** Handed to the share whole: nobody else sets its listener. */
+  readonly store: MetadataStore;
+  readonly content: FileContent;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger?: Logger;
+  readonly readOnly: boolean;
+  readonly squash: Squash;
+  readonly anonymousUid: number;
+  readonly anonymousGid: number;
+  /** CIDRs; empty: this machine alone. A text that is none throws. */
+  readonly allowedClients: readonly string[];
+  /** Mode and owner of the root directory, where the store has none yet. */
+  readonly rootMode?: number;
+  readonly rootUid?: number;
+  readonly rootGid?: number;
+  /** Most inodes and names kept in memory; about 700 and 250 bytes each. */
+  readonly inodesMax?: number;
+  readonly namesMax?: number;
+}
+
+const rootModeDefault = 0o1777;
+const inodesMaxDefault = 131_072;
+const namesMaxDefault = 196_608;
+
+/** Opens a share on a store and content that are ready, makes its root if it is new, and goes on freeing what a stop left unfreed. */
+export async function createShare(options: CreateShareOptions): Promise<Share> {
+  const generation = new DataView(options.random.bytes(4).buffer).getUint32(0);
+  const share = new Share({
+    name: options.name,
+    store: options.store,
+    content: options.content,
+    clock: options.clock,
+    logger: options.logger ?? silentLogger,
+    readOnly: options.readOnly,
+    squash: options.squash,
+    anonymousUid: options.anonymousUid,
+    anonymousGid: options.anonymousGid,
+    allowedClients: options.allowedClients,
+    inodesMax: options.inodesMax ?? inodesMaxDefault,
+    namesMax: options.namesMax ?? namesMaxDefault,
+    generation,
+  });
+  if ((await options.store.inode(rootId)) === null) await makeRoot(options, generation);
+  share.orphans.start();
+  return share;
+}
+
+async function makeRoot(options: CreateShareOptions, generation: number): Promise<void> {
+  const at = options.clock.now();
+  const root = new Inode({
+    id: rootId,
+    type: FileType.directory,
+    mode: options.rootMode ?? rootModeDefault,
+    links: 2,
+    uid: options.rootUid ?? 0,
+    gid: options.rootGid ?? 0,
+    size: directoryBytes,
+    used: 0,
+    deviceMajor: 0,
+    deviceMinor: 0,
+    atime: at,
+    mtime: at,
+    ctime: at,
+    birth: at,
+    change: 0,
+    attributeVersion: 0,
+    contentSequence: 0,
+    mtimeSequence: 0,
+    parent: rootId,
+    generation,
+    createVerifier: null,
+    target: null,
+  });
+  const result = await options.store.apply({ conditions: [], changes: [{ do: "insertInode", inode: root }] });
+  if (!result.applied) throw new Error(`the metadata store of share ${options.name} has no room for a root directory`);
+}

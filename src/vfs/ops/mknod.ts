@@ -1,0 +1,32 @@
+import type { Credentials } from "#model/credentials.ts";
+import type { FsError } from "#model/fs-error.ts";
+import type { FileId } from "#model/ids.ts";
+import { FileType } from "#model/inode.ts";
+import { notPermitted } from "../errors.ts";
+import type { AttributeRequest, Created, NodeKind } from "../file-system.ts";
+import type { Share } from "../share.ts";
+import { makeNew } from "./mkdir.ts";
+
+const modeDefault = 0o600;
+
+/** MKNOD (RFC 1813 §3.3.11). A device is a way around every permission of the client's machine: only the superuser makes one. */
+export async function mknod(
+  share: Share,
+  who: Credentials,
+  directory: FileId,
+  name: string,
+  kind: NodeKind,
+  request: AttributeRequest,
+): Promise<Created | FsError> {
+  const device = kind.type === FileType.block || kind.type === FileType.character ? kind : null;
+  if (device !== null && !who.superuser) return notPermitted;
+  return makeNew(share, who, directory, name, {
+    type: kind.type,
+    mode: modeDefault,
+    request,
+    verifier: null,
+    target: null,
+    major: device?.major ?? 0,
+    minor: device?.minor ?? 0,
+  });
+}

@@ -1,0 +1,129 @@
+import type { Maybe } from "#base/brand.ts";
+import type { Credentials } from "#model/credentials.ts";
+import type { FsError } from "#model/fs-error.ts";
+import type { FileId } from "#model/ids.ts";
+import { FileType, type Inode } from "#model/inode.ts";
+import { Permission, permissions } from "../access/permissions.ts";
+import type { Entry, Node, Page } from "../cache/node.ts";
+import { firstEntryAbove } from "../cache/pages.ts";
+import { badCookie, denied, notDirectory, stale } from "../errors.ts";
+import type { ListedEntry, Listing } from "../file-system.ts";
+import { after } from "../maybe.ts";
+import type { Share } from "../share.ts";
+import { loadEntry } from "./lookup.ts";
+import { noteRead } from "./readlink.ts";
+
+const dotCookie = 1;
+const dotDotCookie = 2;
+/** Most entries of one answer, however many the caller has room for: what one call may keep the event loop with. */
+const entriesMax = 8_192;
+
+/**
+ * READDIR and READDIRPLUS (RFC 1813 §3.3.16, §3.3.17). Cookies are for ever, so the verifier stays too as long as the share is
+ * the same: it is the share's instance, and a listing goes on through changes and restarts.
+ */
+export function readdir(
+  share: Share,
+  who: Credentials,
+  directory: FileId,
+  cookie: number,
+  verifier: Uint8Array,
+  withInodes: boolean,
+  accept: (name: string) => boolean,
+): Maybe<Listing | FsError> {
+  if (!(cookie >= 0 && cookie <= Number.MAX_SAFE_INTEGER)) return badCookie;
+  if (cookie !== 0 && !isVerifier(share, verifier)) return badCookie;
+  return after(share.inodes.loadNode(directory), (node) => {
+    if (node === null || node.inode === null) return stale;
+    if (node.inode.type !== FileType.directory) return notDirectory;
+    if ((permissions(node.inode, who) & Permission.read) === 0) return denied;
+    const lister = new Lister(share, node, cookie, withInodes, accept);
+    return after(lister.dots(node.inode), () => after(lister.run(), () => after(lister.settle(), () => lister.listing())));
+  });
+}
+
+function isVerifier(share: Share, verifier: Uint8Array): boolean {
+  const instance = share.store.identity.instance;
+  if (verifier.length !== instance.length) return false;
+  for (let i = 0; i < instance.length; i++) if (verifier[i] !== instance[i]) return false;
+  return true;
+}
+
+/** One listing under way. Synchronous where the pages and inodes are in memory. */
+class Lister {
+  private readonly share: Share;
+  private readonly node: Node;
+  private readonly withInodes: boolean;
+  private readonly accept: (name: string) => boolean;
+  private readonly entries: ListedEntry[] = [];
+  private readonly waiting: Promise<unknown>[] = [];
+  private directory: Inode;
+  private cookie: number;
+  private full = false;
+  private end = false;
+
+  constructor(share: Share, node: Node, cookie: number, withInodes: boolean, accept: (name: string) => boolean) {
+    this.share = share;
+    this.node = node;
+    this.directory = node.inode as Inode;
+    this.cookie = cookie;
+    this.withInodes = withInodes;
+    this.accept = accept;
+  }
+
+  dots(inode: Inode): Maybe<void> {
+    if (this.cookie < dotCookie) this.dot(".", dotCookie, inode.id, inode);
+    if (this.cookie >= dotDotCookie || this.full) return;
+    const parent = inode.parent as FileId;
+    return after(this.withInodes ? this.share.inodes.load(parent) : null, (above) => this.dot("..", dotDotCookie, parent, above));
+  }
+
+  run(): Maybe<void> {
+    while (!this.full && !this.end) {
+      const page = this.share.pages.page(this.node, Math.max(this.cookie, dotDotCookie));
+      if (page instanceof Promise) return page.then((arrived) => this.take(arrived)).then(() => this.run());
+      this.take(page);
+    }
+  }
+
+  /** Waits for the inodes that have to be waited for. */
+  settle(): Maybe<unknown> {
+    return this.waiting.length === 0 ? null : Promise.all(this.waiting);
+  }
+
+  listing(): Listing | FsError {
+    const now = this.node.inode ?? this.share.inodes.hit(this.node.key);
+    this.directory = noteRead(this.share, now ?? this.directory);
+    return { directory: this.directory, verifier: this.share.store.identity.instance, entries: this.entries, end: this.end };
+  }
+
+  private dot(name: string, cookie: 1 | 2, id: FileId, inode: Inode | null): void {
+    if (!this.accept(name)) {
+      this.full = true;
+      return;
+    }
+    this.entries.push({ name, cookie, id, inode });
+    this.cookie = cookie;
+  }
+
+  private take(page: Page): void {
+    const { entries, accept, withInodes } = this;
+    const from = page.entries;
+    for (let i = firstEntryAbove(from, this.cookie); i < from.length; i++) {
+      const entry = from[i] as Entry;
+      if (entries.length >= entriesMax || !accept(entry.name)) {
+        this.full = true;
+        return;
+      }
+      entries.push(entry);
+      if (withInodes && entry.inode === null) this.load(entry);
+    }
+    if (page.upTo === Number.POSITIVE_INFINITY) this.end = true;
+    else this.cookie = page.upTo;
+  }
+
+  private load(entry: Entry): void {
+    const loading = loadEntry(this.share, entry);
+    if (loading instanceof Promise) this.waiting.push(loading);
+  }
+}

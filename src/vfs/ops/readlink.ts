@@ -1,0 +1,30 @@
+import type { Maybe } from "#base/brand.ts";
+import type { Credentials } from "#model/credentials.ts";
+import type { FsError } from "#model/fs-error.ts";
+import type { FileId } from "#model/ids.ts";
+import { FileType, type Inode } from "#model/inode.ts";
+import { invalid, stale } from "../errors.ts";
+import { after } from "../maybe.ts";
+import type { Share } from "../share.ts";
+
+export interface Link {
+  readonly inode: Inode;
+  readonly target: Uint8Array;
+}
+
+/** READLINK (RFC 1813 §3.3.5). The mode of a symbolic link means nothing: whoever reaches it may read it. */
+export function readlink(share: Share, _who: Credentials, id: FileId): Maybe<Link | FsError> {
+  return after(share.inodes.load(id), (inode) => {
+    if (inode === null) return stale;
+    if (inode.type !== FileType.symlink || inode.target === null) return invalid;
+    return { inode: noteRead(share, inode), target: inode.target };
+  });
+}
+
+/** The inode with the access time of a read now. */
+export function noteRead(share: Share, inode: Inode): Inode {
+  if (share.readOnly) return inode;
+  const read = share.accessTimes.read(inode);
+  if (read !== inode) share.inodes.replace(read);
+  return read;
+}

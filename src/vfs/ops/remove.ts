@@ -1,0 +1,69 @@
+import type { Credentials } from "#model/credentials.ts";
+import { FsError } from "#model/fs-error.ts";
+import type { FileId } from "#model/ids.ts";
+import { FileType, type Inode } from "#model/inode.ts";
+import type { Change as StoreChange } from "#model/change-set.ts";
+import { timeAfter, type Time } from "#base/time.ts";
+import { stickyForbids } from "../access/permissions.ts";
+import { type Node, nobody } from "../cache/node.ts";
+import { isDirectory, noEntry, notPermitted, readOnly } from "../errors.ts";
+import type { Removed } from "../file-system.ts";
+import { judgeRemovedName } from "../names.ts";
+import { changeOf, Operation, untilApplied } from "../operation.ts";
+import { extentsFreedMax } from "../orphans.ts";
+import type { Share } from "../share.ts";
+import { loadEntry } from "./lookup.ts";
+import { openDirectory, refuseChange } from "./make.ts";
+
+/** An entry that may be removed. */
+export interface Removable {
+  readonly directory: Inode;
+  readonly child: Inode;
+}
+
+/** The entry `name`, if `who` may remove it; null: decide anew. */
+export async function openRemovable(share: Share, who: Credentials, node: Node, name: string): Promise<Removable | FsError | null> {
+  const entry = await share.names.load(node, name);
+  if (entry.id === nobody) return noEntry;
+  const child = await loadEntry(share, entry);
+  const directory = node.inode;
+  if (child === null || directory === null) return null;
+  const refused = refuseChange(directory, who);
+  if (refused !== null) return refused;
+  return stickyForbids(directory, child, who) ? notPermitted : { directory, child };
+}
+
+/** What takes one link from a file, and frees it at once with the last where it isn't long. */
+export function unlinkChanges(child: Inode, at: Time): readonly StoreChange[] {
+  return [
+    { do: "addLinks", id: child.id, delta: -1, at: timeAfter(child.ctime, at) },
+    { do: "freeOrphan", id: child.id, extentsMax: extentsFreedMax },
+  ];
+}
+
+/** REMOVE (RFC 1813 §3.3.12): everything but directories. */
+export function remove(share: Share, who: Credentials, directory: FileId, name: string): Promise<Removed | FsError> {
+  return untilApplied(async (attempt) => {
+    if (share.readOnly) return readOnly;
+    const node = await openDirectory(share, who, directory);
+    if (node instanceof FsError) return node;
+    const refusedName = judgeRemovedName(name);
+    if (refusedName !== null) return refusedName;
+    const removable = await openRemovable(share, who, node, name);
+    if (removable === null || removable instanceof FsError) return removable;
+    const { child } = removable;
+    if (child.type === FileType.directory) return isDirectory;
+    const at = share.clock.now();
+    const operation = new Operation(
+      [{ is: "direntRefersTo", parent: directory, name, child: child.id }],
+      [
+        { do: "deleteDirent", parent: directory, name },
+        ...unlinkChanges(child, at),
+        { do: "touchDirectory", id: directory, at, linksDelta: 0 },
+      ],
+    );
+    const touched = await share.apply(operation, attempt);
+    if (touched === null || touched instanceof FsError) return touched;
+    return { directory: changeOf(share, touched, directory) };
+  });
+}

@@ -1,0 +1,165 @@
+import { timeAfter } from "#base/time.ts";
+import type { Change as StoreChange, Condition } from "#model/change-set.ts";
+import type { Credentials } from "#model/credentials.ts";
+import { FsError } from "#model/fs-error.ts";
+import { type FileId, rootId } from "#model/ids.ts";
+import { FileType, type Inode } from "#model/inode.ts";
+import { Permission, permissions } from "../access/permissions.ts";
+import { type Node, nobody } from "../cache/node.ts";
+import { denied, invalid, isDirectory, notDirectory, readOnly, stale } from "../errors.ts";
+import type { Renamed } from "../file-system.ts";
+import { judgeRenamedName } from "../names.ts";
+import { changeOf, Operation, unchanged, untilApplied } from "../operation.ts";
+import type { Share } from "../share.ts";
+import { openDirectory, refuseChange } from "./make.ts";
+import { openRemovable, unlinkChanges } from "./remove.ts";
+import { Kind, parentLinks, type Replacement, renameTable } from "./rename-table.ts";
+import { removeDirectoryChanges } from "./rmdir.ts";
+
+/** Deepest directory the loop check climbs from. */
+const depthMax = 100_000;
+
+/** One RENAME as far as it was looked into. */
+interface Move {
+  readonly from: Inode;
+  readonly fromName: string;
+  readonly to: Inode;
+  readonly toName: string;
+  readonly child: Inode;
+  /** What the new name referred to. */
+  readonly target: Inode | null;
+  readonly replacement: Replacement;
+  /** The tree version under which a directory may go to another parent; null where it doesn't. */
+  readonly treeVersion: number | null;
+}
+
+/** RENAME (RFC 1813 §3.3.14). */
+export function rename(
+  share: Share,
+  who: Credentials,
+  from: FileId,
+  fromName: string,
+  to: FileId,
+  toName: string,
+): Promise<Renamed | FsError> {
+  return untilApplied(async (attempt) => {
+    if (share.readOnly) return readOnly;
+    const source = await openDirectory(share, who, from);
+    if (source instanceof FsError) return source;
+    const destination = await openDirectory(share, who, to);
+    if (destination instanceof FsError) return destination;
+    const refusedName = judgeRenamedName(fromName) ?? judgeRenamedName(toName);
+    if (refusedName !== null) return refusedName;
+    const move = await decide(share, who, source, fromName, destination, toName);
+    if (move === null || move instanceof FsError) return move;
+    // Two names of one object, or one name: POSIX has it succeed and do nothing.
+    if (move.target?.id === move.child.id) return { from: unchanged(move.from), to: unchanged(move.to) };
+    const touched = await share.apply(new Operation(conditionsOf(move), changesOf(share, move)), attempt);
+    if (touched === null || touched instanceof FsError) return touched;
+    return { from: changeOf(share, touched, from), to: changeOf(share, touched, to) };
+  });
+}
+
+async function decide(
+  share: Share,
+  who: Credentials,
+  source: Node,
+  fromName: string,
+  destination: Node,
+  toName: string,
+): Promise<Move | FsError | null> {
+  // Read before the climb: a move that changes the way up meanwhile makes the condition fail.
+  const treeVersion = source === destination ? null : await share.store.treeVersion();
+  const removable = await openRemovable(share, who, source, fromName);
+  if (removable === null || removable instanceof FsError) return removable;
+  const child = removable.child;
+  const replaced = await openTarget(share, who, destination, toName);
+  if (replaced === null || replaced instanceof FsError) return replaced;
+  const target = replaced.target;
+  const from = source.inode;
+  const to = destination.inode;
+  if (from === null || to === null) return null;
+  const climbs = treeVersion !== null && child.type === FileType.directory;
+  const move: Move = {
+    from,
+    fromName,
+    to,
+    toName,
+    child,
+    target,
+    replacement: renameTable[child.type === FileType.directory ? "directory" : "file"][kindOf(target)],
+    treeVersion: climbs ? treeVersion : null,
+  };
+  if (target?.id === child.id) return move;
+  if (move.replacement === "isDirectory") return isDirectory;
+  if (move.replacement === "notDirectory") return notDirectory;
+  return climbs ? ((await refuseMove(share, who, child, to)) ?? move) : move;
+}
+
+function kindOf(target: Inode | null): Kind {
+  if (target === null) return Kind.nothing;
+  return target.type === FileType.directory ? Kind.directory : Kind.file;
+}
+
+/** What the new name refers to now, if `who` may replace it. */
+async function openTarget(share: Share, who: Credentials, node: Node, name: string): Promise<{ readonly target: Inode | null } | FsError | null> {
+  const entry = await share.names.load(node, name);
+  if (entry.id !== nobody) {
+    const removable = await openRemovable(share, who, node, name);
+    return removable === null || removable instanceof FsError ? removable : { target: removable.child };
+  }
+  if (node.inode === null) return null;
+  return refuseChange(node.inode, who) ?? { target: null };
+}
+
+/** Why a directory can't go to another parent: its ".." would change without the right to write it, or it would hold itself. */
+async function refuseMove(share: Share, who: Credentials, child: Inode, to: Inode): Promise<FsError | null> {
+  if ((permissions(child, who) & Permission.write) === 0) return denied;
+  let at = to;
+  for (let depth = 0; depth < depthMax; depth++) {
+    if (at.id === child.id) return invalid;
+    if (at.id === rootId) return null;
+    const parent = at.parent as FileId;
+    const above = share.inodes.hit(parent) ?? (await share.inodes.load(parent));
+    if (above === null) return stale;
+    at = above;
+  }
+  return invalid;
+}
+
+function conditionsOf(move: Move): readonly Condition[] {
+  const { from, fromName, to, toName, child, target } = move;
+  const conditions: Condition[] = [
+    { is: "direntRefersTo", parent: from.id, name: fromName, child: child.id },
+    { is: "live", id: to.id },
+  ];
+  if (target === null) conditions.push({ is: "direntAbsent", parent: to.id, name: toName });
+  else conditions.push({ is: "direntRefersTo", parent: to.id, name: toName, child: target.id });
+  if (target !== null && move.replacement === "removeEmptyDirectory") conditions.push({ is: "directoryEmpty", id: target.id });
+  if (move.treeVersion !== null) conditions.push({ is: "treeVersion", version: move.treeVersion });
+  return conditions;
+}
+
+function changesOf(share: Share, move: Move): readonly StoreChange[] {
+  const { from, fromName, to, toName, child, target } = move;
+  const at = share.clock.now();
+  const links = parentLinks(child.type === FileType.directory ? "directory" : "file", move.replacement);
+  const changes: StoreChange[] = [{ do: "deleteDirent", parent: from.id, name: fromName }];
+  if (target !== null) {
+    changes.push({ do: "deleteDirent", parent: to.id, name: toName });
+    changes.push(...(move.replacement === "removeEmptyDirectory" ? removeDirectoryChanges(target, at) : unlinkChanges(target, at)));
+  }
+  changes.push({ do: "insertDirent", parent: to.id, name: toName, child: child.id });
+  changes.push({ do: "addLinks", id: child.id, delta: 0, at: timeAfter(child.ctime, at) });
+  if (from.id === to.id) {
+    changes.push({ do: "touchDirectory", id: from.id, at, linksDelta: links.from + links.to });
+  } else {
+    changes.push({ do: "touchDirectory", id: from.id, at, linksDelta: links.from });
+    changes.push({ do: "touchDirectory", id: to.id, at, linksDelta: links.to });
+  }
+  if (move.treeVersion !== null) {
+    changes.push({ do: "setParent", id: child.id, parent: to.id });
+    changes.push({ do: "raiseTreeVersion" });
+  }
+  return changes;
+}

@@ -1,0 +1,51 @@
+import type { Credentials } from "#model/credentials.ts";
+import { FsError } from "#model/fs-error.ts";
+import type { FileId } from "#model/ids.ts";
+import { FileType, type Inode } from "#model/inode.ts";
+import type { Change as StoreChange } from "#model/change-set.ts";
+import type { Time } from "#base/time.ts";
+import { notDirectory, readOnly } from "../errors.ts";
+import type { Removed } from "../file-system.ts";
+import { judgeRemovedName } from "../names.ts";
+import { changeOf, Operation, untilApplied } from "../operation.ts";
+import type { Share } from "../share.ts";
+import { openDirectory } from "./make.ts";
+import { openRemovable } from "./remove.ts";
+
+/** What takes a directory away: all its links at once, and its row, which has no content to free. */
+export function removeDirectoryChanges(child: Inode, at: Time): readonly StoreChange[] {
+  return [
+    { do: "addLinks", id: child.id, delta: Number.NEGATIVE_INFINITY, at },
+    { do: "freeOrphan", id: child.id, extentsMax: 1 },
+  ];
+}
+
+/** RMDIR (RFC 1813 §3.3.13). */
+export function rmdir(share: Share, who: Credentials, directory: FileId, name: string): Promise<Removed | FsError> {
+  return untilApplied(async (attempt) => {
+    if (share.readOnly) return readOnly;
+    const node = await openDirectory(share, who, directory);
+    if (node instanceof FsError) return node;
+    const refusedName = judgeRemovedName(name);
+    if (refusedName !== null) return refusedName;
+    const removable = await openRemovable(share, who, node, name);
+    if (removable === null || removable instanceof FsError) return removable;
+    const { child } = removable;
+    if (child.type !== FileType.directory) return notDirectory;
+    const at = share.clock.now();
+    const operation = new Operation(
+      [
+        { is: "direntRefersTo", parent: directory, name, child: child.id },
+        { is: "directoryEmpty", id: child.id },
+      ],
+      [
+        { do: "deleteDirent", parent: directory, name },
+        ...removeDirectoryChanges(child, at),
+        { do: "touchDirectory", id: directory, at, linksDelta: -1 },
+      ],
+    );
+    const touched = await share.apply(operation, attempt);
+    if (touched === null || touched instanceof FsError) return touched;
+    return { directory: changeOf(share, touched, directory) };
+  });
+}

@@ -1,0 +1,135 @@
+import type { Maybe } from "#base/brand.ts";
+import { timeAfter } from "#base/time.ts";
+import type { Credentials } from "#model/credentials.ts";
+import { FsError } from "#model/fs-error.ts";
+import { type FileId, fileSizeMax } from "#model/ids.ts";
+import type { Inode } from "#model/inode.ts";
+import { dropsPrivileges, withoutPrivileges } from "../access/attributes.ts";
+import { contentPermissions, Permission } from "../access/permissions.ts";
+import { denied, fileTooBig, invalid, jukebox, readOnly, stale } from "../errors.ts";
+import type { Written } from "../file-system.ts";
+import { after } from "../maybe.ts";
+import { durable, Operation, untilApplied } from "../operation.ts";
+import type { Share } from "../share.ts";
+import { refuseType } from "./read.ts";
+
+/** WRITE (RFC 1813 §3.3.7). Synchronous when it need not be stable and content has room at once. */
+export function write(
+  share: Share,
+  who: Credentials,
+  id: FileId,
+  offset: number,
+  payload: readonly Uint8Array[],
+  length: number,
+  stable: boolean,
+): Maybe<Written | FsError> {
+  const inode = share.inodes.hit(id);
+  if (inode === null) return writeUncached(share, who, id, offset, payload, length, stable);
+  const refused = refuseWrite(share, who, inode, offset, length);
+  if (refused !== null) return refused;
+  if (length === 0) return { file: { before: inode, after: inode } };
+  if (dropsPrivileges(inode, who)) return writeDropping(share, who, id, offset, payload, length, stable);
+  const admitted = share.content.admit(length);
+  if (admitted instanceof Promise) return writeAdmitted(share, who, id, offset, payload, length, stable, admitted);
+  return admitted ?? accept(share, inode, offset, payload, length, stable);
+}
+
+/** Hands the bytes to content; nothing is waited for between the look at the inode and this. */
+function accept(
+  share: Share,
+  inode: Inode,
+  offset: number,
+  payload: readonly Uint8Array[],
+  length: number,
+  stable: boolean,
+): Maybe<Written | FsError> {
+  const written = share.content.write(inode, offset, payload, length, share.clock.now());
+  if (written instanceof FsError) return written;
+  share.inodes.replace(written);
+  return stable ? settle(share, inode, written) : { file: { before: inode, after: written } };
+}
+
+/** Waits for room, and judges anew what changed meanwhile. */
+async function writeAdmitted(
+  share: Share,
+  who: Credentials,
+  id: FileId,
+  offset: number,
+  payload: readonly Uint8Array[],
+  length: number,
+  stable: boolean,
+  admission: Promise<FsError | null>,
+): Promise<Written | FsError> {
+  const failed = await admission;
+  if (failed !== null) return failed;
+  const inode = share.inodes.hit(id) ?? (await share.inodes.load(id));
+  if (inode === null) return stale;
+  const refused = refuseWrite(share, who, inode, offset, length);
+  if (refused !== null) return refused;
+  // Given setuid, or pushed out of the cache, in the meantime: the client tries again.
+  if (dropsPrivileges(inode, who) || share.inodes.hit(id) !== inode) return jukebox;
+  return accept(share, inode, offset, payload, length, stable);
+}
+
+function refuseWrite(share: Share, who: Credentials, inode: Inode, offset: number, length: number): FsError | null {
+  if (share.readOnly) return readOnly;
+  const refused = refuseType(inode);
+  if (refused !== null) return refused;
+  if ((contentPermissions(inode, who) & Permission.write) === 0) return denied;
+  if (!(offset >= 0 && length >= 0)) return invalid;
+  return offset + length > fileSizeMax ? fileTooBig : null;
+}
+
+function writeUncached(
+  share: Share,
+  who: Credentials,
+  id: FileId,
+  offset: number,
+  payload: readonly Uint8Array[],
+  length: number,
+  stable: boolean,
+): Maybe<Written | FsError> {
+  return after(share.inodes.load(id), (inode) => {
+    if (inode === null) return stale;
+    // Deleted or pushed out of the cache since it was loaded: the next try tells which.
+    if (share.inodes.hit(id) === null) return jukebox;
+    return write(share, who, id, offset, payload, length, stable);
+  });
+}
+
+/** A write by somebody else than the superuser takes setuid and setgid away first. */
+async function writeDropping(
+  share: Share,
+  who: Credentials,
+  id: FileId,
+  offset: number,
+  payload: readonly Uint8Array[],
+  length: number,
+  stable: boolean,
+): Promise<Written | FsError> {
+  const dropped = await dropPrivileges(share, who, id);
+  return dropped instanceof FsError ? dropped : write(share, who, id, offset, payload, length, stable);
+}
+
+/** Takes setuid and setgid from a file whose content `who` is about to change. */
+export function dropPrivileges(share: Share, who: Credentials, id: FileId): Promise<true | FsError> {
+  return untilApplied<true>(async (attempt) => {
+    const inode = await share.inodes.load(id);
+    if (inode === null) return stale;
+    if (!dropsPrivileges(inode, who)) return true;
+    const operation = new Operation(
+      [
+        { is: "live", id },
+        { is: "attributeVersion", id, version: inode.attributeVersion },
+      ],
+      [{ do: "setAttributes", id, at: timeAfter(inode.ctime, share.clock.now()), mode: withoutPrivileges(inode.mode) }],
+    );
+    const applied = await share.apply(operation, attempt);
+    if (applied === null || applied instanceof FsError) return applied;
+    return true;
+  });
+}
+
+function settle(share: Share, before: Inode, written: Inode): Maybe<Written | FsError> {
+  return after(durable(share, before.id), (failed) => failed ?? { file: { before, after: written } });
+}

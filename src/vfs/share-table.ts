@@ -1,0 +1,69 @@
+import { fileHandleBytes } from "#model/file-handle.ts";
+import type { FsError } from "#model/fs-error.ts";
+import { badHandle } from "./errors.ts";
+import type { FileSystem, Located, Shares } from "./file-system.ts";
+import type { Share } from "./share.ts";
+
+const instanceAt = 4;
+const instanceBytes = 8;
+const idAt = 16;
+
+function word(bytes: Uint8Array, at: number): number {
+  return (
+    (((bytes[at] as number) << 24) | ((bytes[at + 1] as number) << 16) | ((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number)) >>> 0
+  );
+}
+
+/** The server's shares. */
+export class ShareTable implements Shares {
+  private readonly named = new Map<string, Share>();
+  /** By the first word of the instance; two shares may meet there. */
+  private readonly byInstance = new Map<number, Share[]>();
+
+  constructor(shares: readonly Share[] = []) {
+    for (const share of shares) this.add(share);
+  }
+
+  add(share: Share): void {
+    if (this.named.has(share.name)) throw new Error(`there are two shares named ${share.name}`);
+    this.named.set(share.name, share);
+    const key = word(share.store.identity.instance, 0);
+    this.byInstance.set(key, [...(this.byInstance.get(key) ?? []), share]);
+  }
+
+  remove(name: string): void {
+    const share = this.named.get(name);
+    if (share === undefined) return;
+    this.named.delete(name);
+    const key = word(share.store.identity.instance, 0);
+    const rest = (this.byInstance.get(key) ?? []).filter((other) => other !== share);
+    if (rest.length === 0) this.byInstance.delete(key);
+    else this.byInstance.set(key, rest);
+  }
+
+  byName(name: string): FileSystem | undefined {
+    return this.named.get(name);
+  }
+
+  list(): readonly FileSystem[] {
+    return [...this.named.values()];
+  }
+
+  locate(bytes: Uint8Array, offset: number, length: number): Located | FsError {
+    if (length !== fileHandleBytes || offset < 0 || offset + length > bytes.length) return badHandle;
+    const shares = this.byInstance.get(word(bytes, offset + instanceAt));
+    if (shares === undefined) return badHandle;
+    const id = word(bytes, offset + idAt) * 2 ** 32 + word(bytes, offset + idAt + 4);
+    for (let i = 0; i < shares.length; i++) {
+      const share = shares[i] as Share;
+      if (isOf(share, bytes, offset + instanceAt)) return share.locate(id, bytes, offset);
+    }
+    return badHandle;
+  }
+}
+
+function isOf(share: Share, bytes: Uint8Array, at: number): boolean {
+  const instance = share.store.identity.instance;
+  for (let i = 4; i < instanceBytes; i++) if (bytes[at + i] !== instance[i]) return false;
+  return true;
+}

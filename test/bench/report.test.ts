@@ -1,0 +1,77 @@
+import { describe, expect, test } from "bun:test";
+import { type Sample, median } from "./measure.ts";
+import { spentByFunction } from "./profile.ts";
+import { figuresOf, markdown, page, plain, reached, tableOf } from "./report.ts";
+import { workloadsNamed } from "./workloads.ts";
+
+const sample = (changes: Partial<Sample>): Sample => ({
+  ops_s: 1000,
+  mb_s: 10,
+  p50_us: 100,
+  p99_us: 200,
+  max_us: 300,
+  errors: 0,
+  verify_bad: 0,
+  cli_cpu: 0.5,
+  srv_cpu: 0.5,
+  secs: 1,
+  ops: 1000,
+  ...changes,
+});
+const [getattr, create, seqread, one] = workloadsNamed(["getattr", "create", "seqread", "getattr_one"]);
+
+describe("figures", () => {
+  test("are medians over the rounds, in the unit of the workload", () => {
+    expect(median([3, 1, 2])).toBe(2);
+    expect(median([4, 1, 2, 3])).toBe(2.5);
+    const samples = [sample({ ops_s: 1, mb_s: 5 }), sample({ ops_s: 3, mb_s: 7 }), sample({ ops_s: 2, mb_s: 6, errors: 2 })];
+    expect(figuresOf(getattr!, samples)).toMatchObject({ rate: 2, perCpu: 4, bad: 2 });
+    expect(figuresOf(seqread!, samples).rate).toBe(6);
+    expect(figuresOf(getattr!, [sample({ srv_cpu: 0 })]).perCpu).toBeNaN();
+  });
+
+  test("reach a target in each of its parts, without errors, or not at all", () => {
+    const row = (workload: typeof getattr, ours: Partial<Sample>, peer: Partial<Sample>) =>
+      reached({ workload: workload!, ours: figuresOf(workload!, [sample(ours)]), peer: figuresOf(workload!, [sample(peer)]) });
+    expect(row(getattr, { ops_s: 8000 }, {})).toBe(true);
+    expect(row(getattr, { ops_s: 7900 }, {})).toBe(false);
+    expect(row(getattr, { ops_s: 3900, srv_cpu: 0.1 }, {})).toBe(false);
+    expect(row(create, { ops_s: 4000 }, {})).toBe(true);
+    expect(row(create, { ops_s: 4000, errors: 1 }, {})).toBe(false);
+    expect(row(one, { p50_us: 100 }, {})).toBe(true);
+    expect(row(one, { p50_us: 101 }, {})).toBe(false);
+    expect(reached({ workload: getattr!, ours: null, peer: null })).toBeNull();
+  });
+
+  test("are printed for a terminal and as a page", () => {
+    const rows = [{ workload: create!, ours: figuresOf(create!, [sample({})]), peer: figuresOf(create!, [sample({ ops_s: 500 })]) }];
+    expect(plain(tableOf(rows))).toContain("2.00×");
+    expect(markdown(tableOf(rows)).split("\n")).toHaveLength(3);
+    const bounds = [{ what: "lag", value: 30, unit: "ms", most: 20 }];
+    const text = page({ machine: ["a machine"], date: "2026-01-01", command: "c", peerName: "peer", rounds: 3, seconds: 1, rows, bounds, limits: null });
+    expect(text).toContain("- **create**:");
+    expect(text).toContain("- **lag**:");
+  });
+});
+
+test("a profile is folded by function, within the time that was measured", () => {
+  const frame = (functionName: string) => ({ functionName, url: "", lineNumber: -1 });
+  const profile = {
+    nodes: [
+      { id: 1, callFrame: frame("root"), children: [2] },
+      { id: 2, callFrame: frame("a"), children: [3] },
+      { id: 3, callFrame: frame("b"), children: [4] },
+      { id: 4, callFrame: frame("a") },
+    ],
+    startTime: 0,
+    samples: [2, 4, 3, 3],
+    timeDeltas: [10, 10, 10, 1000],
+  };
+  const { samples, functions } = spentByFunction(profile, 5, 500);
+  expect(samples).toBe(3);
+  expect(functions).toEqual([
+    { place: "a", self: 2, total: 3 },
+    { place: "b", self: 1, total: 2 },
+    { place: "root", self: 0, total: 3 },
+  ]);
+});

@@ -1,0 +1,184 @@
+import { type Lag, type Sample, median } from "./measure.ts";
+import type { Workload } from "./workloads.ts";
+import { missed } from "./notes.ts";
+
+/** What one server did in one workload, medians over the rounds. */
+export interface Figures {
+  readonly rate: number;
+  readonly perCpu: number;
+  readonly p50Us: number;
+  readonly p99Us: number;
+  readonly clientCpu: number;
+  readonly serverCpu: number;
+  /** Calls that failed or gave wrong data, over all rounds. */
+  readonly bad: number;
+}
+
+export interface Row {
+  readonly workload: Workload;
+  readonly ours: Figures | null;
+  readonly peer: Figures | null;
+}
+
+/** A figure that is judged by itself rather than against a peer. */
+export interface Bound {
+  readonly what: string;
+  readonly value: number;
+  readonly unit: string;
+  /** Highest value that reaches the target; null where there is none. */
+  readonly most: number | null;
+  readonly peer?: number;
+  readonly detail?: string;
+}
+
+export function figuresOf(workload: Workload, samples: readonly Sample[]): Figures {
+  const rate = (sample: Sample) => (workload.unit === "MB/s" ? sample.mb_s : sample.ops_s);
+  const of = (value: (sample: Sample) => number) => median(samples.map(value));
+  return {
+    rate: of(rate),
+    // Below half a hundredth of a core the kernel's clock ticks no longer tell.
+    perCpu: of((sample) => (sample.srv_cpu > 0.005 ? rate(sample) / sample.srv_cpu : Number.NaN)),
+    p50Us: of((sample) => sample.p50_us),
+    p99Us: of((sample) => sample.p99_us),
+    clientCpu: of((sample) => sample.cli_cpu),
+    serverCpu: of((sample) => sample.srv_cpu),
+    bad: samples.reduce((sum, sample) => sum + sample.errors + sample.verify_bad, 0),
+  };
+}
+
+export const number = (value: number): string =>
+  Number.isFinite(value) ? Math.round(value).toLocaleString("en-US") : "–";
+const ratio = (ours: number | undefined, peer: number | undefined): string =>
+  ours !== undefined && peer !== undefined && peer > 0 && Number.isFinite(ours / peer) ? `${(ours / peer).toFixed(2)}×` : "–";
+const cores = (value: number | undefined): string => (value === undefined ? "–" : value.toFixed(2));
+
+function targetText({ target }: Workload): string {
+  const parts = [
+    target.perCpu === undefined ? null : `≥ ${target.perCpu}× per CPU`,
+    target.rate === undefined ? null : `≥ ${target.rate}× rate`,
+    target.latency === undefined ? null : `≤ ${target.latency}× p50`,
+  ];
+  return parts.filter((part) => part !== null).join(", ");
+}
+
+/** Whether a row reaches its target; null where there is none or no peer to compare with. */
+export function reached({ workload: { target }, ours, peer }: Row): boolean | null {
+  if (ours === null || peer === null || Object.keys(target).length === 0) return null;
+  return (
+    ours.bad === 0 &&
+    (target.rate === undefined || ours.rate >= target.rate * peer.rate) &&
+    (target.perCpu === undefined || ours.perCpu >= target.perCpu * peer.perCpu) &&
+    (target.latency === undefined || ours.p50Us <= target.latency * peer.p50Us)
+  );
+}
+
+const verdict = (is: boolean | null): string => (is === null ? "" : is ? "yes" : "**no**");
+
+export function tableOf(rows: readonly Row[]): readonly (readonly string[])[] {
+  const head = ["workload", "unit", "ours", "peer", "rate", "ours/CPU-s", "peer/CPU-s", "per CPU", "p50 µs", "peer p50", "p99 µs", "client CPU", "server CPU", "peer CPU", "bad", "target", "reached"];
+  return [
+    head,
+    ...rows.map((row) => {
+      const { workload, ours, peer } = row;
+      const cell = (figures: Figures | null, of: (figures: Figures) => number) => (figures === null ? "–" : number(of(figures)));
+      return [
+        workload.name,
+        workload.unit,
+        cell(ours, (f) => f.rate),
+        cell(peer, (f) => f.rate),
+        ratio(ours?.rate, peer?.rate),
+        cell(ours, (f) => f.perCpu),
+        cell(peer, (f) => f.perCpu),
+        ratio(ours?.perCpu, peer?.perCpu),
+        cell(ours, (f) => f.p50Us),
+        cell(peer, (f) => f.p50Us),
+        cell(ours, (f) => f.p99Us),
+        cores(ours?.clientCpu),
+        cores(ours?.serverCpu),
+        cores(peer?.serverCpu),
+        String((ours?.bad ?? 0) + (peer?.bad ?? 0)),
+        targetText(workload),
+        verdict(reached(row)),
+      ];
+    }),
+  ];
+}
+
+export function boundTable(bounds: readonly Bound[]): readonly (readonly string[])[] {
+  return [
+    ["what", "ours", "peer", "target", "reached", "detail"],
+    ...bounds.map(({ what, value, unit, most, peer, detail }) => [
+      what,
+      `${Number.isFinite(value) ? Number(value.toPrecision(3)).toLocaleString("en-US") : "–"} ${unit}`,
+      peer === undefined || !Number.isFinite(peer) ? "–" : `${Number(peer.toPrecision(3)).toLocaleString("en-US")} ${unit}`,
+      most === null ? "" : `≤ ${most.toLocaleString("en-US")} ${unit}`,
+      verdict(most === null || !Number.isFinite(value) ? null : value <= most),
+      detail ?? "",
+    ]),
+  ];
+}
+
+/** Columns padded for a terminal. */
+export function plain(table: readonly (readonly string[])[]): string {
+  const widths = (table[0] ?? []).map((_, column) => Math.max(...table.map((row) => (row[column] ?? "").length)));
+  return table.map((row) => row.map((cell, i) => (i < 2 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join("  ").trimEnd()).join("\n");
+}
+
+export function markdown(table: readonly (readonly string[])[]): string {
+  const [head = [], ...rows] = table;
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  return [line(head), `|${head.map((_, i) => (i < 2 ? "---" : "--:")).join("|")}|`, ...rows.map(line)].join("\n");
+}
+
+export function lagDetail(lag: Lag): string {
+  return `p50 ${(lag.p50_us / 1000).toFixed(2)} ms, max ${(lag.max_us / 1000).toFixed(1)} ms, ${number(lag.calls)} calls`;
+}
+
+export interface Report {
+  readonly machine: readonly string[];
+  readonly date: string;
+  readonly command: string;
+  readonly peerName: string | null;
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly rows: readonly Row[];
+  readonly bounds: readonly Bound[];
+  /** What the machine allows without any server, as `limits` prints it; null where it was not asked for. */
+  readonly limits: string | null;
+}
+
+/** docs/benchmarks.md. */
+export function page(report: Report): string {
+  const misses = report.rows.filter((row) => reached(row) === false).map((row) => row.workload.name);
+  const missedBounds = report.bounds.filter((bound) => bound.most !== null && bound.value > bound.most).map((bound) => bound.what);
+  const explained = [...misses, ...missedBounds].map((name) => `- **${name}**: ${missed[name] ?? "not looked into yet."}`);
+  return `# Benchmarks
+
+Written by \`${report.command}\` on ${report.date}; run it to have the figures of your machine. Absolute figures
+move with the machine and with what else it does: compare ratios, above all those per server CPU-second.
+
+## Machine
+
+${report.machine.map((line) => `- ${line}`).join("\n")}
+
+## NFSv3, ours against ${report.peerName ?? "nobody"}
+
+Client and servers share the machine, over loopback; the servers take turns (A B A B), ${report.rounds} rounds of ${report.seconds} s each, medians.
+2 connections with 16 calls in flight each, unless the workload says otherwise. Both servers keep their data on the same
+disk. Ours answers CREATE, RENAME, REMOVE and a FILE_SYNC WRITE only when they are on stable storage; Ganesha on FSAL_VFS
+syncs written data, but answers CREATE, RENAME and REMOVE before they are. MB are 10^6 bytes; *bad* counts failed calls and wrong
+replies of both.
+
+${markdown(tableOf(report.rows))}
+
+What the workloads do: ${report.rows.map(({ workload }) => `\`${workload.name}\` ${workload.what}`).join("; ")}.
+
+## Memory, latency under load, large directories
+
+${markdown(boundTable(report.bounds))}
+
+## What was missed, and why
+
+${explained.length === 0 ? "Nothing." : explained.join("\n")}
+${report.limits === null ? "" : `\n## What the machine allows without any server\n\n\`\`\`\n${report.limits.trimEnd()}\n\`\`\`\n`}`;
+}

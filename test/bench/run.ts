@@ -1,0 +1,215 @@
+/**
+ * Benchmarks of the compiled server against a peer, taking turns. See test/bench/README.md, or `--help`.
+ */
+import { parseArgs } from "node:util";
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { describeMachine, waitForIdle } from "./machine.ts";
+import { type Lag, type Sample, load, median, memoryOf, probeLag } from "./measure.ts";
+import { type Bound, type Figures, type Report, type Row, boundTable, figuresOf, lagDetail, page, plain, tableOf } from "./report.ts";
+import { type Server, foreignServer, startDittofs, startGanesha, startNullServer } from "./servers.ts";
+import { buildTools, outputOf, projectRoot, tool } from "./tools.ts";
+import { type Workload, defaultShape, workloads, workloadsNamed } from "./workloads.ts";
+
+const help = `bun test/bench/run.ts [options]
+  --workloads a,b   only these (${workloads.map((each) => each.name).join(" ")})
+  --rounds N        rounds, medians are over them (3)
+  --secs S          seconds of each measured run (1; sequential ones 2)
+  --peer NAME       ganesha (default), nullnfs, none, or name=127.0.0.1:port:mountport:/export
+  --subject NAME    what is measured: dist (dist/dittofs, default), source (bun src/main.ts), ganesha, nullnfs
+  --lag             also the latency of a NULL call while others write
+  --memory          also resident memory, idle and after the workloads
+  --million         also list a directory of a million entries (making it takes minutes)
+  --limits          also what the machine allows without any server
+  --all             --lag --memory --million --limits
+  --verify          check all data, names and handles (slower client)
+  --quiet S         wait up to S seconds for an idle machine before each run
+  --dir PATH        where the servers keep their data (.tmp/bench in the project)
+  --keep            leave data and logs
+  --publish         write docs/benchmarks.md`;
+
+const { values: options } = parseArgs({
+  args: Bun.argv.slice(2),
+  options: {
+    workloads: { type: "string" },
+    rounds: { type: "string", default: "3" },
+    secs: { type: "string" },
+    peer: { type: "string", default: "ganesha" },
+    subject: { type: "string", default: "dist" },
+    lag: { type: "boolean", default: false },
+    memory: { type: "boolean", default: false },
+    million: { type: "boolean", default: false },
+    limits: { type: "boolean", default: false },
+    all: { type: "boolean", default: false },
+    verify: { type: "boolean", default: false },
+    quiet: { type: "string", default: "0" },
+    dir: { type: "string", default: join(projectRoot, ".tmp/bench") },
+    keep: { type: "boolean", default: false },
+    publish: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
+  },
+});
+
+const rounds = Number(options.rounds);
+const say = (text: string) => console.error(text);
+
+async function startServer(name: string): Promise<Server | null> {
+  if (name === "none") return null;
+  if (name.includes("=")) return foreignServer(name);
+  if (name === "ganesha") return startGanesha(options.dir);
+  if (name === "nullnfs") return startNullServer(options.dir);
+  if (name === "dist") return startDittofs(options.dir, [join(projectRoot, "dist/dittofs")]);
+  if (name === "source") return startDittofs(options.dir, ["bun", join(projectRoot, "src/main.ts")]);
+  throw new Error(`no such server: ${name}`);
+}
+
+function optionsOf(workload: Workload): readonly string[] {
+  const seconds = options.secs ?? (workload.unit === "MB/s" ? "2" : "1");
+  return [
+    ...defaultShape,
+    ...["-t", seconds],
+    ...workload.arguments,
+    ...(workload.keeps === undefined ? [] : ["-k", "-B", workload.keeps]),
+    ...(options.verify ? ["-V"] : []),
+  ];
+}
+
+/** All rounds of all workloads, servers in turn. A run that fails is told of and left out. */
+async function measureAll(chosen: readonly Workload[], servers: readonly Server[]): Promise<ReadonlyMap<string, Sample[]>> {
+  const samples = new Map<string, Sample[]>();
+  for (let round = 1; round <= rounds; round++) {
+    for (const workload of chosen) {
+      for (const server of servers) {
+        await waitForIdle(Number(options.quiet));
+        const key = `${workload.name} ${server.name}`;
+        try {
+          samples.set(key, [...(samples.get(key) ?? []), await load(server, workload.load, optionsOf(workload))]);
+        } catch (error) {
+          say(`round ${round}: ${(error as Error).message}`);
+        }
+      }
+    }
+    say(`round ${round} of ${rounds} done`);
+  }
+  return samples;
+}
+
+function rowsOf(chosen: readonly Workload[], samples: ReadonlyMap<string, Sample[]>, subject: Server, peer: Server | null): readonly Row[] {
+  const figures = (workload: Workload, server: Server | null): Figures | null => {
+    const own = server === null ? undefined : samples.get(`${workload.name} ${server.name}`);
+    return own === undefined ? null : figuresOf(workload, own);
+  };
+  return chosen.map((workload) => ({ workload, ours: figures(workload, subject), peer: figures(workload, peer) }));
+}
+
+/** NULL latency on an idle connection while the server takes writes as fast as it can: median of the rounds by p99. */
+async function lagUnder(server: Server, workload: string): Promise<Lag> {
+  const seconds = 3;
+  const lags: Lag[] = [];
+  for (let round = 0; round < rounds; round++) {
+    const probes: Promise<Lag>[] = [];
+    await load(server, workload, [...defaultShape, "-t", String(seconds), "-s", "128"], () => probes.push(probeLag(server, seconds)));
+    lags.push(...(await Promise.all(probes)));
+  }
+  const middle = median(lags.map((lag) => lag.p99_us));
+  return lags.toSorted((a, b) => Math.abs(a.p99_us - middle) - Math.abs(b.p99_us - middle))[0] as Lag;
+}
+
+async function lagBounds(subject: Server, peer: Server | null): Promise<readonly Bound[]> {
+  const bounds: Bound[] = [];
+  for (const workload of ["seqrewrite", "randwrite"]) {
+    const ours = await lagUnder(subject, workload);
+    const theirs = peer === null ? null : await lagUnder(peer, workload);
+    bounds.push({
+      what: `NULL latency p99 during ${workload}`,
+      value: ours.p99_us / 1000,
+      unit: "ms",
+      most: 20,
+      ...(theirs === null ? {} : { peer: theirs.p99_us / 1000 }),
+      detail: lagDetail(ours),
+    });
+  }
+  return bounds;
+}
+
+/** Time to list a directory of a million entries from end to end, and what that does to the server's memory. */
+async function millionBounds(server: Server): Promise<readonly Bound[]> {
+  const shape = ["-C", "1", "-Q", "1", "-t", "1", "-n", "1000000", "-k", "-B", "bench-1m"];
+  say("making a million files");
+  await load(server, "readdir", ["-C", "2", "-Q", "128", "-t", "0.1", "-n", "1000000", "-k", "-B", "bench-1m"]);
+  const before = server.pid > 0 ? await memoryOf(server.pid) : null;
+  const bounds: Bound[] = [];
+  for (const [workload, procedure] of [["list", "READDIR"], ["listplus", "READDIRPLUS"]] as const) {
+    const seconds: number[] = [];
+    for (let round = 0; round < rounds; round++) seconds.push((await load(server, workload, shape)).p50_us / 1e6);
+    bounds.push({ what: `listing a million entries with ${procedure}`, value: median(seconds), unit: "s", most: 3 });
+  }
+  if (before !== null) {
+    const grown = ((await memoryOf(server.pid)).now - before.now) / 1e6;
+    bounds.push({ what: "growth of resident memory by these listings", value: grown, unit: "MB", most: 50 });
+  }
+  return bounds;
+}
+
+async function main(): Promise<number> {
+  if (options.help) {
+    console.log(help);
+    return 0;
+  }
+  const chosen = options.workloads === undefined ? workloads : workloadsNamed(options.workloads.split(",").filter((name) => name !== ""));
+  await buildTools();
+  await mkdir(options.dir, { recursive: true });
+  const machine = await describeMachine(options.dir);
+  const servers: Server[] = [];
+  try {
+    const subject = (await startServer(options.subject)) as Server;
+    servers.push(subject);
+    const idle = subject.pid > 0 ? await memoryOf(subject.pid) : null;
+    const peer = await startServer(options.peer);
+    if (peer !== null) servers.push(peer);
+    const samples = await measureAll(chosen, servers);
+    const rows = rowsOf(chosen, samples, subject, peer);
+    const bounds: Bound[] = [];
+    if (options.lag || options.all) bounds.push(...(await lagBounds(subject, peer)));
+    if (options.million || options.all) bounds.push(...(await millionBounds(subject)));
+    if ((options.memory || options.all) && idle !== null) bounds.push(...(await memoryBounds(subject, peer, idle.now)));
+    await report({
+      machine,
+      date: new Date().toISOString().slice(0, 10),
+      command: ["./scripts/bench", ...Bun.argv.slice(2)].join(" "),
+      peerName: peer?.name ?? null,
+      rounds,
+      seconds: Number(options.secs ?? 1),
+      rows,
+      bounds,
+      limits: options.limits || options.all ? await outputOf([tool("limits"), options.dir, "0.3"]) : null,
+    });
+    return rows.some((row) => row.ours === null || row.ours.bad > 0) ? 1 : 0;
+  } finally {
+    for (const server of servers.reverse()) await server.stop(options.keep);
+    if (!options.keep) await rm(options.dir, { recursive: true, force: true });
+  }
+}
+
+/** Resident memory just started and at its highest so far, against the bounds promised. */
+async function memoryBounds(subject: Server, peer: Server | null, idleBytes: number): Promise<readonly Bound[]> {
+  const peak = (await memoryOf(subject.pid)).peak / 1e6;
+  const theirs = peer !== null && peer.pid > 0 ? { peer: (await memoryOf(peer.pid)).peak / 1e6 } : {};
+  const cache = subject.cacheBytes;
+  return [
+    { what: "resident memory after the start", value: idleBytes / 1e6, unit: "MB", most: 120 },
+    { what: "highest resident memory over all of this", value: peak, unit: "MB", most: cache === null ? null : Math.round(cache / 1e6) + 300, ...theirs },
+  ];
+}
+
+async function report(all: Report): Promise<void> {
+  console.log(plain(tableOf(all.rows)));
+  if (all.bounds.length > 0) console.log(`\n${plain(boundTable(all.bounds))}`);
+  if (all.limits !== null) console.log(`\n${all.limits.trimEnd()}`);
+  if (!options.publish) return;
+  const path = join(projectRoot, "docs/benchmarks.md");
+  await Bun.write(path, page(all));
+  say(`wrote ${path}`);
+}
+
+process.exit(await main());

@@ -1,0 +1,125 @@
+import { type Subprocess, spawn } from "bun";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { within } from "./wait.ts";
+
+/** The compiled server, started as a user would start it. */
+
+export const projectRoot = resolve(import.meta.dir, "../..");
+
+/** `dist/dittofs`, or what DITTOFS_BINARY names. */
+export function binaryPath(): string {
+  const path = Bun.env.DITTOFS_BINARY ?? join(projectRoot, "dist/dittofs");
+  if (!existsSync(path)) throw new Error(`no ${path}: run ./scripts/build first`);
+  return path;
+}
+
+/** A port nobody listens on just now. */
+export function freePort(): Promise<number> {
+  return new Promise((done, fail) => {
+    const probe = createServer();
+    probe.once("error", fail);
+    probe.listen(0, "127.0.0.1", () => {
+      const address = probe.address();
+      const port = typeof address === "object" && address !== null ? address.port : 0;
+      probe.close(() => done(port));
+    });
+  });
+}
+
+/** A new directory that `remove` takes away again. */
+export function temporaryDirectory(label: string, parent = tmpdir()): { readonly path: string; remove(): void } {
+  const path = mkdtempSync(join(parent, `dittofs-${label}-`));
+  return { path, remove: () => rmSync(path, { recursive: true, force: true, maxRetries: 3 }) };
+}
+
+export interface ServerOptions {
+  readonly dataDir: string;
+  readonly port: number;
+  readonly config?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly args?: readonly string[];
+  /** How long the accept line may take. */
+  readonly startMsMax?: number;
+}
+
+const outputCharsMax = 256 * 1024;
+
+export class Server {
+  readonly port: number;
+  readonly process: Subprocess<"ignore", "pipe", "pipe">;
+  private text = "";
+  private readonly accepting: Promise<void>;
+
+  private constructor(options: ServerOptions) {
+    this.port = options.port;
+    const command = [binaryPath(), "start", "--data-dir", options.dataDir, "--nfs-port", String(options.port)];
+    if (options.config !== undefined) command.push("--config", options.config);
+    command.push(...(options.args ?? []));
+    this.process = spawn(command, { stdin: "ignore", stdout: "pipe", stderr: "pipe", env: { ...Bun.env, ...options.env } });
+    const ready = Promise.withResolvers<void>();
+    const outputs = [this.collect(this.process.stdout, ready.resolve), this.collect(this.process.stderr, () => {})];
+    void Promise.all(outputs).then(() => ready.reject(new Error("the server ended before it accepted")));
+    this.accepting = ready.promise;
+    this.accepting.catch(() => {});
+  }
+
+  /** Resolves when the server says that its NFS port accepts. */
+  static async start(options: ServerOptions): Promise<Server> {
+    const server = new Server(options);
+    try {
+      await within("the accept line", options.startMsMax ?? 20_000, server.accepting);
+    } catch (error) {
+      await server.kill();
+      throw new Error(`${(error as Error).message}
+${server.text}`);
+    }
+    return server;
+  }
+
+  /** Starts without waiting, for tests that end it while it starts. */
+  static launch(options: ServerOptions): Server {
+    return new Server(options);
+  }
+
+  /** Everything printed so far, both streams. */
+  get output(): string {
+    return this.text;
+  }
+
+  get running(): boolean {
+    return this.process.exitCode === null && this.process.signalCode === null;
+  }
+
+  /** kill -9, and wait until it is gone. */
+  async kill(): Promise<void> {
+    this.process.kill("SIGKILL");
+    await this.process.exited;
+  }
+
+  /** SIGTERM; the exit status. */
+  async stop(): Promise<number> {
+    this.process.kill("SIGTERM");
+    return await this.process.exited;
+  }
+
+  /** Resident memory in bytes. */
+  residentBytes(): number {
+    const line = readFileSync(`/proc/${this.process.pid}/status`, "utf8").match(/^VmRSS:\s+(\d+) kB/m);
+    return Number(line?.[1] ?? 0) * 1024;
+  }
+
+  private async collect(stream: ReadableStream<Uint8Array>, accepts: () => void): Promise<void> {
+    const decoder = new TextDecoder();
+    let line = "";
+    for await (const chunk of stream) {
+      const piece = decoder.decode(chunk, { stream: true });
+      this.text = (this.text + piece).slice(-outputCharsMax);
+      line += piece;
+      if (/^nfs: accepting on /m.test(line)) accepts();
+      line = line.slice(line.lastIndexOf("\n") + 1);
+    }
+  }
+}

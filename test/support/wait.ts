@@ -1,0 +1,28 @@
+/** For moments that must be unpredictable to the server, such as that of a crash; never to wait for something to happen. */
+export function after(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Asks again until `probe` gives something other than null; throws after `limitMs`. */
+export async function until<T>(what: string, limitMs: number, probe: () => Promise<T | null> | T | null): Promise<T> {
+  const deadline = performance.now() + limitMs;
+  for (;;) {
+    const found = await probe();
+    if (found !== null) return found;
+    if (performance.now() > deadline) throw new Error(`${what}: not within ${limitMs} ms`);
+    await after(25);
+  }
+}
+
+/** `promise`, or an error after `limitMs`. */
+export async function within<T>(what: string, limitMs: number, promise: Promise<T>): Promise<T> {
+  let timer: Timer | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what}: not within ${limitMs} ms`)), limitMs);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

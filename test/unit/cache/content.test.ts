@@ -1,0 +1,250 @@
+import { afterAll, expect, test } from "bun:test";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { systemClock } from "#base/clock.ts";
+import { systemRandom } from "#base/random.ts";
+import { Time } from "#base/time.ts";
+import { openFilesystemBlocks } from "#blocks/filesystem/index.ts";
+import { openContent } from "#cache/index.ts";
+import { openMemoryStore } from "#metadata/index.ts";
+import type { BlockStore } from "#model/block-store.ts";
+import { FsError } from "#model/fs-error.ts";
+import { type FileId, rootId } from "#model/ids.ts";
+import { FileType, Inode } from "#model/inode.ts";
+import type { MetadataStore } from "#model/metadata-store.ts";
+import { silentLogger } from "#telemetry/logger.ts";
+import { SeededRandom, seedFor } from "../../support/seeded-random.ts";
+
+const directories: string[] = [];
+afterAll(() => {
+  for (const directory of directories) rmSync(directory, { recursive: true, force: true });
+});
+
+function temporary(): string {
+  const directory = mkdtempSync(join(tmpdir(), "dittofs-content-"));
+  directories.push(directory);
+  return directory;
+}
+
+function inodeOf(id: number): Inode {
+  const now = systemClock.now();
+  return new Inode({
+    id: id as FileId,
+    type: FileType.regular,
+    mode: 0o644,
+    links: 1,
+    uid: 0,
+    gid: 0,
+    size: 0,
+    used: 0,
+    deviceMajor: 0,
+    deviceMinor: 0,
+    atime: now,
+    mtime: now,
+    ctime: now,
+    birth: now,
+    change: 1,
+    attributeVersion: 1,
+    contentSequence: 0,
+    mtimeSequence: 0,
+    parent: 0,
+    generation: 1,
+    createVerifier: null,
+    target: null,
+  });
+}
+
+async function open(store: MetadataStore, blocks: BlockStore, directory: string, cacheBytes = 4 * 1024 * 1024) {
+  return openContent({
+    store,
+    blocks,
+    directory,
+    durability: "local",
+    ephemeral: false,
+    cacheBytes,
+    segmentBytes: 4 * 1024 * 1024,
+    limits: { dirtyBytesMax: 2 * 1024 * 1024, unstoredBytesMax: 64 * 1024 * 1024, flushAgeMs: 20, flushBytes: 512 * 1024 },
+    garbage: { graceMs: 0, intervalMs: 50 },
+    clock: systemClock,
+    random: systemRandom,
+    logger: silentLogger,
+    fatal: (error) => {
+      throw error;
+    },
+  });
+}
+
+/** The store and blocks as a process sees them until it is killed: what it asks of them afterwards never happens. */
+function untilKilled(store: MetadataStore, blocks: BlockStore) {
+  let killed = false;
+  const guard = <T extends object>(target: T, stopped: readonly string[]): T =>
+    new Proxy(target, {
+      get(object, name) {
+        const value: unknown = Reflect.get(object, name);
+        if (typeof value !== "function") return value;
+        return (...args: unknown[]) => (killed && stopped.includes(String(name)) ? new Promise(() => {}) : value.apply(object, args));
+      },
+    });
+  return {
+    store: guard(store, ["apply"]),
+    blocks: guard(blocks, ["put", "delete"]),
+    kill: () => {
+      killed = true;
+    },
+  };
+}
+
+type Content = Awaited<ReturnType<typeof open>>["content"];
+
+/** What vfs does around content: the current inode is the stored row under what content knows better. */
+class Client {
+  private readonly store: MetadataStore;
+  private readonly content: Content;
+  constructor(store: MetadataStore, content: Content) {
+    this.store = store;
+    this.content = content;
+  }
+  async inode(id: FileId): Promise<Inode> {
+    const row = await this.store.inode(id);
+    if (row === null) throw new Error(`no inode ${id}`);
+    return this.content.overlay(row);
+  }
+  async write(id: FileId, offset: number, bytes: Uint8Array, cutAt: number): Promise<void> {
+    const admitted = await this.content.admit(bytes.length);
+    expect(admitted).toBeNull();
+    const payload = cutAt > 0 && cutAt < bytes.length ? [bytes.subarray(0, cutAt), bytes.subarray(cutAt)] : [bytes];
+    const written = this.content.write(await this.inode(id), offset, payload, bytes.length, systemClock.now());
+    expect(written).toBeInstanceOf(Inode);
+  }
+  async read(id: FileId, offset: number, length: number): Promise<Uint8Array> {
+    const read = await this.content.read(await this.inode(id), offset, length);
+    if (read instanceof FsError) throw new Error(read.code);
+    const bytes = Buffer.concat(read.slices as Uint8Array[]);
+    expect(bytes.length).toBe(read.length);
+    read.release();
+    return bytes;
+  }
+}
+
+const sizeMax = 1024 * 1024;
+
+function grown(model: Uint8Array, size: number): Uint8Array {
+  if (size <= model.length) return model;
+  const larger = new Uint8Array(size);
+  larger.set(model);
+  return larger;
+}
+
+async function compare(client: Client, id: FileId, model: Uint8Array): Promise<void> {
+  expect((await client.inode(id)).size).toBe(model.length);
+  const bytes = await client.read(id, 0, model.length + 10);
+  if (Buffer.compare(bytes, model) !== 0) {
+    const at = bytes.findIndex((value, index) => value !== model[index]);
+    throw new Error(`file ${id} of ${model.length} bytes differs at ${at}: ${bytes[at]} where ${model[at]} belongs`);
+  }
+}
+
+test("files agree with a model through writes large and small, truncations, flushes, evictions and restarts", async () => {
+  const seed = seedFor("content model", "CONTENT_SEED");
+  const random = new SeededRandom(seed);
+  let directory = temporary();
+  const store = await openMemoryStore({ clock: systemClock, random: systemRandom });
+  let blocks = await openFilesystemBlocks({ directory: join(directory, "blocks") });
+  const ids = [101, 102, 103] as FileId[];
+  for (const id of ids) {
+    const made = await store.apply({
+      conditions: [],
+      changes: [
+        { do: "insertInode", inode: inodeOf(id) },
+        { do: "insertDirent", parent: rootId, name: `f${id}`, child: id },
+      ],
+    });
+    expect(made.applied).toBe(true);
+  }
+  const models = new Map<FileId, Uint8Array>(ids.map((id) => [id, new Uint8Array(0)]));
+  let life = untilKilled(store, blocks);
+  let { content } = await open(life.store, life.blocks, directory);
+  let client = new Client(store, content);
+  for (let step = 0; step < 1500; step++) {
+    const id = random.pick(ids);
+    const model = models.get(id) as Uint8Array;
+    const kind = random.weighted({ small: 40, large: 8, truncate: 8, read: 30, whole: 4, durable: 4, drain: 2, restart: 1 });
+    if (kind === "small" || kind === "large") {
+      const length = kind === "small" ? random.between(1, 9000) : random.between(128 * 1024, 300 * 1024);
+      const offset = random.below(sizeMax - length);
+      const bytes = random.bytes(Math.min(length, 64));
+      const payload = new Uint8Array(length).map((_, index) => (bytes[index % bytes.length] as number) | 1);
+      await client.write(id, offset, payload, random.below(length));
+      const next = grown(model, offset + length);
+      next.set(payload, offset);
+      models.set(id, next);
+    } else if (kind === "truncate") {
+      const size = random.below(sizeMax);
+      const cut = content.truncate(await client.inode(id), size, systemClock.now());
+      expect(cut).toBeInstanceOf(Inode);
+      models.set(id, size <= model.length ? model.slice(0, size) : grown(model, size));
+    } else if (kind === "read") {
+      const offset = random.below(sizeMax);
+      const length = random.between(1, 200_000);
+      const bytes = await client.read(id, offset, length);
+      expect(Buffer.compare(bytes, model.subarray(offset, offset + length))).toBe(0);
+    } else if (kind === "whole") await compare(client, id, model);
+    else if (kind === "durable") expect(await content.durable(id)).toBeNull();
+    else if (kind === "drain") await content.drain();
+    else {
+      // Killed after everything was acknowledged: the log has what the store has not.
+      for (const each of ids) await content.durable(each);
+      life.kill();
+      // What the killed process still does to its files in this one is not seen by the next.
+      const next = temporary();
+      cpSync(directory, next, { recursive: true });
+      directory = next;
+      blocks = await openFilesystemBlocks({ directory: join(directory, "blocks") });
+      life = untilKilled(store, blocks);
+      ({ content } = await open(life.store, life.blocks, directory));
+      client = new Client(store, content);
+      for (const each of ids) await compare(client, each, models.get(each) as Uint8Array);
+    }
+  }
+  await content.drain();
+  for (const id of ids) await compare(client, id, models.get(id) as Uint8Array);
+  await content.close();
+}, 60_000);
+
+test("a hole reads as zeros and stores nothing", async () => {
+  const directory = temporary();
+  const store = await openMemoryStore({ clock: systemClock, random: systemRandom });
+  const blocks = await openFilesystemBlocks({ directory: join(directory, "blocks") });
+  const id = 101 as FileId;
+  await store.apply({ conditions: [], changes: [{ do: "insertInode", inode: inodeOf(id) }] });
+  const { content } = await open(store, blocks, directory);
+  const client = new Client(store, content);
+  const tebibyte = 2 ** 40;
+  await client.write(id, tebibyte, new Uint8Array([7]), 0);
+  expect([...(await client.read(id, tebibyte - 2, 5))]).toEqual([0, 0, 7]);
+  await content.drain();
+  const row = (await store.inode(id)) as Inode;
+  expect([row.size, row.used]).toEqual([tebibyte + 1, 1]);
+  expect((await client.read(id, 12345, 70000)).every((byte) => byte === 0)).toBe(true);
+  await content.close();
+});
+
+test("a reader's bytes stay as they were while the file is written and cut", async () => {
+  const directory = temporary();
+  const store = await openMemoryStore({ clock: systemClock, random: systemRandom });
+  const blocks = await openFilesystemBlocks({ directory: join(directory, "blocks") });
+  const id = 101 as FileId;
+  await store.apply({ conditions: [], changes: [{ do: "insertInode", inode: inodeOf(id) }] });
+  const { content } = await open(store, blocks, directory);
+  const client = new Client(store, content);
+  await client.write(id, 0, new Uint8Array(100_000).fill(1), 0);
+  const read = await content.read(await client.inode(id), 0, 100_000);
+  if (read instanceof FsError) throw new Error(read.code);
+  await client.write(id, 0, new Uint8Array(100_000).fill(2), 0);
+  content.truncate(await client.inode(id), 10, new Time(0, 0));
+  for (const slice of read.slices) expect(slice.every((byte) => byte === 1)).toBe(true);
+  read.release();
+  expect([...(await client.read(id, 0, 100))]).toEqual(new Array(10).fill(2));
+  await content.close();
+});

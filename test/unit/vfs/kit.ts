@@ -1,0 +1,226 @@
+import { expect } from "bun:test";
+import type { Clock, Timer } from "#base/clock.ts";
+import { Time } from "#base/time.ts";
+import { openMemoryStore } from "#metadata/index.ts";
+import type { ApplyResult, ChangeSet } from "#model/change-set.ts";
+import { Squash, type Credentials } from "#model/credentials.ts";
+import { FsError, type FsCode } from "#model/fs-error.ts";
+import { type FileId, rootId } from "#model/ids.ts";
+import type { Inode } from "#model/inode.ts";
+import type { AppliedListener, MetadataStore } from "#model/metadata-store.ts";
+import { createShare, type CreateShareOptions } from "#vfs/create-share.ts";
+import type { Share } from "#vfs/share.ts";
+import { MemoryContent } from "./memory-content.ts";
+
+/** Time that stands still unless told, timers that fire when told; turns are the real event loop's. */
+export class TestClock implements Clock {
+  private time = new Time(1_000_000, 0);
+  readonly timers: { readonly delayMs: number; readonly run: () => void; cancelled: boolean }[] = [];
+
+  now(): Time {
+    return this.time;
+  }
+  monotonicMs(): number {
+    return this.time.sec * 1000;
+  }
+  after(delayMs: number, run: () => void): Timer {
+    const timer = { delayMs, run, cancelled: false };
+    this.timers.push(timer);
+    return { cancel: () => void (timer.cancelled = true) };
+  }
+  atTurnEnd(run: () => void): void {
+    setImmediate(run);
+  }
+  advance(sec: number): void {
+    this.time = new Time(this.time.sec + sec, this.time.nsec);
+  }
+  /** Fires the timers set so far. */
+  fire(): void {
+    for (const timer of this.timers.splice(0)) if (!timer.cancelled) timer.run();
+  }
+}
+
+/** A generator whose bytes are the same in each run. */
+export class TestRandom {
+  private state = 12345;
+  bytes(length: number): Uint8Array {
+    return Uint8Array.from({ length }, () => {
+      this.state = (Math.imul(this.state, 1103515245) + 12345) >>> 0;
+      return this.state >>> 24;
+    });
+  }
+}
+
+/**
+ * A store in front of another whose `apply` can be held and whose reads can be made to wait: how tests put the operations of
+ * several clients into an order of their choosing.
+ */
+export class HeldStore implements MetadataStore {
+  readonly inner: MetadataStore;
+  /** Sets since `hold`, not handed on yet. */
+  private held: (() => void)[] | null = null;
+  asynchronous = false;
+  readonly sets: ChangeSet[] = [];
+  readonly reads = { inode: 0, dirent: 0, directory: 0 };
+  /** Runs before an asynchronous read's row is handed out, after it was read. */
+  readonly gates: Promise<void>[] = [];
+
+  constructor(inner: MetadataStore) {
+    this.inner = inner;
+  }
+
+  get identity() {
+    return this.inner.identity;
+  }
+  hold(): void {
+    this.held ??= [];
+  }
+  /** Hands on what was held, in order. */
+  release(): void {
+    const held = this.held ?? [];
+    this.held = null;
+    for (const run of held) run();
+  }
+  get heldSets(): number {
+    return this.held?.length ?? 0;
+  }
+
+  draw(): number {
+    return this.inner.draw();
+  }
+  inode(id: FileId) {
+    this.reads.inode++;
+    return this.later(this.inner.inode(id));
+  }
+  dirent(...a: Parameters<MetadataStore["dirent"]>) {
+    this.reads.dirent++;
+    return this.later(this.inner.dirent(...a));
+  }
+  directory(...a: Parameters<MetadataStore["directory"]>) {
+    this.reads.directory++;
+    return this.later(this.inner.directory(...a));
+  }
+  extents(...a: Parameters<MetadataStore["extents"]>) {
+    return this.inner.extents(...a);
+  }
+  orphans(...a: Parameters<MetadataStore["orphans"]>) {
+    return this.later(this.inner.orphans(...a));
+  }
+  pack(...a: Parameters<MetadataStore["pack"]>) {
+    return this.inner.pack(...a);
+  }
+  packs(...a: Parameters<MetadataStore["packs"]>) {
+    return this.inner.packs(...a);
+  }
+  extentsOfPack(...a: Parameters<MetadataStore["extentsOfPack"]>) {
+    return this.inner.extentsOfPack(...a);
+  }
+  treeVersion() {
+    return this.later(this.inner.treeVersion());
+  }
+  usage() {
+    return this.later(this.inner.usage());
+  }
+  apply(set: ChangeSet): Promise<ApplyResult> {
+    this.sets.push(set);
+    const held = this.held;
+    if (held === null) return this.inner.apply(set);
+    return new Promise((resolve, reject) => held.push(() => void this.inner.apply(set).then(resolve, reject)));
+  }
+  onApplied(listener: AppliedListener): void {
+    this.inner.onApplied(listener);
+  }
+  close(): Promise<void> {
+    return this.inner.close();
+  }
+
+  private later<T>(value: T | Promise<T>): T | Promise<T> {
+    if (!this.asynchronous) return value;
+    const gate = this.gates.shift() ?? Promise.resolve();
+    return gate.then(() => value);
+  }
+}
+
+export const root: Credentials = { uid: 0, gid: 0, groups: [], superuser: true };
+export const alice: Credentials = { uid: 1000, gid: 1000, groups: [50], superuser: false };
+export const bob: Credentials = { uid: 1001, gid: 1001, groups: [50], superuser: false };
+
+export interface World {
+  readonly share: Share;
+  readonly store: HeldStore;
+  readonly content: MemoryContent;
+  readonly clock: TestClock;
+}
+
+export async function openWorld(options: Partial<CreateShareOptions> = {}): Promise<World> {
+  const clock = new TestClock();
+  const random = new TestRandom();
+  const store = new HeldStore(openMemoryStore({ clock, random }));
+  return openOn(store, clock, options);
+}
+
+export async function openOn(store: HeldStore, clock: TestClock, options: Partial<CreateShareOptions> = {}): Promise<World> {
+  const content = new MemoryContent(store);
+  const share = await createShare({
+    name: "/export",
+    store,
+    content,
+    clock,
+    random: new TestRandom(),
+    readOnly: false,
+    squash: Squash.none,
+    anonymousUid: 65534,
+    anonymousGid: 65534,
+    allowedClients: [],
+    ...options,
+  });
+  await share.orphans.idle();
+  store.sets.length = 0;
+  return { share, store, content, clock };
+}
+
+export function ok<T>(outcome: T | FsError): T {
+  if (outcome instanceof FsError) throw new Error(`expected success, not ${outcome.code}`);
+  return outcome;
+}
+
+export function fails(outcome: unknown, code: FsCode): void {
+  expect(outcome instanceof FsError ? outcome.code : "success").toBe(code);
+}
+
+export async function file(share: Share, name: string, mode = 0o644, who = alice, directory: FileId = rootId): Promise<Inode> {
+  return ok(await share.create(who, directory, name, { mode: "guarded", attributes: { mode } })).inode;
+}
+
+export async function folder(share: Share, name: string, mode = 0o755, who = alice, directory: FileId = rootId): Promise<Inode> {
+  return ok(await share.mkdir(who, directory, name, { mode })).inode;
+}
+
+export const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+/** The whole content of a file, as text. */
+export async function textOf(share: Share, id: FileId): Promise<string> {
+  const { data } = ok(await share.read(root, id, 0, 1_000_000));
+  const text = data.slices.map((slice) => new TextDecoder().decode(slice)).join("");
+  data.release();
+  return text;
+}
+
+/** Every name of a directory with its id, "." and ".." left out, read in pages of `perPage`. */
+export async function listAll(share: Share, directory: FileId, perPage = 1000): Promise<Map<string, number>> {
+  const found = new Map<string, number>();
+  let cookie = 0;
+  let verifier = new Uint8Array(8) as Uint8Array;
+  for (let page = 0; page < 100_000; page++) {
+    let room = perPage;
+    const listing = ok(await share.readdir(root, directory, cookie, verifier, true, () => room-- > 0));
+    verifier = listing.verifier;
+    for (const entry of listing.entries) {
+      cookie = entry.cookie;
+      if (entry.cookie > 2) expect(found.has(entry.name)).toBe(false);
+      if (entry.cookie > 2) found.set(entry.name, entry.id);
+    }
+    if (listing.end) return found;
+  }
+  throw new Error("the listing does not end");
+}
