@@ -18,6 +18,7 @@ import type { Node } from "./cache/node.ts";
 import { Pages } from "./cache/pages.ts";
 import { badHandle, stale } from "./errors.ts";
 import type * as fs from "./file-system.ts";
+import { OneAtATime } from "./one-at-a-time.ts";
 import { Orphans } from "./orphans.ts";
 import * as ops from "./ops/index.ts";
 import type { Operation } from "./operation.ts";
@@ -61,6 +62,8 @@ export class Share implements fs.FileSystem {
   readonly pages: Pages;
   readonly accessTimes: AccessTimes;
   readonly orphans: Orphans;
+  /** Moves of directories to other parents that lost a race to another such move. */
+  readonly directoryMoves = new OneAtATime();
   private readonly applying: Applying;
   private readonly clients: AllowedClients;
 
