@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { failsWith, type Handle, NfsClient, NfsError, Stable, Status } from "../support/nfs-client.ts";
+import { patiently } from "../support/patiently.ts";
 import { SeededRandom } from "../support/seeded-random.ts";
 import { freePort, Server, temporaryDirectory } from "../support/server.ts";
 import { until } from "../support/wait.ts";
@@ -28,18 +29,6 @@ class SmallDisk {
   unmount(): void {
     spawnSync(["umount", "-l", this.path]);
   }
-}
-
-/** Asks again while the server says "later", as every client does. */
-async function patiently<T>(call: () => Promise<T>): Promise<T> {
-  return await until("an answer other than JUKEBOX", 30_000, async () => {
-    try {
-      return { value: await call() };
-    } catch (error) {
-      if (error instanceof NfsError && error.status === Status.jukebox) return null;
-      throw error;
-    }
-  }).then((found) => found.value);
 }
 
 // Skipped where a small file system can't be mounted; the reason is printed above.
