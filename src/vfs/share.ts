@@ -127,13 +127,15 @@ export class Share implements fs.FileSystem {
 
   private makeHandle(inode: Inode): Uint8Array {
     const { instance, handleKey } = this.store.identity;
-    return encodeFileHandle(instance, handleKey, { epoch: 0, id: inode.id, generation: inode.generation });
+    const made = encodeFileHandle(instance, handleKey, { epoch: 0, id: inode.id, generation: inode.generation });
+    // A copy that no view was made of carries no ArrayBuffer object: 100 bytes less of what is kept by the hundred thousand.
+    return made.slice();
   }
 
   /** What a handle of this share's instance with this id refers to; the id is not to be trusted before the whole handle is checked. */
   locate(id: number, bytes: Uint8Array, offset: number): fs.Located | FsError {
     const node = this.inodes.node(id);
-    if (node?.located && node.handle !== null && sameBytes(node.handle, bytes, offset)) return node.located;
+    if (node?.located && node.handle !== null && sameHandle(node.handle, bytes, offset)) return node.located;
     return this.verify(bytes.subarray(offset, offset + fileHandleBytes));
   }
 
@@ -252,7 +254,14 @@ export class Share implements fs.FileSystem {
   }
 }
 
-function sameBytes(handle: Uint8Array, bytes: Uint8Array, offset: number): boolean {
-  for (let i = 0; i < fileHandleBytes; i++) if (handle[i] !== bytes[offset + i]) return false;
-  return true;
+/**
+ * Whether both are one handle, given that instance and id are the same: they are how this one was found. Takes as long whichever
+ * byte differs, so that nobody finds out a MAC byte by byte.
+ */
+function sameHandle(handle: Uint8Array, bytes: Uint8Array, offset: number): boolean {
+  let difference = 0;
+  for (let i = 24; i < fileHandleBytes; i++) difference |= (handle[i] as number) ^ (bytes[offset + i] as number);
+  for (let i = 12; i < 16; i++) difference |= (handle[i] as number) ^ (bytes[offset + i] as number);
+  for (let i = 0; i < 4; i++) difference |= (handle[i] as number) ^ (bytes[offset + i] as number);
+  return difference === 0;
 }

@@ -20,8 +20,8 @@ function parseIpv4(text: string, into: Uint8Array, at: number): boolean {
   return true;
 }
 
-/** Groups of one side of "::" into bytes; null for anything malformed. The last group may be dotted IPv4. */
-function parseGroups(text: string): number[] | null {
+/** Groups of one side of "::" into bytes; null for anything malformed. The last group of an address may be dotted IPv4. */
+function parseGroups(text: string, ends: boolean): number[] | null {
   if (text === "") return [];
   const bytes: number[] = [];
   const groups = text.split(":");
@@ -29,7 +29,7 @@ function parseGroups(text: string): number[] | null {
     const group = groups[i] ?? "";
     if (group.includes(".")) {
       const quad = new Uint8Array(4);
-      if (i !== groups.length - 1 || !parseIpv4(group, quad, 0)) return null;
+      if (!ends || i !== groups.length - 1 || !parseIpv4(group, quad, 0)) return null;
       bytes.push(...quad);
     } else {
       if (!/^[0-9a-fA-F]{1,4}$/.test(group)) return null;
@@ -51,8 +51,8 @@ export function parseAddress(text: string): Uint8Array | null {
   const zone = text.indexOf("%");
   const halves = (zone < 0 ? text : text.slice(0, zone)).split("::");
   if (halves.length > 2) return null;
-  const head = parseGroups(halves[0] ?? "");
-  const tail = halves.length === 2 ? parseGroups(halves[1] ?? "") : [];
+  const head = parseGroups(halves[0] ?? "", halves.length === 1);
+  const tail = halves.length === 2 ? parseGroups(halves[1] ?? "", true) : [];
   if (head === null || tail === null) return null;
   const given = head.length + tail.length;
   if (halves.length === 1 ? given !== addressBytes : given > addressBytes - 2) return null;

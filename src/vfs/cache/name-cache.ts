@@ -22,6 +22,10 @@ export class NameCache {
     this.recency = new Recency(capacity);
   }
 
+  get capacity(): number {
+    return this.recency.capacity;
+  }
+
   get size(): number {
     return this.recency.size;
   }
@@ -44,7 +48,7 @@ export class NameCache {
     const names = directory.names;
     if (names === null) return;
     this.supersede(names, name);
-    this.put(directory, names, name, child).node = childNode;
+    this.put(directory, names, name, child, names.byName.get(name)).node = childNode;
     if (names.pages.length === 0) return;
     if (names.unplaced.length < unplacedMax) names.unplaced.push(name);
     else dropPages(names);
@@ -55,7 +59,7 @@ export class NameCache {
     const names = directory.names;
     if (names === null) return;
     this.supersede(names, name);
-    this.put(directory, names, name, nobody);
+    this.put(directory, names, name, nobody, names.byName.get(name));
   }
 
   /** Forgets what is known of a name, so that the next look-up asks the store. */
@@ -86,13 +90,13 @@ export class NameCache {
       if (known.cookie === unknownCookie) known.cookie = cookie;
       return known;
     }
-    const entry = this.put(directory, names, name, id);
+    const entry = this.put(directory, names, name, id, known);
     entry.cookie = cookie;
     return entry;
   }
 
-  private put(directory: Node, names: Names, name: string, id: FileId): Entry {
-    const old = names.byName.get(name);
+  /** Puts an entry in the place of `old`. */
+  private put(directory: Node, names: Names, name: string, id: FileId, old: Entry | undefined): Entry {
     if (old !== undefined) {
       this.recency.remove(old);
       leavePage(old);

@@ -82,6 +82,9 @@ export class Names {
   unplaced: string[] = [];
   /** Rises with every entry that comes or goes. */
   version = 0;
+  /** Pages of a directory too large to be kept, good for whoever reads on while the version is still `scannedAt`. */
+  readonly scanned: Page[] = [];
+  scannedAt = 0;
   readonly reading = new Map<string, NameRead>();
 }
 

@@ -9,6 +9,11 @@ import { Entry, type Names, namesOf, type Node, Page, unknownCookie } from "./no
 /** Entries read from the store at once. */
 export const pageEntries = 512;
 
+/** Part of the name cache that the listing of one directory may take. */
+const listedPart = 7 / 8;
+/** Pages of a larger directory that are remembered, for as many who read it at once. */
+const scannedMax = 4;
+
 /** Index of the first page that ends above `cookie`. */
 function firstPageAbove(pages: readonly Page[], cookie: number): number {
   let low = 0;
@@ -56,6 +61,8 @@ export function leavePage(entry: Entry): void {
   entry.page = null;
   const index = firstEntryAbove(page.entries, entry.cookie - 1);
   if (page.entries[index] === entry) page.entries.splice(index, 1);
+  // Knowing that a range is empty is not worth a page: removing all of a large directory would leave nothing but such.
+  if (page.entries.length === 0) dropPage(page);
 }
 
 function placeEntry(names: Names, entry: Entry): void {
@@ -72,14 +79,46 @@ function placeEntry(names: Names, entry: Entry): void {
   names.pages.push(new Page(page.owner, end.cookie, Number.POSITIVE_INFINITY));
 }
 
-/** Directory listings in memory: pages by cookie, read from the store where nobody listed yet, and kept exact from then on. */
+/** A page that is not kept exact. */
+function readOnce(page: Page, rows: readonly Dirent[]): Page {
+  for (let i = 0; i < rows.length; i++) {
+    const row = rows[i] as Dirent;
+    if (row.cookie > page.upTo) break;
+    page.entries.push(new Entry(page.owner, row.name, row.child, row.cookie));
+  }
+  return page;
+}
+
+/** A page of a directory that is too large to be kept, while nothing changed since it was read. */
+function scannedPage(names: Names, cookie: number): Page | null {
+  if (names.scanned.length === 0 || names.scannedAt !== names.version) return null;
+  for (let i = 0; i < names.scanned.length; i++) {
+    const page = names.scanned[i] as Page;
+    if (page.after <= cookie && cookie < page.upTo) return page;
+  }
+  return null;
+}
+
+function rememberScanned(names: Names, page: Page): void {
+  if (names.scannedAt !== names.version) names.scanned.length = 0;
+  names.scannedAt = names.version;
+  if (names.scanned.length >= scannedMax) names.scanned.shift();
+  names.scanned.push(page);
+}
+
+/**
+ * Directory listings in memory: pages by cookie, read from the store where nobody listed yet, and kept exact from then on. Of a
+ * directory too large for the cache the first part is kept, and of the rest the pages that somebody is reading.
+ */
 export class Pages {
   private readonly store: MetadataStore;
   private readonly names: NameCache;
+  private readonly pagesMax: number;
 
   constructor(store: MetadataStore, names: NameCache) {
     this.store = store;
     this.names = names;
+    this.pagesMax = Math.max(1, Math.floor((names.capacity * listedPart) / pageEntries));
   }
 
   /** The page that `cookie` lies in: its entries above `cookie` are the next ones, complete up to `upTo`. */
@@ -88,6 +127,8 @@ export class Pages {
     if (names.unplaced.length > 0) this.place(directory, names);
     const page = names.pages[firstPageAbove(names.pages, cookie)];
     if (page !== undefined && page.after <= cookie) return page;
+    const scanned = scannedPage(names, cookie);
+    if (scanned !== null) return scanned;
     const version = names.version;
     const read = this.store.directory(directory.key as FileId, cookie as Cookie, pageEntries);
     return whenRead(read, (rows) => this.build(directory, names, cookie, rows, names.version === version));
@@ -113,17 +154,18 @@ export class Pages {
   private build(directory: Node, names: Names, after: number, rows: readonly Dirent[], unchanged: boolean): Page {
     const page = new Page(directory, after, Number.POSITIVE_INFINITY);
     if (rows.length >= pageEntries) page.upTo = (rows[rows.length - 1] as Dirent).cookie;
-    const kept = unchanged && directory.inode !== null && directory.names === names;
-    const at = kept ? firstPageAbove(names.pages, after) : 0;
-    const next = kept ? names.pages[at] : undefined;
-    // Another reader may have read the same page meanwhile: a detached one serves this reader alone.
-    if (kept && (next === undefined || next.after > after)) {
-      if (next !== undefined && next.after < page.upTo) page.upTo = next.after;
-      names.pages.splice(at, 0, page);
-      this.fill(directory, page, rows);
-    } else {
-      for (const row of rows) page.entries.push(new Entry(directory, row.name, row.child, row.cookie));
+    if (!unchanged || directory.inode === null || directory.names !== names) return readOnce(page, rows);
+    const at = firstPageAbove(names.pages, after);
+    const next = names.pages[at];
+    // Another reader may have read the same page meanwhile.
+    if (next !== undefined && next.after <= after) return readOnce(page, rows);
+    if (next !== undefined && next.after < page.upTo) page.upTo = next.after;
+    if (names.pages.length >= this.pagesMax) {
+      rememberScanned(names, page);
+      return readOnce(page, rows);
     }
+    names.pages.splice(at, 0, page);
+    this.fill(directory, page, rows);
     return page;
   }
 

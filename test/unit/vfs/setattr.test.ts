@@ -145,8 +145,11 @@ test("a guard holds back what came too late", async () => {
 test("of two guarded changes with the same guard one wins", async () => {
   const { share } = await openWorld();
   const made = await file(share, "f");
-  const outcomes = await Promise.all([0o600, 0o640].map((mode) => share.setattr(alice, made.id, { mode }, made.ctime)));
-  expect(outcomes.filter((outcome) => outcome instanceof FsError && outcome.code === "notSync").length).toBe(1);
+  for (const request of [{ mode: 0o600 }, { mtime: new Time(1, 1) }]) {
+    const { ctime } = ok(await share.getattr(made.id));
+    const outcomes = await Promise.all([1, 2].map(() => share.setattr(alice, made.id, request, ctime)));
+    expect(outcomes.filter((outcome) => outcome instanceof FsError && outcome.code === "notSync").length).toBe(1);
+  }
 });
 
 test("an owner who loses the file in the same moment can't change its mode any more", async () => {
