@@ -1,7 +1,9 @@
 import type { Socket } from "bun";
+import { plainAddress } from "./address.ts";
 import { headerBytes } from "./framing.ts";
 import type { OutBuffer } from "./out-buffer.ts";
 import { RecordAssembler } from "./record-assembler.ts";
+import { ReplyBuffer } from "./reply-buffer.ts";
 import { type Lender, SendQueue, type Sink } from "./send-queue.ts";
 import type { StreamServer } from "./stream-server.ts";
 
@@ -37,45 +39,34 @@ export class Connection<C> {
   private parsing = false;
   private held: Uint8Array | null = null;
   private heldAt = 0;
-  private out: OutBuffer | null = null;
-  private messageStart = 0;
-  private messageOpen = false;
+  private readonly replies: ReplyBuffer;
   private readonly sending: SendQueue;
-  private sentBefore = 0;
-  private wasIdle = true;
+  /** Replies waited for the client when last looked. */
+  private backedUp = false;
 
   constructor(server: StreamServer<C>, socket: Socket<Connection<C>>) {
     this.server = server;
     this.socket = socket;
     this.assembler = new RecordAssembler(server.framing, server.limits.messageBytesMax);
+    this.replies = new ReplyBuffer(server.framing, server.pool);
     this.sending = new SendQueue(socket as unknown as Sink, server.gather);
   }
 
   /** The client's address, without its port; an IPv4 client of an IPv6 listener has its IPv4 address. */
   get address(): string {
-    if (this.peer === null) {
-      const text = this.socket.remoteAddress;
-      this.peer = text.startsWith("::ffff:") && text.includes(".") ? text.slice(7) : text;
-    }
-    return this.peer;
+    return (this.peer ??= plainAddress(this.socket.remoteAddress));
   }
 
   get localAddress(): string {
-    const text = this.socket.localAddress;
-    return text.startsWith("::ffff:") && text.includes(".") ? text.slice(7) : text;
+    return plainAddress(this.socket.localAddress);
   }
-
-  // Receiving
 
   receive(chunk: Uint8Array): void {
     this.server.stats.bytesIn += chunk.length;
     if (this.closed || this.server.stopping) return;
     if (this.held !== null) {
       const rest = this.held.subarray(this.heldAt);
-      const joined = new Uint8Array(rest.length + chunk.length);
-      joined.set(rest);
-      joined.set(chunk, rest.length);
-      this.held = joined;
+      this.held = Buffer.concat([rest, chunk]);
       this.heldAt = 0;
       return;
     }
@@ -190,96 +181,59 @@ export class Connection<C> {
     this.socket.resume();
   }
 
-  // Sending
-
   /** The buffer to append a message to, its header already reserved. Nothing else may be sent until `endMessage`. */
   beginMessage(): OutBuffer {
-    const out = (this.out ??= this.server.pool.take());
-    if (this.messageOpen) out.length = this.messageStart;
-    this.messageOpen = true;
-    this.messageStart = out.length;
-    if (out.bytes.length < out.length + headerBytes) {
-      const grown = new Uint8Array(out.bytes.length * 2);
-      grown.set(out.bytes.subarray(0, out.length));
-      out.bytes = grown;
-    }
-    out.length += headerBytes;
-    return out;
+    return this.replies.begin();
   }
 
   /** The message appended since `beginMessage` is complete. */
   endMessage(): void {
-    const out = this.out!;
-    this.writeHeader(out, out.length - this.messageStart - headerBytes);
-    if (out.length >= flushBytes) this.flush();
+    this.replies.end(0);
+    this.server.stats.messagesOut++;
+    if (this.replies.length >= flushBytes) this.flush();
     else if (!this.parsing) this.server.atTurnEnd(this);
   }
 
   /** As `endMessage`, followed by `length` bytes of borrowed slices and `padding` zeros (0..3). */
   endMessageWithPayload(slices: readonly Uint8Array[], length: number, padding: number, lender: Lender): void {
-    const out = this.out!;
-    this.writeHeader(out, out.length - this.messageStart - headerBytes + length + padding);
-    this.out = null;
-    if (this.closed) lender.release();
-    else {
-      this.beforeSend();
-      this.sending.sendWithPayload(out.bytes, out.length, slices, lender);
-      this.afterSend();
-    }
-    this.server.pool.give(out);
-    if (padding > 0 && !this.closed) {
-      const after = (this.out ??= this.server.pool.take());
-      for (let i = 0; i < padding; i++) after.bytes[after.length++] = 0;
-      if (!this.parsing) this.server.atTurnEnd(this);
-    }
-  }
-
-  private writeHeader(out: OutBuffer, length: number): void {
-    const header = this.server.framing.headerOf(length);
-    const bytes = out.bytes;
-    const at = this.messageStart;
-    bytes[at] = header >>> 24;
-    bytes[at + 1] = header >>> 16;
-    bytes[at + 2] = header >>> 8;
-    bytes[at + 3] = header;
-    this.messageOpen = false;
+    this.replies.end(length + padding);
     this.server.stats.messagesOut++;
+    const out = this.replies.take()!;
+    if (this.closed) lender.release();
+    else this.sending.sendWithPayload(out.bytes, out.length, slices, lender);
+    this.server.pool.give(out);
+    this.afterSend();
+    if (padding === 0 || this.closed) return;
+    this.replies.pad(padding);
+    if (!this.parsing) this.server.atTurnEnd(this);
   }
 
   /** Sends the replies gathered so far, unless earlier ones still wait: then they gather on. */
   flush(): void {
-    const out = this.out;
-    if (out === null || out.length === 0 || this.messageOpen) return;
-    if (this.sending.unsentBytes > 0 && out.length < flushBytes && !this.closed) return;
-    this.out = null;
-    if (!this.closed) {
-      this.beforeSend();
-      this.sending.send(out.bytes, out.length);
-      this.afterSend();
-    }
+    const length = this.replies.length;
+    if (length === 0 || this.replies.open) return;
+    if (this.sending.unsentBytes > 0 && length < flushBytes && !this.closed) return;
+    const out = this.replies.take()!;
+    if (!this.closed) this.sending.send(out.bytes, out.length);
     this.server.pool.give(out);
-  }
-
-  private beforeSend(): void {
-    this.sentBefore = this.sending.sentBytes;
-    this.wasIdle = this.sending.unsentBytes === 0;
+    this.afterSend();
   }
 
   /** Counts what was sent, and has the sweep see to a client that does not take the rest. */
   private afterSend(): void {
     const sending = this.sending;
-    const sent = sending.sentBytes - this.sentBefore;
+    const sent = sending.takeSent();
     this.server.stats.bytesOut += sent;
     if (sending.broken) return this.close();
-    if (sending.unsentBytes === 0) return;
-    if (sent > 0 || this.wasIdle) this.progressMs = this.server.clock.monotonicMs();
-    this.server.watch(this);
+    const backedUp = sending.unsentBytes > 0;
+    if (backedUp && (sent > 0 || !this.backedUp)) this.progressMs = this.server.clock.monotonicMs();
+    this.backedUp = backedUp;
+    if (backedUp) this.server.watch(this);
   }
 
   /** The socket takes bytes again. */
   drained(): void {
     if (this.closed) return;
-    this.beforeSend();
     this.sending.drain();
     this.afterSend();
     if (!this.closed && this.sending.unsentBytes === 0) this.settle();
@@ -295,19 +249,23 @@ export class Connection<C> {
 
   /** Every request is answered and every answer sent. */
   get quiet(): boolean {
-    return this.unfinished === 0 && this.sending.unsentBytes === 0 && (this.out === null || this.out.length === 0);
+    return this.unfinished === 0 && this.sending.unsentBytes === 0 && this.replies.length === 0;
   }
 
   /** The server stops: what arrives from now on is dropped (a close over unread bytes would reset the connection). */
   beginDrain(): void {
-    this.held = null;
-    this.server.partialBytes -= this.assembler.keptBytes;
-    this.assembler.clear();
+    this.dropReceived();
     if (this.paused) {
       this.paused = false;
       this.socket.resume();
     }
     this.settle();
+  }
+
+  private dropReceived(): void {
+    this.held = null;
+    this.server.partialBytes -= this.assembler.keptBytes;
+    this.assembler.clear();
   }
 
   /** Whether the sweep has to look at this connection, and since when it has been waiting for the client. */
@@ -331,14 +289,10 @@ export class Connection<C> {
   onClosed(): void {
     if (this.closed) return;
     this.closed = true;
-    this.held = null;
-    this.server.partialBytes -= this.assembler.keptBytes;
-    this.assembler.clear();
+    this.dropReceived();
     this.sending.dispose();
-    if (this.out !== null && !this.messageOpen) {
-      this.server.pool.give(this.out);
-      this.out = null;
-    }
+    const out = this.replies.open ? null : this.replies.take();
+    if (out !== null) this.server.pool.give(out);
     this.server.forget(this);
   }
 }
