@@ -1,7 +1,11 @@
+import { spawn } from "node:child_process";
 import { resolve } from "node:path";
 
 export const root = resolve(import.meta.dir, "../..");
 export const binary = resolve(root, "dist/dittofs");
+
+/** What a timer can wait at most: 24 days. */
+const longestMs = 2 ** 31 - 1;
 
 export interface RunOptions {
   readonly cwd?: string;
@@ -10,16 +14,36 @@ export interface RunOptions {
   readonly timeoutMs?: number;
 }
 
-/** Runs a command with this terminal's output and no input; its exit status (124: it took too long). */
+/**
+ * Runs a command with this terminal's output and no input; its exit status (124: it took too long). It has a process group of
+ * its own, so that what it started ends with it where it is ended.
+ */
 export async function run(command: readonly string[], options: RunOptions = {}): Promise<number> {
-  const child = Bun.spawn([...command], { cwd: options.cwd ?? root, env: { ...process.env, ...options.env }, stdin: "ignore", stdout: "inherit", stderr: "inherit" });
+  const [program = "", ...rest] = command;
+  const child = spawn(program, rest, { cwd: options.cwd ?? root, env: { ...process.env, ...options.env }, stdio: ["ignore", "inherit", "inherit"], detached: true });
+  const end = () => {
+    try {
+      if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
+    } catch {
+      // It is gone.
+    }
+  };
+  const interrupted = (signal: NodeJS.Signals) => {
+    end();
+    process.exit(signal === "SIGINT" ? 130 : 143);
+  };
   let late = false;
-  const timer = options.timeoutMs === undefined ? null : setTimeout(() => {
+  const timer = setTimeout(() => {
     late = true;
-    child.kill("SIGKILL");
-  }, options.timeoutMs);
-  const status = await child.exited;
-  if (timer !== null) clearTimeout(timer);
+    end();
+  }, options.timeoutMs ?? longestMs);
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, interrupted);
+  const status = await new Promise<number>((done) => {
+    child.once("error", () => done(127));
+    child.once("exit", (code, signal) => done(code ?? (signal === null ? 1 : 128)));
+  });
+  clearTimeout(timer);
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.off(signal, interrupted);
   return late ? 124 : status;
 }
 

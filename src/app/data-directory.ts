@@ -12,7 +12,8 @@ import { makeDirectory, replaceFile } from "./durable-files.ts";
  *     shares/NAME/        one share; NAME is the share's name without its first /, other bytes than [A-Za-z0-9._-] as %XX
  *       metadata.db       names, attributes, content map
  *       log/ packs/       write-ahead log and packs being filled (under cache.path/NAME where that is set)
- *       blocks/           the block store
+ *       blocks/           the block store; OWNER in it says whose (see claim.ts)
+ *       ephemeral/        what a share with metadata in memory keeps on disk while it lives, apart from what lasts
  */
 export const layoutVersion = 1;
 
@@ -59,8 +60,10 @@ export function safeName(share: string): string {
 
 /** Where the parts of a share lie; makes those directories. */
 export function placesOf(config: Config, share: ShareConfig): SharePlaces {
-  const own = join(config.data_dir, "shares", safeName(share.name));
-  const content = config.cache.path === "" ? own : join(config.cache.path, safeName(share.name));
+  // A share that forgets must not touch what one of its name that lasts has left here.
+  const apart = share.metadata.type === "memory" ? "ephemeral" : "";
+  const own = join(config.data_dir, "shares", safeName(share.name), apart);
+  const content = config.cache.path === "" ? own : join(config.cache.path, safeName(share.name), apart);
   makeDirectory(own);
   makeDirectory(content);
   const blocks = share.blocks.path === "" ? join(own, "blocks") : share.blocks.path;

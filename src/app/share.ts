@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
 import { openFilesystemBlocks, openMemoryBlocks } from "#blocks/index.ts";
@@ -8,6 +9,7 @@ import type { BlockStore } from "#model/block-store.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { createShare, type Share } from "#vfs/index.ts";
+import { claimBlocks } from "./claim.ts";
 import { placesOf, type SharePlaces } from "./data-directory.ts";
 import { makeDirectory } from "./durable-files.ts";
 import type { Lifecycle } from "./lifecycle.ts";
@@ -33,10 +35,11 @@ export async function openShare(config: Config, share: ShareConfig, around: Surr
   const logger = around.logger.child({ share: share.name });
   const inside: Surroundings = { ...around, logger };
   const places = placesOf(config, share);
+  // Its entry must be as durable as what the log is going to hold.
+  makeDirectory(join(places.content, "log"));
   const store = openStore(share, places, inside);
   around.lifecycle.started(`metadata of ${share.name}`, () => store.close());
-  const blocks = await openBlocks(share, places);
-  around.lifecycle.started(`blocks of ${share.name}`, () => blocks.close());
+  const blocks = await openBlocks(share, places, store, around.lifecycle);
   const limits = deriveLimits(config);
   const { content, recovered } = await openContent({
     store,
@@ -65,7 +68,7 @@ export async function openShare(config: Config, share: ShareConfig, around: Surr
     content,
     clock: around.clock,
     random: around.random,
-    logger,
+    logger: around.logger,
     readOnly: share.read_only,
     squash: share.squash,
     anonymousUid: share.anonymous_uid,
@@ -83,10 +86,20 @@ function openStore(share: ShareConfig, places: SharePlaces, { clock, random, log
   return openSqliteStore({ path: places.database, clock, random, logger, fatal });
 }
 
-async function openBlocks(share: ShareConfig, places: SharePlaces): Promise<BlockStore> {
-  if (share.blocks.type === "memory") return openMemoryBlocks({ bytesMax: share.blocks.size });
+async function openBlocks(share: ShareConfig, places: SharePlaces, store: MetadataStore, lifecycle: Lifecycle): Promise<BlockStore> {
+  const part = `blocks of ${share.name}`;
+  if (share.blocks.type === "memory") {
+    const blocks = openMemoryBlocks({ bytesMax: share.blocks.size });
+    lifecycle.started(part, () => blocks.close());
+    return blocks;
+  }
   makeDirectory(places.blocks);
-  return await openFilesystemBlocks({ directory: places.blocks });
+  const owner = { instance: Buffer.from(store.identity.instance).toString("hex"), ephemeral: share.metadata.type === "memory" };
+  const claim = claimBlocks(places.blocks, owner);
+  lifecycle.started(`hold on ${places.blocks}`, () => claim.release());
+  const blocks = await openFilesystemBlocks({ directory: places.blocks });
+  lifecycle.started(part, () => blocks.close());
+  return blocks;
 }
 
 /** What a start found in the log and did about it. */

@@ -21,6 +21,8 @@ import type { Space } from "./space.ts";
 export const largeWriteBytes = 128 * 1024;
 /** How long a write waits for the flusher before the client is told to come back (NFS3ERR_JUKEBOX). */
 const admissionWaitMs = 10_000;
+/** A flush begins when the log is so many times `flushBytes` long, however few of its bytes are not overwritten: a start has to read it. */
+const logPerDirty = 4;
 /** Pause after a flush that failed. */
 const retryMs = 1_000;
 
@@ -307,7 +309,7 @@ export class Content implements FileContent {
       this.flushAll ||
       this.waiting.length > 0 ||
       this.files.dirtyBytes >= flushBytes ||
-      Math.max(this.files.pendingBytes, this.log.bytes) >= unstoredBytesMax / 2
+      Math.max(this.files.pendingBytes, this.log.bytes) >= Math.min(unstoredBytesMax / 2, flushBytes * logPerDirty)
     );
   }
 

@@ -15,11 +15,11 @@ import { Content, type ContentLimits } from "./content.ts";
 import { FileTable } from "./file-table.ts";
 import { Flusher } from "./flusher.ts";
 import { Garbage, type GarbageOptions } from "./garbage.ts";
-import { type LogRecord, nullLog, openLog } from "./log/index.ts";
+import { nullLog, openLog } from "./log/index.ts";
 import { PackTable } from "./pack-table.ts";
 import { PageCache } from "./pages/page.ts";
 import { Reader } from "./reader.ts";
-import { type Recovered, removeLeftovers, replay } from "./recovery.ts";
+import { type Recovered, Replay, removeLeftovers } from "./recovery.ts";
 import { Space } from "./space.ts";
 
 export { Content, type ContentLimits } from "./content.ts";
@@ -52,12 +52,11 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
   const { store, blocks, clock, logger } = options;
   const packDirectory = "stagingDirectory" in blocks ? (blocks as unknown as AdoptsFiles).stagingDirectory : join(options.directory, "packs");
   await mkdir(packDirectory, { recursive: true });
-  const records: LogRecord[] = [];
-  const { log, tornBytes } = options.ephemeral ? { log: nullLog(), tornBytes: 0 } : await openShareLog(options, records);
   const cache = new PageCache(options.cacheBytes);
   const files = new FileTable(cache, clock);
   const packs = new PackTable(packDirectory, store, blocks, logger, { clock, fatal: options.fatal });
-  const replayed = await replay(records, files, packs, store);
+  const replay = new Replay(files, packs, store);
+  const { log, tornBytes } = options.ephemeral ? { log: nullLog(), tornBytes: 0 } : await openShareLog(options, replay);
   await removeLeftovers(packs, logger);
   const flusher = new Flusher(files, packs, log, store, blocks, clock, logger);
   const garbage = new Garbage(packs, store, blocks, flusher, clock, logger, options.garbage);
@@ -79,17 +78,16 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
   });
   content.start();
   garbage.start();
-  return { content, recovered: { ...replayed, tornBytes } };
+  return { content, recovered: { ...replay.result, tornBytes } };
 }
 
-async function openShareLog(options: ContentOptions, records: LogRecord[]) {
+async function openShareLog(options: ContentOptions, replay: Replay) {
   const directory = join(options.directory, "log");
   await mkdir(directory, { recursive: true });
   const { segmentBytes, clock, logger, fatal } = options;
   const { log, recovered } = await openLog(
     { directory, instance: options.store.identity.instance, segmentBytes, stagingBytes, clock, logger, fatal },
-    // Its bytes are valid during the call only.
-    (record) => records.push(record.kind === "write" ? { ...record, data: record.data.slice() } : record),
+    (record) => replay.accept(record),
   );
   return { log, tornBytes: recovered.tornBytes };
 }

@@ -1,3 +1,4 @@
+import type { Maybe } from "#base/brand.ts";
 import type { Inode } from "#model/inode.ts";
 import type { FileId, PackId } from "#model/ids.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
@@ -25,41 +26,68 @@ const checkBytes = 1024 * 1024;
  * Accepts the log's records again, in order, those the store already covers left out: contentSequence says which. Acts on pages
  * and pending extents exactly as the clients' calls did; the flusher then stores them.
  */
-export async function replay(
-  records: readonly LogRecord[],
-  files: FileTable,
-  packs: PackTable,
-  store: MetadataStore,
-): Promise<Omit<Recovered, "tornBytes">> {
-  const inodes = new Map<FileId, Inode | null>();
-  let replayed = 0;
-  let replayedBytes = 0;
-  let unfinished = 0;
-  for (const record of records) {
-    let inode = inodes.get(record.file);
-    if (inode === undefined) {
-      inode = await store.inode(record.file);
-      inodes.set(record.file, inode);
-    }
-    if (inode === null || inode.links === 0 || record.sequence <= inode.contentSequence) continue;
-    const file = files.of(inode);
-    if (record.kind === "write") files.writeToPages(file, record.offset, [record.data], record.length);
-    else if (record.kind === "truncate") {
-      if (record.newSize < file.size) files.cutAt(file, record.newSize);
-    } else {
-      const pack = await packOf(record.pack, packs, store);
-      if (pack === null || !(await payloadMatches(packs, record))) {
-        unfinished++;
-        continue;
-      }
-      files.writeToPack(file, record.offset, null, record.length, pack, record.packOffset, record.sequence);
-    }
-    const mtime = record.sequence > inode.mtimeSequence ? record.mtime : inode.mtime;
-    files.accept(file, record.sequence, record.newSize, mtime, record.mtime.isAfter(file.ctime) ? record.mtime : file.ctime);
-    replayed++;
-    if (record.kind !== "truncate") replayedBytes += record.length;
+export class Replay {
+  private readonly files: FileTable;
+  private readonly packs: PackTable;
+  private readonly store: MetadataStore;
+  private readonly inodes = new Map<FileId, Inode | null>();
+  private records = 0;
+  private replayed = 0;
+  private replayedBytes = 0;
+  private unfinished = 0;
+
+  constructor(files: FileTable, packs: PackTable, store: MetadataStore) {
+    this.files = files;
+    this.packs = packs;
+    this.store = store;
   }
-  return { records: records.length, replayed, replayedBytes, unfinished };
+
+  get result(): Omit<Recovered, "tornBytes"> {
+    const { records, replayed, replayedBytes, unfinished } = this;
+    return { records, replayed, replayedBytes, unfinished };
+  }
+
+  accept(record: LogRecord): Maybe<void> {
+    this.records++;
+    const inode = this.inodes.get(record.file);
+    if (inode !== undefined) return this.apply(record, inode);
+    const stored = this.store.inode(record.file);
+    if (stored instanceof Promise) return stored.then((row) => this.applyFirst(record, row));
+    return this.applyFirst(record, stored);
+  }
+
+  private applyFirst(record: LogRecord, inode: Inode | null): Maybe<void> {
+    this.inodes.set(record.file, inode);
+    return this.apply(record, inode);
+  }
+
+  private apply(record: LogRecord, inode: Inode | null): Maybe<void> {
+    if (inode === null || inode.links === 0 || record.sequence <= inode.contentSequence) return;
+    if (record.kind === "pointer") return this.point(record, inode);
+    const file = this.files.of(inode);
+    if (record.kind === "write") this.files.writeToPages(file, record.offset, [record.data], record.length);
+    else if (record.newSize < file.size) this.files.cutAt(file, record.newSize);
+    this.done(record, inode);
+  }
+
+  private async point(record: LogRecord & { kind: "pointer" }, inode: Inode): Promise<void> {
+    const pack = await packOf(record.pack, this.packs, this.store);
+    if (pack === null || !(await payloadMatches(this.packs, record))) {
+      this.unfinished++;
+      return;
+    }
+    const file = this.files.of(inode);
+    this.files.writeToPack(file, record.offset, null, record.length, pack, record.packOffset, record.sequence);
+    this.done(record, inode);
+  }
+
+  private done(record: LogRecord, inode: Inode): void {
+    const file = this.files.of(inode);
+    const mtime = record.sequence > inode.mtimeSequence ? record.mtime : inode.mtime;
+    this.files.accept(file, record.sequence, record.newSize, mtime, record.mtime.isAfter(file.ctime) ? record.mtime : file.ctime);
+    this.replayed++;
+    if (record.kind !== "truncate") this.replayedBytes += record.length;
+  }
 }
 
 /** Deletes pack files of an earlier run that no record needs. */

@@ -26,7 +26,9 @@ export async function runDetached(loaded: Loaded, terminal: Terminal): Promise<n
   const log = openSync(logFile, "a", 0o640);
   const [program = process.execPath, ...rest] = self();
   const given = process.argv.slice(2).filter((one) => one !== "--detach");
-  const child = spawn(program, [...rest, ...given, "--announce-fd", String(announceFd)], { detached: true, stdio: ["ignore", log, log, "pipe"] });
+  // Named, so that the server reopens it at SIGHUP; what Bun itself may print goes there through the descriptor.
+  const naming = toFile ? [] : ["--log-file", logFile];
+  const child = spawn(program, [...rest, ...given, ...naming, "--announce-fd", String(announceFd)], { detached: true, stdio: ["ignore", log, log, "pipe"] });
   closeSync(log);
   const ended = new Promise<number>((done) => {
     child.once("error", () => done(ExitStatus.failed));

@@ -2,9 +2,11 @@ import { assert } from "#base/assert.ts";
 import type { Pack, Touched } from "#model/change-set.ts";
 import type { FileId, PackId } from "#model/ids.ts";
 import { FileType, Inode } from "#model/inode.ts";
-import { Draft } from "./draft.ts";
 import type { Rows, Totals } from "./rows.ts";
 import type { Sequence } from "./sequence.ts";
+
+/** The inode a set is making: the next version of the row, not yet seen by anybody. */
+export type Draft = { -readonly [Column in keyof Inode]: Inode[Column] };
 
 /** An inode within a batch. */
 class InodeEntry {
@@ -93,7 +95,7 @@ export class Batch {
   }
 
   /** The inode as the set under way has it so far. */
-  peek(id: FileId): Readonly<Draft> | Inode | null {
+  peek(id: FileId): Inode | null {
     const entry = this.entry(id);
     return entry.open ? entry.draft : entry.current;
   }
@@ -109,7 +111,7 @@ export class Batch {
     const entry = this.entry(id);
     if (!entry.open) {
       this.open(entry);
-      entry.draft = entry.current === null ? null : new Draft(entry.current);
+      entry.draft = entry.current === null ? null : new Inode(entry.current);
     }
     if (!lazy) entry.draws = true;
     assert(entry.draft !== null, `a change set changes inode ${id}, which does not exist`);
@@ -119,7 +121,7 @@ export class Batch {
   insertInode(inode: Inode): void {
     const entry = this.entry(inode.id);
     assert(entry.open ? entry.draft === null : entry.current === null, `a change set inserts inode ${inode.id}, which exists`);
-    entry.draft = new Draft(inode);
+    entry.draft = new Inode(inode);
     if (!entry.open) this.open(entry);
     entry.draws = true;
   }
@@ -163,10 +165,9 @@ export class Batch {
     const touched: Touched[] = new Array(opened.length);
     for (let i = 0; i < opened.length; i++) {
       const entry = opened[i] as InodeEntry;
-      const draft = entry.draft;
+      const after = entry.draft;
       const before = entry.current;
-      if (draft !== null && entry.draws) draft.change = this.sequence.draw();
-      const after = draft === null ? null : new Inode(draft);
+      if (after !== null && entry.draws) after.change = this.sequence.draw();
       if (isLive(before)) {
         this.inodeCount--;
         this.byteCount -= storedBytes(before);

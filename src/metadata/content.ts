@@ -108,7 +108,7 @@ export function freeOrphan(batch: Batch, change: Of<"freeOrphan">): void {
   assert(extentsMax > 0, "freeOrphan must be let free an extent");
   const extents = batch.rows.extents(id, 0, Number.MAX_SAFE_INTEGER, extentsMax + 1);
   const rest = extents[extentsMax];
-  const removed = cut(batch, id, 0, rest === undefined ? Number.MAX_SAFE_INTEGER : rest.offset);
+  const removed = extents.length === 0 ? 0 : cut(batch, id, 0, rest === undefined ? Number.MAX_SAFE_INTEGER : rest.offset);
   if (rest === undefined) batch.deleteInode(id);
   else batch.draft(id).used -= removed;
 }

@@ -2,14 +2,20 @@ import type { Call } from "./call.ts";
 
 /** A call that must not be done twice: being done while `answer` is null, done otherwise. */
 export class Duplicate {
-  readonly key: string;
+  readonly key: number;
+  readonly xid: number;
+  readonly length: number;
+  readonly checksum: number;
   /** The reply from its xid on. */
   answer: Uint8Array | null = null;
   /** The same call, sent again while it was being done; answered with it. */
   waiters: Call[] | null = null;
 
-  constructor(key: string) {
+  constructor(key: number, xid: number, length: number, checksum: number) {
     this.key = key;
+    this.xid = xid;
+    this.length = length;
+    this.checksum = checksum;
   }
 }
 
@@ -28,7 +34,7 @@ const entryBytes = 256;
 
 /** One client's calls, oldest answer first. */
 class ClientDuplicates {
-  readonly calls = new Map<string, Duplicate>();
+  readonly calls = new Map<number, Duplicate>();
   answered: Duplicate[] = [];
   answeredFrom = 0;
   bytes = 0;
@@ -36,8 +42,8 @@ class ClientDuplicates {
 
 /**
  * The duplicate-request cache: clients repeat a call on a new connection when the reply was lost, and REMOVE done twice answers
- * NOENT for a file that was removed. A call is known by its client's address (the port changes), and by its bytes: xid, program,
- * version and procedure as they are, credential and arguments by two checksums and their length. One client's flood pushes out its
+ * NOENT for a file that was removed. A call is known by its client's address (the port changes), its xid, and two checksums and
+ * the length of its bytes: program, version, procedure, credential and arguments. One client's flood pushes out its
  * own answers first; the total is bounded by pushing out those of the client that was quiet longest.
  */
 export class DuplicateCache {
@@ -64,9 +70,9 @@ export class DuplicateCache {
   /** The call of these bytes (`call[start..end)`, from its xid on) if it is known; null where it is new, and then being done. */
   find(address: string, bytes: Uint8Array, start: number, end: number, into: Call): Duplicate | null {
     const message = bytes.subarray(start, end);
-    const rest = message.subarray(rpcPrefixBytes);
-    // Two independent 32-bit checksums: they only have to tell apart calls that one client gave the same xid.
-    const key = `${prefixOf(message)}${Bun.hash.crc32(rest)}:${Bun.hash.xxHash32(rest)}:${message.length}`;
+    // Two independent 32-bit checksums: they only have to tell apart calls to which one client gave the same xid.
+    const checksum = Bun.hash.xxHash32(message);
+    const key = Bun.hash.crc32(message) * keySpread + (checksum % keySpread);
     let client = this.clients.get(address);
     if (client === undefined) {
       client = new ClientDuplicates();
@@ -74,11 +80,13 @@ export class DuplicateCache {
     }
     const known = client.calls.get(key);
     if (known === undefined) {
-      const entry = new Duplicate(key);
+      const entry = new Duplicate(key, into.xid, message.length, checksum);
       client.calls.set(key, entry);
       into.duplicate = entry;
       return null;
     }
+    // Another call on the same key: it goes unremembered.
+    if (known.xid !== into.xid || known.length !== message.length || known.checksum !== checksum) return null;
     if (known.answer === null) {
       this.joined++;
       (known.waiters ??= []).push(into);
@@ -132,11 +140,5 @@ export class DuplicateCache {
   }
 }
 
-/** xid, message type, RPC version, program, version, procedure. */
-const rpcPrefixBytes = 24;
-
-function prefixOf(message: Uint8Array): string {
-  let text = "";
-  for (let i = 0; i < rpcPrefixBytes && i < message.length; i++) text += String.fromCharCode(message[i]!);
-  return text;
-}
+/** A key is 32 bits of one checksum and these many values of the other: below 2^53. */
+const keySpread = 2 ** 21;

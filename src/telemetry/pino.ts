@@ -76,6 +76,7 @@ export function openPinoLogger(options: LogOptions): OpenLogger {
     {
       level: options.level,
       base: null,
+      serializers: { err: pino.stdSerializers.err, error: pino.stdSerializers.err },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
@@ -86,9 +87,31 @@ export function openPinoLogger(options: LogOptions): OpenLogger {
 
 /** Turns a JSON line into text as people read it. */
 function prettyWriter(file: LogFile): (line: string) => void {
-  const format = pretty.prettyFactory({ colorize: file.terminal, colorizeObjects: file.terminal, translateTime: "SYS:yyyy-mm-dd HH:MM:ss.l", singleLine: true, errorLikeObjectKeys: ["err"] });
+  const format = pretty.prettyFactory({
+    colorize: file.terminal,
+    colorizeObjects: file.terminal,
+    translateTime: "SYS:yyyy-mm-dd HH:MM:ss.l",
+    singleLine: true,
+    errorLikeObjectKeys: ["err", "error"],
+  });
   return (line) => {
-    const formatted: string | undefined = format(line);
+    const formatted: string | undefined = format(visible(JSON.parse(line), ""));
     if (formatted !== undefined) file.write(formatted);
   };
+}
+
+/** A name a client chose must not forge a line or speak to the terminal: control characters become their pictures (U+2400). */
+function visible(value: unknown, key: string): unknown {
+  if (typeof value === "string") return value.replaceAll(key === "stack" ? controlsButNewline : controls, picture);
+  if (Array.isArray(value)) return value.map((one) => visible(one, key));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [visible(name, ""), visible(inner, name)]));
+}
+
+const controls = /[\u0000-\u001f\u007f-\u009f]/g;
+const controlsButNewline = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g;
+
+function picture(character: string): string {
+  const code = character.charCodeAt(0);
+  return code < 0x20 ? String.fromCharCode(0x2400 + code) : code === 0x7f ? "\u2421" : "\ufffd";
 }

@@ -74,7 +74,8 @@ export class XdrReader {
 
   /** Skips `length` bytes of fixed-length opaque data and leaves their place in `opaqueAt`. */
   fixedOpaque(length: number): boolean {
-    const padded = (length + 3) & ~3;
+    // Not by masking the sum: a length near 2^32 would wrap to a small one.
+    const padded = length + (-length & 3);
     if (this.end - this.at < padded) {
       this.fail(XdrFailure.garbage);
       this.opaqueLength = 0;
@@ -114,7 +115,7 @@ export class XdrReader {
   opaqueSlices(max: number): Uint8Array[] {
     const length = this.i32() >>> 0;
     const inHead = this.end - this.at;
-    const padded = length + ((4 - (length & 3)) & 3);
+    const padded = length + (-length & 3);
     if (length > max || padded > inHead + this.tailBytes || this.failure !== XdrFailure.none) {
       this.fail(XdrFailure.garbage);
       this.opaqueLength = 0;

@@ -1,7 +1,10 @@
 /**
  * Where the server's time goes under one workload: runs it from source with Bun's sampling profiler and prints the functions.
  *
- *   bun test/bench/profile.ts [--secs 5] [--top 40] [--save FILE.cpuprofile] workload
+ *   bun test/bench/profile.ts [--secs 5] [--top 40] [--save FILE.cpuprofile] [--with="-C 1 -n 300000"] workload
+ *
+ * The workload is one of the benchmark, or any of the load generator; --with adds options of the generator. Configuration comes from the
+ * environment, e.g. DITTOFS_CACHE_SIZE.
  */
 import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join, relative } from "node:path";
@@ -9,7 +12,7 @@ import { parseArgs } from "node:util";
 import { load, threadsOf } from "./measure.ts";
 import { startDittofs } from "./servers.ts";
 import { buildTools, projectRoot } from "./tools.ts";
-import { defaultShape, workloadsNamed } from "./workloads.ts";
+import { defaultShape, workloads } from "./workloads.ts";
 
 interface Frame {
   readonly functionName: string;
@@ -77,11 +80,13 @@ export function threadTable(before: Threads, after: Threads, seconds: number): r
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     args: Bun.argv.slice(2),
-    options: { secs: { type: "string", default: "5" }, top: { type: "string", default: "40" }, save: { type: "string" } },
+    options: { secs: { type: "string", default: "5" }, top: { type: "string", default: "40" }, with: { type: "string", default: "" }, save: { type: "string" } },
     allowPositionals: true,
   });
-  const [workload] = workloadsNamed(positionals.slice(0, 1));
-  if (workload === undefined) throw new Error("name a workload");
+  const [name] = positionals;
+  if (name === undefined) throw new Error("name a workload");
+  const workload = workloads.find((each) => each.name === name) ?? { name, load: name, arguments: [] };
+  const further = values.with.split(" ").filter((word) => word !== "");
   await buildTools();
   const base = join(projectRoot, ".tmp/profile");
   const profiles = join(base, "profiles");
@@ -93,7 +98,7 @@ async function main(): Promise<void> {
     let before = Promise.resolve(await threadsOf(server.pid));
     let after = before;
     try {
-      const sample = await load(server, workload.load, [...defaultShape, "-t", values.secs, ...workload.arguments], () => {
+      const sample = await load(server, workload.load, [...defaultShape, "-t", values.secs, ...workload.arguments, ...further], () => {
         from = Date.now() * 1000;
         to = from + Number(values.secs) * 1e6;
         before = threadsOf(server.pid);
@@ -105,7 +110,8 @@ async function main(): Promise<void> {
     } finally {
       await server.stop(true);
     }
-    const [file] = await readdir(profiles);
+    const found = (await readdir(profiles)).map((name) => ({ name, size: Bun.file(join(profiles, name)).size }));
+    const file = found.toSorted((a, b) => b.size - a.size)[0]?.name;
     if (file === undefined) throw new Error("the server left no profile: it did not end in good order");
     const { samples, functions } = spentByFunction((await Bun.file(join(profiles, file)).json()) as CpuProfile, from, to);
     console.log(`${samples} samples of JavaScript and what it calls, of ${Number(values.secs) * 1000} there could be; garbage collection, the compiler and pool threads don't show\n  self %  total %  function`);

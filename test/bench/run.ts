@@ -25,7 +25,6 @@ const help = `bun test/bench/run.ts [options]
   --verify          check all data, names and handles (slower client)
   --quiet S         wait up to S seconds for an idle machine before each run
   --dir PATH        where the servers keep their data (.tmp/bench in the project)
-  --cache-mb N      cache size of the server, for the bound on its memory (as configured)
   --keep            leave data and logs
   --publish         write docs/benchmarks.md`;
 
@@ -45,7 +44,6 @@ const { values: options } = parseArgs({
     verify: { type: "boolean", default: false },
     quiet: { type: "string", default: "0" },
     dir: { type: "string", default: join(projectRoot, ".tmp/bench") },
-    "cache-mb": { type: "string" },
     keep: { type: "boolean", default: false },
     publish: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
@@ -181,7 +179,7 @@ async function main(): Promise<number> {
       command: ["./scripts/bench", ...Bun.argv.slice(2)].join(" "),
       peerName: peer?.name ?? null,
       rounds,
-      seconds: Number(options.secs ?? 1),
+      seconds: options.secs === undefined ? "1 s (sequential data: 2 s)" : `${options.secs} s`,
       rows,
       bounds,
       limits: options.limits || options.all ? await outputOf([tool("limits"), options.dir, "0.3"]) : null,
@@ -197,10 +195,10 @@ async function main(): Promise<number> {
 async function memoryBounds(subject: Server, peer: Server | null, idleBytes: number): Promise<readonly Bound[]> {
   const peak = (await memoryOf(subject.pid)).peak / 1e6;
   const theirs = peer !== null && peer.pid > 0 ? { peer: (await memoryOf(peer.pid)).peak / 1e6 } : {};
-  const cache = options["cache-mb"] === undefined ? null : Number(options["cache-mb"]);
+  const cache = subject.cacheBytes;
   return [
     { what: "resident memory after the start", value: idleBytes / 1e6, unit: "MB", most: 120 },
-    { what: "highest resident memory over all of this", value: peak, unit: "MB", most: cache === null ? null : cache + 300, ...theirs },
+    { what: "highest resident memory over all of this", value: peak, unit: "MB", most: cache === null ? null : Math.round(cache / 1e6) + 300, ...theirs },
   ];
 }
 

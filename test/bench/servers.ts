@@ -10,6 +10,8 @@ export interface Server {
   readonly mountPort: number;
   readonly export: string;
   readonly pid: number;
+  /** Bytes of memory it was told to cache content in; null where it was told nothing. */
+  readonly cacheBytes: number | null;
   /** Ends it in good order; with its data unless `keep`. */
   stop(keep: boolean): Promise<void>;
 }
@@ -35,6 +37,13 @@ export function freePort(): number {
   return port;
 }
 
+/** Servers that run: none of them outlives us, however we end. */
+const running = new Set<Bun.Subprocess>();
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(1));
+
 interface Launch {
   readonly name: string;
   readonly command: readonly string[];
@@ -43,12 +52,14 @@ interface Launch {
   readonly port: number;
   readonly mountPort: number;
   readonly export: string;
+  readonly cacheBytes?: number | null;
 }
 
 async function launch(how: Launch): Promise<Server> {
   const logPath = join(how.folder, "log");
   const log = openSync(logPath, "a");
   const child = Bun.spawn([...how.command], { env: { ...process.env, ...how.environment }, stdin: "ignore", stdout: log, stderr: log });
+  running.add(child);
   const deadline = performance.now() + startMsMax;
   while (!(await accepts(how.port)) || !(await accepts(how.mountPort))) {
     if (child.exitCode !== null || performance.now() > deadline) {
@@ -63,10 +74,12 @@ async function launch(how: Launch): Promise<Server> {
     mountPort: how.mountPort,
     export: how.export,
     pid: child.pid,
+    cacheBytes: how.cacheBytes ?? null,
     async stop(keep) {
       child.kill("SIGTERM");
       const late = setTimeout(() => child.kill("SIGKILL"), stopMsMax);
       await child.exited;
+      running.delete(child);
       clearTimeout(late);
       if (!keep) await rm(how.folder, { recursive: true, force: true });
     },
@@ -136,6 +149,15 @@ const dittofsConfiguration = `shares:
     squash: none
 `;
 
+const units: Readonly<Record<string, number>> = { B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, kB: 1e3, KB: 1e3, MB: 1e6, GB: 1e9 };
+
+/** `cache.size` as the server itself works it out for this machine. */
+async function cacheSizeOf(program: readonly string[], configuration: string): Promise<number | null> {
+  const shown = await outputOf([...program.filter((word) => !word.startsWith("--cpu-prof")), "config", "show", "--config", configuration]);
+  const match = /^cache:\n(?:[ ]+.*\n)*?[ ]+size: (\d+)(\w+)$/m.exec(shown ?? "");
+  return match === null ? null : Number(match[1]) * (units[match[2] as string] ?? Number.NaN);
+}
+
 /** `program`: what `start` is said to, an executable or `bun [options] src/main.ts`. */
 export async function startDittofs(base: string, program: readonly string[]): Promise<Server> {
   const folder = await freshFolder(base, "dittofs");
@@ -149,6 +171,7 @@ export async function startDittofs(base: string, program: readonly string[]): Pr
     port,
     mountPort: port,
     export: "/export",
+    cacheBytes: await cacheSizeOf(program, configuration),
   });
 }
 
@@ -157,5 +180,5 @@ export function foreignServer(description: string): Server {
   const match = /^([\w-]+)=127\.0\.0\.1:(\d+):(\d+):(\/.*)$/.exec(description);
   if (match === null) throw new Error(`a server is described as name=127.0.0.1:port:mountport:/export, not ${description}`);
   const [, name, port, mountPort, exported] = match as unknown as [string, string, string, string, string];
-  return { name, port: Number(port), mountPort: Number(mountPort), export: exported, pid: 0, async stop() {} };
+  return { name, port: Number(port), mountPort: Number(mountPort), export: exported, pid: 0, cacheBytes: null, async stop() {} };
 }

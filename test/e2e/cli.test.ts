@@ -1,7 +1,8 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { NfsClient, Stable } from "../support/nfs-client.ts";
+import { NfsClient } from "../support/nfs-client.ts";
+import { Stable } from "../support/nfs-types.ts";
 import { binaryPath, freePort, Server, temporaryDirectory } from "../support/server.ts";
 
 /** The compiled executable as a person or a script uses it: start, look, stop, kill, start again. */
@@ -161,6 +162,19 @@ describe("in the background", () => {
     expect(dittofs("stop", "--data-dir", dataDir)).toEqual({ status: 0, out: `stopped ${pid}\n`, err: "" });
     expect(existsSync(pidFile)).toBe(false);
     expect(dittofs("stop", "--data-dir", dataDir).status).toBe(3);
+  });
+
+  test("a detached server outlives SIGHUP and goes on in a new log file", async () => {
+    const port = await freePort();
+    expect(dittofs("start", "--detach", "--data-dir", dataDir, "--nfs-port", String(port)).status).toBe(0);
+    const log = join(dataDir, "dittofs.log");
+    expect(readFileSync(log, "utf8")).toContain("starting");
+    renameSync(log, `${log}.1`);
+    process.kill(Number(readFileSync(join(dataDir, "dittofs.pid"), "utf8")), "SIGHUP");
+    expect(command(["nfs-ls", url(port)]).status).toBe(0);
+    expect(dittofs("stop", "--data-dir", dataDir).status).toBe(0);
+    expect(readFileSync(log, "utf8")).toContain("stopping");
+    expect(readFileSync(`${log}.1`, "utf8")).not.toContain("stopping");
   });
 
   test("--detach says so when the server does not come up", async () => {

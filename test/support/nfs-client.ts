@@ -6,6 +6,8 @@ import {
 import { type RpcCredentials, RpcConnection } from "./rpc-client.ts";
 import { type XdrReader, XdrWriter } from "./xdr.ts";
 
+export * from "./nfs-types.ts";
+
 const nfsProgram = 100003;
 
 export interface ClientOptions {
@@ -61,8 +63,7 @@ export class NfsClient {
     return reply;
   }
 
-  // NFS v3 (RFC 1813 §3.3), in the order of the procedures' numbers
-
+  // In the order of the procedures' numbers (RFC 1813 §3.3)
   async null(): Promise<void> {
     (await this.raw(0)).end();
   }

@@ -219,12 +219,12 @@ class FilesystemStore implements FilesystemBlocks {
   async *#walk(above: string, prefix: string): AsyncIterable<{ readonly key: string; readonly size: number }> {
     for (const entry of await fs.promises.readdir(join(this.#objects, above), { withFileTypes: true })) {
       const path = above + entry.name;
-      if (entry.isDirectory()) {
-        if (`${path}/`.startsWith(prefix) || prefix.startsWith(`${path}/`)) yield* this.#walk(`${path}/`, prefix);
-      } else if (entry.name.endsWith(objectSuffix) && path.startsWith(prefix)) {
+      if (entry.name.endsWith(objectSuffix)) {
         const key = path.slice(0, -objectSuffix.length);
-        const size = await this.size(key);
-        if (key.startsWith(prefix) && size !== null) yield { key, size };
+        const size = key.startsWith(prefix) ? await this.size(key) : null;
+        if (size !== null) yield { key, size };
+      } else if (!entry.isFile() && (`${path}/`.startsWith(prefix) || prefix.startsWith(`${path}/`))) {
+        yield* this.#walk(`${path}/`, prefix);
       }
     }
   }

@@ -22,9 +22,9 @@ function openLibrary() {
   return null;
 }
 
-// One struct iovec {void *base; size_t length}, little-endian as every machine Bun runs on.
-const vector = new Uint32Array(4);
-const vectorAddress = ptr(vector);
+// One struct iovec {void *base; size_t length}, little-endian as every machine Bun runs on. Over a buffer of its own, and its
+// address taken at each call: the engine moves the bytes of a small typed array that was made without one.
+const vector = new Uint32Array(new ArrayBuffer(16));
 
 export const ReadNow = { done: 1, wouldWait: 0, unsupported: -1 } as const;
 export type ReadNow = (typeof ReadNow)[keyof typeof ReadNow];
@@ -39,7 +39,7 @@ export function readNow(fd: number, offset: number, target: Uint8Array): ReadNow
   vector[1] = high;
   vector[2] = target.byteLength;
   vector[3] = 0;
-  const got = library.preadv2(fd, vectorAddress, 1, offset, noWait);
+  const got = library.preadv2(fd, ptr(vector), 1, offset, noWait);
   if (Number(got) === target.byteLength) return ReadNow.done;
   if (Number(got) >= 0) return ReadNow.wouldWait;
   const errno = read.i32(library.__errno_location() as Pointer, 0);

@@ -1,5 +1,5 @@
 import fs from "node:fs";
-import { allocateNow } from "./native.ts";
+import { allocateNow, startWriteBack } from "./native.ts";
 
 /** Told of the end of an operation in the thread pool. */
 export type Done = (error: Error | null) => void;
@@ -17,12 +17,20 @@ export interface FileOps {
   writevSync(fd: number, slices: readonly Uint8Array[], position: number): number;
   /** Gives the file `bytes` of its own on the disk, and that size; throws ENOSPC where they are not to be had. */
   allocateSync(fd: number, bytes: number): void;
+  /** Lets the kernel begin to write a range back, so that a sync finds less to do; says nothing of durability. */
+  startWriteBack(fd: number, offset: number, length: number): void;
   renameSync(from: string, to: string): void;
   unlink(path: string, done: Done): void;
   fdatasync(fd: number, done: Done): void;
   /** For directories: makes names durable. */
   fsync(fd: number, done: Done): void;
 }
+
+/**
+ * How much is written before the kernel is told to begin writing back: measured to halve the time of streams that end in a
+ * sync; a call costs some 50 µs.
+ */
+export const writeBackBytes = 2 << 20;
 
 const zeros = new Uint8Array(1 << 20);
 
@@ -35,6 +43,7 @@ export const systemFiles: FileOps = {
     if (allocateNow(fd, bytes)) return;
     for (let at = 0; at < bytes; ) at += fs.writeSync(fd, zeros, 0, Math.min(zeros.byteLength, bytes - at), at);
   },
+  startWriteBack,
   renameSync: (from, to) => fs.renameSync(from, to),
   unlink: (path, done) => fs.unlink(path, done),
   fdatasync: (fd, done) => fs.fdatasync(fd, done),

@@ -24,7 +24,7 @@ export { systemFiles } from "./file-ops.ts";
 export { nullLog } from "./null-log.ts";
 export { openLog } from "./open.ts";
 
-/** What replay gives, in sequence order. `data` is valid during the call only. */
+/** What replay gives, in sequence order. `data` is valid until the call is done. */
 export type LogRecord =
   | {
       readonly kind: "write";

@@ -1,3 +1,4 @@
+import type { Maybe } from "#base/brand.ts";
 import fs from "node:fs";
 import { assert } from "#base/assert.ts";
 import { fdatasyncOf, makeDirectory, systemFiles, unlinkOf, type FileOps } from "./file-ops.ts";
@@ -35,10 +36,13 @@ interface Recovery {
   readonly sequence: number;
 }
 
-/** Opens the log in `directory`, giving every record found to `replay`; all of them are durable when this resolves. */
+/**
+ * Opens the log in `directory`, giving every record found to `replay`, each when it is done with the one before; all of them are
+ * durable when this resolves.
+ */
 export async function openLog(
   options: LogOptions,
-  replay: (record: LogRecord) => void,
+  replay: (record: LogRecord) => Maybe<void>,
 ): Promise<{ log: WriteAheadLog; recovered: Recovered }> {
   assert(options.instance.byteLength === 8, "a share's instance is 8 bytes");
   assert(options.segmentBytes >= segmentBytesMin && options.segmentBytes % 4096 === 0, "log segments are multiples of 4 KiB");
@@ -49,7 +53,7 @@ export async function openLog(
   const opened: number[] = [directoryFd];
   try {
     const { found, spares, spareNumber } = await openFiles(options, files, opened);
-    const recovery = recover(options, found, replay);
+    const recovery = await recover(options, found, replay);
     for (const segment of recovery.live) await fdatasyncOf(files, segment.fd);
     const pool = new SegmentFiles({ ...options, directoryFd, files, spares, spareNumber });
     const generation = found.length === 0 ? 0 : found[found.length - 1]!.generation;
@@ -116,7 +120,7 @@ function hex(bytes: Uint8Array): string {
 }
 
 /** Follows the run of segments from its start, each header naming the one before, and gives their records. */
-function recover(options: LogOptions, found: readonly Found[], replay: (record: LogRecord) => void): Recovery {
+async function recover(options: LogOptions, found: readonly Found[], replay: (record: LogRecord) => Maybe<void>): Promise<Recovery> {
   const scanner = new Scanner();
   const live: Segment[] = [];
   const dead: Segment[] = [];
@@ -133,7 +137,7 @@ function recover(options: LogOptions, found: readonly Found[], replay: (record: 
     const successor = successorOf(found, i);
     const cap = successor < 0 ? Number.MAX_SAFE_INTEGER : found[successor]!.header!.previousLast;
     const seed = recordSeed(options.instance, file.generation, header.salt);
-    const scanned = scanner.scan(file.fd, recordsStart, file.fileBytes, seed, header.firstSequence, cap, last, replay);
+    const scanned = await scanner.scan(file.fd, recordsStart, file.fileBytes, seed, header.firstSequence, cap, last, replay);
     if (scanned.records > 0 && firstSequence === 0) firstSequence = header.firstSequence;
     last = scanned.last;
     records += scanned.records;

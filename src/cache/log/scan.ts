@@ -1,3 +1,4 @@
+import type { Maybe } from "#base/brand.ts";
 import fs from "node:fs";
 import { Time } from "#base/time.ts";
 import type { FileId, PackId } from "#model/ids.ts";
@@ -60,7 +61,7 @@ export class Scanner {
    * Gives the records from `position`, beginning with sequence `expected` and not past `cap`, up to the first that is not whole,
    * not of this use of the file or not the next in sequence.
    */
-  scan(
+  async scan(
     fd: number,
     position: number,
     fileBytes: number,
@@ -68,8 +69,8 @@ export class Scanner {
     expected: number,
     cap: number,
     last: number,
-    give: (record: LogRecord) => void,
-  ): Scanned {
+    give: (record: LogRecord) => Maybe<void>,
+  ): Promise<Scanned> {
     this.#window.forget();
     let at = position;
     let next = expected;
@@ -79,7 +80,8 @@ export class Scanner {
       if (bytes === null) break;
       const record = decodeRecord(bytes, this.#window.viewOf(bytes));
       if (record === null) break;
-      give(record);
+      const taken = give(record);
+      if (taken instanceof Promise) await taken;
       last = next;
       next++;
       records++;

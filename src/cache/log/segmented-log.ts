@@ -3,7 +3,7 @@ import type { Maybe } from "#base/brand.ts";
 import type { Time } from "#base/time.ts";
 import { FsError } from "#model/fs-error.ts";
 import type { FileId, PackId } from "#model/ids.ts";
-import { fdatasyncOf, fsyncOf, writeFully, writeSlicesFully, type FileOps } from "./file-ops.ts";
+import { fdatasyncOf, fsyncOf, writeBackBytes, writeFully, writeSlicesFully, type FileOps } from "./file-ops.ts";
 import { align8, encodeRecord, pointerBytes, putUint64, recordHeaderBytes, RecordKind, recordsStart } from "./format.ts";
 import type { LogOptions, WriteAheadLog } from "./index.ts";
 import type { Segment, SegmentFiles } from "./segments.ts";
@@ -175,8 +175,7 @@ export class SegmentedLog implements WriteAheadLog {
     this.#closed = true;
     await this.#recycling;
     try {
-      if (!this.#failed) await Promise.race([this.#sync.again(), this.#sync.failure]);
-      if (this.#failed) throw new Error("the log was not written to its end: a write or sync failed");
+      if (!(await this.#sync.settled())) throw new Error("the log was not written to its end: a write or sync failed");
     } finally {
       this.#closeFiles();
     }
@@ -263,7 +262,7 @@ export class SegmentedLog implements WriteAheadLog {
       return io;
     }
     current.end += bytes;
-    current.dirty = true;
+    this.#wrote(current);
     const sequence = this.#appended(current);
     this.#written = sequence;
     return sequence;
@@ -292,8 +291,8 @@ export class SegmentedLog implements WriteAheadLog {
         this.#fail(error as Error);
         return;
       }
-      current.dirty = true;
       this.#staged = 0;
+      this.#wrote(current);
     }
     this.#written = this.sequence;
     const waiters = this.#writtenWaiters;
@@ -301,6 +300,16 @@ export class SegmentedLog implements WriteAheadLog {
       this.#writtenWaiters = null;
       waiters.resolve();
     }
+  }
+
+  /** What belongs to `current` up to its end is with the kernel. */
+  #wrote(current: Segment): void {
+    current.dirty = true;
+    // Whole pages only: the last one is written again.
+    const end = current.end - (current.end % 4096);
+    if (end - current.writingBack < writeBackBytes) return;
+    this.#files.startWriteBack(current.fd, current.writingBack, end - current.writingBack);
+    current.writingBack = end;
   }
 
   #askTurnEnd(): void {
@@ -335,8 +344,7 @@ export class SegmentedLog implements WriteAheadLog {
       while (this.#recyclable()) {
         const from = this.#dead.length > 0 ? this.#dead : this.#segments;
         const heir = from === this.#dead ? this.#current! : this.#segments[1]!;
-        while (!heir.headerDurable && !this.#failed) await Promise.race([this.#sync.again(), this.#sync.failure]);
-        if (this.#failed) return;
+        while (!heir.headerDurable) if (!(await this.#sync.settled())) return;
         await this.#pool.recycle(from.shift()!);
       }
     } catch (error) {

@@ -20,6 +20,8 @@ export class Segment {
   readonly seed: number;
   /** Where the next record goes, staged ones included. */
   end: number;
+  /** Up to where the kernel was told to begin writing back. */
+  writingBack: number;
   /** Of the last record in it or before it. */
   lastSequence: number;
   /** Its header and its name survive a crash. */
@@ -43,6 +45,7 @@ export class Segment {
     this.capacity = capacity;
     this.seed = seed;
     this.end = recordsStart;
+    this.writingBack = 0;
     this.lastSequence = previousLast;
     this.headerDurable = false;
     this.dirty = true;
@@ -160,8 +163,9 @@ export class SegmentFiles {
       await fsyncOf(files, directoryFd);
       this.#spares.push({ path, fd: segment.fd });
     } else {
-      await unlinkOf(files, segment.path);
+      // Closed first: it is the unlink, in the thread pool, that frees the blocks.
       files.closeSync(segment.fd);
+      await unlinkOf(files, segment.path);
       await fsyncOf(files, directoryFd);
     }
     this.#retryAtMs = -Infinity;

@@ -17,7 +17,7 @@ export class SharedSync {
   #running: PromiseWithResolvers<void> | null = null;
   #next: PromiseWithResolvers<void> | null = null;
   #stopped = false;
-  readonly #failure = Promise.withResolvers<void>();
+  readonly #outcomes = new Set<PromiseWithResolvers<boolean>>();
 
   /**
    * `flush` hands what is buffered to the kernel, `written` says up to where that is done, `run` syncs that. `fail` is told of
@@ -39,18 +39,28 @@ export class SharedSync {
     this.#fail = fail;
   }
 
-  /** Resolves when nothing will be synced any more because something failed. */
-  get failure(): Promise<void> {
-    return this.#failure.promise;
-  }
-
   reached(position: number): Maybe<void> {
     if (position <= this.#durable) return;
     if (this.#running !== null && position <= this.#target) return this.#running.promise;
     return this.again();
   }
 
-  /** Resolves after a sync that begins from now on. */
+  /** As `again`, but ends with a failure too: whether the sync was done. */
+  settled(): Promise<boolean> {
+    const outcome = Promise.withResolvers<boolean>();
+    if (this.#stopped) {
+      outcome.resolve(false);
+      return outcome.promise;
+    }
+    this.#outcomes.add(outcome);
+    void this.again().then(() => {
+      this.#outcomes.delete(outcome);
+      outcome.resolve(true);
+    });
+    return outcome.promise;
+  }
+
+  /** Resolves after a sync that begins from now on; never after a failure. */
   again(): Promise<void> {
     if (this.#next === null) {
       this.#next = Promise.withResolvers<void>();
@@ -61,7 +71,8 @@ export class SharedSync {
 
   stop(): void {
     this.#stopped = true;
-    this.#failure.resolve();
+    for (const outcome of this.#outcomes) outcome.resolve(false);
+    this.#outcomes.clear();
   }
 
   #begin(): void {

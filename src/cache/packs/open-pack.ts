@@ -3,16 +3,24 @@ import { assert } from "#base/assert.ts";
 import type { Maybe } from "#base/brand.ts";
 import { FsError } from "#model/fs-error.ts";
 import type { PackId } from "#model/ids.ts";
-import { errorCode, fdatasyncOf, isFull, syncDirectory, systemFiles, unlinkOf, writeFully, writeSlicesFully, type FileOps } from "../log/file-ops.ts";
-import { startWriteBack } from "../log/native.ts";
+import {
+  errorCode,
+  fdatasyncOf,
+  isFull,
+  syncDirectory,
+  systemFiles,
+  unlinkOf,
+  writeBackBytes,
+  writeFully,
+  writeSlicesFully,
+  type FileOps,
+} from "../log/file-ops.ts";
 import { SharedSync } from "../log/shared-sync.ts";
 import { decodeTrailer, encodeFooter, footerIsWhole, trailerBytes } from "./format.ts";
 import { frameBytes, FrameTable } from "./frames.ts";
 import type { OpenPack, PackOptions, SealedPack } from "./index.ts";
 
 const openName = /^pack-([0-9a-f]{14})\.open$/;
-/** The kernel is told to begin writing back each time this much was appended, so that the sync at the end finds little to do. */
-const writeBackBytes = 8 << 20;
 
 function openPath(directory: string, id: PackId): string {
   return `${directory}/pack-${id.toString(16).padStart(14, "0")}.open`;
@@ -146,7 +154,7 @@ class PackFile implements OpenPack {
     for (let i = 0; i < payload.length; i++) this.#frames.add(payload[i]!);
     this.size = offset + length;
     if (this.size - this.#writingBack >= writeBackBytes) {
-      startWriteBack(this.#fd, this.#writingBack, this.size - this.#writingBack);
+      this.#files.startWriteBack(this.#fd, this.#writingBack, this.size - this.#writingBack);
       this.#writingBack = this.size;
     }
     return offset;
@@ -187,8 +195,7 @@ class PackFile implements OpenPack {
       this.#sealing = false; // a full disk: to be tried again
       throw error;
     }
-    await Promise.race([this.#sync.again(), this.#sync.failure]);
-    if (this.#failed) throw new Error(`pack ${this.path} could not be synced`);
+    if (!(await this.#sync.settled())) throw new Error(`pack ${this.path} could not be synced`);
     this.#sealed = { size: this.size, objectBytes, frames };
     return this.#sealed;
   }

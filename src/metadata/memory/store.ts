@@ -5,6 +5,7 @@ import { firstDrawn } from "#model/ids.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import { Committer, type Pending } from "../committer.ts";
 import { EngineStore } from "../engine-store.ts";
+import { asError, endProcess } from "../fatal.ts";
 import { newIdentity } from "../identity.ts";
 import { noTotals } from "../rows.ts";
 import { Sequence } from "../sequence.ts";
@@ -25,9 +26,7 @@ export function openMemoryStore({ clock, random }: MemoryStoreOptions): Metadata
     committed(applied: Pending[]) {
       for (const one of applied) one.resolve(one.result as ApplyResult);
     },
-    fatal(error: unknown) {
-      throw error;
-    },
+    fatal: (error: unknown) => endProcess(asError(error)),
   });
   return new EngineStore(newIdentity(random), rows, sequence, committer, () => Promise.resolve());
 }

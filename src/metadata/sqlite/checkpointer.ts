@@ -1,5 +1,4 @@
 import type { Database } from "bun:sqlite";
-import { fdatasyncSync } from "node:fs";
 import type { Logger } from "#telemetry/logger.ts";
 import type { GroupSync, SyncFile } from "./group-sync.ts";
 import type { Statements } from "./statements.ts";
@@ -25,6 +24,7 @@ export class Checkpointer {
   private readonly databaseFd: number;
   private readonly walSync: GroupSync;
   private readonly syncFile: SyncFile;
+  private readonly syncNow: (fd: number) => void;
   private readonly commits: Commits;
   private readonly fatal: (error: Error) => void;
   private readonly logger: Logger;
@@ -42,6 +42,7 @@ export class Checkpointer {
     databaseFd: number;
     walSync: GroupSync;
     syncFile: SyncFile;
+    syncNow: (fd: number) => void;
     commits: Commits;
     fatal: (error: Error) => void;
     logger: Logger;
@@ -52,6 +53,7 @@ export class Checkpointer {
     this.databaseFd = parts.databaseFd;
     this.walSync = parts.walSync;
     this.syncFile = parts.syncFile;
+    this.syncNow = parts.syncNow;
     this.commits = parts.commits;
     this.fatal = parts.fatal;
     this.logger = parts.logger;
@@ -112,7 +114,7 @@ export class Checkpointer {
   /** Before a commit that cannot wait for the checkpoint under way: makes its pages durable at once. */
   settle(): void {
     if (!this.unsynced) return;
-    fdatasyncSync(this.databaseFd);
+    this.syncNow(this.databaseFd);
     this.unsynced = false;
   }
 }

@@ -161,7 +161,7 @@ export class SqliteRows implements Rows {
       i.id, i.type, i.mode, i.links, i.uid, i.gid, i.size, i.used, i.deviceMajor, i.deviceMinor,
       atime.sec, atime.nsec, mtime.sec, mtime.nsec, ctime.sec, ctime.nsec, birth.sec, birth.nsec,
       i.change, i.attributeVersion, i.contentSequence, i.mtimeSequence, i.parent, i.generation, i.createVerifier, i.target,
-    ); // biome-ignore format: one line a group of columns
+    );
     this.written.push(i);
   }
 

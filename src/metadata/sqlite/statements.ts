@@ -1,6 +1,10 @@
 import type { Database, SQLQueryBindings, Statement } from "bun:sqlite";
 import { inodeInsert, inodeSelect, inodeUpdate } from "./inode-row.ts";
 
+/**
+ * `?+0` instead of `?` where a bare parameter could steer the plan (a LIMIT, or a column that is ordered by as well): SQLite
+ * would prepare the statement anew whenever it is bound to another value, which costs ten times as much as running it.
+ */
 const sql = {
   begin: "BEGIN IMMEDIATE",
   commit: "COMMIT",
@@ -11,26 +15,27 @@ const sql = {
   updateInode: inodeUpdate,
   deleteInode: "DELETE FROM inode WHERE id = ?",
 
-  orphans: "SELECT id FROM orphan WHERE id > ? ORDER BY id LIMIT ?",
+  orphans: "SELECT id FROM orphan WHERE id > ?+0 ORDER BY id LIMIT ?+0",
   insertOrphan: "INSERT INTO orphan (id) VALUES (?)",
   deleteOrphan: "DELETE FROM orphan WHERE id = ?",
 
   dirent: "SELECT child, cookie FROM dirent WHERE parent = ? AND name = ?",
-  directory: "SELECT name, child, cookie FROM dirent WHERE parent = ? AND cookie > ? ORDER BY cookie LIMIT ?",
+  directory: "SELECT name, child, cookie FROM dirent WHERE parent = ?+0 AND cookie > ?+0 ORDER BY cookie LIMIT ?+0",
   insertDirent: "INSERT INTO dirent (parent, name, child, cookie) VALUES (?, ?, ?, ?)",
   deleteDirent: "DELETE FROM dirent WHERE parent = ? AND name = ?",
 
   // The extent that begins last at or before the range is the only one before it that can reach into it.
   extents: `SELECT start, length, pack, pack_start FROM extent
-    WHERE file = ?1 AND start < ?3 AND start >= coalesce((SELECT max(start) FROM extent WHERE file = ?1 AND start <= ?2), ?2)
-    ORDER BY start LIMIT ?4`,
+    WHERE file = ?1+0 AND start < ?3+0
+      AND start >= ifnull((SELECT max(start) FROM extent WHERE file = ?1+0 AND start <= ?2+0), ?2+0)
+    ORDER BY start LIMIT ?4+0`,
   packBytes: "SELECT pack, sum(length) AS bytes FROM extent WHERE file = ? AND start >= ? AND start < ? GROUP BY pack",
   deleteExtents: "DELETE FROM extent WHERE file = ? AND start >= ? AND start < ?",
   insertExtent: "INSERT INTO extent (file, start, length, pack, pack_start) VALUES (?, ?, ?, ?, ?)",
-  extentsOfPack: "SELECT file, start, length, pack_start FROM extent WHERE pack = ? LIMIT ?",
+  extentsOfPack: "SELECT file, start, length, pack_start FROM extent WHERE pack = ?+0 LIMIT ?+0",
 
   pack: "SELECT * FROM pack WHERE id = ?",
-  packs: "SELECT * FROM pack WHERE id > ? ORDER BY id LIMIT ?",
+  packs: "SELECT * FROM pack WHERE id > ?+0 ORDER BY id LIMIT ?+0",
   insertPack: "INSERT INTO pack (id, key, state, size, live, since_sec, since_nsec, frames) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
   updatePack: "UPDATE pack SET key = ?, state = ?, size = ?, live = ?, since_sec = ?, since_nsec = ?, frames = ? WHERE id = ?",
   updatePackLive: "UPDATE pack SET live = ? WHERE id = ?",
@@ -43,7 +48,6 @@ const sql = {
   checkpoint: "PRAGMA wal_checkpoint(PASSIVE)",
 } as const;
 
-// biome-ignore lint: rows are typed where they are read
 type Any = Statement<unknown, SQLQueryBindings[]>;
 export type Statements = Readonly<Record<keyof typeof sql, Any>>;
 

@@ -8,6 +8,7 @@ import type { MetadataStore, ShareIdentity } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { Committer, type Pending } from "../committer.ts";
 import { EngineStore } from "../engine-store.ts";
+import { asError, endProcess } from "../fatal.ts";
 import type { Totals } from "../rows.ts";
 import { Sequence } from "../sequence.ts";
 import { Checkpointer } from "./checkpointer.ts";
@@ -31,11 +32,13 @@ export interface SqliteStoreOptions {
   readonly writer?: string;
   /**
    * Called when the store cannot go on without risk to what was acknowledged (a failed sync above all). It must end the
-   * process; the default does so by throwing out of the callback. Nothing is resolved after it.
+   * process, as the default does; nothing is resolved after it.
    */
   readonly fatal?: (error: Error) => void;
   /** fdatasync of the WAL and of the database, off the event loop; tests put their own here. */
   readonly sync?: SyncFile;
+  /** fdatasync on the event loop, for the rare moments that cannot wait. */
+  readonly syncNow?: (fd: number) => void;
   readonly checkpointPages?: number;
 }
 
@@ -56,16 +59,13 @@ export function openSqliteStore(options: SqliteStoreOptions): MetadataStore {
   }
 }
 
-function throwOut(error: Error): void {
-  throw error;
-}
-
 /** The parts of a store on an open database. */
 class Opening {
   private readonly db: Database;
   private readonly options: SqliteStoreOptions;
   private readonly statements: Statements;
   private readonly sync: SyncFile;
+  private readonly syncNow: (fd: number) => void;
   private fds: number[] = [];
 
   constructor(db: Database, options: SqliteStoreOptions) {
@@ -73,6 +73,7 @@ class Opening {
     this.options = options;
     this.statements = prepareAll(db);
     this.sync = options.sync ?? fdatasync;
+    this.syncNow = options.syncNow ?? fdatasyncSync;
   }
 
   store(): MetadataStore {
@@ -83,7 +84,7 @@ class Opening {
     // That commit made the WAL exist; from here on it is synced through our own descriptor.
     const walFd = this.openFile(`${this.options.path}-wal`);
     const databaseFd = this.openFile(this.options.path);
-    fdatasyncSync(walFd);
+    this.syncNow(walFd);
     this.syncDirectory();
 
     let committer: Committer;
@@ -93,13 +94,13 @@ class Opening {
       broken = true;
       committer.fail(error);
       this.options.logger.error({ error: String(error), path: this.options.path }, "the metadata store cannot go on");
-      (this.options.fatal ?? throwOut)(error instanceof Error ? error : new Error(String(error)));
+      (this.options.fatal ?? endProcess)(asError(error));
     };
     const walSync = new GroupSync(walFd, this.sync, fatal);
     const reserveNow = (): number => {
       checkpointer.settle();
       const raised = reservation.extendNow();
-      fdatasyncSync(walFd);
+      this.syncNow(walFd);
       return raised;
     };
     const sequence = new Sequence(next, limit, reserveNow);
@@ -122,6 +123,7 @@ class Opening {
       databaseFd,
       walSync,
       syncFile: this.sync,
+      syncNow: this.syncNow,
       commits: committer,
       fatal,
       logger: this.options.logger,

@@ -125,7 +125,7 @@ static void one(const struct wl *w)
     r->tool = "nfsload", r->name = o_name;
     r->conns = o_conns, r->depth = o_depth;
     r->io = w->start == s_data ? cur_io : w->needs == N_MADE ? 4096 : 0;
-    if (!o_nowarm && w->needs & N_FRESH)
+    if (!o_nowarm && w->start == s_data && (w->arg & D_SEQ) && (w->arg & D_WR))
         warm_memory(o_size * (uint64_t)o_conns + (64u << 20));
     if (o_announce)
         fprintf(stderr, "running %s\n", w->name);

@@ -17,9 +17,9 @@ const limitMs = 5 * minuteMs + rounds * 20_000;
 const why = whyNoPowerCut();
 if (why !== null) console.log(`crash test, power cut: skipped, ${why}`);
 
-async function survives(setting: Setting, count: number): Promise<void> {
+async function survives(setting: Setting, count: number, options: Partial<RoundsOptions> = {}): Promise<void> {
   const seed = seedFor(`crash test, ${setting}`, "FSX_SEED");
-  const result = await playRounds({ setting, seed, rounds: count });
+  const result = await playRounds({ setting, seed, rounds: count, ...options });
   console.log(`crash test, ${setting}: ${result.rounds} rounds, ${result.operations} operations`);
   expect(result.operations).toBeGreaterThan(count);
 }
@@ -27,6 +27,8 @@ async function survives(setting: Setting, count: number): Promise<void> {
 test("no crash: reads, listings and attributes are the model's, before and after a stop", () => survives("no crash", 4), limitMs);
 
 test("kill -9 at random moments under load loses nothing acknowledged", () => survives("kill", rounds), limitMs);
+
+test("kill -9 loses nothing acknowledged with durability writeback either", () => survives("kill", Math.ceil(rounds / 5), { durability: "writeback" }), limitMs);
 
 // Skipped where FUSE can't be had; the reason is printed above.
 describe.skipIf(why !== null)("power cut", () => {
@@ -36,6 +38,8 @@ describe.skipIf(why !== null)("power cut", () => {
     "a server whose syncs do nothing": () => ({ env: { LD_PRELOAD: compileC(join(import.meta.dir, "nosync.c"), { flags: ["-shared", "-fPIC"] }) } }),
     "a disk that forgets synced names": () => ({ ignoreSyncs: "dir" }),
     "a disk that forgets the metadata store's log": () => ({ ignoreSyncs: "name:-wal" }),
+    "a disk that forgets the content's log": () => ({ ignoreSyncs: "name:.log" }),
+    "a disk that forgets packs": () => ({ ignoreSyncs: "name:/blocks/" }),
   };
   for (const [what, how] of Object.entries(tampered)) {
     test(`the test of the test: ${what} is found out`, async () => {

@@ -19,18 +19,18 @@ afterEach(async () => {
 
 async function newDisk(ignore?: string): Promise<PowerCutDisk> {
   const directory = temporaryDirectory("powercut");
-  const disk = new PowerCutDisk(directory.path, ignore === undefined ? {} : { ignore });
+  const disk = new PowerCutDisk(directory.path);
   cleanup.push(async () => {
     await disk.unmount();
     directory.remove();
   });
-  await disk.mount();
+  await disk.mount(ignore);
   return disk;
 }
 
-async function cutAndMount(disk: PowerCutDisk, seed: number): Promise<void> {
+async function cutAndMount(disk: PowerCutDisk, seed: number, ignore?: string): Promise<void> {
   await disk.cut(seed);
-  await disk.mount();
+  await disk.mount(ignore);
 }
 
 function syncDirectory(path: string): void {
@@ -149,7 +149,7 @@ describe.skipIf(why !== null)("power-cut disk", () => {
       } catch {
         return true;
       }
-      await cutAndMount(disk, seed);
+      await cutAndMount(disk, seed, ignore);
     }
     return false;
   }

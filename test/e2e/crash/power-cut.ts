@@ -21,24 +21,21 @@ export class PowerCutDisk {
   readonly mountpoint: string;
   private readonly backing: string;
   private readonly trash: string;
-  private readonly options: readonly string[];
   private daemon: Subprocess<"pipe", "pipe", "inherit"> | null = null;
 
-  /** `ignore` leaves syncs without effect: see powercut.c. */
-  constructor(directory: string, options: { readonly ignore?: string } = {}) {
+  constructor(directory: string) {
     this.mountpoint = join(directory, "disk");
     this.backing = join(directory, "backing");
     this.trash = join(directory, "trash");
-    this.options = options.ignore === undefined ? [] : [`ignore=${options.ignore}`];
     for (const path of [this.mountpoint, this.backing]) mkdirSync(path, { recursive: true });
   }
 
-  /** Power on: what survived the last cut is there. */
-  async mount(): Promise<void> {
+  /** Power on: what survived the last cut is there. `ignore` leaves syncs without effect: see powercut.c. */
+  async mount(ignore?: string): Promise<void> {
     rmSync(this.trash, { recursive: true, force: true });
     mkdirSync(this.trash);
     const program = compileC(join(import.meta.dir, "powercut.c"), { with: ["unsynced.c"], packages: ["fuse3"] });
-    const daemon = spawn([program, this.backing, this.trash, this.mountpoint, ...this.options], { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
+    const daemon = spawn([program, this.backing, this.trash, this.mountpoint, ...(ignore === undefined ? [] : [`ignore=${ignore}`])], { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
     this.daemon = daemon;
     const line = await firstLine(daemon.stdout);
     if (line !== "ready") throw new Error(`powercut did not mount: ${line}`);

@@ -19,6 +19,7 @@
 #include <dirent.h>
 #include <fuse.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
@@ -43,6 +44,13 @@ static void own(struct dir *d, const char *name)
 		perror("powercut: chown");
 }
 
+static void end(int signal)
+{
+	(void)signal;
+	umount2(mountpoint, MNT_DETACH);
+	_exit(0);
+}
+
 static void *control(void *arg)
 {
 	(void)arg;
@@ -56,8 +64,8 @@ static void *control(void *arg)
 		cut(number);
 		break;
 	}
-	umount2(mountpoint, MNT_DETACH);
-	_exit(0);
+	end(0);
+	return NULL;
 }
 
 /* ---- the file system ---- */
@@ -413,6 +421,8 @@ int main(int argc, char **argv)
 	struct fuse_loop_config *config = fuse_loop_cfg_create();
 	if (!fuse || !config || fuse_mount(fuse, mountpoint))
 		return 1;
+	for (int i = 0; i < 3; i++)
+		signal((int[]){ SIGTERM, SIGINT, SIGHUP }[i], end);
 	fuse_loop_cfg_set_max_threads(config, 8);
 	fuse_loop_mt(fuse, config);
 	fuse_unmount(fuse);

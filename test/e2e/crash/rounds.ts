@@ -1,3 +1,4 @@
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { NfsClient } from "../../support/nfs-client.ts";
 import { SeededRandom } from "../../support/seeded-random.ts";
@@ -23,8 +24,9 @@ export interface RoundsOptions {
   readonly rounds: number;
   /** Power cut: the disk ignores these syncs (see powercut.c). */
   readonly ignoreSyncs?: string;
-  /** A loss is wanted: nothing is kept to look into it. */
+  /** A loss is wanted: the first start is an honest one, and nothing is kept to look into it. */
   readonly lossExpected?: boolean;
+  readonly durability?: "local" | "writeback";
   readonly env?: Readonly<Record<string, string>>;
   readonly operationsMax?: number;
   /** A line a round. */
@@ -73,7 +75,7 @@ class Rounds {
   constructor(options: RoundsOptions) {
     this.options = options;
     this.random = new SeededRandom(options.seed);
-    this.disk = options.setting === "power cut" ? new PowerCutDisk(this.directory.path, options.ignoreSyncs === undefined ? {} : { ignore: options.ignoreSyncs }) : null;
+    this.disk = options.setting === "power cut" ? new PowerCutDisk(this.directory.path) : null;
     this.dataDir = join(this.disk?.mountpoint ?? this.directory.path, "data");
   }
 
@@ -82,7 +84,8 @@ class Rounds {
     this.port = await freePort();
     let round = 0;
     try {
-      await this.disk?.mount();
+      if (this.options.lossExpected === true) await this.honestStart();
+      await this.disk?.mount(this.options.ignoreSyncs);
       await this.start();
       const workload = await this.firstWorkload();
       for (round = 1; round <= rounds; round++) {
@@ -106,8 +109,21 @@ class Rounds {
     }
   }
 
+  /** What a new data directory needs is there before syncs are taken away: the loss is to be found in the work. */
+  private async honestStart(): Promise<void> {
+    await this.disk?.mount();
+    const server = await Server.start({ dataDir: this.dataDir, port: this.port });
+    await server.stop();
+    await this.disk?.unmount();
+  }
+
   private serverOptions(): Parameters<typeof Server.start>[0] {
-    return { dataDir: this.dataDir, port: this.port, env: { ...smallLimits, ...this.options.env } };
+    const { durability, env } = this.options;
+    const options = { dataDir: this.dataDir, port: this.port, env: { ...smallLimits, ...env } };
+    if (durability === undefined) return options;
+    const config = join(this.directory.path, "config.yaml");
+    writeFileSync(config, `shares:\n  - name: /export\n    durability: ${durability}\n`);
+    return { ...options, config };
   }
 
   private async start(): Promise<void> {
@@ -165,7 +181,7 @@ class Rounds {
       const hasty = Server.launch(this.serverOptions());
       await after(this.random.below(300));
       await hasty.kill();
-      lost += await this.losePower();
+      if (this.random.chance(0.5)) lost += await this.losePower();
     }
     await this.recover(workload);
     return lost;
@@ -174,7 +190,7 @@ class Rounds {
   private async losePower(): Promise<string> {
     if (this.disk === null) return "";
     const line = await this.disk.cut(this.random.uint32());
-    await this.disk.mount();
+    await this.disk.mount(this.options.ignoreSyncs);
     return `; ${line}`;
   }
 

@@ -208,7 +208,7 @@ export class MemoryFileSystem implements FileSystem {
     return this.writeNow(who, id, offset, payload, length, stable);
   }
   private writeNow(who: Credentials, id: FileId, offset: number, payload: readonly Uint8Array[], length: number, _stable: boolean): Written | FsError {
-    const failed = this.failNext === null ? null : this.step("write", who);
+    const failed = this.step("write", who);
     if (failed !== null) return failed;
     const before = this.inodes.get(id);
     if (before === undefined) return error(FsCode.stale);
@@ -291,7 +291,9 @@ export class MemoryFileSystem implements FileSystem {
     if (isDirectory !== wantsDirectory) return error(wantsDirectory ? FsCode.notDirectory : FsCode.isDirectory);
     if (isDirectory && this.names.get(entry.id)!.size > 0) return error(FsCode.notEmpty);
     this.names.get(parent)!.delete(name);
-    this.inodes.delete(entry.id);
+    const inode = this.inodes.get(entry.id)!;
+    if (isDirectory || inode.links === 1) this.inodes.delete(entry.id);
+    else this.inodes.set(entry.id, inode.with({ links: inode.links - 1, ctime: this.tick() }));
     return { directory: this.touch(parent) };
   }
   async rename(who: Credentials, from: FileId, fromName: string, to: FileId, toName: string): Promise<Renamed | FsError> {

@@ -130,6 +130,7 @@ export class CrashDisk {
         systemFiles.allocateSync(fd, bytes);
         written(fd, 0, new Uint8Array(bytes));
       },
+      startWriteBack: () => {},
       renameSync: (from, to) => {
         living();
         systemFiles.renameSync(from, to);

@@ -5,7 +5,7 @@ import { Time } from "#base/time.ts";
 import type { LogRecord } from "#cache/log/index.ts";
 import { sequenceSkip } from "#cache/log/open.ts";
 import { decodeHeader, encodeRecord, recordHeaderBytes, RecordKind, recordSeed } from "#cache/log/format.ts";
-import { appendSome, file, instance, open, payloadOf, restore, segmentBytes, segmentNames, snapshot, temporaryDirectory } from "./world.ts";
+import { appendSome, file, instance, open, payloadOf, restore, segmentBytes, segmentNames, snapshot, temporaryDirectory, unsynced } from "./world.ts";
 
 const made: string[] = [];
 function directory(): string {
@@ -25,7 +25,7 @@ afterAll(() => {
 /** A closed log of `count` records, or of those with the given seeds. */
 async function filled(count: number, seeds = Array.from({ length: count }, (_, i) => i + 1)): Promise<{ path: string; records: LogRecord[] }> {
   const path = directory();
-  const { log } = await open(path);
+  const { log } = await open(path, { files: unsynced });
   const records = seeds.map((seed) => appendSome(log, seed));
   await log.close();
   return { path, records };
@@ -36,7 +36,7 @@ describe("replay", () => {
     const { path, records } = await filled(150);
     expect(segmentNames(path).length).toBeGreaterThan(3);
     expect(records.map((record) => record.sequence)).toEqual(Array.from({ length: 150 }, (_, i) => i + 1));
-    const again = await open(path);
+    const again = await open(path, { files: unsynced });
     expect(again.records).toEqual(records);
     expect(again.recovered).toMatchObject({ records: 150, tornBytes: 0, firstSequence: 1, lastSequence: 150 });
     expect(again.log.sequence).toBe(150 + sequenceSkip);
@@ -63,7 +63,7 @@ describe("replay", () => {
   test("an empty directory, and one opened and closed many times, hold no records and few files", async () => {
     const path = directory();
     for (let i = 0; i < 10; i++) {
-      const { log, recovered, records } = await open(path);
+      const { log, recovered, records } = await open(path, { files: unsynced });
       expect(records).toEqual([]);
       expect(recovered).toEqual({ records: 0, bytes: 0, tornBytes: 0, firstSequence: 0, lastSequence: 0 });
       await log.close();
@@ -75,16 +75,16 @@ describe("replay", () => {
     const path = directory();
     const all: LogRecord[] = [];
     for (let life = 0; life < 5; life++) {
-      const { log, records } = await open(path);
+      const { log, records } = await open(path, { files: unsynced });
       expect(records).toEqual(all);
       for (let seed = 0; seed < 20; seed++) all.push(appendSome(log, life * 20 + seed + 1));
       await log.close();
     }
-    const { log, records } = await open(path);
+    const { log, records } = await open(path, { files: unsynced });
     expect(records).toEqual(all);
     log.release(all[all.length - 1]!.sequence);
     await log.close();
-    const last = await open(path);
+    const last = await open(path, { files: unsynced });
     expect(last.records).toEqual([]);
     expect(last.log.sequence).toBeGreaterThan(log.sequence);
     await last.log.close();
@@ -138,7 +138,7 @@ describe("a torn tail", () => {
         const spoiled = spoil(whole.slice(), at);
         if (spoiled.length === whole.length && Buffer.compare(spoiled.subarray(0, starts[3]!), whole.subarray(0, starts[3]!)) === 0) continue;
         const torn = restored(new Map([[name, spoiled]]));
-        const again = await open(torn);
+        const again = await open(torn, { files: unsynced });
         // Zeros that pad a record may be cut without harm.
         const complete = records.filter((_, i) => spoiled.length >= endOf(records, i + 1) && Buffer.compare(spoiled.subarray(0, endOf(records, i + 1)), whole.subarray(0, endOf(records, i + 1))) === 0);
         expect(again.records).toEqual(complete);
@@ -162,11 +162,11 @@ describe("a torn tail", () => {
       const spoiled = whole.slice();
       spoiled[start + (bit >> 3)]! ^= 1 << (bit & 7);
       const torn = restored(new Map([...files, [names[0]!, spoiled]]));
-      const again = await open(torn);
+      const again = await open(torn, { files: unsynced });
       expect(again.records).toEqual(records.slice(0, 5));
       if (bit >= 128) expect(again.recovered.tornBytes).toBeGreaterThan(20_000);
       await again.log.close();
-      const once = await open(torn);
+      const once = await open(torn, { files: unsynced });
       expect(once.records).toEqual(records.slice(0, 5));
       await once.log.close();
       fs.rmSync(torn, { recursive: true });
@@ -180,11 +180,11 @@ describe("a torn tail", () => {
     const spoiled = files.get(name)!.slice();
     spoiled[endOf(records, 5) + 70]! ^= 1;
     const torn = restored(new Map([[name, spoiled]]));
-    const again = await open(torn);
+    const again = await open(torn, { files: unsynced });
     const more = [appendSome(again.log, 700), appendSome(again.log, 701)];
     await again.log.close();
     fs.writeFileSync(join(torn, name), files.get(name)!); // the disk finds its bytes again
-    const last = await open(torn);
+    const last = await open(torn, { files: unsynced });
     expect(last.records).toEqual([...records.slice(0, 5), ...more]);
     await last.log.close();
   });
@@ -201,7 +201,7 @@ describe("a crash between making a segment and its header's sync", () => {
       header.set(last.subarray(0, kept), 0);
       header.set(last.subarray(4096), 4096); // records of a segment nobody vouches for
       const torn = restored(new Map([...files, ["00000000000000ff.log", header]]));
-      const again = await open(torn);
+      const again = await open(torn, { files: unsynced });
       expect(again.records).toEqual(records);
       await again.log.close();
       fs.rmSync(torn, { recursive: true });
@@ -220,14 +220,14 @@ describe("a crash between making a segment and its header's sync", () => {
         if (change === "header") changed.set(names[lost]!, spoiled);
         else changed.delete(names[lost]!);
         const torn = restored(changed);
-        const again = await open(torn);
+        const again = await open(torn, { files: unsynced });
         expect(again.records.length).toBeGreaterThan(0);
         expect(again.records.length).toBeLessThan(records.length);
         expect(again.records).toEqual(records.slice(0, again.records.length));
         expect(again.recovered.tornBytes).toBeGreaterThan(0);
         const more = appendSome(again.log, 900);
         await again.log.close();
-        const next = await open(torn);
+        const next = await open(torn, { files: unsynced });
         expect(next.records).toEqual([...records.slice(0, again.records.length), more]);
         await next.log.close();
         fs.rmSync(torn, { recursive: true });
@@ -238,11 +238,11 @@ describe("a crash between making a segment and its header's sync", () => {
   test("the first segment of all, made and never used", async () => {
     for (const header of [new Uint8Array(0), new Uint8Array(segmentBytes), new Uint8Array(segmentBytes).fill(7, 0, 40)]) {
       const path = restored(new Map([["0000000000000001.log", header]]));
-      const { log, records } = await open(path);
+      const { log, records } = await open(path, { files: unsynced });
       expect(records).toEqual([]);
       const made = appendSome(log, 4);
       await log.close();
-      const again = await open(path);
+      const again = await open(path, { files: unsynced });
       expect(again.records).toEqual([made]);
       await again.log.close();
     }
@@ -252,7 +252,7 @@ describe("a crash between making a segment and its header's sync", () => {
 describe("recycled segments", () => {
   test("records of the file's earlier use behind the tail are never taken", async () => {
     const path = directory();
-    const { log } = await open(path);
+    const { log } = await open(path, { files: unsynced });
     const time = new Time(1, 1);
     // Equal records: those of the earlier use lie exactly where the next would.
     const live: number[] = [];
@@ -266,7 +266,7 @@ describe("recycled segments", () => {
     }
     expect(log.bytes).toBeLessThan(400 * 1024);
     await log.close();
-    const again = await open(path);
+    const again = await open(path, { files: unsynced });
     expect(again.records[again.records.length - 1]!.sequence).toBe(400);
     for (let i = 1; i < again.records.length; i++) expect(again.records[i]!.sequence).toBe(again.records[i - 1]!.sequence + 1);
     expect(again.records[0]!.sequence).toBeLessThanOrEqual(390);

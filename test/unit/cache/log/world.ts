@@ -3,7 +3,7 @@ import os from "node:os";
 import { join } from "node:path";
 import { systemClock, type Clock, type Timer } from "#base/clock.ts";
 import { Time } from "#base/time.ts";
-import { openLog, type FileOps, type LogOptions, type LogRecord, type Recovered, type WriteAheadLog } from "#cache/log/index.ts";
+import { openLog, systemFiles, type FileOps, type LogOptions, type LogRecord, type Recovered, type WriteAheadLog } from "#cache/log/index.ts";
 import type { FileId, PackId } from "#model/ids.ts";
 import { silentLogger } from "#telemetry/logger.ts";
 
@@ -66,7 +66,7 @@ export async function open(directory: string, more: Partial<LogOptions> = {}): P
       fatal: (error) => failures.push(error),
       ...more,
     },
-    (record) => records.push(record.kind === "write" ? { ...record, data: record.data.slice() } : record),
+    (record) => void records.push(record.kind === "write" ? { ...record, data: record.data.slice() } : record),
   );
   return { log, recovered, records, failures };
 }
@@ -123,4 +123,9 @@ export function segmentNames(directory: string): string[] {
     .sort();
 }
 
-export type { FileOps };
+/** Files whose syncs end at once: for tests of what is read, where nothing is lost that was written. */
+export const unsynced: FileOps = {
+  ...systemFiles,
+  fdatasync: (_fd, done) => queueMicrotask(() => done(null)),
+  fsync: (_fd, done) => queueMicrotask(() => done(null)),
+};

@@ -1,0 +1,62 @@
+import { closeSync, fsyncSync, ftruncateSync, openSync, readdirSync, readSync, rmSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { DataDirectoryError } from "./data-directory.ts";
+import { syncDirectory } from "./durable-files.ts";
+import { tryLock } from "./native.ts";
+
+/** Whose a block directory is: the share's instance, and whether the share forgets everything when its server stops. */
+export interface Owner {
+  readonly instance: string;
+  readonly ephemeral: boolean;
+}
+
+const ownerLine = /^dittofs share ([0-9a-f]{16})( ephemeral)?\n$/;
+
+/**
+ * Makes a block directory this share's own, for as long as the returned descriptor is open against other servers and shares, and
+ * for good against other shares: two that filled packs in one directory would take each other's away. A directory with the
+ * content of another share is refused; what an ephemeral one left behind is deleted.
+ */
+export function claimBlocks(directory: string, owner: Owner): { release(): void } {
+  const fd = openSync(join(directory, "OWNER"), "a+", 0o600);
+  try {
+    if (!tryLock(fd)) throw new DataDirectoryError(`${directory} is in use by another server or another share`);
+    const line = `dittofs share ${owner.instance}${owner.ephemeral ? " ephemeral" : ""}\n`;
+    const found = readText(fd);
+    if (found !== line) takeOver(directory, ownerLine.exec(found));
+    ftruncateSync(fd, 0);
+    writeSync(fd, line);
+    fsyncSync(fd);
+    syncDirectory(directory);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+  return { release: () => closeSync(fd) };
+}
+
+function readText(fd: number): string {
+  const bytes = new Uint8Array(256);
+  return new TextDecoder().decode(bytes.subarray(0, readSync(fd, bytes, 0, bytes.length, 0)));
+}
+
+/** Content lies only under these; the rest of a block directory is its own administration. */
+const contentFolders = ["objects", "staging", "temp"];
+
+function takeOver(directory: string, before: RegExpExecArray | null): void {
+  if (before?.[2] !== undefined) {
+    for (const name of contentFolders) rmSync(join(directory, name), { recursive: true, force: true });
+  } else if (contentFolders.some((name) => holdsFiles(join(directory, name)))) {
+    const whose = before === null ? "content of a share nobody knows" : `the content of another share (instance ${before[1]})`;
+    throw new DataDirectoryError(`${directory} holds ${whose}. Nothing was changed. Give this share a blocks.path of its own, or put back the metadata the content belongs to`);
+  }
+}
+
+function holdsFiles(directory: string): boolean {
+  try {
+    return readdirSync(directory, { recursive: true, withFileTypes: true }).some((entry) => !entry.isDirectory());
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+    throw error;
+  }
+}

@@ -1,0 +1,28 @@
+import { readFileSync } from "node:fs";
+
+/** Descriptors the stores, the logs and the listeners of a share need at most, and some to spare. */
+const descriptorsPerShare = 384;
+const descriptorsBesides = 64;
+
+/** How many files and sockets the system lets this process open; null where it doesn't say. */
+export function openFilesMax(limits: string | null = procLimits()): number | null {
+  const soft = /^Max open files\s+(\d+|unlimited)/m.exec(limits ?? "")?.[1];
+  return soft === undefined || soft === "unlimited" ? null : Number(soft);
+}
+
+function procLimits(): string | null {
+  try {
+    return readFileSync("/proc/self/limits", "utf8");
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * The connections that may be held at once: as many as asked for, as long as the descriptors left are enough for the stores. A
+ * crowd of clients must never keep the server from opening its own files.
+ */
+export function connectionsWithin(asked: number, shares: number, filesMax: number | null): number {
+  if (filesMax === null) return asked;
+  return Math.max(1, Math.min(asked, filesMax - shares * descriptorsPerShare - descriptorsBesides));
+}

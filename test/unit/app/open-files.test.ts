@@ -1,0 +1,17 @@
+import { expect, test } from "bun:test";
+import { connectionsWithin, openFilesMax } from "#app/open-files.ts";
+
+const limits = (soft: string) => `Limit                     Soft Limit           Hard Limit           Units     \nMax processes             95  95  processes \nMax open files            ${soft}                20000                files     \n`;
+
+test("the limit is read as the system words it", () => {
+  expect(openFilesMax(limits("1024"))).toBe(1024);
+  expect(openFilesMax(limits("unlimited"))).toBeNull();
+  expect(openFilesMax(null)).not.toBe(0);
+});
+
+test("connections leave the stores their descriptors", () => {
+  expect(connectionsWithin(16384, 1, null)).toBe(16384);
+  expect(connectionsWithin(16384, 1, 1_000_000)).toBe(16384);
+  expect(connectionsWithin(16384, 2, 4096)).toBe(4096 - 2 * 384 - 64);
+  expect(connectionsWithin(16384, 2, 256)).toBe(1);
+});
