@@ -4,9 +4,7 @@ import { rootId } from "#model/ids.ts";
 import { decisionsMax } from "#vfs/operation.ts";
 import { alice, bob, bytesOf, fails, file, folder, listAll, ok, openWorld, type World } from "./kit.ts";
 
-/**
- * Both operations decide on the same state before either takes effect; then they take effect in the order of the list.
- */
+/** Both operations decide on the same state before either takes effect; then they take effect in the order of the list. */
 async function race<A, B>(world: World, one: () => Promise<A>, two: () => Promise<B>): Promise<[A, B]> {
   const { store } = world;
   store.hold();
