@@ -104,7 +104,9 @@ export class Checkpointer {
     this.unsynced = true;
     this.db.run("PRAGMA synchronous = OFF");
     try {
-      this.copyPages();
+      const { log, checkpointed } = this.copyPages();
+      // Nobody else reads the database, so all of it should be there; if not, wait for as much again.
+      if (checkpointed < log) this.notBefore = log + this.pagesMax;
       return true;
     } catch (error) {
       this.notBefore = walPages + this.pagesMax;
@@ -115,12 +117,12 @@ export class Checkpointer {
     }
   }
 
-  private copyPages(): void {
+  private copyPages(): { log: number; checkpointed: number } {
     try {
-      this.s.checkpoint.get();
+      return this.s.checkpoint.get() as { log: number; checkpointed: number };
     } catch (error) {
       if (!isNoSpace(error) || !this.makeRoom()) throw error;
-      this.s.checkpoint.get();
+      return this.s.checkpoint.get() as { log: number; checkpointed: number };
     }
   }
 

@@ -1,6 +1,7 @@
 import { closeSync, fdatasync, fdatasyncSync, fsyncSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Database } from "bun:sqlite";
+import { assert } from "#base/assert.ts";
 import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
 import type { ApplyResult } from "#model/change-set.ts";
@@ -105,6 +106,7 @@ class Parts {
   readonly sequence: Sequence;
   readonly committer: Committer;
   private readonly options: SqliteStoreOptions;
+  private readonly db: Database;
   private readonly files: OpenFiles;
   private readonly walFd: number;
   private readonly walSync: GroupSync;
@@ -116,6 +118,7 @@ class Parts {
 
   constructor(db: Database, files: OpenFiles, options: SqliteStoreOptions) {
     this.options = options;
+    this.db = db;
     this.files = files;
     this.syncNow = options.syncNow ?? fdatasyncSync;
     const sync = options.sync ?? fdatasync;
@@ -189,6 +192,8 @@ class Parts {
   };
 
   private readonly reserveNow = (): number => {
+    // ReservingRows leaves a transaction plenty; what a transaction reserves is not durable before its end.
+    assert(!this.db.inTransaction, "one transaction drew too many numbers");
     this.checkpointer.settle();
     const raised = this.extendReservation();
     this.syncNow(this.walFd);
