@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { Database } from "bun:sqlite";
 import { systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
@@ -147,6 +147,13 @@ describe("sqlite: opening", () => {
     await s.close();
   });
 
+
+  test("nobody else may read the files: the key of the handles is in them", async () => {
+    const s = store();
+    await makeRoot(s);
+    for (const name of readdirSync(directory.path)) expect([name, statSync(`${directory.path}/${name}`).mode & 0o777]).toEqual([name, 0o600]);
+    await s.close();
+  });
 
   test("the database says what it is", async () => {
     await store().close();
