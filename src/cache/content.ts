@@ -245,6 +245,7 @@ export class Content implements FileContent {
     file.settle();
     this.flusher.releaseLog();
     this.letIn();
+    this.schedule();
   }
 
   private hasCapacity(length: number): boolean {
@@ -332,13 +333,15 @@ export class Content implements FileContent {
 
   private wake(): void {
     if (this.closing) return;
-    this.running ??= this.run().finally(() => {
+    this.running ??= this.run().then((idle) => {
       this.running = null;
-      if (this.files.unstored.size > 0) this.schedule();
+      // Idle with something unstored: it waits for its removal to be durable, which schedules anew.
+      if (!idle) this.schedule();
     });
   }
 
-  private async run(): Promise<void> {
+  /** Stores batch after batch while one is due; true when there was nothing that could be stored. */
+  private async run(): Promise<boolean> {
     do {
       let outcome: "idle" | "stored" | "noRoom" = "noRoom";
       try {
@@ -347,13 +350,14 @@ export class Content implements FileContent {
         this.logger.error({ error }, "could not store written data; it stays in the log and will be tried again");
       }
       this.letIn();
-      if (outcome === "idle") return;
+      if (outcome === "idle") return true;
       if (outcome === "noRoom") {
         await this.garbage.urgent().catch((error) => this.logger.error({ error }, "garbage collection failed"));
         await new Promise<void>((resolve) => this.clock.after(retryMs, resolve));
         this.letIn();
       }
     } while (this.files.unstored.size > 0 && (this.isDue() || this.hasAged()));
+    return false;
   }
 }
 
