@@ -243,7 +243,6 @@ export class Content implements FileContent {
     if (file.flushing === null) this.files.unstored.delete(file);
     file.firstSequence = 0;
     file.settle();
-    this.flusher.releaseLog();
     this.letIn();
     this.schedule();
   }
