@@ -19,6 +19,8 @@ import type { Space } from "./space.ts";
 
 /** From this size on a write's bytes go straight into a pack; the log gets a record that points there. */
 export const largeWriteBytes = 128 * 1024;
+/** Large writes on their way to the kernel, in memory, past which writers wait. */
+const unwrittenBytesMax = 64 * 1024 * 1024;
 /** How long a write waits for the flusher before the client is told to come back (NFS3ERR_JUKEBOX). */
 const admissionWaitMs = 10_000;
 /** A flush begins when the log is so many times `flushBytes` long, however few of its bytes are not overwritten: a start has to read it. */
@@ -61,6 +63,8 @@ export class Content implements FileContent {
   private waitTimer: Timer | null = null;
   private ageTimer: Timer | null = null;
   private running: Promise<void> | null = null;
+  /** Bytes of large writes that the thread pool has not handed to the kernel. */
+  private unwrittenBytes = 0;
   private closing = false;
   private flushAll = false;
 
@@ -148,10 +152,13 @@ export class Content implements FileContent {
   durable(id: FileId): Maybe<FsError | null> {
     const file = this.files.get(id);
     if (file === undefined || !file.isUnstored || file.gone) return null;
-    if (this.durability === Durability.writeback) return after(this.log.written(file.sequence));
-    if (file.unsynced.size === 0) return after(this.log.durable(file.sequence));
-    const waits: Maybe<void>[] = [this.log.durable(file.sequence)];
-    for (const [pack, size] of file.unsynced) if (pack.file !== null) waits.push(pack.file.durable(size));
+    const survivesPower = this.durability !== Durability.writeback;
+    const logged = survivesPower ? this.log.durable(file.sequence) : this.log.written(file.sequence);
+    if (file.unsynced.size === 0) return after(logged);
+    const waits: Maybe<void>[] = [logged];
+    for (const [pack, size] of file.unsynced) {
+      if (pack.file !== null) waits.push(survivesPower ? pack.file.durable(size) : pack.file.written());
+    }
     return Promise.all(waits).then(() => null);
   }
 
@@ -211,8 +218,11 @@ export class Content implements FileContent {
   private writeLarge(file: FileState, offset: number, payload: readonly Uint8Array[], length: number, size: number, stamp: Time): FsError | null {
     const pack = this.flusher.packFor(length);
     if (pack instanceof FsError) return pack;
-    const packOffset = (pack.file as NonNullable<typeof pack.file>).append(payload, length);
-    if (packOffset instanceof FsError) return packOffset;
+    this.unwrittenBytes += length;
+    const packOffset = (pack.file as NonNullable<typeof pack.file>).appendLater(payload, length, () => {
+      this.unwrittenBytes -= length;
+      if (this.waiting.length > 0) this.letIn();
+    });
     const crc = payloadCrc(payload);
     const sequence = this.log.appendPointer(file.id, offset, length, size, stamp, pack.id, packOffset, crc);
     if (sequence instanceof FsError) return sequence;
@@ -233,14 +243,15 @@ export class Content implements FileContent {
     if (file.flushing === null) this.files.unstored.delete(file);
     file.firstSequence = 0;
     file.settle();
-    this.flusher.releaseLog();
     this.letIn();
+    this.schedule();
   }
 
   private hasCapacity(length: number): boolean {
     const { dirtyBytesMax, unstoredBytesMax } = this.limits;
     return (
       this.waiting.length === 0 &&
+      this.unwrittenBytes + length <= unwrittenBytesMax &&
       this.files.dirtyBytes + length <= dirtyBytesMax &&
       Math.max(this.files.pendingBytes, this.log.bytes) + length <= unstoredBytesMax
     );
@@ -269,8 +280,9 @@ export class Content implements FileContent {
     let free = Math.min(
       this.limits.dirtyBytesMax - this.files.dirtyBytes,
       this.limits.unstoredBytesMax - Math.max(this.files.pendingBytes, this.log.bytes),
+      unwrittenBytesMax - this.unwrittenBytes,
     );
-    const empty = this.files.unstored.size === 0;
+    const empty = this.files.unstored.size === 0 && this.unwrittenBytes === 0;
     while (this.waiting.length > 0) {
       const first = this.waiting[0] as Waiting;
       if (free >= first.length || empty) first.go(null);
@@ -320,13 +332,15 @@ export class Content implements FileContent {
 
   private wake(): void {
     if (this.closing) return;
-    this.running ??= this.run().finally(() => {
+    this.running ??= this.run().then((idle) => {
       this.running = null;
-      if (this.files.unstored.size > 0) this.schedule();
+      // Idle with something unstored: it waits for its removal to be durable, which schedules anew.
+      if (!idle) this.schedule();
     });
   }
 
-  private async run(): Promise<void> {
+  /** Stores batch after batch while one is due; true when there was nothing that could be stored. */
+  private async run(): Promise<boolean> {
     do {
       let outcome: "idle" | "stored" | "noRoom" = "noRoom";
       try {
@@ -335,13 +349,14 @@ export class Content implements FileContent {
         this.logger.error({ error }, "could not store written data; it stays in the log and will be tried again");
       }
       this.letIn();
-      if (outcome === "idle") return;
+      if (outcome === "idle") return true;
       if (outcome === "noRoom") {
         await this.garbage.urgent().catch((error) => this.logger.error({ error }, "garbage collection failed"));
         await new Promise<void>((resolve) => this.clock.after(retryMs, resolve));
         this.letIn();
       }
     } while (this.files.unstored.size > 0 && (this.isDue() || this.hasAged()));
+    return false;
   }
 }
 

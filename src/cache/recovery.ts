@@ -84,7 +84,9 @@ export class Replay {
   private done(record: LogRecord, inode: Inode): void {
     const file = this.files.of(inode);
     const mtime = record.sequence > inode.mtimeSequence ? record.mtime : inode.mtime;
-    this.files.accept(file, record.sequence, record.newSize, mtime, record.mtime.isAfter(file.ctime) ? record.mtime : file.ctime);
+    // A record's own size counts bytes of earlier writes too, which may have been left out: size never goes without data.
+    const size = record.kind === "truncate" ? record.newSize : Math.max(file.size, record.offset + record.length);
+    this.files.accept(file, record.sequence, size, mtime, record.mtime.isAfter(file.ctime) ? record.mtime : file.ctime);
     this.replayed++;
     if (record.kind !== "truncate") this.replayedBytes += record.length;
   }

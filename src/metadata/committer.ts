@@ -21,6 +21,10 @@ export interface Pending {
 export interface CommitHooks {
   /** Whether an error of the rows means that there is no room. */
   isNoSpace(error: unknown): boolean;
+  /** Room ran out: true where some could be made, so that another attempt is worth it. */
+  makeRoom(): boolean;
+  /** Whether there is room for a set. */
+  admits(set: ChangeSet): boolean;
   /** Sets of this commit that were applied: resolve them once they are durable. */
   committed(applied: Pending[]): void;
   /** The state in memory can no longer be trusted; nothing more is committed. */
@@ -134,14 +138,24 @@ export class Committer {
         for (const one of pending) one.reject(error);
         return;
       }
-      const only = pending.length === 1 ? (pending[0] as Pending) : null;
-      if (only === null) for (const one of pending) this.run([one]);
-      else if (this.hooks.isNoSpace(error)) only.resolve({ applied: false, failed: "noSpace" });
-      else only.reject(error);
+      this.runAgain(pending, error);
       return;
     }
     this.totals = totals;
     this.tell(pending);
+  }
+
+  private runAgain(pending: Pending[], error: unknown): void {
+    const noSpace = this.hooks.isNoSpace(error);
+    const madeRoom = noSpace && this.hooks.makeRoom();
+    if (pending.length > 1) {
+      for (const one of pending) this.run([one]);
+      return;
+    }
+    const only = pending[0] as Pending;
+    if (madeRoom) this.run(pending);
+    else if (noSpace) only.resolve({ applied: false, failed: "noSpace" });
+    else only.reject(error);
   }
 
   private rolledBack(): boolean {
@@ -160,7 +174,7 @@ export class Committer {
     const batch = new Batch(this.rows, this.sequence, this.totals);
     for (let i = 0; i < pending.length; i++) {
       const one = pending[i] as Pending;
-      one.result = evaluate(one.set, batch);
+      one.result = this.hooks.admits(one.set) ? evaluate(one.set, batch) : { applied: false, failed: "noSpace" };
     }
     batch.flush();
     this.rows.commit();

@@ -10,4 +10,5 @@ export { type GatheredWrite, linuxGatheredWrite } from "./gathered-write.ts";
 export { OutBuffer } from "./out-buffer.ts";
 export { headBytesMin } from "./record-assembler.ts";
 export type { Lender } from "./send-queue.ts";
+export * from "./stream-options.ts";
 export * from "./stream-server.ts";

@@ -25,17 +25,24 @@ const compactAfter = 64;
 /** What waits to be sent on one socket, in order. Bun's socket buffers nothing: what it does not take waits here for `drain`. */
 export class SendQueue {
   unsentBytes = 0;
-  sentBytes = 0;
   /** The socket is closed. */
   broken = false;
   private readonly sink: Sink;
   private readonly gather: GatheredWrite | null;
   private readonly queue: Unsent[] = [];
   private first = 0;
+  private sentBytes = 0;
 
   constructor(sink: Sink, gather: GatheredWrite | null) {
     this.sink = sink;
     this.gather = gather;
+  }
+
+  /** How many bytes were sent since this was last asked. */
+  takeSent(): number {
+    const sent = this.sentBytes;
+    this.sentBytes = 0;
+    return sent;
   }
 
   /** Sends `bytes[0..length)`, which is the caller's again afterwards. */

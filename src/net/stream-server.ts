@@ -5,78 +5,7 @@ import { Connection } from "./connection.ts";
 import type { Framing } from "./framing.ts";
 import { type GatheredWrite, linuxGatheredWrite } from "./gathered-write.ts";
 import { OutBufferPool } from "./out-buffer.ts";
-
-export interface StreamLimits {
-  /** Longest message; a header that promises more costs the connection. */
-  readonly messageBytesMax: number;
-  readonly connectionsMax: number;
-  /** Requests of one connection that are not answered, and their bytes; past either it is not read. */
-  readonly unfinishedMax: number;
-  readonly unfinishedBytesMax: number;
-  /** The same bytes over all connections. */
-  readonly totalUnfinishedBytesMax: number;
-  /** Memory for messages begun and not complete, over all connections; past it the one longest without progress is closed. */
-  readonly totalPartialBytesMax: number;
-  /** Replies a connection has not taken; past it, it is not read. */
-  readonly unsentBytesMax: number;
-  /** A client that takes nothing of waiting replies for this long loses its connection. */
-  readonly unsentStalledMs: number;
-  /** So does one that sends nothing of a message begun for this long. */
-  readonly messageStalledMs: number;
-}
-
-export const streamLimitDefaults: Omit<StreamLimits, "messageBytesMax"> = {
-  connectionsMax: 16_384,
-  unfinishedMax: 256,
-  unfinishedBytesMax: 32 * 2 ** 20,
-  totalUnfinishedBytesMax: 256 * 2 ** 20,
-  totalPartialBytesMax: 128 * 2 ** 20,
-  unsentBytesMax: 4 * 2 ** 20,
-  unsentStalledMs: 60_000,
-  messageStalledMs: 60_000,
-};
-
-/** Who gets the messages: `bytes[start..end)`, at least `headBytesMin` long or all of it, then `tail` of `tailBytes` bytes. */
-export interface MessageHandler<C> {
-  message(
-    from: Connection<C>,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    tail: readonly Uint8Array[],
-    tailBytes: number,
-  ): void;
-  /** The connection is gone; requests of it still go on, their answers go nowhere. */
-  closed?(connection: Connection<C>): void;
-}
-
-export interface StreamServerOptions<C> {
-  readonly bind: string;
-  /** 0: any free one. */
-  readonly port: number;
-  readonly framing: Framing;
-  readonly limits: StreamLimits;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly handler: MessageHandler<C>;
-  /** How several pieces are sent at once; null: one by one. What the platform has unless told. */
-  readonly gather?: GatheredWrite | null;
-}
-
-/** Counters since the start, and `connections` open now. */
-export interface StreamStats {
-  connections: number;
-  accepted: number;
-  refused: number;
-  evicted: number;
-  stalled: number;
-  malformed: number;
-  pauses: number;
-  messagesIn: number;
-  messagesOut: number;
-  bytesIn: number;
-  bytesOut: number;
-}
+import type { MessageHandler, StreamLimits, StreamServerOptions, StreamStats } from "./stream-options.ts";
 
 const keepAliveMs = 120_000;
 /** Looks at waiting connections per time-out. */
@@ -104,8 +33,10 @@ export class StreamServer<C> {
     bytesIn: 0,
     bytesOut: 0,
   };
+  /** Over all connections: requests unfinished, what is received and not handed on, what is not sent. */
   unfinishedBytes = 0;
-  partialBytes = 0;
+  keptBytes = 0;
+  unsentBytes = 0;
   stopping = false;
 
   private readonly options: StreamServerOptions<C>;
@@ -218,8 +149,9 @@ export class StreamServer<C> {
     if (this.waiting.size > 0) this.resumeWaiting();
   };
 
+  /** A connection is paused: where the bound over all is the reason, it goes on when that is met again. */
   wait(connection: Connection<C>): void {
-    this.waiting.add(connection);
+    if (this.unfinishedBytes >= this.limits.totalUnfinishedBytesMax) this.waiting.add(connection);
   }
 
   private resumeWaiting(): void {
@@ -273,16 +205,26 @@ export class StreamServer<C> {
     if (this.watched.size > 0) this.armSweep();
   }
 
-  /** Messages begun take too much memory: closes the connection that is longest without progress. */
-  boundPartial(current: Connection<C>): void {
-    while (this.partialBytes > this.limits.totalPartialBytesMax) {
+  /** Messages begun or held back take too much memory: the connection that is longest without progress is closed. */
+  boundKept(current: Connection<C>): void {
+    this.evictStalest(current, () => this.keptBytes - this.limits.totalKeptBytesMax, (each) => each.keptBytes);
+  }
+
+  /** So is one whose replies wait, when waiting replies take too much. */
+  boundUnsent(current: Connection<C>): void {
+    this.evictStalest(current, () => this.unsentBytes - this.limits.totalUnsentBytesMax, (each) => each.unsentBytes);
+  }
+
+  private evictStalest(current: Connection<C>, excess: () => number, cost: (each: Connection<C>) => number): void {
+    while (excess() > 0) {
       let stalest = current;
-      for (const connection of this.watched) {
-        if (connection.partialBytes > 0 && connection !== current && (stalest === current || connection.progressMs < stalest.progressMs)) {
-          stalest = connection;
-        }
+      for (const each of this.connections) {
+        if (each === current || cost(each) === 0) continue;
+        if (stalest === current || each.progressMs < stalest.progressMs) stalest = each;
       }
       this.stats.evicted++;
+      const fields = { client: stalest.address, bytes: cost(stalest) };
+      this.logger.info(fields, "closed a connection: too much memory is kept for clients that don't get on");
       stalest.close();
       if (stalest === current) return;
     }

@@ -1,7 +1,8 @@
 import type { Credentials } from "#model/credentials.ts";
 import type { FileSystem } from "#vfs/file-system.ts";
 import { type AuthSys, decodeAuthSys } from "#wire/rpc.ts";
-import { type GrowingBytes, XdrReader } from "#wire/index.ts";
+import { copyOf, XdrReader } from "#wire/xdr-reader.ts";
+import type { GrowingBytes } from "#wire/xdr-writer.ts";
 import { credentialsOf } from "./credentials.ts";
 
 /** Where calls come from and answers go: a TCP connection, or one datagram. */
@@ -30,9 +31,9 @@ export class ShareView {
   constructor(fs: FileSystem, address: string) {
     this.fs = fs;
     this.allowed = fs.allowsClient(address);
-    const hash = Bun.hash.xxHash64(fs.name);
-    this.fsidHigh = Number(BigInt.asIntN(32, hash >> 32n));
-    this.fsidLow = Number(BigInt.asIntN(32, hash));
+    const hash = Bun.hash.xxHash64(fs.name).toString(16).padStart(16, "0");
+    this.fsidHigh = Number.parseInt(hash.slice(0, 8), 16) | 0;
+    this.fsidLow = Number.parseInt(hash.slice(8), 16) | 0;
     this.claim = null;
     this.who = credentialsOf(null, fs);
   }
@@ -89,7 +90,7 @@ export class Client {
     const claim = decodeAuthSys(authReader);
     if (claim !== null) {
       this.claim = claim;
-      this.claimBytes = bytes.slice(at, at + length);
+      this.claimBytes = copyOf(bytes, at, length);
     }
     return claim;
   }

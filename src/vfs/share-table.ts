@@ -2,17 +2,12 @@ import { fileHandleBytes } from "#model/file-handle.ts";
 import type { FsError } from "#model/fs-error.ts";
 import { badHandle } from "./errors.ts";
 import type { FileSystem, Located, Shares } from "./file-system.ts";
+import { word } from "./handle-words.ts";
 import type { Share } from "./share.ts";
 
 const instanceAt = 4;
 const instanceBytes = 8;
 const idAt = 16;
-
-function word(bytes: Uint8Array, at: number): number {
-  return (
-    (((bytes[at] as number) << 24) | ((bytes[at + 1] as number) << 16) | ((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number)) >>> 0
-  );
-}
 
 /** The server's shares. */
 export class ShareTable implements Shares {

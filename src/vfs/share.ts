@@ -17,7 +17,9 @@ import { NameCache } from "./cache/name-cache.ts";
 import type { Node } from "./cache/node.ts";
 import { Pages } from "./cache/pages.ts";
 import { badHandle, stale } from "./errors.ts";
+import { isVerified, keepVerified } from "./handle-words.ts";
 import type * as fs from "./file-system.ts";
+import { OneAtATime } from "./one-at-a-time.ts";
 import { Orphans } from "./orphans.ts";
 import * as ops from "./ops/index.ts";
 import type { Operation } from "./operation.ts";
@@ -61,6 +63,8 @@ export class Share implements fs.FileSystem {
   readonly pages: Pages;
   readonly accessTimes: AccessTimes;
   readonly orphans: Orphans;
+  /** Moves of directories to other parents that lost a race to another such move. */
+  readonly directoryMoves = new OneAtATime();
   private readonly applying: Applying;
   private readonly clients: AllowedClients;
 
@@ -135,7 +139,7 @@ export class Share implements fs.FileSystem {
   /** What a handle of this share's instance with this id refers to; the id is not to be trusted before the whole handle is checked. */
   locate(id: number, bytes: Uint8Array, offset: number): fs.Located | FsError {
     const node = this.inodes.node(id);
-    if (node?.located && node.handle !== null && sameHandle(node.handle, bytes, offset)) return node.located;
+    if (node !== undefined && node.located !== null && isVerified(node, bytes, offset)) return node.located;
     return this.verify(bytes.subarray(offset, offset + fileHandleBytes));
   }
 
@@ -155,8 +159,11 @@ export class Share implements fs.FileSystem {
 
   private locatedAt(node: Node, generation: number, bytes: Uint8Array): fs.Located | FsError {
     if (node.inode?.generation !== generation) return stale;
-    node.handle ??= bytes.slice();
-    return (node.located ??= { fs: this, id: node.inode.id });
+    if (node.located === null) {
+      keepVerified(node, bytes);
+      node.located = { fs: this, id: node.inode.id };
+    }
+    return node.located;
   }
 
   root(): Maybe<Inode> {
@@ -252,16 +259,4 @@ export class Share implements fs.FileSystem {
   usage(): Maybe<fs.SpaceUsage> {
     return ops.usage(this);
   }
-}
-
-/**
- * Whether both are one handle, given that instance and id are the same: they are how this one was found. Takes as long whichever
- * byte differs, so that nobody finds out a MAC byte by byte.
- */
-function sameHandle(handle: Uint8Array, bytes: Uint8Array, offset: number): boolean {
-  let difference = 0;
-  for (let i = 24; i < fileHandleBytes; i++) difference |= (handle[i] as number) ^ (bytes[offset + i] as number);
-  for (let i = 12; i < 16; i++) difference |= (handle[i] as number) ^ (bytes[offset + i] as number);
-  for (let i = 0; i < 4; i++) difference |= (handle[i] as number) ^ (bytes[offset + i] as number);
-  return difference === 0;
 }

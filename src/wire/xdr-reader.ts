@@ -100,12 +100,12 @@ export class XdrReader {
 
   /** A copy of variable-length opaque data of at most `max` bytes. */
   opaqueCopy(max: number): Uint8Array {
-    return this.opaque(max) ? this.bytes.slice(this.opaqueAt, this.opaqueAt + this.opaqueLength) : empty;
+    return this.opaque(max) ? copyOf(this.bytes, this.opaqueAt, this.opaqueLength) : empty;
   }
 
   /** A copy of `length` bytes of fixed-length opaque data. */
   fixedCopy(length: number): Uint8Array {
-    return this.fixedOpaque(length) ? this.bytes.slice(this.opaqueAt, this.opaqueAt + length) : new Uint8Array(length);
+    return this.fixedOpaque(length) ? copyOf(this.bytes, this.opaqueAt, length) : new Uint8Array(length);
   }
 
   /**
@@ -182,3 +182,8 @@ export class XdrReader {
 
 const empty = new Uint8Array(0);
 const noSlices: readonly Uint8Array[] = [];
+
+/** A copy that keeps nothing else alive. Not `slice`: of a Buffer, which a socket's chunks are, that is a view. */
+export function copyOf(bytes: Uint8Array, at: number, length: number): Uint8Array {
+  return new Uint8Array(bytes.subarray(at, at + length));
+}

@@ -48,7 +48,7 @@ describe("figures", () => {
     expect(plain(tableOf(rows))).toContain("2.00×");
     expect(markdown(tableOf(rows)).split("\n")).toHaveLength(3);
     const bounds = [{ what: "lag", value: 30, unit: "ms", most: 20 }];
-    const text = page({ machine: ["a machine"], date: "2026-01-01", command: "c", peerName: "peer", rounds: 3, seconds: 1, rows, bounds, limits: null });
+    const text = page({ machine: ["a machine"], date: "2026-01-01", command: "c", peerName: "peer", rounds: 3, seconds: "1 s", rows, bounds, limits: null });
     expect(text).toContain("- **create**:");
     expect(text).toContain("- **lag**:");
   });

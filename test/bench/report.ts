@@ -140,7 +140,8 @@ export interface Report {
   readonly command: string;
   readonly peerName: string | null;
   readonly rounds: number;
-  readonly seconds: number;
+  /** Length of a measured run, in words. */
+  readonly seconds: string;
   readonly rows: readonly Row[];
   readonly bounds: readonly Bound[];
   /** What the machine allows without any server, as `limits` prints it; null where it was not asked for. */
@@ -154,8 +155,8 @@ export function page(report: Report): string {
   const explained = [...misses, ...missedBounds].map((name) => `- **${name}**: ${missed[name] ?? "not looked into yet."}`);
   return `# Benchmarks
 
-Written by \`${report.command}\` on ${report.date}; run it to have the figures of your machine. Absolute figures
-move with the machine and with what else it does: compare ratios, above all those per server CPU-second.
+Written by \`${report.command}\` on ${report.date}.
+Run it to have the figures of your machine. Absolute figures move with the machine and with what else it does: compare ratios, above all those per server CPU-second.
 
 ## Machine
 
@@ -163,7 +164,8 @@ ${report.machine.map((line) => `- ${line}`).join("\n")}
 
 ## NFSv3, ours against ${report.peerName ?? "nobody"}
 
-Client and servers share the machine, over loopback; the servers take turns (A B A B), ${report.rounds} rounds of ${report.seconds} s each, medians.
+Client and servers share the machine, over loopback; the servers take turns (A B A B), medians of ${report.rounds} rounds of
+${report.seconds} each.
 2 connections with 16 calls in flight each, unless the workload says otherwise. Both servers keep their data on the same
 disk. Ours answers CREATE, RENAME, REMOVE and a FILE_SYNC WRITE only when they are on stable storage; Ganesha on FSAL_VFS
 syncs written data, but answers CREATE, RENAME and REMOVE before they are. MB are 10^6 bytes; *bad* counts failed calls and wrong

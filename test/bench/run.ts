@@ -179,7 +179,7 @@ async function main(): Promise<number> {
       command: ["./scripts/bench", ...Bun.argv.slice(2)].join(" "),
       peerName: peer?.name ?? null,
       rounds,
-      seconds: Number(options.secs ?? 1),
+      seconds: options.secs === undefined ? "1 s (sequential data: 2 s)" : `${options.secs} s`,
       rows,
       bounds,
       limits: options.limits || options.all ? await outputOf([tool("limits"), options.dir, "0.3"]) : null,

@@ -3,7 +3,7 @@ import { systemClock } from "#base/clock.ts";
 import { createNfsAdapter } from "#nfs/index.ts";
 import { XdrReader } from "#wire/xdr-reader.ts";
 import type { Harness } from "../unit/nfs/harness.ts";
-import { MemoryShares } from "../unit/nfs/memory-file-system.ts";
+import { MemoryShares } from "../unit/nfs/memory-shares.ts";
 import { RawClient, record as marked, until } from "../unit/net/helpers.ts";
 import { Chance, fuzzDecoders, fuzzSeed, mutate, subject } from "./fuzz.ts";
 

@@ -15,6 +15,8 @@ export interface FileOps {
   writeSync(fd: number, bytes: Uint8Array, offset: number, length: number, position: number): number;
   /** One gathered positional write; may be short. */
   writevSync(fd: number, slices: readonly Uint8Array[], position: number): number;
+  /** One gathered positional write in the thread pool; may be short. */
+  writev(fd: number, slices: readonly Uint8Array[], position: number, done: (error: Error | null, wrote: number) => void): void;
   /** Gives the file `bytes` of its own on the disk, and that size; throws ENOSPC where they are not to be had. */
   allocateSync(fd: number, bytes: number): void;
   /** Lets the kernel begin to write a range back, so that a sync finds less to do; says nothing of durability. */
@@ -32,6 +34,9 @@ export interface FileOps {
  */
 export const writeBackBytes = 2 << 20;
 
+/** The longest gathered write a kernel takes in one call (IOV_MAX of Linux and macOS). */
+const slicesMax = 1024;
+
 const zeros = new Uint8Array(1 << 20);
 
 export const systemFiles: FileOps = {
@@ -39,6 +44,7 @@ export const systemFiles: FileOps = {
   closeSync: (fd) => fs.closeSync(fd),
   writeSync: (fd, bytes, offset, length, position) => fs.writeSync(fd, bytes, offset, length, position),
   writevSync: (fd, slices, position) => fs.writevSync(fd, slices as Uint8Array[], position),
+  writev: (fd, slices, position, done) => fs.writev(fd, slices.slice(0, slicesMax) as Uint8Array[], position, done),
   allocateSync(fd, bytes) {
     if (allocateNow(fd, bytes)) return;
     for (let at = 0; at < bytes; ) at += fs.writeSync(fd, zeros, 0, Math.min(zeros.byteLength, bytes - at), at);
@@ -59,9 +65,6 @@ export function writeFully(files: FileOps, fd: number, bytes: Uint8Array, offset
     done += wrote;
   }
 }
-
-/** The longest gathered write a kernel takes in one call (IOV_MAX of Linux and macOS). */
-const slicesMax = 1024;
 
 /** All of `slices` (`length` bytes) at `position`. */
 export function writeSlicesFully(files: FileOps, fd: number, slices: readonly Uint8Array[], length: number, position: number): void {

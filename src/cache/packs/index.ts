@@ -35,6 +35,13 @@ export interface OpenPack {
   readonly size: number;
   /** Appends slices of `length` bytes in all; gives their offset, or noSpace (io for a broken disk): then nothing was appended. */
   append(payload: readonly Uint8Array[], length: number): number | FsError;
+  /**
+   * Appends without waiting for the kernel, and is never refused: no room is waited for. `written` is called when the kernel
+   * has the bytes; until then they are read from the slices, which must stay as they are.
+   */
+  appendLater(payload: readonly Uint8Array[], length: number, written: () => void): number;
+  /** Everything appended so far is with the kernel: it survives the process. */
+  written(): Maybe<void>;
   /** Bytes that were appended; sealed, moved or not, until `close`. */
   readSync(offset: number, target: Uint8Array): void;
   read(offset: number, target: Uint8Array): Promise<void>;

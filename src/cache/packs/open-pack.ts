@@ -15,6 +15,7 @@ import {
   writeSlicesFully,
   type FileOps,
 } from "../log/file-ops.ts";
+import { LateWrites } from "./late-writes.ts";
 import { SharedSync } from "../log/shared-sync.ts";
 import { decodeTrailer, encodeFooter, footerIsWhole, trailerBytes } from "./format.ts";
 import { frameBytes, FrameTable } from "./frames.ts";
@@ -108,6 +109,7 @@ class PackFile implements OpenPack {
   #sealed: SealedPack | null = null;
   #failed = false;
   #writingBack: number;
+  readonly #late: LateWrites;
 
   constructor(
     directory: string,
@@ -132,6 +134,7 @@ class PackFile implements OpenPack {
     this.#frames = frames;
     this.#nameDirty = fresh;
     this.#writingBack = size;
+    this.#late = new LateWrites(files, options.clock, (error) => this.#fail(error));
     this.#sync = new SharedSync(
       size,
       options.clock,
@@ -151,24 +154,47 @@ class PackFile implements OpenPack {
     } catch (error) {
       return FsError.of(isFull(error) ? "noSpace" : "io");
     }
-    for (let i = 0; i < payload.length; i++) this.#frames.add(payload[i]!);
-    this.size = offset + length;
-    if (this.size - this.#writingBack >= writeBackBytes) {
-      this.#files.startWriteBack(this.#fd, this.#writingBack, this.size - this.#writingBack);
-      this.#writingBack = this.size;
-    }
+    this.#appended(payload, length);
+    this.#writeBack(this.size);
     return offset;
+  }
+
+  appendLater(payload: readonly Uint8Array[], length: number, written: () => void): number {
+    assert(!this.#sealing, "a sealed pack takes no payload");
+    const offset = this.size;
+    this.#appended(payload, length);
+    this.#late.begin(this.#fd, payload, length, offset, written);
+    return offset;
+  }
+
+  written(): Maybe<void> {
+    return this.#late.isEmpty ? undefined : this.#late.reached(this.size);
+  }
+
+  #appended(payload: readonly Uint8Array[], length: number): void {
+    for (let i = 0; i < payload.length; i++) this.#frames.add(payload[i]!);
+    this.size += length;
+  }
+
+  /** Has the kernel write back what it has up to `end`, piece by piece. */
+  #writeBack(end: number): void {
+    if (end - this.#writingBack >= writeBackBytes) {
+      this.#files.startWriteBack(this.#fd, this.#writingBack, end - this.#writingBack);
+      this.#writingBack = end;
+    }
   }
 
   readSync(offset: number, target: Uint8Array): void {
     assert(offset + target.byteLength <= this.size, "a read of a pack must lie within it");
-    readFullySync(this.#fd, offset, target);
+    if (this.#late.isEmpty) readFullySync(this.#fd, offset, target);
+    else this.#late.read(offset, target, (from, part) => readFullySync(this.#fd, from, part));
   }
 
   async read(offset: number, target: Uint8Array): Promise<void> {
     assert(offset + target.byteLength <= this.size, "a read of a pack must lie within it");
     this.#readers++;
     try {
+      await this.#late.reached(offset + target.byteLength);
       await readFully(this.#fd, offset, target);
     } finally {
       this.#readers--;
@@ -185,6 +211,7 @@ class PackFile implements OpenPack {
     if (this.#sealed !== null) return this.#sealed;
     assert(!this.#sealing, "a pack is sealed by one caller");
     this.#sealing = true;
+    await this.#late.reached(this.size);
     const frames = this.#frames.finish();
     const footer = encodeFooter(this.#instance, this.id, this.size, frames);
     const objectBytes = this.size + footer.byteLength;
@@ -207,6 +234,8 @@ class PackFile implements OpenPack {
 
   async abandon(): Promise<void> {
     this.#sealing = true;
+    this.#late.stop();
+    await this.#late.reached(this.size);
     if (this.#fd >= 0) await this.#close();
     await unlinkOf(this.#files, this.path).catch((error) => {
       if (errorCode(error) !== "ENOENT") throw error;
@@ -229,6 +258,7 @@ class PackFile implements OpenPack {
     if (fd < 0) return; // abandoned: nobody will refer to its bytes
     this.#readers++;
     try {
+      await this.#late.reached(this.size);
       await fdatasyncOf(this.#files, fd);
     } finally {
       this.#readers--;

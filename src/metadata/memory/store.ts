@@ -23,6 +23,8 @@ export function openMemoryStore({ clock, random }: MemoryStoreOptions): Metadata
   const sequence = new Sequence(firstDrawn, unbounded, () => unbounded);
   const committer = new Committer(rows, sequence, noTotals, clock, {
     isNoSpace: () => false,
+    makeRoom: () => false,
+    admits: () => true,
     committed(applied: Pending[]) {
       for (const one of applied) one.resolve(one.result as ApplyResult);
     },

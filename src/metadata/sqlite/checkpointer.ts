@@ -1,5 +1,6 @@
 import type { Database } from "bun:sqlite";
 import type { Logger } from "#telemetry/logger.ts";
+import { isNoSpace } from "./database.ts";
 import type { GroupSync, SyncFile } from "./group-sync.ts";
 import type { Statements } from "./statements.ts";
 
@@ -27,6 +28,7 @@ export class Checkpointer {
   private readonly syncNow: (fd: number) => void;
   private readonly commits: Commits;
   private readonly fatal: (error: Error) => void;
+  private readonly makeRoom: () => boolean;
   private readonly logger: Logger;
   private readonly pagesMax: number;
   private running = false;
@@ -45,6 +47,7 @@ export class Checkpointer {
     syncNow: (fd: number) => void;
     commits: Commits;
     fatal: (error: Error) => void;
+    makeRoom: () => boolean;
     logger: Logger;
     pagesMax: number;
   }) {
@@ -56,6 +59,7 @@ export class Checkpointer {
     this.syncNow = parts.syncNow;
     this.commits = parts.commits;
     this.fatal = parts.fatal;
+    this.makeRoom = parts.makeRoom;
     this.logger = parts.logger;
     this.pagesMax = parts.pagesMax;
   }
@@ -100,7 +104,9 @@ export class Checkpointer {
     this.unsynced = true;
     this.db.run("PRAGMA synchronous = OFF");
     try {
-      this.s.checkpoint.get();
+      const { log, checkpointed } = this.copyPages();
+      // Nobody else reads the database, so all of it should be there; if not, wait for as much again.
+      if (checkpointed < log) this.notBefore = log + this.pagesMax;
       return true;
     } catch (error) {
       this.notBefore = walPages + this.pagesMax;
@@ -108,6 +114,15 @@ export class Checkpointer {
       return false;
     } finally {
       this.db.run("PRAGMA synchronous = NORMAL");
+    }
+  }
+
+  private copyPages(): { log: number; checkpointed: number } {
+    try {
+      return this.s.checkpoint.get() as { log: number; checkpointed: number };
+    } catch (error) {
+      if (!isNoSpace(error) || !this.makeRoom()) throw error;
+      return this.s.checkpoint.get() as { log: number; checkpointed: number };
     }
   }
 

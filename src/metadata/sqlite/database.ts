@@ -1,4 +1,5 @@
 import { Database, SQLiteError } from "bun:sqlite";
+import { closeSync, openSync } from "node:fs";
 import type { Random } from "#base/random.ts";
 import { firstDrawn } from "#model/ids.ts";
 import { MetadataStoreError } from "../errors.ts";
@@ -12,7 +13,7 @@ const walKeptBytes = 64 * 1024 * 1024;
 
 /** Whether SQLite says that there is no room (SQLITE_FULL, or an I/O error that came of it). */
 export function isNoSpace(error: unknown): boolean {
-  return error instanceof SQLiteError && (error.errno & 0xff) === 13;
+  return error instanceof SQLiteError && (error.errno & 0xff) === full;
 }
 
 function primaryCode(error: unknown): number {
@@ -21,9 +22,11 @@ function primaryCode(error: unknown): number {
 
 const busy = 5;
 const cannotOpen = 14;
+const full = 13;
 const notADatabase = 26;
 
-function explain(path: string, error: unknown): unknown {
+/** An error of opening, in words for whoever runs the server. */
+export function explain(path: string, error: unknown): unknown {
   const cause = error instanceof Error ? error.message : String(error);
   switch (primaryCode(error)) {
     case busy:
@@ -32,6 +35,8 @@ function explain(path: string, error: unknown): unknown {
       return new MetadataStoreError(`${path} is not a DittoFS metadata database (${cause}); point the share at another path or move that file away`);
     case cannotOpen:
       return new MetadataStoreError(`${path} cannot be opened (${cause}); its directory must exist and be writable for this user`);
+    case full:
+      return new MetadataStoreError(`${path} cannot be opened because its disk is full; make room and start again`);
     default:
       return error;
   }
@@ -43,6 +48,7 @@ function explain(path: string, error: unknown): unknown {
  */
 export function openDatabase(path: string, writer: string, random: Random): Database {
   let db: Database;
+  createPrivately(path);
   try {
     db = new Database(path, { create: true, readwrite: true });
   } catch (error) {
@@ -59,6 +65,15 @@ export function openDatabase(path: string, writer: string, random: Random): Data
   } catch (error) {
     db.close();
     throw explain(path, error);
+  }
+}
+
+/** The key of the file handles lies in this file: nobody else may read it. SQLite gives the WAL the same mode. */
+function createPrivately(path: string): void {
+  try {
+    closeSync(openSync(path, "wx", 0o600));
+  } catch {
+    // It exists, or SQLite will say why it cannot be made.
   }
 }
 

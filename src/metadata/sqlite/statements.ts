@@ -44,6 +44,7 @@ const sql = {
   meta: "SELECT value FROM meta WHERE key = ?",
   putMeta: "UPDATE meta SET value = ? WHERE key = ?",
 
+  freePages: "PRAGMA freelist_count",
   walPages: "PRAGMA wal_checkpoint(NOOP)",
   checkpoint: "PRAGMA wal_checkpoint(PASSIVE)",
 } as const;

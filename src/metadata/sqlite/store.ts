@@ -1,6 +1,7 @@
 import { closeSync, fdatasync, fdatasyncSync, fsyncSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Database } from "bun:sqlite";
+import { assert } from "#base/assert.ts";
 import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
 import type { ApplyResult } from "#model/change-set.ts";
@@ -12,15 +13,19 @@ import { asError, endProcess } from "../fatal.ts";
 import type { Totals } from "../rows.ts";
 import { Sequence } from "../sequence.ts";
 import { Checkpointer } from "./checkpointer.ts";
-import { isNoSpace, openDatabase } from "./database.ts";
+import { explain, isNoSpace, openDatabase } from "./database.ts";
 import { GroupSync, type SyncFile } from "./group-sync.ts";
-import { Reservation, urgentNumbers } from "./reservation.ts";
-import { SqliteRows } from "./rows.ts";
-import { MetaKey } from "./schema.ts";
+import { Reservation } from "./reservation.ts";
+import { ReservingRows } from "./reserving-rows.ts";
+import { MetaKey, pageBytes } from "./schema.ts";
+import { SpaceReserve, extendWithZeros } from "./space-reserve.ts";
 import { type Statements, finalizeAll, prepareAll } from "./statements.ts";
 
-/** Length of the WAL, in pages, at which it is taken into the database. */
-const defaultCheckpointPages = 4096;
+const defaultCheckpointPages = 2048;
+/** A page in the WAL: its header, then the page (SQLite file format §4.1). */
+const walFrameBytes = 24 + pageBytes;
+/** Room the WAL has at once, by the length it is checkpointed at: a batch may begin just below that. */
+const walRoom = 1.5;
 
 export interface SqliteStoreOptions {
   /** The database file; its directory must exist. A WAL lies beside it while the store is open. */
@@ -39,6 +44,7 @@ export interface SqliteStoreOptions {
   readonly sync?: SyncFile;
   /** fdatasync on the event loop, for the rare moments that cannot wait. */
   readonly syncNow?: (fd: number) => void;
+  /** Length of the WAL, in pages, at which it is taken into the database. */
   readonly checkpointPages?: number;
 }
 
@@ -48,117 +54,176 @@ export interface SqliteStoreOptions {
  */
 export function openSqliteStore(options: SqliteStoreOptions): MetadataStore {
   const db = openDatabase(options.path, options.writer ?? "DittoFS", options.random);
-  let opening: Opening | null = null;
+  const files = new OpenFiles(db);
   try {
-    opening = new Opening(db, options);
-    return opening.store();
+    const parts = new Parts(db, files, options);
+    return new EngineStore(parts.identity(), parts.rows, parts.sequence, parts.committer, () => parts.release());
   } catch (error) {
-    if (opening === null) db.close();
-    else opening.letGo();
-    throw error;
+    files.close();
+    throw explain(options.path, error);
   }
 }
 
-/** The parts of a store on an open database. */
-class Opening {
+/** The database with its statements, and our own descriptors of its files. */
+class OpenFiles {
+  readonly statements: Statements;
   private readonly db: Database;
-  private readonly options: SqliteStoreOptions;
-  private readonly statements: Statements;
-  private readonly sync: SyncFile;
-  private readonly syncNow: (fd: number) => void;
-  private fds: number[] = [];
+  private readonly fds: number[] = [];
+  reserve: SpaceReserve | null = null;
 
-  constructor(db: Database, options: SqliteStoreOptions) {
+  constructor(db: Database) {
     this.db = db;
-    this.options = options;
     this.statements = prepareAll(db);
-    this.sync = options.sync ?? fdatasync;
-    this.syncNow = options.syncNow ?? fdatasyncSync;
   }
 
-  store(): MetadataStore {
-    const { db, statements } = this;
-    const reservation = new Reservation(statements);
-    const next = reservation.limit;
-    const limit = reservation.extendNow();
-    // That commit made the WAL exist; from here on it is synced through our own descriptor.
-    const walFd = this.openFile(`${this.options.path}-wal`);
-    const databaseFd = this.openFile(this.options.path);
-    this.syncNow(walFd);
-    this.syncDirectory();
-
-    let committer: Committer;
-    let checkpointer: Checkpointer;
-    let broken = false;
-    const fatal = (error: unknown): void => {
-      broken = true;
-      committer.fail(error);
-      this.options.logger.error({ error: String(error), path: this.options.path }, "the metadata store cannot go on");
-      (this.options.fatal ?? endProcess)(asError(error));
-    };
-    const walSync = new GroupSync(walFd, this.sync, fatal);
-    const reserveNow = (): number => {
-      checkpointer.settle();
-      const raised = reservation.extendNow();
-      this.syncNow(walFd);
-      return raised;
-    };
-    const sequence = new Sequence(next, limit, reserveNow);
-    const rows = new ReservingRows(db, statements, sequence, reservation, reserveNow, (raised) =>
-      walSync.add(() => sequence.raise(raised)),
-    );
-    committer = new Committer(rows, sequence, this.totals(), this.options.clock, {
-      isNoSpace,
-      committed(applied: Pending[]) {
-        walSync.add(() => {
-          for (let i = 0; i < applied.length; i++) (applied[i] as Pending).resolve((applied[i] as Pending).result as ApplyResult);
-        });
-        checkpointer.committed();
-      },
-      fatal,
-    });
-    checkpointer = new Checkpointer({
-      db,
-      statements,
-      databaseFd,
-      walSync,
-      syncFile: this.sync,
-      syncNow: this.syncNow,
-      commits: committer,
-      fatal,
-      logger: this.options.logger,
-      pagesMax: this.options.checkpointPages ?? defaultCheckpointPages,
-    });
-    return new EngineStore(this.identity(), rows, sequence, committer, async () => {
-      // An orderly close would delete the WAL, which may be all there is after a failed sync.
-      if (broken) return;
-      await checkpointer.finished();
-      reservation.giveBack(sequence.peek());
-      await new Promise<void>((resolve) => walSync.add(resolve));
-      this.letGo();
-    });
-  }
-
-  private openFile(path: string): number {
+  open(path: string): number {
     const fd = openSync(path, "r+");
     this.fds.push(fd);
     return fd;
   }
 
-  private syncDirectory(): void {
-    const fd = openSync(dirname(this.options.path), "r");
+  /** SQLite first, then our descriptors: see Checkpointer. */
+  close(): void {
+    finalizeAll(this.statements);
+    this.db.close(true);
+    for (const fd of this.fds) closeSync(fd);
+    this.reserve?.close();
+  }
+}
+
+function syncDirectory(path: string): void {
+  const fd = openSync(path, "r");
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** What a store on SQLite is put together from. */
+class Parts {
+  readonly rows: ReservingRows;
+  readonly sequence: Sequence;
+  readonly committer: Committer;
+  private readonly options: SqliteStoreOptions;
+  private readonly db: Database;
+  private readonly files: OpenFiles;
+  private readonly walFd: number;
+  private readonly walSync: GroupSync;
+  private readonly reservation: Reservation;
+  private readonly reserve: SpaceReserve;
+  private readonly checkpointer: Checkpointer;
+  private readonly syncNow: (fd: number) => void;
+  private broken = false;
+
+  constructor(db: Database, files: OpenFiles, options: SqliteStoreOptions) {
+    this.options = options;
+    this.db = db;
+    this.files = files;
+    this.syncNow = options.syncNow ?? fdatasyncSync;
+    const sync = options.sync ?? fdatasync;
+    const pagesMax = options.checkpointPages ?? defaultCheckpointPages;
+    const { statements } = files;
+
+    this.reservation = new Reservation(statements);
+    const next = this.reservation.limit;
+    const limit = this.reservation.extendNow();
+    // That commit made the WAL exist; from here on it is synced through our own descriptor.
+    this.walFd = files.open(`${options.path}-wal`);
+    const databaseFd = files.open(options.path);
+    this.reserve = this.reserveRoom(Math.ceil(pagesMax * walRoom) * walFrameBytes);
+    files.reserve = this.reserve;
+    this.syncNow(this.walFd);
+    syncDirectory(dirname(options.path));
+
+    this.walSync = new GroupSync(this.walFd, sync, this.fatal);
+    this.sequence = new Sequence(next, limit, this.reserveNow);
+    this.rows = new ReservingRows(db, statements, this.sequence, this.reservation, this.reserveNow, (raised) =>
+      this.walSync.add(() => this.sequence.raise(raised)),
+    );
+    this.committer = new Committer(this.rows, this.sequence, this.totals(), options.clock, {
+      isNoSpace,
+      makeRoom: this.makeRoom,
+      admits: (set) => this.reserve.admits(set),
+      committed: (applied) => this.committed(applied),
+      fatal: this.fatal,
+    });
+    this.checkpointer = new Checkpointer({
+      db,
+      statements,
+      databaseFd,
+      walSync: this.walSync,
+      syncFile: sync,
+      syncNow: this.syncNow,
+      commits: this.committer,
+      fatal: this.fatal,
+      makeRoom: this.makeRoom,
+      logger: options.logger,
+      pagesMax,
+    });
+  }
+
+  /** Room for the WAL and for what it brings into the database, taken now where the disk has it. */
+  private reserveRoom(bytes: number): SpaceReserve {
+    const { path, clock, logger } = this.options;
     try {
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
+      extendWithZeros(this.walFd, bytes);
+    } catch (error) {
+      logger.warn({ error: String(error), path }, "no room to reserve for the metadata's write-ahead log");
+    }
+    const { freePages } = this.files.statements;
+    return new SpaceReserve({
+      path: `${path}-reserve`,
+      bytes,
+      freePages: () => (freePages.get() as { freelist_count: number }).freelist_count,
+      pagesEnough: Math.ceil(bytes / pageBytes),
+      clock,
+      logger,
+    });
+  }
+
+  private readonly makeRoom = (): boolean => this.reserve.release();
+
+  private readonly fatal = (error: unknown): void => {
+    this.broken = true;
+    this.committer.fail(error);
+    this.options.logger.error({ error: String(error), path: this.options.path }, "the metadata store cannot go on");
+    (this.options.fatal ?? endProcess)(asError(error));
+  };
+
+  private readonly reserveNow = (): number => {
+    // ReservingRows leaves a transaction plenty; what a transaction reserves is not durable before its end.
+    assert(!this.db.inTransaction, "one transaction drew too many numbers");
+    this.checkpointer.settle();
+    const raised = this.extendReservation();
+    this.syncNow(this.walFd);
+    return raised;
+  };
+
+  private extendReservation(): number {
+    try {
+      return this.reservation.extendNow();
+    } catch (error) {
+      if (!isNoSpace(error) || !this.makeRoom()) throw error;
+      return this.reservation.extendNow();
     }
   }
 
-  private meta<T>(key: MetaKey): T {
-    return (this.statements.meta.get(key) as { value: T }).value;
+  private committed(applied: Pending[]): void {
+    this.walSync.add(() => {
+      for (let i = 0; i < applied.length; i++) {
+        const one = applied[i] as Pending;
+        one.resolve(one.result as ApplyResult);
+      }
+    });
+    this.checkpointer.committed();
   }
 
-  private identity(): ShareIdentity {
+  private meta<T>(key: MetaKey): T {
+    return (this.files.statements.meta.get(key) as { value: T }).value;
+  }
+
+  identity(): ShareIdentity {
     return { instance: this.meta(MetaKey.instance), handleKey: this.meta(MetaKey.handleKey) };
   }
 
@@ -166,50 +231,16 @@ class Opening {
     return { treeVersion: this.meta(MetaKey.treeVersion), inodes: this.meta(MetaKey.inodes), bytes: this.meta(MetaKey.bytes) };
   }
 
-  /** SQLite first, then our descriptors: see Checkpointer. */
-  letGo(): void {
-    finalizeAll(this.statements);
-    this.db.close(true);
-    for (const fd of this.fds) closeSync(fd);
-    this.fds = [];
-  }
-}
-
-/** Rows whose transactions also keep sequence numbers set aside. */
-class ReservingRows extends SqliteRows {
-  private readonly sequence: Sequence;
-  private readonly reservation: Reservation;
-  private readonly reserveNow: () => number;
-  private readonly onReserved: (limit: number) => void;
-
-  constructor(
-    db: Database,
-    statements: Statements,
-    sequence: Sequence,
-    reservation: Reservation,
-    reserveNow: () => number,
-    onReserved: (limit: number) => void,
-  ) {
-    super(db, statements);
-    this.sequence = sequence;
-    this.reservation = reservation;
-    this.reserveNow = reserveNow;
-    this.onReserved = onReserved;
-  }
-
-  override begin(): void {
-    if (this.sequence.left() < urgentNumbers) this.sequence.raise(this.reserveNow());
-    super.begin();
-    this.reservation.extend(this.sequence.left(), this.sequence.limit);
-  }
-
-  override commit(): void {
-    super.commit();
-    if (this.reservation.transactionCommitted()) this.onReserved(this.reservation.limit);
-  }
-
-  override rollback(): void {
-    this.reservation.transactionRolledBack();
-    super.rollback();
+  /** At an orderly end. After a failed sync there is none: it would delete the WAL, which may be all there is. */
+  async release(): Promise<void> {
+    if (this.broken) return;
+    await this.checkpointer.finished();
+    try {
+      this.reservation.giveBack(this.sequence.peek());
+    } catch (error) {
+      this.options.logger.debug({ error: String(error) }, "what is left of the sequence's reservation is skipped");
+    }
+    await new Promise<void>((resolve) => this.walSync.add(resolve));
+    this.files.close();
   }
 }

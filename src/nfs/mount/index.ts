@@ -1,3 +1,7 @@
+/**
+ * MOUNT version 3 (RFC 1813 §5): gives the first handle of a share, or of a directory in it, to whom the share is open. The list of
+ * who mounted what is for people to read; nothing rests on it.
+ */
 import type { Logger } from "#telemetry/logger.ts";
 import type { Shares } from "#vfs/file-system.ts";
 import { mountPathBytesMax, Mount3Procedure as P, mountVersion3 } from "#wire/mount3.ts";
@@ -17,7 +21,6 @@ export interface MountSettings {
   readonly logger: Logger;
 }
 
-/** MOUNT version 3 (RFC 1813 §5): gives the first handle to whom a share is open. */
 export function mount3(settings: MountSettings): ProgramVersion {
   const table: Record<(typeof P)[keyof typeof P], Procedure> = {
     [P.NULL]: nullProcedure,

@@ -1,3 +1,7 @@
+/**
+ * The port mapper: PMAP version 2 and RPCBIND versions 3 and 4 (RFC 1833), over TCP and UDP. Anybody may ask; only this machine may
+ * register, and nobody may take away this server's own services. It never calls others on a caller's behalf.
+ */
 import type { Clock } from "#base/clock.ts";
 import { DatagramServer, OutBuffer, recordMarking, streamLimitDefaults, StreamServer } from "#net/index.ts";
 import type { Logger } from "#telemetry/logger.ts";
@@ -39,10 +43,6 @@ const connectionsMax = 256;
 const stalledMs = 10_000;
 const owner = "superuser";
 
-/**
- * The port mapper: PMAP version 2 and RPCBIND versions 3 and 4 (RFC 1833), over TCP and UDP. Only this machine may register, and
- * nobody may take away this server's own services.
- */
 export function createPortmapper(options: PortmapperOptions): Portmapper {
   const { bind, clock, logger } = options;
   const wildcard = bind === "0.0.0.0" || bind === "::";
@@ -77,21 +77,11 @@ export function createPortmapper(options: PortmapperOptions): Portmapper {
     },
   });
   let udp: DatagramServer | null = null;
-  const out = new OutBuffer(messageBytesMax);
 
   return {
     async start() {
       const port = tcp.start();
-      udp = new DatagramServer({
-        bind,
-        port,
-        logger,
-        handler(bytes, address) {
-          const transport = new DatagramTransport(address, addresses.towards(address), out);
-          overUdp.dispatch(new Client(transport), bytes, 0, bytes.length, [], 0);
-          return transport.reply;
-        },
-      });
+      udp = overDatagrams(overUdp, addresses, { bind, port, logger });
       try {
         await udp.start();
       } catch (error) {
@@ -109,6 +99,23 @@ export function createPortmapper(options: PortmapperOptions): Portmapper {
       await tcp.stop(deadlineMs);
     },
   };
+}
+
+/** Answers each datagram with the one reply its dispatch leaves. */
+function overDatagrams(
+  dispatcher: Dispatcher,
+  addresses: LocalAddresses,
+  at: { readonly bind: string; readonly port: number; readonly logger: Logger },
+): DatagramServer {
+  const out = new OutBuffer(messageBytesMax);
+  return new DatagramServer({
+    ...at,
+    handler(bytes, address) {
+      const transport = new DatagramTransport(address, addresses.towards(address), out);
+      dispatcher.dispatch(new Client(transport), bytes, 0, bytes.length, [], 0);
+      return transport.reply;
+    },
+  });
 }
 
 function register(registry: Registry, service: RegisteredService): void {

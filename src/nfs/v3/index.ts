@@ -1,3 +1,7 @@
+/**
+ * NFS version 3 (RFC 1813): one file a procedure, named as the RFC names it. Each decodes its arguments, asks vfs and encodes what
+ * came of it; a failure carries the attributes its `FailureBody` says. Nothing about files is decided here.
+ */
 import { nfsVersion3, Nfs3Procedure as P } from "#wire/nfs3.ts";
 import type { ProgramVersion } from "../rpc.ts";
 import { access } from "./access.ts";
@@ -24,7 +28,6 @@ import { setattr } from "./setattr.ts";
 import { symlink } from "./symlink.ts";
 import { write } from "./write.ts";
 
-/** NFS version 3: one file a procedure, in the RFC's words; each decodes, asks vfs, encodes. */
 export function nfs3(settings: Nfs3Settings): ProgramVersion {
   const table: Record<P, Nfs3Procedure> = {
     [P.NULL]: nullProcedure,

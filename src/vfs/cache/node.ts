@@ -12,7 +12,13 @@ export class Node implements Keyed {
   /** The object as it is now; null once the node left the cache. */
   inode: Inode | null;
   handle: Uint8Array | null = null;
+  /** Set once a handle of this object was verified, with the words of that handle that instance and id leave open. */
   located: Located | null = null;
+  generationWord = 0;
+  mac0 = 0;
+  mac1 = 0;
+  mac2 = 0;
+  mac3 = 0;
   /** What is known of a directory's entries. */
   names: Names | null = null;
   /** The set that made the object, while it is not durable yet. */

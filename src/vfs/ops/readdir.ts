@@ -17,6 +17,8 @@ const dotCookie = 1;
 const dotDotCookie = 2;
 /** Most entries of one answer, however many the caller has room for: what one call may keep the event loop with. */
 const entriesMax = 8_192;
+/** Most inodes read from the store for one answer, for the same reason. */
+const inodesReadMax = 1_024;
 
 /**
  * READDIR and READDIRPLUS (RFC 1813 §3.3.16, §3.3.17). Cookies are for ever, so the verifier stays too as long as the share is
@@ -59,6 +61,7 @@ class Lister {
   private readonly waiting: Promise<unknown>[] = [];
   private directory: Inode;
   private cookie: number;
+  private inodesRead = 0;
   private full = false;
   private end = false;
 
@@ -116,13 +119,18 @@ class Lister {
         return;
       }
       entries.push(entry);
-      if (withInodes && entry.inode === null) this.load(entry);
+      if (!withInodes || entry.inode !== null) continue;
+      this.load(entry);
+      if (this.inodesRead < inodesReadMax) continue;
+      this.full = true;
+      return;
     }
     if (page.upTo === Number.POSITIVE_INFINITY) this.end = true;
     else this.cookie = page.upTo;
   }
 
   private load(entry: Entry): void {
+    if (this.share.inodes.peek(entry.id) === undefined) this.inodesRead++;
     const loading = loadEntry(this.share, entry);
     if (loading instanceof Promise) this.waiting.push(loading);
   }

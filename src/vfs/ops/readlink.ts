@@ -25,6 +25,7 @@ export function readlink(share: Share, _who: Credentials, id: FileId): Maybe<Lin
 export function noteRead(share: Share, inode: Inode): Inode {
   if (share.readOnly) return inode;
   const read = share.accessTimes.read(inode);
-  if (read !== inode) share.inodes.replace(read);
+  // What had to be waited for may be older than what is cached by now.
+  if (read !== inode && share.inodes.hit(inode.id) === inode) share.inodes.replace(read);
   return read;
 }

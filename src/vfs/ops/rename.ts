@@ -42,22 +42,36 @@ export function rename(
   to: FileId,
   toName: string,
 ): Promise<Renamed | FsError> {
-  return untilApplied(async (attempt) => {
-    if (share.readOnly) return readOnly;
-    const source = await openDirectory(share, who, from);
-    if (source instanceof FsError) return source;
-    const destination = await openDirectory(share, who, to);
-    if (destination instanceof FsError) return destination;
-    const refusedName = judgeRenamedName(fromName) ?? judgeRenamedName(toName);
-    if (refusedName !== null) return refusedName;
-    const move = await decide(share, who, source, fromName, destination, toName);
-    if (move === null || move instanceof FsError) return move;
-    // Two names of one object, or one name: POSIX has it succeed and do nothing.
-    if (move.target?.id === move.child.id) return { from: unchanged(move.from), to: unchanged(move.to) };
-    const touched = await share.apply(new Operation(conditionsOf(move), changesOf(share, move)), attempt);
-    if (touched === null || touched instanceof FsError) return touched;
-    return { from: changeOf(share, touched, from), to: changeOf(share, touched, to) };
+  return untilApplied((attempt) => {
+    const work = (): Promise<Renamed | FsError | null> => attemptRename(share, who, from, fromName, to, toName, attempt);
+    // Each move of a directory makes all others decide anew: those that lost queue up, so that every round one gets through.
+    return attempt === 0 || from === to ? work() : share.directoryMoves.run(work);
   });
+}
+
+async function attemptRename(
+  share: Share,
+  who: Credentials,
+  from: FileId,
+  fromName: string,
+  to: FileId,
+  toName: string,
+  attempt: number,
+): Promise<Renamed | FsError | null> {
+  if (share.readOnly) return readOnly;
+  const source = await openDirectory(share, who, from);
+  if (source instanceof FsError) return source;
+  const destination = await openDirectory(share, who, to);
+  if (destination instanceof FsError) return destination;
+  const refusedName = judgeRenamedName(fromName) ?? judgeRenamedName(toName);
+  if (refusedName !== null) return refusedName;
+  const move = await decide(share, who, source, fromName, destination, toName);
+  if (move === null || move instanceof FsError) return move;
+  // Two names of one object, or one name: POSIX has it succeed and do nothing.
+  if (move.target?.id === move.child.id) return { from: unchanged(move.from), to: unchanged(move.to) };
+  const touched = await share.apply(new Operation(conditionsOf(move), changesOf(share, move)), attempt);
+  if (touched === null || touched instanceof FsError) return touched;
+  return { from: changeOf(share, touched, from), to: changeOf(share, touched, to) };
 }
 
 async function decide(

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import type { Pack } from "#model/change-set.ts";
 import { type FileId, type PackId, rootId } from "#model/ids.ts";
 import { type Factory, type Subject, apply, at, checkCounters, content, create, everything, extent, inodeOf, later, makeRoot, must, putPack } from "./kit.ts";
 
@@ -184,6 +185,39 @@ export function contentContract(name: string, factory: Factory): void {
       await must(store, { do: "addLinks", id: file, delta: -1, at }, { do: "deleteDirent", parent: rootId, name: "f" });
       await must(store, { do: "freeOrphan", id: file, extentsMax: 2 });
       expect(await store.inode(file)).toBeNull();
+    });
+
+    test("a rejected set that had deleted, cut, freed and moved before it failed leaves no trace", async () => {
+      const { store } = subject;
+      const gone = await create(store, "gone");
+      const many = Array.from({ length: 100 }, (_, i) => extent(i * 10, 10, p));
+      await must(store, content(file, 1, 1000, many), content(gone, 2, 20, [extent(0, 20, q)]));
+      await must(store, { do: "deleteDirent", parent: rootId, name: "gone" }, { do: "addLinks", id: gone, delta: -1, at });
+      for (let i = 0; i < 70; i++) await create(store, `n${i}`);
+      const ids = [rootId, file, gone];
+      const before = await everything(store, ids);
+      const set = store.apply({
+        conditions: [],
+        changes: [
+          content(file, 3, 1000, [extent(15, 500, q), extent(2000, 5, q)], { cutTo: 700 }),
+          { do: "moveExtent", file, from: extent(0, 10, p), to: extent(0, 10, q, 3) },
+          { do: "freeOrphan", id: gone, extentsMax: 10 },
+          { do: "putPack", pack: { ...((await store.pack(p)) as Pack), size: 5 } },
+          ...Array.from({ length: 70 }, (_, i) => ({ do: "deleteDirent", parent: rootId, name: `n${i}` }) as const),
+          { do: "insertDirent", parent: rootId, name: "n3", child: file },
+          { do: "deleteDirent", parent: rootId, name: "f" },
+          { do: "deleteDirent", parent: rootId, name: "never was" },
+        ],
+      });
+      await expect(set).rejects.toThrow();
+      expect(await everything(store, ids)).toEqual(before);
+      expect((await store.extentsOfPack(p, 1000)).length).toBe(100);
+      await must(store, { do: "freeOrphan", id: gone, extentsMax: 10 });
+      for (let i = 0; i < 70; i++) {
+        const child = (await store.dirent(rootId, `n${i}`))?.child as FileId;
+        await must(store, { do: "deleteDirent", parent: rootId, name: `n${i}` }, { do: "addLinks", id: child, delta: -1, at });
+        await must(store, { do: "freeOrphan", id: child, extentsMax: 1 });
+      }
     });
 
     test("an extent in an unknown pack, without length or past 2^53 is rejected", async () => {

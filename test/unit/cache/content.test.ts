@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from "bun:test";
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, rmSync, truncateSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "#base/clock.ts";
@@ -247,4 +247,30 @@ test("a reader's bytes stay as they were while the file is written and cut", asy
   read.release();
   expect([...(await client.read(id, 0, 100))]).toEqual(new Array(10).fill(2));
   await content.close();
+});
+
+test("a large write whose bytes were lost with the power takes its size with it", async () => {
+  const directory = temporary();
+  const store = await openMemoryStore({ clock: systemClock, random: systemRandom });
+  const blocks = await openFilesystemBlocks({ directory: join(directory, "blocks") });
+  const id = 101 as FileId;
+  await store.apply({ conditions: [], changes: [{ do: "insertInode", inode: inodeOf(id) }] });
+  const life = untilKilled(store, blocks);
+  const { content } = await open(life.store, life.blocks, directory);
+  const client = new Client(life.store, content);
+  await client.write(id, 0, new Uint8Array(5000).fill(1), 0);
+  await client.write(id, 5000, new Uint8Array(300_000).fill(2), 0);
+  await client.write(id, 1000, new Uint8Array(100).fill(3), 0);
+  life.kill();
+  await content.durable(id);
+  const next = temporary();
+  cpSync(directory, next, { recursive: true });
+  const staging = join(next, "blocks", "staging");
+  for (const name of readdirSync(staging)) truncateSync(join(staging, name), 0);
+  const again = await open(store, await openFilesystemBlocks({ directory: join(next, "blocks") }), next);
+  expect(again.recovered.unfinished).toBe(1);
+  const bytes = await new Client(store, again.content).read(id, 0, 400_000);
+  expect(bytes.length).toBe(5000);
+  expect([...bytes.subarray(998, 1102)]).toEqual([1, 1, ...new Array(100).fill(3), 1, 1]);
+  await again.content.close();
 });

@@ -84,6 +84,20 @@ describe("sqlite: durability", () => {
     return opened;
   }
 
+  /** Creates files until a checkpoint asks for the sync of the database, which is held; gives its descriptor. */
+  async function untilDatabaseSync(s: MetadataStore, walFd: number): Promise<number> {
+    syncs.hold = true;
+    for (let made = 0; made < 1000; made++) {
+      void create(s, `f${made}`);
+      await syncs.asked();
+      const fd = syncs.calls[0]?.fd;
+      if (fd !== undefined && fd !== walFd) return fd;
+      syncs.release();
+      await turnEnds(1);
+    }
+    throw new Error("no checkpoint came");
+  }
+
   beforeEach(() => {
     directory = temporaryDirectory();
     path = `${directory.path}/m.db`;
@@ -184,22 +198,9 @@ describe("sqlite: durability", () => {
   test("a checkpoint syncs the WAL, then writes, then syncs the database; commits wait for it, reads don't", async () => {
     const s = store({ checkpointPages: 30 });
     const walFd = descriptorOf(`${path}-wal`);
-    const ours = new Set<number>();
     await makeRoot(s);
-    let made = 0;
     copyFile(path, `${directory.path}/before`);
-    // Until a sync of something that is not the WAL is asked for: the database.
-    syncs.hold = true;
-    for (;;) {
-      void create(s, `f${made++}`);
-      await syncs.asked();
-      const { fd } = syncs.calls[0] as { fd: number };
-      ours.add(fd);
-      if (fd !== walFd && ours.size === 2) break;
-      syncs.release();
-      await turnEnds(1);
-      expect(made).toBeLessThan(1000);
-    }
+    await untilDatabaseSync(s, walFd);
     expect(syncs.log.at(-2)).toBe(walFd);
     copyFile(path, `${directory.path}/after`);
     expect(readFileSync(`${directory.path}/after`).equals(readFileSync(`${directory.path}/before`))).toBe(false);
@@ -210,6 +211,18 @@ describe("sqlite: durability", () => {
     syncs.letAllGo();
     await held;
     expect(s.dirent(rootId, "held")).not.toBeNull();
+  });
+
+  test("numbers that run out during a checkpoint wait for the database's sync before the WAL is written again", async () => {
+    const now: number[] = [];
+    const s = store({ checkpointPages: 30, syncNow: (fd) => void now.push(fd) });
+    const walFd = descriptorOf(`${path}-wal`);
+    await makeRoot(s);
+    const databaseFd = await untilDatabaseSync(s, walFd);
+    expect(databaseFd).not.toBe(walFd);
+    now.length = 0;
+    for (let i = 0; i < 1_500_000; i++) s.draw();
+    expect(now.slice(0, 2)).toEqual([databaseFd, walFd]);
   });
 
   test("the WAL stays bounded under constant writing", async () => {

@@ -79,6 +79,16 @@ describe("a record in pieces", () => {
     expect(assembler.tail[0]!.buffer).toBe(chunks[1]!.buffer);
   });
 
+  test("where the first piece is short, no more than the head is put together", () => {
+    const stream = record(Uint8Array.from({ length: 400_000 }, (_, i) => i));
+    const assembler = new RecordAssembler(recordMarking, 2 ** 21);
+    const chunks = [stream.slice(0, 100), stream.slice(100, 200_000), stream.slice(200_000)];
+    for (const chunk of chunks) assembler.take(chunk, 0);
+    expect(assembler.head.length).toBe(headBytesMin);
+    expect(assembler.tail.map((slice) => slice.buffer)).toEqual([chunks[1]!.buffer, chunks[2]!.buffer]);
+    expect(Buffer.compare(Buffer.concat([assembler.head, ...assembler.tail]), stream.subarray(4))).toBe(0);
+  });
+
   test("a sender of single bytes costs buffers, not an object a byte", () => {
     const { slicesMax } = assemble(record(new Uint8Array(200_000)), () => 1);
     expect(slicesMax).toBeLessThan(12);

@@ -5,7 +5,8 @@ import { createNfsAdapter, type NfsAdapter, type NfsAdapterOptions } from "#nfs/
 import { FsError } from "#model/fs-error.ts";
 import { RawClient, record, TestClock, turns, until } from "../net/helpers.ts";
 import { callRecord } from "./harness.ts";
-import { MemoryFileSystem, MemoryShares } from "./memory-file-system.ts";
+import { MemoryFileSystem } from "./memory-file-system.ts";
+import { MemoryShares } from "./memory-shares.ts";
 import { Words } from "./words.ts";
 
 const running: NfsAdapter[] = [];

@@ -113,6 +113,16 @@ describe("its bounds", () => {
     expect(fill(cache, "quiet", 1)).toBe(true);
   });
 
+  test("a client that comes again is not the quietest any more", () => {
+    const cache = new DuplicateCache({ perClientMax: 10, entriesMax: 3, bytesMax: 2 ** 20 });
+    fill(cache, "a", 1);
+    fill(cache, "b", 1);
+    fill(cache, "a", 2);
+    fill(cache, "c", 1);
+    expect(fill(cache, "a", 1)).toBe(false);
+    expect(fill(cache, "b", 1)).toBe(true);
+  });
+
   test("bytes", () => {
     const cache = new DuplicateCache({ perClientMax: 1000, entriesMax: 1000, bytesMax: 10_000 });
     for (let xid = 0; xid < 100; xid++) fill(cache, "a", xid, 744);

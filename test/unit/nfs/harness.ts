@@ -5,7 +5,8 @@ import { DuplicateCache } from "#nfs/drc.ts";
 import { mount3, MountList } from "#nfs/mount/index.ts";
 import { Dispatcher } from "#nfs/rpc.ts";
 import { nfs3 } from "#nfs/v3/index.ts";
-import { type MemoryFileSystem, MemoryShares } from "./memory-file-system.ts";
+import type { MemoryFileSystem } from "./memory-file-system.ts";
+import { MemoryShares } from "./memory-shares.ts";
 import { Words } from "./words.ts";
 
 /** A transport that keeps whole replies in memory. */

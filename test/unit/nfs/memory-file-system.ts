@@ -1,19 +1,6 @@
 import type { Maybe } from "#base/brand.ts";
-import { Time, timeAfter } from "#base/time.ts";
-import {
-  type ContentRead,
-  type Cookie,
-  type Credentials,
-  encodeFileHandle,
-  decodeFileHandle,
-  type FileId,
-  FileType,
-  FsCode,
-  FsError,
-  Inode,
-  rootId,
-  Squash,
-} from "#model/index.ts";
+import type { Time } from "#base/time.ts";
+import { type ContentRead, type Cookie, type Credentials, type FileId, FileType, FsCode, FsError, type Inode } from "#model/index.ts";
 import type {
   AttributeRequest,
   Change,
@@ -23,117 +10,18 @@ import type {
   Linked,
   ListedEntry,
   Listing,
-  Located,
   LookedUp,
   NodeKind,
   ReadResult,
   Removed,
   Renamed,
-  Shares,
   SpaceUsage,
   Written,
 } from "#vfs/file-system.ts";
-
-const error = (code: FsCode): FsError => FsError.of(code);
+import { error, MemoryTree } from "./memory-tree.ts";
 
 /** A small file system in memory, for the tests of the protocol alone: hardly any permission checks, no durability. */
-export class MemoryFileSystem implements FileSystem {
-  readonly name: string;
-  readonly readOnly = false;
-  squash: Squash = Squash.none;
-  readonly anonymousUid = 65534;
-  readonly anonymousGid = 65534;
-  readonly writeVerifier = new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]);
-  readonly instance = new Uint8Array(8);
-  readonly key = new Uint8Array(32).fill(7);
-  /** What happened, in order: `operation uid`. */
-  readonly log: string[] = [];
-  readonly inodes = new Map<number, Inode>();
-  readonly names = new Map<number, Map<string, { id: FileId; cookie: Cookie }>>();
-  readonly content = new Map<number, Uint8Array>();
-  /** Reads not released yet. */
-  borrowed = 0;
-  released = 0;
-  /** Makes reads and writes wait for this. */
-  gate: Promise<void> | null = null;
-  /** Makes the next operation of any kind fail so. */
-  failNext: FsCode | "throw" | null = null;
-  allows: (address: string) => boolean = () => true;
-  allowsAsked = 0;
-  readPiece = 64 * 1024;
-  private next = 16;
-  private now = new Time(1_700_000_000, 0);
-  private readonly handles = new Map<number, Uint8Array>();
-
-  constructor(name: string, salt = 1) {
-    this.name = name;
-    this.instance.fill(salt);
-    this.inodes.set(rootId, this.make(rootId, FileType.directory, 0o755, 0, 0).with({ links: 2, parent: rootId, size: 4096 }));
-    this.names.set(rootId, new Map());
-  }
-
-  private make(id: FileId, type: FileType, mode: number, uid: number, gid: number): Inode {
-    const now = this.tick();
-    return new Inode({
-      id, type, mode, links: 1, uid, gid, size: 0, used: 0, deviceMajor: 0, deviceMinor: 0,
-      atime: now, mtime: now, ctime: now, birth: now, change: 1, attributeVersion: 1, contentSequence: 0, mtimeSequence: 0,
-      parent: 0, generation: 1, createVerifier: null, target: null,
-    });
-  }
-
-  private tick(): Time {
-    this.now = timeAfter(this.now, Time.zero);
-    return this.now;
-  }
-
-  private step(operation: string, who: Credentials | null): FsError | null {
-    this.log.push(who === null ? operation : `${operation} ${who.uid}`);
-    const fail = this.failNext;
-    this.failNext = null;
-    if (fail === "throw") throw new Error("a planted fault");
-    return fail === null ? null : error(fail);
-  }
-
-  allowsClient(address: string): boolean {
-    this.allowsAsked++;
-    return this.allows(address);
-  }
-  root(): Inode {
-    return this.inodes.get(rootId)!;
-  }
-  handleOf(inode: Inode): Uint8Array {
-    let handle = this.handles.get(inode.id);
-    if (handle === undefined) {
-      handle = encodeFileHandle(this.instance, this.key, { epoch: 0, id: inode.id, generation: inode.generation });
-      this.handles.set(inode.id, handle);
-    }
-    return handle;
-  }
-  cached(id: FileId): Inode | null {
-    return this.inodes.get(id) ?? null;
-  }
-
-  private directory(id: FileId): Inode | FsError {
-    const inode = this.inodes.get(id);
-    if (inode === undefined) return error(FsCode.stale);
-    return inode.type === FileType.directory ? inode : error(FsCode.notDirectory);
-  }
-  private touch(id: FileId): Change {
-    const before = this.inodes.get(id)!;
-    const now = this.tick();
-    const after = before.with({ mtime: now, ctime: now });
-    this.inodes.set(id, after);
-    return { before, after };
-  }
-  private add(parent: FileId, name: string, inode: Inode): Created {
-    this.inodes.set(inode.id, inode);
-    this.names.get(parent)!.set(name, { id: inode.id, cookie: this.next++ as Cookie });
-    return { inode, directory: this.touch(parent) };
-  }
-  private judge(name: string): FsError | null {
-    return name === "" || name === "." || name === ".." ? error(FsCode.access) : null;
-  }
-
+export class MemoryFileSystem extends MemoryTree implements FileSystem {
   getattr(id: FileId): Inode | FsError {
     const failed = this.failNext === null ? null : this.step("getattr", null);
     return failed ?? this.inodes.get(id) ?? error(FsCode.stale);
@@ -341,39 +229,5 @@ export class MemoryFileSystem implements FileSystem {
   }
   usage(): SpaceUsage {
     return { totalBytes: 2 ** 40, freeBytes: 2 ** 39, availableBytes: 2 ** 38, totalFiles: 2 ** 20, freeFiles: 2 ** 19 };
-  }
-}
-
-/** The handles are checked as the real ones are; their ids are then remembered, as the real ones are. */
-export class MemoryShares implements Shares {
-  private readonly all: readonly MemoryFileSystem[];
-  private readonly known = new Map<number, { bytes: Uint8Array; located: Located }>();
-  constructor(...all: MemoryFileSystem[]) {
-    this.all = all;
-  }
-  byName(name: string): FileSystem | undefined {
-    return this.all.find((fs) => fs.name === name);
-  }
-  list(): readonly FileSystem[] {
-    return this.all;
-  }
-  locate(bytes: Uint8Array, offset: number, length: number): Located | FsError {
-    if (length !== 44) return FsError.of(FsCode.badHandle);
-    const low = (bytes[offset + 20]! << 24) | (bytes[offset + 21]! << 16) | (bytes[offset + 22]! << 8) | bytes[offset + 23]!;
-    const known = this.known.get(low);
-    if (known !== undefined) {
-      let i = 0;
-      while (i < 44 && known.bytes[i] === bytes[offset + i]) i++;
-      if (i === 44) return known.located;
-    }
-    const handle = bytes.slice(offset, offset + length);
-    for (const fs of this.all) {
-      const parts = decodeFileHandle(fs.instance, fs.key, handle);
-      if (parts === null) continue;
-      const located = { fs, id: parts.id };
-      this.known.set(low, { bytes: handle, located });
-      return located;
-    }
-    return FsError.of(FsCode.badHandle);
   }
 }

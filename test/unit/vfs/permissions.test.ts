@@ -6,7 +6,7 @@ import { fileId, rootId } from "#model/ids.ts";
 import { FileType, Inode } from "#model/inode.ts";
 import { accessBits, contentPermissions, permissions, stickyForbids } from "#vfs/access/permissions.ts";
 import { Access } from "#vfs/file-system.ts";
-import { fails, file, folder, ok, openWorld, root } from "./kit.ts";
+import { fails, file, folder, ok, openOn, openWorld, root } from "./kit.ts";
 
 const owner = 1000;
 const group = 50;
@@ -103,6 +103,16 @@ test("ACCESS answers only what was asked, and says stale for what is not there",
   const { share } = await openWorld();
   expect(ok(await share.access(root, rootId, Access.read)).granted).toBe(Access.read);
   fails(await share.access(root, fileId(12345), 0x3f), "stale");
+});
+
+test("ACCESS on a read-only share grants no change, but for what lies on the client's machine", async () => {
+  const { share, store, clock } = await openWorld();
+  const made = await file(share, "f", 0o777);
+  const fifo = ok(await share.mknod(root, rootId, "p", { type: FileType.fifo }, { mode: 0o666 })).inode;
+  const { share: closed } = await openOn(store, clock, { readOnly: true });
+  expect(ok(await closed.access(root, rootId, 0x3f)).granted).toBe(Access.read | Access.lookup);
+  expect(ok(await closed.access(root, made.id, 0x3f)).granted).toBe(Access.read | Access.execute);
+  expect(ok(await closed.access(root, fifo.id, 0x3f)).granted).toBe(Access.read | Access.modify | Access.extend);
 });
 
 test("the owner reads and writes a file whose mode forbids it, but ACCESS does not tell so", async () => {

@@ -4,9 +4,7 @@ import { rootId } from "#model/ids.ts";
 import { decisionsMax } from "#vfs/operation.ts";
 import { alice, bob, bytesOf, fails, file, folder, listAll, ok, openWorld, type World } from "./kit.ts";
 
-/**
- * Both operations decide on the same state before either takes effect; then they take effect in the order of the list.
- */
+/** Both operations decide on the same state before either takes effect; then they take effect in the order of the list. */
 async function race<A, B>(world: World, one: () => Promise<A>, two: () => Promise<B>): Promise<[A, B]> {
   const { store } = world;
   store.hold();
@@ -171,6 +169,17 @@ test("two directories moved into each other at once: one move happens, the tree 
   ok(first);
   fails(second, "invalid");
   expect(await listAll(share, rootId)).toEqual(new Map([["b", b.id]]));
+});
+
+test("many directories moved at once all arrive, though each move makes the others decide anew", async () => {
+  const { share } = await openWorld();
+  const [here, there] = [await folder(share, "here"), await folder(share, "there")];
+  const names = Array.from({ length: 3 * decisionsMax }, (_, i) => `d${i}`);
+  for (const name of names) await folder(share, name, 0o755, alice, here.id);
+  for (const outcome of await Promise.all(names.map((name) => share.rename(alice, here.id, name, there.id, name)))) ok(outcome);
+  expect((await listAll(share, there.id)).size).toBe(names.length);
+  expect(ok(await share.getattr(there.id)).links).toBe(2 + names.length);
+  expect(ok(await share.getattr(here.id)).links).toBe(2);
 });
 
 test("a rename onto a directory that is filled meanwhile is refused", async () => {

@@ -250,6 +250,16 @@ test("an entry whose file went while a slow store was read has no inode", async 
   ]);
 });
 
+test("an answer reads so many inodes and no more", async () => {
+  const { share, store, clock } = await openWorld();
+  await fill(share, rootId, 1_500);
+  const { share: other } = await openOn(store, clock);
+  const listing = await page(other, rootId, 0, none, 5_000);
+  expect(listing.entries.length).toBe(2 + 1_024);
+  expect(listing.end).toBe(false);
+  expect((await page(other, rootId, 0, none, 5_000)).entries.length).toBe(2 + 1_500);
+});
+
 test("one answer is bounded however much room there is", async () => {
   const { share } = await openWorld();
   await fill(share, rootId, 8_300);

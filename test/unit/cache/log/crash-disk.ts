@@ -123,6 +123,7 @@ export class CrashDisk {
         for (let i = 0, at = position; i < slices.length; at += slices[i++]!.byteLength) written(fd, at, slices[i]!);
         return wrote;
       },
+      writev: (fd, slices, position, done) => systemFiles.writev(fd, slices, position, done),
       allocateSync: (fd, bytes) => {
         living();
         if (this.roomBytes < bytes) throw Object.assign(new Error("full"), { code: "ENOSPC" });
