@@ -163,27 +163,31 @@ export class Garbage {
   private async move(found: readonly { readonly file: FileId; readonly extent: Extent }[]): Promise<boolean> {
     const target = this.packs.create();
     if (target instanceof FsError) return false;
+    target.holders++;
+    try {
+      return await this.moveTo(target, found);
+    } finally {
+      // A flush's end settles it, or gives it up where it was not stored.
+      target.holders--;
+      this.flusher.releaseLog();
+    }
+  }
+
+  private async moveTo(target: OpenPackRef, found: readonly { readonly file: FileId; readonly extent: Extent }[]): Promise<boolean> {
     const file = target.file as NonNullable<OpenPackRef["file"]>;
     const moves: Change[] = [];
     for (const { file: owner, extent } of found) {
       const bytes = new Uint8Array(extent.length);
       const error = await this.packs.read(extent.pack, extent.packOffset, bytes);
       const at = error === null ? file.append([bytes], bytes.length) : error;
-      if (at instanceof FsError) {
-        await this.flusher.abandon(target);
-        return false;
-      }
+      if (at instanceof FsError) return false;
       moves.push({ do: "moveExtent", file: owner, from: extent, to: { ...extent, pack: target.id, packOffset: at } });
     }
-    if (!(await this.flusher.storeRepacked([target]))) {
-      await this.flusher.abandon(target);
-      return false;
-    }
+    if (!(await this.flusher.storeRepacked([target]))) return false;
     for (let i = 0; i < moves.length; i += movesPerTurn) {
       const turn = moves.slice(i, i + movesPerTurn).map((move) => this.store.apply({ conditions: [], changes: [move] }));
       await Promise.all(turn);
     }
-    this.packs.settle(target);
     return true;
   }
 
