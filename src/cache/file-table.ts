@@ -166,7 +166,7 @@ export class FileTable implements StateOwner {
     this.pendingBytes += file.pending.bytes - before;
     file.flushing = null;
     file.lowerVersion++;
-    for (const pack of file.unsynced.keys()) if (pack.stored !== null) file.unsynced.delete(pack);
+    for (const pack of file.unsynced.keys()) if (pack.stored !== null || pack.lastSequence <= cut.sequence) file.unsynced.delete(pack);
     this.unstored.delete(file);
     if (file.isUnstored) this.unstored.add(file);
     else file.settle();
@@ -194,9 +194,11 @@ export class FileTable implements StateOwner {
     if (cut.cutTo >= 0) file.cutTo = file.cutTo < 0 ? cut.cutTo : Math.min(file.cutTo, cut.cutTo);
   }
 
-  /** The file has no link: its content is nobody's. */
+  /** The file has no link, and that is durable: its content is nobody's, its log records are not needed. */
   drop(file: FileState): void {
     file.gone = true;
+    file.firstSequence = 0;
+    if (file.flushing === null) this.unstored.delete(file);
     for (const page of [...file.pages.values()]) {
       this.clean(page, 0, pageBytes);
       this.cache.remove(page);
@@ -206,6 +208,7 @@ export class FileTable implements StateOwner {
     file.pending.bytes = 0;
     file.unsynced.clear();
     file.lowerVersion++;
+    file.settle();
   }
 
   /** The oldest log record any file still needs; Infinity: none. */

@@ -168,7 +168,7 @@ export class Flusher {
       const pending = fresh.map((pack): Change => ({ do: "putPack", pack: row(pack, PackState.pending, 0, new Uint8Array(0), now) }));
       const barred = await this.store.apply({ conditions: [], changes: pending });
       if (!barred.applied) return false;
-      const outcomes = await Promise.allSettled(fresh.map((pack) => (pack.storing ??= this.storePack(pack))));
+      const outcomes = await Promise.allSettled(fresh.map((pack) => this.storePack(pack)));
       for (const outcome of outcomes) {
         if (outcome.status === "fulfilled") continue;
         if (!(outcome.reason instanceof StoreFullError) && !isFull(outcome.reason)) throw outcome.reason;
@@ -190,15 +190,17 @@ export class Flusher {
 
   private async storePack(pack: OpenPackRef): Promise<void> {
     const file = pack.file as NonNullable<OpenPackRef["file"]>;
+    const sealed = await file.seal();
     try {
-      const sealed = await file.seal();
       await this.blocks.put(pack.key, { from: "file", path: file.path, size: sealed.objectBytes });
-      pack.stored = { key: pack.key, size: sealed.size, frames: sealed.frames };
-      pack.file = null;
-      await file.close();
-    } finally {
-      pack.storing = null;
+    } catch (error) {
+      // An answer that was lost: the object is there, whole, and will be refused for ever after.
+      if (error instanceof StoreFullError || isFull(error) || (await this.packs.fromObject(pack.id)) === null) throw error;
+      this.logger.warn({ error, pack: pack.id }, "the block store failed to put an object, and has it");
     }
+    pack.stored = { key: pack.key, size: sealed.size, frames: sealed.frames };
+    pack.file = null;
+    await file.close();
   }
 
   /**
