@@ -14,6 +14,7 @@ import type { Flusher } from "./flusher.ts";
 import type { Garbage } from "./garbage.ts";
 import type { WriteAheadLog } from "./log/index.ts";
 import { payloadCrc } from "./packs/index.ts";
+import { pageBytes } from "./pages/pool.ts";
 import type { Reader } from "./reader.ts";
 import type { Space } from "./space.ts";
 
@@ -33,6 +34,8 @@ const closeTriesMax = 2;
 export interface ContentLimits {
   /** Dirty bytes in memory past which writers wait. */
   readonly dirtyBytesMax: number;
+  /** Memory of the pages dirty bytes lie in past which writers wait: below the cache's, so that reads always find some. */
+  readonly dirtyMemoryMax: number;
   /** Bytes in the log and in packs not stored yet, past which writers wait. */
   readonly unstoredBytesMax: number;
   /** A change is on its way into the store after this. */
@@ -277,9 +280,10 @@ export class Content implements FileContent {
   }
 
   private hasCapacity(length: number): boolean {
-    const { dirtyBytesMax, unstoredBytesMax } = this.limits;
+    const { dirtyBytesMax, dirtyMemoryMax, unstoredBytesMax } = this.limits;
     return (
       this.waiting.length === 0 &&
+      this.files.dirtyMemory + length <= dirtyMemoryMax &&
       this.unwrittenBytes + length <= unwrittenBytesMax &&
       this.files.dirtyBytes + length <= dirtyBytesMax &&
       Math.max(this.files.pendingBytes, this.log.bytes) + length <= unstoredBytesMax
@@ -311,16 +315,19 @@ export class Content implements FileContent {
       this.limits.unstoredBytesMax - Math.max(this.files.pendingBytes, this.log.bytes),
       unwrittenBytesMax - this.unwrittenBytes,
     );
+    let freeMemory = this.limits.dirtyMemoryMax - this.files.dirtyMemory;
     // One may always go on where nothing is left to wait for, however long it is.
     let empty = this.files.unstored.size === 0 && this.unwrittenBytes === 0;
     while (this.waiting.length > 0) {
       const first = this.waiting[0] as Waiting;
-      if (this.closing || (now >= first.deadlineMs && free < first.length && !empty)) first.go(FsError.of("jukebox"));
-      else if (free >= first.length || empty) {
+      const memory = first.length + pageBytes;
+      if (!this.closing && (empty || (free >= first.length && freeMemory >= memory))) {
         first.go(null);
         free -= first.length;
+        freeMemory -= memory;
         empty = false;
-      } else break;
+      } else if (this.closing || now >= first.deadlineMs) first.go(FsError.of("jukebox"));
+      else break;
       this.waiting.shift();
     }
     // Whoever went on may be refused elsewhere and never write: then nothing would wake the next.
@@ -359,11 +366,12 @@ export class Content implements FileContent {
   }
 
   private isDue(): boolean {
-    const { flushBytes, unstoredBytesMax } = this.limits;
+    const { flushBytes, dirtyMemoryMax, unstoredBytesMax } = this.limits;
     return (
       this.drains > 0 ||
       this.waiting.length > 0 ||
       this.files.dirtyBytes >= flushBytes ||
+      this.files.dirtyMemory >= dirtyMemoryMax / 2 ||
       Math.max(this.files.pendingBytes, this.log.bytes) >= Math.min(unstoredBytesMax / 2, flushBytes * logPerDirty)
     );
   }

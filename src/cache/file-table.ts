@@ -16,6 +16,8 @@ export class FileTable implements StateOwner {
   readonly unstored = new Set<FileState>();
   /** Dirty bytes in pages, those being flushed included. */
   dirtyBytes = 0;
+  /** Memory of the pages those bytes lie in: far more than the bytes where writes are small and scattered. */
+  dirtyMemory = 0;
   /** Bytes in packs that no stored extent refers to yet. */
   pendingBytes = 0;
   private readonly states = new Map<FileId, FileState>();
@@ -158,6 +160,7 @@ export class FileTable implements StateOwner {
     for (let i = 0; i < cut.pieces.length; i++) {
       const piece = cut.pieces[i] as FlushPiece;
       piece.page.flushing = false;
+      this.uncount(piece.page);
       piece.buffer.release();
     }
     this.dirtyBytes -= cut.dirtyBytes;
@@ -180,6 +183,7 @@ export class FileTable implements StateOwner {
       const page = piece.page;
       page.flushing = false;
       piece.buffer.release();
+      this.uncount(page);
       if (file.pages.get(page.index) !== page) continue;
       // What is no longer valid was truncated or went into a pack since; what is valid is what a reader must see now.
       for (let r = 0; r < page.valid.count; r++) {
@@ -262,6 +266,15 @@ export class FileTable implements StateOwner {
     page.file.dirtyBytes += added;
     this.dirtyBytes += added;
     page.file.dirtyPages.add(page);
+    this.dirtyMemory += page.buffer.bytes.length - page.counted;
+    page.counted = page.buffer.bytes.length;
+  }
+
+  /** The page may have become evictable. */
+  private uncount(page: Page): void {
+    if (page.flushing || !page.dirty.isEmpty) return;
+    this.dirtyMemory -= page.counted;
+    page.counted = 0;
   }
 
   /** Dirty bytes of the range no longer count: newer ones replace them, or they were cut. */
@@ -270,6 +283,8 @@ export class FileTable implements StateOwner {
     if (removed === 0) return;
     page.file.dirtyBytes -= removed;
     this.dirtyBytes -= removed;
-    if (page.dirty.isEmpty) page.file.dirtyPages.delete(page);
+    if (!page.dirty.isEmpty) return;
+    page.file.dirtyPages.delete(page);
+    this.uncount(page);
   }
 }
