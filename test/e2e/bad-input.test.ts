@@ -6,7 +6,7 @@ import { RawConnection } from "../support/raw-connection.ts";
 import { callHeader, record, RpcRefused } from "../support/rpc-client.ts";
 import { SeededRandom, seedFor } from "../support/seeded-random.ts";
 import { freePort, Server, temporaryDirectory } from "../support/server.ts";
-import { until } from "../support/wait.ts";
+import { until, within } from "../support/wait.ts";
 import { XdrWriter } from "../support/xdr.ts";
 import { Bystander } from "./bad-input/bystander.ts";
 import { argumentsAt, framed, mutate, validCall } from "./bad-input/mutations.ts";
@@ -34,10 +34,17 @@ beforeAll(async () => {
   const env = { DITTOFS_CACHE_SIZE: String(cacheBytes), DITTOFS_LOGGING_LEVEL: "error" };
   server = await Server.start({ dataDir: join(directory.path, "data"), port: await freePort(), config, env });
 });
+// After all of it the server must still be able to stop.
 afterAll(async () => {
-  await server?.stop();
+  const begun = performance.now();
+  const status = await within("the end of the server", 25_000, server.stop()).catch(async (error: Error) => {
+    await server.kill();
+    return error.message;
+  });
+  console.log(`bad input: the server stopped after ${Math.round(performance.now() - begun)} ms`);
   directory.remove();
-});
+  expect(status).toBe(0);
+}, 40_000);
 beforeEach(async () => {
   const mountPort = server.port + mountOffset;
   client = await NfsClient.connect({ port: server.port, mountPort, credentials });
