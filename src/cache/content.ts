@@ -14,6 +14,7 @@ import type { Flusher } from "./flusher.ts";
 import type { Garbage } from "./garbage.ts";
 import type { WriteAheadLog } from "./log/index.ts";
 import { payloadCrc } from "./packs/index.ts";
+import { pageBytes } from "./pages/pool.ts";
 import type { Reader } from "./reader.ts";
 import type { Space } from "./space.ts";
 
@@ -27,10 +28,14 @@ const admissionWaitMs = 10_000;
 const logPerDirty = 4;
 /** Pause after a flush that failed. */
 const retryMs = 1_000;
+/** Tries to store everything before a close leaves the rest to the next start. */
+const closeTriesMax = 2;
 
 export interface ContentLimits {
   /** Dirty bytes in memory past which writers wait. */
   readonly dirtyBytesMax: number;
+  /** Memory of the pages dirty bytes lie in past which writers wait: below the cache's, so that reads always find some. */
+  readonly dirtyMemoryMax: number;
   /** Bytes in the log and in packs not stored yet, past which writers wait. */
   readonly unstoredBytesMax: number;
   /** A change is on its way into the store after this. */
@@ -66,7 +71,11 @@ export class Content implements FileContent {
   /** Bytes of large writes that the thread pool has not handed to the kernel. */
   private unwrittenBytes = 0;
   private closing = false;
-  private flushAll = false;
+  private closed = false;
+  private releasing = false;
+  private lettingIn = false;
+  /** Who waits for everything to be stored. */
+  private drains = 0;
 
   constructor(parts: {
     files: FileTable;
@@ -128,6 +137,8 @@ export class Content implements FileContent {
 
   write(inode: Inode, offset: number, payload: readonly Uint8Array[], length: number, at: Time): Inode | FsError {
     const file = this.files.of(inode);
+    const refused = this.refuse(file, inode);
+    if (refused !== null) return refused;
     const size = Math.max(file.size, offset + length);
     const stamp = this.files.stamp(inode, at);
     const error =
@@ -141,6 +152,8 @@ export class Content implements FileContent {
 
   truncate(inode: Inode, size: number, at: Time): Inode | FsError {
     const file = this.files.of(inode);
+    const refused = this.refuse(file, inode);
+    if (refused !== null) return refused;
     const stamp = this.files.stamp(inode, at);
     const sequence = this.log.appendTruncate(file.id, size, stamp);
     if (sequence instanceof FsError) return sequence;
@@ -167,11 +180,12 @@ export class Content implements FileContent {
   }
 
   forget(id: FileId): void {
+    if (this.room.isShort) this.garbage.soon();
     const file = this.files.get(id);
     if (file === undefined || file.gone) return;
+    const wasUnstored = file.isUnstored;
     this.files.drop(file);
-    void this.forgotten(file).catch((error) => this.logger.error({ error, file: id }, "could not let go of a removed file's log records"));
-    if (this.room.isShort) this.garbage.soon();
+    if (wasUnstored) this.releaseSoon();
   }
 
   async space(): Promise<{ readonly free: number; readonly total: number; readonly available: number } | null> {
@@ -187,24 +201,40 @@ export class Content implements FileContent {
     return this.files.dirtyBytes + this.files.pendingBytes;
   }
 
-  /** Stores everything accepted so far. */
+  /** Stores everything accepted so far, however long that takes. */
   async drain(): Promise<void> {
-    this.flushAll = true;
-    while (this.files.unstored.size > 0) {
+    this.drains++;
+    while (this.files.unstored.size > 0 && !this.closing) {
       this.wake();
       await this.running;
       await new Promise<void>((resolve) => this.clock.atTurnEnd(resolve));
     }
-    this.flushAll = false;
+    this.drains--;
   }
 
+  /** Stores what it can. What the stores won't take now stays in the log, and the next start goes on with it. */
   async close(): Promise<void> {
-    await this.drain();
     this.closing = true;
     this.ageTimer?.cancel();
+    this.letIn();
+    this.waitTimer?.cancel();
     await this.running;
+    for (let tries = 0; this.files.unstored.size > 0 && tries < closeTriesMax; tries++) await this.run();
+    if (this.files.unstored.size > 0) {
+      this.logger.warn({ files: this.files.unstored.size, bytes: this.unstoredBytes }, "stopping with content that could not be stored; it stays in the log");
+    }
     await this.garbage.close();
+    this.closed = true;
     await this.log.close();
+  }
+
+  /** Why a file takes no change, or null. */
+  private refuse(file: FileState, inode: Inode): FsError | null {
+    if (file.gone) return FsError.of("stale");
+    if (this.log.sequence >= inode.contentSequence) return null;
+    // The store would take such a change for one it has.
+    this.logger.error({ file: file.id, stored: inode.contentSequence, log: this.log.sequence }, "the log is older than the file's content; it takes no writes");
+    return FsError.of("io");
   }
 
   private writeSmall(file: FileState, offset: number, payload: readonly Uint8Array[], length: number, size: number, stamp: Time): FsError | null {
@@ -237,20 +267,23 @@ export class Content implements FileContent {
     return inode.with({ size: file.size, mtime: stamp, ctime: stamp, change: file.change, used: inode.used });
   }
 
-  /** The removal is durable once a set behind it is: only then may the log forget the file. */
-  private async forgotten(file: FileState): Promise<void> {
-    await this.store.apply({ conditions: [], changes: [{ do: "freeOrphan", id: file.id, extentsMax: 1 }] });
-    if (file.flushing === null) this.files.unstored.delete(file);
-    file.firstSequence = 0;
-    file.settle();
-    this.letIn();
-    this.schedule();
+  /** The removals of one turn let the log forget together: to find what it must keep, every unstored file is looked at. */
+  private releaseSoon(): void {
+    if (this.releasing) return;
+    this.releasing = true;
+    this.clock.atTurnEnd(() => {
+      this.releasing = false;
+      if (this.closed) return;
+      this.flusher.releaseLog();
+      this.letIn();
+    });
   }
 
   private hasCapacity(length: number): boolean {
-    const { dirtyBytesMax, unstoredBytesMax } = this.limits;
+    const { dirtyBytesMax, dirtyMemoryMax, unstoredBytesMax } = this.limits;
     return (
       this.waiting.length === 0 &&
+      this.files.dirtyMemory + length <= dirtyMemoryMax &&
       this.unwrittenBytes + length <= unwrittenBytesMax &&
       this.files.dirtyBytes + length <= dirtyBytesMax &&
       Math.max(this.files.pendingBytes, this.log.bytes) + length <= unstoredBytesMax
@@ -282,15 +315,32 @@ export class Content implements FileContent {
       this.limits.unstoredBytesMax - Math.max(this.files.pendingBytes, this.log.bytes),
       unwrittenBytesMax - this.unwrittenBytes,
     );
-    const empty = this.files.unstored.size === 0 && this.unwrittenBytes === 0;
+    let freeMemory = this.limits.dirtyMemoryMax - this.files.dirtyMemory;
+    // One may always go on where nothing is left to wait for, however long it is.
+    let empty = this.files.unstored.size === 0 && this.unwrittenBytes === 0;
     while (this.waiting.length > 0) {
       const first = this.waiting[0] as Waiting;
-      if (free >= first.length || empty) first.go(null);
-      else if (now >= first.deadlineMs) first.go(FsError.of("jukebox"));
+      const memory = first.length + pageBytes;
+      if (!this.closing && (empty || (free >= first.length && freeMemory >= memory))) {
+        first.go(null);
+        free -= first.length;
+        freeMemory -= memory;
+        empty = false;
+      } else if (this.closing || now >= first.deadlineMs) first.go(FsError.of("jukebox"));
       else break;
-      free -= first.length;
       this.waiting.shift();
     }
+    // Whoever went on may be refused elsewhere and never write: then nothing would wake the next.
+    if (this.waiting.length > 0 && this.files.unstored.size === 0 && this.unwrittenBytes === 0) this.letInSoon();
+  }
+
+  private letInSoon(): void {
+    if (this.lettingIn) return;
+    this.lettingIn = true;
+    this.clock.atTurnEnd(() => {
+      this.lettingIn = false;
+      this.letIn();
+    });
   }
 
   private watchWaiting(): void {
@@ -305,7 +355,7 @@ export class Content implements FileContent {
 
   /** A change was accepted: flush now where there is much, else when it has its age. */
   private schedule(): void {
-    if (this.running !== null) return;
+    if (this.running !== null || this.closing) return;
     if (this.isDue()) this.wake();
     else if (this.ageTimer === null && this.files.unstored.size > 0) {
       this.ageTimer = this.clock.after(this.limits.flushAgeMs, () => {
@@ -316,11 +366,12 @@ export class Content implements FileContent {
   }
 
   private isDue(): boolean {
-    const { flushBytes, unstoredBytesMax } = this.limits;
+    const { flushBytes, dirtyMemoryMax, unstoredBytesMax } = this.limits;
     return (
-      this.flushAll ||
+      this.drains > 0 ||
       this.waiting.length > 0 ||
       this.files.dirtyBytes >= flushBytes ||
+      this.files.dirtyMemory >= dirtyMemoryMax / 2 ||
       Math.max(this.files.pendingBytes, this.log.bytes) >= Math.min(unstoredBytesMax / 2, flushBytes * logPerDirty)
     );
   }
@@ -334,8 +385,8 @@ export class Content implements FileContent {
     if (this.closing) return;
     this.running ??= this.run().then((idle) => {
       this.running = null;
-      // Idle with something unstored: it waits for its removal to be durable, which schedules anew.
-      if (!idle) this.schedule();
+      // Idle with something unstored: nothing of it can be stored now, so trying again at once would hold the event loop for ever.
+      if (!idle && this.files.unstored.size > 0) this.schedule();
     });
   }
 
@@ -351,11 +402,12 @@ export class Content implements FileContent {
       this.letIn();
       if (outcome === "idle") return true;
       if (outcome === "noRoom") {
-        await this.garbage.urgent().catch((error) => this.logger.error({ error }, "garbage collection failed"));
+        await this.garbage.urgent();
+        if (this.closing) return false;
         await new Promise<void>((resolve) => this.clock.after(retryMs, resolve));
         this.letIn();
       }
-    } while (this.files.unstored.size > 0 && (this.isDue() || this.hasAged()));
+    } while (this.files.unstored.size > 0 && (this.closing || this.isDue() || this.hasAged()));
     return false;
   }
 }

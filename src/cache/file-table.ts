@@ -16,6 +16,8 @@ export class FileTable implements StateOwner {
   readonly unstored = new Set<FileState>();
   /** Dirty bytes in pages, those being flushed included. */
   dirtyBytes = 0;
+  /** Memory of the pages those bytes lie in: far more than the bytes where writes are small and scattered. */
+  dirtyMemory = 0;
   /** Bytes in packs that no stored extent refers to yet. */
   pendingBytes = 0;
   private readonly states = new Map<FileId, FileState>();
@@ -158,6 +160,7 @@ export class FileTable implements StateOwner {
     for (let i = 0; i < cut.pieces.length; i++) {
       const piece = cut.pieces[i] as FlushPiece;
       piece.page.flushing = false;
+      this.uncount(piece.page);
       piece.buffer.release();
     }
     this.dirtyBytes -= cut.dirtyBytes;
@@ -166,7 +169,7 @@ export class FileTable implements StateOwner {
     this.pendingBytes += file.pending.bytes - before;
     file.flushing = null;
     file.lowerVersion++;
-    for (const pack of file.unsynced.keys()) if (pack.stored !== null) file.unsynced.delete(pack);
+    for (const pack of file.unsynced.keys()) if (pack.stored !== null || pack.lastSequence <= cut.sequence) file.unsynced.delete(pack);
     this.unstored.delete(file);
     if (file.isUnstored) this.unstored.add(file);
     else file.settle();
@@ -180,6 +183,7 @@ export class FileTable implements StateOwner {
       const page = piece.page;
       page.flushing = false;
       piece.buffer.release();
+      this.uncount(page);
       if (file.pages.get(page.index) !== page) continue;
       // What is no longer valid was truncated or went into a pack since; what is valid is what a reader must see now.
       for (let r = 0; r < page.valid.count; r++) {
@@ -194,9 +198,11 @@ export class FileTable implements StateOwner {
     if (cut.cutTo >= 0) file.cutTo = file.cutTo < 0 ? cut.cutTo : Math.min(file.cutTo, cut.cutTo);
   }
 
-  /** The file has no link: its content is nobody's. */
+  /** The file has no link, and that is durable: its content is nobody's, its log records are not needed. */
   drop(file: FileState): void {
     file.gone = true;
+    file.firstSequence = 0;
+    if (file.flushing === null) this.unstored.delete(file);
     for (const page of [...file.pages.values()]) {
       this.clean(page, 0, pageBytes);
       this.cache.remove(page);
@@ -206,6 +212,7 @@ export class FileTable implements StateOwner {
     file.pending.bytes = 0;
     file.unsynced.clear();
     file.lowerVersion++;
+    file.settle();
   }
 
   /** The oldest log record any file still needs; Infinity: none. */
@@ -259,6 +266,15 @@ export class FileTable implements StateOwner {
     page.file.dirtyBytes += added;
     this.dirtyBytes += added;
     page.file.dirtyPages.add(page);
+    this.dirtyMemory += page.buffer.bytes.length - page.counted;
+    page.counted = page.buffer.bytes.length;
+  }
+
+  /** The page may have become evictable. */
+  private uncount(page: Page): void {
+    if (page.flushing || !page.dirty.isEmpty) return;
+    this.dirtyMemory -= page.counted;
+    page.counted = 0;
   }
 
   /** Dirty bytes of the range no longer count: newer ones replace them, or they were cut. */
@@ -267,6 +283,8 @@ export class FileTable implements StateOwner {
     if (removed === 0) return;
     page.file.dirtyBytes -= removed;
     this.dirtyBytes -= removed;
-    if (page.dirty.isEmpty) page.file.dirtyPages.delete(page);
+    if (!page.dirty.isEmpty) return;
+    page.file.dirtyPages.delete(page);
+    this.uncount(page);
   }
 }

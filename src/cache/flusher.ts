@@ -95,32 +95,41 @@ export class Flusher {
     } catch (thrown) {
       for (const job of jobs) if (job.file.flushing === job.cut) this.files.restore(job.file, job.cut);
       throw thrown;
+    } finally {
+      this.releaseLog();
     }
-    this.releaseLog();
     if (error !== null) this.logger.warn({ files: jobs.length, bytes }, "no room to store written data; it stays in the log until there is");
     return error === null ? "stored" : "noRoom";
   }
 
   private async run(jobs: readonly Job[]): Promise<FsError | null> {
     const packs = new Set<OpenPackRef>();
-    const written = await this.writePieces(jobs, packs);
-    if (written !== null) {
-      for (const job of jobs) this.files.restore(job.file, job.cut);
-      for (const pack of packs) await this.abandon(pack);
-      return written;
+    try {
+      return await this.storeHeld(jobs, packs);
+    } finally {
+      // What came of them: settled or given up by the next `releaseLog`.
+      for (const pack of packs) pack.holders--;
     }
+  }
+
+  /** As `run`; every pack the jobs refer to is held from its first byte on and in `packs`. */
+  private async storeHeld(jobs: readonly Job[], packs: Set<OpenPackRef>): Promise<FsError | null> {
+    const written = await this.writePieces(jobs, packs);
+    if (written !== null) return this.restoreAll(jobs, written);
     let last = 0;
     for (const job of jobs) {
       last = Math.max(last, job.cut.sequence);
-      for (const extent of job.cut.pending) packs.add(extent.pack);
+      for (const { pack } of job.cut.pending) hold(pack, packs);
     }
     if (this.current !== null && packs.has(this.current)) this.current = null;
     await this.log.durable(last);
-    if (!(await this.storePacks([...packs]))) {
-      for (const job of jobs) this.files.restore(job.file, job.cut);
-      return FsError.of("noSpace");
-    }
+    if (!(await this.storePacks([...packs]))) return this.restoreAll(jobs, FsError.of("noSpace"));
     return this.storeContents(jobs);
+  }
+
+  private restoreAll(jobs: readonly Job[], error: FsError): FsError {
+    for (const job of jobs) this.files.restore(job.file, job.cut);
+    return error;
   }
 
   /** Appends the dirty bytes of all jobs to fresh packs. */
@@ -135,7 +144,7 @@ export class Flusher {
           const fresh = this.packs.create();
           if (fresh instanceof FsError) return fresh;
           pack = fresh;
-          packs.add(pack);
+          hold(pack, packs);
         }
         const at = (pack.file as NonNullable<OpenPackRef["file"]>).append(slices, length);
         if (at instanceof FsError) return at;
@@ -159,7 +168,7 @@ export class Flusher {
       const pending = fresh.map((pack): Change => ({ do: "putPack", pack: row(pack, PackState.pending, 0, new Uint8Array(0), now) }));
       const barred = await this.store.apply({ conditions: [], changes: pending });
       if (!barred.applied) return false;
-      const outcomes = await Promise.allSettled(fresh.map((pack) => (pack.storing ??= this.storePack(pack))));
+      const outcomes = await Promise.allSettled(fresh.map((pack) => this.storePack(pack)));
       for (const outcome of outcomes) {
         if (outcome.status === "fulfilled") continue;
         if (!(outcome.reason instanceof StoreFullError) && !isFull(outcome.reason)) throw outcome.reason;
@@ -181,40 +190,53 @@ export class Flusher {
 
   private async storePack(pack: OpenPackRef): Promise<void> {
     const file = pack.file as NonNullable<OpenPackRef["file"]>;
+    const sealed = await file.seal();
     try {
-      const sealed = await file.seal();
       await this.blocks.put(pack.key, { from: "file", path: file.path, size: sealed.objectBytes });
-      pack.stored = { key: pack.key, size: sealed.size, frames: sealed.frames };
-      pack.file = null;
-      await file.close();
-    } finally {
-      pack.storing = null;
+    } catch (error) {
+      // An answer that was lost: the object is there, whole, and will be refused for ever after.
+      if (error instanceof StoreFullError || isFull(error) || (await this.packs.fromObject(pack.id)) === null) throw error;
+      this.logger.warn({ error, pack: pack.id }, "the block store failed to put an object, and has it");
     }
+    pack.stored = { key: pack.key, size: sealed.size, frames: sealed.frames };
+    pack.file = null;
+    await file.close();
   }
 
-  /** Each job's size, times and extents as one change set; sets of one turn share a commit. */
+  /**
+   * Each job's size, times and extents as one change set; sets of one turn share a commit. No condition: a set for a file that
+   * lost its last link does nothing, and resolves once that removal is durable, too; only then may the log forget its records.
+   */
   private async storeContents(jobs: readonly Job[]): Promise<FsError | null> {
     let failed: FsError | null = null;
+    let thrown: unknown = null;
+    let broken = false;
     const waits: Promise<void>[] = [];
     for (let i = 0; i < jobs.length; i++) {
       const { file, cut, extents } = jobs[i] as Job;
       const { sequence, size, mtime, ctime, cutTo } = cut;
       const applied = this.store.apply({
-        conditions: [{ is: "live", id: file.id }],
+        conditions: [],
         changes: [{ do: "storeContent", id: file.id, sequence, size, mtime, ctime, cutTo, extents: layered(cut, extents) }],
       });
       waits.push(
-        applied.then((result) => {
-          if (result.applied || result.failed !== "noSpace") this.files.stored(file, cut);
-          else {
+        applied.then(
+          (result) => {
+            if (result.applied) return this.files.stored(file, cut);
             this.files.restore(file, cut);
             failed = FsError.of("noSpace");
-          }
-        }),
+          },
+          (error: unknown) => {
+            this.files.restore(file, cut);
+            thrown = error;
+            broken = true;
+          },
+        ),
       );
       if (i % setsPerTurn === setsPerTurn - 1) await this.turn();
     }
     await Promise.all(waits);
+    if (broken) throw thrown;
     return failed;
   }
 
@@ -224,9 +246,9 @@ export class Flusher {
     const upTo = oldest === Number.POSITIVE_INFINITY ? this.log.sequence : oldest - 1;
     this.log.release(upTo);
     for (const pack of this.packs.open.values()) {
-      if (pack === this.current || pack.lastSequence > upTo || pack.storing !== null) continue;
+      if (pack === this.current || pack.lastSequence > upTo || pack.holders > 0) continue;
       if (pack.stored !== null) this.packs.settle(pack);
-      else if (pack.lastSequence > 0) void this.abandon(pack);
+      else this.abandon(pack);
     }
   }
 
@@ -235,10 +257,12 @@ export class Flusher {
     return this.storePacks(packs);
   }
 
-  async abandon(pack: OpenPackRef): Promise<void> {
+  /** Nobody refers to a pack that is not stored: its file goes. An object that was put after all is garbage to be collected. */
+  private abandon(pack: OpenPackRef): void {
     const file = pack.file;
     this.packs.forget(pack.id);
-    if (file !== null) await file.abandon();
+    if (file === null) return;
+    file.abandon().catch((error) => this.logger.warn({ error, path: file.path }, "a pack nobody needs could not be deleted; the next start does it"));
   }
 
   private turn(): Promise<void> {
@@ -271,6 +295,12 @@ function layered(cut: FlushCut, dirty: readonly Extent[]): readonly Extent[] {
   for (const extent of dirty) below.cut(extent.offset, extent.offset + extent.length);
   const kept = below.list.map(({ offset, length, pack, packOffset }): Extent => ({ offset, length, pack: pack.id, packOffset }));
   return dirty.length === 0 ? kept : [...kept, ...dirty].sort((a, b) => a.offset - b.offset);
+}
+
+function hold(pack: OpenPackRef, packs: Set<OpenPackRef>): void {
+  if (packs.has(pack)) return;
+  pack.holders++;
+  packs.add(pack);
 }
 
 function row(pack: OpenPackRef, state: PackState, size: number, frames: Uint8Array, since: Time): Pack {

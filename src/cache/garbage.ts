@@ -26,7 +26,7 @@ const soonMs = 300;
 const repackBelow = 0.5;
 
 interface Pass {
-  packs: number;
+  repacked: number;
   deleted: number;
   bytes: number;
 }
@@ -109,24 +109,36 @@ export class Garbage {
   }
 
   private async collect(graceMs: number, listing: boolean): Promise<void> {
-    const pass: Pass = { packs: 0, deleted: 0, bytes: 0 };
-    const sparse: Pack[] = [];
+    const pass: Pass = { repacked: 0, deleted: 0, bytes: 0 };
+    // What is dead already goes first: where space is short, it makes the room that repacking needs.
+    await this.eachPack((row) => (row.live === 0 ? this.retire(row.id, graceMs, pass) : null));
+    await this.eachPack((row) => (row.live > 0 && row.live < row.size * repackBelow ? this.rewrite(row, graceMs, pass) : null));
+    if (listing && !this.closed) await this.sweepStrays(graceMs, pass);
+    if (pass.deleted > 0) this.logger.info({ ...pass }, "garbage collected");
+  }
+
+  /** Goes through the rows of all packs but the open ones, a page of them an event-loop turn. One that fails doesn't keep the rest. */
+  private async eachPack(visit: (row: Pack) => Promise<void> | null): Promise<void> {
     for (let after = 0; !this.closed; ) {
       const rows = await this.store.packs(after, rowsPage);
       for (const row of rows) {
-        pass.packs++;
+        if (this.closed) return;
         if (this.packs.open.has(row.id)) continue;
-        if (row.live === 0) await this.retire(row.id, graceMs, pass);
-        else if (row.live < row.size * repackBelow) sparse.push(row);
+        try {
+          await visit(row);
+        } catch (error) {
+          this.logger.error({ error, pack: row.id }, "a pack could not be collected; it will be tried again");
+        }
       }
       const last = rows[rows.length - 1];
-      if (last === undefined || rows.length < rowsPage) break;
+      if (last === undefined || rows.length < rowsPage) return;
       after = last.id;
+      await this.turn();
     }
-    for (const row of sparse) if (!this.closed) await this.repack(row);
-    if (graceMs === 0) await this.retireEmpty(sparse, pass);
-    if (listing && !this.closed) await this.sweepStrays(graceMs, pass);
-    if (pass.deleted > 0) this.logger.info({ ...pass, repacked: sparse.length }, "garbage collected");
+  }
+
+  private turn(): Promise<void> {
+    return new Promise((resolve) => this.clock.atTurnEnd(resolve));
   }
 
   /** A pack that seemed to have no live bytes: dooms it, or deletes it when its grace is over. */
@@ -147,9 +159,11 @@ export class Garbage {
     pass.bytes += row.size;
   }
 
-  /** What repacking emptied goes at once when space is short. */
-  private async retireEmpty(rows: readonly Pack[], pass: Pass): Promise<void> {
-    for (const row of rows) if (!this.closed) await this.retire(row.id, 0, pass);
+  /** Repacks; what that emptied goes at once when space is short. */
+  private async rewrite(row: Pack, graceMs: number, pass: Pass): Promise<void> {
+    pass.repacked++;
+    await this.repack(row);
+    if (graceMs === 0) await this.retire(row.id, 0, pass);
   }
 
   /** Copies what is alive in a pack into fresh ones. A write or truncation that comes between wins: its extents no longer match. */
@@ -163,27 +177,31 @@ export class Garbage {
   private async move(found: readonly { readonly file: FileId; readonly extent: Extent }[]): Promise<boolean> {
     const target = this.packs.create();
     if (target instanceof FsError) return false;
+    target.holders++;
+    try {
+      return await this.moveTo(target, found);
+    } finally {
+      // A flush's end settles it, or gives it up where it was not stored.
+      target.holders--;
+      this.flusher.releaseLog();
+    }
+  }
+
+  private async moveTo(target: OpenPackRef, found: readonly { readonly file: FileId; readonly extent: Extent }[]): Promise<boolean> {
     const file = target.file as NonNullable<OpenPackRef["file"]>;
     const moves: Change[] = [];
     for (const { file: owner, extent } of found) {
       const bytes = new Uint8Array(extent.length);
       const error = await this.packs.read(extent.pack, extent.packOffset, bytes);
       const at = error === null ? file.append([bytes], bytes.length) : error;
-      if (at instanceof FsError) {
-        await this.flusher.abandon(target);
-        return false;
-      }
+      if (at instanceof FsError) return false;
       moves.push({ do: "moveExtent", file: owner, from: extent, to: { ...extent, pack: target.id, packOffset: at } });
     }
-    if (!(await this.flusher.storeRepacked([target]))) {
-      await this.flusher.abandon(target);
-      return false;
-    }
+    if (!(await this.flusher.storeRepacked([target]))) return false;
     for (let i = 0; i < moves.length; i += movesPerTurn) {
       const turn = moves.slice(i, i + movesPerTurn).map((move) => this.store.apply({ conditions: [], changes: [move] }));
       await Promise.all(turn);
     }
-    this.packs.settle(target);
     return true;
   }
 
@@ -199,6 +217,7 @@ export class Garbage {
       const last = rows[rows.length - 1];
       if (last === undefined || rows.length < rowsPage) break;
       after = last.id;
+      await this.turn();
     }
     for await (const { key } of this.blocks.list(packKeyPrefix(this.store.identity.instance))) {
       if (known.has(key)) continue;

@@ -35,7 +35,7 @@ export interface ContentOptions {
   readonly ephemeral: boolean;
   readonly cacheBytes: number;
   readonly segmentBytes: number;
-  readonly limits: ContentLimits;
+  readonly limits: Omit<ContentLimits, "dirtyMemoryMax">;
   readonly garbage: GarbageOptions;
   readonly clock: Clock;
   readonly random: Random;
@@ -44,6 +44,8 @@ export interface ContentOptions {
   readonly fatal: (error: Error) => void;
 }
 
+/** The part of the page memory that may be dirty. */
+const dirtyMemoryPart = 0.75;
 const stagingBytes = 4 * 1024 * 1024;
 const verifierBytes = 8;
 
@@ -72,7 +74,7 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
     space,
     clock,
     logger,
-    limits: options.limits,
+    limits: { ...options.limits, dirtyMemoryMax: Math.floor(options.cacheBytes * dirtyMemoryPart) },
     durability: options.durability,
     writeVerifier: options.random.bytes(verifierBytes),
   });

@@ -23,10 +23,10 @@ export class OpenPackRef {
   stored: StoredPack | null = null;
   /** Log sequence of the last record that points here. */
   lastSequence = 0;
-  /** Its way into the block store, once begun. */
-  storing: Promise<void> | null = null;
-  /** A stored extent refers to it. */
+  /** Its row says that it is live, so extents may refer to it. */
   adopted = false;
+  /** Flushes and repackings under way that refer to it; while there are any it is neither settled nor given up. */
+  holders = 0;
 
   constructor(id: PackId, key: string, file: OpenPack | null) {
     this.id = id;

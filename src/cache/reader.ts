@@ -113,11 +113,17 @@ export class Reader {
     const sources = this.sources(file, first * pageBytes, fillEnd);
     if (sources instanceof Promise) return this.fillSlowly(file, first, fillEnd, sources);
     const lowerVersion = file.lowerVersion;
-    const buffers = this.allocate(file, first, fillEnd);
-    const read = this.readInto(sources, first * pageBytes, buffers);
-    if (read !== null) return this.finishSlowly(file, first, fillEnd, buffers, read, lowerVersion, triesMax);
-    this.integrate(file, first, fillEnd, buffers);
-    return null;
+    // Room for the buffers may be made from this file's own pages: its state must not go with the last of them.
+    file.busy++;
+    try {
+      const buffers = this.allocate(first, fillEnd);
+      const read = this.readInto(sources, first * pageBytes, buffers);
+      if (read !== null) return this.finishSlowly(file, first, fillEnd, buffers, read, lowerVersion, triesMax);
+      this.integrate(file, first, fillEnd, buffers);
+      return null;
+    } finally {
+      file.busy--;
+    }
   }
 
   private async fillSlowly(
@@ -131,7 +137,7 @@ export class Reader {
     try {
       const lowerVersion = file.lowerVersion;
       const sources = await pending;
-      const buffers = this.allocate(file, first, fillEnd);
+      const buffers = this.allocate(first, fillEnd);
       return await this.finishSlowly(
         file,
         first,
@@ -190,18 +196,12 @@ export class Reader {
   }
 
   /** Page buffers for `first`.. up to `fillEnd`: whole pages side by side, the last one as small as it may be. */
-  private allocate(file: FileState, first: number, fillEnd: number): PageBuffer[] {
-    file.busy++;
-    try {
-      const whole = Math.floor(fillEnd / pageBytes) - first;
-      const rest = fillEnd - (first + whole) * pageBytes;
-      const buffers = whole > 0 ? this.cache.pool.allocatePages(whole) : [];
-      if (rest > 0) buffers.push(this.cache.pool.allocate(rest));
-      return buffers;
-    } finally {
-      file.busy--;
-      file.settle();
-    }
+  private allocate(first: number, fillEnd: number): PageBuffer[] {
+    const whole = Math.floor(fillEnd / pageBytes) - first;
+    const rest = fillEnd - (first + whole) * pageBytes;
+    const buffers = whole > 0 ? this.cache.pool.allocatePages(whole) : [];
+    if (rest > 0) buffers.push(this.cache.pool.allocate(rest));
+    return buffers;
   }
 
   /** What lies below the pages at `start`..`end`, in order and without gaps. */

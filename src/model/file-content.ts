@@ -36,7 +36,7 @@ export interface FileContent {
   durable(id: FileId): Maybe<FsError | null>;
   /** The sequence number an explicit mtime belongs to: that of the last accepted write of the share. */
   sequence(): number;
-  /** The file has no link left: unstored content may be dropped. */
+  /** The file has no link left, and that is durable: unstored content is dropped, and the log forgets it. */
   forget(id: FileId): void;
   /** Bytes for content where there is a bound: all, free, and free for clients (without the server's reserve). */
   space(): Maybe<{ readonly free: number; readonly total: number; readonly available: number } | null>;

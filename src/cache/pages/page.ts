@@ -13,6 +13,8 @@ export class Page {
   readonly dirty = new Ranges();
   /** A flush has taken dirty bytes of this page and not finished. */
   flushing = false;
+  /** Memory it is counted with (`FileTable.dirtyMemory`) while it can't be evicted for what is dirty. */
+  counted = 0;
   /** Set by use, cleared by the clock hand: an unused page goes at the next pass. */
   referenced = true;
   next: Page | null = null;

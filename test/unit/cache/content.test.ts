@@ -1,79 +1,18 @@
-import { afterAll, expect, test } from "bun:test";
-import { cpSync, mkdtempSync, readdirSync, rmSync, truncateSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { expect, test } from "bun:test";
+import { cpSync, readdirSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
 import { Time } from "#base/time.ts";
 import { openFilesystemBlocks } from "#blocks/filesystem/index.ts";
-import { openContent } from "#cache/index.ts";
 import { openMemoryStore } from "#metadata/index.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import { FsError } from "#model/fs-error.ts";
 import { type FileId, rootId } from "#model/ids.ts";
-import { FileType, Inode } from "#model/inode.ts";
+import { Inode } from "#model/inode.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
-import { silentLogger } from "#telemetry/logger.ts";
 import { SeededRandom, seedFor } from "../../support/seeded-random.ts";
-
-const directories: string[] = [];
-afterAll(() => {
-  for (const directory of directories) rmSync(directory, { recursive: true, force: true });
-});
-
-function temporary(): string {
-  const directory = mkdtempSync(join(tmpdir(), "dittofs-content-"));
-  directories.push(directory);
-  return directory;
-}
-
-function inodeOf(id: number): Inode {
-  const now = systemClock.now();
-  return new Inode({
-    id: id as FileId,
-    type: FileType.regular,
-    mode: 0o644,
-    links: 1,
-    uid: 0,
-    gid: 0,
-    size: 0,
-    used: 0,
-    deviceMajor: 0,
-    deviceMinor: 0,
-    atime: now,
-    mtime: now,
-    ctime: now,
-    birth: now,
-    change: 1,
-    attributeVersion: 1,
-    contentSequence: 0,
-    mtimeSequence: 0,
-    parent: 0,
-    generation: 1,
-    createVerifier: null,
-    target: null,
-  });
-}
-
-async function open(store: MetadataStore, blocks: BlockStore, directory: string, cacheBytes = 4 * 1024 * 1024) {
-  return openContent({
-    store,
-    blocks,
-    directory,
-    durability: "local",
-    ephemeral: false,
-    cacheBytes,
-    segmentBytes: 4 * 1024 * 1024,
-    limits: { dirtyBytesMax: 2 * 1024 * 1024, unstoredBytesMax: 64 * 1024 * 1024, flushAgeMs: 20, flushBytes: 512 * 1024 },
-    garbage: { graceMs: 0, intervalMs: 50 },
-    clock: systemClock,
-    random: systemRandom,
-    logger: silentLogger,
-    fatal: (error) => {
-      throw error;
-    },
-  });
-}
+import { Client, compare, grown, inodeOf, open, sizeMax, temporary } from "./content-kit.ts";
 
 /** The store and blocks as a process sees them until it is killed: what it asks of them afterwards never happens. */
 function untilKilled(store: MetadataStore, blocks: BlockStore) {
@@ -93,56 +32,6 @@ function untilKilled(store: MetadataStore, blocks: BlockStore) {
       killed = true;
     },
   };
-}
-
-type Content = Awaited<ReturnType<typeof open>>["content"];
-
-/** What vfs does around content: the current inode is the stored row under what content knows better. */
-class Client {
-  private readonly store: MetadataStore;
-  private readonly content: Content;
-  constructor(store: MetadataStore, content: Content) {
-    this.store = store;
-    this.content = content;
-  }
-  async inode(id: FileId): Promise<Inode> {
-    const row = await this.store.inode(id);
-    if (row === null) throw new Error(`no inode ${id}`);
-    return this.content.overlay(row);
-  }
-  async write(id: FileId, offset: number, bytes: Uint8Array, cutAt: number): Promise<void> {
-    const admitted = await this.content.admit(bytes.length);
-    expect(admitted).toBeNull();
-    const payload = cutAt > 0 && cutAt < bytes.length ? [bytes.subarray(0, cutAt), bytes.subarray(cutAt)] : [bytes];
-    const written = this.content.write(await this.inode(id), offset, payload, bytes.length, systemClock.now());
-    expect(written).toBeInstanceOf(Inode);
-  }
-  async read(id: FileId, offset: number, length: number): Promise<Uint8Array> {
-    const read = await this.content.read(await this.inode(id), offset, length);
-    if (read instanceof FsError) throw new Error(read.code);
-    const bytes = Buffer.concat(read.slices as Uint8Array[]);
-    expect(bytes.length).toBe(read.length);
-    read.release();
-    return bytes;
-  }
-}
-
-const sizeMax = 1024 * 1024;
-
-function grown(model: Uint8Array, size: number): Uint8Array {
-  if (size <= model.length) return model;
-  const larger = new Uint8Array(size);
-  larger.set(model);
-  return larger;
-}
-
-async function compare(client: Client, id: FileId, model: Uint8Array): Promise<void> {
-  expect((await client.inode(id)).size).toBe(model.length);
-  const bytes = await client.read(id, 0, model.length + 10);
-  if (Buffer.compare(bytes, model) !== 0) {
-    const at = bytes.findIndex((value, index) => value !== model[index]);
-    throw new Error(`file ${id} of ${model.length} bytes differs at ${at}: ${bytes[at]} where ${model[at]} belongs`);
-  }
 }
 
 test("files agree with a model through writes large and small, truncations, flushes, evictions and restarts", async () => {

@@ -1,0 +1,157 @@
+import { afterAll, expect } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { systemClock } from "#base/clock.ts";
+import { systemRandom } from "#base/random.ts";
+import { type ContentOptions, openContent } from "#cache/index.ts";
+import { openMemoryStore } from "#metadata/index.ts";
+import type { BlockStore } from "#model/block-store.ts";
+import { FsError } from "#model/fs-error.ts";
+import { type FileId, rootId } from "#model/ids.ts";
+import { FileType, Inode } from "#model/inode.ts";
+import type { MetadataStore } from "#model/metadata-store.ts";
+import { silentLogger } from "#telemetry/logger.ts";
+
+/** What tests of file content share: a content over stores, a client of it, and a model to compare with. */
+
+const directories: string[] = [];
+afterAll(() => {
+  for (const directory of directories) rmSync(directory, { recursive: true, force: true });
+});
+
+export function temporary(): string {
+  const directory = mkdtempSync(join(tmpdir(), "dittofs-content-"));
+  directories.push(directory);
+  return directory;
+}
+
+export function inodeOf(id: number): Inode {
+  const now = systemClock.now();
+  return new Inode({
+    id: id as FileId,
+    type: FileType.regular,
+    mode: 0o644,
+    links: 1,
+    uid: 0,
+    gid: 0,
+    size: 0,
+    used: 0,
+    deviceMajor: 0,
+    deviceMinor: 0,
+    atime: now,
+    mtime: now,
+    ctime: now,
+    birth: now,
+    change: 1,
+    attributeVersion: 1,
+    contentSequence: 0,
+    mtimeSequence: 0,
+    parent: 0,
+    generation: 1,
+    createVerifier: null,
+    target: null,
+  });
+}
+
+export async function open(store: MetadataStore, blocks: BlockStore, directory: string, options: Partial<ContentOptions> = {}) {
+  return openContent({
+    store,
+    blocks,
+    directory,
+    durability: "local",
+    ephemeral: false,
+    cacheBytes: 4 * 1024 * 1024,
+    segmentBytes: 4 * 1024 * 1024,
+    limits: { dirtyBytesMax: 2 * 1024 * 1024, unstoredBytesMax: 64 * 1024 * 1024, flushAgeMs: 20, flushBytes: 512 * 1024 },
+    garbage: { graceMs: 0, intervalMs: 50 },
+    clock: systemClock,
+    random: systemRandom,
+    logger: silentLogger,
+    fatal: (error) => {
+      throw error;
+    },
+    ...options,
+  });
+}
+
+export type Content = Awaited<ReturnType<typeof open>>["content"];
+
+/** What vfs does around content: the current inode is the stored row under what content knows better. */
+export class Client {
+  private readonly store: MetadataStore;
+  private readonly content: Content;
+  constructor(store: MetadataStore, content: Content) {
+    this.store = store;
+    this.content = content;
+  }
+  async inode(id: FileId): Promise<Inode> {
+    const row = await this.store.inode(id);
+    if (row === null) throw new Error(`no inode ${id}`);
+    return this.content.overlay(row);
+  }
+  async write(id: FileId, offset: number, bytes: Uint8Array, cutAt: number): Promise<void> {
+    const admitted = await this.content.admit(bytes.length);
+    expect(admitted).toBeNull();
+    const payload = cutAt > 0 && cutAt < bytes.length ? [bytes.subarray(0, cutAt), bytes.subarray(cutAt)] : [bytes];
+    const written = this.content.write(await this.inode(id), offset, payload, bytes.length, systemClock.now());
+    expect(written).toBeInstanceOf(Inode);
+  }
+  async read(id: FileId, offset: number, length: number): Promise<Uint8Array> {
+    const read = await this.content.read(await this.inode(id), offset, length);
+    if (read instanceof FsError) throw new Error(read.code);
+    const bytes = Buffer.concat(read.slices as Uint8Array[]);
+    expect(bytes.length).toBe(read.length);
+    read.release();
+    return bytes;
+  }
+}
+
+export const sizeMax = 1024 * 1024;
+
+export function grown(model: Uint8Array, size: number): Uint8Array {
+  if (size <= model.length) return model;
+  const larger = new Uint8Array(size);
+  larger.set(model);
+  return larger;
+}
+
+export async function compare(client: Client, id: FileId, model: Uint8Array): Promise<void> {
+  expect((await client.inode(id)).size).toBe(model.length);
+  const bytes = await client.read(id, 0, model.length + 10);
+  if (Buffer.compare(bytes, model) !== 0) {
+    const at = bytes.findIndex((value, index) => value !== model[index]);
+    throw new Error(`file ${id} of ${model.length} bytes differs at ${at}: ${bytes[at]} where ${model[at]} belongs`);
+  }
+}
+
+/** A memory store with these files, linked in the root. */
+export async function storeWith(ids: readonly FileId[]): Promise<MetadataStore> {
+  const store = await openMemoryStore({ clock: systemClock, random: systemRandom });
+  for (const id of ids) await addFile(store, id);
+  return store;
+}
+
+export async function addFile(store: MetadataStore, id: FileId): Promise<void> {
+  const made = await store.apply({
+    conditions: [],
+    changes: [
+      { do: "insertInode", inode: inodeOf(id) },
+      { do: "insertDirent", parent: rootId, name: `f${id}`, child: id },
+    ],
+  });
+  expect(made.applied).toBe(true);
+}
+
+/** Takes a file's only link and tells content, as vfs does once the removal is durable. */
+export async function removeFile(store: MetadataStore, content: Content, id: FileId): Promise<void> {
+  await store.apply({
+    conditions: [],
+    changes: [
+      { do: "deleteDirent", parent: rootId, name: `f${id}` },
+      { do: "addLinks", id, delta: -1, at: systemClock.now() },
+    ],
+  });
+  content.forget(id);
+  await store.apply({ conditions: [], changes: [{ do: "freeOrphan", id, extentsMax: 1_000_000 }] });
+}
