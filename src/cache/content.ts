@@ -14,7 +14,7 @@ import type { Flusher } from "./flusher.ts";
 import type { Garbage } from "./garbage.ts";
 import type { WriteAheadLog } from "./log/index.ts";
 import { payloadCrc } from "./packs/index.ts";
-import { pageBytes } from "./pages/pool.ts";
+import { pageBytes } from "./pages/index.ts";
 import type { Reader } from "./reader.ts";
 import type { Space } from "./space.ts";
 
