@@ -59,11 +59,12 @@ function checkExtent(e: Extent): void {
   assert(e.length > 0 && e.offset >= 0 && e.packOffset >= 0 && Number.isSafeInteger(end(e)), "an extent must have a length and lie below 2^53");
 }
 
-export function storeContent(batch: Batch, change: Of<"storeContent">): void {
+/** Cuts a file's extents and lays new ones over them, where content up to `sequence` is not there yet; whether that is so. */
+function layContent(batch: Batch, change: Of<"storeContent"> | Of<"layExtents">, lazy: boolean): boolean {
   const { id, sequence, cutTo, extents } = change;
   const now = batch.peek(id);
-  if (now === null || now.links === 0 || now.contentSequence >= sequence) return;
-  const draft = batch.draft(id);
+  if (now === null || now.links === 0 || now.contentSequence >= sequence) return false;
+  const draft = batch.draft(id, lazy);
   let used = draft.used;
   // A file without a stored byte has no extents: nothing to look for.
   if (cutTo >= 0 && used > 0) used -= cut(batch, id, cutTo, Number.MAX_SAFE_INTEGER);
@@ -74,6 +75,17 @@ export function storeContent(batch: Batch, change: Of<"storeContent">): void {
     used += lay(batch, id, e);
   }
   draft.used = used;
+  return true;
+}
+
+export function layExtents(batch: Batch, change: Of<"layExtents">): void {
+  layContent(batch, change, true);
+}
+
+export function storeContent(batch: Batch, change: Of<"storeContent">): void {
+  const { id, sequence } = change;
+  if (!layContent(batch, change, false)) return;
+  const draft = batch.draft(id);
   draft.size = change.size;
   draft.contentSequence = sequence;
   if (draft.mtimeSequence < sequence) draft.mtime = change.mtime;
