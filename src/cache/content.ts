@@ -14,7 +14,7 @@ import type { Flusher } from "./flusher.ts";
 import type { Garbage } from "./garbage.ts";
 import type { WriteAheadLog } from "./log/index.ts";
 import { payloadCrc } from "./packs/index.ts";
-import { pageBytes } from "./pages/pool.ts";
+import { pageBytes } from "./pages/index.ts";
 import type { Reader } from "./reader.ts";
 import type { Space } from "./space.ts";
 
@@ -383,13 +383,15 @@ export class Content implements FileContent {
 
   private wake(): void {
     if (this.closing) return;
-    this.running ??= this.run().finally(() => {
+    this.running ??= this.run().then((idle) => {
       this.running = null;
-      if (this.files.unstored.size > 0) this.schedule();
+      // Idle with something unstored: nothing of it can be stored now, so trying again at once would hold the event loop for ever.
+      if (!idle && this.files.unstored.size > 0) this.schedule();
     });
   }
 
-  private async run(): Promise<void> {
+  /** Stores batch after batch while one is due; true when there was nothing that could be stored. */
+  private async run(): Promise<boolean> {
     do {
       let outcome: "idle" | "stored" | "noRoom" = "noRoom";
       try {
@@ -398,14 +400,15 @@ export class Content implements FileContent {
         this.logger.error({ error }, "could not store written data; it stays in the log and will be tried again");
       }
       this.letIn();
-      if (outcome === "idle") return;
+      if (outcome === "idle") return true;
       if (outcome === "noRoom") {
         await this.garbage.urgent();
-        if (this.closing) return;
+        if (this.closing) return false;
         await new Promise<void>((resolve) => this.clock.after(retryMs, resolve));
         this.letIn();
       }
     } while (this.files.unstored.size > 0 && (this.closing || this.isDue() || this.hasAged()));
+    return false;
   }
 }
 

@@ -11,7 +11,7 @@ import type { FileTable } from "./file-table.ts";
 import { isFull } from "./log/file-ops.ts";
 import type { WriteAheadLog } from "./log/index.ts";
 import type { OpenPackRef, PackTable } from "./pack-table.ts";
-import { pageBytes } from "./pages/pool.ts";
+import { pageBytes } from "./pages/index.ts";
 import { PendingExtents } from "./pending.ts";
 
 /** A pack is sealed when the next chunk would make it larger. */

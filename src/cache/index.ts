@@ -17,7 +17,7 @@ import { Flusher } from "./flusher.ts";
 import { Garbage, type GarbageOptions } from "./garbage.ts";
 import { nullLog, openLog } from "./log/index.ts";
 import { PackTable } from "./pack-table.ts";
-import { PageCache } from "./pages/page.ts";
+import { PageCache } from "./pages/index.ts";
 import { Reader } from "./reader.ts";
 import { type Recovered, Replay, removeLeftovers } from "./recovery.ts";
 import { Space } from "./space.ts";

@@ -1,8 +1,8 @@
 import type { Socket } from "bun";
 import { plainAddress } from "./address.ts";
-import { headerBytes } from "./framing.ts";
+import { headerBytes, wholeMessage } from "./framing.ts";
+import { Inbox } from "./inbox.ts";
 import type { OutBuffer } from "./out-buffer.ts";
-import { RecordAssembler } from "./record-assembler.ts";
 import { ReplyBuffer } from "./reply-buffer.ts";
 import { type Lender, SendQueue, type Sink } from "./send-queue.ts";
 import type { StreamServer } from "./stream-server.ts";
@@ -24,6 +24,9 @@ export class Connection<C> {
   /** Requests handed to the handler and not done, and their bytes. */
   unfinished = 0;
   unfinishedBytes = 0;
+  /** What of this connection the server's totals count: received and not handed on, answered and not sent. */
+  keptBytes = 0;
+  unsentBytes = 0;
   /** When this connection last got on, for the sweep; kept only while it is watched. */
   progressMs = 0;
   paused = false;
@@ -34,20 +37,18 @@ export class Connection<C> {
 
   private readonly server: StreamServer<C>;
   private readonly socket: Socket<Connection<C>>;
-  private readonly assembler: RecordAssembler;
+  private readonly inbox: Inbox;
   private peer: string | null = null;
   private parsing = false;
-  private held: Uint8Array | null = null;
-  private heldAt = 0;
   private readonly replies: ReplyBuffer;
   private readonly sending: SendQueue;
-  /** Replies waited for the client when last looked. */
+  /** Replies waited for the client at the last look. */
   private backedUp = false;
 
   constructor(server: StreamServer<C>, socket: Socket<Connection<C>>) {
     this.server = server;
     this.socket = socket;
-    this.assembler = new RecordAssembler(server.framing, server.limits.messageBytesMax);
+    this.inbox = new Inbox(server.framing, server.limits.messageBytesMax);
     this.replies = new ReplyBuffer(server.framing, server.pool);
     this.sending = new SendQueue(socket as unknown as Sink, server.gather);
   }
@@ -64,58 +65,55 @@ export class Connection<C> {
   receive(chunk: Uint8Array): void {
     this.server.stats.bytesIn += chunk.length;
     if (this.closed || this.server.stopping) return;
-    if (this.held !== null) {
-      const rest = this.held.subarray(this.heldAt);
-      this.held = Buffer.concat([rest, chunk]);
-      this.heldAt = 0;
+    if (this.inbox.held !== null) {
+      this.inbox.append(chunk);
+      this.countKept();
       return;
     }
     this.parse(chunk, 0);
   }
 
-  private get mayParse(): boolean {
+  /** Whether another message may be handed on: one of `length` bytes. */
+  private mayTake(length: number): boolean {
     const limits = this.server.limits;
     return (
       this.unfinished < limits.unfinishedMax &&
       this.unfinishedBytes < limits.unfinishedBytesMax &&
       this.sending.unsentBytes < limits.unsentBytesMax &&
-      this.server.unfinishedBytes < limits.totalUnfinishedBytesMax
+      // Everybody may have a little unfinished whatever the others have: a few who move much never stop those who ask little.
+      (this.server.unfinishedBytes < limits.totalUnfinishedBytesMax ||
+        this.unfinishedBytes + length <= limits.guaranteedUnfinishedBytes)
     );
   }
 
   private parse(chunk: Uint8Array, at: number): void {
     const { framing, limits } = this.server;
-    const assembler = this.assembler;
-    const end = chunk.length;
+    const { assembler } = this.inbox;
     this.parsing = true;
-    while (at < end && !this.closed) {
-      if (!this.mayParse) {
-        this.held = chunk;
-        this.heldAt = at;
+    while (at < chunk.length && !this.closed) {
+      const length = assembler.idle ? wholeMessage(framing, chunk, at) : -1;
+      if (!this.mayTake(length < 0 ? limits.messageBytesMax : length)) {
+        this.inbox.hold(chunk, at);
         break;
       }
-      if (end - at >= headerBytes && assembler.idle) {
-        const header = (chunk[at]! << 24) | (chunk[at + 1]! << 16) | (chunk[at + 2]! << 8) | chunk[at + 3]!;
+      if (length < 0 || length > limits.messageBytesMax) {
+        at = this.parsePiece(chunk, at);
+      } else {
         const from = at + headerBytes;
-        const length = framing.lengthOf(header);
-        if (length >= 0 && length <= limits.messageBytesMax && length <= end - from && framing.isLast(header)) {
-          at = from + length;
-          this.deliver(chunk, from, at, noSlices, 0);
-          continue;
-        }
+        at = from + length;
+        this.deliver(chunk, from, at, noSlices, 0);
       }
-      at = this.parsePiece(chunk, at);
     }
     this.parsing = false;
     if (this.closed) return;
     this.flush();
+    this.countKept();
     if (this.watched || !assembler.idle) this.server.watch(this);
-    if (!this.mayParse) this.pause();
+    if (this.inbox.held !== null || !this.mayTake(0)) this.pause();
   }
 
   private parsePiece(chunk: Uint8Array, at: number): number {
-    const assembler = this.assembler;
-    const before = assembler.keptBytes;
+    const { assembler } = this.inbox;
     const next = assembler.take(chunk, at);
     if (assembler.failed) {
       this.server.stats.malformed++;
@@ -124,13 +122,19 @@ export class Connection<C> {
     } else if (assembler.complete) {
       const { head, tail, tailBytes } = assembler;
       assembler.clear();
-      this.server.partialBytes -= before;
       this.deliver(head, 0, head.length, tail, tailBytes);
-    } else {
-      this.server.partialBytes += assembler.keptBytes - before;
-      this.server.boundPartial(this);
     }
     return next;
+  }
+
+  /** Has the server's total follow what is kept of the messages this client began or had held back. */
+  private countKept(): void {
+    const kept = this.inbox.keptBytes;
+    if (kept === this.keptBytes || this.closed) return;
+    this.server.keptBytes += kept - this.keptBytes;
+    this.keptBytes = kept;
+    this.progressMs = this.server.clock.monotonicMs();
+    this.server.boundKept(this);
   }
 
   private deliver(head: Uint8Array, start: number, end: number, tail: readonly Uint8Array[], tailBytes: number): void {
@@ -162,20 +166,18 @@ export class Connection<C> {
     this.paused = true;
     this.server.stats.pauses++;
     this.socket.pause();
-    if (this.server.unfinishedBytes >= this.server.limits.totalUnfinishedBytesMax) this.server.wait(this);
+    this.server.wait(this);
   }
 
   /** Goes on with what was held back and with reading, as far as the bounds allow. */
   resume(): void {
-    if (!this.paused || this.closed || this.parsing || !this.mayParse) {
-      if (this.paused && this.server.unfinishedBytes >= this.server.limits.totalUnfinishedBytesMax) this.server.wait(this);
-      return;
-    }
-    if (this.held !== null) {
-      const chunk = this.held;
-      this.held = null;
-      this.parse(chunk, this.heldAt);
-      if (this.closed || this.held !== null || !this.mayParse) return;
+    if (!this.paused || this.closed || this.parsing) return;
+    if (!this.mayTake(0)) return this.server.wait(this);
+    const held = this.inbox.unhold();
+    if (held !== null) {
+      this.parse(held, this.inbox.heldAt);
+      if (this.closed) return;
+      if (this.inbox.held !== null || !this.mayTake(0)) return this.server.wait(this);
     }
     this.paused = false;
     this.socket.resume();
@@ -225,10 +227,14 @@ export class Connection<C> {
     const sent = sending.takeSent();
     this.server.stats.bytesOut += sent;
     if (sending.broken) return this.close();
+    this.server.unsentBytes += sending.unsentBytes - this.unsentBytes;
+    this.unsentBytes = sending.unsentBytes;
     const backedUp = sending.unsentBytes > 0;
     if (backedUp && (sent > 0 || !this.backedUp)) this.progressMs = this.server.clock.monotonicMs();
     this.backedUp = backedUp;
-    if (backedUp) this.server.watch(this);
+    if (!backedUp) return;
+    this.server.watch(this);
+    this.server.boundUnsent(this);
   }
 
   /** The socket takes bytes again. */
@@ -254,7 +260,8 @@ export class Connection<C> {
 
   /** The server stops: what arrives from now on is dropped (a close over unread bytes would reset the connection). */
   beginDrain(): void {
-    this.dropReceived();
+    this.inbox.clear();
+    this.countKept();
     if (this.paused) {
       this.paused = false;
       this.socket.resume();
@@ -262,20 +269,10 @@ export class Connection<C> {
     this.settle();
   }
 
-  private dropReceived(): void {
-    this.held = null;
-    this.server.partialBytes -= this.assembler.keptBytes;
-    this.assembler.clear();
-  }
-
-  /** Whether the sweep has to look at this connection, and since when it has been waiting for the client. */
+  /** Whether the sweep has to look at this connection, and what it waits for. */
   get waitsForClient(): "send" | "receive" | null {
     if (this.sending.unsentBytes > 0) return "receive";
-    return this.assembler.idle || this.paused ? null : "send";
-  }
-
-  get partialBytes(): number {
-    return this.assembler.keptBytes;
+    return this.inbox.assembler.idle || this.paused ? null : "send";
   }
 
   /** Closes at once; unsent replies are lost. */
@@ -289,8 +286,11 @@ export class Connection<C> {
   onClosed(): void {
     if (this.closed) return;
     this.closed = true;
-    this.dropReceived();
+    this.inbox.clear();
     this.sending.dispose();
+    this.server.keptBytes -= this.keptBytes;
+    this.server.unsentBytes -= this.unsentBytes;
+    this.keptBytes = this.unsentBytes = 0;
     const out = this.replies.open ? null : this.replies.take();
     if (out !== null) this.server.pool.give(out);
     this.server.forget(this);

@@ -19,3 +19,13 @@ export const recordMarking: Framing = {
   isLast: (header) => header < 0,
   headerOf: (length) => length | 0x80000000,
 };
+
+/** The length of the message whose header stands at `at`, where it lies whole and in one piece in the chunk; -1 otherwise. */
+export function wholeMessage(framing: Framing, chunk: Uint8Array, at: number): number {
+  const left = chunk.length - at - headerBytes;
+  if (left < 0) return -1;
+  const header = (chunk[at]! << 24) | (chunk[at + 1]! << 16) | (chunk[at + 2]! << 8) | chunk[at + 3]!;
+  if (!framing.isLast(header)) return -1;
+  const length = framing.lengthOf(header);
+  return length <= left ? length : -1;
+}

@@ -11,12 +11,15 @@ export interface StreamLimits {
   /** Requests of one connection that are not answered, and their bytes; past either it is not read. */
   readonly unfinishedMax: number;
   readonly unfinishedBytesMax: number;
-  /** The same bytes over all connections. */
+  /** The same bytes over all connections; past it only those are read whose own stay within the guaranteed. */
   readonly totalUnfinishedBytesMax: number;
-  /** Memory for messages begun and not complete, over all connections; past it the one longest without progress is closed. */
-  readonly totalPartialBytesMax: number;
+  readonly guaranteedUnfinishedBytes: number;
+  /** Memory for messages begun or held back, over all connections; past it the one longest without progress is closed. */
+  readonly totalKeptBytesMax: number;
   /** Replies a connection has not taken; past it, it is not read. */
   readonly unsentBytesMax: number;
+  /** The same over all connections; past it the one longest without progress is closed. */
+  readonly totalUnsentBytesMax: number;
   /** A client that takes nothing of waiting replies for this long loses its connection. */
   readonly unsentStalledMs: number;
   /** So does one that sends nothing of a message begun for this long. */
@@ -28,8 +31,10 @@ export const streamLimitDefaults: Omit<StreamLimits, "messageBytesMax"> = {
   unfinishedMax: 256,
   unfinishedBytesMax: 32 * 2 ** 20,
   totalUnfinishedBytesMax: 256 * 2 ** 20,
-  totalPartialBytesMax: 128 * 2 ** 20,
+  guaranteedUnfinishedBytes: 16 * 1024,
+  totalKeptBytesMax: 128 * 2 ** 20,
   unsentBytesMax: 4 * 2 ** 20,
+  totalUnsentBytesMax: 256 * 2 ** 20,
   unsentStalledMs: 60_000,
   messageStalledMs: 60_000,
 };

@@ -33,8 +33,10 @@ export class StreamServer<C> {
     bytesIn: 0,
     bytesOut: 0,
   };
+  /** Over all connections: requests unfinished, what is received and not handed on, what is not sent. */
   unfinishedBytes = 0;
-  partialBytes = 0;
+  keptBytes = 0;
+  unsentBytes = 0;
   stopping = false;
 
   private readonly options: StreamServerOptions<C>;
@@ -147,8 +149,9 @@ export class StreamServer<C> {
     if (this.waiting.size > 0) this.resumeWaiting();
   };
 
+  /** A connection is paused: where the bound over all is the reason, it goes on when that is met again. */
   wait(connection: Connection<C>): void {
-    this.waiting.add(connection);
+    if (this.unfinishedBytes >= this.limits.totalUnfinishedBytesMax) this.waiting.add(connection);
   }
 
   private resumeWaiting(): void {
@@ -202,16 +205,26 @@ export class StreamServer<C> {
     if (this.watched.size > 0) this.armSweep();
   }
 
-  /** Messages begun take too much memory: closes the connection that is longest without progress. */
-  boundPartial(current: Connection<C>): void {
-    while (this.partialBytes > this.limits.totalPartialBytesMax) {
+  /** Messages begun or held back take too much memory: the connection that is longest without progress is closed. */
+  boundKept(current: Connection<C>): void {
+    this.evictStalest(current, () => this.keptBytes - this.limits.totalKeptBytesMax, (each) => each.keptBytes);
+  }
+
+  /** So is one whose replies wait, when waiting replies take too much. */
+  boundUnsent(current: Connection<C>): void {
+    this.evictStalest(current, () => this.unsentBytes - this.limits.totalUnsentBytesMax, (each) => each.unsentBytes);
+  }
+
+  private evictStalest(current: Connection<C>, excess: () => number, cost: (each: Connection<C>) => number): void {
+    while (excess() > 0) {
       let stalest = current;
-      for (const connection of this.watched) {
-        if (connection.partialBytes > 0 && connection !== current && (stalest === current || connection.progressMs < stalest.progressMs)) {
-          stalest = connection;
-        }
+      for (const each of this.connections) {
+        if (each === current || cost(each) === 0) continue;
+        if (stalest === current || each.progressMs < stalest.progressMs) stalest = each;
       }
       this.stats.evicted++;
+      const fields = { client: stalest.address, bytes: cost(stalest) };
+      this.logger.info(fields, "closed a connection: too much memory is kept for clients that don't get on");
       stalest.close();
       if (stalest === current) return;
     }

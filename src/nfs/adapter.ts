@@ -66,7 +66,7 @@ export function createNfsAdapter(options: NfsAdapterOptions): NfsAdapter {
     bind: options.bind,
     port: options.port,
     framing: recordMarking,
-    limits: { ...streamLimitDefaults, ...options.limits, messageBytesMax: writeMax + recordHeaderBytesMax },
+    limits: limitsFor(writeMax + recordHeaderBytesMax, options.limits),
     clock: options.clock,
     logger,
     handler: {
@@ -87,6 +87,14 @@ export function createNfsAdapter(options: NfsAdapterOptions): NfsAdapter {
       duplicates: { entries: duplicates.size, bytes: duplicates.sizeBytes, hits: duplicates.hits, joined: duplicates.joined },
     }),
   };
+}
+
+/** Clients in the middle of their largest WRITEs at once, before memory for messages begun is short. */
+const writersAtOnce = 16;
+
+function limitsFor(messageBytesMax: number, given: NfsAdapterOptions["limits"]): StreamLimits {
+  const totalKeptBytesMax = Math.max(streamLimitDefaults.totalKeptBytesMax, writersAtOnce * messageBytesMax);
+  return { ...streamLimitDefaults, totalKeptBytesMax, ...given, messageBytesMax };
 }
 
 function dropMalformed(connection: Connection<Client>, logger: Logger): void {

@@ -163,10 +163,7 @@ class PackFile implements OpenPack {
     assert(!this.#sealing, "a sealed pack takes no payload");
     const offset = this.size;
     this.#appended(payload, length);
-    this.#late.begin(this.#fd, payload, length, offset, () => {
-      if (!this.#failed && this.#fd >= 0) this.#writeBack(offset + length);
-      written();
-    });
+    this.#late.begin(this.#fd, payload, length, offset, written);
     return offset;
   }
 

@@ -31,6 +31,7 @@ export class Checkpointer {
   private readonly makeRoom: () => boolean;
   private readonly logger: Logger;
   private readonly pagesMax: number;
+  private readonly afterwards: () => void;
   private running = false;
   private idle: (() => void) | null = null;
   /** Pages are written to the database that are not synced. */
@@ -50,6 +51,8 @@ export class Checkpointer {
     makeRoom: () => boolean;
     logger: Logger;
     pagesMax: number;
+    /** Called when all of the WAL is durable in the database, before the next commit. */
+    afterwards: () => void;
   }) {
     this.db = parts.db;
     this.s = parts.statements;
@@ -62,6 +65,7 @@ export class Checkpointer {
     this.makeRoom = parts.makeRoom;
     this.logger = parts.logger;
     this.pagesMax = parts.pagesMax;
+    this.afterwards = parts.afterwards;
   }
 
   /** After a commit: starts a checkpoint where the WAL has become long. */
@@ -79,17 +83,35 @@ export class Checkpointer {
       // The turn that filled the WAL may have gone on committing.
       if (!this.walSync.settled) return this.walSync.add(walDurable);
       if (!this.writePages(walPages)) return this.done();
+      this.guard();
       this.syncFile(this.databaseFd, (error) => {
         if (error !== null) return this.fatal(error);
+        this.unguard();
+        this.afterwards();
         this.done();
       });
     };
     this.walSync.add(walDurable);
   }
 
-  private done(): void {
-    this.running = false;
+  /**
+   * Bun closes databases when the process exits, and empties the WAL then. It must not while the database is not synced; an
+   * open transaction keeps it from doing so.
+   */
+  private guard(): void {
+    this.unsynced = true;
+    this.s.begin.run();
+  }
+
+  private unguard(): void {
+    if (!this.unsynced) return;
     this.unsynced = false;
+    this.s.rollback.run();
+  }
+
+  private done(): void {
+    this.unguard();
+    this.running = false;
     this.commits.resume();
     this.idle?.();
   }
@@ -101,7 +123,6 @@ export class Checkpointer {
 
   /** False where that failed, for lack of room mostly: the WAL then keeps everything and is tried again when it has grown. */
   private writePages(walPages: number): boolean {
-    this.unsynced = true;
     this.db.run("PRAGMA synchronous = OFF");
     try {
       const { log, checkpointed } = this.copyPages();
@@ -130,6 +151,6 @@ export class Checkpointer {
   settle(): void {
     if (!this.unsynced) return;
     this.syncNow(this.databaseFd);
-    this.unsynced = false;
+    this.unguard();
   }
 }

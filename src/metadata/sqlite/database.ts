@@ -1,4 +1,4 @@
-import { Database, SQLiteError } from "bun:sqlite";
+import { Database, SQLiteError, constants } from "bun:sqlite";
 import { closeSync, openSync } from "node:fs";
 import type { Random } from "#base/random.ts";
 import { firstDrawn } from "#model/ids.ts";
@@ -8,8 +8,6 @@ import { MetaKey, applicationId, migrations, pageBytes } from "./schema.ts";
 
 /** SQLite's page cache of a share's database. */
 const cacheKiB = 16 * 1024;
-/** A WAL that one huge set made longer is cut back to this. */
-const walKeptBytes = 64 * 1024 * 1024;
 
 /** Whether SQLite says that there is no room (SQLITE_FULL, or an I/O error that came of it). */
 export function isNoSpace(error: unknown): boolean {
@@ -117,9 +115,16 @@ function configure(db: Database): void {
   // NORMAL leaves the sync of a commit to us and syncs the header of a restarted WAL before its frames.
   db.run("PRAGMA synchronous = NORMAL");
   db.run("PRAGMA wal_autocheckpoint = 0");
-  db.run(`PRAGMA journal_size_limit = ${walKeptBytes}`);
+  // With a limit SQLite would empty the WAL at close, even where it is to be kept.
+  db.run("PRAGMA journal_size_limit = -1");
+  keepWalAtClose(db, true);
   db.run(`PRAGMA cache_size = -${cacheKiB}`);
   db.run("PRAGMA temp_store = MEMORY");
+}
+
+/** Whether closing the database leaves its WAL: only an orderly end lets it go. */
+export function keepWalAtClose(db: Database, keep: boolean): void {
+  db.fileControl(constants.SQLITE_FCNTL_PERSIST_WAL, keep ? 1 : 0);
 }
 
 function migrate(db: Database, from: number, writer: string, random: Random): void {

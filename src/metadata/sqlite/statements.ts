@@ -47,6 +47,7 @@ const sql = {
   freePages: "PRAGMA freelist_count",
   walPages: "PRAGMA wal_checkpoint(NOOP)",
   checkpoint: "PRAGMA wal_checkpoint(PASSIVE)",
+  truncateWal: "PRAGMA wal_checkpoint(TRUNCATE)",
 } as const;
 
 type Any = Statement<unknown, SQLQueryBindings[]>;

@@ -44,6 +44,8 @@ function calmly(options: Partial<ContentOptions> = {}): Partial<ContentOptions> 
   return { limits: calm, garbage: noCollection, ...options };
 }
 
+const turn = (): Promise<void> => new Promise((resolve) => systemClock.atTurnEnd(resolve));
+
 test("what is read once is read from memory", async () => {
   const store = await storeWith([id]);
   const directory = temporary();
@@ -133,7 +135,9 @@ test("one file's set that fails leaves the others stored and its own bytes unsto
   const client = new Client(store, content);
   for (const each of ids) await client.write(each, 0, new Uint8Array(10_000).fill(each), 0);
   const drained = content.drain();
-  setTimeout(() => late.resolve(), 20);
+  // Long enough for the flusher to come round several times with the answer still out.
+  for (let i = 0; i < 50; i++) await turn();
+  late.resolve();
   await drained;
   expect(content.unstoredBytes).toBe(0);
   for (const each of ids) expect(await client.read(each, 0, 10_000)).toEqual(Buffer.alloc(10_000, each));
@@ -427,7 +431,7 @@ test("files agree with a model through failing stores, removals and crashes in t
       const bytes = await client.read(file, offset, length);
       expect(Buffer.compare(bytes, model.subarray(offset, offset + length))).toBe(0);
     } else if (kind === "durable") expect(await content.durable(file)).toBeNull();
-    else if (kind === "turn") await new Promise((resolve) => setTimeout(resolve, random.below(8)));
+    else if (kind === "turn") for (let i = random.below(40); i > 0; i--) await turn();
     else if (kind === "remove") {
       await removeFile(store, content, file);
       const fresh = next++ as FileId;

@@ -21,11 +21,11 @@ describe("what a client may cost a stream server", () => {
       reply(messages[i]!, bytes(`answer ${i}`));
     }
     for (let i = 0; i < 31; i++) expect(text(await client.record())).toBe(`answer ${i}`);
-    expect([server.unfinishedBytes, server.partialBytes]).toEqual([0, 0]);
+    expect([server.unfinishedBytes, server.keptBytes]).toEqual([0, 0]);
   });
 
   test("the bound of unfinished bytes, of a connection and of all", async () => {
-    for (const limits of [{ unfinishedBytesMax: 1000 }, { totalUnfinishedBytesMax: 1000 }]) {
+    for (const limits of [{ unfinishedBytesMax: 1000 }, { totalUnfinishedBytesMax: 1000, guaranteedUnfinishedBytes: 0 }]) {
       const { connect, messages } = start({ limits });
       const [one, two] = [await connect(), await connect()];
       for (let i = 0; i < 5; i++) one.send(record(new Uint8Array(600)));
@@ -41,6 +41,59 @@ describe("what a client may cost a stream server", () => {
       for (let i = 0; i < 5; i++) expect((await one.record())?.length).toBe(600);
       expect(text(await two.record())).toBe("other");
     }
+  });
+
+  test("a few who move much do not stop those who ask little", async () => {
+    const { connect, messages } = start({ limits: { totalUnfinishedBytesMax: 100_000, guaranteedUnfinishedBytes: 100 } });
+    const [big, small] = [await connect(), await connect()];
+    for (let i = 0; i < 3; i++) big.send(record(new Uint8Array(60_000)));
+    await until(() => messages.length === 2);
+    for (const length of [60, 30, 20]) small.send(record(new Uint8Array(length)));
+    await until(() => messages.length === 4);
+    await turns(20);
+    // A third one would be more than is guaranteed, and a large one more than that alone.
+    expect(messages.map((message) => message.length)).toEqual([60_000, 60_000, 60, 30]);
+    for (let i = 0; i < 6; i++) {
+      await until(() => messages.length > i);
+      reply(messages[i]!);
+    }
+    for (const length of [60, 30, 20]) expect((await small.record())?.length).toBe(length);
+    for (let i = 0; i < 3; i++) expect((await big.record())?.length).toBe(60_000);
+  });
+
+  test("what is held back counts: no number of clients can have more than the total kept", async () => {
+    const limits = { unfinishedMax: 1, totalKeptBytesMax: 400_000 };
+    const { server, connect, messages } = start({ limits });
+    const flood = new Uint8Array(Buffer.concat(Array.from({ length: 100 }, () => record(new Uint8Array(1000)))));
+    for (let i = 0; i < 8; i++) {
+      const client = await connect();
+      client.send(flood);
+      await until(() => messages.length > i);
+      expect(server.keptBytes).toBeLessThanOrEqual(400_000);
+    }
+    await until(() => server.stats.evicted > 0);
+    for (const message of messages) reply(message);
+    expect(server.keptBytes).toBeGreaterThanOrEqual(0);
+  });
+
+  test("replies not taken are bounded over all connections: the stalest go, one that reads stays", async () => {
+    const { server, clock, connect, answerAll } = start({ limits: { totalUnsentBytesMax: 8 * 2 ** 20, unsentBytesMax: 2 ** 20 } });
+    const payload = new Uint8Array(2 ** 20);
+    answerAll((message) => reply(message, payload));
+    const reader = await connect();
+    for (let i = 0; i < 15; i++) {
+      const client = await connect();
+      client.stopReading();
+      for (let n = 0; n < 100; n++) client.send(record(bytes("read")));
+      const pauses = server.stats.pauses;
+      await until(() => server.stats.pauses > pauses || server.stats.evicted > 0);
+      expect(server.unsentBytes).toBeLessThanOrEqual(8 * 2 ** 20);
+      clock.advance(1);
+      reader.send(record(bytes("read")));
+      expect((await reader.record())?.length).toBe(payload.length);
+    }
+    expect(server.stats.evicted).toBeGreaterThan(0);
+    expect(reader.closed).toBe(false);
   });
 
   test("a client that never reads is not read from, loses its connection in time, and payloads come back", async () => {
@@ -100,16 +153,16 @@ describe("what a client may cost a stream server", () => {
     const { server, clock, connect, messages } = start({ limits: { messageStalledMs: 10_000, unsentStalledMs: 10_000 } });
     const [slow, idle] = [await connect(), await connect()];
     slow.send(record(new Uint8Array(1000)).subarray(0, 500));
-    await until(() => server.partialBytes > 0);
+    await until(() => server.keptBytes > 0);
     clock.advance(9000);
-    slow.send(new Uint8Array(100));
-    await until(() => server.stats.bytesIn === 600);
+    slow.send(new Uint8Array(1));
+    await until(() => server.stats.bytesIn === 501);
     clock.advance(9000);
     expect(server.stats.connections).toBe(2);
     clock.advance(9000);
     // The one in the middle of a message is gone; one that just says nothing costs nothing and stays.
     expect(server.stats).toMatchObject({ connections: 1, stalled: 1 });
-    expect(server.partialBytes).toBe(0);
+    expect(server.keptBytes).toBe(0);
     await slow.untilClosed();
     expect(idle.closed).toBe(false);
     expect(messages).toHaveLength(0);
@@ -117,7 +170,7 @@ describe("what a client may cost a stream server", () => {
   });
 
   test("messages begun take bounded memory over all connections: the stalest go", async () => {
-    const { server, clock, connect, answerAll } = start({ limits: { totalPartialBytesMax: 300_000 } });
+    const { server, clock, connect, answerAll } = start({ limits: { totalKeptBytesMax: 300_000 } });
     answerAll((message) => reply(message));
     const part = record(new Uint8Array(200_000)).subarray(0, 60_000);
     const some: RawClient[] = [];
@@ -128,7 +181,7 @@ describe("what a client may cost a stream server", () => {
       client.send(part);
       await until(() => server.stats.bytesIn === before + part.length);
       clock.advance(1);
-      expect(server.partialBytes).toBeLessThanOrEqual(300_000);
+      expect(server.keptBytes).toBeLessThanOrEqual(300_000);
     }
     await until(() => server.stats.evicted > 0);
     for (const client of some.slice(0, server.stats.evicted)) await client.untilClosed();
@@ -152,7 +205,7 @@ describe("what a client may cost a stream server", () => {
       silent.push(client);
     }
     await until(() => server.stats.accepted === 301);
-    expect(server.partialBytes).toBe(0);
+    expect(server.keptBytes).toBe(0);
     for (let i = 0; i < 10; i++) {
       const late = await connect();
       late.send(record(bytes(`late ${i}`)));

@@ -65,7 +65,7 @@ describe("a stream server", () => {
       await client.untilClosed();
     }
     expect(server.stats.malformed).toBe(3);
-    expect(server.partialBytes).toBe(0);
+    expect(server.keptBytes).toBe(0);
     other.send(record(bytes("still here")));
     expect(text(await other.record())).toBe("still here");
   });

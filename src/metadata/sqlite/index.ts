@@ -1,4 +1,8 @@
-import { closeSync, fdatasync, fdatasyncSync, fsyncSync, openSync } from "node:fs";
+/**
+ * Metadata in one SQLite database a share (docs/formats/metadata-sqlite.md). The sets of a turn share a transaction; its sync of the
+ * WAL and the checkpoints run in the thread pool, so that the event loop never waits for the disk. A failed sync ends the process.
+ */
+import { closeSync, fdatasync, fdatasyncSync, fstatSync, fsyncSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Database } from "bun:sqlite";
 import { assert } from "#base/assert.ts";
@@ -13,7 +17,7 @@ import { asError, endProcess } from "../fatal.ts";
 import type { Totals } from "../rows.ts";
 import { Sequence } from "../sequence.ts";
 import { Checkpointer } from "./checkpointer.ts";
-import { explain, isNoSpace, openDatabase } from "./database.ts";
+import { explain, isNoSpace, keepWalAtClose, openDatabase } from "./database.ts";
 import { GroupSync, type SyncFile } from "./group-sync.ts";
 import { Reservation } from "./reservation.ts";
 import { ReservingRows } from "./reserving-rows.ts";
@@ -26,6 +30,8 @@ const defaultCheckpointPages = 2048;
 const walFrameBytes = 24 + pageBytes;
 /** Room the WAL has at once, by the length it is checkpointed at: a batch may begin just below that. */
 const walRoom = 1.5;
+/** A WAL that one huge set made this many times as long is cut back. */
+const walKeptTimes = 8;
 
 export interface SqliteStoreOptions {
   /** The database file; its directory must exist. A WAL lies beside it while the store is open. */
@@ -109,6 +115,7 @@ class Parts {
   private readonly db: Database;
   private readonly files: OpenFiles;
   private readonly walFd: number;
+  private readonly walBytes: number;
   private readonly walSync: GroupSync;
   private readonly reservation: Reservation;
   private readonly reserve: SpaceReserve;
@@ -131,7 +138,8 @@ class Parts {
     // That commit made the WAL exist; from here on it is synced through our own descriptor.
     this.walFd = files.open(`${options.path}-wal`);
     const databaseFd = files.open(options.path);
-    this.reserve = this.reserveRoom(Math.ceil(pagesMax * walRoom) * walFrameBytes);
+    this.walBytes = Math.ceil(pagesMax * walRoom) * walFrameBytes;
+    this.reserve = this.reserveRoom(this.walBytes);
     files.reserve = this.reserve;
     this.syncNow(this.walFd);
     syncDirectory(dirname(options.path));
@@ -160,6 +168,7 @@ class Parts {
       makeRoom: this.makeRoom,
       logger: options.logger,
       pagesMax,
+      afterwards: () => this.shortenWal(),
     });
   }
 
@@ -182,19 +191,40 @@ class Parts {
     });
   }
 
+  /** Every page of the WAL is durable in the database: the moment to cut back what one huge set made long. */
+  private shortenWal(): void {
+    if (fstatSync(this.walFd).size <= walKeptTimes * this.walBytes) return;
+    try {
+      this.files.statements.truncateWal.get();
+      extendWithZeros(this.walFd, this.walBytes);
+    } catch (error) {
+      this.options.logger.warn({ error: String(error) }, "the metadata's write-ahead log could not be shortened");
+    }
+  }
+
   private readonly makeRoom = (): boolean => this.reserve.release();
 
   private readonly fatal = (error: unknown): void => {
     this.broken = true;
+    this.keepWalAtExit();
     this.committer.fail(error);
     this.options.logger.error({ error: String(error), path: this.options.path }, "the metadata store cannot go on");
     (this.options.fatal ?? endProcess)(asError(error));
   };
 
+  /** Bun closes databases when the process exits, and empties the WAL, which may be all there is; not within a transaction. */
+  private keepWalAtExit(): void {
+    try {
+      if (!this.db.inTransaction) this.files.statements.begin.run();
+    } catch {
+      // What made the store break keeps it from being closed in order, too.
+    }
+  }
+
   private readonly reserveNow = (): number => {
+    this.checkpointer.settle();
     // ReservingRows leaves a transaction plenty; what a transaction reserves is not durable before its end.
     assert(!this.db.inTransaction, "one transaction drew too many numbers");
-    this.checkpointer.settle();
     const raised = this.extendReservation();
     this.syncNow(this.walFd);
     return raised;
@@ -231,7 +261,7 @@ class Parts {
     return { treeVersion: this.meta(MetaKey.treeVersion), inodes: this.meta(MetaKey.inodes), bytes: this.meta(MetaKey.bytes) };
   }
 
-  /** At an orderly end. After a failed sync there is none: it would delete the WAL, which may be all there is. */
+  /** At an orderly end. After a failed sync there is none: the WAL may be all there is. */
   async release(): Promise<void> {
     if (this.broken) return;
     await this.checkpointer.finished();
@@ -241,6 +271,7 @@ class Parts {
       this.options.logger.debug({ error: String(error) }, "what is left of the sequence's reservation is skipped");
     }
     await new Promise<void>((resolve) => this.walSync.add(resolve));
+    keepWalAtClose(this.db, false);
     this.files.close();
   }
 }
