@@ -109,6 +109,8 @@ export class Content implements FileContent {
 
   /** What recovery left unstored is on its way from here on. */
   start(): void {
+    // Records the store has all of go at once: where the disk is full, no write would ever come and let them go.
+    this.flusher.releaseLog();
     this.schedule();
   }
 
