@@ -14,7 +14,7 @@ import type { Flusher } from "./flusher.ts";
 import type { Garbage } from "./garbage.ts";
 import type { WriteAheadLog } from "./log/index.ts";
 import { payloadCrc } from "./packs/index.ts";
-import { pageBytes } from "./pages/pool.ts";
+import { pageBytes } from "./pages/index.ts";
 import type { Reader } from "./reader.ts";
 import type { Space } from "./space.ts";
 
@@ -25,7 +25,7 @@ const unwrittenBytesMax = 64 * 1024 * 1024;
 /** How long a write waits for the flusher before the client is told to come back (NFS3ERR_JUKEBOX). */
 const admissionWaitMs = 10_000;
 /** A flush begins when the log is so many times `flushBytes` long, however few of its bytes are not overwritten: a start has to read it. */
-const logPerDirty = 4;
+export const logPerDirty = 4;
 /** Pause after a flush that failed. */
 const retryMs = 1_000;
 /** Tries to store everything before a close leaves the rest to the next start. */
@@ -38,6 +38,8 @@ export interface ContentLimits {
   readonly dirtyMemoryMax: number;
   /** Bytes in the log and in packs not stored yet, past which writers wait. */
   readonly unstoredBytesMax: number;
+  /** Such a log, or so much in packs, is flushed without waiting for its age. */
+  readonly logBytesDue: number;
   /** A change is on its way into the store after this. */
   readonly flushAgeMs: number;
   /** So many dirty bytes are flushed without waiting for their age. */
@@ -107,6 +109,8 @@ export class Content implements FileContent {
 
   /** What recovery left unstored is on its way from here on. */
   start(): void {
+    // Records the store has all of go at once: where the disk is full, no write would ever come and let them go.
+    this.flusher.releaseLog();
     this.schedule();
   }
 
@@ -357,22 +361,25 @@ export class Content implements FileContent {
   private schedule(): void {
     if (this.running !== null || this.closing) return;
     if (this.isDue()) this.wake();
-    else if (this.ageTimer === null && this.files.unstored.size > 0) {
-      this.ageTimer = this.clock.after(this.limits.flushAgeMs, () => {
-        this.ageTimer = null;
-        this.wake();
-      });
-    }
+    else this.wakeAtAge();
+  }
+
+  private wakeAtAge(): void {
+    if (this.ageTimer !== null || this.closing || this.files.unstored.size === 0) return;
+    this.ageTimer = this.clock.after(this.limits.flushAgeMs, () => {
+      this.ageTimer = null;
+      this.wake();
+    });
   }
 
   private isDue(): boolean {
-    const { flushBytes, dirtyMemoryMax, unstoredBytesMax } = this.limits;
+    const { flushBytes, dirtyMemoryMax, logBytesDue } = this.limits;
     return (
       this.drains > 0 ||
       this.waiting.length > 0 ||
       this.files.dirtyBytes >= flushBytes ||
       this.files.dirtyMemory >= dirtyMemoryMax / 2 ||
-      Math.max(this.files.pendingBytes, this.log.bytes) >= Math.min(unstoredBytesMax / 2, flushBytes * logPerDirty)
+      Math.max(this.files.pendingBytes, this.log.bytes) >= logBytesDue
     );
   }
 
@@ -386,7 +393,8 @@ export class Content implements FileContent {
     this.running ??= this.run().then((idle) => {
       this.running = null;
       // Idle with something unstored: nothing of it can be stored now, so trying again at once would hold the event loop for ever.
-      if (!idle && this.files.unstored.size > 0) this.schedule();
+      if (idle) this.wakeAtAge();
+      else if (this.files.unstored.size > 0) this.schedule();
     });
   }
 

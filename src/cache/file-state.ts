@@ -1,8 +1,8 @@
 import type { Time } from "#base/time.ts";
 import type { FileId } from "#model/ids.ts";
 import type { Inode } from "#model/inode.ts";
-import type { Page } from "./pages/page.ts";
-import type { PageBuffer } from "./pages/pool.ts";
+import type { Page } from "./pages/index.ts";
+import type { PageBuffer } from "./pages/index.ts";
 import { PendingExtents } from "./pending.ts";
 import type { OpenPackRef } from "./pack-table.ts";
 

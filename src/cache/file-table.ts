@@ -4,8 +4,8 @@ import type { FileId } from "#model/ids.ts";
 import type { Inode } from "#model/inode.ts";
 import { type FileState, FileState as State, type FlushCut, type FlushPiece, type StateOwner } from "./file-state.ts";
 import type { OpenPackRef } from "./pack-table.ts";
-import type { Page, PageCache } from "./pages/page.ts";
-import { pageBytes } from "./pages/pool.ts";
+import type { Page, PageCache } from "./pages/index.ts";
+import { pageBytes } from "./pages/index.ts";
 
 /**
  * Every file memory holds something of, and the changes themselves: what a write or truncation does to pages, pending extents

@@ -1,6 +1,6 @@
 import type { Clock } from "#base/clock.ts";
 import type { Time } from "#base/time.ts";
-import type { Change, Extent, Pack } from "#model/change-set.ts";
+import type { ApplyResult, Change, Extent, Pack } from "#model/change-set.ts";
 import { PackState } from "#model/change-set.ts";
 import { type BlockStore, StoreFullError } from "#model/block-store.ts";
 import { FsError } from "#model/fs-error.ts";
@@ -11,11 +11,9 @@ import type { FileTable } from "./file-table.ts";
 import { isFull } from "./log/file-ops.ts";
 import type { WriteAheadLog } from "./log/index.ts";
 import type { OpenPackRef, PackTable } from "./pack-table.ts";
-import { pageBytes } from "./pages/pool.ts";
+import { pageBytes } from "./pages/index.ts";
 import { PendingExtents } from "./pending.ts";
 
-/** A run of dirty bytes goes into a pack in pieces of at most this. */
-export const chunkBytes = 4 * 1024 * 1024;
 /** A pack is sealed when the next chunk would make it larger. */
 export const packBytes = 16 * 1024 * 1024;
 /** Files in a batch: bounds what a failed batch has to do again. */
@@ -23,8 +21,11 @@ const batchFilesMax = 4096;
 const batchBytesMax = 64 * 1024 * 1024;
 /** Change sets handed to the store in one event-loop turn, so that a flush never holds up a client for long. */
 const setsPerTurn = 64;
-/** Bytes copied into packs between two turns of the event loop. */
-const bytesPerTurn = 2 * 1024 * 1024;
+/** Extents laid by one set at most. */
+const extentsPerSet = 1024;
+/** Bytes, and slices of them, copied into packs by one write and between two turns of the event loop. */
+const gatheredBytes = 2 * 1024 * 1024;
+const gatheredSlices = 1024;
 
 interface Job {
   readonly file: FileState;
@@ -132,32 +133,30 @@ export class Flusher {
     return error;
   }
 
-  /** Appends the dirty bytes of all jobs to fresh packs. */
+  /** Appends the dirty bytes of all jobs to fresh packs, many small ones by one gathered write. */
   private async writePieces(jobs: readonly Job[], packs: Set<OpenPackRef>): Promise<FsError | null> {
     let pack: OpenPackRef | null = null;
-    let turnBytes = 0;
+    const gathered = new Gathered();
+    const append = (): FsError | null => {
+      if (pack === null || (pack.file as { size: number }).size + gathered.length > packBytes) {
+        const fresh = this.packs.create();
+        if (fresh instanceof FsError) return fresh;
+        pack = fresh;
+        hold(pack, packs);
+      }
+      return gathered.appendTo(pack);
+    };
     for (const job of jobs) {
       const pieces = job.cut.pieces;
       for (let i = 0; i < pieces.length; ) {
-        const { slices, length, next, offset } = chunkAt(pieces, i);
-        if (pack === null || (pack.file as { size: number }).size + length > packBytes) {
-          const fresh = this.packs.create();
-          if (fresh instanceof FsError) return fresh;
-          pack = fresh;
-          hold(pack, packs);
-        }
-        const at = (pack.file as NonNullable<OpenPackRef["file"]>).append(slices, length);
-        if (at instanceof FsError) return at;
-        job.extents.push({ offset, length, pack: pack.id, packOffset: at });
-        i = next;
-        turnBytes += length;
-        if (turnBytes >= bytesPerTurn) {
-          turnBytes = 0;
-          await this.turn();
-        }
+        i = gathered.add(job, i);
+        if (!gathered.isFull) continue;
+        const error = append();
+        if (error !== null) return error;
+        await this.turn();
       }
     }
-    return null;
+    return gathered.length === 0 ? null : append();
   }
 
   /** Puts packs into the block store and makes their rows live; false when there is no room. */
@@ -211,16 +210,13 @@ export class Flusher {
     let failed: FsError | null = null;
     let thrown: unknown = null;
     let broken = false;
+    let turnExtents = 0;
     const waits: Promise<void>[] = [];
     for (let i = 0; i < jobs.length; i++) {
       const { file, cut, extents } = jobs[i] as Job;
-      const { sequence, size, mtime, ctime, cutTo } = cut;
-      const applied = this.store.apply({
-        conditions: [],
-        changes: [{ do: "storeContent", id: file.id, sequence, size, mtime, ctime, cutTo, extents: layered(cut, extents) }],
-      });
+      const all = layered(cut, extents);
       waits.push(
-        applied.then(
+        this.storeContent(file, cut, all).then(
           (result) => {
             if (result.applied) return this.files.stored(file, cut);
             this.files.restore(file, cut);
@@ -233,11 +229,33 @@ export class Flusher {
           },
         ),
       );
-      if (i % setsPerTurn === setsPerTurn - 1) await this.turn();
+      turnExtents += all.length;
+      if (i % setsPerTurn !== setsPerTurn - 1 && turnExtents < extentsPerSet) continue;
+      turnExtents = 0;
+      await this.turn();
     }
     await Promise.all(waits);
     if (broken) throw thrown;
     return failed;
+  }
+
+  /**
+   * One file's set, in parts where it has very many extents. The parts before the last are covered by the log until that is
+   * durable: replay puts the same bytes over them.
+   */
+  private async storeContent(file: FileState, cut: FlushCut, extents: readonly Extent[]): Promise<ApplyResult> {
+    const { sequence, size, mtime, ctime } = cut;
+    const { id } = file;
+    let { cutTo } = cut;
+    let at = 0;
+    for (; extents.length - at > extentsPerSet; at += extentsPerSet) {
+      const part = extents.slice(at, at + extentsPerSet);
+      const laid = await this.store.apply({ conditions: [], changes: [{ do: "layExtents", id, sequence, cutTo, extents: part }] });
+      if (!laid.applied) return laid;
+      cutTo = -1;
+    }
+    const rest = at === 0 ? extents : extents.slice(at);
+    return this.store.apply({ conditions: [], changes: [{ do: "storeContent", id, sequence, size, mtime, ctime, cutTo, extents: rest }] });
   }
 
   /** Tells the log what no file needs any more, and lets go of packs that only such records spoke of. */
@@ -270,21 +288,44 @@ export class Flusher {
   }
 }
 
-/** The longest run of pieces from `first` on that is one stretch of the file, up to a chunk. */
-function chunkAt(pieces: readonly FlushPiece[], first: number) {
-  const slices: Uint8Array[] = [];
-  const head = pieces[first] as FlushPiece;
-  const offset = head.page.index * pageBytes + head.start;
-  let length = 0;
-  let next = first;
-  for (; next < pieces.length; next++) {
-    const piece = pieces[next] as FlushPiece;
-    const size = piece.end - piece.start;
-    if (piece.page.index * pageBytes + piece.start !== offset + length || length + size > chunkBytes) break;
-    slices.push(piece.buffer.bytes.subarray(piece.start, piece.end));
-    length += size;
+/** Dirty bytes of several files and places that go into a pack by one write. */
+class Gathered {
+  length = 0;
+  private slices: Uint8Array[] = [];
+  private runs: { readonly job: Job; readonly offset: number; readonly length: number; readonly at: number }[] = [];
+
+  get isFull(): boolean {
+    return this.length >= gatheredBytes || this.slices.length >= gatheredSlices;
   }
-  return { slices, length, next, offset };
+
+  /** Takes the pieces of the job from `first` on that are one stretch of the file, until this is full; gives the next piece. */
+  add(job: Job, first: number): number {
+    const pieces = job.cut.pieces;
+    const head = pieces[first] as FlushPiece;
+    const offset = head.page.index * pageBytes + head.start;
+    const at = this.length;
+    let next = first;
+    do {
+      const piece = pieces[next] as FlushPiece;
+      if (piece.page.index * pageBytes + piece.start !== offset + this.length - at) break;
+      this.slices.push(piece.buffer.bytes.subarray(piece.start, piece.end));
+      this.length += piece.end - piece.start;
+      next++;
+    } while (next < pieces.length && !this.isFull);
+    this.runs.push({ job, offset, length: this.length - at, at });
+    return next;
+  }
+
+  /** Writes everything and tells each job where its bytes are. */
+  appendTo(pack: OpenPackRef): FsError | null {
+    const start = (pack.file as NonNullable<OpenPackRef["file"]>).append(this.slices, this.length);
+    if (start instanceof FsError) return start;
+    for (const { job, offset, length, at } of this.runs) job.extents.push({ offset, length, pack: pack.id, packOffset: start + at });
+    this.slices = [];
+    this.runs = [];
+    this.length = 0;
+    return null;
+  }
 }
 
 /** The cut's new extents without overlaps, in order: dirty bytes lie over pending ones. */

@@ -24,6 +24,8 @@ const movesPerTurn = 64;
 const soonMs = 300;
 /** A pack with less than this part of it alive is rewritten. */
 const repackBelow = 0.5;
+/** The same where space is short: what is removed must come back, though more has to be copied for it. */
+const repackShortBelow = 0.75;
 
 interface Pass {
   repacked: number;
@@ -112,7 +114,8 @@ export class Garbage {
     const pass: Pass = { repacked: 0, deleted: 0, bytes: 0 };
     // What is dead already goes first: where space is short, it makes the room that repacking needs.
     await this.eachPack((row) => (row.live === 0 ? this.retire(row.id, graceMs, pass) : null));
-    await this.eachPack((row) => (row.live > 0 && row.live < row.size * repackBelow ? this.rewrite(row, graceMs, pass) : null));
+    const below = graceMs === 0 ? repackShortBelow : repackBelow;
+    await this.eachPack((row) => (row.live > 0 && row.live < row.size * below ? this.rewrite(row, graceMs, pass) : null));
     if (listing && !this.closed) await this.sweepStrays(graceMs, pass);
     if (pass.deleted > 0) this.logger.info({ ...pass }, "garbage collected");
   }

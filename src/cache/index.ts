@@ -11,13 +11,13 @@ import type { AdoptsFiles, BlockStore } from "#model/block-store.ts";
 import type { Durability } from "#model/credentials.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
-import { Content, type ContentLimits } from "./content.ts";
+import { Content, type ContentLimits, logPerDirty } from "./content.ts";
 import { FileTable } from "./file-table.ts";
 import { Flusher } from "./flusher.ts";
 import { Garbage, type GarbageOptions } from "./garbage.ts";
 import { nullLog, openLog } from "./log/index.ts";
 import { PackTable } from "./pack-table.ts";
-import { PageCache } from "./pages/page.ts";
+import { PageCache } from "./pages/index.ts";
 import { Reader } from "./reader.ts";
 import { type Recovered, Replay, removeLeftovers } from "./recovery.ts";
 import { Space } from "./space.ts";
@@ -35,7 +35,7 @@ export interface ContentOptions {
   readonly ephemeral: boolean;
   readonly cacheBytes: number;
   readonly segmentBytes: number;
-  readonly limits: Omit<ContentLimits, "dirtyMemoryMax">;
+  readonly limits: Omit<ContentLimits, "dirtyMemoryMax" | "logBytesDue">;
   readonly garbage: GarbageOptions;
   readonly clock: Clock;
   readonly random: Random;
@@ -74,13 +74,24 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
     space,
     clock,
     logger,
-    limits: { ...options.limits, dirtyMemoryMax: Math.floor(options.cacheBytes * dirtyMemoryPart) },
+    limits: deriveLimits(options),
     durability: options.durability,
     writeVerifier: options.random.bytes(verifierBytes),
   });
   content.start();
   garbage.start();
   return { content, recovered: { ...replay.result, tornBytes } };
+}
+
+/** A log without anything in it that is needed is still up to two segments long: limits below that would never be kept. */
+function deriveLimits({ limits, cacheBytes, segmentBytes }: ContentOptions): ContentLimits {
+  const unstoredBytesMax = Math.max(limits.unstoredBytesMax, segmentBytes * 4);
+  return {
+    ...limits,
+    unstoredBytesMax,
+    dirtyMemoryMax: Math.floor(cacheBytes * dirtyMemoryPart),
+    logBytesDue: Math.min(unstoredBytesMax / 2, Math.max(limits.flushBytes * logPerDirty, segmentBytes * 2)),
+  };
 }
 
 async function openShareLog(options: ContentOptions, replay: Replay) {

@@ -7,8 +7,8 @@ import type { PackId } from "#model/ids.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { FileState } from "./file-state.ts";
 import type { PackTable } from "./pack-table.ts";
-import type { PageCache } from "./pages/page.ts";
-import { type PageBuffer, pageBytes } from "./pages/pool.ts";
+import type { PageCache } from "./pages/index.ts";
+import { type PageBuffer, pageBytes } from "./pages/index.ts";
 
 const noSlices: readonly Uint8Array[] = [];
 /** Extents asked of the store at a time. */

@@ -212,7 +212,7 @@ export const options = {
       help: "Changed content of a share that is flushed without waiting for flush_age.",
       min: MiB,
       max: TiB,
-      default: { text: "64MiB, or half of cache.dirty_limit where that is less", from: (_, earlier) => Math.min(64 * MiB, Math.floor((earlier("cache.dirty_limit") as number) / 2)) },
+      default: { text: "128MiB, or half of cache.dirty_limit where that is less", from: (_, earlier) => Math.min(128 * MiB, Math.floor((earlier("cache.dirty_limit") as number) / 2)) },
       example: "32MiB",
       since: "0.1.0",
     }),

@@ -3,7 +3,7 @@ import { timeAfter } from "#base/time.ts";
 import type { ApplyResult, Change, ChangeSet, Condition } from "#model/change-set.ts";
 import type { Cookie } from "#model/ids.ts";
 import type { Batch } from "./batch.ts";
-import { freeOrphan, moveExtent, storeContent } from "./content.ts";
+import { freeOrphan, layExtents, moveExtent, storeContent } from "./content.ts";
 
 type Of<Kind extends Change["do"]> = Extract<Change, { do: Kind }>;
 
@@ -67,6 +67,8 @@ function change(c: Change, batch: Batch): void {
       return;
     case "storeContent":
       return storeContent(batch, c);
+    case "layExtents":
+      return layExtents(batch, c);
     case "freeOrphan":
       return freeOrphan(batch, c);
     case "putPack":

@@ -9,5 +9,5 @@
  * number twice; a pack's `live`, a file's `used` and the usage figures always equal a recount of the extents.
  */
 export { MetadataStoreError } from "./errors.ts";
-export { type MemoryStoreOptions, openMemoryStore } from "./memory/store.ts";
-export { type SqliteStoreOptions, openSqliteStore } from "./sqlite/store.ts";
+export { type MemoryStoreOptions, openMemoryStore } from "./memory/index.ts";
+export { type SqliteStoreOptions, openSqliteStore } from "./sqlite/index.ts";

@@ -53,6 +53,8 @@ export interface Rows extends RowReads {
   /** Deletes the extents of `file` that begin in `from`..`to`. */
   deleteExtents(file: FileId, from: number, to: number): void;
   insertExtent(file: FileId, extent: Extent): void;
+  /** Replaces the extent of `file` that begins at the same offset. */
+  replaceExtent(file: FileId, extent: Extent): void;
 
   insertInode(row: Inode): void;
   updateInode(row: Inode): void;

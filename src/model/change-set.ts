@@ -88,6 +88,12 @@ export type Change =
       readonly extents: readonly Extent[];
     }
   /**
+   * A part of a `storeContent` that is too long for one set: its cut and some of its extents alone. The `storeContent` of the same
+   * sequence that follows makes them count; until then whoever applies the parts knows that content better than the rows do, and
+   * keeps what it needs to do all of it again. A no-op where contentSequence is not below `sequence`.
+   */
+  | { readonly do: "layExtents"; readonly id: FileId; readonly sequence: number; readonly cutTo: number; readonly extents: readonly Extent[] }
+  /**
    * Frees an orphan: at most `extentsMax` of its extents, and the inode with the last of them. Does nothing to an inode that
    * has links or is gone.
    */

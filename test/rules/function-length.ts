@@ -4,7 +4,7 @@ import { type Rule, type SourceFile, isTypeScript, lineOf, planted } from "./rul
 /** What a function of `src/` or `scripts/` should stay below. */
 export const functionLinesAim = 60;
 /** Lines of the longest function there is. It may only shrink: the rule asks for a lower number as soon as it can be. */
-export const functionLinesRecord = 67;
+export const functionLinesRecord = 60;
 
 export interface FunctionSpan {
   readonly name: string;

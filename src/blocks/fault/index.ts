@@ -1,3 +1,4 @@
+/** A block store around another whose operations tests fail, delay or observe. */
 import type { BlockStore, ObjectSource } from "#model/block-store.ts";
 
 export type Operation = "put" | "get" | "size" | "delete" | "list" | "space";

@@ -1,3 +1,4 @@
+/** Objects in memory, for shares that end with the process, and for tests. */
 import fs from "node:fs";
 import { StoreFullError, MissingObjectError, type BlockStore, type ObjectSource, type SynchronousReads } from "#model/block-store.ts";
 import { checkKey, checkPrefix } from "../keys.ts";

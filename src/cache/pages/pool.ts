@@ -72,6 +72,8 @@ export class PageBuffer {
 export class BufferPool {
   readonly capacity: number;
   bytes = 0;
+  /** Slabs there are, of all classes. */
+  slabCount = 0;
   /** Frees at least so many bytes of clean pages if it can. */
   evict: (bytes: number) => void = () => {};
   private readonly slabs: Slab[][] = classBytes.map(() => []);
@@ -89,7 +91,7 @@ export class BufferPool {
   allocate(bytes: number): PageBuffer {
     const sizeClass = BufferPool.classFor(bytes);
     this.reserve(classBytes[sizeClass] as number);
-    const slab = this.slabWith(sizeClass, 1);
+    const slab = this.slabOf(sizeClass, 1) ?? this.grow(sizeClass);
     return this.take(slab, slab.run(1));
   }
 
@@ -98,8 +100,14 @@ export class BufferPool {
     this.reserve(count * pageBytes);
     const buffers: PageBuffer[] = [];
     while (buffers.length < count) {
-      const wanted = Math.min(count - buffers.length, slabBytes / pageBytes);
-      const slab = this.slabWith(2, wanted);
+      let wanted = Math.min(count - buffers.length, slabBytes / pageBytes);
+      let found = this.slabOf(2, wanted);
+      // Where memory is in pieces, runs get shorter rather than slabs more.
+      while (found === null && wanted > 1 && this.slabCount * slabBytes >= this.capacity) {
+        wanted >>>= 1;
+        found = this.slabOf(2, wanted);
+      }
+      const slab = found ?? this.grow(2);
       const first = slab.run(wanted);
       for (let i = 0; i < wanted; i++) buffers.push(this.take(slab, first + i));
     }
@@ -113,7 +121,10 @@ export class BufferPool {
     slab.free++;
     this.bytes -= classBytes[slab.sizeClass] as number;
     const slabs = this.slabs[slab.sizeClass] as Slab[];
-    if (slab.free === slab.slots && slabs.length > 1 && slabs[slabs.length - 1] !== slab) slabs.splice(slabs.indexOf(slab), 1);
+    if (slab.free === slab.slots && slabs.length > 1 && slabs[slabs.length - 1] !== slab) {
+      slabs.splice(slabs.indexOf(slab), 1);
+      this.slabCount--;
+    }
   }
 
   private reserve(bytes: number): void {
@@ -127,8 +138,8 @@ export class BufferPool {
     return new PageBuffer(this, slab, slot);
   }
 
-  /** A slab with `count` free slots in a row; a new one where none of the last few has them. */
-  private slabWith(sizeClass: number, count: number): Slab {
+  /** A slab with `count` free slots in a row; null where none of the last few has them. */
+  private slabOf(sizeClass: number, count: number): Slab | null {
     const slabs = this.slabs[sizeClass] as Slab[];
     for (let i = slabs.length - 1, tried = 0; i >= 0 && tried < 8; i--) {
       const slab = slabs[i] as Slab;
@@ -141,8 +152,13 @@ export class BufferPool {
       }
       return slab;
     }
+    return null;
+  }
+
+  private grow(sizeClass: number): Slab {
     const slab = new Slab(sizeClass);
-    slabs.push(slab);
+    (this.slabs[sizeClass] as Slab[]).push(slab);
+    this.slabCount++;
     return slab;
   }
 }

@@ -131,6 +131,11 @@ export class MemoryRows implements Rows {
     });
   }
 
+  replaceExtent(file: FileId, extent: Extent): void {
+    this.deleteExtents(file, extent.offset, extent.offset + 1);
+    this.insertExtent(file, extent);
+  }
+
   insertExtent(file: FileId, extent: Extent): void {
     let list = this.files.get(file);
     if (list === undefined) {

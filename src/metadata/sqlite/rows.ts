@@ -155,6 +155,10 @@ export class SqliteRows implements Rows {
     this.s.insertExtent.run(file, e.offset, e.length, e.pack, e.packOffset);
   }
 
+  replaceExtent(file: FileId, e: Extent): void {
+    this.s.replaceExtent.run(e.length, e.pack, e.packOffset, file, e.offset);
+  }
+
   insertInode(i: Inode): void {
     const { atime, mtime, ctime, birth } = i;
     this.s.insertInode.run(

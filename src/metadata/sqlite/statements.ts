@@ -32,6 +32,7 @@ const sql = {
   packBytes: "SELECT pack, sum(length) AS bytes FROM extent WHERE file = ? AND start >= ? AND start < ? GROUP BY pack",
   deleteExtents: "DELETE FROM extent WHERE file = ? AND start >= ? AND start < ?",
   insertExtent: "INSERT INTO extent (file, start, length, pack, pack_start) VALUES (?, ?, ?, ?, ?)",
+  replaceExtent: "UPDATE extent SET length = ?, pack = ?, pack_start = ? WHERE file = ? AND start = ?",
   extentsOfPack: "SELECT file, start, length, pack_start FROM extent WHERE pack = ?+0 LIMIT ?+0",
 
   pack: "SELECT * FROM pack WHERE id = ?",

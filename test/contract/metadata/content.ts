@@ -44,6 +44,20 @@ export function contentContract(name: string, factory: Factory): void {
       expect(await store.usage()).toMatchObject({ bytes: 80 });
     });
 
+    test("a part of a content too long for one set lays its extents and nothing else", async () => {
+      const { store } = subject;
+      await must(store, content(file, 5, 100, [extent(0, 100, p)]));
+      const before = await inodeOf(store, file);
+      await must(store, { do: "layExtents", id: file, sequence: 6, cutTo: 50, extents: [extent(20, 10, q), extent(200, 100, q)] });
+      expect({ ...(await inodeOf(store, file)) }).toEqual({ ...before, used: 150 });
+      await must(store, content(file, 6, 400, [extent(300, 100, q)]));
+      expect(await inodeOf(store, file)).toMatchObject({ size: 400, used: 250, contentSequence: 6 });
+      const all = [extent(0, 20, p), extent(20, 10, q), extent(30, 20, p), extent(200, 100, q), extent(300, 100, q)];
+      expect(await store.extents(file, 0, whole, 10)).toEqual(all);
+      expect(await must(store, { do: "layExtents", id: file, sequence: 6, cutTo: 0, extents: [extent(0, 1, p)] })).toEqual([]);
+      expect(await store.extents(file, 0, whole, 10)).toEqual(all);
+    });
+
     test("what is not newer than the stored content does nothing", async () => {
       const { store } = subject;
       await must(store, content(file, 5, 100, [extent(0, 100, p)]));

@@ -110,11 +110,13 @@ export class Model {
         i.attributeVersion++;
         return;
       }
+      case "layExtents":
       case "storeContent": {
         const i = this.inodes.get(c.id);
         if (i === undefined || i.links === 0 || i.contentSequence >= c.sequence) return;
         if (c.cutTo >= 0) for (const offset of [...i.bytes.keys()]) if (offset >= c.cutTo) i.bytes.delete(offset);
         this.lay(i, c.extents);
+        if (c.do === "layExtents") return;
         i.size = c.size;
         i.contentSequence = c.sequence;
         if (i.mtimeSequence < c.sequence) i.mtime = c.mtime;

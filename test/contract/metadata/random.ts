@@ -206,6 +206,7 @@ class World {
     const sequence = this.chance(90) ? ++this.sequence : this.sequence - this.random(5);
     const cutTo = this.chance(30) ? this.random(fileBytesMax) : -1;
     const size = this.random(fileBytesMax);
+    if (this.chance(20)) return set([], [{ do: "layExtents", id, sequence, cutTo, extents: this.extents() }]);
     return set([], [{ do: "storeContent", id, sequence, size, mtime: this.time(), ctime: this.time(), cutTo, extents: this.extents() }]);
   }
 

@@ -205,6 +205,7 @@ function openFiles(): string[] {
   });
 }
 
+// Skipped where there is no /proc to look in.
 describe.skipIf(process.platform !== "linux")("open files (seen in /proc)", () => {
   test("are at most as many as allowed, and none after close", async () => {
     const store = await openFilesystemBlocks({ directory, openFilesMax: 5 });

@@ -30,7 +30,7 @@ const canMount = mountSmall(probe.path) && run("umount", probe.path);
 probe.remove();
 if (!canMount) console.log("skipped: the tests of a full disk mount a small tmpfs, which takes root");
 
-/** A real small file system that is full. */
+/** A real small file system that is full; skipped where it can't be mounted, which is printed above. */
 describe.skipIf(!canMount)("sqlite: a full disk", () => {
   let directory: TemporaryDirectory;
   let path: string;

@@ -1,3 +1,7 @@
+/**
+ * Metadata in one SQLite database a share (docs/formats/metadata-sqlite.md). The sets of a turn share a transaction; its sync of the
+ * WAL and the checkpoints run in the thread pool, so that the event loop never waits for the disk. A failed sync ends the process.
+ */
 import { closeSync, fdatasync, fdatasyncSync, fstatSync, fsyncSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Database } from "bun:sqlite";

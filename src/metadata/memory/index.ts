@@ -1,3 +1,4 @@
+/** Metadata in memory: plain maps under the engine. It ends with the process; everything counts as durable at the end of its turn. */
 import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
 import type { ApplyResult } from "#model/change-set.ts";

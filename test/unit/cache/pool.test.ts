@@ -1,0 +1,25 @@
+import { expect, test } from "bun:test";
+import { BufferPool, pageBytes, type PageBuffer } from "#cache/pages/pool.ts";
+
+const slabBytes = 4 * 1024 * 1024;
+
+test("memory in pieces is used as it is instead of asking for more", () => {
+  const pool = new BufferPool(8 * slabBytes);
+  const kept: PageBuffer[] = [];
+  // Each round keeps one page of sixteen, as a reader does who comes back to some of what he read.
+  for (let round = 0; round < 400; round++) {
+    const run = pool.allocatePages(16);
+    for (let i = 0; i < 15; i++) (run[i] as PageBuffer).release();
+    kept.push(run[15] as PageBuffer);
+  }
+  expect(pool.bytes).toBe(400 * pageBytes);
+  expect(pool.slabCount).toBeLessThanOrEqual(10);
+  for (const buffer of kept) buffer.release();
+  expect(pool.bytes).toBe(0);
+});
+
+test("pages of one run lie side by side", () => {
+  const pool = new BufferPool(8 * slabBytes);
+  const run = pool.allocatePages(16);
+  for (let i = 1; i < run.length; i++) expect((run[i - 1] as PageBuffer).isBefore(run[i] as PageBuffer)).toBe(true);
+});
