@@ -57,8 +57,8 @@ const smallLimits = {
   DITTOFS_CACHE_FLUSH_AGE: "60ms",
   DITTOFS_CACHE_FLUSH_SIZE: "2MiB",
   DITTOFS_CACHE_LOG_SEGMENT_SIZE: "20MiB",
-  DITTOFS_GC_INTERVAL: "200ms",
-  DITTOFS_GC_GRACE: "100ms",
+  DITTOFS_GC_INTERVAL: "100ms",
+  DITTOFS_GC_GRACE: "10ms",
 };
 const mountOffset = Number(Bun.env.DITTOFS_TEST_MOUNT_OFFSET ?? 0);
 
@@ -157,7 +157,29 @@ class Rounds {
   }
 
   private async crashRound(workload: Workload): Promise<string> {
-    const target = workload.completed + this.random.between(1, this.options.operationsMax ?? 1500);
+    // Most crashes come early, some after a time that lets packs become garbage, some while only the flusher is at work.
+    const operationsMax = this.options.operationsMax ?? (this.random.chance(0.15) ? 4000 : 1200);
+    const target = workload.completed + this.random.between(1, operationsMax);
+    if (this.random.chance(0.1)) {
+      await workload.run(depth, step, () => workload.completed >= target);
+      await after(this.random.below(300));
+      await this.server?.kill();
+    } else {
+      await this.crashUnderLoad(workload, target);
+    }
+    let lost = await this.losePower();
+    if (this.random.chance(0.2)) {
+      // Once more, while it starts: recovery itself must survive a crash.
+      const hasty = Server.launch(this.serverOptions());
+      await after(this.random.below(300));
+      await hasty.kill();
+      if (this.random.chance(0.5)) lost += await this.losePower();
+    }
+    await this.recover(workload);
+    return lost;
+  }
+
+  private async crashUnderLoad(workload: Workload, target: number): Promise<void> {
     const linger = this.random.chance(0.5) ? this.random.below(60) : 0;
     const crashed = Promise.withResolvers<void>();
     let due = false;
@@ -175,16 +197,6 @@ class Rounds {
     await workload.run(depth, step, enough);
     if (!due) throw new Violation("the server closed its connections before the crash");
     await crashed.promise;
-    let lost = await this.losePower();
-    if (this.random.chance(0.2)) {
-      // Once more, while it starts: recovery itself must survive a crash.
-      const hasty = Server.launch(this.serverOptions());
-      await after(this.random.below(300));
-      await hasty.kill();
-      if (this.random.chance(0.5)) lost += await this.losePower();
-    }
-    await this.recover(workload);
-    return lost;
   }
 
   private async losePower(): Promise<string> {
