@@ -142,6 +142,8 @@ class Parts {
     this.reserve = this.reserveRoom(this.walBytes);
     files.reserve = this.reserve;
     this.syncNow(this.walFd);
+    // What an earlier start wrote and did not live to sync: the share's identity above all.
+    this.syncNow(databaseFd);
     syncDirectory(dirname(options.path));
 
     this.walSync = new GroupSync(this.walFd, sync, options.clock, this.fatal);
