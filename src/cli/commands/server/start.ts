@@ -50,11 +50,14 @@ async function run(command: Command, context: Context): Promise<number> {
 }
 
 async function detach(loaded: Loaded, context: Context): Promise<number> {
-  const running = (await context.server()).find(loaded.config.data_dir);
+  const control = await context.server();
+  const running = control.find(loaded.config.data_dir);
   if (running !== null) {
     context.terminal.err(`error: ${loaded.config.data_dir} is in use by the server with pid ${running.pid}\n`);
     return ExitStatus.failed;
   }
+  // The log may lie in it, and is opened before the server itself gets to run.
+  control.makeDataDirectory(loaded.config.data_dir);
   return await runDetached(loaded, context.terminal);
 }
 
