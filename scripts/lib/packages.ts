@@ -14,7 +14,7 @@ export const testPackages: Readonly<Record<string, string>> = {
   make: "a client's workload",
   "nfs-common": "showmount, and mount.nfs in the kernel client",
   "pkg-config": "small programs of the tests",
-  "python3-minimal": "the kernel client's relay",
+  python3: "the kernel client's relay",
   rpcbind: "rpcinfo",
   rsync: "a client's workload",
   sqlite3: "a client's workload",
