@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { NfsClient } from "../support/nfs-client.ts";
 import { Stable } from "../support/nfs-types.ts";
@@ -153,6 +153,7 @@ describe("in the background", () => {
     expect(started.out).toContain("this machine only; let others in with --allow CIDR\n");
     expect(started.out).toContain(`data:  ${dataDir}\n`);
     expect(started.out).toContain(`stop --data-dir ${dataDir}\n`);
+    expect(statSync(dataDir).mode & 0o777).toBe(0o700);
     const pid = readFileSync(pidFile, "utf8").trim();
     expect(started.out).toContain(`pid:   ${pid}\n`);
     expect(command(["nfs-ls", url(port)]).status).toBe(0);
