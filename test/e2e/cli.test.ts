@@ -129,6 +129,24 @@ describe("a server on a fresh directory", () => {
     }
   });
 
+  test("a block store or a log that isn't there, as on a disk that isn't mounted, is not begun anew", async () => {
+    const share = join(dataDir, "shares/export");
+    for (const [part, complaint] of [["blocks", `there is no block store in ${share}/blocks.`], ["log", `no write-ahead log in ${share}/log,`]] as const) {
+      renameSync(join(share, part), scratch("away"));
+      const { status, err } = dittofs("start", "--data-dir", dataDir, "--nfs-port", String(port));
+      expect(status).toBe(1);
+      expect(err).toContain(complaint);
+      expect(existsSync(join(share, part))).toBe(false);
+      renameSync(scratch("away"), join(share, part));
+    }
+    const server = await Server.start({ dataDir, port });
+    try {
+      expect(command(["nfs-ls", url(port)]).out).toMatch(/3000000 copied\n/);
+    } finally {
+      expect(await server.stop()).toBe(0);
+    }
+  });
+
   test("a data directory of a newer layout is refused", () => {
     const newer = scratch("newer");
     command(["mkdir", newer]);
