@@ -123,7 +123,7 @@ describe("a server on a fresh directory", () => {
     try {
       const { status, err } = dittofs("start", "--data-dir", scratch("other"), "--nfs-port", String(port));
       expect(status).toBe(1);
-      expect(err).toContain(`nfs can't listen on 0.0.0.0 port ${port}`);
+      expect(err).toContain(`nfs can't listen on 0.0.0.0 port ${port}: another program listens there\n`);
     } finally {
       expect(await first.stop()).toBe(0);
     }

@@ -90,6 +90,12 @@ describe("start", () => {
     const { status, started } = await dittofs(["start", "--data-dir", "/srv/d", "--nfs-port", "-1"]);
     expect([status, started]).toEqual([2, null]);
   });
+  test("what is to be known is said once: by the server, and here where its log goes to a file", async () => {
+    const path = join(directory, "forgets.yaml");
+    await Bun.write(path, "shares: [{name: /a, metadata: {type: memory}}]");
+    expect((await dittofs(["start", "--config", path, "--data-dir", "/srv/d"])).err).toBe("");
+    expect((await dittofs(["start", "--config", path, "--data-dir", "/srv/d", "--log-file", "/tmp/l"])).err).toStartWith("warning: share /a: metadata.type is memory");
+  });
   test("what goes wrong is a sentence", async () => {
     const failing = () => Promise.reject(new Error("/srv/d is in use by the server with pid 3"));
     expect(await dittofs(["start", "--data-dir", "/srv/d"], null, failing)).toMatchObject({ status: 1, err: "error: /srv/d is in use by the server with pid 3\n" });
