@@ -58,7 +58,8 @@ export function fieldsSchema(fields: Fields, required: readonly string[] = []): 
   const properties: Record<string, JsonSchema> = {};
   for (const [key, field] of Object.entries(fields)) {
     if (field.is === "section") {
-      properties[key] = { description: field.help, ...fieldsSchema(field.fields) };
+      // A section of which every line is commented out is null to YAML.
+      properties[key] = { description: field.help, ...fieldsSchema(field.fields), type: ["object", "null"] };
       continue;
     }
     const option: Option<unknown> = field;

@@ -66,6 +66,8 @@ test("the schema names every key and closes every record", () => {
   const schema = JSON.stringify(configSchema());
   for (const { path } of allOptions) expect(schema).toContain(`"${path.split(".").at(-1)}":`);
   expect(schema.match(/"additionalProperties":false/g)?.length).toBeGreaterThan(8);
+  // The template as it is written: every section is there, with nothing in it.
+  expect(configSchema()).toMatchObject({ properties: { server: { type: ["object", "null"] }, adapters: { properties: { nfs: { type: ["object", "null"] } } } } });
 });
 
 test("the reference page is up to date", () => {
