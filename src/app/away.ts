@@ -7,12 +7,12 @@ import { DataDirectoryError } from "./data-directory.ts";
  * acknowledged, and write to the wrong disk: it must not start.
  */
 
-/** Checks that a share whose metadata has been made has its write-ahead log, which is made before. */
-export function checkLogIsThere(share: string, database: string, content: string): void {
+/** Checks that a share with files, its root at least, has its write-ahead log, which is made before them. */
+export function checkLogIsThere(share: string, content: string, hasFiles: boolean): void {
   const log = join(content, "log");
-  if (!existsSync(database) || existsSync(log)) return;
+  if (!hasFiles || existsSync(log)) return;
   throw new DataDirectoryError(
-    `share ${share} has metadata in ${database} but no write-ahead log in ${log}, and the log may hold content that is nowhere else. ` +
+    `share ${share} has been in use, but there is no write-ahead log in ${log}, which may hold content that is nowhere else. ` +
       `Mount the disk it lies on, or move log/ and packs/ along if cache.path was changed. If the log is lost for good, make that directory to go on without it`,
   );
 }

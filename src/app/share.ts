@@ -36,11 +36,11 @@ export async function openShare(config: Config, share: ShareConfig, around: Surr
   const logger = around.logger.child({ share: share.name });
   const inside: Surroundings = { ...around, logger };
   const places = placesOf(config, share);
-  if (share.metadata.type === "sqlite") checkLogIsThere(share.name, places.database, places.content);
-  // Its entry must be as durable as what the log is going to hold.
-  makeDirectory(join(places.content, "log"));
   const store = openStore(share, places, inside);
   around.lifecycle.started(`metadata of ${share.name}`, () => store.close());
+  checkLogIsThere(share.name, places.content, (await store.usage()).inodes > 0);
+  // Its entry must be as durable as what the log is going to hold.
+  makeDirectory(join(places.content, "log"));
   const blocks = await openBlocks(share, places, store, around.lifecycle);
   const limits = deriveLimits(config);
   const { content, recovered } = await openContent({

@@ -1,0 +1,23 @@
+import { expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { checkBlocksAreThere, checkLogIsThere } from "#app/away.ts";
+
+const fresh = () => mkdtempSync(join(tmpdir(), "dittofs-away-"));
+
+test("a share that was in use needs its log; one whose first start failed does not", () => {
+  const content = fresh();
+  expect(() => checkLogIsThere("/a", content, true)).toThrow(`share /a has been in use, but there is no write-ahead log in ${content}/log,`);
+  checkLogIsThere("/a", content, false);
+  mkdirSync(join(content, "log"));
+  checkLogIsThere("/a", content, true);
+});
+
+test("a share with packs needs its block store", () => {
+  const directory = fresh();
+  expect(() => checkBlocksAreThere("/a", directory, true)).toThrow(`share /a has content, but there is no block store in ${directory}.`);
+  checkBlocksAreThere("/a", directory, false);
+  writeFileSync(join(directory, "format"), "");
+  checkBlocksAreThere("/a", directory, true);
+});
