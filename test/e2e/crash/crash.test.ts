@@ -39,7 +39,7 @@ describe.skipIf(why !== null)("power cut", () => {
     "a disk that forgets synced names": () => ({ ignoreSyncs: "dir" }),
     "a disk that forgets the metadata store's log": () => ({ ignoreSyncs: "name:-wal" }),
     "a disk that forgets the content's log": () => ({ ignoreSyncs: "name:.log" }),
-    "a disk that forgets packs": () => ({ ignoreSyncs: "name:/blocks/" }),
+    "a disk that forgets packs": () => ({ ignoreSyncs: "name:/staging/" }),
   };
   for (const [what, how] of Object.entries(tampered)) {
     test(`the test of the test: ${what} is found out`, async () => {
