@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { closeSync, mkdirSync, openSync } from "node:fs";
+import { closeSync, fstatSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
 import type { Loaded } from "#config/index.ts";
@@ -24,6 +24,7 @@ export async function runDetached(loaded: Loaded, terminal: Terminal): Promise<n
   const logFile = toFile ? config.logging.output : join(config.data_dir, "dittofs.log");
   mkdirSync(dirname(logFile), { recursive: true });
   const log = openSync(logFile, "a", 0o640);
+  const before = fstatSync(log).size;
   const [program = process.execPath, ...rest] = self();
   const given = process.argv.slice(2).filter((one) => one !== "--detach");
   // Named, so that the server reopens it at SIGHUP; what Bun itself may print goes there through the descriptor.
@@ -41,8 +42,14 @@ export async function runDetached(loaded: Loaded, terminal: Terminal): Promise<n
     return ExitStatus.ok;
   }
   const status = await ended;
-  terminal.err(`error: the server ended with status ${status} before it was up; ${logFile} says why\n`);
+  terminal.err(`error: the server ended with status ${status} before it was up; ${logFile} says why\n${complaints(logFile, before)}`);
   return status === 0 ? ExitStatus.failed : status;
+}
+
+/** The lines of the log, from `start` on, that the child ended with. */
+function complaints(logFile: string, start: number): string {
+  const said = readFileSync(logFile).subarray(start).toString();
+  return said.split("\n").filter((line) => line.startsWith("error: ")).map((line) => `${line}\n`).join("");
 }
 
 /** Passes on what the child says until it is up: true; false when it fell silent before. */

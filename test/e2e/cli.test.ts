@@ -201,7 +201,7 @@ describe("in the background", () => {
     const failed = dittofs("start", "--detach", "--data-dir", dataDir, "--nfs-port", String(holder.port), "--log-file", logFile);
     holder.stop(true);
     expect(failed.status).toBe(1);
-    expect(failed.err).toContain(`${logFile} says why\n`);
+    expect(failed.err).toContain(`${logFile} says why\nerror: nfs can't listen on 0.0.0.0 port ${holder.port}: another program listens there\n`);
     expect(readFileSync(logFile, "utf8")).toContain("nfs can't listen on");
   });
 });
