@@ -11,11 +11,21 @@ export function syncDirectory(path: string): void {
   }
 }
 
+/** As `syncDirectory`, but for one that may belong to others: where it can't be opened, what is in it was not made by us. */
+function syncForeignDirectory(path: string): void {
+  try {
+    syncDirectory(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EACCES") throw error;
+  }
+}
+
 /** Makes a directory and those above it, each durable in its parent. Modes are for the server's user alone. */
 export function makeDirectory(path: string): void {
   const stat = statSync(path, { throwIfNoEntry: false });
-  if (stat?.isDirectory()) return;
   const parent = dirname(path);
+  // A start that was killed may have made it and not got as far as the sync.
+  if (stat?.isDirectory()) return syncForeignDirectory(parent);
   if (parent !== path) makeDirectory(parent);
   try {
     mkdirSync(path, { mode: 0o700 });

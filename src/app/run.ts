@@ -6,7 +6,7 @@ import type { Instance, RunOptions } from "#cli/ports.ts";
 import type { Config, Loaded } from "#config/index.ts";
 import { type OpenLogger, openPinoLogger } from "#telemetry/pino.ts";
 import { checkLayout, DataDirectoryError } from "./data-directory.ts";
-import { makeDirectory } from "./durable-files.ts";
+import { makeDirectory, syncDirectory } from "./durable-files.ts";
 import { DirectoryLock } from "./instance.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { startServer } from "./server.ts";
@@ -25,6 +25,7 @@ export async function runServer(loaded: Loaded, options: RunOptions): Promise<nu
   }
   try {
     checkLayout(config.data_dir);
+    syncDirectory(config.data_dir);
     const logger = openPinoLogger(config.logging);
     return await serve(loaded, options, lock, logger);
   } finally {

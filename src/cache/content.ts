@@ -8,22 +8,18 @@ import type { FileId } from "#model/ids.ts";
 import type { Inode } from "#model/inode.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
+import { Admission } from "./admission.ts";
 import type { FileState } from "./file-state.ts";
 import type { FileTable } from "./file-table.ts";
 import type { Flusher } from "./flusher.ts";
 import type { Garbage } from "./garbage.ts";
 import type { WriteAheadLog } from "./log/index.ts";
 import { payloadCrc } from "./packs/index.ts";
-import { pageBytes } from "./pages/index.ts";
 import type { Reader } from "./reader.ts";
 import type { Space } from "./space.ts";
 
 /** From this size on a write's bytes go straight into a pack; the log gets a record that points there. */
 export const largeWriteBytes = 128 * 1024;
-/** Large writes on their way to the kernel, in memory, past which writers wait. */
-const unwrittenBytesMax = 64 * 1024 * 1024;
-/** How long a write waits for the flusher before the client is told to come back (NFS3ERR_JUKEBOX). */
-const admissionWaitMs = 10_000;
 /** A flush begins when the log is so many times `flushBytes` long, however few of its bytes are not overwritten: a start has to read it. */
 export const logPerDirty = 4;
 /** Pause after a flush that failed. */
@@ -46,12 +42,6 @@ export interface ContentLimits {
   readonly flushBytes: number;
 }
 
-interface Waiting {
-  readonly length: number;
-  readonly deadlineMs: number;
-  readonly go: (error: FsError | null) => void;
-}
-
 /** A share's file content: accepts changes into log, pages and packs, serves reads, and keeps the flusher going. */
 export class Content implements FileContent {
   readonly writeVerifier: Uint8Array;
@@ -66,16 +56,12 @@ export class Content implements FileContent {
   private readonly logger: Logger;
   private readonly limits: ContentLimits;
   private readonly durability: Durability;
-  private readonly waiting: Waiting[] = [];
-  private waitTimer: Timer | null = null;
+  private readonly admission: Admission;
   private ageTimer: Timer | null = null;
   private running: Promise<void> | null = null;
-  /** Bytes of large writes that the thread pool has not handed to the kernel. */
-  private unwrittenBytes = 0;
   private closing = false;
   private closed = false;
   private releasing = false;
-  private lettingIn = false;
   /** Who waits for everything to be stored. */
   private drains = 0;
 
@@ -105,6 +91,8 @@ export class Content implements FileContent {
     this.limits = parts.limits;
     this.durability = parts.durability;
     this.writeVerifier = parts.writeVerifier;
+    const { files, log, space, garbage, clock, limits } = parts;
+    this.admission = new Admission(files, log, space, garbage, clock, limits, () => this.wake());
   }
 
   /** What recovery left unstored is on its way from here on. */
@@ -135,8 +123,7 @@ export class Content implements FileContent {
   }
 
   admit(length: number): Maybe<FsError | null> {
-    if (this.hasCapacity(length) && this.room.hasRoom(length, this.files.dirtyBytes)) return null;
-    return this.admitSlowly(length);
+    return this.admission.admit(length);
   }
 
   write(inode: Inode, offset: number, payload: readonly Uint8Array[], length: number, at: Time): Inode | FsError {
@@ -220,8 +207,7 @@ export class Content implements FileContent {
   async close(): Promise<void> {
     this.closing = true;
     this.ageTimer?.cancel();
-    this.letIn();
-    this.waitTimer?.cancel();
+    this.admission.end();
     await this.running;
     for (let tries = 0; this.files.unstored.size > 0 && tries < closeTriesMax; tries++) await this.run();
     if (this.files.unstored.size > 0) {
@@ -252,11 +238,8 @@ export class Content implements FileContent {
   private writeLarge(file: FileState, offset: number, payload: readonly Uint8Array[], length: number, size: number, stamp: Time): FsError | null {
     const pack = this.flusher.packFor(length);
     if (pack instanceof FsError) return pack;
-    this.unwrittenBytes += length;
-    const packOffset = (pack.file as NonNullable<typeof pack.file>).appendLater(payload, length, () => {
-      this.unwrittenBytes -= length;
-      if (this.waiting.length > 0) this.letIn();
-    });
+    this.admission.began(length);
+    const packOffset = (pack.file as NonNullable<typeof pack.file>).appendLater(payload, length, () => this.admission.written(length));
     const crc = payloadCrc(payload);
     const sequence = this.log.appendPointer(file.id, offset, length, size, stamp, pack.id, packOffset, crc);
     if (sequence instanceof FsError) return sequence;
@@ -279,81 +262,7 @@ export class Content implements FileContent {
       this.releasing = false;
       if (this.closed) return;
       this.flusher.releaseLog();
-      this.letIn();
-    });
-  }
-
-  private hasCapacity(length: number): boolean {
-    const { dirtyBytesMax, dirtyMemoryMax, unstoredBytesMax } = this.limits;
-    return (
-      this.waiting.length === 0 &&
-      this.files.dirtyMemory + length <= dirtyMemoryMax &&
-      this.unwrittenBytes + length <= unwrittenBytesMax &&
-      this.files.dirtyBytes + length <= dirtyBytesMax &&
-      Math.max(this.files.pendingBytes, this.log.bytes) + length <= unstoredBytesMax
-    );
-  }
-
-  private async admitSlowly(length: number): Promise<FsError | null> {
-    if (!this.room.hasRoom(length, this.files.dirtyBytes)) {
-      await this.room.read();
-      if (!this.room.hasRoom(length, this.files.dirtyBytes)) {
-        await this.garbage.urgent();
-        await this.room.read();
-        if (!this.room.hasRoom(length, this.files.dirtyBytes)) return FsError.of("noSpace");
-      }
-    }
-    if (this.hasCapacity(length)) return null;
-    return new Promise((go) => {
-      this.waiting.push({ length, deadlineMs: this.clock.monotonicMs() + admissionWaitMs, go });
-      this.wake();
-      this.watchWaiting();
-    });
-  }
-
-  /** Lets writers go on, in order, as far as there is room; those past their deadline are told to come back. */
-  private letIn(): void {
-    const now = this.clock.monotonicMs();
-    let free = Math.min(
-      this.limits.dirtyBytesMax - this.files.dirtyBytes,
-      this.limits.unstoredBytesMax - Math.max(this.files.pendingBytes, this.log.bytes),
-      unwrittenBytesMax - this.unwrittenBytes,
-    );
-    let freeMemory = this.limits.dirtyMemoryMax - this.files.dirtyMemory;
-    // One may always go on where nothing is left to wait for, however long it is.
-    let empty = this.files.unstored.size === 0 && this.unwrittenBytes === 0;
-    while (this.waiting.length > 0) {
-      const first = this.waiting[0] as Waiting;
-      const memory = first.length + pageBytes;
-      if (!this.closing && (empty || (free >= first.length && freeMemory >= memory))) {
-        first.go(null);
-        free -= first.length;
-        freeMemory -= memory;
-        empty = false;
-      } else if (this.closing || now >= first.deadlineMs) first.go(FsError.of("jukebox"));
-      else break;
-      this.waiting.shift();
-    }
-    // Whoever went on may be refused elsewhere and never write: then nothing would wake the next.
-    if (this.waiting.length > 0 && this.files.unstored.size === 0 && this.unwrittenBytes === 0) this.letInSoon();
-  }
-
-  private letInSoon(): void {
-    if (this.lettingIn) return;
-    this.lettingIn = true;
-    this.clock.atTurnEnd(() => {
-      this.lettingIn = false;
-      this.letIn();
-    });
-  }
-
-  private watchWaiting(): void {
-    const first = this.waiting[0];
-    if (this.waitTimer !== null || first === undefined) return;
-    this.waitTimer = this.clock.after(Math.max(1, first.deadlineMs - this.clock.monotonicMs()), () => {
-      this.waitTimer = null;
-      this.letIn();
-      this.watchWaiting();
+      this.admission.letIn();
     });
   }
 
@@ -376,7 +285,7 @@ export class Content implements FileContent {
     const { flushBytes, dirtyMemoryMax, logBytesDue } = this.limits;
     return (
       this.drains > 0 ||
-      this.waiting.length > 0 ||
+      this.admission.isWaitedFor ||
       this.files.dirtyBytes >= flushBytes ||
       this.files.dirtyMemory >= dirtyMemoryMax / 2 ||
       Math.max(this.files.pendingBytes, this.log.bytes) >= logBytesDue
@@ -407,13 +316,13 @@ export class Content implements FileContent {
       } catch (error) {
         this.logger.error({ error }, "could not store written data; it stays in the log and will be tried again");
       }
-      this.letIn();
+      this.admission.letIn();
       if (outcome === "idle") return true;
       if (outcome === "noRoom") {
         await this.garbage.urgent();
         if (this.closing) return false;
         await new Promise<void>((resolve) => this.clock.after(retryMs, resolve));
-        this.letIn();
+        this.admission.letIn();
       }
     } while (this.files.unstored.size > 0 && (this.closing || this.isDue() || this.hasAged()));
     return false;

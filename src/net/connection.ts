@@ -11,6 +11,12 @@ import type { StreamServer } from "./stream-server.ts";
 const flushBytes = 64 * 1024;
 
 /**
+ * After so much from one client the others have their turn: Bun reads a socket that is full again and again before it looks at
+ * the next.
+ */
+const turnBytesMax = 1024 * 1024;
+
+/**
  * One client's stream. Messages received go to the server's handler, which answers each of them (or not) and then calls
  * `requestDone`; past the bounds on unfinished requests and unsent replies nothing more is read.
  *
@@ -26,6 +32,8 @@ export class Connection<C> {
   unfinishedBytes = 0;
   /** What of this connection the server's totals count: received and not handed on, answered and not sent. */
   keptBytes = 0;
+  /** Received since the last turn end this connection asked for. */
+  private turnBytes = 0;
   unsentBytes = 0;
   /** When this connection last got on, for the sweep; kept only while it is watched. */
   progressMs = 0;
@@ -70,7 +78,11 @@ export class Connection<C> {
       this.countKept();
       return;
     }
+    this.turnBytes += chunk.length;
     this.parse(chunk, 0);
+    if (this.turnBytes < turnBytesMax || this.closed) return;
+    this.pause();
+    this.server.atTurnEnd(this);
   }
 
   /** Whether another message may be handed on: one of `length` bytes. */
@@ -249,6 +261,7 @@ export class Connection<C> {
   settle(): void {
     if (this.closed) return;
     this.flush();
+    this.turnBytes = 0;
     if (!this.server.stopping) this.resume();
     else if (this.quiet) this.socket.end();
   }

@@ -44,7 +44,6 @@ export interface OpenPack {
   written(): Maybe<void>;
   /** Bytes that were appended; sealed, moved or not, until `close`. */
   readSync(offset: number, target: Uint8Array): void;
-  read(offset: number, target: Uint8Array): Promise<void>;
   /** Bytes 0..size are on stable storage. */
   durable(size: number): Maybe<void>;
   /** Appends the footer and syncs; once sealed, gives the same again. Rejects after a failed sync. */

@@ -190,18 +190,6 @@ class PackFile implements OpenPack {
     else this.#late.read(offset, target, (from, part) => readFullySync(this.#fd, from, part));
   }
 
-  async read(offset: number, target: Uint8Array): Promise<void> {
-    assert(offset + target.byteLength <= this.size, "a read of a pack must lie within it");
-    this.#readers++;
-    try {
-      await this.#late.reached(offset + target.byteLength);
-      await readFully(this.#fd, offset, target);
-    } finally {
-      this.#readers--;
-      if (this.#readers === 0) this.#idle?.resolve();
-    }
-  }
-
   durable(size: number): Maybe<void> {
     assert(size <= this.size, "bytes that were not appended can't be waited for");
     return this.#sync.reached(size);

@@ -1,5 +1,10 @@
+import type { Clock } from "#base/clock.ts";
+
 /** Syncs a file's data without holding the event loop, and calls back. */
 export type SyncFile = (fd: number, done: (error: Error | null) => void) => void;
+
+/** Turns between two syncs when somebody waits for the second: a sync costs as much as a dozen requests. */
+const gatherTurns = 2;
 
 /**
  * One sync of the WAL at a time, each for everybody who committed before it began. A sync that failed is never retried: the
@@ -8,13 +13,15 @@ export type SyncFile = (fd: number, done: (error: Error | null) => void) => void
 export class GroupSync {
   private readonly fd: number;
   private readonly sync: SyncFile;
+  private readonly clock: Clock;
   private readonly fatal: (error: Error) => void;
   private waiting: (() => void)[] = [];
   private running = false;
   private failed = false;
 
-  constructor(fd: number, sync: SyncFile, fatal: (error: Error) => void) {
+  constructor(fd: number, sync: SyncFile, clock: Clock, fatal: (error: Error) => void) {
     this.fd = fd;
+    this.clock = clock;
     this.sync = sync;
     this.fatal = fatal;
   }
@@ -42,7 +49,14 @@ export class GroupSync {
         return;
       }
       for (let i = 0; i < covered.length; i++) (covered[i] as () => void)();
-      if (this.waiting.length > 0 && !this.running) this.begin();
+      if (this.waiting.length > 0 && !this.running) this.beginAfter(gatherTurns);
     });
+  }
+
+  /** Lets some turns pass first: clients just answered send their next requests, and these share the sync. */
+  private beginAfter(turns: number): void {
+    if (turns === 0) return this.begin();
+    this.running = true;
+    this.clock.atTurnEnd(() => this.beginAfter(turns - 1));
   }
 }

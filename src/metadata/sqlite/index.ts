@@ -25,7 +25,7 @@ import { MetaKey, pageBytes } from "./schema.ts";
 import { SpaceReserve, extendWithZeros } from "./space-reserve.ts";
 import { type Statements, finalizeAll, prepareAll } from "./statements.ts";
 
-const defaultCheckpointPages = 2048;
+const defaultCheckpointPages = 4096;
 /** A page in the WAL: its header, then the page (SQLite file format §4.1). */
 const walFrameBytes = 24 + pageBytes;
 /** Room the WAL has at once, by the length it is checkpointed at: a batch may begin just below that. */
@@ -142,9 +142,11 @@ class Parts {
     this.reserve = this.reserveRoom(this.walBytes);
     files.reserve = this.reserve;
     this.syncNow(this.walFd);
+    // What an earlier start wrote and did not live to sync: the share's identity above all.
+    this.syncNow(databaseFd);
     syncDirectory(dirname(options.path));
 
-    this.walSync = new GroupSync(this.walFd, sync, this.fatal);
+    this.walSync = new GroupSync(this.walFd, sync, options.clock, this.fatal);
     this.sequence = new Sequence(next, limit, this.reserveNow);
     this.rows = new ReservingRows(db, statements, this.sequence, this.reservation, this.reserveNow, (raised) =>
       this.walSync.add(() => this.sequence.raise(raised)),

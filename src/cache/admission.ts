@@ -1,0 +1,150 @@
+import type { Maybe } from "#base/brand.ts";
+import type { Clock, Timer } from "#base/clock.ts";
+import { FsError } from "#model/fs-error.ts";
+import type { ContentLimits } from "./content.ts";
+import type { FileTable } from "./file-table.ts";
+import type { Garbage } from "./garbage.ts";
+import type { WriteAheadLog } from "./log/index.ts";
+import { pageBytes } from "./pages/index.ts";
+import type { Space } from "./space.ts";
+
+/** Large writes on their way to the kernel, in memory, past which writers wait. */
+const unwrittenBytesMax = 64 * 1024 * 1024;
+/** How long a write waits for the flusher before the client is told to come back (NFS3ERR_JUKEBOX). */
+const admissionWaitMs = 10_000;
+
+interface Waiting {
+  readonly length: number;
+  readonly deadlineMs: number;
+  readonly go: (error: FsError | null) => void;
+}
+
+/** Who may write when: past the limits writers wait in line for the flusher, and without room on the disk they are refused. */
+export class Admission {
+  private readonly files: FileTable;
+  private readonly log: WriteAheadLog;
+  private readonly room: Space;
+  private readonly garbage: Garbage;
+  private readonly clock: Clock;
+  private readonly limits: ContentLimits;
+  private readonly wake: () => void;
+  private readonly waiting: Waiting[] = [];
+  private waitTimer: Timer | null = null;
+  private lettingIn = false;
+  private ended = false;
+  /** Bytes of large writes that the thread pool has not handed to the kernel. */
+  private unwrittenBytes = 0;
+
+  /** `wake` has the flusher begin. */
+  constructor(files: FileTable, log: WriteAheadLog, room: Space, garbage: Garbage, clock: Clock, limits: ContentLimits, wake: () => void) {
+    this.files = files;
+    this.log = log;
+    this.room = room;
+    this.garbage = garbage;
+    this.clock = clock;
+    this.limits = limits;
+    this.wake = wake;
+  }
+
+  get isWaitedFor(): boolean {
+    return this.waiting.length > 0;
+  }
+
+  /** As FileContent.admit. */
+  admit(length: number): Maybe<FsError | null> {
+    if (this.hasCapacity(length) && this.room.hasRoom(length, this.files.dirtyBytes)) return null;
+    return this.admitSlowly(length);
+  }
+
+  /** A large write is on its way to the kernel. */
+  began(length: number): void {
+    this.unwrittenBytes += length;
+  }
+
+  /** The kernel has it. */
+  written(length: number): void {
+    this.unwrittenBytes -= length;
+    if (this.waiting.length > 0) this.letIn();
+  }
+
+  /** Everybody who waits is told to come back; nobody is admitted any more by waiting. */
+  end(): void {
+    this.ended = true;
+    this.letIn();
+    this.waitTimer?.cancel();
+  }
+
+  private hasCapacity(length: number): boolean {
+    const { dirtyBytesMax, dirtyMemoryMax, unstoredBytesMax } = this.limits;
+    return (
+      this.waiting.length === 0 &&
+      this.files.dirtyMemory + length <= dirtyMemoryMax &&
+      this.unwrittenBytes + length <= unwrittenBytesMax &&
+      this.files.dirtyBytes + length <= dirtyBytesMax &&
+      Math.max(this.files.pendingBytes, this.log.bytes) + length <= unstoredBytesMax
+    );
+  }
+
+  private async admitSlowly(length: number): Promise<FsError | null> {
+    if (!this.room.hasRoom(length, this.files.dirtyBytes)) {
+      await this.room.read();
+      if (!this.room.hasRoom(length, this.files.dirtyBytes)) {
+        await this.garbage.urgent();
+        await this.room.read();
+        if (!this.room.hasRoom(length, this.files.dirtyBytes)) return FsError.of("noSpace");
+      }
+    }
+    if (this.hasCapacity(length)) return null;
+    return new Promise((go) => {
+      this.waiting.push({ length, deadlineMs: this.clock.monotonicMs() + admissionWaitMs, go });
+      this.wake();
+      this.watchWaiting();
+    });
+  }
+
+  /** Lets writers go on, in order, as far as there is room; those past their deadline are told to come back. */
+  letIn(): void {
+    const now = this.clock.monotonicMs();
+    let free = Math.min(
+      this.limits.dirtyBytesMax - this.files.dirtyBytes,
+      this.limits.unstoredBytesMax - Math.max(this.files.pendingBytes, this.log.bytes),
+      unwrittenBytesMax - this.unwrittenBytes,
+    );
+    let freeMemory = this.limits.dirtyMemoryMax - this.files.dirtyMemory;
+    // One may always go on where nothing is left to wait for, however long it is.
+    let empty = this.files.unstored.size === 0 && this.unwrittenBytes === 0;
+    while (this.waiting.length > 0) {
+      const first = this.waiting[0] as Waiting;
+      const memory = first.length + pageBytes;
+      if (!this.ended && (empty || (free >= first.length && freeMemory >= memory))) {
+        first.go(null);
+        free -= first.length;
+        freeMemory -= memory;
+        empty = false;
+      } else if (this.ended || now >= first.deadlineMs) first.go(FsError.of("jukebox"));
+      else break;
+      this.waiting.shift();
+    }
+    // Whoever went on may be refused elsewhere and never write: then nothing would wake the next.
+    if (this.waiting.length > 0 && this.files.unstored.size === 0 && this.unwrittenBytes === 0) this.letInSoon();
+  }
+
+  private letInSoon(): void {
+    if (this.lettingIn) return;
+    this.lettingIn = true;
+    this.clock.atTurnEnd(() => {
+      this.lettingIn = false;
+      this.letIn();
+    });
+  }
+
+  private watchWaiting(): void {
+    const first = this.waiting[0];
+    if (this.waitTimer !== null || first === undefined) return;
+    this.waitTimer = this.clock.after(Math.max(1, first.deadlineMs - this.clock.monotonicMs()), () => {
+      this.waitTimer = null;
+      this.letIn();
+      this.watchWaiting();
+    });
+  }
+}
