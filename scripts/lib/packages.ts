@@ -14,7 +14,7 @@ export const testPackages: Readonly<Record<string, string>> = {
   make: "a client's workload",
   "nfs-common": "showmount, and mount.nfs in the kernel client",
   "pkg-config": "small programs of the tests",
-  "python3-minimal": "the kernel client's relay",
+  python3: "the kernel client's relay",
   rpcbind: "rpcinfo",
   rsync: "a client's workload",
   sqlite3: "a client's workload",
@@ -39,11 +39,11 @@ function installedPackages(): ReadonlySet<string> {
   return new Set((outputOf(["dpkg-query", "-W", "-f", "${Package}\\n"]) ?? "").split("\n"));
 }
 
-/** Units of these packages that run. */
-function running(packages: readonly string[]): readonly string[] {
+/** Units of these packages that run, or would after the next boot. */
+function services(packages: readonly string[]): readonly string[] {
   const files = packages.flatMap((name) => (outputOf(["dpkg-query", "-L", name]) ?? "").split("\n"));
   const units = files.flatMap((file) => /\/systemd\/system\/([^/@]+\.(?:service|socket))$/.exec(file)?.[1] ?? []);
-  return units.filter((name) => outputOf(["systemctl", "is-active", name]) === "active");
+  return units.filter((name) => outputOf(["systemctl", "is-active", name]) === "active" || outputOf(["systemctl", "is-enabled", name]) === "enabled");
 }
 
 /** Installs the packages the tests need and this machine lacks. What can't be had is said, and the tests that need it skip. */
@@ -59,14 +59,14 @@ export async function installTestPackages(): Promise<Installed> {
   say(`packages: installing ${wanted.join(", ")}; no service of theirs is started`);
   const before = installedPackages();
   const status = await withoutServices(asRoot, () => install(asRoot, wanted));
-  const started = running([...installedPackages()].filter((name) => !before.has(name)));
+  const started = services([...installedPackages()].filter((name) => !before.has(name)));
   if (started.length > 0) {
-    say(`packages: stopping ${started.join(", ")}`);
+    say(`packages: stopping and disabling ${started.join(", ")}`);
     await run([...asRoot, "systemctl", "disable", "--now", ...started]);
   }
   const missing = wanted.filter((name) => !isInstalled(name));
   if (missing.length > 0) return { missing: `apt-get ended with status ${status}; missing: ${missing.join(", ")}` };
-  say(`packages: installed ${wanted.join(", ")}; no service was left running`);
+  say(`packages: installed ${wanted.join(", ")}; no service of theirs was left running or enabled`);
   return { missing: null };
 }
 

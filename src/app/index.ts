@@ -4,6 +4,7 @@
  */
 import { systemClock } from "#base/clock.ts";
 import type { ServerControl } from "#cli/ports.ts";
+import { makeDirectory } from "./durable-files.ts";
 import { findInstance, waitUntilGone } from "./instance.ts";
 import { runServer } from "./run.ts";
 
@@ -11,6 +12,7 @@ export { DataDirectoryError } from "./data-directory.ts";
 
 export const serverControl: ServerControl = {
   run: runServer,
+  makeDataDirectory: makeDirectory,
   find: findInstance,
   waitUntilGone: (dataDirectory, pid, timeoutMs) => waitUntilGone(dataDirectory, pid, timeoutMs, systemClock),
 };

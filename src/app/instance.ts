@@ -1,4 +1,4 @@
-import { closeSync, existsSync, ftruncateSync, openSync, readFileSync, readSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, constants, ftruncateSync, openSync, readFileSync, readSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "#base/clock.ts";
 import type { Instance } from "#cli/ports.ts";
@@ -28,7 +28,7 @@ export class DirectoryLock {
 
   /** Takes the directory, or gives the process id of the server that has it (0: not known). */
   static take(dataDirectory: string, pid: number): DirectoryLock | number {
-    const fd = openSync(pidFile(dataDirectory), "a+", 0o644);
+    const fd = openSync(pidFile(dataDirectory), constants.O_RDWR | constants.O_CREAT, 0o644);
     for (let i = 0; !tryLock(fd); i++) {
       if (i === lockTriesMax) {
         const other = readPid(fd);
@@ -37,8 +37,9 @@ export class DirectoryLock {
       }
       pause(lockTryAgainMs);
     }
-    ftruncateSync(fd, 0);
-    writeSync(fd, `${pid}\n`);
+    const line = `${pid}\n`;
+    writeSync(fd, line, 0);
+    ftruncateSync(fd, line.length);
     rmSync(stateFile(dataDirectory), { force: true });
     return new DirectoryLock(fd, dataDirectory);
   }
@@ -63,19 +64,31 @@ function readPid(fd: number): number {
   return Number.parseInt(new TextDecoder().decode(bytes.subarray(0, length)), 10) || 0;
 }
 
-/** The server that holds this data directory, or null. */
+/** The server that holds this data directory, or null. Its process id is 0 where it can't be known. Throws where one may not look. */
 export function findInstance(dataDirectory: string): Instance | null {
-  const path = pidFile(dataDirectory);
-  if (!existsSync(path)) return null;
-  const fd = openSync(path, "r");
+  const fd = openToLook(pidFile(dataDirectory));
+  if (fd === null) return null;
   try {
-    if (tryLock(fd)) {
-      unlock(fd);
-      return null;
+    for (let i = 0; !tryLock(fd); i++) {
+      const pid = readPid(fd);
+      if (pid !== 0 || i === lockTriesMax) return readState(dataDirectory, pid);
+      // It is about to write its number, or about to let go.
+      pause(lockTryAgainMs);
     }
-    return readState(dataDirectory, readPid(fd));
+    unlock(fd);
+    return null;
   } finally {
     closeSync(fd);
+  }
+}
+
+/** Null where there is no such file, which is not the same as one that this user may not open. */
+function openToLook(path: string): number | null {
+  try {
+    return openSync(path, "r");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw error;
   }
 }
 

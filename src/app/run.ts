@@ -17,6 +17,21 @@ const status = { ok: 0, failed: 1, bug: 70, ioError: 74 } as const;
 
 /** Runs a server from its start to its stop; gives the exit status. What an operator can put right is thrown as an Error. */
 export async function runServer(loaded: Loaded, options: RunOptions): Promise<number> {
+  try {
+    return await holdAndServe(loaded, options);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code !== "ENOSPC" && code !== "EDQUOT") throw error;
+    // The system's own words don't name the file where it was a write that failed.
+    throw new DataDirectoryError(`no room on the disk of ${placesOnDisk(loaded.config).join(" or ")} (${message}); make some and start again`);
+  }
+}
+
+function placesOnDisk({ data_dir, cache }: Config): readonly string[] {
+  return [data_dir, cache.path].filter((path) => path !== "");
+}
+
+async function holdAndServe(loaded: Loaded, options: RunOptions): Promise<number> {
   const { config } = loaded;
   makeDirectory(config.data_dir);
   const lock = DirectoryLock.take(config.data_dir, process.pid);

@@ -55,11 +55,18 @@ async function startPortmapper(config: Config, nfsPort: number, { clock, logger,
   return { protocol: "portmapper", address: bind, port: started.port };
 }
 
+const reasons: Readonly<Record<string, string>> = {
+  EADDRINUSE: "another program listens there",
+  EACCES: "this user may not (ports below 1024 take root or CAP_NET_BIND_SERVICE)",
+  EADDRNOTAVAIL: "this machine has no such address",
+};
+
 /** Does it, or throws an error that says what was tried. */
 async function orSay<T>(what: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    throw new Error(`${what}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    const { code = "", message } = error as NodeJS.ErrnoException;
+    throw new Error(`${what}: ${reasons[code] ?? message}`, { cause: error });
   }
 }

@@ -9,6 +9,7 @@ import type { BlockStore } from "#model/block-store.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { createShare, type Share } from "#vfs/index.ts";
+import { checkBlocksAreThere, checkLogIsThere } from "./away.ts";
 import { claimBlocks } from "./claim.ts";
 import { placesOf, type SharePlaces } from "./data-directory.ts";
 import { makeDirectory } from "./durable-files.ts";
@@ -35,6 +36,7 @@ export async function openShare(config: Config, share: ShareConfig, around: Surr
   const logger = around.logger.child({ share: share.name });
   const inside: Surroundings = { ...around, logger };
   const places = placesOf(config, share);
+  if (share.metadata.type === "sqlite") checkLogIsThere(share.name, places.database, places.content);
   // Its entry must be as durable as what the log is going to hold.
   makeDirectory(join(places.content, "log"));
   const store = openStore(share, places, inside);
@@ -93,6 +95,7 @@ async function openBlocks(share: ShareConfig, places: SharePlaces, store: Metada
     lifecycle.started(part, () => blocks.close());
     return blocks;
   }
+  checkBlocksAreThere(share.name, places.blocks, (await store.packs(0, 1)).length > 0);
   makeDirectory(places.blocks);
   const owner = { instance: Buffer.from(store.identity.instance).toString("hex"), ephemeral: share.metadata.type === "memory" };
   const claim = claimBlocks(places.blocks, owner);

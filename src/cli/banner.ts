@@ -40,7 +40,7 @@ export function banner(instance: Instance, command: string, detached: boolean): 
       const lines = mountLines(nfs, share.name);
       out += `  mount on Linux:  ${lines.linux}\n  mount on macOS:  ${lines.macos}\n`;
     }
-    out += `  open to:         ${openTo(share.allowedClients)}\n`;
+    out += `  open to:         ${openTo(share.allowedClients, instance)}\n`;
   }
   out += `\ndata:  ${instance.dataDirectory}\nconfig: ${instance.configFile ?? "none, defaults"}\n`;
   out += `stop:  ${detached ? "" : "Ctrl-C, or "}${shellWord(command)} stop --data-dir ${shellWord(instance.dataDirectory)}\n`;
@@ -48,8 +48,9 @@ export function banner(instance: Instance, command: string, detached: boolean): 
 }
 
 /** Who may connect, in words. */
-export function openTo(allowed: readonly string[]): string {
-  const others = allowed.filter((one) => one !== "::1" && !one.startsWith("127."));
+export function openTo(allowed: readonly string[], instance: Instance): string {
+  const own = instance.listening.map((at) => at.address);
+  const others = allowed.filter((one) => one !== "::1" && !one.startsWith("127.") && !own.includes(one));
   if (others.length === 0) return "this machine only; let others in with --allow CIDR";
   return others.length === allowed.length ? others.join(", ") : `this machine, ${others.join(", ")}`;
 }

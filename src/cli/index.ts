@@ -26,7 +26,7 @@ export function commandsPage(): string {
 
 function build(context: Context, finish: (status: number) => void): Command {
   const program = new Command("dittofs")
-    .description("Serves the same files over NFS and SMB.")
+    .description("Serves files over NFS, durably.")
     .version(`dittofs ${describeVersion(context.version)}`, "-V, --version", "print the version")
     .showSuggestionAfterError()
     .exitOverride()

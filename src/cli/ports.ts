@@ -51,6 +51,8 @@ export interface RunOptions {
 export interface ServerControl {
   /** Runs a server until it is told to stop; the exit status. */
   run(loaded: Loaded, options: RunOptions): Promise<number>;
+  /** Makes the data directory, as `run` does. */
+  makeDataDirectory(dataDirectory: string): void;
   /** The server that holds this data directory, or null. */
   find(dataDirectory: string): Instance | null;
   /** Waits until that server is gone; false when it still runs after `timeoutMs`. */

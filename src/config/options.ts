@@ -83,8 +83,8 @@ const share = {
   allowed_clients: texts({
     help: "Exactly the clients that may use this share; this machine is one of them only where it is listed. An empty list: this machine alone.",
     default: {
-      text: "this machine (127.0.0.0/8, ::1) and the allowed_clients of the top level",
-      from: (_, earlier) => [...loopback, ...(earlier("allowed_clients") as readonly string[])],
+      text: "this machine (127.0.0.0/8, ::1, the address of adapters.nfs.bind) and the allowed_clients of the top level",
+      from: (_, earlier) => [...localAddresses(earlier("adapters.nfs.bind") as string), ...(earlier("allowed_clients") as readonly string[])],
     },
     example: "[127.0.0.1, 192.168.1.0/24]",
     since: "0.1.0",
@@ -96,6 +96,12 @@ const share = {
 
 /** The addresses of this machine, which a share is open to unless it says otherwise. */
 export const loopback: readonly string[] = ["127.0.0.0/8", "::1"];
+
+/** Who connects to an address from that very address is on this machine: so does its own client where `bind` is not loopback. */
+function localAddresses(bind: string): readonly string[] {
+  const address = bind.replace(/%.*/, "");
+  return ["0.0.0.0", "::", "::1"].includes(address) || address.startsWith("127.") ? loopback : [...loopback, address];
+}
 
 /** Every option there is. Order is that of the template and the reference page; a derived default may look at what stands above it. */
 export const options = {

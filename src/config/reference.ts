@@ -22,7 +22,7 @@ export function configReference(): string {
   });
   return `# Configuration
 
-<!-- Made by \`scripts/build\` from src/config; edit the declarations there. -->
+<!-- Made by \`scripts/docs\` from src/config; edit the declarations there. -->
 
 DittoFS needs no configuration: without any it serves one share, \`/export\`, to this machine alone. What you do want to
 change goes into \`$XDG_CONFIG_HOME/dittofs/config.yaml\` (usually \`~/.config/dittofs/config.yaml\`), into a file named by

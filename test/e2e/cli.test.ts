@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { NfsClient } from "../support/nfs-client.ts";
 import { Stable } from "../support/nfs-types.ts";
@@ -123,9 +123,27 @@ describe("a server on a fresh directory", () => {
     try {
       const { status, err } = dittofs("start", "--data-dir", scratch("other"), "--nfs-port", String(port));
       expect(status).toBe(1);
-      expect(err).toContain(`nfs can't listen on 0.0.0.0 port ${port}`);
+      expect(err).toContain(`nfs can't listen on 0.0.0.0 port ${port}: another program listens there\n`);
     } finally {
       expect(await first.stop()).toBe(0);
+    }
+  });
+
+  test("a block store or a log that isn't there, as on a disk that isn't mounted, is not begun anew", async () => {
+    const share = join(dataDir, "shares/export");
+    for (const [part, complaint] of [["blocks", `there is no block store in ${share}/blocks.`], ["log", `no write-ahead log in ${share}/log,`]] as const) {
+      renameSync(join(share, part), scratch("away"));
+      const { status, err } = dittofs("start", "--data-dir", dataDir, "--nfs-port", String(port));
+      expect(status).toBe(1);
+      expect(err).toContain(complaint);
+      expect(existsSync(join(share, part))).toBe(false);
+      renameSync(scratch("away"), join(share, part));
+    }
+    const server = await Server.start({ dataDir, port });
+    try {
+      expect(command(["nfs-ls", url(port)]).out).toMatch(/3000000 copied\n/);
+    } finally {
+      expect(await server.stop()).toBe(0);
     }
   });
 
@@ -153,6 +171,7 @@ describe("in the background", () => {
     expect(started.out).toContain("this machine only; let others in with --allow CIDR\n");
     expect(started.out).toContain(`data:  ${dataDir}\n`);
     expect(started.out).toContain(`stop --data-dir ${dataDir}\n`);
+    expect(statSync(dataDir).mode & 0o777).toBe(0o700);
     const pid = readFileSync(pidFile, "utf8").trim();
     expect(started.out).toContain(`pid:   ${pid}\n`);
     expect(command(["nfs-ls", url(port)]).status).toBe(0);

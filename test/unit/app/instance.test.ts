@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { mkdtempSync, readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DirectoryLock, findInstance, waitUntilGone } from "#app/instance.ts";
@@ -34,6 +34,13 @@ test("what it published is found while it holds the directory", () => {
   expect(waitUntilGone(directory, instance.pid, 0, systemClock)).toBe(false);
   lock.release();
   expect(waitUntilGone(directory, instance.pid, 0, systemClock)).toBe(true);
+});
+
+test("a directory that can't be looked into is not one without a server", () => {
+  const file = join(fresh(), "file");
+  writeFileSync(file, "");
+  expect(() => findInstance(file)).toThrow("ENOTDIR");
+  expect(findInstance(join(fresh(), "nothing"))).toBeNull();
 });
 
 test("what a killed server left behind stands in nobody's way", () => {

@@ -90,6 +90,12 @@ describe("start", () => {
     const { status, started } = await dittofs(["start", "--data-dir", "/srv/d", "--nfs-port", "-1"]);
     expect([status, started]).toEqual([2, null]);
   });
+  test("what is to be known is said once: by the server, and here where its log goes to a file", async () => {
+    const path = join(directory, "forgets.yaml");
+    await Bun.write(path, "shares: [{name: /a, metadata: {type: memory}}]");
+    expect((await dittofs(["start", "--config", path, "--data-dir", "/srv/d"])).err).toBe("");
+    expect((await dittofs(["start", "--config", path, "--data-dir", "/srv/d", "--log-file", "/tmp/l"])).err).toStartWith("warning: share /a: metadata.type is memory");
+  });
   test("what goes wrong is a sentence", async () => {
     const failing = () => Promise.reject(new Error("/srv/d is in use by the server with pid 3"));
     expect(await dittofs(["start", "--data-dir", "/srv/d"], null, failing)).toMatchObject({ status: 1, err: "error: /srv/d is in use by the server with pid 3\n" });
@@ -109,6 +115,24 @@ describe("status and stop", () => {
     expect(out).toContain("nfs      0.0.0.0:12049\n");
     expect(out).toContain("/export  sqlite    filesystem  local       read-write  this machine only");
     expect(JSON.parse((await dittofs(["status", "--data-dir", "/srv/d", "-o", "json"], instance)).out)).toMatchObject({ running: true, pid: 4711 });
+  });
+  test("the address the server listens on is this machine", async () => {
+    const bound = { ...instance, listening: [{ protocol: "nfs", address: "192.168.1.5", port: 12049 }], shares: instance.shares.map((share) => ({ ...share, allowedClients: ["127.0.0.0/8", "::1", "192.168.1.5"] })) };
+    expect((await dittofs(["status", "--data-dir", "/srv/d"], bound)).out).toContain("read-write  this machine only");
+  });
+  test("a process id that is not known is not signalled: 0 would be everything around this command", async () => {
+    const signalled: unknown[] = [];
+    const kill = process.kill;
+    process.kill = (pid) => {
+      signalled.push(pid);
+      return true;
+    };
+    try {
+      expect((await dittofs(["stop", "--data-dir", "/srv/d"], { ...instance, pid: 0 })).status).toBe(1);
+    } finally {
+      process.kill = kill;
+    }
+    expect(signalled).toEqual([]);
   });
   test("a time-out that is none is wrong usage", async () => {
     expect((await dittofs(["stop", "--data-dir", "/srv/d", "--timeout", "soon"], instance)).status).toBe(2);

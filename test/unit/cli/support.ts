@@ -33,6 +33,7 @@ export async function dittofs(args: readonly string[], running: Instance | null 
         started = { loaded, options };
         return run === undefined ? 0 : await run(loaded, options);
       },
+      makeDataDirectory() {},
       find: () => running,
       waitUntilGone: () => true,
     }),

@@ -61,6 +61,13 @@ describe("precedence", () => {
     expect(load({ env: { DITTOFS_ALLOWED_CLIENTS: "10.0.0.1, 10.0.0.2" } }).config.allowed_clients).toEqual(["10.0.0.1", "10.0.0.2"]);
   });
 
+  test("the address that is listened on is this machine, too", () => {
+    const allowed = (bind: string) => load({ flags: { "adapters.nfs.bind": bind } }).config.shares[0]?.allowed_clients;
+    expect(allowed("192.168.1.5")).toEqual(["127.0.0.0/8", "::1", "192.168.1.5"]);
+    expect(allowed("fe80::5%eth0")).toEqual(["127.0.0.0/8", "::1", "fe80::5"]);
+    for (const bind of ["0.0.0.0", "::", "127.0.0.1", "::1"]) expect(allowed(bind)).toEqual(["127.0.0.0/8", "::1"]);
+  });
+
   test("a share's own list of clients stands as it is", () => {
     const shares = "shares: [{name: /a, allowed_clients: [10.0.0.9]}, {name: /b}]";
     const { config } = load({ file: shares, flags: { allowed_clients: ["10.1.0.0/16"] } });

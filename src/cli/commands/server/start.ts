@@ -38,7 +38,9 @@ async function run(command: Command, context: Context): Promise<number> {
   const extra = new Map<string, string>(flags.logFile === undefined ? [] : [["logging.output", flags.logFile]]);
   const loaded = loadFor(command, context, extra);
   if (typeof loaded === "number") return loaded;
-  for (const warning of loaded.warnings) context.terminal.err(`warning: ${warning}\n`);
+  // The server logs them, too: twice is once too often where the log is this terminal, or this is a detached one's log.
+  const logged = flags.detach !== true && (flags.announceFd !== undefined || ["stderr", "stdout"].includes(loaded.config.logging.output));
+  if (!logged) for (const warning of loaded.warnings) context.terminal.err(`warning: ${warning}\n`);
   if (flags.detach === true) return await detach(loaded, context);
   const announceFd = flags.announceFd === undefined ? null : Number(flags.announceFd);
   const control = await context.server();
@@ -50,11 +52,14 @@ async function run(command: Command, context: Context): Promise<number> {
 }
 
 async function detach(loaded: Loaded, context: Context): Promise<number> {
-  const running = (await context.server()).find(loaded.config.data_dir);
+  const control = await context.server();
+  const running = control.find(loaded.config.data_dir);
   if (running !== null) {
     context.terminal.err(`error: ${loaded.config.data_dir} is in use by the server with pid ${running.pid}\n`);
     return ExitStatus.failed;
   }
+  // The log may lie in it, and is opened before the server itself gets to run.
+  control.makeDataDirectory(loaded.config.data_dir);
   return await runDetached(loaded, context.terminal);
 }
 

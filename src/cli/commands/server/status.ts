@@ -31,6 +31,6 @@ function describe(instance: Instance): string {
     ["config", instance.configFile ?? "none, defaults"],
     ...instance.listening.map((at) => [at.protocol, `${at.address.includes(":") ? `[${at.address}]` : at.address}:${at.port}`]),
   ];
-  const shares = instance.shares.map((share) => [share.name, share.metadata, share.blocks, share.durability, share.readOnly ? "read-only" : "read-write", openTo(share.allowedClients)]);
+  const shares = instance.shares.map((share) => [share.name, share.metadata, share.blocks, share.durability, share.readOnly ? "read-only" : "read-write", openTo(share.allowedClients, instance)]);
   return `${table(facts)}\n${table([["SHARE", "METADATA", "BLOCKS", "DURABILITY", "ACCESS", "OPEN TO"], ...shares])}`;
 }

@@ -33,6 +33,11 @@ async function stopAndWait(dataDirectory: string, timeoutMs: number, force: bool
     terminal.err(`no server runs on ${dataDirectory}\n`);
     return ExitStatus.notRunning;
   }
+  if (instance.pid <= 0) {
+    // To the system, 0 is everything in this process's own group.
+    terminal.err(`error: a server holds ${dataDirectory} but its process id is not known; it may be starting or stopping\n`);
+    return ExitStatus.failed;
+  }
   try {
     process.kill(instance.pid, "SIGTERM");
     // The second signal is how a person says "now".

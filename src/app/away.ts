@@ -1,0 +1,24 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { DataDirectoryError } from "./data-directory.ts";
+
+/**
+ * A disk that isn't mounted looks like an empty directory. A share that began anew in one would serve without what it has
+ * acknowledged, and write to the wrong disk: it must not start.
+ */
+
+/** Checks that a share whose metadata has been made has its write-ahead log, which is made before. */
+export function checkLogIsThere(share: string, database: string, content: string): void {
+  const log = join(content, "log");
+  if (!existsSync(database) || existsSync(log)) return;
+  throw new DataDirectoryError(
+    `share ${share} has metadata in ${database} but no write-ahead log in ${log}, and the log may hold content that is nowhere else. ` +
+      `Mount the disk it lies on, or move log/ and packs/ along if cache.path was changed. If the log is lost for good, make that directory to go on without it`,
+  );
+}
+
+/** Checks that a share with content in packs has the block store these are in. */
+export function checkBlocksAreThere(share: string, directory: string, hasPacks: boolean): void {
+  if (!hasPacks || existsSync(join(directory, "format"))) return;
+  throw new DataDirectoryError(`share ${share} has content, but there is no block store in ${directory}. Mount the disk it lies on, or correct the share's blocks.path. Nothing was changed there`);
+}
