@@ -3,7 +3,6 @@
  * that takes one to the other. Nothing acknowledged is lost; size and data of a file become durable in one log record and visible
  * in one change set. docs/ARCHITECTURE.md tells the write path end to end; docs/formats has the bytes.
  */
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
@@ -15,7 +14,8 @@ import { Content, type ContentLimits, logPerDirty } from "./content.ts";
 import { FileTable } from "./file-table.ts";
 import { Flusher } from "./flusher.ts";
 import { Garbage, type GarbageOptions } from "./garbage.ts";
-import { nullLog, openLog } from "./log/index.ts";
+import { makeDirectory } from "./log/file-ops.ts";
+import { nullLog, openLog, systemFiles } from "./log/index.ts";
 import { PackTable } from "./pack-table.ts";
 import { PageCache } from "./pages/index.ts";
 import { Reader } from "./reader.ts";
@@ -53,7 +53,7 @@ const verifierBytes = 8;
 export async function openContent(options: ContentOptions): Promise<{ content: Content; recovered: Recovered }> {
   const { store, blocks, clock, logger } = options;
   const packDirectory = "stagingDirectory" in blocks ? (blocks as unknown as AdoptsFiles).stagingDirectory : join(options.directory, "packs");
-  await mkdir(packDirectory, { recursive: true });
+  await makeDirectory(systemFiles, packDirectory);
   const cache = new PageCache(options.cacheBytes);
   const files = new FileTable(cache, clock);
   const packs = new PackTable(packDirectory, store, blocks, logger, { clock, fatal: options.fatal });
@@ -96,7 +96,6 @@ function deriveLimits({ limits, cacheBytes, segmentBytes }: ContentOptions): Con
 
 async function openShareLog(options: ContentOptions, replay: Replay) {
   const directory = join(options.directory, "log");
-  await mkdir(directory, { recursive: true });
   const { segmentBytes, clock, logger, fatal } = options;
   const { log, recovered } = await openLog(
     { directory, instance: options.store.identity.instance, segmentBytes, stagingBytes, clock, logger, fatal },

@@ -5,6 +5,9 @@ const recordOverheadBytesMax = 64 * 1024;
 
 const MiB = 2 ** 20;
 
+/** Pages take so much of cache.size; the rest is for what is being received, sent and written, which the process holds beside them. */
+const pagesPart = 0.8;
+
 /** What follows from several options together. */
 export interface Limits {
   /** Dirty content one share may hold before its writers are slowed. */
@@ -20,7 +23,7 @@ export interface Limits {
 export function deriveLimits(config: Config): Limits {
   return {
     dirtyBytesMaxPerShare: Math.floor(config.cache.dirty_limit / config.shares.length),
-    cacheBytesPerShare: Math.floor(config.cache.size / config.shares.length),
+    cacheBytesPerShare: Math.floor((config.cache.size * pagesPart) / config.shares.length),
     unstoredBytesMaxPerShare: Math.floor(config.cache.unstored_limit / config.shares.length),
     flushBytesPerShare: Math.min(config.cache.flush_size, Math.floor(config.cache.dirty_limit / config.shares.length / 2)),
     filesMaxPerShare: Math.max(1, Math.floor(config.cache.files / config.shares.length)),

@@ -87,8 +87,9 @@ function change(c: Change, batch: Batch): void {
 
 function touchDirectory(c: Of<"touchDirectory">, batch: Batch): void {
   const draft = batch.draft(c.id);
-  draft.mtime = timeAfter(draft.mtime, c.at);
   draft.ctime = timeAfter(draft.ctime, c.at);
+  // Not one nanosecond after an mtime that somebody set into the future.
+  draft.mtime = draft.ctime;
   draft.links = Math.max(0, draft.links + c.linksDelta);
 }
 

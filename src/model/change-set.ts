@@ -50,7 +50,7 @@ export type Change =
   | { readonly do: "insertInode"; readonly inode: Inode }
   | { readonly do: "insertDirent"; readonly parent: FileId; readonly name: string; readonly child: FileId }
   | { readonly do: "deleteDirent"; readonly parent: FileId; readonly name: string }
-  /** A directory's entries changed: mtime and ctime, and its link count by subdirectories that came or went. */
+  /** A directory's entries changed: ctime, mtime with it, and its link count by subdirectories that came or went. */
   | { readonly do: "touchDirectory"; readonly id: FileId; readonly at: Time; readonly linksDelta: number }
   /** ctime and link count. A directory that is removed has its links set to 0 by `delta: -Infinity`. */
   | { readonly do: "addLinks"; readonly id: FileId; readonly delta: number; readonly at: Time }

@@ -64,7 +64,10 @@ export interface ReadResult {
   readonly data: ContentRead;
 }
 
-/** An entry of a listing. `inode` is null only when it vanished while the page was read. */
+/**
+ * An entry of a listing. `inode` is null when it vanished while the page was read, and for a caller who may read the directory but
+ * not look names up in it.
+ */
 export interface ListedEntry {
   readonly name: string;
   readonly cookie: Cookie | 1 | 2;

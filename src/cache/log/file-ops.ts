@@ -119,7 +119,8 @@ export async function syncDirectory(files: FileOps, directory: string): Promise<
 /** Makes `directory` with what is missing above it, names durable. */
 export async function makeDirectory(files: FileOps, directory: string): Promise<void> {
   const first = fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
-  if (first === undefined) return;
+  // One that is there may have been made by a process that was killed before its sync.
+  if (first === undefined) return syncDirectory(files, parentOf(directory));
   for (let path = directory; ; path = parentOf(path)) {
     await syncDirectory(files, parentOf(path));
     if (path === first || parentOf(path) === path) return;

@@ -38,10 +38,19 @@ export function readdir(
   return after(share.inodes.loadNode(directory), (node) => {
     if (node === null || node.inode === null) return stale;
     if (node.inode.type !== FileType.directory) return notDirectory;
-    if ((permissions(node.inode, who) & Permission.read) === 0) return denied;
-    const lister = new Lister(share, node, cookie, withInodes, accept);
+    const granted = permissions(node.inode, who);
+    if ((granted & Permission.read) === 0) return denied;
+    const lister = new Lister(share, node, cookie, inodesFor(withInodes, granted), accept);
     return after(lister.dots(node.inode), () => after(lister.run(), () => after(lister.settle(), () => lister.listing())));
   });
+}
+
+/** Whether a listing gives its entries' inodes; `withheld`: they are asked for, but LOOKUP would not give them either. */
+type Inodes = "none" | "all" | "withheld";
+
+function inodesFor(wanted: boolean, granted: number): Inodes {
+  if (!wanted) return "none";
+  return (granted & Permission.execute) === 0 ? "withheld" : "all";
 }
 
 function isVerifier(share: Share, verifier: Uint8Array): boolean {
@@ -55,7 +64,7 @@ function isVerifier(share: Share, verifier: Uint8Array): boolean {
 class Lister {
   private readonly share: Share;
   private readonly node: Node;
-  private readonly withInodes: boolean;
+  private readonly inodes: Inodes;
   private readonly accept: (name: string) => boolean;
   private readonly entries: ListedEntry[] = [];
   private readonly waiting: Promise<unknown>[] = [];
@@ -65,12 +74,12 @@ class Lister {
   private full = false;
   private end = false;
 
-  constructor(share: Share, node: Node, cookie: number, withInodes: boolean, accept: (name: string) => boolean) {
+  constructor(share: Share, node: Node, cookie: number, inodes: Inodes, accept: (name: string) => boolean) {
     this.share = share;
     this.node = node;
     this.directory = node.inode as Inode;
     this.cookie = cookie;
-    this.withInodes = withInodes;
+    this.inodes = inodes;
     this.accept = accept;
   }
 
@@ -78,7 +87,7 @@ class Lister {
     if (this.cookie < dotCookie) this.dot(".", dotCookie, inode.id, inode);
     if (this.cookie >= dotDotCookie || this.full) return;
     const parent = inode.parent as FileId;
-    return after(this.withInodes ? this.share.inodes.load(parent) : null, (above) => this.dot("..", dotDotCookie, parent, above));
+    return after(this.inodes === "all" ? this.share.inodes.load(parent) : null, (above) => this.dot("..", dotDotCookie, parent, above));
   }
 
   run(): Maybe<void> {
@@ -110,7 +119,7 @@ class Lister {
   }
 
   private take(page: Page): void {
-    const { entries, accept, withInodes } = this;
+    const { entries, accept, inodes } = this;
     const from = page.entries;
     for (let i = firstEntryAbove(from, this.cookie); i < from.length; i++) {
       const entry = from[i] as Entry;
@@ -118,8 +127,9 @@ class Lister {
         this.full = true;
         return;
       }
-      entries.push(entry);
-      if (!withInodes || entry.inode !== null) continue;
+      // An entry's inode is what the cache has of it.
+      entries.push(inodes === "withheld" ? { name: entry.name, cookie: entry.cookie, id: entry.id, inode: null } : entry);
+      if (inodes !== "all" || entry.inode !== null) continue;
       this.load(entry);
       if (this.inodesRead < inodesReadMax) continue;
       this.full = true;

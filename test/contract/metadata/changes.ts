@@ -77,6 +77,13 @@ export function changeContract(name: string, factory: Factory): void {
       expect(await inodeOf(store, rootId)).toMatchObject({ mtime: later(6, 1), ctime: later(6, 2) });
     });
 
+    test("an mtime set into the future ends with the next entry that comes or goes", async () => {
+      const { store } = subject;
+      await must(store, { do: "setAttributes", id: rootId, at: later(1), mtime: later(1_000_000) });
+      await must(store, { do: "touchDirectory", id: rootId, at: later(2), linksDelta: 0 });
+      expect(await inodeOf(store, rootId)).toMatchObject({ mtime: later(2), ctime: later(2) });
+    });
+
     test("an inode is touched once, however many changes of a set name it", async () => {
       const { store } = subject;
       const before = await inodeOf(store, rootId);

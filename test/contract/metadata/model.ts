@@ -87,8 +87,8 @@ export class Model {
         return;
       case "touchDirectory": {
         const d = this.get(c.id);
-        d.mtime = timeAfter(d.mtime, c.at);
         d.ctime = timeAfter(d.ctime, c.at);
+        d.mtime = d.ctime;
         d.links += c.linksDelta;
         return;
       }

@@ -34,6 +34,13 @@ test("kill -9 loses nothing acknowledged with durability writeback either", () =
 describe.skipIf(why !== null)("power cut", () => {
   test("loses nothing acknowledged", () => survives("power cut", rounds), limitMs);
 
+  test("a first start killed half way leaves nothing that a later power cut could take", async () => {
+    const seed = seedFor("crash test, first start killed", "FSX_SEED");
+    for (let i = 0; i < Math.ceil(rounds / 4); i++) {
+      await playRounds({ setting: "power cut", seed: seed + i, rounds: 1, operationsMax: 60, firstStartKilled: true });
+    }
+  }, limitMs);
+
   const tampered: Record<string, () => Partial<RoundsOptions>> = {
     "a server whose syncs do nothing": () => ({ env: { LD_PRELOAD: compileC(join(import.meta.dir, "nosync.c"), { flags: ["-shared", "-fPIC"] }) } }),
     "a disk that forgets synced names": () => ({ ignoreSyncs: "dir" }),

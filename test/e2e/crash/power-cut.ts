@@ -19,7 +19,8 @@ export function whyNoPowerCut(): string | null {
 
 export class PowerCutDisk {
   readonly mountpoint: string;
-  private readonly backing: string;
+  /** What the disk holds, beside the mount. */
+  readonly backing: string;
   private readonly trash: string;
   private daemon: Subprocess<"pipe", "pipe", "inherit"> | null = null;
 

@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { NfsClient } from "../../support/nfs-client.ts";
 import { SeededRandom } from "../../support/seeded-random.ts";
@@ -27,6 +27,8 @@ export interface RoundsOptions {
   /** A loss is wanted: the first start is an honest one, and nothing is kept to look into it. */
   readonly lossExpected?: boolean;
   readonly durability?: "local" | "writeback";
+  /** The very first start is killed at a random moment, without a power cut: what it left half made must not be trusted. */
+  readonly firstStartKilled?: boolean;
   readonly env?: Readonly<Record<string, string>>;
   readonly operationsMax?: number;
   /** A line a round. */
@@ -86,6 +88,7 @@ class Rounds {
     try {
       if (this.options.lossExpected === true) await this.honestStart();
       await this.disk?.mount(this.options.ignoreSyncs);
+      if (this.options.firstStartKilled === true) await this.killFirstStart();
       await this.start();
       const workload = await this.firstWorkload();
       for (round = 1; round <= rounds; round++) {
@@ -115,6 +118,26 @@ class Rounds {
     const server = await Server.start({ dataDir: this.dataDir, port: this.port });
     await server.stop();
     await this.disk?.unmount();
+  }
+
+  private async hastyStart(): Promise<void> {
+    const server = Server.launch(this.serverOptions());
+    await after(this.random.below(300));
+    await server.kill();
+  }
+
+  /** Kills a start on an empty directory at one of the moments when a file appears or grows. */
+  private async killFirstStart(): Promise<void> {
+    const server = Server.launch(this.serverOptions());
+    const directory = this.disk?.backing ?? this.dataDir;
+    let changesLeft = this.random.between(1, 25);
+    for (let seen = ""; changesLeft > 0 && !/accepting/.test(server.output); ) {
+      const now = listing(directory);
+      if (now !== seen) changesLeft--;
+      seen = now;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await server.kill();
   }
 
   private serverOptions(): Parameters<typeof Server.start>[0] {
@@ -170,9 +193,7 @@ class Rounds {
     let lost = await this.losePower();
     if (this.random.chance(0.2)) {
       // Once more, while it starts: recovery itself must survive a crash.
-      const hasty = Server.launch(this.serverOptions());
-      await after(this.random.below(300));
-      await hasty.kill();
+      await this.hastyStart();
       if (this.random.chance(0.5)) lost += await this.losePower();
     }
     await this.recover(workload);
@@ -214,6 +235,16 @@ class Rounds {
     const contents = await check(workload, client);
     await replay(workload, client, contents, this.random.chance(0.2));
   }
+}
+
+/** Every file below a directory with its size. */
+function listing(directory: string): string {
+  const lines: string[] = [];
+  for (const name of readdirSync(directory, { recursive: true }) as string[]) {
+    const stat = statSync(join(directory, name), { throwIfNoEntry: false });
+    lines.push(`${name} ${stat?.isFile() === true ? stat.size : ""}`);
+  }
+  return lines.sort().join("\n");
 }
 
 /** Plays the rounds; throws `LossFound` at the first that finds the server wrong. */

@@ -97,6 +97,19 @@ test("listing takes permission to read, not to search", async () => {
   expect(ok(await share.readdir(bob, readable.id, 0, none, true, take(9))).entries.length).toBe(3);
 });
 
+test("who may not search a directory gets its names alone, or READDIRPLUS would hand out what LOOKUP refuses", async () => {
+  const { share } = await openWorld();
+  const readable = await folder(share, "r", 0o744);
+  const made = await file(share, "f", 0o644, alice, readable.id);
+  fails(await share.lookup(bob, readable.id, "f"), "access");
+  const listing = ok(await share.readdir(bob, readable.id, 0, none, true, take(9)));
+  expect(listing.entries.map(({ name, id, inode }) => [name, id as number, inode?.id ?? null])).toEqual([
+    [".", readable.id, readable.id],
+    ["..", rootId, null],
+    ["f", made.id, null],
+  ]);
+});
+
 for (const asynchronous of [false, true]) {
   for (const namesMax of [200_000, 700, 40]) {
     test(`a directory of several pages, changed while it is listed (${asynchronous ? "asynchronous" : "synchronous"} reads, ${namesMax} names)`, async () => {
