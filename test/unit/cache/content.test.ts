@@ -8,7 +8,7 @@ import { openFilesystemBlocks } from "#blocks/filesystem/index.ts";
 import { openMemoryStore } from "#metadata/index.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import { FsError } from "#model/fs-error.ts";
-import { type FileId, rootId } from "#model/ids.ts";
+import { type FileId, fileSizeMax, rootId } from "#model/ids.ts";
 import { Inode } from "#model/inode.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import { SeededRandom, seedFor } from "../../support/seeded-random.ts";
@@ -117,6 +117,34 @@ test("a hole reads as zeros and stores nothing", async () => {
   expect([row.size, row.used]).toEqual([tebibyte + 1, 1]);
   expect((await client.read(id, 12345, 70000)).every((byte) => byte === 0)).toBe(true);
   await content.close();
+});
+
+test("bytes at the largest offsets there are lie where they were written, before and after they are stored", async () => {
+  const directory = temporary();
+  const store = await openMemoryStore({ clock: systemClock, random: systemRandom });
+  const blocks = await openFilesystemBlocks({ directory: join(directory, "blocks") });
+  const id = 101 as FileId;
+  await store.apply({ conditions: [], changes: [{ do: "insertInode", inode: inodeOf(id) }] });
+  // Sums of two offsets here are above 2^53 and no longer exact.
+  const base = fileSizeMax - 400_000;
+  const model = new Uint8Array(400_000);
+  const writes = [[399_998, 1], [399_999, 1], [131_071, 200_001], [1, 9_999], [150_001, 3]] as const; // prettier-ignore
+  const first = await open(store, blocks, directory);
+  const client = new Client(store, first.content);
+  for (const [at, length] of writes) {
+    const bytes = Uint8Array.from({ length }, (_, i) => ((i * 7 + at) % 251) + 1);
+    await client.write(id, base + at, bytes, 0);
+    model.set(bytes, at);
+    expect(Buffer.compare(await client.read(id, base + at, length), bytes)).toBe(0);
+  }
+  expect((await client.inode(id)).size).toBe(fileSizeMax);
+  await first.content.close();
+  const again = await open(store, blocks, directory);
+  const reader = new Client(store, again.content);
+  for (const at of [1, 131_071, 150_003, 260_000, 399_998]) {
+    expect(Buffer.compare(await reader.read(id, base + at, 400_000 - at), model.subarray(at))).toBe(0);
+  }
+  await again.content.close();
 });
 
 test("a reader's bytes stay as they were while the file is written and cut", async () => {
