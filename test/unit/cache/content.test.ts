@@ -147,6 +147,34 @@ test("bytes at the largest offsets there are lie where they were written, before
   await again.content.close();
 });
 
+test("the bytes a file uses are told from the moment they are accepted, and are never more than its size", async () => {
+  const directory = temporary();
+  const store = await openMemoryStore({ clock: systemClock, random: systemRandom });
+  const blocks = await openFilesystemBlocks({ directory: join(directory, "blocks") });
+  const id = 101 as FileId;
+  await store.apply({ conditions: [], changes: [{ do: "insertInode", inode: inodeOf(id) }] });
+  const { content } = await open(store, blocks, directory);
+  let inode = inodeOf(id);
+  const used = (next: Inode | FsError): number => {
+    expect(next).toBeInstanceOf(Inode);
+    inode = next as Inode;
+    return inode.used;
+  };
+  const write = (offset: number, length: number): number => used(content.write(inode, offset, [new Uint8Array(length).fill(1)], length, systemClock.now()));
+  expect(write(1_000_000, 5_000)).toBe(5_000);
+  expect(write(1_000_000, 5_000)).toBe(5_000);
+  expect(write(0, 200_000)).toBe(205_000);
+  expect(used(content.truncate(inode, 1_002_000, systemClock.now()))).toBe(202_000);
+  expect(used(content.truncate(inode, 2 ** 40, systemClock.now()))).toBe(202_000);
+  expect(used(content.truncate(inode, 200_000, systemClock.now()))).toBe(200_000);
+  await content.drain();
+  const stored = await store.inode(id);
+  expect(stored?.used).toBe(200_000);
+  inode = content.overlay(stored as Inode);
+  expect(write(0, 150_000)).toBe(200_000);
+  await content.close();
+});
+
 test("a reader's bytes stay as they were while the file is written and cut", async () => {
   const directory = temporary();
   const store = await openMemoryStore({ clock: systemClock, random: systemRandom });
