@@ -107,7 +107,7 @@ export class Content implements FileContent {
     if (file === undefined || file.sequence <= row.contentSequence) return row;
     return row.with({
       size: file.size,
-      used: row.used + file.dirtyBytes + file.pending.bytes + (file.flushing?.dirtyBytes ?? 0),
+      used: Math.min(file.size, row.used + file.unstoredBytes),
       mtime: file.sequence > row.mtimeSequence ? file.mtime : row.mtime,
       ctime: file.ctime.isAfter(row.ctime) ? file.ctime : row.ctime,
       change: Math.max(row.change, file.change),
@@ -132,13 +132,14 @@ export class Content implements FileContent {
     if (refused !== null) return refused;
     const size = Math.max(file.size, offset + length);
     const stamp = this.files.stamp(inode, at);
+    const unstored = file.unstoredBytes;
     const error =
       length >= largeWriteBytes
         ? this.writeLarge(file, offset, payload, length, size, stamp)
         : this.writeSmall(file, offset, payload, length, size, stamp);
     if (error !== null) return error;
     this.room.accept(length);
-    return this.changed(file, inode, stamp);
+    return this.changed(file, inode, stamp, unstored);
   }
 
   truncate(inode: Inode, size: number, at: Time): Inode | FsError {
@@ -148,9 +149,10 @@ export class Content implements FileContent {
     const stamp = this.files.stamp(inode, at);
     const sequence = this.log.appendTruncate(file.id, size, stamp);
     if (sequence instanceof FsError) return sequence;
+    const unstored = file.unstoredBytes;
     if (size < file.size) this.files.cutAt(file, size);
     this.files.accept(file, sequence, size, stamp, stamp);
-    return this.changed(file, inode, stamp);
+    return this.changed(file, inode, stamp, unstored);
   }
 
   durable(id: FileId): Maybe<FsError | null> {
@@ -248,10 +250,14 @@ export class Content implements FileContent {
     return null;
   }
 
-  private changed(file: FileState, inode: Inode, stamp: Time): Inode {
+  /** The inode after a change, before which the file had `unstored` bytes in no store. */
+  private changed(file: FileState, inode: Inode, stamp: Time, unstored: number): Inode {
     file.change = this.store.draw();
     this.schedule();
-    return inode.with({ size: file.size, mtime: stamp, ctime: stamp, change: file.change, used: inode.used });
+    // What is overwritten counts twice until it is stored, but no file uses more than its size. Nor may one with data ever
+    // seem to use nothing: archivers take that for a file that is all hole.
+    const used = Math.min(file.size, inode.used + file.unstoredBytes - unstored);
+    return inode.with({ size: file.size, mtime: stamp, ctime: stamp, change: file.change, used });
   }
 
   /** The removals of one turn let the log forget together: to find what it must keep, every unstored file is looked at. */

@@ -82,6 +82,11 @@ export class FileState {
     return this.firstSequence !== 0 || this.flushing !== null;
   }
 
+  /** Bytes accepted that the row does not count yet. */
+  get unstoredBytes(): number {
+    return this.dirtyBytes + this.pending.bytes + (this.flushing === null ? 0 : this.flushing.dirtyBytes);
+  }
+
   /** Oldest log record of this file that the log must keep; 0: none. */
   get oldestSequence(): number {
     return this.flushing !== null ? this.flushingFirst : this.firstSequence;

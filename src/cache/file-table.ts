@@ -237,7 +237,7 @@ export class FileTable implements StateOwner {
     for (let position = offset; position < end; ) {
       const index = Math.floor(position / pageBytes);
       const start = position - index * pageBytes;
-      const stop = Math.min(pageBytes, start + end - position);
+      const stop = Math.min(pageBytes, start + (end - position));
       let page = file.pages.get(index);
       if (page === undefined && dirty) page = this.cache.create(file, index, stop);
       const bytes = page === undefined ? null : this.cache.makeWritable(page, stop);

@@ -307,7 +307,7 @@ class Gathered {
     let next = first;
     do {
       const piece = pieces[next] as FlushPiece;
-      if (piece.page.index * pageBytes + piece.start !== offset + this.length - at) break;
+      if (piece.page.index * pageBytes + piece.start !== offset + (this.length - at)) break;
       this.slices.push(piece.buffer.bytes.subarray(piece.start, piece.end));
       this.length += piece.end - piece.start;
       next++;

@@ -84,7 +84,7 @@ export class Reader {
     for (let position = offset; position < end; ) {
       const index = Math.floor(position / pageBytes);
       const start = position - index * pageBytes;
-      const stop = Math.min(pageBytes, start + end - position);
+      const stop = Math.min(pageBytes, start + (end - position));
       const page = file.pages.get(index);
       if (page === undefined || !page.valid.covers(start, stop)) return null;
       page.referenced = true;
@@ -235,7 +235,7 @@ export class Reader {
       const pendingStart = extent === undefined ? end : extent.offset;
       if (extent !== undefined && pendingStart <= position) {
         const stop = Math.min(end, extent.offset + extent.length);
-        sources.push({ start: position, end: stop, pack: extent.pack.id, packOffset: extent.packOffset + position - extent.offset });
+        sources.push({ start: position, end: stop, pack: extent.pack.id, packOffset: extent.packOffset + (position - extent.offset) });
         position = stop;
         p++;
         continue;
@@ -251,7 +251,7 @@ export class Reader {
         position = below.offset;
       } else {
         const stop = Math.min(until, below.offset + below.length, storedEnd);
-        sources.push({ start: position, end: stop, pack: below.pack, packOffset: below.packOffset + position - below.offset });
+        sources.push({ start: position, end: stop, pack: below.pack, packOffset: below.packOffset + (position - below.offset) });
         position = stop;
       }
     }
@@ -275,7 +275,7 @@ export class Reader {
         const target = slice(buffers[first] as PageBuffer, from, length);
         if (source.pack === 0) target.fill(0);
         else {
-          const read = this.readPack(source.pack, source.packOffset + position - source.start, target);
+          const read = this.readPack(source.pack, source.packOffset + (position - source.start), target);
           if (read !== null) (waits ??= []).push(read);
         }
         position += length;

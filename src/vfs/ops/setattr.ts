@@ -80,7 +80,9 @@ async function store(
   const id = inode.id;
   const current = share.inodes.hit(id);
   if (current === null) return null;
-  if (!writesAnything(current, columns)) return { before: progress.before ?? current, after: current };
+  // A size ends the memory of an exclusive create as any attribute does; who asks for nothing was checked for no right to.
+  const forgets = progress.truncated && current.createVerifier !== null;
+  if (!forgets && !writesAnything(columns)) return { before: progress.before ?? current, after: current };
   const conditions: Condition[] = [{ is: "live", id }];
   // Who may change mode or owner was decided from these very columns; times alone may race.
   const secured = columns.mode !== null || columns.uid !== null || columns.gid !== null;
@@ -93,9 +95,8 @@ async function store(
   return { before, after: operation.after ?? share.inodes.hit(id) };
 }
 
-function writesAnything(inode: Inode, columns: AttributeColumns): boolean {
-  const { mode, uid, gid, atime, mtime } = columns;
-  return mode !== null || uid !== null || gid !== null || atime !== null || mtime !== null || inode.createVerifier !== null;
+function writesAnything({ mode, uid, gid, atime, mtime }: AttributeColumns): boolean {
+  return mode !== null || uid !== null || gid !== null || atime !== null || mtime !== null;
 }
 
 function changeOf(share: Share, inode: Inode, columns: AttributeColumns): StoreChange {

@@ -8,7 +8,7 @@ import { openFilesystemBlocks } from "#blocks/filesystem/index.ts";
 import { openMemoryStore } from "#metadata/index.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import { FsError } from "#model/fs-error.ts";
-import { type FileId, rootId } from "#model/ids.ts";
+import { type FileId, fileSizeMax, rootId } from "#model/ids.ts";
 import { Inode } from "#model/inode.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import { SeededRandom, seedFor } from "../../support/seeded-random.ts";
@@ -116,6 +116,62 @@ test("a hole reads as zeros and stores nothing", async () => {
   const row = (await store.inode(id)) as Inode;
   expect([row.size, row.used]).toEqual([tebibyte + 1, 1]);
   expect((await client.read(id, 12345, 70000)).every((byte) => byte === 0)).toBe(true);
+  await content.close();
+});
+
+test("bytes at the largest offsets there are lie where they were written, before and after they are stored", async () => {
+  const directory = temporary();
+  const store = await openMemoryStore({ clock: systemClock, random: systemRandom });
+  const blocks = await openFilesystemBlocks({ directory: join(directory, "blocks") });
+  const id = 101 as FileId;
+  await store.apply({ conditions: [], changes: [{ do: "insertInode", inode: inodeOf(id) }] });
+  // Sums of two offsets here are above 2^53 and no longer exact.
+  const base = fileSizeMax - 400_000;
+  const model = new Uint8Array(400_000);
+  const writes = [[399_998, 1], [399_999, 1], [131_071, 200_001], [1, 9_999], [150_001, 3]] as const; // prettier-ignore
+  const first = await open(store, blocks, directory);
+  const client = new Client(store, first.content);
+  for (const [at, length] of writes) {
+    const bytes = Uint8Array.from({ length }, (_, i) => ((i * 7 + at) % 251) + 1);
+    await client.write(id, base + at, bytes, 0);
+    model.set(bytes, at);
+    expect(Buffer.compare(await client.read(id, base + at, length), bytes)).toBe(0);
+  }
+  expect((await client.inode(id)).size).toBe(fileSizeMax);
+  await first.content.close();
+  const again = await open(store, blocks, directory);
+  const reader = new Client(store, again.content);
+  for (const at of [1, 131_071, 150_003, 260_000, 399_998]) {
+    expect(Buffer.compare(await reader.read(id, base + at, 400_000 - at), model.subarray(at))).toBe(0);
+  }
+  await again.content.close();
+});
+
+test("the bytes a file uses are told from the moment they are accepted, and are never more than its size", async () => {
+  const directory = temporary();
+  const store = await openMemoryStore({ clock: systemClock, random: systemRandom });
+  const blocks = await openFilesystemBlocks({ directory: join(directory, "blocks") });
+  const id = 101 as FileId;
+  await store.apply({ conditions: [], changes: [{ do: "insertInode", inode: inodeOf(id) }] });
+  const { content } = await open(store, blocks, directory);
+  let inode = inodeOf(id);
+  const used = (next: Inode | FsError): number => {
+    expect(next).toBeInstanceOf(Inode);
+    inode = next as Inode;
+    return inode.used;
+  };
+  const write = (offset: number, length: number): number => used(content.write(inode, offset, [new Uint8Array(length).fill(1)], length, systemClock.now()));
+  expect(write(1_000_000, 5_000)).toBe(5_000);
+  expect(write(1_000_000, 5_000)).toBe(5_000);
+  expect(write(0, 200_000)).toBe(205_000);
+  expect(used(content.truncate(inode, 1_002_000, systemClock.now()))).toBe(202_000);
+  expect(used(content.truncate(inode, 2 ** 40, systemClock.now()))).toBe(202_000);
+  expect(used(content.truncate(inode, 200_000, systemClock.now()))).toBe(200_000);
+  await content.drain();
+  const stored = await store.inode(id);
+  expect(stored?.used).toBe(200_000);
+  inode = content.overlay(stored as Inode);
+  expect(write(0, 150_000)).toBe(200_000);
   await content.close();
 });
 

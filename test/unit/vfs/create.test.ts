@@ -71,6 +71,16 @@ test("an exclusive create recognises its own retry until attributes are set", as
   fails(await share.create(alice, rootId, "f", exclusive(7)), "exists");
 });
 
+test("who asks to set nothing makes no exclusive create forget its verifier, a new size does", async () => {
+  const { share } = await openWorld();
+  const made = ok(await share.create(alice, rootId, "f", exclusive(7))).inode;
+  ok(await share.setattr(bob, made.id, {}, null));
+  expect(ok(await share.getattr(made.id))).toEqual(made);
+  expect(ok(await share.create(alice, rootId, "f", exclusive(7))).inode.id).toBe(made.id);
+  ok(await share.setattr(alice, made.id, { size: 0 }, null));
+  fails(await share.create(alice, rootId, "f", exclusive(7)), "exists");
+});
+
 test("only the superuser makes files for others", async () => {
   const { share } = await openWorld();
   expect(ok(await share.create(root, rootId, "a", guarded({ uid: 5, gid: 6 }))).inode).toMatchObject({ uid: 5, gid: 6 });
