@@ -138,6 +138,12 @@ export class PackTable {
     return this.readSlowly(id, pack, offset, target, from, frames);
   }
 
+  /** An extent says that an object is there, and it stays away. */
+  missing(error: MissingObjectError): FsError {
+    this.logger.error({ key: error.key }, "stored content is missing");
+    return FsError.of("io");
+  }
+
   private async readSlowly(
     id: PackId,
     pack: StoredPack,
@@ -146,14 +152,21 @@ export class PackTable {
     from: number,
     frames: Uint8Array,
   ): Promise<FsError | null> {
+    let reason: unknown = "the bytes don't match their checksum";
     for (let tries = 0; tries < 2; tries++) {
-      await this.blocks.get(pack.key, from, frames.length, frames);
+      try {
+        await this.blocks.get(pack.key, from, frames.length, frames);
+      } catch (error) {
+        if (error instanceof MissingObjectError) throw error;
+        reason = error;
+        continue;
+      }
       if (verifyFrames(frames, from, pack.size, pack.frames)) {
         if (frames !== target) target.set(frames.subarray(offset - from, offset - from + target.length));
         return null;
       }
     }
-    this.logger.error({ pack: id, key: pack.key, offset: from, length: frames.length }, "stored bytes don't match their checksum");
+    this.logger.error({ pack: id, key: pack.key, offset: from, length: frames.length, reason }, "stored content is damaged");
     return FsError.of("io");
   }
 }

@@ -170,7 +170,8 @@ export class Reader {
       } catch (thrown) {
         releaseAll(buffers);
         // Collected or repacked since its extent was read: the extents now say where the bytes are.
-        if (!(thrown instanceof MissingObjectError) || tries === 0) throw thrown;
+        if (!(thrown instanceof MissingObjectError)) throw thrown;
+        if (tries === 0) return this.packs.missing(thrown);
         return await this.again(file, first, fillEnd, tries);
       }
       if (error !== null) {

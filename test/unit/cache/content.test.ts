@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { cpSync, readdirSync, truncateSync } from "node:fs";
+import { cpSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
@@ -8,7 +8,7 @@ import { openFilesystemBlocks } from "#blocks/filesystem/index.ts";
 import { openMemoryStore } from "#metadata/index.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import { FsError } from "#model/fs-error.ts";
-import { type FileId, fileSizeMax, rootId } from "#model/ids.ts";
+import { type FileId, fileSizeMax, type PackId, rootId } from "#model/ids.ts";
 import { Inode } from "#model/inode.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import { SeededRandom, seedFor } from "../../support/seeded-random.ts";
@@ -218,4 +218,34 @@ test("a large write whose bytes were lost with the power takes its size with it"
   expect(bytes.length).toBe(5000);
   expect([...bytes.subarray(998, 1102)]).toEqual([1, 1, ...new Array(100).fill(3), 1, 1]);
   await again.content.close();
+});
+
+test("stored content that is damaged, cut or gone answers io, and other files go on", async () => {
+  const directory = temporary();
+  const store = await openMemoryStore({ clock: systemClock, random: systemRandom });
+  const blocks = await openFilesystemBlocks({ directory: join(directory, "blocks") });
+  const ids = [101, 102, 103, 104] as FileId[];
+  for (const id of ids) await store.apply({ conditions: [], changes: [{ do: "insertInode", inode: inodeOf(id) }] });
+  const first = await open(store, blocks, directory);
+  const client = new Client(store, first.content);
+  const keys: string[] = [];
+  for (const id of ids) {
+    await client.write(id, 0, new Uint8Array(100_000).fill(id), 0);
+    await first.content.drain();
+    const [extent] = await store.extents(id, 0, 100_000, 1);
+    const pack = await store.pack(extent?.pack as PackId);
+    keys.push(join(directory, "blocks", "objects", `${pack?.key}+`));
+  }
+  await first.content.close();
+  const [flipped, cut, gone] = keys as [string, string, string, string];
+  const bytes = readFileSync(flipped);
+  bytes[70_000] = (bytes[70_000] as number) ^ 1;
+  writeFileSync(flipped, bytes);
+  truncateSync(cut, 50_000);
+  rmSync(gone);
+  const { content } = await open(store, await openFilesystemBlocks({ directory: join(directory, "blocks") }), directory);
+  const read = async (id: FileId) => content.read(content.overlay((await store.inode(id)) as Inode), 0, 100_000);
+  for (const id of ids.slice(0, 3)) expect(await read(id)).toBe(FsError.of("io"));
+  expect([...(await new Client(store, content).read(ids[3] as FileId, 0, 3))]).toEqual([104, 104, 104]);
+  await content.close();
 });
