@@ -43,7 +43,7 @@ export async function openShare(config: Config, share: ShareConfig, around: Surr
   // Its entry must be as durable as what the log is going to hold.
   makeDirectory(join(places.content, "log"));
   const blocks = await openBlocks(share, places, store, around.lifecycle);
-  const limits = deriveLimits(config);
+  const limits = deriveLimits(config, config.shares.length);
   const { content, recovered } = await openContent({
     store,
     blocks,
