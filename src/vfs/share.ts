@@ -22,6 +22,7 @@ import { badHandle, stale } from "./errors.ts";
 import { isVerified, keepVerified } from "./handle-words.ts";
 import type * as fs from "./file-system.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
+import { Requests } from "./requests.ts";
 import { Orphans } from "./orphans.ts";
 import * as ops from "./ops/index.ts";
 import type { Operation } from "./operation.ts";
@@ -61,6 +62,7 @@ export class Share implements fs.FileSystem {
   readonly directoryMoves = new OneAtATime();
   private readonly data: FileContent;
   private readonly applying: Applying;
+  private readonly requests: Requests;
   private rules: SharePolicy;
 
   constructor(options: ShareOptions) {
@@ -71,6 +73,7 @@ export class Share implements fs.FileSystem {
     this.store = store;
     this.content = this.data = content;
     this.clock = clock;
+    this.requests = new Requests(clock);
     this.names = new NameCache(store, options.namesMax);
     this.pages = new Pages(store, this.names);
     this.inodes = new InodeCache(
@@ -83,6 +86,22 @@ export class Share implements fs.FileSystem {
     this.orphans = new Orphans(store, clock, (error) => logger.error({ share: this.name, error }, "a deleted file was not freed yet"));
     this.applying = new Applying(this);
     store.onApplied((set, result) => this.applying.onApplied(set, result));
+  }
+
+  enter(): void {
+    this.requests.enter();
+  }
+
+  leave(): void {
+    this.requests.leave();
+  }
+
+  /**
+   * Resolves once every request in hand was answered: with false, once `deadlineMs` passed and some still wait. Only a share that
+   * no table has any more gets no new ones meanwhile.
+   */
+  drain(deadlineMs: number): Promise<boolean> {
+    return this.requests.none(deadlineMs);
   }
 
   /** Stores what only memory knows (access times) and stops background work. The store and content are the caller's to close. */
