@@ -193,6 +193,11 @@ export class Content implements FileContent {
     return { free, total, available: Math.max(0, free - this.room.reserveBytes) };
   }
 
+  /** Bytes in pages that nothing but the log holds. */
+  get dirtyBytes(): number {
+    return this.files.dirtyBytes;
+  }
+
   /** Bytes accepted but not stored yet. */
   get unstoredBytes(): number {
     return this.files.dirtyBytes + this.files.pendingBytes;

@@ -2,10 +2,12 @@ import type { Loaded } from "#config/index.ts";
 
 /** Something the server listens on. */
 export interface Listening {
-  /** `nfs`, `portmapper`. */
+  /** `api`, `nfs`, `portmapper`. */
   readonly protocol: string;
   readonly address: string;
   readonly port: number;
+  /** Over TLS; absent: not. */
+  readonly tls?: boolean;
 }
 
 /** What a running server says about itself, as `status` prints it. */
@@ -33,6 +35,8 @@ export interface InstanceShare {
 
 /** What a server that starts tells whoever started it. */
 export interface Announce {
+  /** Something the person at the terminal should know, in whole lines; never a part of the log. */
+  note(text: string): void;
   /** A line of a share's recovery. */
   recovered(share: string, summary: string): void;
   listening(at: Listening): void;
