@@ -72,6 +72,7 @@ export class OpenShare {
   setLimits(limits: Limits): void {
     const given = contentLimits(this.config, limits);
     this.content.setLimits(deriveContentLimits(given), given.cacheBytes);
+    this.share.resizeCaches(limits.filesMaxPerShare, limits.filesMaxPerShare);
   }
 
   /** Stores what is accepted by now, or as far as it came when `givenUp` says so. */
