@@ -37,8 +37,8 @@ export class ServerRuntime implements Runtime {
   private readonly options: RuntimeOptions;
   private readonly table = new ShareTable();
   private readonly open = new Map<string, OpenShare>();
-  /** Reasons of the shares that are desired and not served, by name. */
-  private readonly failed = new Map<string, string>();
+  /** Why shares that are desired are not served, by name. */
+  private readonly failed = new Map<string, Error>();
   private current: Run | null = null;
   private next: Run | null = null;
   /** What was asked for last. */
@@ -83,6 +83,11 @@ export class ServerRuntime implements Runtime {
     return closed.every((each) => each);
   }
 
+  /** Why a share is not served, with what the system said; undefined: it is. */
+  whyNot(name: string): Error | undefined {
+    return this.failed.get(name);
+  }
+
   get shareCount(): number {
     return this.open.size;
   }
@@ -98,7 +103,7 @@ export class ServerRuntime implements Runtime {
   share(name: string): ShareState | null {
     const share = this.open.get(name);
     if (share !== undefined) return { state: "serving", error: null, dirtyBytes: share.dirtyBytes, unstoredBytes: share.unstoredBytes };
-    const error = this.failed.get(name);
+    const error = this.failed.get(name)?.message;
     return error === undefined ? null : { state: "failed", error, dirtyBytes: 0, unstoredBytes: 0 };
   }
 
@@ -206,9 +211,8 @@ export class ServerRuntime implements Runtime {
         await this.openOne(plan);
         this.failed.delete(plan.name);
       } catch (error) {
-        const reason = (error as Error).message;
-        this.failed.set(plan.name, reason);
-        failures.push({ target: { type: "share", name: plan.name }, reason });
+        this.failed.set(plan.name, error as Error);
+        failures.push({ target: { type: "share", name: plan.name }, reason: (error as Error).message });
       }
     }
     if (missing.length > 0) this.shareOut(this.open.size);
