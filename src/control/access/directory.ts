@@ -1,7 +1,8 @@
 import type { Actor, Role, User } from "../nouns.ts";
+import type { HashedPassword } from "../passwords/index.ts";
 import type { LoginDirectory, LoginUser } from "../sessions/port.ts";
 import type { State } from "../state/index.ts";
-import type { Hashed, UserService } from "./users.ts";
+import type { UserService } from "./users.ts";
 import type { AccessViews, UserRow } from "./views.ts";
 
 /** The users as log-ins see them. */
@@ -29,7 +30,7 @@ export class Directory implements LoginDirectory {
     return row === null ? null : this.views.user(row);
   }
 
-  setPassword(actor: Actor, userId: string, hashed: Hashed, mustChange: boolean): Promise<void> {
+  setPassword(actor: Actor, userId: string, hashed: HashedPassword, mustChange: boolean): Promise<void> {
     return this.users.storePassword(actor, userId, hashed, mustChange);
   }
 }

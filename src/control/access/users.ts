@@ -3,18 +3,12 @@ import { type Core, make, newId } from "../core.ts";
 import { tables } from "../database/tables.ts";
 import { ControlError } from "../errors.ts";
 import { type Actor, Role, type User } from "../nouns.ts";
-import type { Passwords } from "../passwords/index.ts";
-import type { Keyring } from "../secrets/keyring.ts";
+import { checkPassword, type HashedPassword, passwordFault, type Passwords } from "../passwords/index.ts";
+import type { Keyring } from "../secrets/index.ts";
 import type { IfVersion, NewUser, UserChange, Users } from "../services.ts";
-import type { Draft } from "../state/index.ts";
+import type { Change, Draft, State } from "../state/index.ts";
 import { freeUid, ownGid } from "./numbers.ts";
-import type { AccessViews, UserRow } from "./views.ts";
-
-/** A password as it is stored but for the keyring, which is told whose it is. */
-export interface Hashed {
-  readonly passwordHash: string;
-  readonly ntHash: string;
-}
+import { AccessViews, type UserRow } from "./views.ts";
 
 export interface UsersParts extends Core {
   readonly views: AccessViews;
@@ -22,17 +16,8 @@ export interface UsersParts extends Core {
   readonly keyring: Keyring;
 }
 
-const passwordCharactersMin = 8;
-/** bcrypt looks at no more. */
-const passwordBytesMax = 72;
 /** The REST interface says "me" for whoever asks. */
 const reservedNames = new Set(["me"]);
-
-export function passwordFault(password: string): string | null {
-  if ([...password].length < passwordCharactersMin) return `must have ${passwordCharactersMin} characters at least`;
-  if (Buffer.byteLength(password) > passwordBytesMax) return `must have ${passwordBytesMax} bytes at most, as bcrypt takes no more`;
-  return password.includes("\u0000") ? "must hold no U+0000" : null;
-}
 
 export class UserService implements Users {
   private readonly parts: UsersParts;
@@ -66,7 +51,7 @@ export class UserService implements Users {
         const uid = user.uid ?? freeUid(state);
         const { password: _password, groups = [], ...given } = user;
         const defaults = { gid: ownGid(state, uid), email: "", displayName: "", role: Role.user, enabled: true, mustChangePassword: false, sessionEpoch: 1 };
-        draft.insert(tables.users, { ...defaults, ...given, uid, id, ...this.stored(id, hashed) });
+        draft.insert(tables.users, { ...defaults, ...given, uid, id, ...stored(this.parts.keyring, id, hashed) });
         for (const name of new Set(groups)) this.join(draft, id, name);
       },
     });
@@ -113,31 +98,13 @@ export class UserService implements Users {
 
   async setPassword(actor: Actor, name: string, password: string, mustChange: boolean): Promise<void> {
     const { id } = this.row(name);
-    const faults = new Faults();
-    faults.check("password", passwordFault(password));
-    faults.refuse("the new password");
+    checkPassword(password);
     await this.storePassword(actor, id, await this.parts.passwords.hash(password), mustChange);
   }
 
   /** Stores a password that is hashed already, and ends the user's sessions. */
-  async storePassword(actor: Actor, id: string, hashed: Hashed, mustChange: boolean): Promise<void> {
-    const name = this.parts.state.users.get(id)?.name ?? id;
-    await make(this.parts, {
-      actor,
-      action: "users.set_password",
-      target: { type: "user", name },
-      view: () => this.shown(name),
-      also: { password: "set" },
-      make: (draft) => {
-        const row = this.parts.state.users.get(id);
-        if (row === null) throw this.missing(name);
-        draft.update(tables.users, row, { ...this.stored(id, hashed), mustChangePassword: mustChange, sessionEpoch: row.sessionEpoch + 1 });
-      },
-    });
-  }
-
-  private stored(id: string, { passwordHash, ntHash }: Hashed): { readonly passwordHash: string; readonly ntHash: string } {
-    return { passwordHash, ntHash: this.parts.keyring.wrap(ntHash, `users/${id}/nt_hash`) };
+  async storePassword(actor: Actor, id: string, hashed: HashedPassword, mustChange: boolean): Promise<void> {
+    await make(this.parts, passwordChange(this.parts.state, this.parts.keyring, actor, id, hashed, mustChange));
   }
 
   private row(name: string): UserRow {
@@ -234,4 +201,29 @@ export function removeGrants({ state }: Core, draft: Draft, type: "user" | "grou
     const share = state.shares.get(grant.shareId);
     if (share !== null) draft.touch(tables.shares, share);
   }
+}
+
+function stored(keyring: Keyring, id: string, { passwordHash, ntHash }: HashedPassword): HashedPassword {
+  return { passwordHash, ntHash: keyring.wrap(ntHash, `users/${id}/nt_hash`) };
+}
+
+/** Gives a user a password that is hashed already, and ends the user's sessions. */
+export function passwordChange(state: State, keyring: Keyring, actor: Actor, id: string, hashed: HashedPassword, mustChange: boolean): Change {
+  const name = state.users.get(id)?.name ?? id;
+  const views = new AccessViews(state);
+  return {
+    actor,
+    action: "users.set_password",
+    target: { type: "user", name },
+    view: () => {
+      const row = state.users.get(id);
+      return row === null ? null : views.user(row);
+    },
+    also: { password: "set" },
+    make: (draft) => {
+      const row = state.users.get(id);
+      if (row === null) throw notFound("user", name, []);
+      draft.update(tables.users, row, { ...stored(keyring, id, hashed), mustChangePassword: mustChange, sessionEpoch: row.sessionEpoch + 1 });
+    },
+  };
 }

@@ -41,9 +41,14 @@ export class AdapterService implements Adapters {
     return this.view(this.row(type));
   }
 
-  /** As it should run. */
+  /** As they should run. */
   plans(): readonly AdapterPlan[] {
-    return this.parts.state.adapters.all().map((row) => this.plan(row));
+    return this.parts.state.adapters.all().map((row) => this.planOf(row));
+  }
+
+  /** As it would run, where it isn't there. */
+  plan(type: AdapterType): AdapterPlan {
+    return this.planOf(this.parts.state.adapters.get(type) ?? { type, enabled: false, port: defaultOf(type, "port") as number, settings: {} });
   }
 
   async create(actor: Actor, adapter: { readonly type: AdapterType; readonly enabled?: boolean; readonly port?: number }): Promise<Adapter> {
@@ -68,7 +73,7 @@ export class AdapterService implements Adapters {
       draft.update(tables.adapters, row, change);
     });
     // Nothing to change, but it does not run: somebody has made room for it and wants it tried again.
-    if (done === null && this.plan(this.row(type)).enabled && !this.parts.runtime.adapter(type).running) await this.parts.effects.retry({ type: "adapter", name: type });
+    if (done === null && this.plan(type).enabled && !this.parts.runtime.adapter(type).running) await this.parts.effects.retry({ type: "adapter", name: type });
     return this.get(type);
   }
 
@@ -156,11 +161,11 @@ export class AdapterService implements Adapters {
     const override = this.parts.overrides.get(type);
     const overridden = override === undefined ? [] : [...(["enabled", "port"] as const).filter((name) => override[name] !== undefined), ...Object.keys(override.settings)];
     const { version, createdAt, updatedAt } = row;
-    return { ...this.plan(row), overridden, version, createdAt, updatedAt };
+    return { ...this.planOf(row), overridden, version, createdAt, updatedAt };
   }
 
   /** The row, and over it what this run says. */
-  private plan(row: Pick<AdapterRow, "type" | "enabled" | "port" | "settings">): AdapterPlan {
+  private planOf(row: Pick<AdapterRow, "type" | "enabled" | "port" | "settings">): AdapterPlan {
     const type = row.type as AdapterType;
     const override = this.parts.overrides.get(type);
     const defaults = Object.fromEntries(Object.keys(settingsOf(type)).map((name) => [name, defaultOf(type, name)]));
@@ -178,7 +183,7 @@ export class AdapterService implements Adapters {
     faults.check("enabled", columnFault(type, "enabled", row.enabled));
     faults.check("port", columnFault(type, "port", row.port));
     faults.refuse(`adapter ${type}`);
-    const plan = this.plan(row);
+    const plan = this.planOf(row);
     const { portmapper_enabled: portmapper, portmapper_port: port } = plan.settings;
     if (portmapper === true && port !== 0 && port === plan.port) faults.add("portmapper_port", "must differ from the adapter's port");
     for (const { field, message } of this.parts.checkTogether(plan)) faults.add(field, message);

@@ -2,6 +2,7 @@ import type { ControlDatabase } from "../database/port.ts";
 import { tables } from "../database/tables.ts";
 import type { AuditEntry } from "../nouns.ts";
 import type { Audit, AuditQuery } from "../services.ts";
+import type { LoginEvent } from "../sessions/port.ts";
 
 /** Lines one question gets at most. */
 const linesMax = 1000;
@@ -12,6 +13,13 @@ export class AuditLog implements Audit {
 
   constructor(database: ControlDatabase) {
     this.database = database;
+  }
+
+  /** A log-in is no change, but who came from where is asked of the same log. */
+  async login({ action, user, address, sessionId }: LoginEvent, at: number): Promise<void> {
+    const actor = user ?? "";
+    const after = sessionId === null ? null : { sessionId };
+    await this.database.transaction((tx) => tx.append(tables.audit, { at, actor, address, action: `sessions.${action}`, targetType: "session", target: actor, before: null, after }));
   }
 
   async list(query: AuditQuery): Promise<{ readonly entries: readonly AuditEntry[]; readonly total: number }> {

@@ -61,6 +61,11 @@ export class HostNames {
     });
   }
 
+  /** Asks now if there are names that were never asked for. */
+  lookForNew(): void {
+    for (const name of this.names()) if (!this.known.has(name) && !this.failing.has(name)) return this.look();
+  }
+
   close(): void {
     this.running = false;
     this.timer?.cancel();

@@ -24,6 +24,8 @@ export interface Change {
   readonly view: () => unknown;
   /** What the view can't show, such as that a password was set; never the secret. */
   readonly also?: Readonly<Record<string, unknown>>;
+  /** Notes that come with it. */
+  readonly notes?: Readonly<Record<string, string>>;
   /** Checks against the state, throws ControlError, and drafts the rows. Runs again where another node's change came first. */
   readonly make: (draft: Draft) => void;
 }
@@ -94,7 +96,7 @@ export class Changes {
       try {
         await this.store(change, operations, before, after);
       } catch (error) {
-        if (!(error instanceof Outdated)) throw await this.refused(change, error);
+        if (!isOutdated(error)) throw await this.refused(change, error);
         if (attempt >= attemptsMax) throw new ControlError("busy", "other nodes of this server keep changing things", { hint: "try again", retryAfterSec: 1 });
         await this.state.load(this.database);
         continue;
@@ -112,6 +114,7 @@ export class Changes {
       // First of all: it holds other nodes back until this transaction ends, and tells whether the decision still rests on what is there.
       await raiseRevision(tx, known);
       for (const operation of inOrder(operations)) await write(tx, operation);
+      for (const [key, value] of Object.entries(change.notes ?? {})) await tx.insert(tables.notes, { key, value });
       await tx.append(tables.audit, entry);
     });
   }
@@ -147,6 +150,11 @@ export class Changes {
       else draft.update(table, now as never, withoutCommon(before) as never);
     }
   }
+}
+
+/** Also where two nodes make their very first change at once. */
+function isOutdated(error: unknown): boolean {
+  return error instanceof Outdated || (error instanceof UniqueViolation && error.table === tables.notes.name);
 }
 
 function changedSince({ target }: Change): ControlError {

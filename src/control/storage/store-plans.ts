@@ -3,7 +3,7 @@ import type { Machine } from "#config/index.ts";
 import type { StoreRow } from "../effects/index.ts";
 import type { ConfigValue, StoreKind } from "../nouns.ts";
 import type { StorePlan } from "../runtime.ts";
-import type { Keyring } from "../secrets/keyring.ts";
+import type { Keyring } from "../secrets/index.ts";
 import { defaultStore } from "./default-store.ts";
 import { hasPath, memorySize, type SortedConfig } from "./store-types.ts";
 
