@@ -1,4 +1,4 @@
-import type { Api, ApiListener, ApiOptions } from "#api/server/index.ts";
+import type { ApiListener, ApiOptions } from "#api/server/index.ts";
 import type { Listening } from "#cli/ports.ts";
 import type { Config } from "#config/index.ts";
 import type { Surroundings } from "./open-share.ts";
@@ -13,33 +13,19 @@ export interface RunningApi {
   stop(leftMs: number): Promise<void>;
 }
 
-/** Opens the REST interface. Calls that come before `ready` wait for it. */
-export async function startApi(config: Config, options: Omit<ApiOptions, "clock" | "random" | "logger" | "tls">, ready: Promise<unknown>, around: Surroundings): Promise<RunningApi> {
+/** Opens the REST interface. */
+export async function startApi(config: Config, options: Omit<ApiOptions, "clock" | "random" | "logger" | "tls">, around: Surroundings): Promise<RunningApi> {
   const { clock, random } = around;
   const logger = around.logger.child({ part: "api" });
   // Loaded here, beside the opening of shares: it is a large part of the program.
   const server = await import("#api/server/index.ts");
   const { host, port, tls } = config.controlplane;
   const files = tls.cert_file === "" ? null : { certFile: tls.cert_file, keyFile: tls.key_file, clientCa: tls.client_ca === "" ? null : tls.client_ca };
-  const api = after(ready, server.createApi({ ...options, clock, random, logger, tls: files !== null }));
+  const api = server.createApi({ ...options, clock, random, logger, tls: files !== null });
   const listener: ApiListener = await server.listenApi({ host, port, tls: files, api, clock, logger });
   return {
     listening: { protocol: "api", address: listener.address, port: listener.port, ...(files === null ? {} : { tls: true }) },
     reloadCertificate: () => listener.reloadCertificate(),
     stop: (leftMs) => listener.stop(Math.min(leftMs, stopMsMax)),
-  };
-}
-
-function after(ready: Promise<unknown>, api: Api): Api {
-  let isReady = false;
-  ready.then(
-    () => {
-      isReady = true;
-    },
-    () => {},
-  );
-  return {
-    fetch: (request, peer) => (isReady ? api.fetch(request, peer) : ready.then(() => api.fetch(request, peer))),
-    close: () => api.close(),
   };
 }

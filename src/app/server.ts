@@ -1,6 +1,6 @@
 import type { Announce, Instance, Listening } from "#cli/ports.ts";
 import type { Loaded } from "#config/index.ts";
-import type { OpenLogger } from "#telemetry/pino.ts";
+import type { LogLevel, OpenLogger } from "#telemetry/pino.ts";
 import { type RunningApi, startApi } from "./api.ts";
 import { openControl, type RunningControl } from "./control.ts";
 import { DataDirectoryError } from "./data-directory.ts";
@@ -68,17 +68,19 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     config: loaded.config,
     around,
     recovered: (share, summary) => announce.recovered(share, summary),
-    setLogLevel: (level) => logger.setLevel(level),
+    setLogLevel: (level) => logger.setLevel(level as LogLevel),
     changed: parts.changed,
   });
   const server = new Server(runtime);
   const control = await openControl({ loaded, runtime, around });
-  lifecycle.started("control plane", () => control.close());
+  lifecycle.started("control plane", async (leftMs) => {
+    if (!(await control.stop(leftMs))) throw new Error("the control plane did not close in good order; what was answered is durable");
+  });
   lifecycle.started("shares", async (leftMs) => {
     if (!(await runtime.stopShares(leftMs))) throw new Error("not every share could store everything in time; the rest is in its log");
   });
   await openShares(runtime, control, parts);
-  const api = await startApi(loaded.config, { control: control.plane, runtime, about: { version: parts.version, startedAt: parts.startedAt, pid: process.pid, dataDir: loaded.config.data_dir } }, control.ready, around);
+  const api = await startApi(loaded.config, { control: control.plane, runtime, about: { version: parts.version, startedAt: parts.startedAt, pid: process.pid, dataDir: loaded.config.data_dir } }, around);
   server.api = api;
   lifecycle.started("api", (leftMs) => api.stop(leftMs * drainPart));
   announce.listening(api.listening);
@@ -86,16 +88,14 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   const [failure] = await runtime.serve();
   if (failure?.target.type === "adapter") throw new Error(failure.reason);
   for (const at of runtime.listening) announce.listening(at);
-  const first = await control.ready;
-  if (first !== null) announce.note(first);
+  if (control.firstWords !== null) announce.note(control.firstWords);
   return server;
 }
 
 /** Opens the shares. Where none of those that are wanted can be, that is no server. */
 async function openShares(runtime: ServerRuntime, control: RunningControl, { logger }: ServerParts): Promise<void> {
-  const desired = control.desired();
-  const failures = await runtime.reconcile(desired);
-  if (failures.length > 0 && failures.length === desired.shares.length) {
+  const failures = await control.start();
+  if (failures.length > 0 && failures.length === control.plane.shares.list().length) {
     const [only] = failures;
     throw (failures.length === 1 && only !== undefined && runtime.whyNot(only.target.name)) || new DataDirectoryError(failures.map((failure) => failure.reason).join("\n"));
   }
