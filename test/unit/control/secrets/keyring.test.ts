@@ -6,27 +6,10 @@ import { ControlError } from "#control/errors.ts";
 import { keyringState, openKeyring, opensKeyring, rotateSecret } from "#control/secrets/index.ts";
 import { derive, open, seal } from "#control/secrets/seal.ts";
 import { MemoryDatabase } from "../sessions/memory-database.ts";
+import { aliceId, userRow } from "../sessions/world.ts";
 
 const secret = "a control-plane secret of some length";
 const other = "another control-plane secret, as long";
-
-const user = {
-  id: "8f14e45f-ceea-467f-a8d2-000000000001",
-  name: "admin",
-  passwordHash: "",
-  ntHash: null,
-  uid: 0,
-  gid: 0,
-  email: "",
-  displayName: "",
-  role: "admin",
-  enabled: true,
-  mustChangePassword: false,
-  sessionEpoch: 0,
-  version: 1,
-  createdAt: 0,
-  updatedAt: 0,
-};
 
 async function thrown(work: Promise<unknown>): Promise<Error> {
   const error: unknown = await work.then(
@@ -134,7 +117,7 @@ describe("a keyring", () => {
 
   test("is never made anew for a database that holds users or secrets", async () => {
     const withUsers = new MemoryDatabase();
-    await withUsers.transaction((tx) => tx.insert(users, user));
+    await withUsers.transaction((tx) => tx.insert(users, userRow(aliceId, "alice")));
     const withSecrets = new MemoryDatabase();
     const store = { id: "s", name: "s3", type: "s3", config: {}, secrets: "v1.x", version: 1, createdAt: 0, updatedAt: 0 };
     await withSecrets.transaction((tx) => tx.insert(blockStores, store));
