@@ -56,7 +56,7 @@ export function createNfsAdapter(options: NfsAdapterOptions): NfsAdapter {
       throw new RangeError(`a transfer size must be an integer in ${transferBytesMin}..${transferBytesMax}, not ${size}`);
     }
   }
-  const duplicates = new DuplicateCache(options.duplicates ?? duplicateLimitDefaults);
+  const duplicates = new DuplicateCache(options.clock, options.duplicates ?? duplicateLimitDefaults);
   const programs: readonly Program[] = [
     { number: nfsProgram, name: "nfs", versions: [nfs3({ shares, readMax, writeMax })] },
     { number: mountProgram, name: "mountd", versions: [mount3({ shares, logger, mounts: new MountList(mountsMax) })] },

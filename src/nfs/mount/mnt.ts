@@ -28,6 +28,7 @@ export const mnt = ({ shares, mounts, logger }: MountSettings): Procedure => ({
       logger.info({ client: call.client.address, share: found.fs.name }, "refused a mount: the share is not open to this client");
       return fail(call, MountStat3.MNT3ERR_ACCES);
     }
+    call.view = view;
     let inode: Inode = await found.fs.root();
     for (const name of found.below) {
       if (name === "..") return fail(call, MountStat3.MNT3ERR_ACCES);
