@@ -22,6 +22,7 @@ export const adapters = {
   mounts: route("GET /api/v1/adapters/{type}/mounts", { tag, summary: "Who has mounted what through an adapter.", role: "operator", errors: ["not_found"] }, { params: adapter, query: listQuery(["client", "mounted_at"], {}), reply: listOf(s.Mount) }),
 };
 
+const Id = Type.String({ pattern: "^[A-Za-z0-9_.:%@-]{1,64}$" });
 const netgroup = object({ name: s.Name });
 
 export const netgroups = {
@@ -30,7 +31,7 @@ export const netgroups = {
   show: route("GET /api/v1/netgroups/{name}", { tag: "Netgroups", summary: "Show a netgroup, its host names resolved.", role: "operator", errors: ["not_found"] }, { params: netgroup, reply: s.Netgroup }),
   delete: route("DELETE /api/v1/netgroups/{name}", { tag: "Netgroups", summary: "Delete a netgroup no share lets in.", role: "admin", errors: ["not_found", "in_use", "changed_meanwhile"] }, { params: netgroup }),
   addMember: route("POST /api/v1/netgroups/{name}/members", { tag: "Netgroups", summary: "Add an address, a network or a host name.", role: "admin", status: 201, errors: ["not_found", "invalid_value", "already_exists"], example: { type: "cidr", value: "192.168.1.0/24" } }, { params: netgroup, body: s.NewNetgroupMember, reply: s.Netgroup }),
-  removeMember: route("DELETE /api/v1/netgroups/{name}/members/{id}", { tag: "Netgroups", summary: "Take a member out.", role: "admin", errors: ["not_found", "changed_meanwhile"] }, { params: object({ name: s.Name, id: Type.String({ maxLength: 64 }) }) }),
+  removeMember: route("DELETE /api/v1/netgroups/{name}/members/{id}", { tag: "Netgroups", summary: "Take a member out.", role: "admin", errors: ["not_found", "changed_meanwhile"] }, { params: object({ name: s.Name, id: Id }) }),
 };
 
 const protocol = Type.Optional(Type.Union([Type.Literal("nfs"), Type.Literal("smb")]));
@@ -39,10 +40,10 @@ const shareFilter = Type.Optional(Type.String({ maxLength: 255 }));
 export const clients = {
   mounts: route("GET /api/v1/mounts", { tag: "Clients", summary: "Who has mounted what, all protocols.", role: "operator" }, { query: listQuery(["client", "share", "mounted_at"], { protocol, share: shareFilter }), reply: listOf(s.Mount) }),
   list: route("GET /api/v1/clients", { tag: "Clients", summary: "Who is connected.", role: "operator" }, { query: listQuery(["address", "connected_at", "requests"], { protocol, share: shareFilter }), reply: listOf(s.Client) }),
-  disconnect: route("DELETE /api/v1/clients/{id}", { tag: "Clients", summary: "Close a client's connection. It may come back; to keep it out, change who is let in.", role: "operator", errors: ["not_found", "changed_meanwhile"] }, { params: object({ id: Type.String({ maxLength: 64 }) }) }),
+  disconnect: route("DELETE /api/v1/clients/{id}", { tag: "Clients", summary: "Close a client's connection. It may come back; to keep it out, change who is let in.", role: "operator", ifMatch: false, errors: ["not_found"] }, { params: object({ id: Id }) }),
 };
 
-const setting = object({ key: Type.String({ maxLength: 64 }) });
+const setting = object({ key: Type.String({ pattern: "^[a-z][a-z0-9_.-]{0,63}$" }) });
 
 export const settings = {
   list: route("GET /api/v1/settings", { tag: "Settings", summary: "List the server's settings.", role: "operator" }, { query: listQuery(["key"], {}), reply: listOf(s.Setting) }),
@@ -52,12 +53,12 @@ export const settings = {
 };
 
 export const audit = {
-  list: route("GET /api/v1/audit", { tag: "Audit", summary: "Who changed what.", role: "admin" }, { query: listQuery(["number"], { actor: Type.Optional(Type.String({ maxLength: 64 })), action: Type.Optional(Type.String({ maxLength: 64 })), target_type: Type.Optional(Type.String({ maxLength: 64 })), target: Type.Optional(Type.String({ maxLength: 255 })), since: Type.Optional(Type.String({ maxLength: 40, description: "ISO 8601." })) }), reply: listOf(s.AuditEntry) }),
+  list: route("GET /api/v1/audit", { tag: "Audit", summary: "Who changed what, the oldest first unless told.", role: "admin" }, { query: listQuery(["number"], { actor: Type.Optional(Type.String({ maxLength: 64 })), action: Type.Optional(Type.String({ maxLength: 64 })), target_type: Type.Optional(Type.String({ maxLength: 64 })), target: Type.Optional(Type.String({ maxLength: 255 })), since: Type.Optional(Type.String({ maxLength: 40, description: "ISO 8601." })) }), reply: listOf(s.AuditEntry) }),
 };
 
 export const system = {
   status: route("GET /api/v1/status", { tag: "System", summary: "How the server is doing.", role: "user", beforePasswordChange: true }, { reply: s.Status }),
-  drainUploads: route("POST /api/v1/system/drain-uploads", { tag: "System", summary: "Store everything that is accepted and not yet in its block store.", role: "operator", errors: ["no_progress"] }, { query: object({ share: shareFilter }), body: none, reply: s.Drained }),
+  drainUploads: route("POST /api/v1/system/drain-uploads", { tag: "System", summary: "Store everything that is accepted and not yet in its block store.", role: "operator", unhurried: true, errors: ["not_found", "no_progress"] }, { query: object({ share: shareFilter }), body: none, reply: s.Drained }),
 };
 
 export const health = {
