@@ -42,9 +42,8 @@ export class Call {
     return new ContextStore(this.context);
   }
 
-  /** The talk with the server; `timeoutMs` unless the person says otherwise. */
-  session(timeoutMs?: number): Session {
-    this.connected ??= new Session(this.context, this.options as Connection, timeoutMs);
+  session(): Session {
+    this.connected ??= new Session(this.context, this.options as Connection);
     return this.connected;
   }
 
@@ -79,11 +78,10 @@ export class Call {
   /** The path parameters of the verb's route, from the arguments; a share's slash in front is left out. */
   params<T>(): T {
     const names = Object.keys(this.verb.route?.params.properties ?? {});
-    const entries = names.map((name) => [name, this.verb.params?.[name] ?? this.argument(name)]);
-    return Object.fromEntries(entries.map(([name, value]) => [name, name === "share" ? (value as string).replace(/^\//, "") : value])) as T;
+    return Object.fromEntries(names.map((name) => [name, this.verb.params?.[name] ?? inPath(name, this.argument(name))])) as T;
   }
 
-  /** The fields that flags were given for; what can't be left out is asked for. `without`: those that somebody else reads. */
+  /** The fields that flags were given for; what can't be left out is asked for. */
   async fields<T>(): Promise<T> {
     const { route } = this.verb;
     const found: Record<string, unknown> = {};
@@ -189,6 +187,13 @@ export class Call {
   show(value: object): void {
     this.terminal.out(this.format === "table" ? facts(value) : asText(value, this.format));
   }
+}
+
+/** An argument as part of a path: a share's slash in front is left out, and nothing that would make another path of it is let in. */
+export function inPath(name: string, given: string): string {
+  const value = name === "share" ? given.replace(/^\//, "") : given;
+  if (["", ".", ".."].includes(value)) throw new UsageError(`${JSON.stringify(given)} can't be the ${name}`);
+  return value;
 }
 
 /** `--uid` of `--uid <number>`. */

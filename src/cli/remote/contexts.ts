@@ -1,5 +1,7 @@
 import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { ApiError, type TokenSource } from "#api/client/index.ts";
+import type { schemas } from "#api/contract/index.ts";
 import { type Environment, thisMachine } from "#config/index.ts";
 import type { Context } from "../ports.ts";
 import { CommandFailure } from "./failure.ts";
@@ -86,15 +88,23 @@ export class ContextStore {
     return { current: typeof found.current === "string" && Object.hasOwn(contexts, found.current) ? found.current : null, contexts };
   }
 
-  /** Runs `change` on the newest contents while no other process changes them, and writes what it gives. */
-  async update(change: (now: Contexts) => Contexts | Promise<Contexts>): Promise<Contexts> {
+  /** Runs `work` while no other process does so: what it reads is what `replace` replaces. */
+  async exclusive<T>(work: () => Promise<T>): Promise<T> {
     mkdirSync(dirname(this.path), { recursive: true, mode: 0o700 });
-    return await withLock(`${this.path}.lock`, this.context.wait, async () => {
-      const now = this.read();
-      const next = await change(now);
-      if (next !== now) this.write(next);
-      return next;
-    });
+    return await withLock(`${this.path}.lock`, this.context.wait, work);
+  }
+
+  /** Changes the newest contents. */
+  async update(change: (now: Contexts) => Contexts): Promise<Contexts> {
+    return await this.exclusive(async () => this.replace(change));
+  }
+
+  /** As `update`, for whoever has it exclusively already. */
+  replace(change: (now: Contexts) => Contexts): Contexts {
+    const now = this.read();
+    const next = change(now);
+    if (next !== now) this.write(next);
+    return next;
   }
 
   private write(next: Contexts): void {
@@ -117,6 +127,41 @@ export function withContext(now: Contexts, name: string, saved: SavedContext | n
   if (saved === null) delete contexts[name];
   else contexts[name] = saved;
   return { current: saved === null && now.current === name ? null : now.current, contexts };
+}
+
+/** The tokens of a context, as long as it is of this server; renewed by one process at a time, for all. */
+export function contextTokens(store: ContextStore, name: string, server: string): TokenSource {
+  const saved = () => {
+    const { contexts } = store.read();
+    const one = Object.hasOwn(contexts, name) ? contexts[name] : undefined;
+    return one?.server === server ? one : undefined;
+  };
+  const read = () => {
+    const { access_token: accessToken, refresh_token: refreshToken = null } = saved() ?? {};
+    return accessToken === undefined ? null : { accessToken, refreshToken };
+  };
+  return {
+    read,
+    save(tokens) {
+      const one = saved();
+      if (one !== undefined) store.replace((now) => withContext(now, name, withTokens(one, tokens)));
+    },
+    exclusive: (work) =>
+      store.exclusive(async () => {
+        try {
+          return await work();
+        } catch (error) {
+          if (!(error instanceof ApiError) || error.status !== 401) throw error;
+          const one = saved();
+          if (one !== undefined) store.replace((now) => withContext(now, name, withoutTokens(one)));
+          throw new CommandFailure(ExitStatus.denied, `the log-in to ${server} has ended`, `dittofs login --context ${name}`);
+        }
+      }),
+  };
+}
+
+export function withTokens(saved: SavedContext, tokens: schemas.Tokens): SavedContext {
+  return { ...saved, access_token: tokens.access_token, refresh_token: tokens.refresh_token, expires_at: tokens.expires_at };
 }
 
 /** Without what logs in. */

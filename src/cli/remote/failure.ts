@@ -1,4 +1,4 @@
-import { ApiError, UnreachableError } from "./client.ts";
+import { ApiError, ConnectError } from "#api/client/index.ts";
 import type { ErrorCode } from "#api/contract/index.ts";
 import { ExitStatus, type Terminal } from "../ports.ts";
 import { printable } from "../table.ts";
@@ -83,8 +83,8 @@ export function report(error: unknown, terminal: Terminal): ExitStatus {
     if (hint !== undefined) terminal.err(`hint: ${printable(hint)}\n`);
     return statusOfCode[code] ?? failed;
   }
-  if (error instanceof UnreachableError) {
-    say(error.message, "dittofs doctor says what stands in the way on the server's machine; --server names another server");
+  if (error instanceof ConnectError) {
+    say(error.message, null);
     return unreachable;
   }
   if (error instanceof UsageError) {

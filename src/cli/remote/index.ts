@@ -4,9 +4,8 @@
  * talks to the server (`Session`) and prints. Log-ins are kept in `contexts.ts`; every refusal becomes a message and an exit status
  * in `failure.ts`.
  */
-export { ApiError, UnreachableError } from "./client.ts";
-export { Call, longOf } from "./call.ts";
-export { ContextStore, contextsPath, type Contexts, type SavedContext, withContext, withoutTokens, wrongContextName } from "./contexts.ts";
+export { Call, inPath, longOf } from "./call.ts";
+export { ContextStore, contextsPath, type Contexts, type SavedContext, withContext, withoutTokens, withTokens, wrongContextName } from "./contexts.ts";
 export { CommandFailure, Interrupted, notLoggedIn, report, statusOfCode, UsageError } from "./failure.ts";
 export { changes, creates, lists, removes, shows } from "./kinds.ts";
 export { approximateSize, asText, type Column, facts, shown } from "./print.ts";

@@ -1,17 +1,16 @@
+import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { type AnyRoute, contract, pageSizeMax, type Query, type Reply } from "#api/contract/index.ts";
+import { ApiError, type Client, type ClientTls, createClient, memoryTokens, type TokenSource } from "#api/client/index.ts";
+import { type AnyRoute, type Body, pageSizeMax, type Params, type Query, type Reply } from "#api/contract/index.ts";
 import { parseDuration } from "#config/index.ts";
-import { type Context, ExitStatus } from "../ports.ts";
-import { ApiError, createClient, type Given } from "./client.ts";
-import { ContextStore, type SavedContext, withContext, withoutTokens } from "./contexts.ts";
+import { type Context, describeVersion, ExitStatus } from "../ports.ts";
+import { contextTokens, ContextStore, type SavedContext } from "./contexts.ts";
 import { CommandFailure, notLoggedIn, UsageError } from "./failure.ts";
 
 export const defaultServer = "http://127.0.0.1:8080";
 const timeoutMsDefault = 30_000;
-/** No list is read further than this many pages, whatever the server says. */
-const pagesMax = 10_000;
 
-/** Which server, as whom, and how. */
+/** Which server, as whom, and how: the flags. */
 export interface Connection {
   readonly server?: string;
   readonly token?: string;
@@ -39,46 +38,46 @@ export class Session {
   readonly contextName: string | null;
   readonly tls: Pick<SavedContext, "cacert" | "client_cert" | "client_key" | "tls_skip_verify">;
   private readonly saved: SavedContext | null;
-  private readonly store: ContextStore;
-  private readonly client: ReturnType<typeof createClient>;
-  private token: string | null;
-  /** The token that came from the context, and whose place a fresh one can take. */
-  private stored: string | null;
-  private refreshing: Promise<string> | null = null;
+  private readonly context: Context;
+  private readonly flags: Connection;
+  private client: Client;
+  private hasToken: boolean;
 
-  /** `timeoutMs`: unless the person says otherwise. */
-  constructor(context: Context, flags: Connection, timeoutMs: number = timeoutMsDefault) {
-    this.store = new ContextStore(context);
+  constructor(context: Context, flags: Connection) {
+    this.context = context;
+    this.flags = flags;
     const { environment } = context;
-    const { contexts, current } = this.store.read();
-    const named = flags.context ?? (environment["DITTOFS_CONTEXT"] || null);
-    const chosen = named === null ? (current === null ? null : (contexts[current] ?? null)) : Object.hasOwn(contexts, named) ? (contexts[named] ?? null) : null;
+    const store = new ContextStore(context);
+    const { contexts, current } = store.read();
+    const name = flags.context ?? (environment["DITTOFS_CONTEXT"] || current);
+    const chosen = name !== null && Object.hasOwn(contexts, name) ? (contexts[name] ?? null) : null;
     const server = flags.server ?? (environment["DITTOFS_SERVER"] || null);
-    if (named !== null && chosen === null && server === null) throw new CommandFailure(ExitStatus.usage, `there is no context ${named}`, "dittofs context list shows those there are; dittofs login --context makes one");
+    if (name !== null && chosen === null && server === null) throw new CommandFailure(ExitStatus.usage, `there is no context ${name}`, "dittofs context list shows those there are; dittofs login --context makes one");
     this.server = server === null ? (chosen?.server ?? defaultServer) : serverUrl(server);
-    this.contextName = chosen === null ? named : (named ?? current);
+    this.contextName = name;
     // A context's tokens are for its own server: another one must never see them.
-    this.saved = chosen !== null && chosen.server === this.server ? chosen : null;
-    // An empty one is how log-in says: none.
-    this.token = flags.token !== undefined ? flags.token || null : (environment["DITTOFS_TOKEN"] || this.saved?.access_token || null);
-    this.stored = this.saved?.refresh_token === undefined ? null : (this.saved.access_token ?? null);
+    this.saved = chosen?.server === this.server ? chosen : null;
     this.tls = tlsOf(flags, this.saved);
-    this.client = createClient({
-      baseUrl: this.server,
-      timeoutMs: timeoutOf(flags.timeout, timeoutMs),
-      accessToken: () => this.token,
-      refresh: (stale) => (stale === this.stored ? this.refresh(stale) : Promise.reject(notLoggedIn(this.server))),
-    });
+    const token = flags.token ?? (environment["DITTOFS_TOKEN"] || null);
+    this.hasToken = token !== null || this.saved?.access_token !== undefined;
+    const fromContext = token === null && this.saved !== null && name !== null;
+    this.client = this.clientWith(fromContext ? contextTokens(store, name, this.server) : memoryTokens(token === null ? null : { accessToken: token, refreshToken: null }));
+  }
+
+  /** Goes on with this token alone; null: with none. */
+  useToken(token: string | null): void {
+    this.hasToken = token !== null;
+    this.client = this.clientWith(memoryTokens(token === null ? null : { accessToken: token, refreshToken: null }));
+  }
+
+  private clientWith(tokens: TokenSource): Client {
+    const { clock, version } = this.context;
+    return createClient({ baseUrl: this.server, tokens, tls: pem(this.tls), timeoutMs: timeoutOf(this.flags.timeout), clock, userAgent: `dittofs/${describeVersion(version)}` });
   }
 
   /** Whether there is a token to try. */
   get loggedIn(): boolean {
-    return this.token !== null;
-  }
-
-  /** Goes on as somebody else, whose token nobody refreshes. */
-  useToken(token: string): void {
-    this.token = token;
+    return this.hasToken;
   }
 
   get username(): string | null {
@@ -86,56 +85,46 @@ export class Session {
   }
 
   async call<R extends AnyRoute>(route: R, given: Given<R> = {}): Promise<Reply<R>> {
-    if (route.role !== "anyone" && this.token === null) throw notLoggedIn(this.server);
-    return await this.client.call(route, given);
+    if (route.role !== "anyone" && !this.hasToken) throw notLoggedIn(this.server);
+    const limit = this.flags.timeout === undefined ? {} : { timeoutMs: timeoutOf(this.flags.timeout) };
+    const startMs = this.context.clock.monotonicMs();
+    let result = "";
+    try {
+      // What a route takes is checked where it is given; here it is any route's.
+      const call = this.client.call as (route: AnyRoute, input: unknown) => Promise<Reply<R>>;
+      const reply = await call(route, { ...given, ...limit });
+      result = String(route.status);
+      return reply;
+    } catch (error) {
+      result = error instanceof ApiError ? `${error.status} ${error.code}` : "no answer";
+      throw error;
+    } finally {
+      if (this.flags.verbose === true) this.context.terminal.err(`${route.method} ${this.server}${route.path}: ${result} (${Math.round(this.context.clock.monotonicMs() - startMs)} ms)\n`);
+    }
   }
 
   /** All items of a list, or the first `limit`. */
   async all<R extends AnyRoute>(route: R, given: Given<R>, limit: number = Number.POSITIVE_INFINITY): Promise<Reply<R>["items"]> {
     const items: unknown[] = [];
-    for (let page = 1; page <= pagesMax; page++) {
-      const query = { ...(given.query as Query<R> | undefined), page, page_size: Math.min(limit, pageSizeMax) } as Query<R>;
+    for (let page = 1; ; page++) {
+      const query = { ...(given.query as object | undefined), page, page_size: Math.min(limit, pageSizeMax) } as Query<R>;
       const found = (await this.call(route, { ...given, query })) as { items: readonly unknown[]; total: number };
       items.push(...found.items);
-      if (found.items.length === 0 || items.length >= Math.min(found.total, limit)) break;
+      if (found.items.length === 0 || items.length >= Math.min(found.total, limit)) return items.slice(0, limit) as Reply<R>["items"];
     }
-    return items.slice(0, limit) as Reply<R>["items"];
-  }
-
-  /** One refresh for all who wait here, and one at a time of all processes: a refresh token that is used twice ends the session. */
-  private async refresh(stale: string): Promise<string> {
-    this.refreshing ??= this.refreshStored(stale).finally(() => (this.refreshing = null));
-    return await this.refreshing;
-  }
-
-  private async refreshStored(stale: string): Promise<string> {
-    const name = this.contextName ?? "";
-    let fresh: string | null = null;
-    await this.store.update(async (now) => {
-      const saved = now.contexts[name];
-      if (saved?.refresh_token === undefined || saved.server !== this.server) return now;
-      if (saved.access_token !== undefined && saved.access_token !== stale) {
-        fresh = saved.access_token;
-        return now;
-      }
-      try {
-        const tokens = await this.client.call(contract.auth.refresh, { body: { refresh_token: saved.refresh_token } });
-        fresh = tokens.access_token;
-        return withContext(now, name, { ...saved, access_token: tokens.access_token, refresh_token: tokens.refresh_token, expires_at: tokens.expires_at });
-      } catch (error) {
-        if (error instanceof ApiError && error.problem.status === 401) return withContext(now, name, withoutTokens(saved));
-        throw error;
-      }
-    });
-    if (fresh === null) throw new CommandFailure(ExitStatus.denied, `the log-in to ${this.server} has ended`, `dittofs login${name === "" ? "" : ` --context ${name}`}`);
-    this.token = fresh;
-    this.stored = fresh;
-    return fresh;
   }
 }
 
-function timeoutOf(given: string | undefined, standard: number): number {
-  if (given === undefined) return standard;
+/** What a call is given. */
+export interface Given<R extends AnyRoute> {
+  readonly params?: Params<R>;
+  readonly query?: Query<R>;
+  readonly body?: Body<R>;
+  readonly ifMatch?: string;
+}
+
+function timeoutOf(given: string | undefined): number {
+  if (given === undefined) return timeoutMsDefault;
   const ms = parseDuration(given);
   if (ms === null || ms <= 0) throw new UsageError(`--timeout: ${JSON.stringify(given)} is not allowed here; allowed: a duration such as 500ms, 30s or 5m`);
   return ms;
@@ -149,5 +138,21 @@ function tlsOf(flags: Connection, saved: SavedContext | null): Session["tls"] {
     ...pick("client_cert", flags.clientCert, saved?.client_cert),
     ...pick("client_key", flags.clientKey, saved?.client_key),
     ...(flags.tlsSkipVerify === true || saved?.tls_skip_verify === true ? { tls_skip_verify: true } : {}),
+  };
+}
+
+function pem(tls: Session["tls"]): ClientTls {
+  const read = (flag: string, path: string) => {
+    try {
+      return readFileSync(path, "utf8");
+    } catch (error) {
+      throw new CommandFailure(ExitStatus.usage, `${flag}: ${(error as Error).message}`);
+    }
+  };
+  return {
+    ...(tls.cacert === undefined ? {} : { ca: read("--cacert", tls.cacert) }),
+    ...(tls.client_cert === undefined ? {} : { cert: read("--client-cert", tls.client_cert) }),
+    ...(tls.client_key === undefined ? {} : { key: read("--client-key", tls.client_key) }),
+    ...(tls.tls_skip_verify === true ? { insecure: true } : {}),
   };
 }

@@ -1,5 +1,6 @@
+import { ApiError } from "#api/client/index.ts";
 import { contract, type schemas } from "#api/contract/index.ts";
-import { ApiError, type Call, CommandFailure, type Contexts, type Flag, type SavedContext, Session, type Verb, withContext, wrongContextName } from "../../remote/index.ts";
+import { type Call, CommandFailure, type Contexts, type Flag, type SavedContext, Session, type Verb, withContext, withTokens, wrongContextName } from "../../remote/index.ts";
 import { UsageError } from "../../remote/failure.ts";
 import { ExitStatus } from "../../ports.ts";
 
@@ -13,7 +14,8 @@ export const login: Verb = {
   examples: ["dittofs login", "dittofs login --server https://files.example.com:8080 --username alice", "dittofs login --username admin --password-stdin < password.txt"],
   flags: [username, password, newPassword],
   async run(call) {
-    const session = new Session(call.context, { ...call.command.opts(), token: "" });
+    const session = new Session(call.context, call.command.opts());
+    session.useToken(null);
     warnOfPlainText(session.server, call);
     const name = call.text("username") ?? (await call.ask(username, (given) => given, session.username));
     const given = (await call.secret(password)) ?? "";
@@ -40,8 +42,8 @@ async function keep(call: Call, session: Session, tokens: schemas.Tokens): Promi
   let name = "";
   await call.contexts.update((now) => {
     name = wanted ?? nameFor(now, server, tokens.user.username);
-    const saved: SavedContext = { server, username: tokens.user.username, access_token: tokens.access_token, refresh_token: tokens.refresh_token, expires_at: tokens.expires_at, ...tls };
-    return { ...withContext(now, name, saved), current: name };
+    const saved: SavedContext = { server, username: tokens.user.username, ...tls };
+    return { ...withContext(now, name, withTokens(saved, tokens)), current: name };
   });
   return name;
 }

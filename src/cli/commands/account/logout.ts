@@ -1,5 +1,6 @@
+import { ApiError } from "#api/client/index.ts";
 import { contract } from "#api/contract/index.ts";
-import { ApiError, type Verb, withContext, withoutTokens } from "../../remote/index.ts";
+import { type Verb, withContext, withoutTokens } from "../../remote/index.ts";
 
 export const logout: Verb = {
   name: "logout",

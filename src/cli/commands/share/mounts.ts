@@ -1,5 +1,5 @@
 import { contract } from "#api/contract/index.ts";
-import type { Call, Column, Verb } from "../../remote/index.ts";
+import { type Call, type Column, inPath, type Verb } from "../../remote/index.ts";
 import type { Item } from "../../remote/kinds.ts";
 
 const columns: readonly Column<Item<typeof contract.clients.mounts>>[] = [
@@ -28,6 +28,6 @@ async function found(call: Call): Promise<readonly Item<typeof contract.clients.
   const query = await call.fields<{ protocol?: "nfs" | "smb" }>();
   if (share === null) return await call.session().all(contract.clients.mounts, { query });
   // The share's own list knows whether there is such a share.
-  const all = await call.session().all(contract.shares.mounts, { params: { share: share.replace(/^\//, "") } });
+  const all = await call.session().all(contract.shares.mounts, { params: { share: inPath("share", share) } });
   return query.protocol === undefined ? all : all.filter((mount) => mount.protocol === query.protocol);
 }

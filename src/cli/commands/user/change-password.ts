@@ -1,5 +1,5 @@
 import { contract } from "#api/contract/index.ts";
-import { type Flag, type Verb, withContext } from "../../remote/index.ts";
+import { type Flag, type Verb, withContext, withTokens } from "../../remote/index.ts";
 
 const current: Flag = { flags: "-c, --current <password>", help: "the password so far; better asked for or --password-stdin", ask: "Current password", secret: "current", field: "current_password" };
 const next: Flag = { flags: "-n, --new <password>", help: "the new one, 8 characters at least; with --password-stdin the second line", ask: "New password", secret: "new", field: "new_password" };
@@ -17,7 +17,7 @@ export const changePassword: Verb = {
     await call.contexts.update((now) => {
       const saved = name === null ? undefined : now.contexts[name];
       if (name === null || saved === undefined || saved.server !== session.server || saved.username !== tokens.user.username) return now;
-      return withContext(now, name, { ...saved, access_token: tokens.access_token, refresh_token: tokens.refresh_token, expires_at: tokens.expires_at });
+      return withContext(now, name, withTokens(saved, tokens));
     });
     call.done(`changed the password of ${tokens.user.username}`, tokens.user);
   },

@@ -1,5 +1,5 @@
 import { contract, type schemas } from "#api/contract/index.ts";
-import type { Flag, Verb } from "../../../remote/index.ts";
+import { type Flag, inPath, type Verb } from "../../../remote/index.ts";
 import { shareArgument } from "../fields.ts";
 import { subject, subjectFlags } from "./subject.ts";
 
@@ -14,7 +14,7 @@ export const grant: Verb = {
   flags: [...subjectFlags, level],
   async run(call) {
     const session = call.session();
-    const share = call.argument("share").replace(/^\//, "");
+    const share = inPath("share", call.argument("share"));
     const { type, name } = subject(call);
     const body = await call.fields<{ level: schemas.Level }>();
     const granted =

@@ -1,5 +1,5 @@
 import { contract } from "#api/contract/index.ts";
-import type { Verb } from "../../../remote/index.ts";
+import { inPath, type Verb } from "../../../remote/index.ts";
 import { shareArgument } from "../fields.ts";
 import { subject, subjectFlags } from "./subject.ts";
 
@@ -12,7 +12,7 @@ export const revoke: Verb = {
   flags: subjectFlags,
   async run(call) {
     const session = call.session();
-    const share = call.argument("share").replace(/^\//, "");
+    const share = inPath("share", call.argument("share"));
     const { type, name } = subject(call);
     if (type === "user") await session.call(contract.permissions.revokeUser, { params: { share, username: name } });
     else await session.call(contract.permissions.revokeGroup, { params: { share, group: name } });
