@@ -6,9 +6,10 @@ import { openContent, type Recovered } from "#cache/index.ts";
 import { type Config, deriveLimits, formatSize, type ShareConfig } from "#config/index.ts";
 import { openMemoryStore, openSqliteStore } from "#metadata/index.ts";
 import type { BlockStore } from "#model/block-store.ts";
+import { AccessLevel, nobodyKnown } from "#model/identity.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
-import { createShare, type Share } from "#vfs/index.ts";
+import { createShare, noGrants, type Share, SharePolicy } from "#vfs/index.ts";
 import { checkBlocksAreThere, checkLogIsThere } from "./away.ts";
 import { claimBlocks } from "./claim.ts";
 import { placesOf, type SharePlaces } from "./data-directory.ts";
@@ -42,7 +43,7 @@ export async function openShare(config: Config, share: ShareConfig, around: Surr
   // Its entry must be as durable as what the log is going to hold.
   makeDirectory(join(places.content, "log"));
   const blocks = await openBlocks(share, places, store, around.lifecycle);
-  const limits = deriveLimits(config);
+  const limits = deriveLimits(config, config.shares.length);
   const { content, recovered } = await openContent({
     store,
     blocks,
@@ -71,16 +72,29 @@ export async function openShare(config: Config, share: ShareConfig, around: Surr
     clock: around.clock,
     random: around.random,
     logger: around.logger,
-    readOnly: share.read_only,
-    squash: share.squash,
-    anonymousUid: share.anonymous_uid,
-    anonymousGid: share.anonymous_gid,
-    allowedClients: share.allowed_clients,
+    policy: policyOf(share),
     inodesMax: limits.filesMaxPerShare,
     namesMax: limits.filesMaxPerShare,
   });
   around.lifecycle.started(`share ${share.name}`, () => opened.close());
   return { share: opened, recovered: describeRecovered(recovered) };
+}
+
+/** What the configuration says of a share; files' own permissions decide about callers. */
+function policyOf(share: ShareConfig): SharePolicy {
+  return new SharePolicy({
+    enabled: true,
+    readOnly: share.read_only,
+    squash: share.squash,
+    anonymousUid: share.anonymous_uid,
+    anonymousGid: share.anonymous_gid,
+    allowedClients: share.allowed_clients,
+    protocols: { nfs: true, smb: false },
+    defaultPermission: AccessLevel.readWrite,
+    grants: noGrants,
+    identity: nobodyKnown,
+    manageGroups: false,
+  });
 }
 
 function openStore(share: ShareConfig, places: SharePlaces, { clock, random, logger, fatal }: Surroundings): MetadataStore {

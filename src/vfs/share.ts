@@ -1,7 +1,7 @@
 import type { Maybe } from "#base/brand.ts";
 import type { Clock } from "#base/clock.ts";
 import type { Touched } from "#model/change-set.ts";
-import type { Credentials, Squash } from "#model/credentials.ts";
+import type { Credentials } from "#model/credentials.ts";
 import type { FileContent } from "#model/file-content.ts";
 import { decodeFileHandle, encodeFileHandle, fileHandleBytes } from "#model/file-handle.ts";
 import type { FsError } from "#model/fs-error.ts";
@@ -9,7 +9,7 @@ import type { FileId } from "#model/ids.ts";
 import { FileType, type Inode } from "#model/inode.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
-import { AllowedClients } from "./access/clients.ts";
+import type { SharePolicy } from "./access/policy.ts";
 import { AccessTimes } from "./access-times.ts";
 import { Applying } from "./applying.ts";
 import { InodeCache } from "./cache/inode-cache.ts";
@@ -30,12 +30,7 @@ export interface ShareOptions {
   readonly content: FileContent;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly readOnly: boolean;
-  readonly squash: Squash;
-  readonly anonymousUid: number;
-  readonly anonymousGid: number;
-  /** CIDRs; empty: this machine alone. */
-  readonly allowedClients: readonly string[];
+  readonly policy: SharePolicy;
   /** Bounds of the caches. */
   readonly inodesMax: number;
   readonly namesMax: number;
@@ -50,10 +45,6 @@ export interface ShareOptions {
  */
 export class Share implements fs.FileSystem {
   readonly name: string;
-  readonly readOnly: boolean;
-  readonly squash: Squash;
-  readonly anonymousUid: number;
-  readonly anonymousGid: number;
   readonly generation: number;
   readonly store: MetadataStore;
   readonly content: FileContent;
@@ -66,20 +57,16 @@ export class Share implements fs.FileSystem {
   /** Moves of directories to other parents that lost a race to another such move. */
   readonly directoryMoves = new OneAtATime();
   private readonly applying: Applying;
-  private readonly clients: AllowedClients;
+  private rules: SharePolicy;
 
   constructor(options: ShareOptions) {
     const { store, content, clock, logger } = options;
     this.name = options.name;
-    this.readOnly = options.readOnly;
-    this.squash = options.squash;
-    this.anonymousUid = options.anonymousUid;
-    this.anonymousGid = options.anonymousGid;
+    this.rules = options.policy;
     this.generation = options.generation;
     this.store = store;
     this.content = content;
     this.clock = clock;
-    this.clients = new AllowedClients(options.allowedClients);
     this.names = new NameCache(store, options.namesMax);
     this.pages = new Pages(store, this.names);
     this.inodes = new InodeCache(
@@ -97,7 +84,7 @@ export class Share implements fs.FileSystem {
   /** Stores what only memory knows (access times) and stops background work. The store and content are the caller's to close. */
   async close(): Promise<void> {
     await this.orphans.close();
-    if (!this.readOnly) await this.accessTimes.close();
+    await this.accessTimes.close();
   }
 
   /** A stored row as the object is now. */
@@ -115,8 +102,13 @@ export class Share implements fs.FileSystem {
     return this.inodes.peek(id)?.making?.settled ?? null;
   }
 
-  allowsClient(address: string): boolean {
-    return this.clients.allows(address);
+  get policy(): SharePolicy {
+    return this.rules;
+  }
+
+  /** From the next operation on these rules hold. */
+  setPolicy(policy: SharePolicy): void {
+    this.rules = policy;
   }
 
   get writeVerifier(): Uint8Array {

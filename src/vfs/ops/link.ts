@@ -14,7 +14,7 @@ import { openDirectory, refuseChange } from "./make.ts";
 /** LINK (RFC 1813 §3.3.15). A directory has one name; who asks for another gets PERM, as from Linux. */
 export function link(share: Share, who: Credentials, id: FileId, directory: FileId, name: string): Promise<Linked | FsError> {
   return untilApplied(async (attempt) => {
-    if (share.readOnly) return readOnly;
+    if (share.policy.readOnly) return readOnly;
     const node = await openDirectory(share, who, directory);
     if (node instanceof FsError) return node;
     const refusedName = judgeNewName(name);

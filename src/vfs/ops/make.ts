@@ -60,7 +60,7 @@ export async function make(
   plan: Plan,
   attempt: number,
 ): Promise<Created | Taken | FsError | null> {
-  if (share.readOnly) return readOnly;
+  if (share.policy.readOnly) return readOnly;
   const node = await openDirectory(share, who, directory);
   if (node instanceof FsError) return node;
   const refusedName = judgeNewName(name);

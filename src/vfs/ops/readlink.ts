@@ -23,7 +23,7 @@ export function readlink(share: Share, _who: Credentials, id: FileId): Maybe<Lin
 
 /** The inode with the access time of a read now. */
 export function noteRead(share: Share, inode: Inode): Inode {
-  if (share.readOnly) return inode;
+  if (share.policy.readOnly) return inode;
   const read = share.accessTimes.read(inode);
   // What had to be waited for may be older than what is cached by now.
   if (read !== inode && share.inodes.hit(inode.id) === inode) share.inodes.replace(read);

@@ -44,7 +44,7 @@ export function unlinkChanges(child: Inode, at: Time): readonly StoreChange[] {
 /** REMOVE (RFC 1813 §3.3.12): everything but directories. */
 export function remove(share: Share, who: Credentials, directory: FileId, name: string): Promise<Removed | FsError> {
   return untilApplied(async (attempt) => {
-    if (share.readOnly) return readOnly;
+    if (share.policy.readOnly) return readOnly;
     const node = await openDirectory(share, who, directory);
     if (node instanceof FsError) return node;
     const refusedName = judgeRemovedName(name);

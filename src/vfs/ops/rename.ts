@@ -58,7 +58,7 @@ async function attemptRename(
   toName: string,
   attempt: number,
 ): Promise<Renamed | FsError | null> {
-  if (share.readOnly) return readOnly;
+  if (share.policy.readOnly) return readOnly;
   const source = await openDirectory(share, who, from);
   if (source instanceof FsError) return source;
   const destination = await openDirectory(share, who, to);

@@ -23,7 +23,7 @@ export function removeDirectoryChanges(child: Inode, at: Time): readonly StoreCh
 /** RMDIR (RFC 1813 §3.3.13). */
 export function rmdir(share: Share, who: Credentials, directory: FileId, name: string): Promise<Removed | FsError> {
   return untilApplied(async (attempt) => {
-    if (share.readOnly) return readOnly;
+    if (share.policy.readOnly) return readOnly;
     const node = await openDirectory(share, who, directory);
     if (node instanceof FsError) return node;
     const refusedName = judgeRemovedName(name);

@@ -21,7 +21,7 @@ interface Progress {
 
 /** SETATTR (RFC 1813 §3.3.2). Size goes through content, everything else is one change set; both are durable at the answer. */
 export async function setattr(share: Share, who: Credentials, id: FileId, request: AttributeRequest, guard: Time | null): Promise<Change | FsError> {
-  if (share.readOnly) return readOnly;
+  if (share.policy.readOnly) return readOnly;
   const progress: Progress = { before: null, truncated: false };
   const change = await untilApplied((attempt) => attemptSet(share, who, id, request, guard, progress, attempt));
   if (change instanceof FsError || !progress.truncated) return change;

@@ -72,7 +72,7 @@ async function writeAdmitted(
 }
 
 function refuseWrite(share: Share, who: Credentials, inode: Inode, offset: number, length: number): FsError | null {
-  if (share.readOnly) return readOnly;
+  if (share.policy.readOnly) return readOnly;
   const refused = refuseType(inode);
   if (refused !== null) return refused;
   if ((contentPermissions(inode, who) & Permission.write) === 0) return denied;

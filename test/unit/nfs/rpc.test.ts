@@ -102,7 +102,7 @@ describe("RPC", () => {
 
   test("who asks follows credential and squash, call by call", async () => {
     const fs = new MemoryFileSystem("/export");
-    fs.squash = Squash.rootToGuest;
+    fs.setPolicy(fs.policy.with({ squash: Squash.rootToGuest }));
     const caller = harness([fs]).connect();
     const args = (name: string) => new Words(fs.handleOf(fs.root()), name, 0, 0, 0, 0, 0, 0);
     for (const [i, credential] of [authSys(0, 0), authSys(7, 7), authSys(8, 7), authSys(7, 7), noCredential].entries()) {
