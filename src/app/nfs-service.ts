@@ -101,7 +101,7 @@ export class NfsService {
   }
 
   mounts(): readonly MountInfo[] {
-    return (this.adapter?.mounts() ?? []).map((mount) => ({ client: mount.host, protocol: "nfs", share: mount.share, path: mount.path, mountedAt: millisecondsOf(mount.at) }));
+    return (this.adapter?.mounts() ?? []).map((mount) => ({ client: mount.host, protocol: "nfs", share: mount.share, path: mount.path, mountedAt: millisecondsOf(mount.mountedAt) }));
   }
 
   disconnect(id: string): boolean {
