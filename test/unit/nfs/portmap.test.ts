@@ -115,6 +115,8 @@ describe("the port mapper over TCP and UDP", () => {
     mapper.serve([at(100005, 13051)]);
     expect(await overTcp(call(2, 3, 100005, 3, 6, 0))).toBe(ok(13051));
     expect(await overTcp(call(2, 3, 100003, 3, 6, 0))).toBe(ok(0));
+    mapper.serve([]);
+    expect(await overTcp(call(2, 3, 100005, 3, 6, 0))).toBe(ok(0));
   });
 
   test("a datagram that is no call gets no answer; the next one does", async () => {
