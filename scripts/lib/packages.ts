@@ -4,6 +4,9 @@ import { outputOf, run, say } from "./shell.ts";
 /** Debian packages the tests use, with what for. */
 export const testPackages: Readonly<Record<string, string>> = {
   "ca-certificates": "downloads",
+  "ceph-common": "programs that set the S3 server up",
+  "ceph-mon": "the S3 server's cluster",
+  "ceph-osd": "the S3 server's objects, in memory",
   fuse3: "the file system of the power-cut tests",
   gcc: "small programs of the tests",
   git: "a client's workload",
@@ -14,6 +17,7 @@ export const testPackages: Readonly<Record<string, string>> = {
   make: "a client's workload",
   "nfs-common": "showmount, and mount.nfs in the kernel client",
   "pkg-config": "small programs of the tests",
+  radosgw: "a real S3 server",
   python3: "the kernel client's relay",
   rpcbind: "rpcinfo",
   rsync: "a client's workload",
