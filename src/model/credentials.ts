@@ -1,11 +1,15 @@
+import type { AccessLevel } from "./identity.ts";
+
 /** Who asks, after squash: what every permission check is made against. */
 export interface Credentials {
   readonly uid: number;
   readonly gid: number;
   /** Supplementary groups, without `gid`. */
   readonly groups: readonly number[];
-  /** Passes every permission check but that of a read-only share. */
+  /** Passes the checks that files' owners and modes ask for, as far as `access` reaches. */
   readonly superuser: boolean;
+  /** What the share grants this caller at most; see `AccessLevel`. */
+  readonly access: AccessLevel;
 }
 
 /** How a share maps the ids a client claims (see the reference page for each). */

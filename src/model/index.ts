@@ -1,6 +1,6 @@
 /**
- * The nouns (ids, Inode, Dirent, Extent, Pack, Credentials, FsCode) and the ports (MetadataStore, BlockStore, FileContent) that
- * the layers share. No behaviour beyond construction; imports base alone.
+ * The nouns (ids, Inode, Dirent, Extent, Pack, Credentials, KnownUser, FsCode) and the ports (MetadataStore, BlockStore,
+ * FileContent, Identity) that the layers share. No behaviour beyond construction; imports base alone.
  */
 export * from "./block-store.ts";
 export * from "./change-set.ts";
@@ -8,6 +8,7 @@ export * from "./credentials.ts";
 export * from "./file-content.ts";
 export * from "./file-handle.ts";
 export * from "./fs-error.ts";
+export * from "./identity.ts";
 export * from "./ids.ts";
 export * from "./inode.ts";
 export * from "./metadata-store.ts";

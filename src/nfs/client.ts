@@ -1,9 +1,10 @@
 import type { Credentials } from "#model/credentials.ts";
+import { credentialsOf } from "#vfs/access/credentials.ts";
+import type { SharePolicy } from "#vfs/access/policy.ts";
 import type { FileSystem } from "#vfs/file-system.ts";
 import { type AuthSys, decodeAuthSys } from "#wire/rpc.ts";
 import { copyOf, XdrReader } from "#wire/xdr-reader.ts";
 import type { GrowingBytes } from "#wire/xdr-writer.ts";
-import { credentialsOf } from "./credentials.ts";
 
 /** Where calls come from and answers go: a TCP connection, or one datagram. */
 export interface Transport {
@@ -18,9 +19,10 @@ export interface Transport {
   requestDone(bytes: number): void;
 }
 
-/** A share as one client sees it: what is worked out once and asked by every call. */
+/** A share as one client sees it under one policy: what is worked out once and asked by every call. */
 export class ShareView {
   readonly fs: FileSystem;
+  readonly policy: SharePolicy;
   readonly allowed: boolean;
   /** fsid of the share's attributes: a hash of its name, the same after a restart and on another machine. As int32 halves. */
   readonly fsidHigh: number;
@@ -30,25 +32,26 @@ export class ShareView {
 
   constructor(fs: FileSystem, address: string) {
     this.fs = fs;
-    this.allowed = fs.allowsClient(address);
+    this.policy = fs.policy;
+    this.allowed = this.policy.admits("nfs", address);
     const hash = Bun.hash.xxHash64(fs.name).toString(16).padStart(16, "0");
     this.fsidHigh = Number.parseInt(hash.slice(0, 8), 16) | 0;
     this.fsidLow = Number.parseInt(hash.slice(8), 16) | 0;
     this.claim = null;
-    this.who = credentialsOf(null, fs);
+    this.who = credentialsOf(this.policy, null);
   }
 
   /** Whom the claim makes here. Claims are compared by identity: equal credentials of a connection share one. */
   credentials(claim: AuthSys | null): Credentials {
     if (claim !== this.claim) {
       this.claim = claim;
-      this.who = credentialsOf(claim, this.fs);
+      this.who = credentialsOf(this.policy, claim);
     }
     return this.who;
   }
 }
 
-/** Views of shares that are gone are dropped when this many have gathered. */
+/** Shares a client is remembered to have used: past it the oldest is forgotten, and worked out anew when it is used again. */
 const viewsMax = 64;
 
 /** What is remembered of a client while its connection lasts. */
@@ -58,7 +61,7 @@ export class Client {
   private claimBytes: Uint8Array = new Uint8Array(0);
   private claim: AuthSys | null = null;
   private last: ShareView | null = null;
-  private views: ShareView[] = [];
+  private readonly views: ShareView[] = [];
 
   constructor(transport: Transport) {
     this.transport = transport;
@@ -67,15 +70,24 @@ export class Client {
 
   view(fs: FileSystem): ShareView {
     const last = this.last;
-    if (last !== null && last.fs === fs) return last;
-    let view = this.views.find((each) => each.fs === fs);
-    if (view === undefined) {
-      view = new ShareView(fs, this.address);
-      if (this.views.length >= viewsMax) this.views = [];
-      this.views.push(view);
-    }
-    this.last = view;
+    if (last !== null && last.fs === fs && last.policy === fs.policy) return last;
+    return (this.last = this.otherView(fs));
+  }
+
+  private otherView(fs: FileSystem): ShareView {
+    const { views } = this;
+    const at = views.findIndex((each) => each.fs === fs);
+    const known = views[at];
+    if (known !== undefined && known.policy === fs.policy) return known;
+    const view = new ShareView(fs, this.address);
+    if (known !== undefined) views[at] = view;
+    else if (views.push(view) > viewsMax) views.shift();
     return view;
+  }
+
+  /** Names of the shares it used and is let into. */
+  sharesUsed(): readonly string[] {
+    return this.views.filter((view) => view.allowed).map((view) => view.fs.name);
   }
 
   /** The AUTH_SYS credential in `bytes[at..at + length)`, decoded anew only where it differs from the last; null: malformed. */

@@ -1,11 +1,11 @@
 import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
-import type { Squash } from "#model/credentials.ts";
 import type { FileContent } from "#model/file-content.ts";
 import { rootId } from "#model/ids.ts";
 import { FileType, Inode } from "#model/inode.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import { type Logger, silentLogger } from "#telemetry/logger.ts";
+import type { SharePolicy } from "./access/policy.ts";
 import { directoryBytes } from "./ops/make.ts";
 import { Share } from "./share.ts";
 
@@ -17,12 +17,7 @@ export interface CreateShareOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger?: Logger;
-  readonly readOnly: boolean;
-  readonly squash: Squash;
-  readonly anonymousUid: number;
-  readonly anonymousGid: number;
-  /** CIDRs; empty: this machine alone. A text that is none throws. */
-  readonly allowedClients: readonly string[];
+  readonly policy: SharePolicy;
   /** Mode and owner of the root directory, where the store has none yet. */
   readonly rootMode?: number;
   readonly rootUid?: number;
@@ -45,11 +40,7 @@ export async function createShare(options: CreateShareOptions): Promise<Share> {
     content: options.content,
     clock: options.clock,
     logger: options.logger ?? silentLogger,
-    readOnly: options.readOnly,
-    squash: options.squash,
-    anonymousUid: options.anonymousUid,
-    anonymousGid: options.anonymousGid,
-    allowedClients: options.allowedClients,
+    policy: options.policy,
     inodesMax: options.inodesMax ?? inodesMaxDefault,
     namesMax: options.namesMax ?? namesMaxDefault,
     generation,

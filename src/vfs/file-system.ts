@@ -2,9 +2,10 @@ import type { Maybe } from "#base/brand.ts";
 import type { Time } from "#base/time.ts";
 import type { Cookie, FileId } from "#model/ids.ts";
 import type { ContentRead } from "#model/file-content.ts";
-import type { Credentials, Squash } from "#model/credentials.ts";
+import type { Credentials } from "#model/credentials.ts";
 import type { FsError } from "#model/fs-error.ts";
 import type { FileType, Inode } from "#model/inode.ts";
+import type { SharePolicy } from "./access/policy.ts";
 
 /** An object before and after an operation (weak cache consistency, RFC 1813 §2.6); null where it is not known or was not there. */
 export interface Change {
@@ -99,12 +100,13 @@ export interface SpaceUsage {
  */
 export interface FileSystem {
   readonly name: string;
-  readonly readOnly: boolean;
-  readonly squash: Squash;
-  readonly anonymousUid: number;
-  readonly anonymousGid: number;
-  /** Whether a client at this address (IPv4 or IPv6 text, IPv4-mapped too) may use the share at all. */
-  allowsClient(address: string): boolean;
+  /** Who may do what. What was worked out from a policy is good while this is the same object. */
+  readonly policy: SharePolicy;
+  /** Replaces the policy whole: from the next operation on it holds. */
+  setPolicy(policy: SharePolicy): void;
+  /** A request goes on after this turn of the event loop: until it leaves, the share's stores stay open. */
+  enter(): void;
+  leave(): void;
   /** The current root directory. */
   root(): Maybe<Inode>;
   /** The handle of an object (44 bytes, cached: don't write to it). */
@@ -166,6 +168,9 @@ export interface Located {
 export interface Shares {
   byName(name: string): FileSystem | undefined;
   list(): readonly FileSystem[];
-  /** What `length` bytes of `bytes` at `offset` are the handle of; badHandle for anything no share of ours made. Whether the file still exists the operation says (stale). */
+  /**
+   * What `length` bytes of `bytes` at `offset` are the handle of; badHandle for anything no share of ours made, stale where that
+   * share was removed. Whether the file still exists the operation says (stale).
+   */
   locate(bytes: Uint8Array, offset: number, length: number): Located | FsError;
 }

@@ -1,7 +1,8 @@
 import type { Maybe } from "#base/brand.ts";
 import type { Clock } from "#base/clock.ts";
+import type { Time } from "#base/time.ts";
 import type { Touched } from "#model/change-set.ts";
-import type { Credentials, Squash } from "#model/credentials.ts";
+import type { Credentials } from "#model/credentials.ts";
 import type { FileContent } from "#model/file-content.ts";
 import { decodeFileHandle, encodeFileHandle, fileHandleBytes } from "#model/file-handle.ts";
 import type { FsError } from "#model/fs-error.ts";
@@ -9,7 +10,8 @@ import type { FileId } from "#model/ids.ts";
 import { FileType, type Inode } from "#model/inode.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
-import { AllowedClients } from "./access/clients.ts";
+import type { Changer } from "./access/permissions.ts";
+import type { SharePolicy } from "./access/policy.ts";
 import { AccessTimes } from "./access-times.ts";
 import { Applying } from "./applying.ts";
 import { InodeCache } from "./cache/inode-cache.ts";
@@ -20,6 +22,7 @@ import { badHandle, stale } from "./errors.ts";
 import { isVerified, keepVerified } from "./handle-words.ts";
 import type * as fs from "./file-system.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
+import { Requests } from "./requests.ts";
 import { Orphans } from "./orphans.ts";
 import * as ops from "./ops/index.ts";
 import type { Operation } from "./operation.ts";
@@ -30,12 +33,7 @@ export interface ShareOptions {
   readonly content: FileContent;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly readOnly: boolean;
-  readonly squash: Squash;
-  readonly anonymousUid: number;
-  readonly anonymousGid: number;
-  /** CIDRs; empty: this machine alone. */
-  readonly allowedClients: readonly string[];
+  readonly policy: SharePolicy;
   /** Bounds of the caches. */
   readonly inodesMax: number;
   readonly namesMax: number;
@@ -50,13 +48,10 @@ export interface ShareOptions {
  */
 export class Share implements fs.FileSystem {
   readonly name: string;
-  readonly readOnly: boolean;
-  readonly squash: Squash;
-  readonly anonymousUid: number;
-  readonly anonymousGid: number;
   readonly generation: number;
   readonly store: MetadataStore;
-  readonly content: FileContent;
+  /** What no permission is asked for. */
+  readonly content: Omit<FileContent, "write" | "truncate">;
   readonly clock: Clock;
   readonly inodes: InodeCache;
   readonly names: NameCache;
@@ -65,21 +60,20 @@ export class Share implements fs.FileSystem {
   readonly orphans: Orphans;
   /** Moves of directories to other parents that lost a race to another such move. */
   readonly directoryMoves = new OneAtATime();
+  private readonly data: FileContent;
   private readonly applying: Applying;
-  private readonly clients: AllowedClients;
+  private readonly requests: Requests;
+  private rules: SharePolicy;
 
   constructor(options: ShareOptions) {
     const { store, content, clock, logger } = options;
     this.name = options.name;
-    this.readOnly = options.readOnly;
-    this.squash = options.squash;
-    this.anonymousUid = options.anonymousUid;
-    this.anonymousGid = options.anonymousGid;
+    this.rules = options.policy;
     this.generation = options.generation;
     this.store = store;
-    this.content = content;
+    this.content = this.data = content;
     this.clock = clock;
-    this.clients = new AllowedClients(options.allowedClients);
+    this.requests = new Requests(clock);
     this.names = new NameCache(store, options.namesMax);
     this.pages = new Pages(store, this.names);
     this.inodes = new InodeCache(
@@ -94,10 +88,32 @@ export class Share implements fs.FileSystem {
     store.onApplied((set, result) => this.applying.onApplied(set, result));
   }
 
+  enter(): void {
+    this.requests.enter();
+  }
+
+  leave(): void {
+    this.requests.leave();
+  }
+
+  /**
+   * Resolves once every request in hand was answered: with false, once `deadlineMs` passed and some still wait. Only a share that
+   * no table has any more gets no new ones meanwhile.
+   */
+  drain(deadlineMs: number): Promise<boolean> {
+    return this.requests.none(deadlineMs);
+  }
+
+  /** Keeps at most so many inodes and names in memory from now on. */
+  resizeCaches(inodesMax: number, namesMax: number): void {
+    this.inodes.resize(inodesMax);
+    this.names.resize(namesMax);
+  }
+
   /** Stores what only memory knows (access times) and stops background work. The store and content are the caller's to close. */
   async close(): Promise<void> {
     await this.orphans.close();
-    if (!this.readOnly) await this.accessTimes.close();
+    await this.accessTimes.close();
   }
 
   /** A stored row as the object is now. */
@@ -106,8 +122,18 @@ export class Share implements fs.FileSystem {
   }
 
   /** Applies an operation's set; the rows it touched, or null when a condition failed and the operation must decide anew. */
-  apply(operation: Operation, attempt: number): Promise<readonly Touched[] | FsError | null> {
+  apply(_who: Changer, operation: Operation, attempt: number): Promise<readonly Touched[] | FsError | null> {
     return this.applying.apply(operation, attempt);
+  }
+
+  /** Writes to a file; see `FileContent`. */
+  writeContent(_who: Changer, inode: Inode, offset: number, payload: readonly Uint8Array[], length: number): Inode | FsError {
+    return this.data.write(inode, offset, payload, length, this.clock.now());
+  }
+
+  /** Cuts or extends a file; see `FileContent`. */
+  truncate(_who: Changer, inode: Inode, size: number, at: Time): Inode | FsError {
+    return this.data.truncate(inode, size, at);
   }
 
   /** Resolves when the making of an object is durable; null: it is. */
@@ -115,8 +141,13 @@ export class Share implements fs.FileSystem {
     return this.inodes.peek(id)?.making?.settled ?? null;
   }
 
-  allowsClient(address: string): boolean {
-    return this.clients.allows(address);
+  get policy(): SharePolicy {
+    return this.rules;
+  }
+
+  /** From the next operation on these rules hold. */
+  setPolicy(policy: SharePolicy): void {
+    this.rules = policy;
   }
 
   get writeVerifier(): Uint8Array {

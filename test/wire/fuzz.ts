@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { systemClock } from "#base/clock.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { FsError } from "#model/fs-error.ts";
+import { superuser } from "../support/policy.ts";
 import { callRecord, type Caller, harness, type Harness } from "../unit/nfs/harness.ts";
 import { MemoryFileSystem } from "../unit/nfs/memory-file-system.ts";
 import { Words } from "../unit/nfs/words.ts";
@@ -35,7 +36,7 @@ export async function subject(): Promise<{ fs: MemoryFileSystem; calls: readonly
   const errors: object[] = [];
   const logger: Logger = { debug() {}, info() {}, warn() {}, error: (fields) => void errors.push(fields), child: () => logger };
   const world = harness([fs], { logger });
-  const who = { uid: 0, gid: 0, groups: [], superuser: true };
+  const who = superuser;
   const made = await fs.create(who, fs.root().id, "file", { mode: "guarded", attributes: {} });
   if (made instanceof FsError) throw new Error("not made");
   const [root, file] = [fs.handleOf(fs.root()), fs.handleOf(made.inode)];

@@ -1,6 +1,7 @@
 import { expect } from "bun:test";
 import type { Inode } from "#model/inode.ts";
 import { type Caller, harness } from "../unit/nfs/harness.ts";
+import { superuser } from "../support/policy.ts";
 import { MemoryFileSystem } from "../unit/nfs/memory-file-system.ts";
 import { Words } from "../unit/nfs/words.ts";
 
@@ -34,7 +35,7 @@ export interface World {
 /** A share with a directory "d", a file "f" of 10 bytes and a link "l". */
 export async function world(options: { readMax?: number; writeMax?: number } = {}): Promise<World> {
   const fs = new MemoryFileSystem("/export");
-  const who = { uid: 0, gid: 0, groups: [], superuser: true };
+  const who = superuser;
   const root = fs.root();
   await fs.mkdir(who, root.id, "d", {});
   await fs.create(who, root.id, "f", { mode: "guarded", attributes: {} });

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import type { FileId } from "#model/ids.ts";
+import type { SharePolicyFields } from "#vfs/access/policy.ts";
 import { fhBytesMax } from "#wire/nfs3.ts";
+import { everywhere } from "../support/policy.ts";
 import { Words } from "../unit/nfs/words.ts";
 import { fattr3, fsid, hex, postOp, same, unset, world } from "./nfs3-world.ts";
 
@@ -162,9 +164,20 @@ describe("NFS version 3: what changes nothing", () => {
     same(await w.caller.nfs(20, new Words(w.root)), new Words(0).then(postOp(w.inode("/"))).then(new Words(32_000, 255, 1, 1, 0, 1)));
   });
 
-  test("a share that is not open to the client: ACCES and no attributes, in each procedure's own shape", async () => {
+  const closed: readonly (readonly [string, Partial<SharePolicyFields>])[] = [
+    ["is not open to the client", { allowedClients: ["10.0.0.1"] }],
+    ["is disabled", { enabled: false }],
+    ["is not offered over NFS", { protocols: { nfs: false, smb: true } }],
+  ];
+  test.each(closed)("a share that %s: ACCES and no attributes, in each procedure's own shape", async (_, changes) => {
     const w = await world();
-    w.fs.allows = () => false;
+    const before = await w.caller.nfs(1, new Words(w.root));
+    expect(hex(before.slice(0, 4))).toBe("00000000");
+    const policy = w.fs.policy.with(changes);
+    const admits = policy.admits.bind(policy);
+    let asked = 0;
+    policy.admits = (protocol, address) => (asked++, admits(protocol, address));
+    w.fs.setPolicy(policy);
     const absent = { none: 4, attributes: 8, wcc: 12, attributesWcc: 16, wccWcc: 20 };
     const root = w.root;
     const calls: readonly (readonly [number, Words, number])[] = [
@@ -195,7 +208,10 @@ describe("NFS version 3: what changes nothing", () => {
       expect({ procedure, result: hex(result) }).toEqual({ procedure, result: hex(new Words(13).raw(new Uint8Array(length - 4)).bytes()) });
     }
     expect(w.fs.log).toEqual([]);
-    expect(w.fs.allowsAsked).toBe(1);
+    // Worked out once a client and policy, not once a call.
+    expect(asked).toBe(1);
+    w.fs.setPolicy(w.fs.policy.with({ enabled: true, protocols: { nfs: true, smb: true }, allowedClients: everywhere }));
+    expect(hex(await w.caller.nfs(1, new Words(root)))).toBe(hex(before));
   });
 
   test("times before 1970 and after 2106 are shown as the nearest the protocol has", async () => {

@@ -1,4 +1,6 @@
-/** Who may do what: permission bits, the rules of SETATTR, the networks a share is open to. Pure functions over inodes. */
+/** Who may do what: a share's policy, whom a claim makes, permission bits, the rules of SETATTR. Pure functions and values. */
 export * from "./attributes.ts";
 export * from "./clients.ts";
+export * from "./credentials.ts";
 export * from "./permissions.ts";
+export * from "./policy.ts";

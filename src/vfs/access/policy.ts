@@ -70,15 +70,12 @@ export class SharePolicy implements SharePolicyFields {
 
   /** This policy with some of it replaced. */
   with(changes: Partial<SharePolicyFields>): SharePolicy {
-    return new SharePolicy({ ...this.fields(), ...changes });
+    const fields: SharePolicyFields = this;
+    return new SharePolicy({ ...fields, ...changes });
   }
 
   /** Whether a client at this address (IPv4 or IPv6 text, IPv4-mapped too) may use the share over this protocol at all. */
   admits(protocol: keyof ShareProtocols, address: string): boolean {
     return this.enabled && this.protocols[protocol] && this.clients.allows(address);
-  }
-
-  private fields(): SharePolicyFields {
-    return this;
   }
 }

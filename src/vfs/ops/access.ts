@@ -29,6 +29,6 @@ function accessUncached(share: Share, who: Credentials, id: FileId, wanted: numb
 function grant(share: Share, who: Credentials, inode: Inode, wanted: number): Granted {
   let granted = accessBits(inode, who) & wanted;
   // Writing to a device, FIFO or socket happens on the client's machine and changes nothing here.
-  if (share.readOnly && inode.type <= FileType.directory) granted &= ~changing;
+  if (share.policy.readOnly && inode.type <= FileType.directory) granted &= ~changing;
   return { inode, granted };
 }

@@ -147,7 +147,7 @@ describe("completion", () => {
     return Bun.spawnSync(["bash", "-c", program]).stdout.toString().trim().split("\n");
   };
   test("bash", async () => {
-    expect(await complete(["dittofs", "st"])).toEqual(["start", "stop", "status"]);
+    expect(await complete(["dittofs", "st"])).toEqual(["start", "stop", "status", "store"]);
     expect(await complete(["dittofs", "config", "s"])).toEqual(["show", "schema"]);
     expect(await complete(["dittofs", "start", "--nfs-po"])).toEqual(["--nfs-port", "--nfs-portmapper-enabled", "--nfs-portmapper-port"]);
     expect(await complete(["dittofs", "start", "--nfs-port", "1", "--all"])).toEqual(["--allow"]);

@@ -4,6 +4,7 @@ import { silentLogger } from "#telemetry/logger.ts";
 import { createNfsAdapter, type NfsAdapter, type NfsAdapterOptions } from "#nfs/index.ts";
 import { FsError } from "#model/fs-error.ts";
 import { RawClient, record, TestClock, turns, until } from "../net/helpers.ts";
+import { superuser } from "../../support/policy.ts";
 import { callRecord } from "./harness.ts";
 import { MemoryFileSystem } from "./memory-file-system.ts";
 import { MemoryShares } from "./memory-shares.ts";
@@ -16,7 +17,7 @@ afterEach(async () => {
 
 async function start(options: Partial<NfsAdapterOptions> = {}) {
   const fs = new MemoryFileSystem("/export");
-  const who = { uid: 0, gid: 0, groups: [], superuser: true };
+  const who = superuser;
   const made = await fs.create(who, fs.root().id, "f", { mode: "guarded", attributes: {} });
   if (made instanceof FsError) throw new Error("not made");
   const adapter = createNfsAdapter({

@@ -1,16 +1,15 @@
 import { Time, timeAfter } from "#base/time.ts";
-import { type Cookie, type Credentials, encodeFileHandle, type FileId, FileType, FsCode, FsError, Inode, rootId, Squash } from "#model/index.ts";
+import { type Cookie, type Credentials, encodeFileHandle, type FileId, FileType, FsCode, FsError, Inode, rootId } from "#model/index.ts";
+import type { SharePolicy } from "#vfs/access/policy.ts";
 import type { Change, Created } from "#vfs/file-system.ts";
+import { everywhere, policyOf } from "../../support/policy.ts";
 
 export const error = (code: FsCode): FsError => FsError.of(code);
 
 /** What a small file system in memory knows, and how it changes. */
 export class MemoryTree {
   readonly name: string;
-  readonly readOnly = false;
-  squash: Squash = Squash.none;
-  readonly anonymousUid = 65534;
-  readonly anonymousGid = 65534;
+  policy: SharePolicy = policyOf({ allowedClients: everywhere });
   readonly writeVerifier = new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]);
   readonly instance = new Uint8Array(8);
   readonly key = new Uint8Array(32).fill(7);
@@ -26,8 +25,6 @@ export class MemoryTree {
   gate: Promise<void> | null = null;
   /** Makes the next operation of any kind fail so. */
   failNext: FsCode | "throw" | null = null;
-  allows: (address: string) => boolean = () => true;
-  allowsAsked = 0;
   readPiece = 64 * 1024;
   protected next = 16;
   private now = new Time(1_700_000_000, 0);
@@ -62,9 +59,15 @@ export class MemoryTree {
     return fail === null ? null : error(fail);
   }
 
-  allowsClient(address: string): boolean {
-    this.allowsAsked++;
-    return this.allows(address);
+  inHand = 0;
+  enter(): void {
+    this.inHand++;
+  }
+  leave(): void {
+    this.inHand--;
+  }
+  setPolicy(policy: SharePolicy): void {
+    this.policy = policy;
   }
   root(): Inode {
     return this.inodes.get(rootId)!;

@@ -2,12 +2,13 @@ import { describe, expect, test } from "bun:test";
 import { Squash } from "#model/credentials.ts";
 import { FsCode } from "#model/fs-error.ts";
 import { MountList } from "#nfs/mount/index.ts";
+import { TestClock } from "../net/helpers.ts";
+import { superuser as root } from "../../support/policy.ts";
 import { harness } from "./harness.ts";
 import { MemoryFileSystem } from "./memory-file-system.ts";
 import { Words } from "./words.ts";
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
-const root = { uid: 0, gid: 0, groups: [], superuser: true };
 
 async function world() {
   const [one, two] = [new MemoryFileSystem("/export", 1), new MemoryFileSystem("data", 2)];
@@ -54,7 +55,7 @@ describe("MOUNT version 3", () => {
 
   test("MNT by a client the share is not open to", async () => {
     const { one, mnt, mounted, two } = await world();
-    one.allows = (address) => address !== "10.0.0.9";
+    one.setPolicy(one.policy.with({ allowedClients: ["10.0.0.8", "10.0.1.0/24"] }));
     expect(await mnt("/export")).toBe(status(13));
     expect(await mnt("/export/a/b")).toBe(status(13));
     expect(await mnt("/data")).toBe(mounted(two));
@@ -62,7 +63,7 @@ describe("MOUNT version 3", () => {
 
   test("MNT walks with the caller's squashed credentials", async () => {
     const { one, mnt } = await world();
-    one.squash = Squash.allToGuest;
+    one.setPolicy(one.policy.with({ squash: Squash.allToGuest }));
     const asked: number[] = [];
     const lookup = one.lookup.bind(one);
     one.lookup = (who, id, name) => (asked.push(who.uid), lookup(who, id, name));
@@ -74,7 +75,7 @@ describe("MOUNT version 3", () => {
     const { one, all } = await world();
     const caller = all.connect("10.0.0.9");
     expect(hex(await caller.mount(5))).toBe(hex(new Words(1, "/export", 0, 1, "/data", 0, 0).bytes()));
-    one.allows = () => false;
+    one.setPolicy(one.policy.with({ allowedClients: [] }));
     expect(hex(await all.connect("10.0.0.9").mount(5))).toBe(hex(new Words(1, "/data", 0, 0).bytes()));
   });
 
@@ -97,8 +98,8 @@ describe("MOUNT version 3", () => {
   });
 
   test("the list of mounts is bounded", () => {
-    const mounts = new MountList(3);
-    for (let i = 0; i < 10; i++) mounts.add("host", `/${i}`);
+    const mounts = new MountList(3, new TestClock());
+    for (let i = 0; i < 10; i++) mounts.add("host", `/${i}`, "/export");
     expect([...mounts.list()].map((mount) => mount.path)).toEqual(["/7", "/8", "/9"]);
   });
 });

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { Time } from "#base/time.ts";
 import { type FileId, rootId } from "#model/ids.ts";
+import { policyOf } from "../../support/policy.ts";
 import { alice, bytesOf, file, ok, openOn, openWorld, type World } from "./kit.ts";
 
 async function readOnce({ share }: World, id: FileId): Promise<Time> {
@@ -89,7 +90,7 @@ test("listing a directory and reading a link count as reads; a read-only share n
   const listing = ok(await share.readdir(alice, rootId, 0, new Uint8Array(8), false, () => true));
   expect(listing.directory.atime).toEqual(clock.now());
   await share.close();
-  const closed = await openOn(store, clock, { readOnly: true });
+  const closed = await openOn(store, clock, { policy: policyOf({ readOnly: true }) });
   clock.advance(100_000);
   expect(ok(await closed.share.readlink(alice, link.id)).inode.atime.isAfter(link.atime)).toBe(true);
   expect(ok(await closed.share.readlink(alice, link.id)).inode.atime).not.toEqual(clock.now());

@@ -167,9 +167,6 @@ test("a new share has a root as asked for, an opened one keeps its own", async (
   expect(await (await openWorld()).share.root()).toMatchObject({ mode: 0o1777, uid: 0, gid: 0 });
 });
 
-test("a share tells what it was configured with, and refuses a network that is none", async () => {
-  const { share } = await openWorld({ allowedClients: ["10.0.0.0/8"] });
-  expect([share.allowsClient("10.1.1.1"), share.allowsClient("127.0.0.1")]).toEqual([true, false]);
-  expect(share.writeVerifier.length).toBe(8);
-  expect(openWorld({ allowedClients: ["10.0.0.0/99"] })).rejects.toThrow("10.0.0.0/99");
+test("a share's write verifier is 8 bytes", async () => {
+  expect((await openWorld()).share.writeVerifier.length).toBe(8);
 });

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { Time } from "#base/time.ts";
 import { type FileId, rootId } from "#model/ids.ts";
 import { FileType } from "#model/inode.ts";
+import { policyOf } from "../../support/policy.ts";
 import { alice, bob, bytesOf, fails, file, folder, ok, openWorld, root, textOf } from "./kit.ts";
 
 const unchecked = (attributes = {}) => ({ mode: "unchecked", attributes }) as const;
@@ -149,7 +150,7 @@ test("directories, links and nodes", async () => {
 test("a read-only share refuses every change", async () => {
   const { store, clock } = await openWorld();
   const { openOn } = await import("./kit.ts");
-  const { share } = await openOn(store, clock, { readOnly: true });
+  const { share } = await openOn(store, clock, { policy: policyOf({ readOnly: true }) });
   fails(await share.create(root, rootId, "a", guarded()), "readOnly");
   fails(await share.mkdir(root, rootId, "a", {}), "readOnly");
   fails(await share.symlink(root, rootId, "a", bytesOf("b"), {}), "readOnly");

@@ -3,13 +3,15 @@ import type { Clock, Timer } from "#base/clock.ts";
 import { Time } from "#base/time.ts";
 import { openMemoryStore } from "#metadata/index.ts";
 import type { ApplyResult, ChangeSet } from "#model/change-set.ts";
-import { Squash, type Credentials } from "#model/credentials.ts";
+import type { Credentials } from "#model/credentials.ts";
 import { FsError, type FsCode } from "#model/fs-error.ts";
+import { AccessLevel } from "#model/identity.ts";
 import { type FileId, rootId } from "#model/ids.ts";
 import type { Inode } from "#model/inode.ts";
 import type { AppliedListener, MetadataStore } from "#model/metadata-store.ts";
 import { createShare, type CreateShareOptions } from "#vfs/create-share.ts";
 import type { Share } from "#vfs/share.ts";
+import { policyOf, superuser } from "../../support/policy.ts";
 import { MemoryContent } from "./memory-content.ts";
 
 /** Time that stands still unless told, timers that fire when told; turns are the real event loop's. */
@@ -141,9 +143,9 @@ export class HeldStore implements MetadataStore {
   }
 }
 
-export const root: Credentials = { uid: 0, gid: 0, groups: [], superuser: true };
-export const alice: Credentials = { uid: 1000, gid: 1000, groups: [50], superuser: false };
-export const bob: Credentials = { uid: 1001, gid: 1001, groups: [50], superuser: false };
+export const root = superuser;
+export const alice: Credentials = { uid: 1000, gid: 1000, groups: [50], superuser: false, access: AccessLevel.readWrite };
+export const bob: Credentials = { uid: 1001, gid: 1001, groups: [50], superuser: false, access: AccessLevel.readWrite };
 
 export interface World {
   readonly share: Share;
@@ -167,11 +169,7 @@ export async function openOn(store: HeldStore, clock: TestClock, options: Partia
     content,
     clock,
     random: new TestRandom(),
-    readOnly: false,
-    squash: Squash.none,
-    anonymousUid: 65534,
-    anonymousGid: 65534,
-    allowedClients: [],
+    policy: policyOf(),
     ...options,
   });
   await share.orphans.idle();

@@ -6,19 +6,20 @@ import { fileId, rootId } from "#model/ids.ts";
 import { FileType, Inode } from "#model/inode.ts";
 import { accessBits, contentPermissions, permissions, stickyForbids } from "#vfs/access/permissions.ts";
 import { Access } from "#vfs/file-system.ts";
+import { policyOf } from "../../support/policy.ts";
 import { fails, file, folder, ok, openOn, openWorld, root } from "./kit.ts";
 
 const owner = 1000;
 const group = 50;
 const callers: Readonly<Record<string, Credentials>> = {
-  owner: { uid: owner, gid: 1, groups: [], superuser: false },
-  "owner in the group": { uid: owner, gid: group, groups: [], superuser: false },
-  "primary group": { uid: 2, gid: group, groups: [], superuser: false },
-  "supplementary group": { uid: 2, gid: 1, groups: [7, group, 9], superuser: false },
-  other: { uid: 2, gid: 1, groups: [7], superuser: false },
-  superuser: { uid: 0, gid: 0, groups: [], superuser: true },
-  "superuser that is not uid 0": { uid: 2, gid: 1, groups: [], superuser: true },
-  "uid 0 that is not superuser": { uid: 0, gid: 0, groups: [], superuser: false },
+  owner: { uid: owner, gid: 1, groups: [], superuser: false, access: "read-write" },
+  "owner in the group": { uid: owner, gid: group, groups: [], superuser: false, access: "read-write" },
+  "primary group": { uid: 2, gid: group, groups: [], superuser: false, access: "read-write" },
+  "supplementary group": { uid: 2, gid: 1, groups: [7, group, 9], superuser: false, access: "read-write" },
+  other: { uid: 2, gid: 1, groups: [7], superuser: false, access: "read-write" },
+  superuser: { uid: 0, gid: 0, groups: [], superuser: true, access: "read-write" },
+  "superuser that is not uid 0": { uid: 2, gid: 1, groups: [], superuser: true, access: "read-write" },
+  "uid 0 that is not superuser": { uid: 0, gid: 0, groups: [], superuser: false, access: "read-write" },
 };
 
 export function inodeOf(type: FileType, mode: number, uid = owner, gid = group): Inode {
@@ -73,7 +74,7 @@ test("a sticky directory protects entries from all but the owners of both and th
     [7, false, true],
     [7, true, false],
   ] as const) {
-    const who = { uid, gid: 1, groups: [], superuser };
+    const who: Credentials = { uid, gid: 1, groups: [], superuser, access: "read-write" };
     expect(stickyForbids(sticky, child, who)).toBe(forbidden);
     expect(stickyForbids(plain, child, who)).toBe(false);
   }
@@ -109,7 +110,7 @@ test("ACCESS on a read-only share grants no change, but for what lies on the cli
   const { share, store, clock } = await openWorld();
   const made = await file(share, "f", 0o777);
   const fifo = ok(await share.mknod(root, rootId, "p", { type: FileType.fifo }, { mode: 0o666 })).inode;
-  const { share: closed } = await openOn(store, clock, { readOnly: true });
+  const { share: closed } = await openOn(store, clock, { policy: policyOf({ readOnly: true }) });
   expect(ok(await closed.access(root, rootId, 0x3f)).granted).toBe(Access.read | Access.lookup);
   expect(ok(await closed.access(root, made.id, 0x3f)).granted).toBe(Access.read | Access.execute);
   expect(ok(await closed.access(root, fifo.id, 0x3f)).granted).toBe(Access.read | Access.modify | Access.extend);
@@ -117,7 +118,7 @@ test("ACCESS on a read-only share grants no change, but for what lies on the cli
 
 test("the owner reads and writes a file whose mode forbids it, but ACCESS does not tell so", async () => {
   const { share } = await openWorld();
-  const me: Credentials = { uid: 1000, gid: 1000, groups: [], superuser: false };
+  const me: Credentials = { uid: 1000, gid: 1000, groups: [], superuser: false, access: "read-write" };
   const made = await file(share, "f", 0, me);
   expect(ok(await share.access(me, made.id, 0x3f)).granted).toBe(0);
   ok(await share.write(me, made.id, 0, [new Uint8Array(3)], 3, false));

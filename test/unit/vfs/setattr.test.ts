@@ -1,10 +1,11 @@
 import { expect, test } from "bun:test";
 import { Time } from "#base/time.ts";
+import type { Credentials } from "#model/credentials.ts";
 import { FsError } from "#model/fs-error.ts";
 import { type FileId, rootId } from "#model/ids.ts";
 import { alice, bob, bytesOf, fails, file, folder, ok, openWorld, root, textOf } from "./kit.ts";
 
-const stranger = { uid: 7, gid: 7, groups: [], superuser: false };
+const stranger: Credentials = { uid: 7, gid: 7, groups: [], superuser: false, access: "read-write" };
 
 test("chmod is the owner's and the superuser's", async () => {
   const { share } = await openWorld();

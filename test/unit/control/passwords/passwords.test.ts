@@ -4,7 +4,6 @@ import { systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
 import { ControlError } from "#control/errors.ts";
 import { bcryptCost, checkPassword, generatePassword, hashesWaitingMax, ntHashOf, openPasswords, passwordFault, verificationsWaitingMax } from "#control/passwords/index.ts";
-import { SeededRandom } from "../../../support/seeded-random.ts";
 import { CountingBcrypt, HandClock } from "../sessions/world.ts";
 
 async function code(work: Promise<unknown>): Promise<string | null> {
@@ -69,7 +68,7 @@ describe("what is allowed as a password", () => {
 
 describe("real bcrypt", () => {
   test("hashes and compares what was given, all 72 bytes of it", async () => {
-    const passwords = await openPasswords({ random: systemRandom, clock: systemClock });
+    const passwords = openPasswords({ clock: systemClock });
     const long = `${"ä".repeat(35)}xy`;
     const { passwordHash, ntHash } = await passwords.hash(long);
     expect(passwordHash).toStartWith(`$2b$${bcryptCost}$`);
@@ -86,7 +85,7 @@ describe("real bcrypt", () => {
 async function opened() {
   const clock = new HandClock();
   const bcrypt = new CountingBcrypt();
-  const passwords = await openPasswords({ random: new SeededRandom(1), clock, bcrypt });
+  const passwords = openPasswords({ clock, bcrypt });
   return { clock, bcrypt, passwords };
 }
 

@@ -134,7 +134,7 @@ export async function makeWorld<D extends ControlDatabase = MemoryDatabase>(more
   const users = more.users ?? new Users();
   const random = new SeededRandom(more.seed ?? 1);
   const bcrypt = new CountingBcrypt();
-  const passwords = await openPasswords({ random, clock, bcrypt });
+  const passwords = openPasswords({ clock, bcrypt });
   const events: LoginEvent[] = [];
   const log = new LogLines();
   if (more.users === undefined) {
