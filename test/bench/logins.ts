@@ -58,7 +58,7 @@ async function offer(login: (i: number) => Promise<unknown>): Promise<ReadonlyMa
 
 const directory = mkdtempSync(join(tmpdir(), "dittofs-bench-logins-"));
 const db = await openSqliteControlDatabase({ path: join(directory, "controlplane.db"), clock: systemClock, logger: silentLogger });
-const passwords = await openPasswords({ random: systemRandom, clock: systemClock });
+const passwords = openPasswords({ clock: systemClock });
 const { passwordHash } = await passwords.hash(password);
 const byId = new Map<string, LoginUser>();
 const byName = new Map<string, LoginUser>();
