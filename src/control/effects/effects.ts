@@ -1,4 +1,5 @@
 import type { Logger } from "#telemetry/logger.ts";
+import { capital } from "../checks.ts";
 import { ControlError } from "../errors.ts";
 import type { Desired, Failure, Runtime } from "../runtime.ts";
 import type { Changes, Done } from "../state/index.ts";
@@ -89,6 +90,6 @@ export class Effects {
 
 export function refusal({ target, reason }: Failure, undone: boolean): ControlError {
   const code = target.type === "share" ? "store_unreachable" : "conflict";
-  const hint = undone ? "nothing was changed" : "the change stays, as it was changed again meanwhile; look at it and decide anew";
-  return new ControlError(code, `${target.type} ${target.name}: ${reason}`, { hint });
+  const hint = undone ? "Nothing was changed." : "The change could not be taken back; look at it and decide anew.";
+  return new ControlError(code, `${capital(target.type)} ${target.name}: ${reason}`, { hint });
 }
