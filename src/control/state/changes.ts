@@ -51,6 +51,7 @@ export class Changes {
   private readonly clock: Clock;
   private readonly logger: Logger;
   private readonly queue = new OneByOne(waitingMax);
+  private onMoved: () => void = () => {};
 
   constructor(state: State, database: ControlDatabase, clock: Clock, logger: Logger) {
     this.state = state;
@@ -59,13 +60,18 @@ export class Changes {
     this.logger = logger;
   }
 
+  /** Calls `run` whenever somebody else's changes were read into memory. */
+  whenMoved(run: () => void): void {
+    this.onMoved = run;
+  }
+
   /** Gives what was done, or null where there was nothing to do. */
   run(change: Change): Promise<Done | null> {
     return this.queue.run(() => this.attempt(change));
   }
 
-  /** Reads everything anew if the database has moved; gives whether it had. */
-  refresh(): Promise<boolean> {
+  /** Reads everything anew if the database has moved. */
+  refresh(): Promise<void> {
     return this.queue.run(() => this.reloadIfMoved());
   }
 
@@ -98,7 +104,7 @@ export class Changes {
       } catch (error) {
         if (!isOutdated(error)) throw await this.refused(change, error);
         if (attempt >= attemptsMax) throw new ControlError("busy", "Other nodes of this server keep changing things.", { hint: "Try again.", retryAfterSec: 1 });
-        await this.state.load(this.database);
+        await this.reload();
         continue;
       }
       this.state.apply(operations);
@@ -133,11 +139,14 @@ export class Changes {
     });
   }
 
-  private async reloadIfMoved(): Promise<boolean> {
+  private async reloadIfMoved(): Promise<void> {
     const revision = await this.database.transaction(revisionOf);
-    if (revision === this.state.revision) return false;
+    if (revision !== this.state.revision) await this.reload();
+  }
+
+  private async reload(): Promise<void> {
     await this.state.load(this.database);
-    return true;
+    this.onMoved();
   }
 
   private invert(done: Done, draft: Draft): void {

@@ -67,12 +67,15 @@ export class ShareService implements Shares {
     const before = this.row(name);
     // A share that failed before fails still: that must not keep anybody from closing it to clients. To serve it again is another matter.
     const failedBefore = this.parts.runtime.share(name)?.state === "failed" && !(change.enabled === true && !before.enabled);
-    await this.change(actor, "edit", name, { target: { type: "share", name }, onFailure: failedBefore ? "keep" : "undo" }, (draft) => {
+    const target = { type: "share", name } as const;
+    const done = await this.change(actor, "edit", name, { target, onFailure: failedBefore ? "keep" : "undo" }, (draft) => {
       const row = this.row(name);
       checkVersion(ifVersion, row, `share ${name}`);
       checkShare(this.parts.state, change, `share ${name}`);
       draft.update(tables.shares, row, this.stored(change));
     });
+    // Nothing to change, but it is not served: somebody has put its store right and wants it tried again.
+    if (done === null && change.enabled === true && this.parts.runtime.share(name)?.state === "failed") await this.parts.effects.retry(target);
     return this.get(name);
   }
 
@@ -116,7 +119,7 @@ export class ShareService implements Shares {
     });
   }
 
-  private change(actor: Actor, verb: string, name: string, effect: Effect, draft: Change["make"]): Promise<unknown> {
+  private change(actor: Actor, verb: string, name: string, effect: Effect, draft: Change["make"]): ReturnType<typeof make> {
     const view = () => {
       const row = this.parts.state.shares.by("name", name);
       return row === null ? null : this.parts.shareViews.audited(row);
