@@ -65,10 +65,10 @@ export class ShareService implements Shares {
 
   async edit(actor: Actor, name: string, change: Partial<ShareFields>, ifVersion: IfVersion): Promise<Share> {
     const before = this.row(name);
-    // A share that failed before fails still: that must not keep anybody from closing it to clients. To serve it again is another matter.
-    const failedBefore = this.parts.runtime.share(name)?.state === "failed" && !(change.enabled === true && !before.enabled);
+    // One that was not served before is none the worse for this: nothing must keep anybody from closing it to clients. To serve it again is another matter.
+    const cause = this.parts.runtime.share(name)?.state === "serving" || (change.enabled === true && !before.enabled);
     const target = { type: "share", name } as const;
-    const done = await this.change(actor, "edit", name, { target, onFailure: failedBefore ? "keep" : "undo" }, (draft) => {
+    const done = await this.change(actor, "edit", name, { target, onFailure: cause ? "undo" : "keep" }, (draft) => {
       const row = this.row(name);
       checkVersion(ifVersion, row, `share ${name}`);
       checkShare(this.parts.state, change, `share ${name}`);
