@@ -6,7 +6,7 @@ import { Problem, errorCodes } from "../../src/api/contract/index.ts";
 const problemCheck = TypeCompiler.Compile(Problem);
 
 /** Frames and places of source code. */
-export const traces = /\bat (?:async )?[\w.<>]+ \(|\.(?:ts|js|mjs):\d+|node_modules|\/src\/|bun:sqlite|SQLITE_|SQLiteError|DrizzleQuery|insert into|select .* from/i;
+export const traces = /\bat (?:async )?[\w.<>]+ \([^)]*:\d+|\.(?:ts|js|mjs):\d+|node_modules|\/src\/|bun:sqlite|SQLITE_|SQLiteError|DrizzleQuery|insert into|\bselect\b.*\bfrom\b/i;
 /** What bcrypt hashes and tokens of ours look like. */
 export const secretShapes = /\$2[aby]\$\d\d\$|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\./;
 
