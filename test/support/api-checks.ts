@@ -10,9 +10,10 @@ export const traces = /\bat (?:async )?[\w.<>]+ \([^)]*:\d+|\.(?:ts|js|mjs):\d+|
 /** What bcrypt hashes and tokens of ours look like. */
 export const secretShapes = /\$2[aby]\$\d\d\$|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\./;
 
-/** What is wrong with an answer to whatever was sent, in words; null: nothing. */
+/** What is wrong with an answer to whatever was sent, in words; null: nothing. Bad health may be told as such. */
 export function faultOf(status: number, type: string | null, text: string, secrets: readonly string[]): string | null {
-  if (status >= 500) return `answered ${status}: ${text.slice(0, 300)}`;
+  const sick = status === 503 && text.includes('"health":{');
+  if (status >= 500 && !sick) return `answered ${status}: ${text.slice(0, 300)}`;
   const leaked = secrets.find((secret) => text.includes(secret));
   if (leaked !== undefined) return `holds the secret ${leaked}`;
   if (status < 400) return null;
