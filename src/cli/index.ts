@@ -13,9 +13,8 @@ import { validate } from "./commands/config/validate.ts";
 import { completion } from "./commands/program/completion.ts";
 import { version } from "./commands/program/version.ts";
 import { start } from "./commands/server/start.ts";
-import { status } from "./commands/server/status.ts";
 import { stop } from "./commands/server/stop.ts";
-import { nouns } from "./commands/index.ts";
+import { nouns, serverVerbs } from "./commands/index.ts";
 import { type Context, describeVersion, ExitStatus, type Version } from "./ports.ts";
 import { commandReference } from "./reference.ts";
 import { addTo } from "./remote/index.ts";
@@ -31,7 +30,7 @@ export function processContext(version: Version, server: Context["server"]): Con
 
 /** Where commands are only described. */
 const nowhere: Context = {
-  terminal: { out() {}, err() {}, columns: null, person: null, readInput: () => Promise.resolve("") },
+  terminal: { out() {}, err() {}, columns: null, person: null, readInput: () => Promise.resolve(""), gone: false },
   version: { version: "", commit: "" },
   environment: {},
   clock: systemClock,
@@ -55,7 +54,7 @@ function build(context: Context, finish: (status: number) => void): Command {
   init(program, context, finish);
   start(program, context, finish);
   stop(program, context, finish);
-  status(program, context, finish);
+  for (const verb of serverVerbs) addTo(program, verb, context, finish);
   const config = program.command("config").description("Look at the configuration.").addHelpText("after", "\nExample:\n  dittofs config show --origins");
   show(config, context, finish);
   validate(config, context, finish);

@@ -3,10 +3,12 @@ import type { Environment, Loaded } from "#config/index.ts";
 
 /** Something the server listens on. */
 export interface Listening {
-  /** `nfs`, `portmapper`. */
+  /** `api`, `nfs`, `portmapper`. */
   readonly protocol: string;
   readonly address: string;
   readonly port: number;
+  /** Over TLS; absent: not. */
+  readonly tls?: boolean;
 }
 
 /** What a running server says about itself, as `status` prints it. */
@@ -127,6 +129,8 @@ export interface Terminal {
   readonly person: Person | null;
   /** All of standard input. */
   readInput(): Promise<string>;
+  /** Whether whoever read the results went away (a closed pipe). */
+  readonly gone: boolean;
 }
 
 export interface Context {
