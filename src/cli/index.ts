@@ -16,6 +16,7 @@ import { start } from "./commands/server/start.ts";
 import { stop } from "./commands/server/stop.ts";
 import { nouns, serverVerbs } from "./commands/index.ts";
 import { type Context, describeVersion, ExitStatus, type Version } from "./ports.ts";
+import { manPage } from "./man-page.ts";
 import { commandReference } from "./reference.ts";
 import { addTo } from "./remote/index.ts";
 import { processTerminal } from "./terminal.ts";
@@ -41,6 +42,11 @@ const nowhere: Context = {
 /** The reference page of all commands. */
 export function commandsPage(): string {
   return commandReference(build(nowhere, () => {}));
+}
+
+/** dittofs(1). */
+export function commandsManPage(): string {
+  return manPage(build(nowhere, () => {}));
 }
 
 function build(context: Context, finish: (status: number) => void): Command {
