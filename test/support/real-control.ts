@@ -33,7 +33,7 @@ export interface RealControl {
 export async function realControl(runtime: Runtime, logger: Logger): Promise<RealControl> {
   const directory = mkdtempSync(join(tmpdir(), "dittofs-api-"));
   const database = await openSqliteControlDatabase({ path: join(directory, "controlplane.db"), clock: systemClock, logger });
-  const passwords = await openPasswords({ random: systemRandom, clock: systemClock, bcrypt: cheapBcrypt });
+  const passwords = openPasswords({ clock: systemClock, bcrypt: cheapBcrypt });
   const parts = { database, runtime, passwords, clock: systemClock, random: systemRandom, logger };
   const options: ControlOptions = {
     ...parts,
@@ -47,6 +47,8 @@ export async function realControl(runtime: Runtime, logger: Logger): Promise<Rea
     settingDefaults: { "logging.level": "info" },
     checkAdapter: () => [],
     adminPassword,
+    keepAdminPassword: () => {},
+    onPasswordSet: () => {},
     resolve: () => Promise.reject(new Error("no DNS here")),
   };
   const opened = await openControlPlane(options);

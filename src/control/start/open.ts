@@ -43,6 +43,10 @@ export interface ControlOptions {
   readonly checkAdapter: (plan: AdapterPlan) => readonly FieldError[];
   /** For the first start; null: one is made. */
   readonly adminPassword: string | null;
+  /** Given a password that was made for the first start before it is stored: nobody else knows it. */
+  readonly keepAdminPassword: (password: string) => void;
+  /** A user's password is another now. */
+  readonly onPasswordSet: (user: string) => void;
   readonly resolve: Resolve;
 }
 
@@ -73,13 +77,10 @@ export async function openControlPlane(options: ControlOptions): Promise<OpenCon
   const changes = new Changes(state, database, clock, logger);
   const parts = assemble(options, state, changes);
   const { core, desired, byDefault } = parts;
-  const first = await firstStart({ ...core, passwords: options.passwords, keyring: options.keyring, clientsByDefault: byDefault() }, options.fileShares, options.adminPassword);
+  const first = await firstStart({ ...core, passwords: options.passwords, keyring: options.keyring, clientsByDefault: byDefault(), keepPassword: options.keepAdminPassword }, options.fileShares, options.adminPassword);
   const differ = first === null && options.fileSharesGiven ? differing(state, options.fileShares, byDefault()) : [];
   const { effects, hostNames, storeChecks, services, directory, audit } = parts;
-  const follower = new Follower(changes, clock, logger, () => {
-    hostNames.lookForNew();
-    void effects.bringAndLog("a change of another node");
-  });
+  const follower = new Follower(changes, clock, logger);
   return {
     services,
     directory,
@@ -87,6 +88,10 @@ export async function openControlPlane(options: ControlOptions): Promise<OpenCon
     warnings: differ.length === 0 ? [] : [fileIgnored(differ)],
     desired: () => desired.current(),
     async start() {
+      changes.whenMoved(() => {
+        hostNames.lookForNew();
+        void effects.bringAndLog("a change of another node");
+      });
       hostNames.start();
       if (database.type === "postgres") follower.start();
       const failures = await effects.bring();
@@ -110,12 +115,25 @@ function fileIgnored(names: readonly string[]): string {
   );
 }
 
+/** The value as long as `mark` stays the same. */
+function remembered<T>(mark: () => number, make: () => T): () => T {
+  let last: { readonly mark: number; readonly value: T } | null = null;
+  return () => {
+    const now = mark();
+    if (last?.mark !== now) last = { mark: now, value: make() };
+    return last.value;
+  };
+}
+
 // The composition of everything reads best in one place.
 function assemble(options: ControlOptions, state: State, changes: Changes) {
   const { database, runtime, clock, random, logger, passwords, keyring } = options;
   const storePlans = new StorePlans(keyring, options.dataDirectory, options.machine);
   const hostNames = new HostNames({ state, resolve: options.resolve, clock, logger, onChanged: () => void effects.bringAndLog("other addresses of a host name") });
-  const byDefault = () => options.clientsByDefault(String(adapters.plan("nfs").settings["bind"]));
+  const byDefault = remembered(
+    () => state.adapters.changes,
+    () => options.clientsByDefault(String(adapters.plan("nfs").settings["bind"])),
+  );
   const clientsOf = (share: ShareRow) => effectiveClients(state, share, byDefault(), (hostName) => hostNames.addresses(hostName));
   const identities = new Identities(state);
   const sharePlans = new SharePlans(state, { identity: () => identities.current(), storePlan: (kind, row) => storePlans.of(kind, row), effectiveClients: clientsOf });
@@ -129,7 +147,7 @@ function assemble(options: ControlOptions, state: State, changes: Changes) {
   const adapters: AdapterService = new AdapterService({ ...core, overrides: options.adapterOverrides, checkTogether: options.checkAdapter });
   const settings: SettingService = new SettingService({ ...core, defaults: options.settingDefaults });
   const views = new AccessViews(state);
-  const users = new UserService({ ...core, views, passwords, keyring });
+  const users = new UserService({ ...core, views, passwords, keyring, onPasswordSet: options.onPasswordSet });
   const storeChecks = new StoreChecks({ state, runtime, storePlans, clock, nowMs: () => changes.nowMs() });
   const audit = new AuditLog(database);
   const services: Services = {

@@ -109,12 +109,12 @@ export async function openKit(given: Given = {}) {
   const options: ControlOptions = {
     database,
     runtime,
-    passwords: await openPasswords({ random, clock, bcrypt }),
+    passwords: openPasswords({ clock, bcrypt }),
     keyring: await openKeyring(database, secret, random),
     clock,
     random,
     logger: log,
-    machine: { memoryBytes: 8 * 2 ** 30, dataHome: "/home/u/.local/share", configHome: "/home/u/.config" },
+    machine: { memoryBytes: 8 * 2 ** 30, dataHome: "/var/empty/data", configHome: "/var/empty/config" },
     dataDirectory: "/data",
     clientsByDefault: () => ["127.0.0.0/8", "::1"],
     fileShares: [],
@@ -123,6 +123,8 @@ export async function openKit(given: Given = {}) {
     settingDefaults: { "logging.level": "info" },
     checkAdapter: () => [],
     adminPassword,
+    keepAdminPassword() {},
+    onPasswordSet() {},
     resolve: () => Promise.reject(new Error("no DNS here")),
     ...more,
   };
