@@ -35,7 +35,7 @@ test("user password --reset --offline shows the new password once", async () => 
 
 test("settings rotate-secret makes a random one, or takes one from standard input", async () => {
   const { offline, calls } = fake();
-  expect(await cli(["settings", "rotate-secret", "--yes", ...at], { offline })).toMatchObject({ status: 0, out: "changed the control-plane secret, 4 keys wrapped anew; the new one is in /srv/d/controlplane.secret\n" });
+  expect(await cli(["settings", "rotate-secret", "--yes", ...at], { offline })).toMatchObject({ status: 0, out: "changed the control-plane secret; the new one is in /srv/d/controlplane.secret\n" });
   expect((await cli(["settings", "rotate-secret", "--yes", "--password-stdin", ...at], { offline, input: "s3cret\n" })).out).toEndWith("set DITTOFS_CONTROLPLANE_SECRET to the new one before the next start\n");
   expect(calls).toEqual([["rotate", "/srv/d", null], ["rotate", "/srv/d", "s3cret"]]);
   expect((await cli(["settings", "rotate-secret", ...at], { offline })).status).toBe(2);
