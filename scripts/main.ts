@@ -2,11 +2,12 @@
 import { bench } from "./lib/bench.ts";
 import { build } from "./lib/build.ts";
 import { docs } from "./lib/docs.ts";
+import { migrations } from "./lib/migrations.ts";
 import { run } from "./lib/run.ts";
 import { soak } from "./lib/soak.ts";
 import { test } from "./lib/test.ts";
 
-const subcommands: Readonly<Record<string, (args: readonly string[]) => Promise<number>>> = { bench, build, docs, run, soak, test };
+const subcommands: Readonly<Record<string, (args: readonly string[]) => Promise<number>>> = { bench, build, docs, migrations, run, soak, test };
 
 const [name = "", ...rest] = process.argv.slice(2);
 const subcommand = Object.hasOwn(subcommands, name) ? subcommands[name] : undefined;

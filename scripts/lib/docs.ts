@@ -1,11 +1,12 @@
 import { join } from "node:path";
+import { apiReference } from "../../src/api/contract/reference.ts";
 import { commandsManPage, commandsPage } from "../../src/cli/index.ts";
 import { configReference } from "../../src/config/index.ts";
 import { root, say } from "./shell.ts";
 
 /** Writes the pages that are made from the source. */
 export async function docs(): Promise<number> {
-  const pages = { "configuration.md": configReference(), "commands.md": commandsPage(), "dittofs.1": commandsManPage() };
+  const pages = { "configuration.md": configReference(), "commands.md": commandsPage(), "dittofs.1": commandsManPage(), "api.md": apiReference() };
   for (const [name, text] of Object.entries(pages)) {
     const path = join(root, "docs/reference", name);
     await Bun.write(path, text);

@@ -38,6 +38,8 @@ export interface InstanceShare {
 
 /** What a server that starts tells whoever started it. */
 export interface Announce {
+  /** Something the person at the terminal should know, in whole lines; never a part of the log. */
+  note(text: string): void;
   /** A line of a share's recovery. */
   recovered(share: string, summary: string): void;
   listening(at: Listening): void;

@@ -8,7 +8,7 @@ export { describeProblem, type Problem } from "./raw.ts";
 export { allOptions, configVariable, defaultConfigPath, type Loaded, loadConfig, type Refused, type Sources } from "./load.ts";
 export { type Config, options, type ShareConfig } from "./options.ts";
 export { clientsByDefault, loopback } from "./share-options.ts";
-export { deriveLimits, type Limits, sharesMax } from "./limits.ts";
+export { deriveLimits, type Limits, recordOverheadBytesMax, sharesMax } from "./limits.ts";
 export { type Environment, processEnvironment, thisMachine } from "./machine.ts";
 export type { Machine } from "./option.ts";
 export type { Named } from "./flatten.ts";

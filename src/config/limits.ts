@@ -1,7 +1,7 @@
 import type { Config } from "./options.ts";
 
 /** What a log record of a WRITE has besides its payload is far below this. */
-const recordOverheadBytesMax = 64 * 1024;
+export const recordOverheadBytesMax = 64 * 1024;
 
 const MiB = 2 ** 20;
 

@@ -78,7 +78,7 @@ export const shareOptions = {
     help: "Exactly the clients that may use this share; this machine is one of them only where it is listed. An empty list: this machine alone.",
     default: {
       text: "this machine (127.0.0.0/8, ::1, the address of adapters.nfs.bind) and the allowed_clients of the top level",
-      from: (_, earlier) => [...localAddresses(earlier("adapters.nfs.bind") as string), ...(earlier("allowed_clients") as readonly string[])],
+      from: (_, earlier) => clientsByDefault(earlier("adapters.nfs.bind") as string, earlier("allowed_clients") as readonly string[]),
     },
     example: "[127.0.0.1, 192.168.1.0/24]",
     since: "0.1.0",
@@ -97,7 +97,7 @@ function localAddresses(bind: string): readonly string[] {
   return ["0.0.0.0", "::", "::1"].includes(address) || address.startsWith("127.") ? loopback : [...loopback, address];
 }
 
-/** Who is let into a share that has no list of its own. */
-export function clientsByDefault(config: { readonly adapters: { readonly nfs: { readonly bind: string } }; readonly allowed_clients: readonly string[] }): readonly string[] {
-  return [...localAddresses(config.adapters.nfs.bind), ...config.allowed_clients];
+/** Who is let into a share that has no list of its own, where NFS listens on `bind`. */
+export function clientsByDefault(bind: string, allowed: readonly string[]): readonly string[] {
+  return [...localAddresses(bind), ...allowed];
 }

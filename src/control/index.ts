@@ -7,3 +7,5 @@ export * from "./errors.ts";
 export type * from "./nouns.ts";
 export type * from "./runtime.ts";
 export type * from "./services.ts";
+export * from "./start/index.ts";
+export { type AdapterOverride, type AdapterOverrides, type Resolve, systemResolve } from "./server/index.ts";

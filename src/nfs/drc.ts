@@ -1,3 +1,4 @@
+import type { Clock } from "#base/clock.ts";
 import type { Call } from "./call.ts";
 
 /** A call that must not be done twice: being done while `answer` is null, done otherwise. */
@@ -8,6 +9,8 @@ export class Duplicate {
   readonly checksum: number;
   /** The reply from its xid on. */
   answer: Uint8Array | null = null;
+  /** When it was remembered; what is still being done, or was answered this moment, never is too old. */
+  answeredMs = Number.POSITIVE_INFINITY;
   /** The same call, sent again while it was being done; answered with it. */
   waiters: Call[] | null = null;
 
@@ -29,6 +32,15 @@ export interface DuplicateLimits {
 
 export const duplicateLimitDefaults: DuplicateLimits = { perClientMax: 2048, entriesMax: 65_536, bytesMax: 32 * 2 ** 20 };
 
+/**
+ * An answer is given again for this long. A client asks again within seconds to a minute; later the same xid is more likely that
+ * of another call, of a client that starts its xids anew. The kernel server of Linux keeps answers as long.
+ */
+export const answerKeptMs = 120_000;
+
+/** Clients looked at for old answers whenever one is kept. */
+const clientsLookedAt = 8;
+
 /** What an entry costs beside its answer, about. */
 const entryBytes = 256;
 
@@ -44,18 +56,21 @@ class ClientDuplicates {
  * The duplicate-request cache: clients repeat a call on a new connection when the reply was lost, and REMOVE done twice answers
  * NOENT for a file that was removed. A call is known by its client's address (the port changes), its xid, and two checksums and
  * the length of its bytes: program, version, procedure, credential and arguments. One client's flood pushes out its
- * own answers first; the total is bounded by pushing out those of the client that was quiet longest.
+ * own answers first; the total is bounded by pushing out those of the client that was quiet longest. Answers that are too old go
+ * when others are kept, whosever they are.
  */
 export class DuplicateCache {
   hits = 0;
   joined = 0;
+  private readonly clock: Clock;
   private readonly limits: DuplicateLimits;
   /** Least recently active first. */
   private readonly clients = new Map<string, ClientDuplicates>();
   private entries = 0;
   private bytes = 0;
 
-  constructor(limits: DuplicateLimits = duplicateLimitDefaults) {
+  constructor(clock: Clock, limits: DuplicateLimits = duplicateLimitDefaults) {
+    this.clock = clock;
     this.limits = limits;
   }
 
@@ -78,7 +93,11 @@ export class DuplicateCache {
       client = new ClientDuplicates();
       this.clients.set(address, client);
     }
-    const known = client.calls.get(key);
+    let known = client.calls.get(key);
+    if (known !== undefined && this.isOld(known, this.clock.monotonicMs())) {
+      this.dropThrough(client, known);
+      known = undefined;
+    }
     if (known === undefined) {
       const entry = new Duplicate(key, into.xid, message.length, checksum);
       client.calls.set(key, entry);
@@ -104,6 +123,8 @@ export class DuplicateCache {
       return;
     }
     const bytes = entry.answer.length + entryBytes;
+    const now = this.clock.monotonicMs();
+    entry.answeredMs = now;
     client.answered.push(entry);
     client.bytes += bytes;
     this.entries++;
@@ -111,8 +132,33 @@ export class DuplicateCache {
     if (client.answered.length - client.answeredFrom > this.limits.perClientMax) this.dropOldest(client);
     this.clients.delete(address);
     this.clients.set(address, client);
+    this.dropOld(now);
     while (this.entries > this.limits.entriesMax || this.bytes > this.limits.bytesMax) {
       if (!this.dropFromQuietest()) return;
+    }
+  }
+
+  private isOld(entry: Duplicate, nowMs: number): boolean {
+    return nowMs - entry.answeredMs >= answerKeptMs;
+  }
+
+  /** Drops a client's answers up to and with this one, which are all at least as old. */
+  private dropThrough(client: ClientDuplicates, entry: Duplicate): void {
+    while (client.calls.get(entry.key) === entry) this.dropOldest(client);
+  }
+
+  /** Drops what is too old, of the clients that were quiet longest; a few at a time, as this is done often. */
+  private dropOld(nowMs: number): void {
+    let looked = 0;
+    for (const [address, client] of this.clients) {
+      if (looked++ === clientsLookedAt) return;
+      let oldest = client.answered[client.answeredFrom];
+      if (oldest !== undefined && !this.isOld(oldest, nowMs)) return;
+      while (oldest !== undefined && this.isOld(oldest, nowMs)) {
+        this.dropOldest(client);
+        oldest = client.answered[client.answeredFrom];
+      }
+      if (client.calls.size === 0) this.clients.delete(address);
     }
   }
 

@@ -101,18 +101,27 @@ export class Dispatcher {
   private run(call: Call): void {
     try {
       const pending = call.procedure.run(call, this.reader);
-      if (pending instanceof Promise) {
-        pending.then(
-          () => this.finish(call),
-          (error: unknown) => this.failed(call, error),
-        );
-        return;
-      }
+      if (pending instanceof Promise) return this.later(call, pending);
     } catch (error) {
       this.failed(call, error);
       return;
     }
     this.finish(call);
+  }
+
+  private later(call: Call, pending: Promise<void>): void {
+    const fs = call.view === null ? null : call.view.fs;
+    fs?.enter();
+    pending.then(
+      () => {
+        fs?.leave();
+        this.finish(call);
+      },
+      (error: unknown) => {
+        fs?.leave();
+        this.failed(call, error);
+      },
+    );
   }
 
   private failed(call: Call, error: unknown): void {

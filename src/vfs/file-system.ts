@@ -104,6 +104,9 @@ export interface FileSystem {
   readonly policy: SharePolicy;
   /** Replaces the policy whole: from the next operation on it holds. */
   setPolicy(policy: SharePolicy): void;
+  /** A request goes on after this turn of the event loop: until it leaves, the share's stores stay open. */
+  enter(): void;
+  leave(): void;
   /** The current root directory. */
   root(): Maybe<Inode>;
   /** The handle of an object (44 bytes, cached: don't write to it). */
@@ -165,6 +168,9 @@ export interface Located {
 export interface Shares {
   byName(name: string): FileSystem | undefined;
   list(): readonly FileSystem[];
-  /** What `length` bytes of `bytes` at `offset` are the handle of; badHandle for anything no share of ours made. Whether the file still exists the operation says (stale). */
+  /**
+   * What `length` bytes of `bytes` at `offset` are the handle of; badHandle for anything no share of ours made, stale where that
+   * share was removed. Whether the file still exists the operation says (stale).
+   */
   locate(bytes: Uint8Array, offset: number, length: number): Located | FsError;
 }

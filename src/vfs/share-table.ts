@@ -1,19 +1,22 @@
 import { fileHandleBytes } from "#model/file-handle.ts";
 import type { FsError } from "#model/fs-error.ts";
-import { badHandle } from "./errors.ts";
+import { badHandle, stale } from "./errors.ts";
 import type { FileSystem, Located, Shares } from "./file-system.ts";
 import { word } from "./handle-words.ts";
+import { RemovedShares } from "./removed-shares.ts";
 import type { Share } from "./share.ts";
 
 const instanceAt = 4;
 const instanceBytes = 8;
 const idAt = 16;
 
-/** The server's shares. */
+/** The server's shares, which come and go while it serves: the next look-up sees it. */
 export class ShareTable implements Shares {
   private readonly named = new Map<string, Share>();
   /** By the first word of the instance; two shares may meet there. */
   private readonly byInstance = new Map<number, Share[]>();
+
+  private readonly removed = new RemovedShares();
 
   constructor(shares: readonly Share[] = []) {
     for (const share of shares) this.add(share);
@@ -26,14 +29,27 @@ export class ShareTable implements Shares {
     this.byInstance.set(key, [...(this.byInstance.get(key) ?? []), share]);
   }
 
-  remove(name: string): void {
+  /**
+   * Takes the share out and gives it: no new request reaches it, and its handles are stale. Before its stores are closed it has
+   * to be drained.
+   */
+  remove(name: string): Share | undefined {
     const share = this.named.get(name);
-    if (share === undefined) return;
+    if (share === undefined) return undefined;
     this.named.delete(name);
     const key = word(share.store.identity.instance, 0);
     const rest = (this.byInstance.get(key) ?? []).filter((other) => other !== share);
     if (rest.length === 0) this.byInstance.delete(key);
     else this.byInstance.set(key, rest);
+    this.removed.add(share.store.identity);
+    return share;
+  }
+
+  /** Puts a share in the place of the one with its name, and gives that one, to be drained; undefined: there was none. */
+  replace(share: Share): Share | undefined {
+    const before = this.remove(share.name);
+    this.add(share);
+    return before;
   }
 
   byName(name: string): FileSystem | undefined {
@@ -46,14 +62,19 @@ export class ShareTable implements Shares {
 
   locate(bytes: Uint8Array, offset: number, length: number): Located | FsError {
     if (length !== fileHandleBytes || offset < 0 || offset + length > bytes.length) return badHandle;
-    const shares = this.byInstance.get(word(bytes, offset + instanceAt));
-    if (shares === undefined) return badHandle;
+    const key = word(bytes, offset + instanceAt);
+    const shares = this.byInstance.get(key);
+    if (shares === undefined) return this.unknown(key, bytes, offset);
     const id = word(bytes, offset + idAt) * 2 ** 32 + word(bytes, offset + idAt + 4);
     for (let i = 0; i < shares.length; i++) {
       const share = shares[i] as Share;
       if (isOf(share, bytes, offset + instanceAt)) return share.locate(id, bytes, offset);
     }
-    return badHandle;
+    return this.unknown(key, bytes, offset);
+  }
+
+  private unknown(key: number, bytes: Uint8Array, offset: number): FsError {
+    return this.removed.made(key, bytes, offset) ? stale : badHandle;
   }
 }
 

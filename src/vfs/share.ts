@@ -1,5 +1,6 @@
 import type { Maybe } from "#base/brand.ts";
 import type { Clock } from "#base/clock.ts";
+import type { Time } from "#base/time.ts";
 import type { Touched } from "#model/change-set.ts";
 import type { Credentials } from "#model/credentials.ts";
 import type { FileContent } from "#model/file-content.ts";
@@ -9,6 +10,7 @@ import type { FileId } from "#model/ids.ts";
 import { FileType, type Inode } from "#model/inode.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
+import type { Changer } from "./access/permissions.ts";
 import type { SharePolicy } from "./access/policy.ts";
 import { AccessTimes } from "./access-times.ts";
 import { Applying } from "./applying.ts";
@@ -20,6 +22,7 @@ import { badHandle, stale } from "./errors.ts";
 import { isVerified, keepVerified } from "./handle-words.ts";
 import type * as fs from "./file-system.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
+import { Requests } from "./requests.ts";
 import { Orphans } from "./orphans.ts";
 import * as ops from "./ops/index.ts";
 import type { Operation } from "./operation.ts";
@@ -47,7 +50,8 @@ export class Share implements fs.FileSystem {
   readonly name: string;
   readonly generation: number;
   readonly store: MetadataStore;
-  readonly content: FileContent;
+  /** What no permission is asked for. */
+  readonly content: Omit<FileContent, "write" | "truncate">;
   readonly clock: Clock;
   readonly inodes: InodeCache;
   readonly names: NameCache;
@@ -56,7 +60,9 @@ export class Share implements fs.FileSystem {
   readonly orphans: Orphans;
   /** Moves of directories to other parents that lost a race to another such move. */
   readonly directoryMoves = new OneAtATime();
+  private readonly data: FileContent;
   private readonly applying: Applying;
+  private readonly requests: Requests;
   private rules: SharePolicy;
 
   constructor(options: ShareOptions) {
@@ -65,8 +71,9 @@ export class Share implements fs.FileSystem {
     this.rules = options.policy;
     this.generation = options.generation;
     this.store = store;
-    this.content = content;
+    this.content = this.data = content;
     this.clock = clock;
+    this.requests = new Requests(clock);
     this.names = new NameCache(store, options.namesMax);
     this.pages = new Pages(store, this.names);
     this.inodes = new InodeCache(
@@ -81,6 +88,28 @@ export class Share implements fs.FileSystem {
     store.onApplied((set, result) => this.applying.onApplied(set, result));
   }
 
+  enter(): void {
+    this.requests.enter();
+  }
+
+  leave(): void {
+    this.requests.leave();
+  }
+
+  /**
+   * Resolves once every request in hand was answered: with false, once `deadlineMs` passed and some still wait. Only a share that
+   * no table has any more gets no new ones meanwhile.
+   */
+  drain(deadlineMs: number): Promise<boolean> {
+    return this.requests.none(deadlineMs);
+  }
+
+  /** Keeps at most so many inodes and names in memory from now on. */
+  resizeCaches(inodesMax: number, namesMax: number): void {
+    this.inodes.resize(inodesMax);
+    this.names.resize(namesMax);
+  }
+
   /** Stores what only memory knows (access times) and stops background work. The store and content are the caller's to close. */
   async close(): Promise<void> {
     await this.orphans.close();
@@ -93,8 +122,18 @@ export class Share implements fs.FileSystem {
   }
 
   /** Applies an operation's set; the rows it touched, or null when a condition failed and the operation must decide anew. */
-  apply(operation: Operation, attempt: number): Promise<readonly Touched[] | FsError | null> {
+  apply(_who: Changer, operation: Operation, attempt: number): Promise<readonly Touched[] | FsError | null> {
     return this.applying.apply(operation, attempt);
+  }
+
+  /** Writes to a file; see `FileContent`. */
+  writeContent(_who: Changer, inode: Inode, offset: number, payload: readonly Uint8Array[], length: number): Inode | FsError {
+    return this.data.write(inode, offset, payload, length, this.clock.now());
+  }
+
+  /** Cuts or extends a file; see `FileContent`. */
+  truncate(_who: Changer, inode: Inode, size: number, at: Time): Inode | FsError {
+    return this.data.truncate(inode, size, at);
   }
 
   /** Resolves when the making of an object is durable; null: it is. */

@@ -8,6 +8,7 @@ import type { ControlPlane } from "#control/services.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { Calls, refuse } from "./calls.ts";
 import { Exchange, type Peer, targetOf } from "./exchange.ts";
+import { docsPages, servePage } from "./docs-page.ts";
 import type { About, Handler } from "./handler.ts";
 import { allHandlers } from "./handlers/all.ts";
 import { limits } from "./limits.ts";
@@ -61,7 +62,8 @@ export function createApi(options: ApiOptions): Api {
   const exchangeOf = (request: Request): Exchange => exchanges.get(request) as Exchange;
   // Where an address begins after its scheme, for Elysia's search for the path: 7 is right for http:// only.
   const app = new Elysia({ normalize: false, handler: { standardHostname: options.tls } });
-  const paths = pathsOf(allRoutes.map(({ route }) => route));
+  const pages = docsPages(options.about.version);
+  const paths = pathsOf([...["/", ...Object.keys(pages)].map((path) => ({ method: "GET" as const, path })), ...allRoutes.map(({ route }) => route)]);
 
   for (const bound of boundRoutes(options)) {
     const { method, path, unhurried } = bound.route;
@@ -75,6 +77,7 @@ export function createApi(options: ApiOptions): Api {
     };
     app.route(method, elysiaPath(path), handle, { parse: "none" });
   }
+  for (const [path, served] of Object.entries(pages)) app.get(path, ({ request }) => servePage(exchangeOf(request), served));
   app.get("/", ({ request }) => reply(exchangeOf(request), 307, null, { location: "/health" }));
   app.onError(({ request, code, error }) => {
     const exchange = exchangeOf(request);

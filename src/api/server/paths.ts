@@ -1,4 +1,4 @@
-import type { AnyRoute, Method } from "#api/contract/route.ts";
+import type { Method } from "#api/contract/route.ts";
 
 /** Which methods a path takes. */
 export interface Paths {
@@ -7,7 +7,7 @@ export interface Paths {
 
 const special = /[.*+?^$()|[\]\\]/g;
 
-export function pathsOf(routes: readonly AnyRoute[]): Paths {
+export function pathsOf(routes: readonly { readonly method: Method; readonly path: string }[]): Paths {
   const methods = new Map<string, Set<Method | "HEAD">>();
   for (const route of routes) {
     const pattern = `^${route.path.replace(special, "\\$&").replace(/\{\w+\}/g, "[^/]+")}/?$`;

@@ -17,7 +17,7 @@ export interface Column<V> {
 export interface Table<C extends Columns = Columns> {
   readonly name: string;
   readonly columns: C;
-  readonly key: readonly (keyof C & string)[];
+  readonly key: readonly string[];
   /** The key is a rising number the database gives. */
   readonly numbered: boolean;
 }

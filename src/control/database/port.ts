@@ -1,6 +1,6 @@
 import type { Row, Table } from "./columns.ts";
 
-/** Equality on each named column; an array: one of these. */
+/** Equality on each named column; an array: one of these, 30,000 at most. JSON columns are not compared. */
 export type Where<T extends Table> = { readonly [K in keyof Row<T>]?: Row<T>[K] | readonly Row<T>[K][] };
 
 export interface Page<T extends Table> {
@@ -12,16 +12,24 @@ export interface Page<T extends Table> {
   readonly from?: { readonly column: keyof Row<T> & string; readonly atLeast?: number; readonly below?: number };
 }
 
-/** What is read and written within one transaction. */
+/**
+ * What is read and written within one transaction. The rows of `all` come in the order of their key, those of `page` with the key as
+ * the last resort; text is ordered by its bytes, null comes before everything. After an error of the database, a `UniqueViolation`
+ * too, nothing of the transaction can be kept: what `work` returns is then replaced by that error.
+ */
 export interface Transaction {
   all<T extends Table>(table: T, where?: Where<T>): Promise<readonly Row<T>[]>;
   one<T extends Table>(table: T, where: Where<T>): Promise<Row<T> | null>;
   page<T extends Table>(table: T, where: Where<T>, page: Page<T>): Promise<{ readonly rows: readonly Row<T>[]; readonly total: number }>;
+  /** Rows of a numbered table with a number above this one, in order. */
+  after<T extends Table>(table: T, number: number, limit: number): Promise<readonly Row<T>[]>;
   /** Throws `UniqueViolation` where a unique column already has the value. */
   insert<T extends Table>(table: T, row: Row<T>): Promise<void>;
+  /** Many rows at once; those of a numbered table keep the numbers they have. */
+  insertAll<T extends Table>(table: T, rows: readonly Row<T>[]): Promise<void>;
   /** A row of a numbered table; the database gives the number. */
   append<T extends Table>(table: T, row: Omit<Row<T>, "number">): Promise<void>;
-  /** Gives the number of rows changed. */
+  /** Gives the number of rows changed. Throws `UniqueViolation` as `insert` does. */
   update<T extends Table>(table: T, where: Where<T>, set: Partial<Row<T>>): Promise<number>;
   delete<T extends Table>(table: T, where: Where<T>): Promise<number>;
 }

@@ -28,6 +28,7 @@ export const mnt = ({ shares, mounts, logger }: MountSettings): Procedure => ({
       logger.info({ client: call.client.address, share: found.fs.name }, "refused a mount: the share is not open to this client");
       return fail(call, MountStat3.MNT3ERR_ACCES);
     }
+    call.view = view;
     let inode: Inode = await found.fs.root();
     for (const name of found.below) {
       if (name === "..") return fail(call, MountStat3.MNT3ERR_ACCES);
@@ -36,7 +37,7 @@ export const mnt = ({ shares, mounts, logger }: MountSettings): Procedure => ({
       inode = next.inode;
     }
     if (inode.type !== FileType.directory) return fail(call, MountStat3.MNT3ERR_NOTDIR);
-    mounts.add(call.client.address, path);
+    mounts.add(call.client.address, path, found.fs.name);
     const w = call.begin();
     w.reserve(4 + 4 + fhBytesMax + 4 + 4 * flavors.length);
     w.u32(MountStat3.MNT3_OK);

@@ -4,7 +4,7 @@ import { FsError } from "#model/fs-error.ts";
 import { FileType, type Inode } from "#model/inode.ts";
 import { denied, notPermitted } from "../errors.ts";
 import type { AttributeRequest } from "../file-system.ts";
-import { inGroup, Permission, permissions } from "./permissions.ts";
+import { type Changer, inGroup, passesModes, Permission, permissions } from "./permissions.ts";
 
 const setuid = 0o4000;
 const setgid = 0o2000;
@@ -36,7 +36,7 @@ export function dropsPrivileges(inode: Inode, who: Credentials): boolean {
 }
 
 /** Mode and group of a new object in `directory`: a setgid directory hands on its group, and to directories the bit too. */
-export function inherited(directory: Inode, who: Credentials, type: FileType, request: AttributeRequest, mode: number): { mode: number; gid: number } {
+export function inherited(directory: Inode, who: Changer, type: FileType, request: AttributeRequest, mode: number): { mode: number; gid: number } {
   const hands = (directory.mode & setgid) !== 0;
   const asked = who.superuser ? request.gid : undefined;
   const gid = asked ?? (hands ? directory.gid : who.gid);
@@ -49,8 +49,8 @@ export function inherited(directory: Inode, who: Credentials, type: FileType, re
   return { mode: bits, gid };
 }
 
-function mayChangeOwner(inode: Inode, who: Credentials, request: AttributeRequest): boolean {
-  if (who.superuser) return true;
+function mayChangeOwner(inode: Inode, who: Changer, request: AttributeRequest): boolean {
+  if (passesModes(who)) return true;
   const owner = who.uid === inode.uid;
   if (request.uid !== undefined && !(owner && request.uid === inode.uid)) return false;
   if (request.gid !== undefined && !(owner && (request.gid === inode.gid || inGroup(who, request.gid)))) return false;
@@ -58,15 +58,15 @@ function mayChangeOwner(inode: Inode, who: Credentials, request: AttributeReques
 }
 
 /** utimes: explicit times are the owner's; "now" is also for whoever may write. */
-function judgeTimes(inode: Inode, who: Credentials, request: AttributeRequest): FsError | null {
-  if (who.superuser || who.uid === inode.uid) return null;
+function judgeTimes(inode: Inode, who: Changer, request: AttributeRequest): FsError | null {
+  if (passesModes(who) || who.uid === inode.uid) return null;
   const explicit = (request.atime !== undefined && request.atime !== "now") || (request.mtime !== undefined && request.mtime !== "now");
   if (explicit) return notPermitted;
   if (request.atime === undefined && request.mtime === undefined) return null;
   return (permissions(inode, who) & Permission.write) !== 0 ? null : denied;
 }
 
-function newMode(inode: Inode, who: Credentials, request: AttributeRequest): number | null {
+function newMode(inode: Inode, who: Changer, request: AttributeRequest): number | null {
   const ownerChanges = request.uid !== undefined || request.gid !== undefined;
   // The mode of a symbolic link means nothing and stays.
   const asked = inode.type === FileType.symlink ? undefined : request.mode;
@@ -74,12 +74,14 @@ function newMode(inode: Inode, who: Credentials, request: AttributeRequest): num
   let mode = (asked ?? inode.mode) & modeMask;
   if (ownerChanges && inode.type !== FileType.directory) mode = withoutPrivileges(mode);
   if (!who.superuser && !inGroup(who, request.gid ?? inode.gid)) mode &= ~setgid;
+  // A share's admin rules over its files, not over the machines that run them: no program of another's becomes root's by him.
+  if (!who.superuser && who.uid !== inode.uid && inode.type !== FileType.directory) mode &= ~(setuid | setgid);
   return mode === inode.mode && asked === undefined ? null : mode;
 }
 
 /** What a SETATTR (size apart) by `who` writes, or why it may not. `at`: what "now" is. */
-export function decideAttributes(inode: Inode, who: Credentials, request: AttributeRequest, at: Time): AttributeColumns | FsError {
-  if (request.mode !== undefined && !who.superuser && who.uid !== inode.uid) return notPermitted;
+export function decideAttributes(inode: Inode, who: Changer, request: AttributeRequest, at: Time): AttributeColumns | FsError {
+  if (request.mode !== undefined && !passesModes(who) && who.uid !== inode.uid) return notPermitted;
   if (!mayChangeOwner(inode, who, request)) return notPermitted;
   const refused = judgeTimes(inode, who, request);
   if (refused !== null) return refused;

@@ -1,6 +1,11 @@
+import type { Brand } from "#base/brand.ts";
 import type { Credentials } from "#model/credentials.ts";
+import type { FsError } from "#model/fs-error.ts";
+import { AccessLevel } from "#model/identity.ts";
 import { FileType, type Inode } from "#model/inode.ts";
+import { denied, readOnly } from "../errors.ts";
 import { Access } from "../file-system.ts";
+import type { SharePolicy } from "./policy.ts";
 
 /** The three permission bits of a class, as in a mode. */
 export const Permission = { execute: 1, write: 2, read: 4 } as const;
@@ -14,13 +19,47 @@ export function inGroup(who: Credentials, gid: number): boolean {
 }
 
 /**
- * The permission bits `who` has: those of the first class that matches, owner before group before others (POSIX: a later class
- * is not looked at, even if it would allow more). The superuser reads and writes everything, searches every directory, and
- * executes what anybody may execute.
+ * Somebody whom the share lets change something at all. Nothing but `changerOf` makes one, and neither a change set nor content is
+ * taken from anybody else: an operation that forgot to ask does not compile.
  */
+export type Changer = Brand<Credentials, "Changer">;
+
+/** `who` as one who may change something in the share, or why not. Files' own permissions are another question. */
+export function changerOf(policy: SharePolicy, who: Credentials): Changer | FsError {
+  const access = who.access;
+  if (access === AccessLevel.none) return denied;
+  if (policy.readOnly) return readOnly;
+  return access === AccessLevel.read ? denied : (who as Changer);
+}
+
+/** Why `who` may read nothing of the share, or null: for what no file's mode protects. */
+export function refuseReader(who: Credentials): FsError | null {
+  return who.access === AccessLevel.none ? denied : null;
+}
+
+/** Whether files' modes and owners stand in nobody's way: the superuser's, and whom the share made its admin. */
+export function passesModes(who: Credentials): boolean {
+  return who.superuser || who.access === AccessLevel.admin;
+}
+
+/** The permission bits that the share's level leaves of all. */
+function reach(access: AccessLevel): number {
+  if (access === AccessLevel.readWrite || access === AccessLevel.admin) return 7;
+  return access === AccessLevel.read ? Permission.read | Permission.execute : 0;
+}
+
+/** The permission bits `who` has: what the mode gives, as far as the share's level reaches. */
 export function permissions(inode: Inode, who: Credentials): number {
+  return modePermissions(inode, who) & reach(who.access);
+}
+
+/**
+ * The bits of the first class that matches, owner before group before others (POSIX: a later class is not looked at, even if it
+ * would allow more). The superuser reads and writes everything, searches every directory, and executes what anybody may execute.
+ */
+function modePermissions(inode: Inode, who: Credentials): number {
   const mode = inode.mode;
-  if (who.superuser) return inode.type === FileType.directory || (mode & 0o111) !== 0 ? 7 : 6;
+  if (passesModes(who)) return inode.type === FileType.directory || (mode & 0o111) !== 0 ? 7 : 6;
   if (who.uid === inode.uid) return (mode >> 6) & 7;
   if (inGroup(who, inode.gid)) return (mode >> 3) & 7;
   return mode & 7;
@@ -32,10 +71,10 @@ export function permissions(inode: Inode, who: Credentials): number {
  * (RFC 1813 §4.4). ACCESS, which decides about opening, answers from `permissions` alone.
  */
 export function contentPermissions(inode: Inode, who: Credentials): number {
-  let bits = permissions(inode, who);
+  let bits = modePermissions(inode, who);
   if (who.uid === inode.uid) bits |= Permission.read | Permission.write;
   if ((bits & Permission.execute) !== 0) bits |= Permission.read;
-  return bits;
+  return bits & reach(who.access);
 }
 
 /** The Access bits each set of permission bits gives, by kind of object: index is the permission bits. */
@@ -63,6 +102,6 @@ export function accessBits(inode: Inode, who: Credentials): number {
 
 /** In a sticky directory only the owner of the entry's object or of the directory removes or renames an entry. */
 export function stickyForbids(directory: Inode, child: Inode, who: Credentials): boolean {
-  if ((directory.mode & sticky) === 0 || who.superuser) return false;
+  if ((directory.mode & sticky) === 0 || passesModes(who)) return false;
   return who.uid !== child.uid && who.uid !== directory.uid;
 }

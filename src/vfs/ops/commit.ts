@@ -11,8 +11,8 @@ import type { Share } from "../share.ts";
 import { refuseType } from "./read.ts";
 
 /**
- * COMMIT (RFC 1813 §3.3.21). It changes nothing a reader sees and tells nothing, so it takes no permission: a writer whose right
- * was taken away meanwhile must still learn what became of his data.
+ * COMMIT (RFC 1813 §3.3.21). It changes nothing a reader sees and tells nothing, so it takes no permission, not even one of the
+ * share: a writer whose right was taken away meanwhile must still learn what became of his data.
  */
 export function commit(share: Share, _who: Credentials, id: FileId): Maybe<Written | FsError> {
   return after(share.inodes.load(id), (inode) => (inode === null ? stale : commitFile(share, inode)));

@@ -3,8 +3,9 @@ import type { Credentials } from "#model/credentials.ts";
 import { FsError } from "#model/fs-error.ts";
 import { type FileId, linksMax } from "#model/ids.ts";
 import { FileType } from "#model/inode.ts";
+import { changerOf } from "../access/permissions.ts";
 import { nobody } from "../cache/node.ts";
-import { exists, notPermitted, readOnly, stale, tooManyLinks } from "../errors.ts";
+import { exists, notPermitted, stale, tooManyLinks } from "../errors.ts";
 import type { Linked } from "../file-system.ts";
 import { judgeNewName } from "../names.ts";
 import { changeOf, madeBy, Operation, untilApplied } from "../operation.ts";
@@ -14,7 +15,8 @@ import { openDirectory, refuseChange } from "./make.ts";
 /** LINK (RFC 1813 §3.3.15). A directory has one name; who asks for another gets PERM, as from Linux. */
 export function link(share: Share, who: Credentials, id: FileId, directory: FileId, name: string): Promise<Linked | FsError> {
   return untilApplied(async (attempt) => {
-    if (share.policy.readOnly) return readOnly;
+    const changer = changerOf(share.policy, who);
+    if (changer instanceof FsError) return changer;
     const node = await openDirectory(share, who, directory);
     if (node instanceof FsError) return node;
     const refusedName = judgeNewName(name);
@@ -24,7 +26,7 @@ export function link(share: Share, who: Credentials, id: FileId, directory: File
     if (inode === null) return stale;
     if (entry.id !== nobody) return exists;
     if (node.inode === null) return null;
-    const refused = refuseChange(node.inode, who);
+    const refused = refuseChange(node.inode, changer);
     if (refused !== null) return refused;
     if (inode.type === FileType.directory) return notPermitted;
     if (inode.links >= linksMax) return tooManyLinks;
@@ -42,7 +44,7 @@ export function link(share: Share, who: Credentials, id: FileId, directory: File
       ],
       id,
     );
-    const touched = await share.apply(operation, attempt);
+    const touched = await share.apply(changer, operation, attempt);
     if (touched === null || touched instanceof FsError) return touched;
     return { inode: operation.after ?? madeBy(share, touched, id) ?? inode, directory: changeOf(share, touched, directory) };
   });

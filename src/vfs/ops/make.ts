@@ -4,9 +4,9 @@ import { FsError } from "#model/fs-error.ts";
 import { type FileId, fileId } from "#model/ids.ts";
 import { FileType, Inode } from "#model/inode.ts";
 import { inherited } from "../access/attributes.ts";
-import { changeEntries, permissions } from "../access/permissions.ts";
+import { changeEntries, type Changer, changerOf, permissions } from "../access/permissions.ts";
 import { type Node, nobody } from "../cache/node.ts";
-import { denied, readOnly, stale } from "../errors.ts";
+import { denied, stale } from "../errors.ts";
 import type { AttributeRequest, Created } from "../file-system.ts";
 import { judgeNewName } from "../names.ts";
 import { changeOf, madeBy, Operation } from "../operation.ts";
@@ -44,7 +44,7 @@ export async function openDirectory(share: Share, who: Credentials, id: FileId):
 }
 
 /** Why `who` may not change the directory's entries, or null. */
-export function refuseChange(directory: Inode, who: Credentials): FsError | null {
+export function refuseChange(directory: Inode, who: Changer): FsError | null {
   return (permissions(directory, who) & changeEntries) === changeEntries ? null : denied;
 }
 
@@ -60,7 +60,8 @@ export async function make(
   plan: Plan,
   attempt: number,
 ): Promise<Created | Taken | FsError | null> {
-  if (share.policy.readOnly) return readOnly;
+  const changer = changerOf(share.policy, who);
+  if (changer instanceof FsError) return changer;
   const node = await openDirectory(share, who, directory);
   if (node instanceof FsError) return node;
   const refusedName = judgeNewName(name);
@@ -69,9 +70,9 @@ export async function make(
   if (entry.id !== nobody) return new Taken(entry.id);
   const parent = node.inode;
   if (parent === null) return null;
-  const refused = refuseChange(parent, who);
+  const refused = refuseChange(parent, changer);
   if (refused !== null) return refused;
-  const inode = newInode(share, who, parent, plan);
+  const inode = newInode(share, changer, parent, plan);
   const operation = new Operation(
     [
       { is: "live", id: directory },
@@ -83,12 +84,12 @@ export async function make(
       { do: "touchDirectory", id: directory, at: inode.ctime, linksDelta: plan.type === FileType.directory ? 1 : 0 },
     ],
   );
-  const touched = await share.apply(operation, attempt);
+  const touched = await share.apply(changer, operation, attempt);
   if (touched === null || touched instanceof FsError) return touched;
   return { inode: madeBy(share, touched, inode.id) ?? inode, directory: changeOf(share, touched, directory) };
 }
 
-function newInode(share: Share, who: Credentials, parent: Inode, plan: Plan): Inode {
+function newInode(share: Share, who: Changer, parent: Inode, plan: Plan): Inode {
   const { request, type } = plan;
   const at = share.clock.now();
   const { mode, gid } = inherited(parent, who, type, request, request.mode ?? plan.mode);

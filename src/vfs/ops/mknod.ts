@@ -1,7 +1,8 @@
 import type { Credentials } from "#model/credentials.ts";
-import type { FsError } from "#model/fs-error.ts";
+import { FsError } from "#model/fs-error.ts";
 import type { FileId } from "#model/ids.ts";
 import { FileType } from "#model/inode.ts";
+import { changerOf } from "../access/permissions.ts";
 import { notPermitted } from "../errors.ts";
 import type { AttributeRequest, Created, NodeKind } from "../file-system.ts";
 import type { Share } from "../share.ts";
@@ -18,6 +19,8 @@ export async function mknod(
   kind: NodeKind,
   request: AttributeRequest,
 ): Promise<Created | FsError> {
+  const changer = changerOf(share.policy, who);
+  if (changer instanceof FsError) return changer;
   const device = kind.type === FileType.block || kind.type === FileType.character ? kind : null;
   if (device !== null && !who.superuser) return notPermitted;
   return makeNew(share, who, directory, name, {

@@ -3,6 +3,7 @@ import type { Credentials } from "#model/credentials.ts";
 import type { FsError } from "#model/fs-error.ts";
 import type { FileId } from "#model/ids.ts";
 import { FileType, type Inode } from "#model/inode.ts";
+import { refuseReader } from "../access/permissions.ts";
 import { invalid, stale } from "../errors.ts";
 import { after } from "../maybe.ts";
 import type { Share } from "../share.ts";
@@ -12,8 +13,10 @@ export interface Link {
   readonly target: Uint8Array;
 }
 
-/** READLINK (RFC 1813 §3.3.5). The mode of a symbolic link means nothing: whoever reaches it may read it. */
-export function readlink(share: Share, _who: Credentials, id: FileId): Maybe<Link | FsError> {
+/** READLINK (RFC 1813 §3.3.5). The mode of a symbolic link means nothing: whoever may read in the share may read it. */
+export function readlink(share: Share, who: Credentials, id: FileId): Maybe<Link | FsError> {
+  const refused = refuseReader(who);
+  if (refused !== null) return refused;
   return after(share.inodes.load(id), (inode) => {
     if (inode === null) return stale;
     if (inode.type !== FileType.symlink || inode.target === null) return invalid;

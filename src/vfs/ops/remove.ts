@@ -4,9 +4,9 @@ import type { FileId } from "#model/ids.ts";
 import { FileType, type Inode } from "#model/inode.ts";
 import type { Change as StoreChange } from "#model/change-set.ts";
 import { timeAfter, type Time } from "#base/time.ts";
-import { stickyForbids } from "../access/permissions.ts";
+import { type Changer, changerOf, stickyForbids } from "../access/permissions.ts";
 import { type Node, nobody } from "../cache/node.ts";
-import { isDirectory, noEntry, notPermitted, readOnly } from "../errors.ts";
+import { isDirectory, noEntry, notPermitted } from "../errors.ts";
 import type { Removed } from "../file-system.ts";
 import { judgeRemovedName } from "../names.ts";
 import { changeOf, Operation, untilApplied } from "../operation.ts";
@@ -22,7 +22,7 @@ export interface Removable {
 }
 
 /** The entry `name`, if `who` may remove it; null: decide anew. */
-export async function openRemovable(share: Share, who: Credentials, node: Node, name: string): Promise<Removable | FsError | null> {
+export async function openRemovable(share: Share, who: Changer, node: Node, name: string): Promise<Removable | FsError | null> {
   const entry = await share.names.load(node, name);
   if (entry.id === nobody) return noEntry;
   const child = await loadEntry(share, entry);
@@ -44,12 +44,13 @@ export function unlinkChanges(child: Inode, at: Time): readonly StoreChange[] {
 /** REMOVE (RFC 1813 §3.3.12): everything but directories. */
 export function remove(share: Share, who: Credentials, directory: FileId, name: string): Promise<Removed | FsError> {
   return untilApplied(async (attempt) => {
-    if (share.policy.readOnly) return readOnly;
+    const changer = changerOf(share.policy, who);
+    if (changer instanceof FsError) return changer;
     const node = await openDirectory(share, who, directory);
     if (node instanceof FsError) return node;
     const refusedName = judgeRemovedName(name);
     if (refusedName !== null) return refusedName;
-    const removable = await openRemovable(share, who, node, name);
+    const removable = await openRemovable(share, changer, node, name);
     if (removable === null || removable instanceof FsError) return removable;
     const { child } = removable;
     if (child.type === FileType.directory) return isDirectory;
@@ -62,7 +63,7 @@ export function remove(share: Share, who: Credentials, directory: FileId, name: 
         { do: "touchDirectory", id: directory, at, linksDelta: 0 },
       ],
     );
-    const touched = await share.apply(operation, attempt);
+    const touched = await share.apply(changer, operation, attempt);
     if (touched === null || touched instanceof FsError) return touched;
     return { directory: changeOf(share, touched, directory) };
   });

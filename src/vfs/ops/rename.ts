@@ -4,9 +4,9 @@ import type { Credentials } from "#model/credentials.ts";
 import { FsError } from "#model/fs-error.ts";
 import { type FileId, rootId } from "#model/ids.ts";
 import { FileType, type Inode } from "#model/inode.ts";
-import { Permission, permissions } from "../access/permissions.ts";
+import { type Changer, changerOf, Permission, permissions } from "../access/permissions.ts";
 import { type Node, nobody } from "../cache/node.ts";
-import { denied, invalid, isDirectory, notDirectory, readOnly, stale } from "../errors.ts";
+import { denied, invalid, isDirectory, notDirectory, stale } from "../errors.ts";
 import type { Renamed } from "../file-system.ts";
 import { judgeRenamedName } from "../names.ts";
 import { changeOf, Operation, unchanged, untilApplied } from "../operation.ts";
@@ -58,25 +58,26 @@ async function attemptRename(
   toName: string,
   attempt: number,
 ): Promise<Renamed | FsError | null> {
-  if (share.policy.readOnly) return readOnly;
+  const changer = changerOf(share.policy, who);
+  if (changer instanceof FsError) return changer;
   const source = await openDirectory(share, who, from);
   if (source instanceof FsError) return source;
   const destination = await openDirectory(share, who, to);
   if (destination instanceof FsError) return destination;
   const refusedName = judgeRenamedName(fromName) ?? judgeRenamedName(toName);
   if (refusedName !== null) return refusedName;
-  const move = await decide(share, who, source, fromName, destination, toName);
+  const move = await decide(share, changer, source, fromName, destination, toName);
   if (move === null || move instanceof FsError) return move;
   // Two names of one object, or one name: POSIX has it succeed and do nothing.
   if (move.target?.id === move.child.id) return { from: unchanged(move.from), to: unchanged(move.to) };
-  const touched = await share.apply(new Operation(conditionsOf(move), changesOf(share, move)), attempt);
+  const touched = await share.apply(changer, new Operation(conditionsOf(move), changesOf(share, move)), attempt);
   if (touched === null || touched instanceof FsError) return touched;
   return { from: changeOf(share, touched, from), to: changeOf(share, touched, to) };
 }
 
 async function decide(
   share: Share,
-  who: Credentials,
+  who: Changer,
   source: Node,
   fromName: string,
   destination: Node,
@@ -116,7 +117,7 @@ function kindOf(target: Inode | null): Kind {
 }
 
 /** What the new name refers to now, if `who` may replace it. */
-async function openTarget(share: Share, who: Credentials, node: Node, name: string): Promise<{ readonly target: Inode | null } | FsError | null> {
+async function openTarget(share: Share, who: Changer, node: Node, name: string): Promise<{ readonly target: Inode | null } | FsError | null> {
   const entry = await share.names.load(node, name);
   if (entry.id !== nobody) {
     const removable = await openRemovable(share, who, node, name);
@@ -127,7 +128,7 @@ async function openTarget(share: Share, who: Credentials, node: Node, name: stri
 }
 
 /** Why a directory can't go to another parent: its ".." would change without the right to write it, or it would hold itself. */
-async function refuseMove(share: Share, who: Credentials, child: Inode, to: Inode): Promise<FsError | null> {
+async function refuseMove(share: Share, who: Changer, child: Inode, to: Inode): Promise<FsError | null> {
   if ((permissions(child, who) & Permission.write) === 0) return denied;
   let at = to;
   for (let depth = 0; depth < depthMax; depth++) {

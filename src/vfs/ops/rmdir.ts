@@ -4,7 +4,8 @@ import type { FileId } from "#model/ids.ts";
 import { FileType, type Inode } from "#model/inode.ts";
 import type { Change as StoreChange } from "#model/change-set.ts";
 import type { Time } from "#base/time.ts";
-import { notDirectory, readOnly } from "../errors.ts";
+import { changerOf } from "../access/permissions.ts";
+import { notDirectory } from "../errors.ts";
 import type { Removed } from "../file-system.ts";
 import { judgeRemovedName } from "../names.ts";
 import { changeOf, Operation, untilApplied } from "../operation.ts";
@@ -23,12 +24,13 @@ export function removeDirectoryChanges(child: Inode, at: Time): readonly StoreCh
 /** RMDIR (RFC 1813 §3.3.13). */
 export function rmdir(share: Share, who: Credentials, directory: FileId, name: string): Promise<Removed | FsError> {
   return untilApplied(async (attempt) => {
-    if (share.policy.readOnly) return readOnly;
+    const changer = changerOf(share.policy, who);
+    if (changer instanceof FsError) return changer;
     const node = await openDirectory(share, who, directory);
     if (node instanceof FsError) return node;
     const refusedName = judgeRemovedName(name);
     if (refusedName !== null) return refusedName;
-    const removable = await openRemovable(share, who, node, name);
+    const removable = await openRemovable(share, changer, node, name);
     if (removable === null || removable instanceof FsError) return removable;
     const { child } = removable;
     if (child.type !== FileType.directory) return notDirectory;
@@ -44,7 +46,7 @@ export function rmdir(share: Share, who: Credentials, directory: FileId, name: s
         { do: "touchDirectory", id: directory, at, linksDelta: -1 },
       ],
     );
-    const touched = await share.apply(operation, attempt);
+    const touched = await share.apply(changer, operation, attempt);
     if (touched === null || touched instanceof FsError) return touched;
     return { directory: changeOf(share, touched, directory) };
   });

@@ -5,8 +5,8 @@ import { FsError } from "#model/fs-error.ts";
 import { type FileId, fileSizeMax } from "#model/ids.ts";
 import { FileType, type Inode } from "#model/inode.ts";
 import { type AttributeColumns, decideAttributes, dropsPrivileges, withoutPrivileges } from "../access/attributes.ts";
-import { contentPermissions, Permission } from "../access/permissions.ts";
-import { denied, fileTooBig, invalid, notSync, readOnly, stale } from "../errors.ts";
+import { type Changer, changerOf, contentPermissions, Permission } from "../access/permissions.ts";
+import { denied, fileTooBig, invalid, notSync, stale } from "../errors.ts";
 import type { AttributeRequest, Change } from "../file-system.ts";
 import { durable, Operation, untilApplied } from "../operation.ts";
 import type { Share } from "../share.ts";
@@ -21,16 +21,17 @@ interface Progress {
 
 /** SETATTR (RFC 1813 §3.3.2). Size goes through content, everything else is one change set; both are durable at the answer. */
 export async function setattr(share: Share, who: Credentials, id: FileId, request: AttributeRequest, guard: Time | null): Promise<Change | FsError> {
-  if (share.policy.readOnly) return readOnly;
+  const changer = changerOf(share.policy, who);
+  if (changer instanceof FsError) return changer;
   const progress: Progress = { before: null, truncated: false };
-  const change = await untilApplied((attempt) => attemptSet(share, who, id, request, guard, progress, attempt));
+  const change = await untilApplied((attempt) => attemptSet(share, changer, id, request, guard, progress, attempt));
   if (change instanceof FsError || !progress.truncated) return change;
   return (await durable(share, id)) ?? change;
 }
 
 async function attemptSet(
   share: Share,
-  who: Credentials,
+  who: Changer,
   id: FileId,
   request: AttributeRequest,
   guard: Time | null,
@@ -49,7 +50,7 @@ async function attemptSet(
   if (columns instanceof FsError) return columns;
   if (guard !== null && !progress.truncated && !inode.ctime.equals(guard)) return notSync;
   if (request.size !== undefined && !progress.truncated) {
-    const cut = share.content.truncate(inode, request.size, at);
+    const cut = share.truncate(who, inode, request.size, at);
     if (cut instanceof FsError) return cut;
     share.inodes.replace(cut);
     progress.before = inode;
@@ -57,10 +58,10 @@ async function attemptSet(
   }
   if (request.size !== undefined && columns.mode === null && dropsPrivileges(inode, who)) columns.mode = withoutPrivileges(inode.mode);
   const guarded = progress.truncated ? null : (row?.ctime ?? null);
-  return store(share, inode, columns, guarded, progress, attempt);
+  return store(share, who, inode, columns, guarded, progress, attempt);
 }
 
-function refuseSize(inode: Inode, who: Credentials, size: number): FsError | null {
+function refuseSize(inode: Inode, who: Changer, size: number): FsError | null {
   const refused = refuseType(inode);
   if (refused !== null) return refused;
   if (!(size >= 0)) return invalid;
@@ -71,6 +72,7 @@ function refuseSize(inode: Inode, who: Credentials, size: number): FsError | nul
 /** Stores the columns; `guarded`: the stored ctime that must not have changed since the guard was compared. */
 async function store(
   share: Share,
+  who: Changer,
   inode: Inode,
   columns: AttributeColumns,
   guarded: Time | null,
@@ -89,7 +91,7 @@ async function store(
   if (secured) conditions.push({ is: "attributeVersion", id, version: inode.attributeVersion });
   if (guarded !== null) conditions.push({ is: "changeTime", id, ctime: guarded });
   const operation = new Operation(conditions, [changeOf(share, current, columns)], id);
-  const touched = await share.apply(operation, attempt);
+  const touched = await share.apply(who, operation, attempt);
   if (touched === null || touched instanceof FsError) return touched;
   const before = progress.before ?? operation.before ?? inode;
   return { before, after: operation.after ?? share.inodes.hit(id) };

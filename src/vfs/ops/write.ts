@@ -5,8 +5,8 @@ import { FsError } from "#model/fs-error.ts";
 import { type FileId, fileSizeMax } from "#model/ids.ts";
 import type { Inode } from "#model/inode.ts";
 import { dropsPrivileges, withoutPrivileges } from "../access/attributes.ts";
-import { contentPermissions, Permission } from "../access/permissions.ts";
-import { denied, fileTooBig, invalid, jukebox, readOnly, stale } from "../errors.ts";
+import { type Changer, changerOf, contentPermissions, Permission } from "../access/permissions.ts";
+import { denied, fileTooBig, invalid, jukebox, stale } from "../errors.ts";
 import type { Written } from "../file-system.ts";
 import { after } from "../maybe.ts";
 import { durable, Operation, untilApplied } from "../operation.ts";
@@ -25,25 +25,28 @@ export function write(
 ): Maybe<Written | FsError> {
   const inode = share.inodes.hit(id);
   if (inode === null) return writeUncached(share, who, id, offset, payload, length, stable);
-  const refused = refuseWrite(share, who, inode, offset, length);
+  const changer = changerOf(share.policy, who);
+  if (changer instanceof FsError) return changer;
+  const refused = refuseWrite(changer, inode, offset, length);
   if (refused !== null) return refused;
   if (length === 0) return { file: { before: inode, after: inode } };
-  if (dropsPrivileges(inode, who)) return writeDropping(share, who, id, offset, payload, length, stable);
+  if (dropsPrivileges(inode, changer)) return writeDropping(share, changer, id, offset, payload, length, stable);
   const admitted = share.content.admit(length);
-  if (admitted instanceof Promise) return writeAdmitted(share, who, id, offset, payload, length, stable, admitted);
-  return admitted ?? accept(share, inode, offset, payload, length, stable);
+  if (admitted instanceof Promise) return writeAdmitted(share, changer, id, offset, payload, length, stable, admitted);
+  return admitted ?? accept(share, changer, inode, offset, payload, length, stable);
 }
 
 /** Hands the bytes to content; nothing is waited for between the look at the inode and this. */
 function accept(
   share: Share,
+  who: Changer,
   inode: Inode,
   offset: number,
   payload: readonly Uint8Array[],
   length: number,
   stable: boolean,
 ): Maybe<Written | FsError> {
-  const written = share.content.write(inode, offset, payload, length, share.clock.now());
+  const written = share.writeContent(who, inode, offset, payload, length);
   if (written instanceof FsError) return written;
   share.inodes.replace(written);
   return stable ? settle(share, inode, written) : { file: { before: inode, after: written } };
@@ -52,7 +55,7 @@ function accept(
 /** Waits for room, and judges anew what changed meanwhile. */
 async function writeAdmitted(
   share: Share,
-  who: Credentials,
+  who: Changer,
   id: FileId,
   offset: number,
   payload: readonly Uint8Array[],
@@ -64,15 +67,17 @@ async function writeAdmitted(
   if (failed !== null) return failed;
   const inode = share.inodes.hit(id) ?? (await share.inodes.load(id));
   if (inode === null) return stale;
-  const refused = refuseWrite(share, who, inode, offset, length);
+  // The share may have been made read-only meanwhile.
+  const changer = changerOf(share.policy, who);
+  if (changer instanceof FsError) return changer;
+  const refused = refuseWrite(changer, inode, offset, length);
   if (refused !== null) return refused;
   // Given setuid, or pushed out of the cache, in the meantime: the client tries again.
   if (dropsPrivileges(inode, who) || share.inodes.hit(id) !== inode) return jukebox;
-  return accept(share, inode, offset, payload, length, stable);
+  return accept(share, changer, inode, offset, payload, length, stable);
 }
 
-function refuseWrite(share: Share, who: Credentials, inode: Inode, offset: number, length: number): FsError | null {
-  if (share.policy.readOnly) return readOnly;
+function refuseWrite(who: Changer, inode: Inode, offset: number, length: number): FsError | null {
   const refused = refuseType(inode);
   if (refused !== null) return refused;
   if ((contentPermissions(inode, who) & Permission.write) === 0) return denied;
@@ -100,7 +105,7 @@ function writeUncached(
 /** A write by somebody else than the superuser takes setuid and setgid away first. */
 async function writeDropping(
   share: Share,
-  who: Credentials,
+  who: Changer,
   id: FileId,
   offset: number,
   payload: readonly Uint8Array[],
@@ -112,7 +117,7 @@ async function writeDropping(
 }
 
 /** Takes setuid and setgid from a file whose content `who` is about to change. */
-export function dropPrivileges(share: Share, who: Credentials, id: FileId): Promise<true | FsError> {
+function dropPrivileges(share: Share, who: Changer, id: FileId): Promise<true | FsError> {
   return untilApplied<true>(async (attempt) => {
     const inode = await share.inodes.load(id);
     if (inode === null) return stale;
@@ -124,7 +129,7 @@ export function dropPrivileges(share: Share, who: Credentials, id: FileId): Prom
       ],
       [{ do: "setAttributes", id, at: timeAfter(inode.ctime, share.clock.now()), mode: withoutPrivileges(inode.mode) }],
     );
-    const applied = await share.apply(operation, attempt);
+    const applied = await share.apply(who, operation, attempt);
     if (applied === null || applied instanceof FsError) return applied;
     return true;
   });

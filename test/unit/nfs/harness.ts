@@ -1,3 +1,4 @@
+import { type Clock, systemClock } from "#base/clock.ts";
 import { silentLogger, type Logger } from "#telemetry/logger.ts";
 import { OutBuffer } from "#net/index.ts";
 import { Client, type Transport } from "#nfs/client.ts";
@@ -65,15 +66,16 @@ export interface HarnessOptions {
   readonly readMax?: number;
   readonly writeMax?: number;
   readonly logger?: Logger;
+  readonly clock?: Clock;
 }
 
 /** The protocol without sockets: records in, replies out. */
 export function harness(fileSystems: readonly MemoryFileSystem[], options: HarnessOptions = {}): Harness {
   const shares = new MemoryShares(...fileSystems);
   const logger = options.logger ?? silentLogger;
-  const duplicates = new DuplicateCache();
-  const mounts = new MountList(1024);
-  const settings = { shares, readMax: options.readMax ?? 2 ** 20, writeMax: options.writeMax ?? 2 ** 20 };
+  const duplicates = new DuplicateCache(options.clock ?? systemClock);
+  const mounts = new MountList(1024, options.clock ?? systemClock);
+  const settings = { shares, sizes: { readMax: options.readMax ?? 2 ** 20, writeMax: options.writeMax ?? 2 ** 20 } };
   const dispatcher = new Dispatcher(
     [
       { number: 100003, name: "nfs", versions: [nfs3(settings)] },

@@ -59,6 +59,13 @@ export class MemoryTree {
     return fail === null ? null : error(fail);
   }
 
+  inHand = 0;
+  enter(): void {
+    this.inHand++;
+  }
+  leave(): void {
+    this.inHand--;
+  }
   setPolicy(policy: SharePolicy): void {
     this.policy = policy;
   }

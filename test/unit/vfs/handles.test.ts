@@ -71,7 +71,7 @@ test("another generation of the id, or a snapshot's epoch, is stale", async () =
   fails(locateTwice(table, snapshot), "stale");
 });
 
-test("two shares never answer for each other's handles, and a removed one's are bad", async () => {
+test("two shares never answer for each other's handles, and a removed one's are stale", async () => {
   const one = await openWorld({ name: "/one" });
   const clock = new TestClock();
   const random = new TestRandom();
@@ -84,24 +84,74 @@ test("two shares never answer for each other's handles, and a removed one's are 
   expect(table.byName("/two")).toBe(two.share);
   expect(table.list()).toEqual([one.share, two.share]);
   expect(() => table.add(one.share)).toThrow("two shares named /one");
-  table.remove("/one");
-  table.remove("/none");
-  fails(locateTwice(table, one.share.handleOf(a)), "badHandle");
+  expect(table.remove("/one")).toBe(one.share);
+  expect(table.remove("/none")).toBeUndefined();
+  fails(locateTwice(table, one.share.handleOf(a)), "stale");
+  const forged = one.share.handleOf(a).slice();
+  forged[43] = (forged[43] as number) ^ 1;
+  fails(locateTwice(table, forged), "badHandle");
   expect(table.byName("/one")).toBeUndefined();
+  table.add(one.share);
+  expect(ok(locateTwice(table, one.share.handleOf(a))).fs).toBe(one.share);
 });
 
+test("a share takes the place of another: with a store of its own, and on the same store", async () => {
+  const old = await openWorld();
+  const clock = new TestClock();
+  const random = new TestRandom();
+  random.bytes(100);
+  const other = await openOn(new HeldStore(openMemoryStore({ clock, random })), clock);
+  const table = new ShareTable([old.share]);
+  const [before, after] = [old.share.handleOf(await file(old.share, "f")), other.share.handleOf(await file(other.share, "f"))];
+  fails(table.locate(after, 0, after.length), "badHandle");
+  expect(table.replace(other.share)).toBe(old.share);
+  expect([table.byName("/export"), table.list()]).toEqual([other.share, [other.share]]);
+  fails(locateTwice(table, before), "stale");
+  expect(ok(locateTwice(table, after)).fs).toBe(other.share);
+  const again = await openOn(old.store, old.clock);
+  expect(table.replace(again.share)).toBe(other.share);
+  expect(ok(locateTwice(table, before)).fs).toBe(again.share);
+  fails(locateTwice(table, after), "stale");
+  expect(new ShareTable().replace(again.share)).toBeUndefined();
+});
+
+test("shares removed long ago are strangers, and many removed cost a bound", async () => {
+  const table = new ShareTable();
+  const removed = Array.from({ length: 1_100 }, (_, i) => standIn(i));
+  for (const share of removed) {
+    table.add(share);
+    table.remove(share.name);
+  }
+  const outcomes = removed.map((share) => {
+    const { instance, handleKey } = share.store.identity;
+    const handle = encodeFileHandle(instance, handleKey, { epoch: 0, id: rootId, generation: 0 });
+    return (table.locate(handle, 0, handle.length) as FsError).code;
+  });
+  expect(outcomes).toEqual([...Array<"badHandle">(76).fill("badHandle"), ...Array<"stale">(1024).fill("stale")]);
+});
+
+test("a share that comes and goes often makes none of the others forgotten", async () => {
+  const table = new ShareTable();
+  const [other, restless] = [standIn(1), standIn(2)];
+  for (const share of [other, ...Array<Share>(2_000).fill(restless)]) {
+    table.add(share);
+    table.remove(share.name);
+  }
+  const { instance, handleKey } = other.store.identity;
+  fails(table.locate(encodeFileHandle(instance, handleKey, { epoch: 0, id: rootId, generation: 0 }), 0, fileHandleBytes), "stale");
+});
+
+/** A share of which a table needs no more than its identity. Instances begin alike, sixteen at a time. */
+function standIn(number: number): Share {
+  const instance = new Uint8Array(8);
+  new DataView(instance.buffer).setUint32(0, number >> 4);
+  new DataView(instance.buffer).setUint32(4, number);
+  const share = { name: `/${number}`, store: { identity: { instance, handleKey: new Uint8Array(32).fill(number) } }, locate: (id: number) => ({ fs: share, id }) };
+  return share as unknown as Share;
+}
+
 test("shares whose instances begin alike are told apart", async () => {
-  const alike = (last: number): { share: Share; name: string } => {
-    const instance = new Uint8Array([1, 2, 3, 4, 5, 6, 7, last]);
-    const handleKey = new Uint8Array(32).fill(last);
-    const share = {
-      name: `/${last}`,
-      store: { identity: { instance, handleKey } },
-      locate: (id: number) => ({ fs: share, id }),
-    } as unknown as Share;
-    return { share, name: share.name };
-  };
-  const shares = [alike(1).share, alike(2).share];
+  const shares = [standIn(1), standIn(2)];
   const table = new ShareTable(shares);
   for (const share of shares) {
     const { instance, handleKey } = share.store.identity;
@@ -110,9 +160,9 @@ test("shares whose instances begin alike are told apart", async () => {
   }
   table.remove("/1");
   expect(table.list().length).toBe(1);
-  const rest = shares[1] as Share;
-  const handle = encodeFileHandle(rest.store.identity.instance, rest.store.identity.handleKey, { epoch: 0, id: rootId, generation: 0 });
-  expect(table.locate(handle, 0, handle.length) instanceof FsError).toBe(false);
+  const [gone, left] = shares.map(({ store: { identity } }) => encodeFileHandle(identity.instance, identity.handleKey, { epoch: 0, id: rootId, generation: 0 }));
+  fails(table.locate(gone!, 0, gone!.length), "stale");
+  expect(ok(table.locate(left!, 0, left!.length)).fs).toBe(shares[1] as Share);
 });
 
 test("a handle outlives the cache, a rename, a move to another directory and a restart", async () => {

@@ -1,0 +1,14 @@
+// Written by scripts/migrations. What was released is never changed: a new migration is appended.
+import postgres0001 from "./postgres/0001-initial.sql" with { type: "text" };
+import sqlite0001 from "./sqlite/0001-initial.sql" with { type: "text" };
+
+export interface Migration {
+  readonly name: string;
+  readonly sqlite: string;
+  readonly postgres: string;
+}
+
+/** In order; the schema's version is their number. */
+export const migrations: readonly Migration[] = [
+  { name: "0001-initial", sqlite: sqlite0001, postgres: postgres0001 },
+];

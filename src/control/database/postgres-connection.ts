@@ -1,0 +1,125 @@
+import type { Socket } from "node:net";
+import { Socket as NetSocket } from "node:net";
+import { drizzle } from "drizzle-orm/postgres-js";
+import postgres from "postgres";
+import type { Clock } from "#base/clock.ts";
+import type { Logger } from "#telemetry/logger.ts";
+import type { Builder } from "./drizzle-transaction.ts";
+import { idleMsMax } from "./idle-watch.ts";
+import { DatabaseError } from "./port.ts";
+import { dial, nameOf } from "./postgres-dial.ts";
+import { type Account, ConnectionLost, loginError } from "./postgres-errors.ts";
+
+/** After this the server gives up a statement. */
+const statementMsMax = 30_000;
+/** What the answer may take longer than that: beyond it the network or the server is taken for dead. */
+const answerMsMore = 5_000;
+const loginSecondsMax = 10;
+const closeSecondsMax = 2;
+/** Oldest major version whose SQL ours is (identity columns; what PostgreSQL itself no longer cares for is not tried). */
+const majorVersionMin = 12;
+
+export interface Login extends Account {
+  readonly password: string;
+}
+
+/**
+ * One session of the server. A client of postgres.js with a pool of one, which is handed one socket and never a second: a client
+ * that reconnected unseen within a transaction would run the rest of its statements outside of any.
+ */
+export class PostgresConnection {
+  readonly builder: Builder;
+  private readonly client: postgres.Sql;
+  private readonly socket: Socket;
+  private readonly clock: Clock;
+  private gone = false;
+
+  private constructor(socket: Socket, login: Login, clock: Clock, logger: Logger) {
+    this.socket = socket;
+    this.clock = clock;
+    socket.once("close", () => {
+      this.gone = true;
+    });
+    this.client = clientOver(socket, login, clock, logger);
+    this.builder = drizzle(this.client) as unknown as Builder;
+  }
+
+  /** Connects, logs in and sets the session's limits; throws DatabaseError. */
+  static async open(login: Login, clock: Clock, logger: Logger): Promise<PostgresConnection> {
+    const connection = new PostgresConnection(await dial(login, clock), login, clock, logger);
+    try {
+      const limits = `set statement_timeout = ${statementMsMax}; set idle_in_transaction_session_timeout = ${idleMsMax + answerMsMore}`;
+      const results = await connection.execute(`${limits}; select current_setting('server_version_num') as version`);
+      const major = Math.floor(Number((results.at(-1) as unknown as readonly { version: string }[])[0]?.version) / 10_000);
+      if (major < majorVersionMin) throw new DatabaseError(`PostgreSQL at ${nameOf(login)} is of version ${major}; DittoFS needs ${majorVersionMin} or later`);
+      return connection;
+    } catch (error) {
+      connection.destroy();
+      throw loginError(login, error);
+    }
+  }
+
+  /** Whether no statement can be run here any more. */
+  get lost(): boolean {
+    return this.gone;
+  }
+
+  /** Runs a statement; cuts the connection where no answer comes, so that nobody waits for a network that is dead. */
+  async run<T>(statement: () => PromiseLike<T>, serverMsMax = statementMsMax): Promise<T> {
+    if (this.gone) throw new ConnectionLost("the connection was lost");
+    const timer = this.clock.after(serverMsMax + answerMsMore, () => this.destroy());
+    try {
+      return await statement();
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  /** Runs SQL of ours, without values. */
+  execute(sql: string, serverMsMax?: number): Promise<postgres.RowList<postgres.Row[]>> {
+    return this.run(() => this.client.unsafe(sql), serverMsMax);
+  }
+
+  destroy(): void {
+    this.gone = true;
+    this.socket.destroy();
+  }
+
+  async close(): Promise<void> {
+    if (!this.gone) await this.client.end({ timeout: closeSecondsMax });
+    this.destroy();
+  }
+}
+
+function clientOver(socket: Socket, login: Login, clock: Clock, logger: Logger): postgres.Sql {
+  let handedOut = false;
+  const options = {
+    host: [login.host],
+    port: [login.port],
+    database: login.database,
+    user: login.user,
+    // As a function: the driver would take PGPASSWORD from the environment in place of an empty one.
+    pass: () => login.password,
+    ssl: false,
+    max: 1,
+    idle_timeout: null,
+    max_lifetime: null,
+    connect_timeout: loginSecondsMax,
+    fetch_types: false,
+    connection: { application_name: "dittofs" },
+    onnotice: (notice: postgres.Notice) => logger.debug({ notice: notice["message"] }, "a notice of PostgreSQL"),
+    socket: () => {
+      if (handedOut) return brokenSocket(clock);
+      handedOut = true;
+      return socket;
+    },
+  };
+  return postgres(options as unknown as postgres.Options<Record<string, never>>);
+}
+
+/** The driver takes no for an answer only from a socket that fails after it was handed over. */
+function brokenSocket(clock: Clock): Socket {
+  const socket = new NetSocket();
+  clock.atTurnEnd(() => socket.destroy(new ConnectionLost("the connection was lost")));
+  return socket;
+}

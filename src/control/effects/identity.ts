@@ -1,0 +1,51 @@
+import type { Identity, KnownUser } from "#model/identity.ts";
+import type { State } from "../state/index.ts";
+
+/** Who is who, as of one moment. */
+export class IdentitySnapshot implements Identity {
+  readonly users: readonly KnownUser[];
+  private readonly byUid = new Map<number, KnownUser>();
+  private readonly byName = new Map<string, KnownUser>();
+
+  constructor(users: readonly KnownUser[]) {
+    this.users = users;
+    for (const user of users) {
+      this.byUid.set(user.uid, user);
+      this.byName.set(user.name, user);
+    }
+  }
+
+  userByUid(uid: number): KnownUser | null {
+    return this.byUid.get(uid) ?? null;
+  }
+
+  userByName(name: string): KnownUser | null {
+    return this.byName.get(name) ?? null;
+  }
+}
+
+/** Keeps the snapshot of a state: another object only when something of it changed, as policies hold on to it. */
+export class Identities {
+  private readonly state: State;
+  private snapshot = new IdentitySnapshot([]);
+  private builtFrom = "";
+
+  constructor(state: State) {
+    this.state = state;
+  }
+
+  current(): IdentitySnapshot {
+    const { users, groups, memberships } = this.state;
+    const from = `${users.changes} ${groups.changes} ${memberships.changes}`;
+    if (from === this.builtFrom) return this.snapshot;
+    const known = users.all().map((user): KnownUser => {
+      const groupsOf = memberships.in("userId", user.id).flatMap((membership) => groups.get(membership.groupId) ?? []);
+      groupsOf.sort((a, b) => a.gid - b.gid);
+      return { name: user.name, uid: user.uid, gid: user.gid, groups: groupsOf.map(({ gid }) => gid), groupNames: groupsOf.map(({ name }) => name), enabled: user.enabled };
+    });
+    // A new password or e-mail address is no new identity.
+    if (!Bun.deepEquals(known, this.snapshot.users)) this.snapshot = new IdentitySnapshot(known);
+    this.builtFrom = from;
+    return this.snapshot;
+  }
+}

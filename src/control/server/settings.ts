@@ -1,0 +1,78 @@
+import { options } from "#config/options.ts";
+import type { Option } from "#config/option.ts";
+import { checkVersion, Faults, notFound } from "../checks.ts";
+import { type Core, make } from "../core.ts";
+import { tables } from "../database/tables.ts";
+import type { Actor, Setting, SettingValue } from "../nouns.ts";
+import type { IfVersion, Settings } from "../services.ts";
+import { readValue } from "./adapter-settings.ts";
+
+export interface SettingsParts extends Core {
+  /** What holds for a setting without a row: the values of the configuration. */
+  readonly defaults: SettingDefaults;
+}
+
+/** Every setting; each takes effect as soon as it is set. */
+const registry = { "logging.level": options.logging.fields.level } as const;
+export type SettingKey = keyof typeof registry;
+export type SettingDefaults = Readonly<Record<SettingKey, string>>;
+
+export class SettingService implements Settings {
+  private readonly parts: SettingsParts;
+
+  constructor(parts: SettingsParts) {
+    this.parts = parts;
+  }
+
+  list(): readonly Setting[] {
+    return (Object.keys(registry) as SettingKey[]).map((key) => this.view(key));
+  }
+
+  get(key: string): Setting {
+    return this.view(known(key));
+  }
+
+  value(key: SettingKey): string {
+    return this.parts.state.settings.get(key)?.value ?? this.parts.defaults[key];
+  }
+
+  async set(actor: Actor, key: string, value: string, ifVersion: IfVersion): Promise<Setting> {
+    const of = known(key);
+    await this.change(actor, "set", of, (draft) => {
+      const row = this.parts.state.settings.get(of);
+      checkVersion(ifVersion, row ?? { version: 0 }, `setting ${of}`);
+      const read = readValue(registry[of] as Option<string> as unknown as Option<SettingValue>, value);
+      const faults = new Faults();
+      if ("fault" in read) faults.add("value", read.fault);
+      faults.refuse(`setting ${of}`);
+      if (row === null) draft.insert(tables.settings, { key: of, value });
+      else draft.update(tables.settings, row, { value });
+    });
+    return this.view(of);
+  }
+
+  async reset(actor: Actor, key: string, ifVersion: IfVersion): Promise<void> {
+    const of = known(key);
+    await this.change(actor, "reset", of, (draft) => {
+      const row = this.parts.state.settings.get(of);
+      checkVersion(ifVersion, row ?? { version: 0 }, `setting ${of}`);
+      if (row !== null) draft.remove(tables.settings, row);
+    });
+  }
+
+  private change(actor: Actor, verb: string, key: SettingKey, draft: Parameters<typeof make>[1]["make"]): Promise<unknown> {
+    const view = () => this.parts.state.settings.get(key);
+    return make(this.parts, { actor, action: `settings.${verb}`, target: { type: "setting", name: key }, view, make: draft });
+  }
+
+  private view(key: SettingKey): Setting {
+    const row = this.parts.state.settings.get(key);
+    const { help, allowed } = registry[key];
+    return { key, value: this.value(key), default: this.parts.defaults[key], help, allowed, version: row?.version ?? 0 };
+  }
+}
+
+function known(key: string): SettingKey {
+  if (Object.hasOwn(registry, key)) return key as SettingKey;
+  throw notFound("setting", key, Object.keys(registry));
+}

@@ -1,0 +1,28 @@
+import type { SharePlans } from "../effects/index.ts";
+import type { AdapterPlan, Desired } from "../runtime.ts";
+
+/** What should run, as of now: the same object as long as nothing of it is another. */
+export class DesiredState {
+  private readonly shares: SharePlans;
+  private readonly adapters: () => readonly AdapterPlan[];
+  private readonly logLevel: () => string;
+  private last: Desired | null = null;
+
+  constructor(shares: SharePlans, adapters: () => readonly AdapterPlan[], logLevel: () => string) {
+    this.shares = shares;
+    this.adapters = adapters;
+    this.logLevel = logLevel;
+  }
+
+  current(): Desired {
+    const next: Desired = { shares: this.shares.all(), adapters: this.adapters(), logLevel: this.logLevel() };
+    if (this.last === null || !same(this.last, next)) this.last = next;
+    return this.last;
+  }
+}
+
+/** Plans of shares are the objects they were where nothing of them changed. */
+function same(a: Desired, b: Desired): boolean {
+  const shares = a.shares.length === b.shares.length && a.shares.every((plan, i) => plan === b.shares[i]);
+  return shares && a.logLevel === b.logLevel && Bun.deepEquals(a.adapters, b.adapters);
+}

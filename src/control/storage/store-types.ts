@@ -1,0 +1,113 @@
+import type { Machine } from "#config/index.ts";
+import { isDerived, type Option } from "#config/option.ts";
+import { options } from "#config/options.ts";
+import { formatSize, parseSize } from "#config/units.ts";
+import { isAbsolute, normalize } from "node:path";
+import { type Faults, meant, textFault } from "../checks.ts";
+import type { ConfigValue, StoreKind } from "../nouns.ts";
+
+/** One value of a store's configuration. */
+export interface StoreField {
+  readonly kind: "path" | "size" | "text" | "integer" | "boolean";
+  readonly help: string;
+  /** Kept wrapped, never shown. */
+  readonly secret: boolean;
+  readonly required: boolean;
+  /** With another value the data would have to be somewhere else, or would be gone. */
+  readonly movesData: boolean;
+  /** Bounds of sizes and integers. */
+  readonly min?: number;
+  readonly max?: number;
+}
+
+export type StoreFields = Readonly<Record<string, StoreField>>;
+
+const sizeMin = 2 ** 20;
+const sizeMax = 64 * 2 ** 40;
+
+const path = (help: string): StoreField => ({ kind: "path", help, secret: false, required: false, movesData: true });
+
+/** Every type of store, by kind, and what can be said of one. */
+export const storeTypes: Readonly<Record<StoreKind, Readonly<Record<string, StoreFields>>>> = {
+  metadata: {
+    sqlite: { path: path("The directory its database files lie in. Left out: stores/NAME in the data directory.") },
+    memory: {},
+  },
+  block: {
+    filesystem: { path: path("The directory file content lies in. Left out: stores/NAME in the data directory.") },
+    memory: { size: { kind: "size", help: "The most it holds; then shares on it are full.", secret: false, required: false, movesData: true, min: sizeMin, max: sizeMax } },
+  },
+};
+
+/** The types that lie in a directory. */
+export function hasPath(kind: StoreKind, type: string): boolean {
+  return storeTypes[kind][type]?.["path"] !== undefined;
+}
+
+/** What a store in memory holds where nobody said. */
+export function memorySize(machine: Machine): number {
+  const share = options.shares.fields?.["blocks"];
+  const size = (share?.is === "section" ? share.fields["size"] : undefined) as Option<number> | undefined;
+  if (size === undefined) throw new Error("config declares no size of blocks in memory");
+  return isDerived(size.default) ? size.default.from(machine, () => undefined) : size.default;
+}
+
+/** A configuration sorted into what may be shown and what is secret. */
+export interface SortedConfig {
+  readonly config: Readonly<Record<string, ConfigValue>>;
+  readonly secrets: Readonly<Record<string, string>>;
+}
+
+/** Reads what was given for a store of a type; null and an empty path take a value away. Complaints go to `faults`. */
+export function readConfig(fields: StoreFields, given: Readonly<Record<string, ConfigValue>>, was: SortedConfig, faults: Faults): SortedConfig {
+  const config: Record<string, ConfigValue> = { ...was.config };
+  const secrets: Record<string, string> = { ...was.secrets };
+  for (const [name, value] of Object.entries(given)) {
+    const field = Object.hasOwn(fields, name) ? fields[name] : undefined;
+    if (field === undefined) {
+      const names = Object.keys(fields);
+      faults.add(`config.${name.slice(0, 64)}`, `is unknown${meant(name, names)} (${names.length === 0 ? "this type takes none" : `allowed here: ${names.join(", ")}`})`);
+      continue;
+    }
+    const into: Record<string, ConfigValue> = field.secret ? secrets : config;
+    if (value === null || (field.kind === "path" && value === "")) {
+      delete into[name];
+      continue;
+    }
+    const read = readValue(field, value);
+    if (typeof read === "object") into[name] = read.value;
+    else faults.add(`config.${name}`, read);
+  }
+  for (const [name, field] of Object.entries(fields)) {
+    if (field.required && (field.secret ? secrets : config)[name] === undefined) faults.add(`config.${name}`, "is missing");
+  }
+  return { config, secrets };
+}
+
+/** The value as it is kept, or what is wrong with it; a complaint never repeats it, as it may be a secret. */
+function readValue(field: StoreField, value: string | number | boolean): { readonly value: string | number | boolean } | string {
+  switch (field.kind) {
+    case "path":
+      return readPath(value);
+    case "text":
+      return typeof value === "string" ? (textFault(value, 4096) ?? { value }) : "must be text";
+    case "boolean":
+      return typeof value === "boolean" ? { value } : "must be true or false";
+    case "integer":
+    case "size": {
+      const number = typeof value === "string" && field.kind === "size" ? parseSize(value) : value;
+      const { min = 0, max = Number.MAX_SAFE_INTEGER } = field;
+      if (typeof number === "number" && Number.isSafeInteger(number) && number >= min && number <= max) return { value: number };
+      return field.kind === "size" ? `must be a size such as 4GiB, from ${formatSize(min)} to ${formatSize(max)}` : `must be a whole number from ${min} to ${max}`;
+    }
+  }
+}
+
+function readPath(value: string | number | boolean): { readonly value: string } | string {
+  if (typeof value !== "string") return "must be a path";
+  const wrong = textFault(value, 4096);
+  if (wrong !== null) return wrong;
+  if (!isAbsolute(value)) return "must be an absolute path: it begins with /";
+  const clean = normalize(value);
+  return { value: clean.length > 1 ? clean.replace(/\/+$/, "") : clean };
+}

@@ -1,0 +1,174 @@
+import { alreadyExists, checkVersion, Faults, nameFault, notFound, oneOfFault } from "../checks.ts";
+import { type Core, make, newId } from "../core.ts";
+import { tables } from "../database/tables.ts";
+import type { StoreRow } from "../effects/index.ts";
+import { ControlError } from "../errors.ts";
+import type { Actor, ConfigValue, Store, StoreKind } from "../nouns.ts";
+import type { StoreHealth, StorePlan } from "../runtime.ts";
+import type { IfVersion, Stores } from "../services.ts";
+import type { Change, Rows } from "../state/index.ts";
+import type { StoreChecks } from "./store-checks.ts";
+import type { StorePlans } from "./store-plans.ts";
+import { readConfig, type SortedConfig, storeTypes } from "./store-types.ts";
+
+type Config = Readonly<Record<string, ConfigValue>>;
+
+export interface StoresParts extends Core {
+  readonly storePlans: StorePlans;
+  readonly storeChecks: StoreChecks;
+}
+
+export class StoreService implements Stores {
+  private readonly parts: StoresParts;
+
+  constructor(parts: StoresParts) {
+    this.parts = parts;
+  }
+
+  list(kind: StoreKind): readonly Store[] {
+    return this.rows(kind).all().map((row) => this.view(kind, row));
+  }
+
+  get(kind: StoreKind, name: string): Store {
+    return this.view(kind, this.row(kind, name));
+  }
+
+  async create(actor: Actor, kind: StoreKind, store: { readonly name: string; readonly type: string; readonly config?: Config }): Promise<Store> {
+    const { name, type } = store;
+    const sorted = this.checkNew(kind, store);
+    await this.mustWork(this.parts.storePlans.make(kind, name, type, sorted));
+    const id = newId(this.parts.random);
+    await this.change(actor, kind, "create", name, sorted.secrets, (draft) => {
+      this.checkNew(kind, store);
+      draft.insert(this.table(kind), { id, name, type, config: sorted.config, secrets: this.parts.storePlans.wrapped(kind, id, sorted.secrets) });
+    });
+    return this.get(kind, name);
+  }
+
+  async edit(actor: Actor, kind: StoreKind, name: string, config: Config, ifVersion: IfVersion): Promise<Store> {
+    const decide = () => this.decideEdit(kind, name, config, ifVersion);
+    const { row, sorted } = decide();
+    await this.mustWork(this.parts.storePlans.make(kind, name, row.type, sorted));
+    await this.change(actor, kind, "edit", name, config, (draft) => {
+      const now = decide();
+      const set = { config: now.sorted.config, ...(now.secretsChanged ? { secrets: this.parts.storePlans.wrapped(kind, now.row.id, now.sorted.secrets) } : {}) };
+      draft.update(this.table(kind), now.row, set);
+    });
+    return this.get(kind, name);
+  }
+
+  async delete(actor: Actor, kind: StoreKind, name: string, ifVersion: IfVersion): Promise<void> {
+    await this.change(actor, kind, "delete", name, {}, (draft) => {
+      const row = this.row(kind, name);
+      checkVersion(ifVersion, row, `${kind} store ${name}`);
+      const users = this.sharesOn(kind, row);
+      if (users.length > 0) throw new ControlError("in_use", `The ${kind} store ${name} holds data of ${users.join(", ")}.`, { hint: "Delete and purge those shares first." });
+      draft.remove(this.table(kind), row);
+    });
+  }
+
+  async check(kind: StoreKind, name: string): Promise<StoreHealth> {
+    return this.parts.storeChecks.check(kind, this.row(kind, name));
+  }
+
+  known(kind: StoreKind, name: string): StoreHealth {
+    return this.parts.storeChecks.known(kind, this.row(kind, name));
+  }
+
+  private change(actor: Actor, kind: StoreKind, verb: string, name: string, given: object, draft: Change["make"]): Promise<unknown> {
+    const view = () => {
+      const row = this.rows(kind).by("name", name);
+      if (row === null) return null;
+      const { usedBy: _usedBy, ...shown } = this.view(kind, row);
+      return shown;
+    };
+    const set = Object.keys(given).filter((key) => this.isSecret(kind, name, key));
+    const also = set.length === 0 ? {} : { also: { secretsSet: set } };
+    return make(this.parts, { actor, action: `${this.table(kind).name}.${verb}`, target: { type: `${kind}_store`, name }, view, ...also, make: draft });
+  }
+
+  private isSecret(kind: StoreKind, name: string, key: string): boolean {
+    const type = this.rows(kind).by("name", name)?.type;
+    const fields = type === undefined ? Object.assign({}, ...Object.values(storeTypes[kind])) : (storeTypes[kind][type] ?? {});
+    return fields[key]?.secret === true;
+  }
+
+  private decideEdit(kind: StoreKind, name: string, config: Config, ifVersion: IfVersion): { readonly row: StoreRow; readonly sorted: SortedConfig; readonly secretsChanged: boolean } {
+    const row = this.row(kind, name);
+    checkVersion(ifVersion, row, `${kind} store ${name}`);
+    const fields = storeTypes[kind][row.type] ?? {};
+    const was = this.parts.storePlans.sorted(kind, row);
+    const faults = new Faults();
+    const sorted = readConfig(fields, config, was, faults);
+    this.checkPath(kind, name, row.type, sorted, faults);
+    faults.refuse(`${kind} store ${name}`);
+    const old = this.parts.storePlans.resolved(kind, name, row.type, was.config);
+    const next = this.parts.storePlans.resolved(kind, name, row.type, sorted.config);
+    const moved = Object.keys(fields).filter((key) => fields[key]?.movesData === true && old[key] !== next[key]);
+    const users = moved.length === 0 ? [] : this.sharesOn(kind, row);
+    if (users.length > 0) {
+      throw new ControlError("in_use", `The ${kind} store ${name} holds data of ${users.join(", ")}, which another ${moved.join(", ")} would lose.`, {
+        hint: "Add another store with this configuration, and create new shares on it.",
+      });
+    }
+    return { row, sorted, secretsChanged: !Bun.deepEquals(was.secrets, sorted.secrets) };
+  }
+
+  private checkNew(kind: StoreKind, store: { readonly name: string; readonly type: string; readonly config?: Config }): SortedConfig {
+    const { name, type, config = {} } = store;
+    const faults = new Faults();
+    faults.check("name", nameFault(name));
+    faults.check("type", oneOfFault(type, Object.keys(storeTypes[kind])));
+    faults.refuse(`${kind} store`);
+    if (this.rows(kind).by("name", name) !== null) throw alreadyExists(`${kind} store`, name);
+    const sorted = readConfig(storeTypes[kind][type] ?? {}, config, { config: {}, secrets: {} }, faults);
+    this.checkPath(kind, name, type, sorted, faults);
+    faults.refuse(`${kind} store ${name}`);
+    return sorted;
+  }
+
+  /** Two stores in one directory would hold each other's shares. */
+  private checkPath(kind: StoreKind, name: string, type: string, { config }: SortedConfig, faults: Faults): void {
+    const { state, storePlans } = this.parts;
+    const path = storePlans.resolved(kind, name, type, config)["path"];
+    if (path === undefined || path === "") return;
+    for (const [otherKind, rows] of [["metadata", state.metadataStores], ["block", state.blockStores]] as const) {
+      for (const row of rows.all()) {
+        if (otherKind === kind && row.name === name) continue;
+        if (storePlans.resolved(otherKind, row.name, row.type, row.config as Config)["path"] === path) faults.add("config.path", `is the directory of ${otherKind} store ${row.name}`);
+      }
+    }
+  }
+
+  private async mustWork(plan: StorePlan): Promise<void> {
+    const health = await this.parts.runtime.tryStore(plan);
+    if (health.healthy) return;
+    throw new ControlError("store_unreachable", `The ${plan.kind} store ${plan.name} does not work: ${health.error ?? "it gave no reason"}`, { hint: "Nothing was changed; put it right and try again." });
+  }
+
+  private view(kind: StoreKind, row: StoreRow): Store {
+    const { name, type, version, createdAt, updatedAt } = row;
+    const { config, secrets } = this.parts.storePlans.of(kind, row);
+    return { kind, name, type, config, secrets: Object.keys(secrets).sort(), usedBy: this.sharesOn(kind, row), version, createdAt, updatedAt };
+  }
+
+  /** Those that are deleted and not purged, too: their data is there. */
+  private sharesOn(kind: StoreKind, row: StoreRow): readonly string[] {
+    const shares = this.parts.state.shares.all();
+    return shares.filter((share) => (kind === "metadata" ? share.metadataStoreId : share.blockStoreId) === row.id).map(({ name }) => name);
+  }
+
+  private table(kind: StoreKind): typeof tables.metadataStores {
+    return kind === "metadata" ? tables.metadataStores : tables.blockStores;
+  }
+
+  private rows(kind: StoreKind): Rows<typeof tables.metadataStores> {
+    return kind === "metadata" ? this.parts.state.metadataStores : this.parts.state.blockStores;
+  }
+
+  private row(kind: StoreKind, name: string): StoreRow {
+    const row = this.rows(kind).by("name", name);
+    if (row !== null) return row;
+    throw notFound(`${kind} store`, name, this.rows(kind).all().map((store) => store.name));
+  }
+}
