@@ -1,8 +1,9 @@
-import { closeSync, fsyncSync, ftruncateSync, openSync, readdirSync, readSync, rmSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, ftruncateSync, openSync, readdirSync, readFileSync, readSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { DataDirectoryError } from "./data-directory.ts";
 import { syncDirectory } from "./durable-files.ts";
 import { tryLock } from "./native.ts";
+import { contentFolders } from "./places.ts";
 
 /** Whose a block directory is: the share's instance, and whether the share forgets everything when its server stops. */
 export interface Owner {
@@ -35,13 +36,23 @@ export function claimBlocks(directory: string, owner: Owner): { release(): void 
   return { release: () => closeSync(fd) };
 }
 
+/** Whose a block directory is, by what was written into it; null: nobody's. */
+export function ownerOf(directory: string): Owner | null {
+  let text: string;
+  try {
+    text = readFileSync(join(directory, "OWNER"), "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw error;
+  }
+  const found = ownerLine.exec(text);
+  return found === null ? null : { instance: found[1] as string, ephemeral: found[2] !== undefined };
+}
+
 function readText(fd: number): string {
   const bytes = new Uint8Array(256);
   return new TextDecoder().decode(bytes.subarray(0, readSync(fd, bytes, 0, bytes.length, 0)));
 }
-
-/** Content lies only under these; the rest of a block directory is its own administration. */
-const contentFolders = ["objects", "staging", "temp"];
 
 function takeOver(directory: string, before: RegExpExecArray | null): void {
   if (before?.[2] !== undefined) {

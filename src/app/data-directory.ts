@@ -1,7 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Config, ShareConfig } from "#config/index.ts";
-import { makeDirectory, replaceFile } from "./durable-files.ts";
+import { replaceFile } from "./durable-files.ts";
 
 /**
  * Layout of a data directory:
@@ -9,20 +8,17 @@ import { makeDirectory, replaceFile } from "./durable-files.ts";
  *     FORMAT              "dittofs data directory, layout 1"
  *     dittofs.pid         process id of the server that holds it; locked while one does, empty when none does
  *     dittofs.json        what that server says about itself, for `status`
- *     shares/NAME/        one share; NAME is the share's name without its first /, other bytes than [A-Za-z0-9._-] as %XX
+ *     controlplane.db     the control plane, unless the configuration puts it elsewhere
+ *     controlplane.secret what its tokens are signed and its secrets encrypted with, where nobody gave one
+ *     admin-password      the first administrator's password, until it is changed
+ *     stores/NAME/SHARE/  a share in a store that somebody added without a path
+ *     shares/NAME/        one share of the built-in stores; NAME is the share's name without its first /, other bytes than [A-Za-z0-9._-] as %XX
  *       metadata.db       names, attributes, content map
  *       log/ packs/       write-ahead log and packs being filled (under cache.path/NAME where that is set)
  *       blocks/           the block store; OWNER in it says whose (see claim.ts)
  *       ephemeral/        what a share with metadata in memory keeps on disk while it lives, apart from what lasts
  */
 export const layoutVersion = 1;
-
-export interface SharePlaces {
-  readonly database: string;
-  /** Holds log/ and packs/. */
-  readonly content: string;
-  readonly blocks: string;
-}
 
 /** A directory that this program can't use as its data directory: what an operator has to put right. */
 export class DataDirectoryError extends Error {
@@ -56,16 +52,4 @@ export function safeName(share: string): string {
   }
   // Longer than a directory name may be only where most bytes had to be spelt out; then the parts become a path.
   return out.length <= 255 ? out : (out.match(/.{1,200}/g) ?? [out]).join("+/");
-}
-
-/** Where the parts of a share lie; makes those directories. */
-export function placesOf(config: Config, share: ShareConfig): SharePlaces {
-  // A share that forgets must not touch what one of its name that lasts has left here.
-  const apart = share.metadata.type === "memory" ? "ephemeral" : "";
-  const own = join(config.data_dir, "shares", safeName(share.name), apart);
-  const content = config.cache.path === "" ? own : join(config.cache.path, safeName(share.name), apart);
-  makeDirectory(own);
-  makeDirectory(content);
-  const blocks = share.blocks.path === "" ? join(own, "blocks") : share.blocks.path;
-  return { database: share.metadata.path === "" ? join(own, "metadata.db") : share.metadata.path, content, blocks };
 }

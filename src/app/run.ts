@@ -9,7 +9,8 @@ import { checkLayout, DataDirectoryError } from "./data-directory.ts";
 import { makeDirectory, syncDirectory } from "./durable-files.ts";
 import { DirectoryLock } from "./instance.ts";
 import { Lifecycle } from "./lifecycle.ts";
-import { startServer } from "./server.ts";
+import type { Surroundings } from "./open-share.ts";
+import { type RunningServer, startServer } from "./server.ts";
 import { Signals } from "./signals.ts";
 
 /** Exit statuses of a server, after those of sysexits.h where it gives up by itself. */
@@ -51,23 +52,36 @@ async function holdAndServe(loaded: Loaded, options: RunOptions): Promise<number
 
 async function serve(loaded: Loaded, options: RunOptions, lock: DirectoryLock, logger: OpenLogger): Promise<number> {
   const { config } = loaded;
-  const signals = new Signals(logger, config.logging.output);
+  let server: RunningServer | null = null;
+  const signals = new Signals(logger, config.logging.output, () => server?.reload());
   guard(logger);
   if (options.pidFile !== null) writeFileSync(options.pidFile, `${process.pid}\n`);
   // Nothing below takes a relative path, and a server must not keep a file system busy that it has nothing to do with.
   chdir("/");
   const lifecycle = new Lifecycle(systemClock, logger);
-  const instance = new Description(loaded, options.version);
-  lock.publish(instance.as("starting"));
+  const now = systemClock.now();
+  const instance = new Description(loaded, options.version, now.sec * 1000);
+  let state: Instance["state"] = "starting";
+  const publish = (): Instance => {
+    const description = instance.as(state, server);
+    lock.publish(description);
+    return description;
+  };
+  publish();
   logger.info({ version: options.version, pid: process.pid, data: config.data_dir, config: loaded.file }, "starting");
   for (const warning of loaded.warnings) logger.warn({}, warning);
   try {
-    const listening = await startServer(config, { clock: systemClock, random: systemRandom, logger, lifecycle, fatal: (error) => die(logger, error) }, options.announce);
-    lock.publish(instance.as("ready", listening));
-    options.announce.ready(instance.as("ready", listening));
+    const around: Surroundings = { clock: systemClock, random: systemRandom, logger, fatal: (error) => die(logger, error) };
+    const changed = (): void => {
+      if (server !== null) publish();
+    };
+    server = await startServer({ loaded, version: options.version, startedAt: now.sec * 1000, around, logger, lifecycle, announce: options.announce, changed });
+    state = "ready";
+    options.announce.ready(publish());
     const signal = await signals.first;
     logger.info({ signal, timeoutMs: config.server.shutdown_timeout }, "stopping");
-    lock.publish(instance.as("stopping", listening));
+    state = "stopping";
+    publish();
   } catch (error) {
     await lifecycle.stop(config.server.shutdown_timeout);
     throw error;
@@ -98,31 +112,22 @@ class Description {
   private readonly version: string;
   private readonly startedAt: string;
 
-  constructor(loaded: Loaded, version: string) {
+  constructor(loaded: Loaded, version: string, startedAtMs: number) {
     this.loaded = loaded;
     this.version = version;
-    const now = systemClock.now();
-    this.startedAt = new Date(now.sec * 1000).toISOString();
+    this.startedAt = new Date(startedAtMs).toISOString();
   }
 
-  as(state: Instance["state"], listening: Instance["listening"] = []): Instance {
-    const config: Config = this.loaded.config;
+  as(state: Instance["state"], server: RunningServer | null): Instance {
     return {
       pid: process.pid,
       state,
       version: this.version,
       startedAt: this.startedAt,
-      dataDirectory: config.data_dir,
+      dataDirectory: this.loaded.config.data_dir,
       configFile: this.loaded.file,
-      listening,
-      shares: config.shares.map((share) => ({
-        name: share.name,
-        metadata: share.metadata.type,
-        blocks: share.blocks.type,
-        durability: share.durability,
-        readOnly: share.read_only,
-        allowedClients: share.allowed_clients,
-      })),
+      listening: server?.listening ?? [],
+      shares: server?.shares ?? [],
     };
   }
 }

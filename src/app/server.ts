@@ -1,72 +1,103 @@
-import type { Announce, Listening } from "#cli/ports.ts";
-import type { Config } from "#config/index.ts";
-import { createNfsAdapter, createPortmapper, type RegisteredService } from "#nfs/index.ts";
-import { type Shares, ShareTable } from "#vfs/index.ts";
-import { mountProgram } from "#wire/mount3.ts";
-import { nfsProgram } from "#wire/nfs3.ts";
-import { connectionsWithin, openFilesMax } from "./open-files.ts";
-import { openShare, type Surroundings } from "./share.ts";
+import type { Announce, Instance, Listening } from "#cli/ports.ts";
+import type { Loaded } from "#config/index.ts";
+import type { LogLevel, OpenLogger } from "#telemetry/pino.ts";
+import { type RunningApi, startApi } from "./api.ts";
+import { openControl, type RunningControl } from "./control.ts";
+import { DataDirectoryError } from "./data-directory.ts";
+import type { Lifecycle } from "./lifecycle.ts";
+import type { Surroundings } from "./open-share.ts";
+import { ServerRuntime } from "./runtime.ts";
 
 /** The part of a stop's time that requests in hand may take; the rest is for content on its way into its store. */
 const drainPart = 0.5;
 
-/** Starts everything, shares first, listeners last; gives what it listens on. */
-export async function startServer(config: Config, around: Surroundings, announce: Announce): Promise<readonly Listening[]> {
-  const shares = new ShareTable();
-  for (const one of config.shares) {
-    const { share, recovered } = await openShare(config, one, around);
-    shares.add(share);
-    if (recovered !== null) announce.recovered(one.name, recovered);
-  }
-  const nfs = await startNfs(config, shares, around);
-  announce.listening(nfs);
-  if (!config.adapters.nfs.portmapper.enabled) return [nfs];
-  const portmapper = await startPortmapper(config, nfs.port, around);
-  announce.listening(portmapper);
-  return [nfs, portmapper];
+export interface ServerParts {
+  readonly loaded: Loaded;
+  readonly version: string;
+  /** Milliseconds since 1970. */
+  readonly startedAt: number;
+  readonly around: Surroundings;
+  readonly logger: OpenLogger;
+  readonly lifecycle: Lifecycle;
+  readonly announce: Announce;
+  /** What is listened on or shared changed. */
+  readonly changed: () => void;
 }
 
-async function startNfs(config: Config, shares: Shares, { clock, logger, lifecycle }: Surroundings): Promise<Listening> {
-  const { bind, port, max_read_size, max_write_size, max_connections } = config.adapters.nfs;
-  const connectionsMax = connectionsWithin(max_connections, config.shares.length, openFilesMax());
-  if (connectionsMax < max_connections) logger.warn({ connectionsMax, asked: max_connections }, "fewer connections than asked for: the limit of open files (ulimit -n) is too low");
-  const adapter = createNfsAdapter({
-    shares,
-    clock,
-    logger: logger.child({ part: "nfs" }),
-    bind,
-    port,
-    readMax: max_read_size,
-    writeMax: max_write_size,
-    limits: { connectionsMax },
+/** A server that serves. */
+export interface RunningServer {
+  readonly listening: readonly Listening[];
+  readonly shares: Instance["shares"];
+  /** Reads anew what lies in files beside the configuration: the certificate of the REST interface. */
+  reload(): void;
+}
+
+/** What it is about as far as it got, for `status` from the first moment on. */
+class Server implements RunningServer {
+  api: RunningApi | null = null;
+  private readonly runtime: ServerRuntime;
+
+  constructor(runtime: ServerRuntime) {
+    this.runtime = runtime;
+  }
+
+  get listening(): readonly Listening[] {
+    return [...(this.api === null ? [] : [this.api.listening]), ...this.runtime.listening];
+  }
+
+  get shares(): Instance["shares"] {
+    return this.runtime.plans().map((plan) => ({
+      name: plan.name,
+      metadata: plan.metadata.type,
+      blocks: plan.blocks.type,
+      durability: plan.durability,
+      readOnly: plan.policy.readOnly,
+      allowedClients: plan.policy.allowedClients,
+    }));
+  }
+
+  reload(): void {
+    void this.api?.reloadCertificate();
+  }
+}
+
+/** Starts everything: the control plane first, then shares, the REST interface, and the protocols last. */
+export async function startServer(parts: ServerParts): Promise<RunningServer> {
+  const { loaded, around, logger, lifecycle, announce } = parts;
+  const runtime = new ServerRuntime({
+    config: loaded.config,
+    around,
+    recovered: (share, summary) => announce.recovered(share, summary),
+    setLogLevel: (level) => logger.setLevel(level as LogLevel),
+    changed: parts.changed,
   });
-  const started = await orSay(`nfs can't listen on ${bind} port ${port}`, () => adapter.start());
-  lifecycle.started("nfs", (leftMs) => adapter.stop(leftMs * drainPart));
-  return { protocol: "nfs", address: bind, port: started.port };
+  const server = new Server(runtime);
+  const control = await openControl({ loaded, runtime, around });
+  lifecycle.started("control plane", async (leftMs) => {
+    if (!(await control.stop(leftMs))) throw new Error("the control plane did not close in good order; what was answered is durable");
+  });
+  lifecycle.started("shares", async (leftMs) => {
+    if (!(await runtime.stopShares(leftMs))) throw new Error("not every share could store everything in time; the rest is in its log");
+  });
+  await openShares(runtime, control, parts);
+  const api = await startApi(loaded.config, { control: control.plane, runtime, about: { version: parts.version, startedAt: parts.startedAt, pid: process.pid, dataDir: loaded.config.data_dir } }, around);
+  server.api = api;
+  lifecycle.started("api", (leftMs) => api.stop(leftMs * drainPart));
+  announce.listening(api.listening);
+  lifecycle.started("nfs", (leftMs) => runtime.stopAdapters(leftMs * drainPart));
+  const [failure] = await runtime.serve();
+  if (failure?.target.type === "adapter") throw new Error(failure.reason);
+  for (const at of runtime.listening) announce.listening(at);
+  if (control.firstWords !== null) announce.note(control.firstWords);
+  return server;
 }
 
-async function startPortmapper(config: Config, nfsPort: number, { clock, logger, lifecycle }: Surroundings): Promise<Listening> {
-  const { bind } = config.adapters.nfs;
-  const { port } = config.adapters.nfs.portmapper;
-  const services: readonly RegisteredService[] = [nfsProgram, mountProgram].map((program) => ({ program, versions: [3], netid: "tcp", port: nfsPort }));
-  const portmapper = createPortmapper({ bind, port, services, clock, logger: logger.child({ part: "portmapper" }) });
-  const started = await orSay(`the portmapper can't listen on ${bind} port ${port}`, () => portmapper.start());
-  lifecycle.started("portmapper", (leftMs) => portmapper.stop(leftMs * drainPart));
-  return { protocol: "portmapper", address: bind, port: started.port };
-}
-
-const reasons: Readonly<Record<string, string>> = {
-  EADDRINUSE: "another program listens there",
-  EACCES: "this user may not (ports below 1024 take root or CAP_NET_BIND_SERVICE)",
-  EADDRNOTAVAIL: "this machine has no such address",
-};
-
-/** Does it, or throws an error that says what was tried. */
-async function orSay<T>(what: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    const { code = "", message } = error as NodeJS.ErrnoException;
-    throw new Error(`${what}: ${reasons[code] ?? message}`, { cause: error });
+/** Opens the shares. Where none of those that are wanted can be, that is no server. */
+async function openShares(runtime: ServerRuntime, control: RunningControl, { logger }: ServerParts): Promise<void> {
+  const failures = await control.start();
+  if (failures.length > 0 && failures.length === control.plane.shares.list().length) {
+    const [only] = failures;
+    throw (failures.length === 1 && only !== undefined && runtime.whyNot(only.target.name)) || new DataDirectoryError(failures.map((failure) => failure.reason).join("\n"));
   }
+  for (const { target, reason } of failures) logger.error({ [target.type]: target.name, reason }, "a share is not served");
 }

@@ -6,12 +6,13 @@ type StopSignal = keyof typeof exitStatus;
 
 /**
  * The signals of a server. The first SIGTERM or SIGINT asks for an ordered stop, the second ends the process at once. SIGHUP
- * reopens the log where that is a file, and is a stop where it means that the terminal is gone.
+ * reopens the log where that is a file and has what else lies in files read anew, and is a stop where it means that the terminal
+ * is gone.
  */
 export class Signals {
   readonly first: Promise<StopSignal>;
 
-  constructor(logger: OpenLogger, logOutput: string) {
+  constructor(logger: OpenLogger, logOutput: string, reload: () => void) {
     const asked = Promise.withResolvers<StopSignal>();
     this.first = asked.promise;
     let stopping = false;
@@ -26,6 +27,10 @@ export class Signals {
     process.on("SIGINT", () => stop("SIGINT"));
     process.on("SIGTERM", () => stop("SIGTERM"));
     const logsToFile = logOutput !== "stderr" && logOutput !== "stdout";
-    process.on("SIGHUP", () => (logsToFile ? logger.reopen() : stop("SIGHUP")));
+    process.on("SIGHUP", () => {
+      if (!logsToFile) return stop("SIGHUP");
+      logger.reopen();
+      reload();
+    });
   }
 }

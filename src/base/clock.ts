@@ -36,3 +36,8 @@ export const systemClock: Clock = {
     setImmediate(run);
   },
 };
+
+/** Waits and keeps the process alive meanwhile, unlike a Clock's timers: for command lines, not for servers. */
+export function sleep(ms: number): Promise<void> {
+  return new Promise((done) => setTimeout(done, ms));
+}

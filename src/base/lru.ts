@@ -10,9 +10,9 @@ export interface Ringed {
  * nothing, and one pass over many things (a listing, a backup) drops those that were never used again before those that were.
  */
 export class Recency<V extends Ringed> {
-  readonly capacity: number;
+  capacity: number;
   private readonly ring: (V | null)[] = [];
-  private readonly free: number[] = [];
+  private free: number[] = [];
   private hand = 0;
   private held = 0;
 
@@ -42,6 +42,21 @@ export class Recency<V extends Ringed> {
         return this.place(value, at, held);
       }
       held.used = false;
+    }
+  }
+
+  /** Has another capacity from now on; `evicted` is told of each that had to go for it. */
+  resize(capacity: number, evicted: (value: V) => void): void {
+    this.capacity = Math.max(1, Math.floor(capacity));
+    if (this.ring.length <= this.capacity) return;
+    const gone = this.ring.splice(this.capacity);
+    this.free = this.free.filter((slot) => slot < this.capacity);
+    if (this.hand >= this.capacity) this.hand = 0;
+    for (const value of gone) {
+      if (value === null) continue;
+      value.slot = -1;
+      this.held--;
+      evicted(value);
     }
   }
 
@@ -97,6 +112,14 @@ export class Lru<V extends Keyed> {
     const evicted = this.recency.add(value);
     if (evicted !== null) this.values.delete(evicted.key);
     return evicted;
+  }
+
+  /** As `Recency.resize`. */
+  resize(capacity: number, evicted: (value: V) => void): void {
+    this.recency.resize(capacity, (value) => {
+      this.values.delete(value.key);
+      evicted(value);
+    });
   }
 
   remove(value: V): void {

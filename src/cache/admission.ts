@@ -26,7 +26,7 @@ export class Admission {
   private readonly room: Space;
   private readonly garbage: Garbage;
   private readonly clock: Clock;
-  private readonly limits: ContentLimits;
+  private limits: ContentLimits;
   private readonly wake: () => void;
   private readonly waiting: Waiting[] = [];
   private waitTimer: Timer | null = null;
@@ -44,6 +44,11 @@ export class Admission {
     this.clock = clock;
     this.limits = limits;
     this.wake = wake;
+  }
+
+  setLimits(limits: ContentLimits): void {
+    this.limits = limits;
+    this.letIn();
   }
 
   get isWaitedFor(): boolean {

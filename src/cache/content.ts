@@ -15,6 +15,7 @@ import type { Flusher } from "./flusher.ts";
 import type { Garbage } from "./garbage.ts";
 import type { WriteAheadLog } from "./log/index.ts";
 import { payloadCrc } from "./packs/index.ts";
+import type { PageCache } from "./pages/index.ts";
 import type { Reader } from "./reader.ts";
 import type { Space } from "./space.ts";
 
@@ -54,8 +55,9 @@ export class Content implements FileContent {
   private readonly room: Space;
   private readonly clock: Clock;
   private readonly logger: Logger;
-  private readonly limits: ContentLimits;
-  private readonly durability: Durability;
+  private readonly cache: PageCache;
+  private limits: ContentLimits;
+  private durability: Durability;
   private readonly admission: Admission;
   private ageTimer: Timer | null = null;
   private running: Promise<void> | null = null;
@@ -66,6 +68,7 @@ export class Content implements FileContent {
   private drains = 0;
 
   constructor(parts: {
+    cache: PageCache;
     files: FileTable;
     reader: Reader;
     flusher: Flusher;
@@ -79,6 +82,7 @@ export class Content implements FileContent {
     durability: Durability;
     writeVerifier: Uint8Array;
   }) {
+    this.cache = parts.cache;
     this.files = parts.files;
     this.reader = parts.reader;
     this.flusher = parts.flusher;
@@ -189,15 +193,39 @@ export class Content implements FileContent {
     return { free, total, available: Math.max(0, free - this.room.reserveBytes) };
   }
 
+  /** Bytes in pages that nothing but the log holds. */
+  get dirtyBytes(): number {
+    return this.files.dirtyBytes;
+  }
+
   /** Bytes accepted but not stored yet. */
   get unstoredBytes(): number {
     return this.files.dirtyBytes + this.files.pendingBytes;
   }
 
-  /** Stores everything accepted so far, however long that takes. */
-  async drain(): Promise<void> {
+  /** Other bounds from now on: the share's part of what all shares have together changed. */
+  setLimits(limits: ContentLimits, cacheBytes: number): void {
+    this.limits = limits;
+    this.cache.pool.resize(cacheBytes);
+    this.admission.setLimits(limits);
+    this.schedule();
+  }
+
+  /** What an acknowledgement means from now on. */
+  setDurability(durability: Durability): void {
+    this.durability = durability;
+  }
+
+  /** The last change accepted, and the oldest that is not stored yet: beyond the last where everything is. */
+  get progress(): { readonly accepted: number; readonly oldest: number } {
+    return { accepted: this.log.sequence, oldest: this.files.oldestSequence() };
+  }
+
+  /** Stores everything accepted so far, however long that takes, or as far as it came when `givenUp` says so. */
+  async drain(givenUp: () => boolean = () => false): Promise<void> {
     this.drains++;
-    while (this.files.unstored.size > 0 && !this.closing) {
+    const upTo = this.log.sequence;
+    while (this.files.oldestSequence() <= upTo && !this.closing && !givenUp()) {
       this.wake();
       await this.running;
       await new Promise<void>((resolve) => this.clock.atTurnEnd(resolve));

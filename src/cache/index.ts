@@ -25,6 +25,9 @@ import { Space } from "./space.ts";
 export { Content, type ContentLimits } from "./content.ts";
 export type { Recovered } from "./recovery.ts";
 
+/** What is told of the limits; the rest follows from it (`deriveContentLimits`). */
+export type GivenLimits = Omit<ContentLimits, "dirtyMemoryMax" | "logBytesDue">;
+
 export interface ContentOptions {
   readonly store: MetadataStore;
   readonly blocks: BlockStore;
@@ -35,7 +38,7 @@ export interface ContentOptions {
   readonly ephemeral: boolean;
   readonly cacheBytes: number;
   readonly segmentBytes: number;
-  readonly limits: Omit<ContentLimits, "dirtyMemoryMax" | "logBytesDue">;
+  readonly limits: GivenLimits;
   readonly garbage: GarbageOptions;
   readonly clock: Clock;
   readonly random: Random;
@@ -65,6 +68,7 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
   const space = new Space(blocks);
   await space.read();
   const content = new Content({
+    cache,
     files,
     reader: new Reader(cache, packs, store),
     flusher,
@@ -74,7 +78,7 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
     space,
     clock,
     logger,
-    limits: deriveLimits(options),
+    limits: deriveContentLimits(options),
     durability: options.durability,
     writeVerifier: options.random.bytes(verifierBytes),
   });
@@ -84,7 +88,7 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
 }
 
 /** A log without anything in it that is needed is still up to two segments long: limits below that would never be kept. */
-function deriveLimits({ limits, cacheBytes, segmentBytes }: ContentOptions): ContentLimits {
+export function deriveContentLimits({ limits, cacheBytes, segmentBytes }: Pick<ContentOptions, "limits" | "cacheBytes" | "segmentBytes">): ContentLimits {
   const unstoredBytesMax = Math.max(limits.unstoredBytesMax, segmentBytes * 4);
   return {
     ...limits,

@@ -10,7 +10,7 @@ function hostPort(address: string, port: number): string {
 }
 
 /** The address a client on this machine uses to reach a listener. */
-function reachable(address: string): string {
+export function reachable(address: string): string {
   if (address === "0.0.0.0") return "127.0.0.1";
   return address === "::" ? "[::1]" : address.includes(":") ? `[${address}]` : address;
 }
@@ -33,6 +33,7 @@ export function mountLines(at: Listening, share: string): { readonly linux: stri
 /** What a person who just started a server wants to know. `command` is how this program was called. */
 export function banner(instance: Instance, command: string, detached: boolean): string {
   const nfs = instance.listening.find((at) => at.protocol === "nfs");
+  const api = instance.listening.find((at) => at.protocol === "api");
   let out = "\n";
   for (const share of instance.shares) {
     out += `share ${share.name} (${share.metadata} metadata, ${share.blocks} blocks, durability ${share.durability}${share.readOnly ? ", read-only" : ""})\n`;
@@ -41,6 +42,10 @@ export function banner(instance: Instance, command: string, detached: boolean): 
       out += `  mount on Linux:  ${lines.linux}\n  mount on macOS:  ${lines.macos}\n`;
     }
     out += `  open to:         ${openTo(share.allowedClients, instance)}\n`;
+  }
+  if (api !== undefined) {
+    const url = `${api.tls === true ? "https" : "http"}://${reachable(api.address)}:${api.port}`;
+    out += `\napi:   ${url} (documentation: ${url}/api/docs)\n`;
   }
   out += `\ndata:  ${instance.dataDirectory}\nconfig: ${instance.configFile ?? "none, defaults"}\n`;
   out += `stop:  ${detached ? "" : "Ctrl-C, or "}${shellWord(command)} stop --data-dir ${shellWord(instance.dataDirectory)}\n`;

@@ -4,6 +4,8 @@
  * can be tested without one.
  */
 import { Command, CommanderError } from "commander";
+import { sleep, systemClock } from "#base/clock.ts";
+import { processEnvironment } from "#config/index.ts";
 import { init } from "./commands/config/init.ts";
 import { schema } from "./commands/config/schema.ts";
 import { show } from "./commands/config/show.ts";
@@ -11,17 +13,40 @@ import { validate } from "./commands/config/validate.ts";
 import { completion } from "./commands/program/completion.ts";
 import { version } from "./commands/program/version.ts";
 import { start } from "./commands/server/start.ts";
-import { status } from "./commands/server/status.ts";
 import { stop } from "./commands/server/stop.ts";
-import { type Context, describeVersion, ExitStatus } from "./ports.ts";
+import { nouns, serverVerbs } from "./commands/index.ts";
+import { type Context, describeVersion, ExitStatus, type Version } from "./ports.ts";
+import { manPage } from "./man-page.ts";
 import { commandReference } from "./reference.ts";
+import { addTo } from "./remote/index.ts";
+import { processTerminal } from "./terminal.ts";
 
 export * from "./ports.ts";
 
+
+/** This process, its terminal, its environment. */
+export function processContext(version: Version, server: Context["server"]): Context {
+  return { terminal: processTerminal(), version, environment: processEnvironment(), clock: systemClock, wait: sleep, server };
+}
+
+/** Where commands are only described. */
+const nowhere: Context = {
+  terminal: { out() {}, err() {}, columns: null, person: null, readInput: () => Promise.resolve(""), gone: false },
+  version: { version: "", commit: "" },
+  environment: {},
+  clock: systemClock,
+  wait: sleep,
+  server: () => Promise.reject(new Error("none")),
+};
+
 /** The reference page of all commands. */
 export function commandsPage(): string {
-  const nowhere: Context = { terminal: { out() {}, err() {} }, version: { version: "", commit: "" }, server: () => Promise.reject(new Error("none")) };
   return commandReference(build(nowhere, () => {}));
+}
+
+/** dittofs(1). */
+export function commandsManPage(): string {
+  return manPage(build(nowhere, () => {}));
 }
 
 function build(context: Context, finish: (status: number) => void): Command {
@@ -35,11 +60,12 @@ function build(context: Context, finish: (status: number) => void): Command {
   init(program, context, finish);
   start(program, context, finish);
   stop(program, context, finish);
-  status(program, context, finish);
+  for (const verb of serverVerbs) addTo(program, verb, context, finish);
   const config = program.command("config").description("Look at the configuration.").addHelpText("after", "\nExample:\n  dittofs config show --origins");
   show(config, context, finish);
   validate(config, context, finish);
   schema(config, context, finish);
+  for (const noun of nouns) addTo(program, noun, context, finish);
   version(program, context, finish);
   completion(program, context, finish);
   return program;

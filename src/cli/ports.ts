@@ -1,11 +1,14 @@
-import type { Loaded } from "#config/index.ts";
+import type { Clock } from "#base/clock.ts";
+import type { Environment, Loaded } from "#config/index.ts";
 
 /** Something the server listens on. */
 export interface Listening {
-  /** `nfs`, `portmapper`. */
+  /** `api`, `nfs`, `portmapper`. */
   readonly protocol: string;
   readonly address: string;
   readonly port: number;
+  /** Over TLS; absent: not. */
+  readonly tls?: boolean;
 }
 
 /** What a running server says about itself, as `status` prints it. */
@@ -20,6 +23,8 @@ export interface Instance {
   readonly configFile: string | null;
   readonly listening: readonly Listening[];
   readonly shares: readonly InstanceShare[];
+  /** The file it logs to; null: a terminal or a pipe; absent: it doesn't say. */
+  readonly logFile?: string | null;
 }
 
 export interface InstanceShare {
@@ -33,6 +38,8 @@ export interface InstanceShare {
 
 /** What a server that starts tells whoever started it. */
 export interface Announce {
+  /** Something the person at the terminal should know, in whole lines; never a part of the log. */
+  note(text: string): void;
   /** A line of a share's recovery. */
   recovered(share: string, summary: string): void;
   listening(at: Listening): void;
@@ -57,17 +64,84 @@ export interface ServerControl {
   find(dataDirectory: string): Instance | null;
   /** Waits until that server is gone; false when it still runs after `timeoutMs`. */
   waitUntilGone(dataDirectory: string, pid: number, timeoutMs: number): boolean;
+  readonly offline?: Offline;
+}
+
+/**
+ * What is done to a control-plane database without its server. All but `places` and `backup` throw where a server runs on the
+ * data directory; every one throws an Error whose message says what to do.
+ */
+export interface Offline {
+  /** Where the control plane keeps its things, whether they are there or not. */
+  places(loaded: Loaded): ControlPlaces;
+  /** Gives the user a new random password that must be changed at the next log-in, enables them, and ends their sessions. */
+  resetPassword(loaded: Loaded, username: string): Promise<{ readonly username: string; readonly password: string }>;
+  /** Wraps the data keys with `next`, or with a new random secret that replaces the file (null). */
+  rotateSecret(loaded: Loaded, next: string | null): Promise<SecretRotated>;
+  /** Writes a checked copy of the database to a file that must not be there, mode 0600; also of a running server's. */
+  backup(loaded: Loaded, file: string): Promise<BackupWritten>;
+  /** Puts a backup in the place of the database, whole or not at all. `force`: although a server runs or the backup is of another secret. */
+  restore(loaded: Loaded, file: string, how: { readonly force: boolean }): Promise<BackupRestored>;
+}
+
+export interface ControlPlaces {
+  /** The SQLite file, or null: PostgreSQL. */
+  readonly databaseFile: string | null;
+  /** The file of the generated secret; null: the secret comes from the environment. */
+  readonly secretFile: string | null;
+  /** The file of the first administrator's generated password. */
+  readonly initialPasswordFile: string | null;
+}
+
+export interface SecretRotated {
+  /** How many wrapped values were wrapped anew. */
+  readonly rewrapped: number;
+  /** The file the new secret was written to; null: it was given, and belongs into the environment now. */
+  readonly secretFile: string | null;
+}
+
+export interface BackupWritten {
+  readonly file: string;
+  readonly bytes: number;
+  readonly schemaVersion: number;
+}
+
+export interface BackupRestored {
+  /** What the backup holds. */
+  readonly users: number;
+  readonly shares: number;
+  readonly schemaVersion: number;
+  /** Where the database that was there went, or null: there was none. */
+  readonly before: string | null;
+}
+
+/** Somebody who can be asked. */
+export interface Person {
+  /** The line that was typed, or null at its end (Ctrl-D). `secret`: without echo. */
+  ask(question: string, secret: boolean): Promise<string | null>;
 }
 
 /** What a command talks to besides the server. */
 export interface Terminal {
   out(text: string): void;
   err(text: string): void;
+  /** Columns of the terminal that results go to; null: they go to a file or a pipe. */
+  readonly columns: number | null;
+  /** Null: nobody is there to be asked. */
+  readonly person: Person | null;
+  /** All of standard input. */
+  readInput(): Promise<string>;
+  /** Whether whoever read the results went away (a closed pipe). */
+  readonly gone: boolean;
 }
 
 export interface Context {
   readonly terminal: Terminal;
   readonly version: Version;
+  readonly environment: Environment;
+  readonly clock: Clock;
+  /** Waits, and keeps the process alive meanwhile, which a Clock's timers don't. */
+  wait(ms: number): Promise<void>;
   /** Loaded when a command needs it: `version` and `--help` don't wait for the server's code. */
   server(): Promise<ServerControl>;
 }
@@ -82,12 +156,31 @@ export function describeVersion(version: Version): string {
   return version.commit === "" ? version.version : `${version.version} (${version.commit})`;
 }
 
-/** Exit statuses of every command. */
+/** Exit statuses of every command; `exitStatusMeanings` has them for people. */
 export const ExitStatus = {
   ok: 0,
   failed: 1,
-  /** Wrong usage or configuration. */
   usage: 2,
-  /** `status`: no server runs (the status LSB init scripts give). */
+  /** The status LSB init scripts give. */
   notRunning: 3,
+  denied: 4,
+  notFound: 5,
+  conflict: 6,
+  unreachable: 7,
+  /** 128 and the number of SIGINT, as shells say it. */
+  interrupted: 130,
 } as const;
+export type ExitStatus = (typeof ExitStatus)[keyof typeof ExitStatus];
+
+/** For the reference and the man page. */
+export const exitStatusMeanings: readonly (readonly [number, string])[] = [
+  [ExitStatus.ok, "done"],
+  [ExitStatus.failed, "it failed"],
+  [ExitStatus.usage, "wrong usage or configuration, or a value the server doesn't take"],
+  [ExitStatus.notRunning, "no server runs there (status, stop)"],
+  [ExitStatus.denied, "not logged in, or not allowed"],
+  [ExitStatus.notFound, "there is no such thing"],
+  [ExitStatus.conflict, "it exists already, is in use, or was changed meanwhile"],
+  [ExitStatus.unreachable, "the server doesn't answer"],
+  [ExitStatus.interrupted, "interrupted by Ctrl-C at a question"],
+];

@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
-import { allOptions, describeProblem, type Loaded, loadConfig, processEnvironment, thisMachine } from "#config/index.ts";
-import { type Context, ExitStatus } from "./ports.ts";
+import { allOptions, describeProblem, type Loaded, loadConfig, thisMachine } from "#config/index.ts";
+import { type Context, ExitStatus, type Offline } from "./ports.ts";
 
 /** The flags that say which configuration and which data directory a command is about. */
 export function addPlaceFlags(command: Command): Command {
@@ -46,11 +46,18 @@ function givenFlags(command: Command): ReadonlyMap<string, string | readonly str
 
 /** Loads the configuration a command was asked to use, or says what is wrong with it and gives the exit status. */
 export function loadFor(command: Command, context: Context, extra: ReadonlyMap<string, string> = new Map()): Loaded | number {
-  const environment = processEnvironment();
+  const { environment } = context;
   const configPath = (command.opts() as { config?: string }).config ?? null;
   const flags = new Map([...extra, ...givenFlags(command)]);
   const loaded = loadConfig({ machine: thisMachine(environment), environment, configPath, flags });
   if (loaded.ok) return loaded;
   for (const problem of loaded.problems) context.terminal.err(`error: ${describeProblem(problem)}\n`);
   return ExitStatus.usage;
+}
+
+/** What works on the control-plane database without its server. */
+export async function offlineOf(context: Context): Promise<Offline> {
+  const { offline } = await context.server();
+  if (offline === undefined) throw new Error("this build can't change a control-plane database offline");
+  return offline;
 }

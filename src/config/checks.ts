@@ -20,6 +20,18 @@ export function checkAddress(value: string): string | null {
   return isIP(value) === 0 ? `${JSON.stringify(value)} is no IP address` : null;
 }
 
+/** As checkAddress; localhost is an address, too. */
+export function checkHost(value: string): string | null {
+  return value === "localhost" ? null : checkAddress(value);
+}
+
+const secretCharactersMin = 32;
+
+/** Says what is wrong with the secret of the control plane, without repeating it. "" is none. */
+export function checkSecret(value: string): string | null {
+  return value !== "" && value.length < secretCharactersMin ? `a secret of ${value.length} characters is too short; \`openssl rand -hex 32\` makes a good one` : null;
+}
+
 /** Says what is wrong with a share's name, which is also the path clients mount. */
 export function checkShareName(value: string): string | null {
   if (!value.startsWith("/") || value.length < 2) return `${JSON.stringify(value)} does not begin with / and a name`;

@@ -97,6 +97,7 @@ export function records<F extends Fields>(
     example: about.example,
     since: about.since,
     flag: null,
+    secret: false,
     allowed: about.allowed,
     schema: { type: "array", minItems: 1, items: fieldsSchema(fields, about.required) },
     repeatable: false,

@@ -7,7 +7,7 @@ export interface Named {
   readonly path: string;
   /** `DITTOFS_ADAPTERS_NFS_PORT`; null for what only the file can say. */
   readonly environment: string | null;
-  /** `--nfs-port`; null for what only the file can say. */
+  /** `--nfs-port`; null for secrets and for what only the file can say. */
   readonly flag: string | null;
   readonly option: Option<unknown>;
 }
@@ -27,6 +27,7 @@ export function flatten(fields: Fields, path = ""): readonly Named[] {
     if (field.is === "section") return flatten(field.fields, here);
     const option: Option<unknown> = field;
     const fileOnly = option.flag === null;
-    return [{ path: here, environment: fileOnly ? null : environmentName(here), flag: fileOnly ? null : (option.flag ?? flagName(here)), option }];
+    const flag = fileOnly || option.secret ? null : (option.flag ?? flagName(here));
+    return [{ path: here, environment: fileOnly ? null : environmentName(here), flag, option }];
   });
 }

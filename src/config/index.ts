@@ -6,13 +6,14 @@
  */
 export { describeProblem, type Problem } from "./raw.ts";
 export { allOptions, configVariable, defaultConfigPath, type Loaded, loadConfig, type Refused, type Sources } from "./load.ts";
-export { type Config, loopback, options, type ShareConfig } from "./options.ts";
-export { deriveLimits, type Limits } from "./limits.ts";
+export { type Config, options, type ShareConfig } from "./options.ts";
+export { clientsByDefault, loopback } from "./share-options.ts";
+export { deriveLimits, type Limits, recordOverheadBytesMax, sharesMax } from "./limits.ts";
 export { type Environment, processEnvironment, thisMachine } from "./machine.ts";
 export type { Machine } from "./option.ts";
 export type { Named } from "./flatten.ts";
 export { configReference } from "./reference.ts";
 export { configSchema } from "./schema.ts";
 export { configTemplate } from "./template.ts";
-export { configYaml } from "./show.ts";
+export { configYaml, withoutSecrets } from "./show.ts";
 export { formatDuration, formatSize, parseDuration, parseSize } from "./units.ts";

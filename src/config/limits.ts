@@ -1,7 +1,7 @@
 import type { Config } from "./options.ts";
 
 /** What a log record of a WRITE has besides its payload is far below this. */
-const recordOverheadBytesMax = 64 * 1024;
+export const recordOverheadBytesMax = 64 * 1024;
 
 const MiB = 2 ** 20;
 
@@ -20,14 +20,25 @@ export interface Limits {
   readonly filesMaxPerShare: number;
 }
 
-export function deriveLimits(config: Config): Limits {
+export function deriveLimits(config: Config, shares: number): Limits {
+  const { cache } = config;
   return {
-    dirtyBytesMaxPerShare: Math.floor(config.cache.dirty_limit / config.shares.length),
-    cacheBytesPerShare: Math.floor((config.cache.size * pagesPart) / config.shares.length),
-    unstoredBytesMaxPerShare: Math.floor(config.cache.unstored_limit / config.shares.length),
-    flushBytesPerShare: Math.min(config.cache.flush_size, Math.floor(config.cache.dirty_limit / config.shares.length / 2)),
-    filesMaxPerShare: Math.max(1, Math.floor(config.cache.files / config.shares.length)),
+    dirtyBytesMaxPerShare: Math.floor(cache.dirty_limit / shares),
+    cacheBytesPerShare: Math.floor((cache.size * pagesPart) / shares),
+    unstoredBytesMaxPerShare: Math.floor(cache.unstored_limit / shares),
+    flushBytesPerShare: Math.min(cache.flush_size, Math.floor(cache.dirty_limit / shares / 2)),
+    filesMaxPerShare: Math.max(1, Math.floor(cache.files / shares)),
   };
+}
+
+/** Page memory, and inodes, below which a share would crawl. */
+const cacheBytesMin = 4 * MiB;
+const filesMin = 100;
+
+/** How many shares there may be: each must keep a part that it can work with, however busy the others are. */
+export function sharesMax(config: Config, writeBytesMax: number): number {
+  const { cache } = config;
+  return Math.floor(Math.min(cache.dirty_limit / (2 * writeBytesMax), (cache.size * pagesPart) / cacheBytesMin, cache.files / filesMin));
 }
 
 /** What is wrong with options that are each in bounds but don't go together. Keys name the option to change. */
@@ -37,29 +48,46 @@ export function checkTogether(config: Config): readonly { readonly key: string; 
     if (!holds) wrong.push({ key, message });
   };
   const { nfs } = config.adapters;
-  const limits = deriveLimits(config);
+  const limits = deriveLimits(config, config.shares.length);
   must(config.cache.dirty_limit <= config.cache.size, "cache.dirty_limit", "must not be above cache.size: what is not stored yet is kept in memory");
   must(limits.dirtyBytesMaxPerShare >= 2 * nfs.max_write_size, "cache.dirty_limit", "must leave every share room for two writes of adapters.nfs.max_write_size");
-  must(limits.cacheBytesPerShare >= 4 * MiB, "cache.size", "must leave every share at least 4MiB");
+  must(limits.cacheBytesPerShare >= cacheBytesMin, "cache.size", "must leave every share at least 4MiB");
   must(config.cache.log_segment_size >= nfs.max_write_size + recordOverheadBytesMax, "cache.log_segment_size", "must hold one write of adapters.nfs.max_write_size");
   must(config.cache.unstored_limit >= config.cache.dirty_limit, "cache.unstored_limit", "must not be below cache.dirty_limit: dirty content is in the log, too");
-  must(nfs.enabled, "adapters.nfs.enabled", "is false, and NFS is all there is to serve");
   must(config.cache.flush_size <= config.cache.dirty_limit, "cache.flush_size", "must not be above cache.dirty_limit: writers would be slowed before anything is flushed");
   must(
     !nfs.portmapper.enabled || nfs.port === 0 || nfs.port !== nfs.portmapper.port,
     "adapters.nfs.portmapper.port",
     "must differ from adapters.nfs.port",
   );
+  checkControlPlane(config, must);
+  checkShares(config, must);
+  return wrong;
+}
+
+type Must = (holds: boolean, key: string, message: string) => void;
+
+function checkControlPlane({ database, controlplane }: Config, must: Must): void {
+  const { postgres } = database;
+  for (const key of ["host", "database", "user"] as const) {
+    must(database.type !== "postgres" || postgres[key] !== "", `database.postgres.${key}`, "missing; a PostgreSQL database needs it");
+  }
+  must(postgres.max_idle_conns <= postgres.max_open_conns, "database.postgres.max_idle_conns", "must not be above database.postgres.max_open_conns");
+  const { cert_file, key_file, client_ca } = controlplane.tls;
+  must((cert_file === "") === (key_file === ""), cert_file === "" ? "controlplane.tls.cert_file" : "controlplane.tls.key_file", "missing; certificate and key go together");
+  must(client_ca === "" || cert_file !== "", "controlplane.tls.client_ca", "needs controlplane.tls.cert_file: clients are asked for certificates over HTTPS alone");
+}
+
+function checkShares({ shares }: Config, must: Must): void {
   const names = new Set<string>();
   const databases = new Set<string>();
-  config.shares.forEach((share, i) => {
+  shares.forEach((share, i) => {
     must(!names.has(share.name), `shares[${i}].name`, `${share.name} is the name of two shares`);
     names.add(share.name);
     if (share.metadata.type !== "sqlite" || share.metadata.path === "") return;
     must(!databases.has(share.metadata.path), `shares[${i}].metadata.path`, "is the database of two shares");
     databases.add(share.metadata.path);
   });
-  return wrong;
 }
 
 /** What an operator should know though it is allowed. */

@@ -12,6 +12,8 @@ import { parseYaml } from "./yaml-file.ts";
 
 /** Variables of ours that are no options of the file. */
 export const configVariable = "DITTOFS_CONFIG";
+/** Read by the commands that talk to a server. */
+const clientVariables: readonly string[] = ["DITTOFS_SERVER", "DITTOFS_TOKEN", "DITTOFS_CONTEXT"];
 
 export interface Sources {
   readonly machine: Machine;
@@ -56,10 +58,19 @@ export function loadConfig(sources: Sources): Loaded | Refused {
   complete(options, values, "", sources.machine, (path) => at(values, path));
   const config = absolute(values as unknown as Config);
   for (const wrong of checkTogether(config)) {
-    problems.push({ at: origins.get(wrong.key) ?? origins.get(wrong.key.replace(/\[.*/, "")) ?? "the configuration", key: wrong.key, message: wrong.message });
+    problems.push({ at: placeOf(wrong.key, origins), key: wrong.key, message: wrong.message });
   }
   if (problems.length > 0) return { ok: false, problems };
   return { ok: true, config, file, origins, warnings: [...unknownVariables(sources.environment), ...cautions(config)] };
+}
+
+/** Where a key was written, or else the nearest above it that was. */
+function placeOf(key: string, origins: ReadonlyMap<string, Place>): Place {
+  for (let path = key; path !== ""; path = path.replace(/(^|[.[])[^.[]*$/, "")) {
+    const place = origins.get(path);
+    if (place !== undefined) return place;
+  }
+  return "the configuration";
 }
 
 /** Reads the file there is into `values`; gives its name. */
@@ -132,10 +143,17 @@ function at(values: Partially, path: string): unknown {
 /** Paths are taken from where the program was started, once: a server that detaches changes its directory. */
 function absolute(config: Config): Config {
   const orEmpty = (path: string) => (path === "" ? "" : resolve(path));
+  const { tls } = config.controlplane;
   return {
     ...config,
     data_dir: resolve(config.data_dir),
     logging: { ...config.logging, output: ["stderr", "stdout"].includes(config.logging.output) ? config.logging.output : resolve(config.logging.output) },
+    database: {
+      ...config.database,
+      sqlite: { path: resolve(config.database.sqlite.path) },
+      postgres: { ...config.database.postgres, ssl_root_cert: orEmpty(config.database.postgres.ssl_root_cert) },
+    },
+    controlplane: { ...config.controlplane, tls: { cert_file: orEmpty(tls.cert_file), key_file: orEmpty(tls.key_file), client_ca: orEmpty(tls.client_ca) } },
     cache: { ...config.cache, path: orEmpty(config.cache.path) },
     shares: config.shares.map((share) => ({
       ...share,
@@ -146,7 +164,7 @@ function absolute(config: Config): Config {
 }
 
 function unknownVariables(environment: Environment): readonly string[] {
-  const known = [...allOptions.flatMap((named) => named.environment ?? []), configVariable];
+  const known = [...allOptions.flatMap((named) => named.environment ?? []), configVariable, ...clientVariables];
   return Object.keys(environment)
     .filter((name) => name.startsWith("DITTOFS_") && !known.includes(name))
     .sort()

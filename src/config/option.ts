@@ -34,6 +34,8 @@ export interface Option<T> {
   readonly since: string;
   /** The flag where it is not the path with dashes; null: the file alone. */
   readonly flag: string | null | undefined;
+  /** Never shown, and never a flag: other users of the machine see the command lines of its processes. */
+  readonly secret: boolean;
   /** What may be written, for complaints and the reference page. */
   readonly allowed: string;
   readonly schema: JsonSchema;
@@ -68,6 +70,7 @@ interface About<T> {
   readonly example: string;
   readonly since: string;
   readonly flag?: string | null;
+  readonly secret?: boolean;
 }
 
 export function isDerived<T>(value: T | Derived<T>): value is Derived<T> {
@@ -96,6 +99,7 @@ function scalar<T>(kind: ScalarKind<T>, about: About<T>): Option<T> {
     example: about.example,
     since: about.since,
     flag: about.flag,
+    secret: about.secret === true,
     allowed: kind.allowed,
     schema: kind.schema,
     repeatable: false,
@@ -103,7 +107,7 @@ function scalar<T>(kind: ScalarKind<T>, about: About<T>): Option<T> {
     read(raw, path, problems) {
       const parsed = raw.is === "scalar" && raw.value !== null ? kind.parse(raw.value) : null;
       if (parsed !== null && typeof parsed === "object") return parsed.value;
-      const why = parsed ?? `${describeRaw(raw)} is not allowed here`;
+      const why = parsed ?? `${about.secret === true ? "this value" : describeRaw(raw)} is not allowed here`;
       problems.push({ at: raw.at, key: path, message: `${why}; allowed: ${kind.allowed}` });
       return undefined;
     },
@@ -241,6 +245,7 @@ export function texts(
     example: about.example,
     since: about.since,
     flag: about.flag,
+    secret: false,
     allowed: about.allowed,
     schema: { type: "array", items: about.of },
     repeatable: true,

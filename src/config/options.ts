@@ -1,6 +1,8 @@
-import { checkAddress, checkCidr, checkShareName, cidrAllowed } from "./checks.ts";
+import { checkAddress, checkCidr, cidrAllowed } from "./checks.ts";
+import { controlOptions } from "./control-options.ts";
 import { records } from "./fields.ts";
 import { choice, duration, integer, section, size, text, texts, toggle, type Values } from "./option.ts";
+import { cidr, shareOptions } from "./share-options.ts";
 
 const KiB = 2 ** 10;
 const MiB = 2 ** 20;
@@ -10,98 +12,6 @@ const second = 1000;
 const minute = 60 * second;
 const hour = 60 * minute;
 const day = 24 * hour;
-
-const cidr = { type: "string", pattern: "^[0-9a-fA-F.:]+(/\\d{1,3})?$" };
-
-const share = {
-  name: text({
-    help: "The path clients mount, e.g. /export.",
-    default: "",
-    example: "/export",
-    since: "0.1.0",
-    allowed: "a path such as /export, at most 255 bytes",
-    pattern: "^/.+$",
-    check: checkShareName,
-  }),
-  metadata: section("Where names, attributes and the content map are kept.", {
-    type: choice({
-      help: "sqlite keeps them in a file; memory forgets them when the server stops.",
-      of: ["sqlite", "memory"],
-      default: "sqlite",
-      example: "sqlite",
-      since: "0.1.0",
-    }),
-    path: text({
-      help: "The database file of a sqlite store. Empty: metadata.db in the share's own directory.",
-      default: "",
-      example: "/srv/dittofs/export.db",
-      since: "0.1.0",
-      allowed: "a path",
-    }),
-  }),
-  blocks: section("Where file content ends up.", {
-    type: choice({
-      help: "filesystem keeps it in files; memory forgets it when the server stops.",
-      of: ["filesystem", "memory"],
-      default: "filesystem",
-      example: "filesystem",
-      since: "0.1.0",
-    }),
-    path: text({
-      help: "The directory of a filesystem store. Empty: blocks/ in the share's own directory.",
-      default: "",
-      example: "/srv/dittofs/blocks",
-      since: "0.1.0",
-      allowed: "a path",
-    }),
-    size: size({
-      help: "The most a memory store holds; then the share is full. A filesystem store has the room its disk has.",
-      min: MiB,
-      max: 64 * TiB,
-      default: { text: "half of memory", from: (machine) => Math.floor(machine.memoryBytes / 2 / MiB) * MiB },
-      example: "4GiB",
-      since: "0.1.0",
-    }),
-  }),
-  durability: choice({
-    help: "When a COMMIT is answered. local: the content is on stable storage and survives a power cut. writeback: it survives a killed server, not a power cut.",
-    of: ["local", "writeback"],
-    default: "local",
-    example: "local",
-    since: "0.1.0",
-  }),
-  read_only: toggle({ help: "Refuse every change.", default: false, example: "true", since: "0.1.0" }),
-  squash: choice({
-    help: "How user ids are taken. none: as sent, uid 0 is superuser. root_to_guest: uid 0 becomes anonymous. root_to_admin: uid 0 keeps superuser rights whatever the grants. all_to_guest, all_to_admin: the same for every uid.",
-    of: ["none", "root_to_guest", "root_to_admin", "all_to_guest", "all_to_admin"],
-    default: "root_to_guest",
-    example: "root_to_guest",
-    since: "0.1.0",
-  }),
-  anonymous_uid: integer({ help: "The user id of squashed and unauthenticated callers.", min: 0, max: 4294967294, default: 65534, example: "65534", since: "0.1.0" }),
-  anonymous_gid: integer({ help: "The group id of squashed and unauthenticated callers.", min: 0, max: 4294967294, default: 65534, example: "65534", since: "0.1.0" }),
-  allowed_clients: texts({
-    help: "Exactly the clients that may use this share; this machine is one of them only where it is listed. An empty list: this machine alone.",
-    default: {
-      text: "this machine (127.0.0.0/8, ::1, the address of adapters.nfs.bind) and the allowed_clients of the top level",
-      from: (_, earlier) => [...localAddresses(earlier("adapters.nfs.bind") as string), ...(earlier("allowed_clients") as readonly string[])],
-    },
-    example: "[127.0.0.1, 192.168.1.0/24]",
-    since: "0.1.0",
-    allowed: cidrAllowed,
-    of: cidr,
-    check: checkCidr,
-  }),
-};
-
-/** The addresses of this machine, which a share is open to unless it says otherwise. */
-export const loopback: readonly string[] = ["127.0.0.0/8", "::1"];
-
-/** Who connects to an address from that very address is on this machine: so does its own client where `bind` is not loopback. */
-function localAddresses(bind: string): readonly string[] {
-  const address = bind.replace(/%.*/, "");
-  return ["0.0.0.0", "::", "::1"].includes(address) || address.startsWith("127.") ? loopback : [...loopback, address];
-}
 
 /** Every option there is. Order is that of the template and the reference page; a derived default may look at what stands above it. */
 export const options = {
@@ -160,7 +70,8 @@ export const options = {
       check: (value) => (value === "" ? "an empty path" : null),
     }),
   }),
-  adapters: section("The protocols.", {
+  ...controlOptions,
+  adapters: section("The protocols. A key given here, by environment or by flag overrides, for this run, what the control plane has.", {
     nfs: section("NFS version 3, with MOUNT on the same port.", {
       enabled: toggle({ help: "Serve NFS at all.", default: true, example: "true", since: "0.1.0" }),
       port: integer({ help: "TCP port of NFS and MOUNT; 0 takes a free one.", min: 0, max: 65535, default: 12049, example: "2049", since: "0.1.0" }),
@@ -236,8 +147,8 @@ export const options = {
     interval: duration({ help: "Time between two runs.", min: 100, max: 365 * day, default: 10 * minute, example: "10m", since: "0.1.0" }),
     grace: duration({ help: "How long a pack stays after it was found unused, for readers that still hold its name.", min: 0, max: 365 * day, default: 10 * minute, example: "10m", since: "0.1.0" }),
   }),
-  shares: records(share, {
-    help: "The shares. Each is a file tree of its own; without this key there is one, /export.",
+  shares: records(shareOptions, {
+    help: "Shares to begin with, each a file tree of its own; without this key there is one, /export. Taken over once, at the first start of a control plane; from then on its shares are what there is.",
     allowed: "a list with at least one share, each a mapping with at least a name",
     example: "[{name: /export}]",
     since: "0.1.0",

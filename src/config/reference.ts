@@ -17,7 +17,7 @@ function standard(option: Option<unknown>): string {
 /** The reference page of the configuration, in Markdown. */
 export function configReference(): string {
   const rows = flatten(options).map((named) => {
-    const other = named.flag === null ? "the file alone" : `\`${named.environment}\`<br>\`${named.flag}\``;
+    const other = named.environment === null ? "the file alone" : `\`${named.environment}\`<br>${named.flag === null ? "no flag: it is a secret" : `\`${named.flag}\``}`;
     return `| \`${named.path}\` | ${cell(named.option.help)} | ${named.option.type}: ${cell(named.option.allowed)} | ${cell(standard(named.option))} | \`${cell(named.option.example)}\` | ${other} | ${named.option.since} |`;
   });
   return `# Configuration

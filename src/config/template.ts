@@ -41,7 +41,7 @@ function fieldsTemplate(fields: Fields, path: string, indent: string): string {
       out += comment(field.help, indent) + recordsTemplate(key, field.fields, indent);
     } else {
       const option: Option<unknown> = field;
-      out += comment(`${option.help} Allowed: ${option.allowed}. Environment: ${environmentName(here)}.`, indent);
+      out += comment(`${option.help} Allowed: ${option.allowed}. Environment: ${environmentName(here)}${option.secret ? ", and no flag: it is a secret" : ""}.`, indent);
       out += isDerived(option.default)
         ? `${indent}# Default: ${option.default.text}.\n${indent}# ${key}: ${option.example}\n`
         : `${indent}# ${key}: ${option.write(option.default)}\n`;

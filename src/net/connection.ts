@@ -1,4 +1,5 @@
 import type { Socket } from "bun";
+import type { Time } from "#base/time.ts";
 import { plainAddress } from "./address.ts";
 import { headerBytes, wholeMessage } from "./framing.ts";
 import { Inbox } from "./inbox.ts";
@@ -24,6 +25,14 @@ const turnBytesMax = 1024 * 1024;
  * the end of the data event or of the turn; a large payload follows uncopied.
  */
 export class Connection<C> {
+  /** Tells it from every other connection the server ever had. */
+  readonly id: number;
+  readonly openedAt: Time;
+  messagesIn = 0;
+  bytesIn = 0;
+  bytesOut = 0;
+  /** When bytes last came. */
+  heardMs = 0;
   /** The handler's own state of this connection. */
   context: C | null = null;
   closed = false;
@@ -42,6 +51,8 @@ export class Connection<C> {
   /** The server's sweep looks at this connection. */
   watched = false;
   spoke = false;
+  /** Takes no more requests, and ends once those it has are answered. */
+  draining = false;
 
   private readonly server: StreamServer<C>;
   private readonly socket: Socket<Connection<C>>;
@@ -53,7 +64,9 @@ export class Connection<C> {
   /** Replies waited for the client at the last look. */
   private backedUp = false;
 
-  constructor(server: StreamServer<C>, socket: Socket<Connection<C>>) {
+  constructor(server: StreamServer<C>, socket: Socket<Connection<C>>, id: number) {
+    this.id = id;
+    this.openedAt = server.clock.now();
     this.server = server;
     this.socket = socket;
     this.inbox = new Inbox(server.framing, server.limits.messageBytesMax);
@@ -66,13 +79,19 @@ export class Connection<C> {
     return (this.peer ??= plainAddress(this.socket.remoteAddress));
   }
 
+  get port(): number {
+    return this.socket.remotePort;
+  }
+
   get localAddress(): string {
     return plainAddress(this.socket.localAddress);
   }
 
   receive(chunk: Uint8Array): void {
     this.server.stats.bytesIn += chunk.length;
-    if (this.closed || this.server.stopping) return;
+    this.bytesIn += chunk.length;
+    this.heardMs = this.server.clock.monotonicMs();
+    if (this.closed || this.draining) return;
     if (this.inbox.held !== null) {
       this.inbox.append(chunk);
       this.countKept();
@@ -155,6 +174,7 @@ export class Connection<C> {
     this.unfinishedBytes += length;
     this.server.unfinishedBytes += length;
     this.server.stats.messagesIn++;
+    this.messagesIn++;
     if (!this.spoke) this.server.heard(this);
     this.server.handler.message(this, head, start, end, tail, tailBytes);
   }
@@ -171,6 +191,12 @@ export class Connection<C> {
     this.unfinishedBytes -= bytes;
     this.server.unfinishedBytes -= bytes;
     if (!this.parsing) this.server.atTurnEnd(this);
+  }
+
+  /** The server's limits are others now. */
+  limitsChanged(): void {
+    this.inbox.assembler.messageBytesMax = this.server.limits.messageBytesMax;
+    if (this.paused && !this.draining) this.server.atTurnEnd(this);
   }
 
   private pause(): void {
@@ -238,6 +264,7 @@ export class Connection<C> {
     const sending = this.sending;
     const sent = sending.takeSent();
     this.server.stats.bytesOut += sent;
+    this.bytesOut += sent;
     if (sending.broken) return this.close();
     this.server.unsentBytes += sending.unsentBytes - this.unsentBytes;
     this.unsentBytes = sending.unsentBytes;
@@ -257,12 +284,12 @@ export class Connection<C> {
     if (!this.closed && this.sending.unsentBytes === 0) this.settle();
   }
 
-  /** After a turn: send, go on reading, or end if the server is stopping and all is answered. */
+  /** After a turn: send, go on reading, or end if no more is wanted and all is answered. */
   settle(): void {
     if (this.closed) return;
     this.flush();
     this.turnBytes = 0;
-    if (!this.server.stopping) this.resume();
+    if (!this.draining) this.resume();
     else if (this.quiet) this.socket.end();
   }
 
@@ -271,8 +298,9 @@ export class Connection<C> {
     return this.unfinished === 0 && this.sending.unsentBytes === 0 && this.replies.length === 0;
   }
 
-  /** The server stops: what arrives from now on is dropped (a close over unread bytes would reset the connection). */
+  /** What arrives from now on is dropped (a close over unread bytes would reset the connection). */
   beginDrain(): void {
+    this.draining = true;
     this.inbox.clear();
     this.countKept();
     if (this.paused) {

@@ -26,8 +26,9 @@ export class RecordAssembler {
   tail: readonly Uint8Array[] = noSlices;
   tailBytes = 0;
 
+  /** May change between two calls of `take`. */
+  messageBytesMax: number;
   private readonly framing: Framing;
-  private readonly messageBytesMax: number;
   private headerHave = 0;
   private header = 0;
   private inFragment = false;

@@ -2,6 +2,7 @@ import type { Clock } from "#base/clock.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { Connection } from "./connection.ts";
 import type { Framing } from "./framing.ts";
+import type { ListenAddress } from "./listening.ts";
 import type { GatheredWrite } from "./gathered-write.ts";
 
 export interface StreamLimits {
@@ -53,10 +54,7 @@ export interface MessageHandler<C> {
   closed?(connection: Connection<C>): void;
 }
 
-export interface StreamServerOptions<C> {
-  readonly bind: string;
-  /** 0: any free one. */
-  readonly port: number;
+export interface StreamServerOptions<C> extends ListenAddress {
   readonly framing: Framing;
   readonly limits: StreamLimits;
   readonly clock: Clock;

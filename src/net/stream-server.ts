@@ -1,9 +1,10 @@
-import type { Socket, TCPSocketListener } from "bun";
+import type { Socket, SocketHandler } from "bun";
 import type { Clock, Timer } from "#base/clock.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { Connection } from "./connection.ts";
 import type { Framing } from "./framing.ts";
 import { type GatheredWrite, linuxGatheredWrite } from "./gathered-write.ts";
+import { type ListenAddress, Listening } from "./listening.ts";
 import { OutBufferPool } from "./out-buffer.ts";
 import type { MessageHandler, StreamLimits, StreamServerOptions, StreamStats } from "./stream-options.ts";
 
@@ -14,7 +15,7 @@ const sweepsPerTimeout = 4;
 /** A TCP listener that cuts streams into messages and bounds what every client may cost. */
 export class StreamServer<C> {
   readonly framing: Framing;
-  readonly limits: StreamLimits;
+  limits: StreamLimits;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly handler: MessageHandler<C>;
@@ -39,8 +40,7 @@ export class StreamServer<C> {
   unsentBytes = 0;
   stopping = false;
 
-  private readonly options: StreamServerOptions<C>;
-  private listener: TCPSocketListener<Connection<C>> | null = null;
+  private readonly listening: Listening<Connection<C>>;
   private readonly connections = new Set<Connection<C>>();
   /** Connections that never sent a whole message, oldest first: the ones to lose when there are too many. */
   private readonly silent = new Set<Connection<C>>();
@@ -48,13 +48,14 @@ export class StreamServer<C> {
   private readonly watched = new Set<Connection<C>>();
   /** Paused because of the bound over all connections. */
   private readonly waiting = new Set<Connection<C>>();
+  private ids = 0;
   private sweepTimer: Timer | null = null;
   private turn: Connection<C>[] = [];
   private stopped: Promise<void> | null = null;
   private whenEmpty: (() => void) | null = null;
 
   constructor(options: StreamServerOptions<C>) {
-    this.options = options;
+    this.listening = new Listening({ bind: options.bind, port: options.port }, this.handlers());
     this.framing = options.framing;
     this.limits = options.limits;
     this.clock = options.clock;
@@ -65,31 +66,57 @@ export class StreamServer<C> {
 
   /** Starts to accept. Gives the port. Throws where the address can't be bound. */
   start(): number {
-    const server = this;
-    this.listener = Bun.listen<Connection<C>>({
-      hostname: this.options.bind,
-      port: this.options.port,
-      socket: {
-        open: (socket) => server.opened(socket),
-        data(socket, chunk) {
-          socket.data.receive(chunk);
-        },
-        drain(socket) {
-          socket.data?.drained();
-        },
-        close(socket) {
-          socket.data?.onClosed();
-        },
-        error(socket) {
-          socket.data?.close();
-        },
+    return this.listening.open();
+  }
+
+  /**
+   * Listens elsewhere. Gives the port. Throws where that can't be, and goes on as it was. The connections there are take no more
+   * requests, and end when those they have are answered, at the latest after `deadlineMs`.
+   */
+  move(to: ListenAddress, deadlineMs: number): number {
+    if (this.stopping) throw new Error("a server that was stopped can't listen elsewhere");
+    const port = this.listening.move(to);
+    const connections = [...this.connections];
+    for (const connection of connections) connection.beginDrain();
+    if (connections.length > 0) this.clock.after(deadlineMs, () => connections.forEach((connection) => connection.close()));
+    return port;
+  }
+
+  isAt(address: ListenAddress): boolean {
+    return this.listening.isAt(address);
+  }
+
+  private handlers(): SocketHandler<Connection<C>> {
+    return {
+      open: (socket) => this.opened(socket),
+      data(socket, chunk) {
+        socket.data.receive(chunk);
       },
-    });
-    return this.listener.port;
+      drain(socket) {
+        socket.data?.drained();
+      },
+      close(socket) {
+        socket.data?.onClosed();
+      },
+      error(socket) {
+        socket.data?.close();
+      },
+    };
+  }
+
+  /** From now on these limits hold, for the connections there are too. */
+  setLimits(limits: StreamLimits): void {
+    this.limits = limits;
+    for (const connection of this.connections) connection.limitsChanged();
+  }
+
+  /** The connections open now, in order of arrival. */
+  list(): readonly Connection<C>[] {
+    return [...this.connections];
   }
 
   private opened(socket: Socket<Connection<C>>): void {
-    const connection = new Connection<C>(this, socket);
+    const connection = new Connection<C>(this, socket, ++this.ids);
     socket.data = connection;
     if (this.stopping || !this.makeRoom()) {
       this.stats.refused++;
@@ -240,7 +267,7 @@ export class StreamServer<C> {
 
   private async drain(deadlineMs: number): Promise<void> {
     this.stopping = true;
-    this.listener?.stop(false);
+    this.listening.close();
     for (const connection of [...this.connections]) connection.beginDrain();
     if (this.connections.size > 0) {
       const emptied = Promise.withResolvers<void>();

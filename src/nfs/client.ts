@@ -85,6 +85,11 @@ export class Client {
     return view;
   }
 
+  /** Names of the shares it used and is let into. */
+  sharesUsed(): readonly string[] {
+    return this.views.filter((view) => view.allowed).map((view) => view.fs.name);
+  }
+
   /** The AUTH_SYS credential in `bytes[at..at + length)`, decoded anew only where it differs from the last; null: malformed. */
   authSys(bytes: Uint8Array, at: number, length: number): AuthSys | null {
     const known = this.claimBytes;

@@ -4,5 +4,7 @@
  * without waiting, straight into its connection's buffer; a handler waits only where vfs does.
  */
 export * from "./adapter.ts";
+export type { NfsClient } from "./clients.ts";
 export { type DuplicateLimits, duplicateLimitDefaults } from "./drc.ts";
+export type { Mount } from "./mount/index.ts";
 export { createPortmapper, type Portmapper, type PortmapperOptions, type RegisteredService } from "./portmap/index.ts";

@@ -5,7 +5,7 @@ import pretty from "pino-pretty";
 import type { Logger } from "./logger.ts";
 
 export interface LogOptions {
-  readonly level: "debug" | "info" | "warn" | "error";
+  readonly level: LogLevel;
   readonly format: "text" | "json" | "auto";
   /** `stderr`, `stdout` or the path of a file, which is appended to. */
   readonly output: string;
@@ -15,7 +15,12 @@ export interface LogOptions {
 export interface OpenLogger extends Logger {
   /** Opens a log file anew after it was rotated away. */
   reopen(): void;
+  /** Writes from now on what is at least so severe, its children's lines too. */
+  setLevel(level: LogLevel): void;
 }
+
+const severities = { debug: 0, info: 1, warn: 2, error: 3 } as const;
+export type LogLevel = keyof typeof severities;
 
 /** One file descriptor, written to at once. Logging must never bring the server down, so that what can't be written is dropped. */
 class LogFile {
@@ -52,14 +57,25 @@ class LogFile {
   }
 }
 
-function adapt(inner: Pino, file: LogFile): OpenLogger {
+/** What is severe enough, for a logger and all its children. */
+interface Gate {
+  level: LogLevel;
+}
+
+function adapt(inner: Pino, file: LogFile, gate: Gate): OpenLogger {
+  const at = (level: LogLevel) => (fields: object, message: string) => {
+    if (severities[level] >= severities[gate.level]) inner[level](fields, message);
+  };
   return {
-    debug: (fields, message) => inner.debug(fields, message),
-    info: (fields, message) => inner.info(fields, message),
-    warn: (fields, message) => inner.warn(fields, message),
-    error: (fields, message) => inner.error(fields, message),
-    child: (fields) => adapt(inner.child(fields), file),
+    debug: at("debug"),
+    info: at("info"),
+    warn: at("warn"),
+    error: at("error"),
+    child: (fields) => adapt(inner.child(fields), file, gate),
     reopen: () => file.reopen(),
+    setLevel(level) {
+      gate.level = level;
+    },
   };
 }
 
@@ -74,7 +90,7 @@ export function openPinoLogger(options: LogOptions): OpenLogger {
     : destination;
   const inner = pino(
     {
-      level: options.level,
+      level: "debug",
       base: null,
       serializers: { err: pino.stdSerializers.err, error: pino.stdSerializers.err },
       timestamp: pino.stdTimeFunctions.isoTime,
@@ -82,7 +98,7 @@ export function openPinoLogger(options: LogOptions): OpenLogger {
     },
     stream,
   );
-  return adapt(inner, file);
+  return adapt(inner, file, { level: options.level });
 }
 
 /** Turns a JSON line into text as people read it. */

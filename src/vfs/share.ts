@@ -104,6 +104,12 @@ export class Share implements fs.FileSystem {
     return this.requests.none(deadlineMs);
   }
 
+  /** Keeps at most so many inodes and names in memory from now on. */
+  resizeCaches(inodesMax: number, namesMax: number): void {
+    this.inodes.resize(inodesMax);
+    this.names.resize(namesMax);
+  }
+
   /** Stores what only memory knows (access times) and stops background work. The store and content are the caller's to close. */
   async close(): Promise<void> {
     await this.orphans.close();

@@ -166,7 +166,7 @@ export async function startDittofs(base: string, program: readonly string[]): Pr
   const port = freePort();
   return launch({
     name: "dittofs",
-    command: [...program, "start", "--data-dir", join(folder, "data"), "--config", configuration, "--nfs-port", String(port), "--bind", "127.0.0.1"],
+    command: [...program, "start", "--data-dir", join(folder, "data"), "--config", configuration, "--nfs-port", String(port), "--bind", "127.0.0.1", "--controlplane-port", "0"],
     folder,
     port,
     mountPort: port,

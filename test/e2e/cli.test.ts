@@ -3,7 +3,7 @@ import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from "n
 import { join } from "node:path";
 import { NfsClient } from "../support/nfs-client.ts";
 import { Stable } from "../support/nfs-types.ts";
-import { binaryPath, freePort, Server, temporaryDirectory } from "../support/server.ts";
+import { binaryPath, freePort, Server, serverEnvironment, temporaryDirectory } from "../support/server.ts";
 
 /** The compiled executable as a person or a script uses it: start, look, stop, kill, start again. */
 
@@ -24,7 +24,7 @@ interface Outcome {
 
 function command(words: readonly string[], env: Record<string, string> = {}): Outcome {
   const home = { HOME: scratch("home"), XDG_CONFIG_HOME: scratch("home/config"), XDG_DATA_HOME: scratch("home/data") };
-  const result = Bun.spawnSync([...words], { env: { ...Bun.env, ...home, ...env }, stdin: "ignore" });
+  const result = Bun.spawnSync([...words], { env: { ...Bun.env, ...serverEnvironment, ...home, ...env }, stdin: "ignore" });
   return { status: result.exitCode, out: result.stdout.toString(), err: result.stderr.toString() };
 }
 
@@ -91,7 +91,7 @@ describe("a server on a fresh directory", () => {
       expect(err).toBe(`error: ${dataDir} is in use by the server with pid ${first.process.pid}; give this one another --data-dir, or stop that one\n`);
       const look = dittofs("status", "--data-dir", dataDir, "-o", "json");
       expect(look.status).toBe(0);
-      expect(JSON.parse(look.out)).toMatchObject({ running: true, state: "ready", pid: first.process.pid, listening: [{ protocol: "nfs", port }], shares: [{ name: "/export" }] });
+      expect(JSON.parse(look.out)).toMatchObject({ running: true, state: "ready", pid: first.process.pid, listening: [{ protocol: "api" }, { protocol: "nfs", port }], shares: [{ name: "/export" }] });
       expect(command(["nfs-ls", url(port)]).out).toMatch(/3000000 copied\n/);
     } finally {
       expect(await first.stop()).toBe(0);

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { afterAll, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { freePort, projectRoot, temporaryDirectory } from "../support/server.ts";
+import { freePort, projectRoot, serverEnvironment, temporaryDirectory } from "../support/server.ts";
 import { within } from "../support/wait.ts";
 
 /** The command a newcomer types. */
@@ -27,7 +27,7 @@ function programsWithoutBun(): string {
 test("scripts/run serves from any directory, without a Bun on the PATH; Ctrl-C is one signal to the server", async () => {
   const port = await freePort();
   const args = ["--data-dir", "here", "--nfs-port", String(port), "--bind", "127.0.0.1"];
-  const server = spawn(join(projectRoot, "scripts/run"), args, { cwd: directory.path, env: { ...process.env, PATH: programsWithoutBun() }, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+  const server = spawn(join(projectRoot, "scripts/run"), args, { cwd: directory.path, env: { ...process.env, ...serverEnvironment, PATH: programsWithoutBun() }, detached: true, stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
   const ready = Promise.withResolvers<void>();
   const take = (chunk: Buffer) => {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { failsWith, type Handle, NfsClient, NfsError, Stable, Status } from "../support/nfs-client.ts";
 import { patiently } from "../support/patiently.ts";
 import { SeededRandom } from "../support/seeded-random.ts";
-import { binaryPath, freePort, Server, temporaryDirectory } from "../support/server.ts";
+import { binaryPath, freePort, Server, serverEnvironment, temporaryDirectory } from "../support/server.ts";
 import { until } from "../support/wait.ts";
 
 /** A disk that fills up, files that are mostly holes, shares that keep to themselves. */
@@ -145,7 +145,7 @@ test.skipIf(why !== null)("a disk without room for a start is named (needs root)
     const data = join(disk.path, "data");
     mkdirSync(data);
     expect(() => writeFileSync(join(disk.path, "fill"), Buffer.alloc(2 * MiB))).toThrow("ENOSPC");
-    const { exitCode, stderr } = spawnSync([binaryPath(), "start", "--data-dir", data, "--nfs-port", "0"]);
+    const { exitCode, stderr } = spawnSync([binaryPath(), "start", "--data-dir", data, "--nfs-port", "0"], { env: { ...Bun.env, ...serverEnvironment } });
     expect([exitCode, stderr.toString()]).toEqual([1, `error: no room on the disk of ${data} (ENOSPC: no space left on device, write); make some and start again\n`]);
   } finally {
     disk.unmount();

@@ -47,6 +47,12 @@ export interface ServerOptions {
 
 const outputCharsMax = 256 * 1024;
 
+/** The password of the user `admin` of every server of the tests. */
+export const adminPassword = "the tests' own administrator";
+
+/** What keeps servers of tests out of each other's way. */
+export const serverEnvironment: Readonly<Record<string, string>> = { DITTOFS_CONTROLPLANE_PORT: "0", DITTOFS_ADMIN_INITIAL_PASSWORD: adminPassword };
+
 export class Server {
   readonly port: number;
   readonly process: Subprocess<"ignore", "pipe", "pipe">;
@@ -58,7 +64,7 @@ export class Server {
     const command = [binaryPath(), "start", "--data-dir", options.dataDir, "--nfs-port", String(options.port)];
     if (options.config !== undefined) command.push("--config", options.config);
     command.push(...(options.args ?? []));
-    this.process = spawn(command, { stdin: "ignore", stdout: "pipe", stderr: "pipe", env: { ...Bun.env, ...options.env } });
+    this.process = spawn(command, { stdin: "ignore", stdout: "pipe", stderr: "pipe", env: { ...Bun.env, ...serverEnvironment, ...options.env } });
     const ready = Promise.withResolvers<void>();
     const outputs = [this.collect(this.process.stdout, ready.resolve), this.collect(this.process.stderr, () => {})];
     void Promise.all(outputs).then(() => ready.reject(new Error("the server ended before it accepted")));
@@ -82,6 +88,13 @@ ${server.text}`);
   /** Starts without waiting, for tests that end it while it starts. */
   static launch(options: ServerOptions): Server {
     return new Server(options);
+  }
+
+  /** Where the REST interface is. */
+  get apiUrl(): string {
+    const found = /^api: accepting on (\S+)$/m.exec(this.text);
+    if (found === null) throw new Error(`the server did not say where its REST interface is\n${this.text}`);
+    return `http://${found[1]}`;
   }
 
   /** Everything printed so far, both streams. */

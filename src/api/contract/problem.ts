@@ -28,6 +28,11 @@ export const errorCodes = {
 } as const;
 export type ErrorCode = keyof typeof errorCodes;
 
+/** RFC 9457 §3. */
+export const problemMediaType = "application/problem+json";
+/** `type` of a problem document. */
+export const problemType = (code: ErrorCode): string => `urn:dittofs:problem:${code}`;
+
 /** What any call can answer. */
 export const commonErrors: readonly ErrorCode[] = ["invalid_request", "too_large", "internal", "unavailable"];
 /** What any call that needs a token can answer, too. */
@@ -46,5 +51,7 @@ export const Problem = Type.Object({
   code: Type.String(),
   hint: Type.Optional(Type.String()),
   errors: Type.Optional(Type.Array(FieldProblem)),
+  /** Of a health check that failed: what was found. */
+  health: Type.Optional(Type.Unknown()),
 });
 export type Problem = Static<typeof Problem>;

@@ -1,4 +1,4 @@
-import { type Static, type TObject, type TProperties, type TSchema, Type } from "@sinclair/typebox";
+import { type Static, type TObject, type TOptional, type TProperties, type TSchema, type TUnsafe, Type } from "@sinclair/typebox";
 import type { ErrorCode } from "./problem.ts";
 
 /** Who may call: `anyone` needs no token; each of the others includes those after it in rank. */
@@ -29,6 +29,8 @@ export interface Route<P extends TObject = TObject, Q extends TObject = TObject,
   readonly errors: readonly ErrorCode[];
   /** Takes `If-Match` with the ETag of what it changes. */
   readonly ifMatch: boolean;
+  /** Goes on for as long as it makes progress; every other call has a time limit. */
+  readonly unhurried: boolean;
   /** A body as somebody would send it. */
   readonly example: unknown;
 }
@@ -54,10 +56,12 @@ interface About {
   readonly beforePasswordChange?: boolean;
   readonly status?: 200 | 201 | 202 | 204;
   readonly errors?: readonly ErrorCode[];
+  readonly ifMatch?: false;
+  readonly unhurried?: true;
   readonly example?: unknown;
 }
 
-/** Declares a route. `ifMatch` follows from the method: every PUT, PATCH and DELETE takes it. */
+/** Declares a route. `ifMatch` follows from the method: a PUT, PATCH or DELETE takes it unless what it changes has no version. */
 export function route<P extends TObject = NoFields, Q extends TObject = NoFields, B extends TSchema = None, R extends TSchema = None>(
   line: `${Method} /${string}`,
   about: About,
@@ -79,7 +83,8 @@ export function route<P extends TObject = NoFields, Q extends TObject = NoFields
     reply: reply as R,
     status: about.status ?? (reply === none ? 204 : 200),
     errors: about.errors ?? [],
-    ifMatch: method === "PUT" || method === "PATCH" || method === "DELETE",
+    ifMatch: about.ifMatch ?? (method === "PUT" || method === "PATCH" || method === "DELETE"),
+    unhurried: about.unhurried ?? false,
     example: about.example ?? null,
   };
 }
@@ -92,15 +97,25 @@ export function object<T extends TProperties>(properties: T, description?: strin
 export const pageSizeMax = 1000;
 export const pageSizeDefault = 100;
 
-/** The query every list takes, with filters of its own. `sort` names a field, with a minus for the other direction. */
-export function listQuery<T extends TProperties>(sortable: readonly string[], filters: T) {
+/** A field to sort by, with a minus for the other direction. */
+export type Sort<S extends string> = S | `-${S}`;
+
+type ListFields<S extends string, T extends TProperties> = {
+  page: TOptional<TUnsafe<number>>;
+  page_size: TOptional<TUnsafe<number>>;
+  sort: TOptional<TUnsafe<Sort<S>>>;
+} & T;
+
+/** The query every list takes, with filters of its own. Unless told a list is sorted by the first of `sortable`. */
+export function listQuery<const S extends readonly string[], T extends TProperties>(sortable: S, filters: T): TObject<ListFields<S[number], T>> {
   const words = sortable.flatMap((field) => [Type.Literal(field), Type.Literal(`-${field}`)]);
-  return object({
+  const fields = {
     page: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000, description: "The first page is 1." })),
     page_size: Type.Optional(Type.Integer({ minimum: 1, maximum: pageSizeMax, description: `${pageSizeDefault} unless told.` })),
-    sort: Type.Optional(Type.Union(words, { description: "A field; with a minus in front, the other way round." })),
+    sort: Type.Optional(Type.Union(words, { description: `A field; with a minus in front, the other way round. ${sortable[0]} unless told.` })),
     ...filters,
-  });
+  };
+  return object(fields) as unknown as TObject<ListFields<S[number], T>>;
 }
 
 export function listOf<T extends TSchema>(item: T) {

@@ -18,13 +18,17 @@ export const nameBytesMax = 64;
 /** Names of users, groups, stores and netgroups. */
 export const Name = Type.String({ pattern: "^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}$", maxLength: nameBytesMax, description: "Letters, digits, _ . @ -, at most 64, not beginning with a dot or dash." });
 /** In a path the slash in front is left out or encoded. */
-export const ShareParam = Type.String({ minLength: 1, maxLength: 255 });
-export const ShareName = Type.String({ pattern: "^/[^\\u0000]+$", maxLength: 255, description: "The path clients mount: /export." });
-export const Password = Type.String({ minLength: 8, maxLength: 72, description: "8 characters at least, 72 bytes at most (bcrypt takes no more)." });
+export const ShareParam = Type.String({ minLength: 1, maxLength: 255, pattern: "^[^\\u0000-\\u001f\\u007f]+$", description: "The share's name, the slash in front left out or encoded." });
+export const ShareName = Type.String({ pattern: "^/[^\\u0000-\\u001f\\u007f]+$", maxLength: 255, description: "The path clients mount: /export." });
+/** bcrypt ends a password at a NUL and after 72 bytes. */
+export const Password = Type.String({ minLength: 8, maxLength: 72, pattern: "^[^\\u0000]*$", description: "8 characters at least, 72 bytes at most (bcrypt takes no more)." });
 /** Any text that is compared with a password: no rules, a bound. */
 const GivenPassword = Type.String({ minLength: 1, maxLength: 1024 });
 const Id32 = Type.Integer({ minimum: 0, maximum: 4294967294 });
-const Text = Type.String({ maxLength: 1024 });
+/** PostgreSQL keeps no NUL, and a control character would speak to whose terminal shows it. */
+const Text = Type.String({ maxLength: 1024, pattern: "^[^\\u0000-\\u001f\\u007f]*$", description: "A line of text, at most 1024 characters." });
+/** Text that is looked for: no control characters, which no database keeps or finds. */
+export const searchText = (maxLength: number) => Type.String({ maxLength, pattern: "^[^\\u0000-\\u001f\\u007f]*$" });
 const When = Type.String({ description: "ISO 8601, UTC." });
 
 export const Role = one(["user", "operator", "admin"]);
@@ -73,7 +77,7 @@ export const UserChange = object({
 export const NewPassword = object({ new_password: Password, must_change_password: optional(Type.Boolean()) });
 export const PasswordChange = object({ current_password: GivenPassword, new_password: Password });
 
-export const Login = object({ username: Type.String({ minLength: 1, maxLength: 255 }), password: GivenPassword });
+export const Login = object({ username: Type.String({ minLength: 1, maxLength: 255, pattern: "^[^\\u0000-\\u001f\\u007f]+$" }), password: GivenPassword });
 export const Refresh = object({ refresh_token: Type.String({ minLength: 1, maxLength: 4096 }) });
 export const Tokens = object({
   access_token: Type.String(),
@@ -93,7 +97,7 @@ export const GroupChange = object({ gid: optional(Id32), description: optional(T
 export const Member = object({ username: Name });
 
 export const Protocols = object({ nfs: Type.Boolean(), smb: Type.Boolean() });
-const Clients = Type.Array(Type.String({ maxLength: 64 }), { maxItems: 1000, description: "IPv4 and IPv6 addresses and networks (CIDR)." });
+const Clients = Type.Array(Type.String({ maxLength: 64, pattern: "^[0-9A-Fa-f.:/]+$" }), { maxItems: 1000, description: "IPv4 and IPv6 addresses and networks (CIDR)." });
 const Netgroups = Type.Array(Name, { maxItems: 100 });
 const Bytes = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 export const ShareState = one(["serving", "disabled", "failed", "deleted"]);
@@ -161,7 +165,9 @@ export const MountInfo = object({
   smb: orNull(object({ linux: Type.String(), macos: Type.String(), windows: Type.String() })),
 });
 
-const Config = Type.Record(Type.String({ maxLength: 64 }), Type.Union([Type.String({ maxLength: 4096 }), Type.Number(), Type.Boolean(), Type.Null()]));
+const SettingName = Type.String({ pattern: "^[a-z][a-z0-9_.-]{0,63}$" });
+const SettingText = Type.String({ maxLength: 4096, pattern: "^[^\\u0000]*$" });
+const Config = Type.Record(SettingName, Type.Union([SettingText, Type.Number(), Type.Boolean(), Type.Null()]), { additionalProperties: false });
 export const StoreKind = one(["metadata", "block"]);
 export const Store = object({
   name: Name,
@@ -173,7 +179,7 @@ export const Store = object({
   updated_at: When,
 });
 export type Store = Static<typeof Store>;
-export const NewStore = object({ name: Name, type: Type.String({ maxLength: 32 }), config: optional(Config) });
+export const NewStore = object({ name: Name, type: searchText(32), config: optional(Config) });
 export const StoreChange = object({ config: Config });
 export const StoreHealth = object({
   name: Name,
@@ -203,7 +209,7 @@ export const AdapterChange = object({ enabled: optional(Type.Boolean()), port: o
 export const AdapterPort = object({ type: AdapterType, port: Type.Integer(), enabled: Type.Boolean(), running: Type.Boolean() });
 
 /** Values by setting, as `settings/defaults` lists them. */
-export const Settings = Type.Record(Type.String({ maxLength: 64 }), Type.Union([Type.String({ maxLength: 4096 }), Type.Number(), Type.Boolean()]));
+export const Settings = Type.Record(SettingName, Type.Union([SettingText, Type.Number(), Type.Boolean()]), { additionalProperties: false });
 export const SettingAbout = object({
   key: Type.String(),
   type: Type.String({ description: "integer, size (bytes), boolean, text" }),
@@ -212,7 +218,7 @@ export const SettingAbout = object({
   help: Type.String(),
 });
 export const AdapterSettings = object({ type: AdapterType, settings: Settings, overridden: Type.Array(Type.String()) });
-export const SettingsReset = object({ setting: optional(Type.String({ maxLength: 64 })) });
+export const SettingsReset = object({ setting: optional(SettingName) });
 
 export const Netgroup = object({
   name: Name,
@@ -224,7 +230,7 @@ export const Netgroup = object({
 });
 export type Netgroup = Static<typeof Netgroup>;
 export const NewNetgroup = object({ name: Name, description: optional(Text) });
-export const NewNetgroupMember = object({ type: one(["ip", "cidr", "hostname"]), value: Type.String({ minLength: 1, maxLength: 253 }) });
+export const NewNetgroupMember = object({ type: one(["ip", "cidr", "hostname"]), value: Type.String({ minLength: 1, maxLength: 253, pattern: "^[A-Za-z0-9.:/_-]+$" }) });
 
 export const Mount = object({ client: Type.String(), protocol: one(["nfs", "smb"]), share: ShareName, path: Type.String(), mounted_at: When });
 export const Client = object({
@@ -240,7 +246,7 @@ export const Client = object({
 });
 
 export const Setting = object({ key: Type.String(), value: Type.String(), default: Type.String(), help: Type.String(), allowed: Type.String() });
-export const SettingValue = object({ value: Type.String({ maxLength: 4096 }) });
+export const SettingValue = object({ value: SettingText });
 
 export const AuditEntry = object({
   number: Type.Integer(),

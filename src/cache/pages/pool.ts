@@ -70,7 +70,7 @@ export class PageBuffer {
  * what dirty and pinned pages hold: the evictor is asked before a buffer is handed out.
  */
 export class BufferPool {
-  readonly capacity: number;
+  capacity: number;
   bytes = 0;
   /** Slabs there are, of all classes. */
   slabCount = 0;
@@ -125,6 +125,12 @@ export class BufferPool {
       slabs.splice(slabs.indexOf(slab), 1);
       this.slabCount--;
     }
+  }
+
+  /** Has another capacity from now on; what is above it goes as far as it is clean. */
+  resize(capacity: number): void {
+    this.capacity = capacity;
+    this.reserve(0);
   }
 
   private reserve(bytes: number): void {

@@ -14,6 +14,8 @@ export interface UsersParts extends Core {
   readonly views: AccessViews;
   readonly passwords: Passwords;
   readonly keyring: Keyring;
+  /** A user's password is another now. */
+  readonly onPasswordSet: (user: string) => void;
 }
 
 /** The REST interface says "me" for whoever asks. */
@@ -105,6 +107,8 @@ export class UserService implements Users {
   /** Stores a password that is hashed already, and ends the user's sessions. */
   async storePassword(actor: Actor, id: string, hashed: HashedPassword, mustChange: boolean): Promise<void> {
     await make(this.parts, passwordChange(this.parts.state, this.parts.keyring, actor, id, hashed, mustChange));
+    const user = this.parts.state.users.get(id);
+    if (user !== null) this.parts.onPasswordSet(user.name);
   }
 
   private row(name: string): UserRow {

@@ -1,7 +1,5 @@
 import type { Clock } from "#base/clock.ts";
-import type { Random } from "#base/random.ts";
 import { ControlError } from "../errors.ts";
-import { generatePassword } from "./generate.ts";
 import { ntHashOf } from "./nt-hash.ts";
 import { checkPassword, comparable } from "./rules.ts";
 import { WorkQueue } from "./work-queue.ts";
@@ -39,26 +37,27 @@ export const bunBcrypt: Bcrypt = {
 /** Costs a verification may have: a hash of cost 31, however it came here, would hold up every log-in for days. */
 const knownHash = /^\$2[aby]\$(?:0[4-9]|1[0-4])\$[./A-Za-z0-9]{53}$/;
 
-export async function openPasswords(options: { readonly random: Random; readonly clock: Clock; readonly bcrypt?: Bcrypt }): Promise<Passwords> {
-  const bcrypt = options.bcrypt ?? bunBcrypt;
-  const began = options.clock.monotonicMs();
-  const dummy = await bcrypt.hash(generatePassword(options.random));
-  return new QueuedPasswords(bcrypt, options.clock, dummy, options.clock.monotonicMs() - began);
+/**
+ * The hash of a random password nobody kept: what those are compared with who can't be right. Made beforehand, because making it
+ * takes as long as all the rest of a start.
+ */
+const dummyHash = "$2b$10$ZlfOCERhU.Fx3yY6VT0h.eUolEOPnIAVZkiTR6UugCZA2hzt14gV2";
+/** What a bcrypt takes, until that is known. */
+const workMsFirst = 200;
+
+export function openPasswords(options: { readonly clock: Clock; readonly bcrypt?: Bcrypt }): Passwords {
+  return new QueuedPasswords(options.bcrypt ?? bunBcrypt, options.clock);
 }
 
 class QueuedPasswords implements Passwords {
   private readonly bcrypt: Bcrypt;
   private readonly clock: Clock;
-  /** The hash of a password nobody knows: what those are compared with who can't be right. */
-  private readonly dummy: string;
   private readonly queue = new WorkQueue();
-  private workMs: number;
+  private workMs = workMsFirst;
 
-  constructor(bcrypt: Bcrypt, clock: Clock, dummy: string, workMs: number) {
+  constructor(bcrypt: Bcrypt, clock: Clock) {
     this.bcrypt = bcrypt;
     this.clock = clock;
-    this.dummy = dummy;
-    this.workMs = workMs;
   }
 
   async hash(password: string): Promise<HashedPassword> {
@@ -71,7 +70,7 @@ class QueuedPasswords implements Passwords {
   async verify(password: string, hash: string | null): Promise<boolean> {
     // What can't have been set as a password can't be right, whatever a hash of it would say.
     const possible = hash !== null && knownHash.test(hash) && comparable(password);
-    const equal = await this.inTurn(() => (possible ? this.bcrypt.verify(password, hash) : this.bcrypt.verify(dummyInput, this.dummy)), verificationsWaitingMax);
+    const equal = await this.inTurn(() => (possible ? this.bcrypt.verify(password, hash) : this.bcrypt.verify(dummyInput, dummyHash)), verificationsWaitingMax);
     return possible && equal;
   }
 

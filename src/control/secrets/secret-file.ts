@@ -7,16 +7,16 @@ import { toText } from "./seal.ts";
 /** The secret in the data directory, and the one it is being changed to. Each step is durable when its call returns. */
 export interface SecretFiles {
   readonly path: string;
+  readonly nextPath: string;
   /** Null where there is none. Throws for one that others can read. */
   current(): string | null;
   next(): string | null;
   /** Makes the first one; gives the one that is there, should somebody else have made it meanwhile. */
   create(secret: string): string;
-  /** Puts the secret that is changed to beside the current one. */
-  prepare(secret: string): void;
+  /** Puts the secret that is changed to beside the current one; false where there is one already. */
+  prepare(secret: string): boolean;
   /** The next one takes the place of the current one. */
   promote(): void;
-  discard(): void;
 }
 
 const fileBytesMax = 4096;
@@ -27,8 +27,8 @@ const fileBytesMax = 4096;
  */
 export class SecretDirectory implements SecretFiles {
   readonly path: string;
+  readonly nextPath: string;
   private readonly directory: string;
-  private readonly nextPath: string;
   private readonly random: Random;
 
   constructor(directory: string, random: Random) {
@@ -53,17 +53,12 @@ export class SecretDirectory implements SecretFiles {
     return other;
   }
 
-  prepare(secret: string): void {
-    if (!this.appear(this.nextPath, secret)) throw new DatabaseError(`${this.nextPath} is there already: the secret is being changed by another dittofs. If none is running, start the server once: it settles an unfinished change`);
+  prepare(secret: string): boolean {
+    return this.appear(this.nextPath, secret);
   }
 
   promote(): void {
     renameSync(this.nextPath, this.path);
-    syncDirectory(this.directory);
-  }
-
-  discard(): void {
-    rmSync(this.nextPath, { force: true });
     syncDirectory(this.directory);
   }
 

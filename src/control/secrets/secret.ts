@@ -26,7 +26,7 @@ const tokenPurpose = "dittofs control plane tokens v1";
 
 /**
  * The secrets of this server. A secret that is given is used; else the one in the data directory, which is made at the first start.
- * A change that a crash cut off is brought to its end or undone, whichever the database says.
+ * Where a change was cut off, the database says which of the two is in use.
  */
 export async function openSecrets(options: SecretOptions): Promise<ControlSecrets> {
   const secret = options.given === null ? await secretOfFile(options) : checkSecret(options.given, secretVariable);
@@ -35,7 +35,7 @@ export async function openSecrets(options: SecretOptions): Promise<ControlSecret
 
 /**
  * Changes the secret: to `next`, or to a random one. Where the environment gives the secret, `next` has to be given, and whoever
- * runs the server has to change the environment. Cut off anywhere, the next start finds one secret that is good.
+ * runs the server has to change the environment. Cut off anywhere, the next start finds the secret that is good.
  */
 export async function changeSecret(options: SecretOptions, next: string | null): Promise<ControlSecrets> {
   const { db, files, given, random } = options;
@@ -46,13 +46,24 @@ export async function changeSecret(options: SecretOptions, next: string | null):
   }
   const secret = await secretOfFile(options);
   await openKeyring(db, secret, random);
-  const to = next === null ? randomSecret(random) : checkSecret(next, "the new secret");
-  if (to === secret) throw new ControlError("invalid_value", "the new control-plane secret is the old one; give another");
-  files.prepare(to);
-  // Should this fail, it may have happened nevertheless (a connection lost at the commit): the prepared file stays until the next start has looked.
+  if (next !== null && checkSecret(next, "the new secret") === secret) throw new ControlError("invalid_value", "the new control-plane secret is the old one; give another");
+  const to = prepare(options, next);
+  // Should this fail, it may have happened nevertheless (a connection lost at the commit): what was prepared stays.
   await rotateSecret(db, secret, to, random);
   files.promote();
   return await openSecrets(options);
+}
+
+/**
+ * The secret to change to, durable beside the current one. What an earlier change left is never deleted, as the database may be under
+ * it by the time somebody looks, but taken up again.
+ */
+function prepare({ files, random }: SecretOptions, next: string | null): string {
+  const wanted = next === null ? randomSecret(random) : checkSecret(next, "the new secret");
+  if (files.prepare(wanted)) return wanted;
+  const left = checkSecret(files.next() ?? "", files.nextPath);
+  if (next === null || left === wanted) return left;
+  throw new ControlError("conflict", `a change to another secret was begun and not finished: it is in ${files.nextPath}. Run dittofs settings rotate-secret without a secret to finish that one, and then change to yours`);
 }
 
 export function tokenKeyOf(secret: string): Uint8Array {
@@ -70,8 +81,6 @@ async function secretOfFile(options: SecretOptions): Promise<string> {
   const current = files.current();
   const next = files.next();
   if (state === "there") return await settle(options, current, next);
-  // Nothing was ever wrapped: a next secret can't be in use.
-  if (next !== null) files.discard();
   if (current !== null) return checkSecret(current, files.path);
   const made = files.create(randomSecret(random));
   logger.warn({ file: files.path }, `No ${secretVariable} is set: made a random control-plane secret in this file. Keep it with your backups; the database can't be used without it`);
@@ -81,10 +90,7 @@ async function secretOfFile(options: SecretOptions): Promise<string> {
 /** Which of the two secrets the database is under. */
 async function settle({ db, files, logger }: SecretOptions, current: string | null, next: string | null): Promise<string> {
   if (current !== null && (await opensKeyring(db, current))) {
-    if (next !== null) {
-      files.discard();
-      logger.warn({ file: files.path }, "A change of the control-plane secret was cut off before it took effect; the old secret stays");
-    }
+    if (next !== null) logger.warn({ file: files.nextPath }, "A change of the control-plane secret was cut off before it took effect; the old one stays in use. To finish it, run: dittofs settings rotate-secret");
     return current;
   }
   if (next !== null && (await opensKeyring(db, next))) {

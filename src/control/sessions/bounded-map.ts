@@ -31,8 +31,4 @@ export class BoundedMap<V> {
   delete(key: string): void {
     this.values.delete(key);
   }
-
-  clear(): void {
-    this.values.clear();
-  }
 }

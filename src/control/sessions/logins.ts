@@ -27,6 +27,8 @@ export const refreshGraceMs = 10_000;
 export const verifiedTokensMax = 10_000;
 /** How often what other nodes revoked is read. */
 const reloadEveryMs = 500;
+/** Clocks of nodes differ, and a transaction ends later than the time it writes. */
+const reloadOverlapMs = 30_000;
 const sweepEveryMs = 10 * 60_000;
 
 export interface LoginOptions {
@@ -63,10 +65,12 @@ class SessionLogins implements OpenLogins {
   private readonly table: SessionTable;
   private readonly throttle: Throttle;
   private readonly revoked: RevokedSessions;
-  private readonly verified = new BoundedMap<Claims>(verifiedTokensMax);
   /** How long after its revocation a session may still be named by a token. */
   private readonly afterlifeMs: number;
   private tokens: Tokens;
+  /** Good access tokens by their hash; another key begins another map. */
+  private verified = new BoundedMap<Claims>(verifiedTokensMax);
+  private reloadedMs = 0;
   private background: readonly Background[] = [];
 
   constructor(options: LoginOptions, tokens: Tokens) {
@@ -113,7 +117,7 @@ class SessionLogins implements OpenLogins {
     if (user === null) throw notGood("refresh");
     const nowMs = this.nowMs();
     const next = await this.successor(claims, user, nowMs);
-    const rotation = await this.table.rotate(claims.sessionId, user.id, hashOf(refreshToken), {
+    const rotation = await this.table.rotate(claims.sessionId, hashOf(refreshToken), {
       tokenHash: hashOf(next),
       at: nowMs,
       expiresAt: nowMs + this.tokens.lifetimes.refreshSec * 1000,
@@ -135,13 +139,13 @@ class SessionLogins implements OpenLogins {
 
   async authenticate(accessToken: string): Promise<Caller> {
     const key = hashOf(accessToken);
-    let claims = this.verified.get(key);
-    const nowSec = this.options.clock.now().sec;
-    if (claims === undefined || claims.expiresAtSec <= nowSec) {
-      // An expired one is checked again for its error.
-      this.verified.delete(key);
+    const { verified } = this;
+    let claims = verified.get(key);
+    if (claims === undefined || claims.expiresAtSec <= this.options.clock.now().sec) {
+      // One that expired meanwhile is checked again, and fails with the right error.
+      verified.delete(key);
       claims = await this.tokens.verify(accessToken, "access");
-      this.verified.set(key, claims);
+      verified.set(key, claims);
     }
     const user = this.userOf(claims);
     const view = user === null ? null : this.options.directory.view(user.id);
@@ -179,12 +183,14 @@ class SessionLogins implements OpenLogins {
 
   async useKey(tokenKey: Uint8Array): Promise<void> {
     this.tokens = await Tokens.open(tokenKey, this.options.clock, this.tokens.lifetimes);
-    this.verified.clear();
+    this.verified = new BoundedMap(verifiedTokensMax);
   }
 
   async reload(): Promise<void> {
     const now = this.nowMs();
-    for (const { id, at } of await this.table.revokedSince(now - this.afterlifeMs)) this.revoked.add(id, at, now);
+    const since = Math.max(now - this.afterlifeMs, this.reloadedMs - reloadOverlapMs);
+    for (const { id, at } of await this.table.revokedSince(since)) this.revoked.add(id, at, now);
+    this.reloadedMs = now;
   }
 
   async close(): Promise<void> {

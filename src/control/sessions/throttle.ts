@@ -14,12 +14,12 @@ import { networkOf } from "./network.ts";
  *
  * An attempt counts from its beginning, so that many at once get no further than one after another; a success takes it back.
  */
-export const pairFreeAttempts = 8;
+export const pairFreeAttempts = 10;
 export const pairWaitMsFirst = 1000;
 export const pairWaitMsMax = 15 * 60_000;
 /** Attempts longer ago don't count. */
 export const pairForgetMs = 60 * 60_000;
-export const addressBurst = 20;
+export const addressBurst = 30;
 export const addressRefillMs = 6000;
 export const accountBurst = 30;
 export const accountRefillMs = 2000;

@@ -39,6 +39,8 @@ export interface FirstStartParts extends Core {
   readonly passwords: Passwords;
   readonly keyring: Keyring;
   readonly clientsByDefault: readonly string[];
+  /** Given a password that was made here before it is stored: nobody else knows it. */
+  readonly keepPassword: (password: string) => void;
 }
 
 /** Fills a database in which nothing was ever changed; null where somebody did that before, another node a moment ago maybe. */
@@ -48,6 +50,7 @@ export async function firstStart(parts: FirstStartParts, shares: readonly FileSh
   const fault = givenPassword === null ? null : passwordFault(givenPassword);
   if (fault !== null) throw new ControlError("invalid_value", `The first password of ${adminName} (admin.initial_password) ${fault}.`);
   const password = givenPassword ?? generatePassword(random);
+  if (givenPassword === null) parts.keepPassword(password);
   const hashed = await parts.passwords.hash(password);
   const imported = shares.map(({ name }) => name);
   const done = await changes.run({

@@ -43,6 +43,10 @@ export interface ControlOptions {
   readonly checkAdapter: (plan: AdapterPlan) => readonly FieldError[];
   /** For the first start; null: one is made. */
   readonly adminPassword: string | null;
+  /** Given a password that was made for the first start before it is stored: nobody else knows it. */
+  readonly keepAdminPassword: (password: string) => void;
+  /** A user's password is another now. */
+  readonly onPasswordSet: (user: string) => void;
   readonly resolve: Resolve;
 }
 
@@ -73,7 +77,7 @@ export async function openControlPlane(options: ControlOptions): Promise<OpenCon
   const changes = new Changes(state, database, clock, logger);
   const parts = assemble(options, state, changes);
   const { core, desired, byDefault } = parts;
-  const first = await firstStart({ ...core, passwords: options.passwords, keyring: options.keyring, clientsByDefault: byDefault() }, options.fileShares, options.adminPassword);
+  const first = await firstStart({ ...core, passwords: options.passwords, keyring: options.keyring, clientsByDefault: byDefault(), keepPassword: options.keepAdminPassword }, options.fileShares, options.adminPassword);
   const differ = first === null && options.fileSharesGiven ? differing(state, options.fileShares, byDefault()) : [];
   const { effects, hostNames, storeChecks, services, directory, audit } = parts;
   const follower = new Follower(changes, clock, logger);
@@ -143,7 +147,7 @@ function assemble(options: ControlOptions, state: State, changes: Changes) {
   const adapters: AdapterService = new AdapterService({ ...core, overrides: options.adapterOverrides, checkTogether: options.checkAdapter });
   const settings: SettingService = new SettingService({ ...core, defaults: options.settingDefaults });
   const views = new AccessViews(state);
-  const users = new UserService({ ...core, views, passwords, keyring });
+  const users = new UserService({ ...core, views, passwords, keyring, onPasswordSet: options.onPasswordSet });
   const storeChecks = new StoreChecks({ state, runtime, storePlans, clock, nowMs: () => changes.nowMs() });
   const audit = new AuditLog(database);
   const services: Services = {

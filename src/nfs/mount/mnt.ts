@@ -37,7 +37,7 @@ export const mnt = ({ shares, mounts, logger }: MountSettings): Procedure => ({
       inode = next.inode;
     }
     if (inode.type !== FileType.directory) return fail(call, MountStat3.MNT3ERR_NOTDIR);
-    mounts.add(call.client.address, path);
+    mounts.add(call.client.address, path, found.fs.name);
     const w = call.begin();
     w.reserve(4 + 4 + fhBytesMax + 4 + 4 * flavors.length);
     w.u32(MountStat3.MNT3_OK);

@@ -11,7 +11,7 @@ import { Dispatcher } from "../rpc.ts";
 import { DatagramTransport } from "./datagram-transport.ts";
 import { LocalAddresses } from "./local-address.ts";
 import { pmap2 } from "./pmap2.ts";
-import { Netid, Registry } from "./registry.ts";
+import { Netid, type Registration, Registry } from "./registry.ts";
 import { rpcbind } from "./rpcbind.ts";
 import type { PortmapSettings } from "./settings.ts";
 
@@ -35,6 +35,8 @@ export interface PortmapperOptions {
 export interface Portmapper {
   /** Starts to answer over TCP and UDP. Throws where the address can't be bound. */
   start(): Promise<{ readonly port: number }>;
+  /** The services others find from now on: a service moved. */
+  serve(services: readonly RegisteredService[]): void;
   stop(deadlineMs: number): Promise<void>;
 }
 
@@ -62,21 +64,10 @@ export function createPortmapper(options: PortmapperOptions): Portmapper {
   const overTcp = dispatcherFor(Netid.tcp);
   const overUdp = dispatcherFor(Netid.udp);
 
-  const tcp = new StreamServer<Client>({
-    bind,
-    port: options.port ?? portmapPort,
-    framing: recordMarking,
-    limits: { ...streamLimitDefaults, messageBytesMax, connectionsMax, messageStalledMs: stalledMs, unsentStalledMs: stalledMs },
-    clock,
-    logger,
-    handler: {
-      message(connection, bytes, start, end, tail, tailBytes) {
-        const client = (connection.context ??= new Client(connection));
-        if (!overTcp.dispatch(client, bytes, start, end, tail, tailBytes)) connection.close();
-      },
-    },
-  });
+  const tcp = overStreams(overTcp, options);
   let udp: DatagramServer | null = null;
+  let services = options.services;
+  let itself: readonly RegisteredService[] = [];
 
   return {
     async start() {
@@ -88,17 +79,36 @@ export function createPortmapper(options: PortmapperOptions): Portmapper {
         await tcp.stop(0);
         throw error;
       }
-      for (const netid of Object.values(Netid)) {
-        register(registry, { program: portmapProgram, versions: [2, 3, 4], netid, port });
-      }
-      for (const service of options.services) register(registry, service);
+      itself = Object.values(Netid).map((netid) => ({ program: portmapProgram, versions: [2, 3, 4], netid, port }));
+      this.serve(services);
       return { port };
+    },
+    serve(given) {
+      services = given;
+      registry.setOwn([...itself, ...services].flatMap(registrationsOf));
     },
     async stop(deadlineMs) {
       udp?.stop();
       await tcp.stop(deadlineMs);
     },
   };
+}
+
+function overStreams(dispatcher: Dispatcher, { bind, port, clock, logger }: PortmapperOptions): StreamServer<Client> {
+  return new StreamServer<Client>({
+    bind,
+    port: port ?? portmapPort,
+    framing: recordMarking,
+    limits: { ...streamLimitDefaults, messageBytesMax, connectionsMax, messageStalledMs: stalledMs, unsentStalledMs: stalledMs },
+    clock,
+    logger,
+    handler: {
+      message(connection, bytes, start, end, tail, tailBytes) {
+        const client = (connection.context ??= new Client(connection));
+        if (!dispatcher.dispatch(client, bytes, start, end, tail, tailBytes)) connection.close();
+      },
+    },
+  });
 }
 
 /** Answers each datagram with the one reply its dispatch leaves. */
@@ -118,7 +128,6 @@ function overDatagrams(
   });
 }
 
-function register(registry: Registry, service: RegisteredService): void {
-  const { program, netid, port } = service;
-  for (const version of service.versions) registry.set({ program, version, netid, host: "", port, owner, own: true });
+function registrationsOf({ program, versions, netid, port }: RegisteredService): readonly Registration[] {
+  return versions.map((version) => ({ program, version, netid, host: "", port, owner, own: true }));
 }

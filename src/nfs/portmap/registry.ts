@@ -19,29 +19,32 @@ const registrationsMax = 128;
 
 /** Which service listens where. */
 export class Registry {
-  private readonly entries: Registration[] = [];
+  private entries: readonly Registration[] = [];
 
   list(): readonly Registration[] {
     return this.entries;
   }
 
+  /** This server's own registrations are these from now on; where another program took one of them, it loses it. */
+  setOwn(own: readonly Registration[]): void {
+    const taken = (each: Registration): boolean => own.some((o) => o.program === each.program && o.version === each.version && o.netid === each.netid);
+    this.entries = [...own, ...this.entries.filter((each) => !each.own && !taken(each))];
+  }
+
   /** False where the service is registered already, or there is no room. */
   set(entry: Registration): boolean {
     if (this.exact(entry.program, entry.version, entry.netid) !== null || this.entries.length >= registrationsMax) return false;
-    this.entries.push(entry);
+    this.entries = [...this.entries, entry];
     return true;
   }
 
   /** Takes away a version's registrations, of one transport or (null) of all; false where there was none to take. */
   unset(program: number, version: number, netid: Netid | null): boolean {
-    let found = false;
-    for (let i = this.entries.length - 1; i >= 0; i--) {
-      const entry = this.entries[i]!;
-      if (entry.program !== program || entry.version !== version || entry.own) continue;
-      if (netid !== null && entry.netid !== netid) continue;
-      this.entries.splice(i, 1);
-      found = true;
-    }
+    const kept = this.entries.filter(
+      (each) => each.own || each.program !== program || each.version !== version || (netid !== null && each.netid !== netid),
+    );
+    const found = kept.length < this.entries.length;
+    this.entries = kept;
     return found;
   }
 

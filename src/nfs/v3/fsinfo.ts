@@ -20,11 +20,11 @@ export const fsinfo = (settings: Nfs3Settings) =>
       w.reserve(statusAndAttributesBytes + 48);
       w.u32(NfsStat3.NFS3_OK);
       writePostOp(w, inode, call.view);
-      w.u32(settings.readMax);
-      w.u32(settings.readMax);
+      w.u32(settings.sizes.readMax);
+      w.u32(settings.sizes.readMax);
       w.u32(transferMultiple);
-      w.u32(settings.writeMax);
-      w.u32(settings.writeMax);
+      w.u32(settings.sizes.writeMax);
+      w.u32(settings.sizes.writeMax);
       w.u32(transferMultiple);
       w.u32(listingPreferred);
       w.u64(fileSizeMax);

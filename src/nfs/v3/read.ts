@@ -16,7 +16,7 @@ export const read = (settings: Nfs3Settings) =>
     const fs = locate(call, args, settings);
     if (fs === null) return;
     const offset = Math.min(args.u64(), fileSizeMax);
-    const count = Math.min(args.u32(), settings.readMax, fileSizeMax - offset);
+    const count = Math.min(args.u32(), settings.sizes.readMax, fileSizeMax - offset);
     if (args.failure !== XdrFailure.none) return refuse(call, args.failure);
     const result = fs.read(whoOf(call), idOf(call), offset, count);
     if (result instanceof Promise) call.charge(count);

@@ -25,12 +25,16 @@ export const FailureBody = {
 } as const;
 export type FailureBody = (typeof FailureBody)[keyof typeof FailureBody];
 
+/** Most bytes of one READ and one WRITE: as they are now, as they may change. */
+export interface TransferSizes {
+  readMax: number;
+  writeMax: number;
+}
+
 /** What the procedures need beside their call. */
 export interface Nfs3Settings {
   readonly shares: Shares;
-  /** Most bytes of one READ and one WRITE. */
-  readonly readMax: number;
-  readonly writeMax: number;
+  readonly sizes: Readonly<TransferSizes>;
 }
 
 export interface Nfs3Procedure extends Procedure {

@@ -23,9 +23,9 @@ export const write = (settings: Nfs3Settings) =>
     if (args.failure !== XdrFailure.none) return refuse(call, args.failure);
     if (count !== args.opaqueLength) return fail(call, NfsStat3.NFS3ERR_INVAL);
     call.count = count;
-    if (count > settings.writeMax) {
-      payload = cut(payload, settings.writeMax);
-      call.count = settings.writeMax;
+    if (count > settings.sizes.writeMax) {
+      payload = cut(payload, settings.sizes.writeMax);
+      call.count = settings.sizes.writeMax;
     }
     if (offset > fileSizeMax - call.count) return fail(call, NfsStat3.NFS3ERR_FBIG);
     call.stable = stable !== StableHow.UNSTABLE;

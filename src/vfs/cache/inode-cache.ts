@@ -30,6 +30,10 @@ export class InodeCache {
     this.dropped = dropped;
   }
 
+  resize(capacity: number): void {
+    this.nodes.resize(capacity, (node) => this.let(node));
+  }
+
   get size(): number {
     return this.nodes.size;
   }

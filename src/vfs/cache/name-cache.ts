@@ -26,6 +26,10 @@ export class NameCache {
     return this.recency.capacity;
   }
 
+  resize(capacity: number): void {
+    this.recency.resize(capacity, (entry) => this.evict(entry));
+  }
+
   get size(): number {
     return this.recency.size;
   }

@@ -113,12 +113,14 @@ function rememberScanned(names: Names, page: Page): void {
 export class Pages {
   private readonly store: MetadataStore;
   private readonly names: NameCache;
-  private readonly pagesMax: number;
 
   constructor(store: MetadataStore, names: NameCache) {
     this.store = store;
     this.names = names;
-    this.pagesMax = Math.max(1, Math.floor((names.capacity * listedPart) / pageEntries));
+  }
+
+  private get pagesMax(): number {
+    return Math.max(1, Math.floor((this.names.capacity * listedPart) / pageEntries));
   }
 
   /** The page that `cookie` lies in: its entries above `cookie` are the next ones, complete up to `upTo`. */

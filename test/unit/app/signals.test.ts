@@ -5,7 +5,7 @@ const program = `
   const { Signals } = await import("#app/signals.ts");
   const { silentLogger } = await import("#telemetry/logger.ts");
   const output = process.argv[1] ?? "stderr";
-  const signals = new Signals({ ...silentLogger, reopen: () => console.log("reopened") }, output);
+  const signals = new Signals({ ...silentLogger, reopen: () => console.log("reopened"), setLevel() {} }, output, () => {});
   console.log("ready");
   const keepsAlive = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
   console.log("first", await signals.first);

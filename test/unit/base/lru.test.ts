@@ -79,3 +79,27 @@ test("the bound holds through any mix, and size counts what is held", () => {
     expect(ring.size).toBeLessThanOrEqual(8);
   }
 });
+
+test("with less capacity the excess goes, with more there is room again", () => {
+  const cache = new Lru<Value>(4);
+  for (const key of [1, 2, 3, 4]) cache.add(new Value(key));
+  const gone: number[] = [];
+  cache.resize(2, (value) => gone.push(value.key));
+  expect([gone, cache.size]).toEqual([[3, 4], 2]);
+  expect(cache.add(new Value(5))?.key).toBe(1);
+  expect(cache.add(new Value(6))?.key).toBe(2);
+  cache.resize(3, () => expect.unreachable());
+  expect(cache.add(new Value(7))).toBeNull();
+  expect(cache.add(new Value(8))?.key).toBe(5);
+  expect([5, 6, 7, 8].map((key) => cache.peek(key)?.key)).toEqual([undefined, 6, 7, 8]);
+});
+
+test("places freed before the capacity fell are not taken beyond it", () => {
+  const cache = new Lru<Value>(3);
+  const values = [1, 2, 3].map((key) => new Value(key));
+  for (const value of values) cache.add(value);
+  cache.remove(values[2] as Value);
+  cache.resize(2, () => expect.unreachable());
+  expect(cache.add(new Value(4))?.key).toBe(1);
+  expect(cache.size).toBe(2);
+});

@@ -1,4 +1,8 @@
-import { type Context, type Instance, runCli, type RunOptions, type ServerControl } from "#cli/index.ts";
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Clock, sleep, systemClock } from "#base/clock.ts";
+import { type Context, type Instance, type Offline, runCli, type RunOptions, type ServerControl } from "#cli/index.ts";
 import type { Loaded } from "#config/index.ts";
 
 export const instance: Instance = {
@@ -20,24 +24,75 @@ export interface Outcome {
   readonly started: { readonly loaded: Loaded; readonly options: RunOptions } | null;
 }
 
-/** Runs one command against a server that is only pretended; `running` is what the data directory holds. */
-export async function dittofs(args: readonly string[], running: Instance | null = null, run?: ServerControl["run"]): Promise<Outcome> {
+/** The world a command runs in, where it is not an empty one. */
+export interface World {
+  /** What the data directory holds. */
+  readonly running?: Instance | null;
+  readonly run?: ServerControl["run"];
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+  /** What a person answers, question by question; absent: nobody is there. */
+  readonly answers?: readonly (string | null)[];
+  readonly columns?: number;
+  /** Standard input. */
+  readonly input?: string;
+  readonly offline?: Offline;
+  readonly clock?: Clock;
+  readonly gone?: () => boolean;
+  readonly wait?: (ms: number) => Promise<void>;
+  /** Sees each question. */
+  readonly asked?: (question: string, secret: boolean) => void;
+}
+
+/** A home without any settings in it: tests must not meet those of whoever runs them. */
+export const emptyHome = mkdtempSync(join(tmpdir(), "dittofs-cli-home-"));
+
+/** Runs one command in a world that is only pretended. */
+export async function cli(args: readonly string[], world: World = {}): Promise<Outcome> {
   let out = "";
   let err = "";
   let started: Outcome["started"] = null;
+  const answers = [...(world.answers ?? [])];
   const context: Context = {
-    terminal: { out: (text) => void (out += text), err: (text) => void (err += text) },
+    terminal: {
+      out: (text) => void (out += text),
+      err: (text) => void (err += text),
+      columns: world.columns ?? null,
+      person:
+        world.answers === undefined
+          ? null
+          : {
+              async ask(question, secret) {
+                world.asked?.(question, secret);
+                const answer = answers.shift();
+                if (answer === undefined) throw new Error(`nobody expected the question ${question}`);
+                return answer;
+              },
+            },
+      readInput: async () => world.input ?? "",
+      get gone() {
+        return world.gone?.() ?? false;
+      },
+    },
     version: { version: "1.2.3", commit: "abc" },
+    environment: { HOME: emptyHome, ...world.environment },
+    clock: world.clock ?? systemClock,
+    wait: world.wait ?? sleep,
     server: async () => ({
       async run(loaded, options) {
         started = { loaded, options };
-        return run === undefined ? 0 : await run(loaded, options);
+        return world.run === undefined ? 0 : await world.run(loaded, options);
       },
       makeDataDirectory() {},
-      find: () => running,
+      find: () => world.running ?? null,
       waitUntilGone: () => true,
+      ...(world.offline === undefined ? {} : { offline: world.offline }),
     }),
   };
   const status = await runCli(args, context);
   return { status, out, err, started };
+}
+
+/** Runs one command of the server's own process; `running` is what the data directory holds. */
+export function dittofs(args: readonly string[], running: Instance | null = null, run?: ServerControl["run"]): Promise<Outcome> {
+  return cli(args, { running, ...(run === undefined ? {} : { run }) });
 }

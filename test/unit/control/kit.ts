@@ -109,7 +109,7 @@ export async function openKit(given: Given = {}) {
   const options: ControlOptions = {
     database,
     runtime,
-    passwords: await openPasswords({ random, clock, bcrypt }),
+    passwords: openPasswords({ clock, bcrypt }),
     keyring: await openKeyring(database, secret, random),
     clock,
     random,
@@ -123,6 +123,8 @@ export async function openKit(given: Given = {}) {
     settingDefaults: { "logging.level": "info" },
     checkAdapter: () => [],
     adminPassword,
+    keepAdminPassword() {},
+    onPasswordSet() {},
     resolve: () => Promise.reject(new Error("no DNS here")),
     ...more,
   };

@@ -64,10 +64,10 @@ export class RawClient {
     this.socket = socket;
   }
 
-  static async connect(port: number): Promise<RawClient> {
+  static async connect(port: number, hostname = "127.0.0.1"): Promise<RawClient> {
     let client: RawClient | null = null;
     const socket = await Bun.connect({
-      hostname: "127.0.0.1",
+      hostname,
       port,
       socket: {
         data: (_socket, chunk) => client?.take(chunk),

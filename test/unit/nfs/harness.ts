@@ -74,8 +74,8 @@ export function harness(fileSystems: readonly MemoryFileSystem[], options: Harne
   const shares = new MemoryShares(...fileSystems);
   const logger = options.logger ?? silentLogger;
   const duplicates = new DuplicateCache(options.clock ?? systemClock);
-  const mounts = new MountList(1024);
-  const settings = { shares, readMax: options.readMax ?? 2 ** 20, writeMax: options.writeMax ?? 2 ** 20 };
+  const mounts = new MountList(1024, options.clock ?? systemClock);
+  const settings = { shares, sizes: { readMax: options.readMax ?? 2 ** 20, writeMax: options.writeMax ?? 2 ** 20 } };
   const dispatcher = new Dispatcher(
     [
       { number: 100003, name: "nfs", versions: [nfs3(settings)] },

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { Squash } from "#model/credentials.ts";
 import { FsCode } from "#model/fs-error.ts";
 import { MountList } from "#nfs/mount/index.ts";
+import { TestClock } from "../net/helpers.ts";
 import { superuser as root } from "../../support/policy.ts";
 import { harness } from "./harness.ts";
 import { MemoryFileSystem } from "./memory-file-system.ts";
@@ -97,8 +98,8 @@ describe("MOUNT version 3", () => {
   });
 
   test("the list of mounts is bounded", () => {
-    const mounts = new MountList(3);
-    for (let i = 0; i < 10; i++) mounts.add("host", `/${i}`);
+    const mounts = new MountList(3, new TestClock());
+    for (let i = 0; i < 10; i++) mounts.add("host", `/${i}`, "/export");
     expect([...mounts.list()].map((mount) => mount.path)).toEqual(["/7", "/8", "/9"]);
   });
 });

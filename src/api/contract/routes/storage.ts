@@ -6,16 +6,16 @@ const share = object({ share: s.ShareParam });
 const tag = "Shares";
 
 export const shares = {
-  list: route("GET /api/v1/shares", { tag, summary: "List shares.", role: "user" }, { query: listQuery(["name", "created_at"], { enabled: Type.Optional(Type.Boolean()), deleted: Type.Optional(Type.Boolean({ description: "Those that are deleted and not purged, instead." })), search: Type.Optional(Type.String({ maxLength: 255 })) }), reply: listOf(s.Share) }),
+  list: route("GET /api/v1/shares", { tag, summary: "List shares. Role user sees those it has a permission for.", role: "user" }, { query: listQuery(["name", "created_at"], { enabled: Type.Optional(Type.Boolean()), deleted: Type.Optional(Type.Boolean({ description: "Those that are deleted and not purged, instead." })), search: Type.Optional(s.searchText(255)) }), reply: listOf(s.Share) }),
   create: route("POST /api/v1/shares", { tag, summary: "Create a share and serve it at once.", role: "admin", status: 201, errors: ["already_exists", "data_exists", "invalid_value", "not_found", "store_unreachable"], example: { name: "/projects", metadata: "default", blocks: "default", default_permission: "none" } }, { body: s.NewShare, reply: s.Share }),
-  show: route("GET /api/v1/shares/{share}", { tag, summary: "Show a share.", role: "user", errors: ["not_found"] }, { params: share, reply: s.Share }),
-  edit: route("PUT /api/v1/shares/{share}", { tag, summary: "Change a share; what is left out stays. Clients see it with their next request.", role: "admin", errors: ["not_found", "invalid_value", "changed_meanwhile"], example: { read_only: true } }, { params: share, body: s.ShareChange, reply: s.Share }),
-  delete: route("DELETE /api/v1/shares/{share}", { tag, summary: "Delete a share. Its data stays until it is purged.", role: "admin", errors: ["not_found", "in_use", "changed_meanwhile"] }, { params: share, query: object({ force: Type.Optional(Type.Boolean({ description: "Even while clients use it." })), purge: Type.Optional(Type.Boolean({ description: "Its data, too, for good. Also of a share that was deleted before." })) }) }),
+  show: route("GET /api/v1/shares/{share}", { tag, summary: "Show a share. For role user one it has no permission for is not there.", role: "user", errors: ["not_found"] }, { params: share, reply: s.Share }),
+  edit: route("PUT /api/v1/shares/{share}", { tag, summary: "Change a share; what is left out stays. Clients see it with their next request.", role: "admin", errors: ["not_found", "invalid_value"], example: { read_only: true } }, { params: share, body: s.ShareChange, reply: s.Share }),
+  delete: route("DELETE /api/v1/shares/{share}", { tag, summary: "Delete a share. Its data stays until it is purged.", role: "admin", errors: ["not_found", "in_use"] }, { params: share, query: object({ force: Type.Optional(Type.Boolean({ description: "Even while clients use it." })), purge: Type.Optional(Type.Boolean({ description: "Its data, too, for good. Also of a share that was deleted before." })) }) }),
   enable: route("POST /api/v1/shares/{share}/enable", { tag, summary: "Serve a share again.", role: "operator", errors: ["not_found", "store_unreachable"] }, { params: share, reply: s.Share }),
   disable: route("POST /api/v1/shares/{share}/disable", { tag, summary: "Refuse requests to a share; its data stays.", role: "operator", errors: ["not_found"] }, { params: share, reply: s.Share }),
-  status: route("GET /api/v1/shares/{share}/status", { tag, summary: "How a share is doing.", role: "user", errors: ["not_found"] }, { params: share, reply: s.ShareStatus }),
+  status: route("GET /api/v1/shares/{share}/status", { tag, summary: "How a share is doing; for role user as with showing it.", role: "user", errors: ["not_found"] }, { params: share, reply: s.ShareStatus }),
   mounts: route("GET /api/v1/shares/{share}/mounts", { tag, summary: "Who has mounted a share.", role: "operator", errors: ["not_found"] }, { params: share, query: listQuery(["client", "mounted_at"], {}), reply: listOf(s.Mount) }),
-  mountInfo: route("GET /api/v1/shares/{share}/mount-info", { tag, summary: "The lines that mount a share.", role: "user", errors: ["not_found"] }, { params: share, query: object({ host: Type.Optional(Type.String({ maxLength: 253, pattern: "^[A-Za-z0-9.:_-]+$", description: "How clients reach this server." })) }), reply: s.MountInfo }),
+  mountInfo: route("GET /api/v1/shares/{share}/mount-info", { tag, summary: "The lines that mount a share; for role user as with showing it.", role: "user", errors: ["not_found"] }, { params: share, query: object({ host: Type.Optional(Type.String({ maxLength: 253, pattern: "^[A-Za-z0-9.:_-]+$", description: "How clients reach this server." })) }), reply: s.MountInfo }),
 };
 
 const user = object({ share: s.ShareParam, username: s.Name });
@@ -23,21 +23,21 @@ const group = object({ share: s.ShareParam, group: s.Name });
 
 export const permissions = {
   list: route("GET /api/v1/shares/{share}/permissions", { tag: "Permissions", summary: "List a share's grants.", role: "operator", errors: ["not_found"] }, { params: share, query: listQuery(["name"], { type: Type.Optional(Type.Union([Type.Literal("user"), Type.Literal("group")])) }), reply: listOf(s.Grant) }),
-  grantUser: route("PUT /api/v1/shares/{share}/permissions/users/{username}", { tag: "Permissions", summary: "Grant a user a level; it replaces the one they had.", role: "admin", errors: ["not_found", "changed_meanwhile"], example: { level: "read-write" } }, { params: user, body: s.GrantLevel, reply: s.Grant }),
-  revokeUser: route("DELETE /api/v1/shares/{share}/permissions/users/{username}", { tag: "Permissions", summary: "Take a user's grant away.", role: "admin", errors: ["not_found", "changed_meanwhile"] }, { params: user }),
-  grantGroup: route("PUT /api/v1/shares/{share}/permissions/groups/{group}", { tag: "Permissions", summary: "Grant a group a level; it replaces the one it had.", role: "admin", errors: ["not_found", "changed_meanwhile"], example: { level: "read" } }, { params: group, body: s.GrantLevel, reply: s.Grant }),
-  revokeGroup: route("DELETE /api/v1/shares/{share}/permissions/groups/{group}", { tag: "Permissions", summary: "Take a group's grant away.", role: "admin", errors: ["not_found", "changed_meanwhile"] }, { params: group }),
+  grantUser: route("PUT /api/v1/shares/{share}/permissions/users/{username}", { tag: "Permissions", summary: "Grant a user a level; it replaces the one they had.", role: "admin", errors: ["not_found"], example: { level: "read-write" } }, { params: user, body: s.GrantLevel, reply: s.Grant }),
+  revokeUser: route("DELETE /api/v1/shares/{share}/permissions/users/{username}", { tag: "Permissions", summary: "Take a user's grant away.", role: "admin", errors: ["not_found"] }, { params: user }),
+  grantGroup: route("PUT /api/v1/shares/{share}/permissions/groups/{group}", { tag: "Permissions", summary: "Grant a group a level; it replaces the one it had.", role: "admin", errors: ["not_found"], example: { level: "read" } }, { params: group, body: s.GrantLevel, reply: s.Grant }),
+  revokeGroup: route("DELETE /api/v1/shares/{share}/permissions/groups/{group}", { tag: "Permissions", summary: "Take a group's grant away.", role: "admin", errors: ["not_found"] }, { params: group }),
 };
 
 const store = object({ kind: s.StoreKind, name: s.Name });
 const kind = object({ kind: s.StoreKind });
 
 export const stores = {
-  list: route("GET /api/v1/store/{kind}", { tag: "Stores", summary: "List metadata or block stores.", role: "operator" }, { params: kind, query: listQuery(["name", "type", "created_at"], { type: Type.Optional(Type.String({ maxLength: 32 })) }), reply: listOf(s.Store) }),
+  list: route("GET /api/v1/store/{kind}", { tag: "Stores", summary: "List metadata or block stores.", role: "operator" }, { params: kind, query: listQuery(["name", "type", "created_at"], { type: Type.Optional(s.searchText(32)) }), reply: listOf(s.Store) }),
   create: route("POST /api/v1/store/{kind}", { tag: "Stores", summary: "Add a store, after it was tried.", role: "admin", status: 201, errors: ["already_exists", "invalid_value", "store_unreachable"], example: { name: "fast", type: "filesystem", config: { path: "/mnt/nvme/blocks" } } }, { params: kind, body: s.NewStore, reply: s.Store }),
   show: route("GET /api/v1/store/{kind}/{name}", { tag: "Stores", summary: "Show a store, without its secrets.", role: "operator", errors: ["not_found"] }, { params: store, reply: s.Store }),
-  edit: route("PUT /api/v1/store/{kind}/{name}", { tag: "Stores", summary: "Change a store's configuration; what is left out stays, null takes a value away.", role: "admin", errors: ["not_found", "invalid_value", "in_use", "changed_meanwhile", "store_unreachable"], example: { config: { path: "/mnt/nvme/blocks" } } }, { params: store, body: s.StoreChange, reply: s.Store }),
-  delete: route("DELETE /api/v1/store/{kind}/{name}", { tag: "Stores", summary: "Take a store off the list. What it holds stays.", role: "admin", errors: ["not_found", "in_use", "changed_meanwhile"] }, { params: store }),
+  edit: route("PUT /api/v1/store/{kind}/{name}", { tag: "Stores", summary: "Change a store's configuration; what is left out stays, null takes a value away.", role: "admin", errors: ["not_found", "invalid_value", "in_use", "store_unreachable"], example: { config: { path: "/mnt/nvme/blocks" } } }, { params: store, body: s.StoreChange, reply: s.Store }),
+  delete: route("DELETE /api/v1/store/{kind}/{name}", { tag: "Stores", summary: "Take a store off the list. What it holds stays.", role: "admin", errors: ["not_found", "in_use"] }, { params: store }),
   health: route("GET /api/v1/store/{kind}/{name}/health", { tag: "Stores", summary: "Try a store now.", role: "operator", errors: ["not_found"] }, { params: store, reply: s.StoreHealth }),
   status: route("GET /api/v1/store/{kind}/{name}/status", { tag: "Stores", summary: "What is known of a store, without trying it.", role: "operator", errors: ["not_found"] }, { params: store, reply: s.StoreHealth }),
 };

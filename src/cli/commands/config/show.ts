@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { configYaml } from "#config/index.ts";
+import { configYaml, withoutSecrets } from "#config/index.ts";
 import { type Context, ExitStatus } from "../../ports.ts";
 import { addConfigFlags, loadFor } from "../../settings.ts";
 
@@ -14,10 +14,11 @@ export function show(parent: Command, context: Context, finish: (status: number)
     const loaded = loadFor(command, context);
     if (typeof loaded === "number") return finish(loaded);
     const origins = options.origins === true ? loaded.origins : null;
+    const config = withoutSecrets(loaded.config);
     context.terminal.out(
       options.output === "yaml"
-        ? configYaml(loaded.config, origins)
-        : `${JSON.stringify(origins === null ? loaded.config : { config: loaded.config, origins: Object.fromEntries(origins) }, null, 2)}\n`,
+        ? configYaml(config, origins)
+        : `${JSON.stringify(origins === null ? config : { config, origins: Object.fromEntries(origins) }, null, 2)}\n`,
     );
     finish(ExitStatus.ok);
   });

@@ -74,6 +74,7 @@ function toDescriptor(fd: number): (text: string) => void {
 
 function announcer(write: (text: string) => void, detached: boolean): Announce {
   return {
+    note: write,
     recovered: (share, summary) => write(`recovered ${share}: ${summary}\n`),
     listening: (at) => write(acceptingLine(at)),
     ready: (instance: Instance) => {

@@ -1,6 +1,7 @@
 import { createHmac } from "node:crypto";
 import { type Clock, type Timer, systemClock } from "#base/clock.ts";
 import { Time } from "#base/time.ts";
+import type { ControlDatabase } from "#control/database/port.ts";
 import { ControlError, type ControlErrorCode } from "#control/errors.ts";
 import type { User } from "#control/nouns.ts";
 import { type Bcrypt, openPasswords } from "#control/passwords/index.ts";
@@ -120,14 +121,20 @@ export const address = "192.0.2.7";
 export const aliceId = "8f14e45f-ceea-467f-a8d2-000000000001";
 export const alicePassword = "correct horse";
 
+/** The row of a user, as far as the database cares. */
+export function userRow(id: string, name: string, uid = 1000) {
+  const dates = { version: 1, createdAt: 0, updatedAt: 0 };
+  return { id, name, passwordHash: "", ntHash: null, uid, gid: 1000, email: "", displayName: "", role: "admin", enabled: true, mustChangePassword: false, sessionEpoch: 1, ...dates };
+}
+
 /** Logins with everything around them simulated but the tokens and the rows. */
-export async function makeWorld(more: { readonly db?: MemoryDatabase; readonly clock?: HandClock; readonly users?: Users; readonly lifetimes?: Lifetimes; readonly tokenKey?: Uint8Array; readonly seed?: number } = {}) {
+export async function makeWorld<D extends ControlDatabase = MemoryDatabase>(more: { readonly db?: D; readonly clock?: HandClock; readonly users?: Users; readonly lifetimes?: Lifetimes; readonly tokenKey?: Uint8Array; readonly seed?: number } = {}) {
   const clock = more.clock ?? new HandClock();
-  const db = more.db ?? new MemoryDatabase();
+  const db = more.db ?? (new MemoryDatabase() as ControlDatabase as D);
   const users = more.users ?? new Users();
   const random = new SeededRandom(more.seed ?? 1);
   const bcrypt = new CountingBcrypt();
-  const passwords = await openPasswords({ random, clock, bcrypt });
+  const passwords = openPasswords({ clock, bcrypt });
   const events: LoginEvent[] = [];
   const log = new LogLines();
   if (more.users === undefined) {
@@ -141,7 +148,7 @@ export async function makeWorld(more: { readonly db?: MemoryDatabase; readonly c
   return { clock, db, users, bcrypt, passwords, events, log, logins, login };
 }
 
-export type World = Awaited<ReturnType<typeof makeWorld>>;
+export type World = Awaited<ReturnType<typeof makeWorld<MemoryDatabase>>>;
 
 /** The code a promise is refused with; null where it isn't. */
 export async function refusal(work: Promise<unknown>): Promise<ControlErrorCode | null> {

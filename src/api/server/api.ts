@@ -1,0 +1,101 @@
+import { Elysia } from "elysia";
+import { allRoutes } from "#api/contract/index.ts";
+import type { AnyRoute } from "#api/contract/route.ts";
+import type { Clock } from "#base/clock.ts";
+import type { Random } from "#base/random.ts";
+import type { Runtime } from "#control/runtime.ts";
+import type { ControlPlane } from "#control/services.ts";
+import type { Logger } from "#telemetry/logger.ts";
+import { Calls, refuse } from "./calls.ts";
+import { Exchange, type Peer, targetOf } from "./exchange.ts";
+import { docsPages, servePage } from "./docs-page.ts";
+import type { About, Handler } from "./handler.ts";
+import { allHandlers } from "./handlers/all.ts";
+import { limits } from "./limits.ts";
+import { type Paths, pathsOf } from "./paths.ts";
+import { type Bound, answer, bind } from "./pipeline.ts";
+import { Refusal } from "./refusal.ts";
+import { reply } from "./replies.ts";
+
+export interface ApiOptions {
+  readonly control: ControlPlane;
+  readonly runtime: Runtime;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly about: About;
+  /** Served over TLS: browsers are told never to come without. */
+  readonly tls: boolean;
+}
+
+export interface Api {
+  /** Answers a request. Never fails: whatever goes wrong is answered by a problem document. */
+  fetch(request: Request, peer: Peer): Promise<Response>;
+  /** Refuses new calls; resolves when those in hand are answered. */
+  close(): Promise<void>;
+}
+
+function boundRoutes(options: ApiOptions): readonly Bound[] {
+  const handlers = allHandlers(options) as unknown as Readonly<Record<string, Readonly<Record<string, Handler<AnyRoute>>>>>;
+  return allRoutes.map(({ name, route }) => {
+    const [noun, verb] = name.split(".") as [string, string];
+    return bind(name, route, handlers[noun]?.[verb] as Handler<AnyRoute>);
+  });
+}
+
+/** Something whose path is known but not the method, or not even the path. */
+function refuseUnrouted(paths: Paths, exchange: Exchange): Response {
+  const methods = paths.methodsOf(targetOf(exchange.request).path);
+  if (methods.length === 0) return refuse(exchange, new Refusal("not_found", "There is nothing at this path.", { hint: "/api/docs lists every call." }));
+  const allow = methods.join(", ");
+  return refuse(exchange, new Refusal("method_not_allowed", `This path takes ${allow}.`, { headers: { allow } }));
+}
+
+/** `{username}` as Elysia writes it. */
+const elysiaPath = (path: string): string => path.replace(/\{(\w+)\}/g, ":$1");
+
+/** Builds the REST interface. */
+export function createApi(options: ApiOptions): Api {
+  const { clock, logger } = options;
+  const calls = new Calls(clock, logger);
+  const exchanges = new WeakMap<Request, Exchange>();
+  const exchangeOf = (request: Request): Exchange => exchanges.get(request) as Exchange;
+  // Where an address begins after its scheme, for Elysia's search for the path: 7 is right for http:// only.
+  const app = new Elysia({ normalize: false, handler: { standardHostname: options.tls } });
+  const pages = docsPages(options.about.version);
+  const paths = pathsOf([...["/", ...Object.keys(pages)].map((path) => ({ method: "GET" as const, path })), ...allRoutes.map(({ route }) => route)]);
+
+  for (const bound of boundRoutes(options)) {
+    const { method, path, unhurried } = bound.route;
+    // Elysia reads a handler's text to learn what it uses: named so, it prepares nothing but these two.
+    const handle = ({ request, params }: { request: Request; params?: Record<string, unknown> }): Promise<Response> => {
+      const exchange = exchangeOf(request);
+      exchange.route = bound.name;
+      if (unhurried) exchange.peer.unhurried();
+      const work = answer(bound, options, exchange, params ?? {});
+      return (unhurried ? work : calls.timed(exchange, work)).catch((error: unknown) => refuse(exchange, error));
+    };
+    app.route(method, elysiaPath(path), handle, { parse: "none" });
+  }
+  for (const [path, served] of Object.entries(pages)) app.get(path, ({ request }) => servePage(exchangeOf(request), served));
+  app.get("/", ({ request }) => reply(exchangeOf(request), 307, null, { location: "/health" }));
+  app.onError(({ request, code, error }) => {
+    const exchange = exchangeOf(request);
+    return code === "NOT_FOUND" ? refuseUnrouted(paths, exchange) : refuse(exchange, error);
+  });
+  return { fetch: fetcher(app, calls, exchanges, options), close: () => calls.close() };
+}
+
+function fetcher(app: { fetch(request: Request): Response | Promise<Response> }, calls: Calls, exchanges: WeakMap<Request, Exchange>, options: ApiOptions): Api["fetch"] {
+  const run = Buffer.from(options.random.bytes(6)).toString("hex");
+  let number = 0;
+  return async (request, peer) => {
+    const exchange = new Exchange(request, peer, `${run}-${++number}`, options.clock.monotonicMs());
+    exchanges.set(request, exchange);
+    const response = await calls.run(exchange, async () =>
+      request.url.length > limits.targetBytesMax ? refuse(exchange, new Refusal("too_large", `The address is longer than ${limits.targetBytesMax} bytes.`)) : app.fetch(request),
+    );
+    if (options.tls) response.headers.set("strict-transport-security", "max-age=31536000");
+    return response;
+  };
+}

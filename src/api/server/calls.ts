@@ -1,0 +1,95 @@
+import type { Clock } from "#base/clock.ts";
+import type { Logger } from "#telemetry/logger.ts";
+import type { Exchange } from "./exchange.ts";
+import { describeError } from "./describe-error.ts";
+import { limits } from "./limits.ts";
+import { Refusal } from "./refusal.ts";
+import { problemOf, problemReply } from "./replies.ts";
+
+/** The calls in hand: how many there may be, how long each may take, and what the log is told of them. */
+export class Calls {
+  private readonly clock: Clock;
+  private readonly logger: Logger;
+  private inHand = 0;
+  private closing = false;
+  private readonly waiting: (() => void)[] = [];
+
+  constructor(clock: Clock, logger: Logger) {
+    this.clock = clock;
+    this.logger = logger;
+  }
+
+  /** From now on every call is refused; resolves when those in hand are answered. */
+  close(): Promise<void> {
+    this.closing = true;
+    return this.inHand === 0 ? Promise.resolve() : new Promise((resolve) => this.waiting.push(resolve));
+  }
+
+  /** Runs a call and notes what came of it. Never fails: what is thrown is answered by a problem document. */
+  async run(exchange: Exchange, work: () => Promise<Response>): Promise<Response> {
+    const refusal = this.closing
+      ? new Refusal("unavailable", "The server is stopping.", { headers: { connection: "close" } })
+      : this.inHand >= limits.callsMax
+        ? new Refusal("unavailable", `The server has ${limits.callsMax} calls in hand.`, { hint: "Try again in a moment." })
+        : null;
+    this.inHand++;
+    let response: Response;
+    try {
+      response = refusal === null ? await work() : refuse(exchange, refusal);
+    } catch (error) {
+      response = refuse(exchange, error);
+    }
+    this.inHand--;
+    if (this.inHand === 0) for (const resolve of this.waiting.splice(0)) resolve();
+    this.note(exchange, response.status);
+    return response;
+  }
+
+  /** `work`, or a refusal once it took too long. What it does goes on: only nobody waits for it any more. */
+  timed(exchange: Exchange, work: Promise<Response>): Promise<Response> {
+    return new Promise((resolve, reject) => {
+      const timer = this.clock.after(limits.callMs, () => {
+        reject(new Refusal("unavailable", `The call was not done within ${limits.callMs / 1000} seconds. What it began goes on.`, { hint: "Look whether it took effect before you try again." }));
+        work.catch((error: unknown) => this.logger.warn({ request: exchange.id, route: exchange.route, error: describeError(error) }, "a call that nobody waits for any more failed"));
+      });
+      work.then(
+        (response) => {
+          timer.cancel();
+          resolve(response);
+        },
+        (error: unknown) => {
+          timer.cancel();
+          reject(error);
+        },
+      );
+    });
+  }
+
+  /** Neither path, query, headers nor bodies are logged: any of them may hold a secret. */
+  private fields(exchange: Exchange, status: number): object {
+    return {
+      request: exchange.id,
+      route: exchange.route,
+      method: exchange.request.method,
+      status,
+      ms: Math.round(this.clock.monotonicMs() - exchange.startMs),
+      user: exchange.user,
+      address: exchange.peer.address,
+    };
+  }
+
+  private note(exchange: Exchange, status: number): void {
+    const fields = this.fields(exchange, status);
+    const { error } = exchange;
+    if (status >= 500 && error !== null && problemOf(error).code === "internal") this.logger.error({ ...fields, error: describeError(error) }, "a call of the REST interface failed");
+    else if (status >= 400) this.logger[status >= 500 ? "warn" : "debug"]({ ...fields, code: problemOf(error).code }, "a call of the REST interface was refused");
+    else if (exchange.request.method === "GET" || exchange.request.method === "HEAD") this.logger.debug(fields, "a call of the REST interface was answered");
+    else this.logger.info(fields, "a call of the REST interface was answered");
+  }
+}
+
+/** Answers what was thrown, or what is refused. */
+export function refuse(exchange: Exchange, error: unknown): Response {
+  exchange.error = error;
+  return problemReply(exchange, problemOf(error));
+}

@@ -1,0 +1,38 @@
+/** What the listener knows of whoever sent a request. */
+export interface Peer {
+  readonly address: string;
+  /** The connection may be silent for as long as the call takes. */
+  unhurried(): void;
+}
+
+/** One request and what is noted of it until its answer has left. */
+export class Exchange {
+  readonly request: Request;
+  readonly peer: Peer;
+  readonly id: string;
+  readonly startMs: number;
+  /** The route's name, once it is known. */
+  route: string;
+  /** The caller's name, once it is known. */
+  user: string | null;
+  /** What was thrown, where something was. */
+  error: unknown;
+
+  constructor(request: Request, peer: Peer, id: string, startMs: number) {
+    this.request = request;
+    this.peer = peer;
+    this.id = id;
+    this.startMs = startMs;
+    this.route = "none";
+    this.user = null;
+    this.error = null;
+  }
+}
+
+/** Path and query of a request, without parsing the rest of its address. */
+export function targetOf(request: Request): { readonly path: string; readonly query: string } {
+  const url = request.url;
+  const start = url.indexOf("/", url.indexOf("://") + 3);
+  const mark = url.indexOf("?", start);
+  return mark < 0 ? { path: url.slice(start), query: "" } : { path: url.slice(start, mark), query: url.slice(mark + 1) };
+}

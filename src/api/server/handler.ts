@@ -1,0 +1,66 @@
+import type { AnyRoute, Body, Params, Query, Reply } from "#api/contract/route.ts";
+import type { Actor } from "#control/nouns.ts";
+import type { ControlPlane, Caller } from "#control/services.ts";
+import type { Runtime } from "#control/runtime.ts";
+import type { Clock } from "#base/clock.ts";
+import { Refusal } from "./refusal.ts";
+
+/** What the server says of itself. */
+export interface About {
+  readonly version: string;
+  /** Milliseconds since 1970. */
+  readonly startedAt: number;
+  readonly pid: number;
+  readonly dataDir: string;
+}
+
+/** What handlers work with. */
+export interface Services {
+  readonly control: ControlPlane;
+  readonly runtime: Runtime;
+  readonly clock: Clock;
+  readonly about: About;
+}
+
+/** A call that was let in: everything in it is as its route declares. */
+export interface Call<R extends AnyRoute> {
+  readonly params: Params<R>;
+  readonly query: Query<R>;
+  readonly body: Body<R>;
+  /** From If-Match. */
+  readonly ifVersion: number | null;
+  /** Null: a call anyone may make. */
+  readonly caller: Caller | null;
+  readonly actor: Actor;
+  readonly address: string;
+  /** The name by which the caller reached the server. */
+  readonly host: string;
+}
+
+export interface Answer<T> {
+  readonly body: T;
+  /** Becomes the ETag. */
+  readonly version?: number;
+  /** Of what was created. */
+  readonly location?: string;
+}
+
+type Result<R extends AnyRoute> = [Reply<R>] extends [never] ? void : Answer<Reply<R>>;
+
+export type Handler<R extends AnyRoute> = (call: Call<R>) => Result<R> | Promise<Result<R>>;
+
+/** A handler for every route of a noun. */
+export type Handlers<T extends Readonly<Record<string, AnyRoute>>> = { readonly [K in keyof T]: Handler<T[K]> };
+
+/** Who calls, where the route asks for a token. */
+export function callerOf(call: { readonly caller: Caller | null }): Caller {
+  if (call.caller === null) throw new Refusal("unauthenticated", "This call needs a token.");
+  return call.caller;
+}
+
+type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
+
+/** The fields that were given. */
+export function given<T extends object>(fields: T): Defined<T> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Defined<T>;
+}

@@ -1,0 +1,27 @@
+const second = 1000;
+const KiB = 2 ** 10;
+const MiB = 2 ** 20;
+
+/** What a single caller can make the server hold or wait for. */
+export const limits = {
+  /** Longest body of a request. */
+  bodyBytesMax: 1 * MiB,
+  /** Longest path and query. */
+  targetBytesMax: 8 * KiB,
+  /** Longest bearer token that is looked at. */
+  tokenBytesMax: 4 * KiB,
+  /** How long a call may take, except those that go on for as long as they make progress. */
+  callMs: 30 * second,
+  /** How long a connection may be silent. Longer than a call may take, since nothing is sent while one is worked on. */
+  idleSec: 60,
+  /** How often the certificate files are looked at. */
+  certificatePollMs: 5 * second,
+  /** Calls in hand at once; the next is told to come back. */
+  callsMax: 512,
+  /** What a caller that came at a bad moment is told to wait. */
+  retryAfterSec: 1,
+  /** Wrong fields a problem document names at most. */
+  fieldProblemsMax: 50,
+  /** How long an answer of the database's health is good for: anyone may ask, and each asking costs a query. */
+  healthMs: 1 * second,
+} as const;

@@ -1,0 +1,67 @@
+import type { AnyRoute } from "#api/contract/route.ts";
+import type { Caller } from "#control/services.ts";
+import { admit, callerOfRequest } from "./entry.ts";
+import { RouteChecks } from "./checks.ts";
+import { etagOf, versionOf } from "./etag.ts";
+import { type Exchange, targetOf } from "./exchange.ts";
+import type { Answer, Call, Handler, Services } from "./handler.ts";
+import { Refusal } from "./refusal.ts";
+import { jsonReply, reply } from "./replies.ts";
+
+/** A route and what answers it. */
+export interface Bound {
+  readonly name: string;
+  readonly route: AnyRoute;
+  readonly handler: Handler<AnyRoute>;
+  readonly checks: RouteChecks;
+}
+
+export function bind(name: string, route: AnyRoute, handler: Handler<AnyRoute>): Bound {
+  return { name, route, handler, checks: new RouteChecks(route) };
+}
+
+function ifVersionOf(route: AnyRoute, request: Request): number | null {
+  const header = request.headers.get("if-match");
+  if (header === null) return null;
+  // A condition that is not looked at would be taken for one that held.
+  if (!route.ifMatch) throw new Refusal("invalid_request", "This call takes no If-Match.");
+  return versionOf(header);
+}
+
+function hostOf(request: Request): string {
+  const url = request.url;
+  const start = url.indexOf("://") + 3;
+  const authority = url.slice(start, url.indexOf("/", start));
+  return /^(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?=:\d+$|$)/.exec(authority)?.[0] ?? "";
+}
+
+/**
+ * Everything the contract demands, in this order, so that nobody learns more than they may: the token, the role, the parameters, the
+ * body. Then the handler. Throws what is refused.
+ */
+export async function answer(bound: Bound, services: Services, exchange: Exchange, params: Record<string, unknown>): Promise<Response> {
+  const { route, checks } = bound;
+  const { request, peer } = exchange;
+  let caller: Caller | null = null;
+  if (route.role !== "anyone") {
+    caller = await callerOfRequest(request, services.control.logins);
+    exchange.user = caller.user.name;
+    admit(route, caller, params);
+  }
+  const call: Call<AnyRoute> = {
+    params: checks.paramsOf(params),
+    query: checks.queryOf(targetOf(request).query),
+    body: await checks.bodyOf(request),
+    ifVersion: ifVersionOf(route, request),
+    caller,
+    actor: { name: caller?.user.name ?? "", address: peer.address },
+    address: peer.address,
+    host: hostOf(request),
+  } as Call<AnyRoute>;
+  const result = (await bound.handler(call)) as Answer<unknown> | undefined;
+  if (result === undefined) return reply(exchange, route.status, null, {});
+  const headers: Record<string, string> = {};
+  if (result.version !== undefined) headers["etag"] = etagOf(result.version);
+  if (result.location !== undefined) headers["location"] = result.location;
+  return jsonReply(exchange, route.status, result.body, headers);
+}

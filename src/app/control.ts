@@ -1,0 +1,123 @@
+import { lookup } from "node:dns/promises";
+import { clientsByDefault, type Config, type Loaded, processEnvironment, recordOverheadBytesMax, sharesMax, thisMachine } from "#config/index.ts";
+import { type AdapterOverrides, type AdapterPlan, type ControlPlane, type Failure, type FieldError, openControlPlane, type SettingValue } from "#control/index.ts";
+import { openPasswords } from "#control/passwords/index.ts";
+import { openSecrets, SecretDirectory } from "#control/secrets/index.ts";
+import { openLogins } from "#control/sessions/index.ts";
+import { forgetAdminPassword, keepAdminPassword } from "./admin-password.ts";
+import { openControlDatabase } from "./control-database.ts";
+import { Lifecycle } from "./lifecycle.ts";
+import type { Surroundings } from "./open-share.ts";
+import type { ServerRuntime } from "./runtime.ts";
+
+/** The control plane of a server. */
+export interface RunningControl {
+  readonly plane: ControlPlane;
+  /** What only the person at the terminal may see of a first start, and null at every other. */
+  readonly firstWords: string | null;
+  /** Asks the runtime for everything that should run; gives what failed. */
+  start(): Promise<readonly Failure[]>;
+  stop(leftMs: number): Promise<boolean>;
+}
+
+/** Opens the control plane of a configuration: its database, its secrets, its rows, its log-ins. */
+export async function openControl({ loaded, runtime, around }: { readonly loaded: Loaded; readonly runtime: ServerRuntime; readonly around: Surroundings }): Promise<RunningControl> {
+  const parts = new Lifecycle(around.clock, around.logger);
+  try {
+    return await open(loaded, runtime, around, parts);
+  } catch (error) {
+    await parts.stop(loaded.config.server.shutdown_timeout);
+    throw error;
+  }
+}
+
+async function open(loaded: Loaded, runtime: ServerRuntime, around: Surroundings, parts: Lifecycle): Promise<RunningControl> {
+  const { config } = loaded;
+  const { clock, random } = around;
+  const logger = around.logger.child({ part: "control" });
+  const database = await openControlDatabase(config, { clock, logger });
+  parts.started("control-plane database", () => database.close());
+  const given = config.controlplane.secret === "" ? null : config.controlplane.secret;
+  const { keyring, tokenKey } = await openSecrets({ db: database, given, files: new SecretDirectory(config.data_dir, random), random, logger });
+  const passwords = openPasswords({ clock });
+  const control = await openControlPlane({
+    database,
+    runtime,
+    passwords,
+    keyring,
+    clock,
+    random,
+    logger,
+    machine: thisMachine(processEnvironment()),
+    dataDirectory: config.data_dir,
+    clientsByDefault: (bind) => clientsByDefault(bind, config.allowed_clients),
+    fileShares: config.shares,
+    fileSharesGiven: loaded.origins.has("shares"),
+    adapterOverrides: overridesOf(loaded),
+    settingDefaults: { "logging.level": config.logging.level },
+    checkAdapter: (plan) => checkAdapter(config, plan, runtime.shareCount),
+    adminPassword: config.admin.initial_password === "" ? null : config.admin.initial_password,
+    keepAdminPassword: (password) => void keepAdminPassword(config.data_dir, password),
+    onPasswordSet: (user) => {
+      if (user === adminName && forgetAdminPassword(config.data_dir)) logger.info({}, "the first administrator's password was changed: its file is gone");
+    },
+    resolve: async (name) => (await lookup(name, { all: true })).map(({ address }) => address),
+  });
+  parts.started("control plane", () => control.close());
+  for (const warning of control.warnings) logger.warn({}, warning);
+  const { access_token_duration, refresh_token_duration } = config.controlplane;
+  const lifetimes = { accessSec: Math.floor(access_token_duration / 1000), refreshSec: Math.floor(refresh_token_duration / 1000) };
+  const logins = await openLogins({ db: database, directory: control.directory, passwords, tokenKey, clock, random, logger, audit: (event) => control.auditLogin(event), lifetimes });
+  parts.started("log-ins", () => logins.close());
+  const { firstStart } = control;
+  if (firstStart !== null) logger.info({ database: database.type, administrator: firstStart.admin.name, imported: firstStart.imported, from: loaded.file }, "first start of this control plane: shares of the configuration were taken over; from here on the control plane rules");
+  else forgetStale(control.services, config.data_dir);
+  return {
+    plane: { ...control.services, logins },
+    firstWords: firstStart === null ? null : firstWords(firstStart, loaded),
+    start: () => control.start(),
+    stop: (leftMs) => parts.stop(leftMs),
+  };
+}
+
+const adminName = "admin";
+
+/** The password was changed without this server: while it was stopped, or by another node. */
+function forgetStale({ users }: Omit<ControlPlane, "logins">, dataDirectory: string): void {
+  const admin = users.list().find((user) => user.name === adminName);
+  if (admin === undefined || !admin.mustChangePassword) forgetAdminPassword(dataDirectory);
+}
+
+function firstWords({ admin, imported }: { readonly admin: { readonly name: string; readonly password: string; readonly generated: boolean }; readonly imported: readonly string[] }, { config, file }: Loaded): string {
+  const password = admin.generated
+    ? `password:      ${admin.password}  (to be changed at the first log-in; until then also in ${config.data_dir}/admin-password)\n`
+    : "password:      as it was given\n";
+  const from = file === null ? "" : ` from ${file}`;
+  return `\nfirst start of this control plane; shares taken over${from}: ${imported.join(", ")}. From now on they are changed with \`dittofs share\`.\nadministrator: ${admin.name}\n${password}`;
+}
+
+/** The adapters' options that flag, environment or file give: for this run they win over what the control plane has. */
+function overridesOf({ config, origins }: Loaded): AdapterOverrides {
+  const { nfs } = config.adapters;
+  const settings: Record<string, SettingValue> = {};
+  const columns: { enabled?: boolean; port?: number } = {};
+  if (origins.has("adapters.nfs.enabled")) columns.enabled = nfs.enabled;
+  if (origins.has("adapters.nfs.port")) columns.port = nfs.port;
+  const walk = (fields: object, path: string, name: string): void => {
+    for (const [key, value] of Object.entries(fields)) {
+      if (typeof value === "object") walk(value as object, `${path}.${key}`, `${name}${key}_`);
+      else if (origins.has(`${path}.${key}`) && !(`${name}${key}` in { enabled: 0, port: 0 })) settings[`${name}${key}`] = value as SettingValue;
+    }
+  };
+  walk(nfs, "adapters.nfs", "");
+  return Object.keys(columns).length + Object.keys(settings).length === 0 ? new Map() : new Map([["nfs", { ...columns, settings }]]);
+}
+
+/** What is wrong with an adapter's values together with the rest of the configuration. */
+function checkAdapter(config: Config, { settings }: AdapterPlan, shares: number): readonly FieldError[] {
+  const writeMax = Number(settings["max_write_size"]);
+  const faults: FieldError[] = [];
+  if (writeMax + recordOverheadBytesMax > config.cache.log_segment_size) faults.push({ field: "max_write_size", message: "must fit into one segment of the write-ahead log (cache.log_segment_size)" });
+  if (sharesMax(config, writeMax) < shares) faults.push({ field: "max_write_size", message: `must leave each of ${shares} shares room for two writes in cache.dirty_limit` });
+  return faults;
+}

@@ -1,0 +1,210 @@
+import { dirname, join } from "node:path";
+import type { Clock } from "#base/clock.ts";
+import type { Random } from "#base/random.ts";
+import { openFilesystemBlocks, openMemoryBlocks } from "#blocks/index.ts";
+import { type Content, type ContentOptions, deriveContentLimits, openContent, type Recovered } from "#cache/index.ts";
+import { type Config, formatSize, type Limits, parseSize } from "#config/index.ts";
+import type { SharePlan, StorePlan } from "#control/index.ts";
+import { openMemoryStore, openSqliteStore } from "#metadata/index.ts";
+import type { BlockStore } from "#model/block-store.ts";
+import type { MetadataStore } from "#model/metadata-store.ts";
+import type { Logger } from "#telemetry/logger.ts";
+import { createShare, type Share } from "#vfs/index.ts";
+import { checkBlocksAreThere, checkLogIsThere } from "./away.ts";
+import { claimBlocks } from "./claim.ts";
+import { makeDirectory } from "./durable-files.ts";
+import { Lifecycle } from "./lifecycle.ts";
+import { placesOf, type SharePlaces } from "./places.ts";
+
+/** What every part of the server is handed. */
+export interface Surroundings {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Something acknowledged is at risk if the process goes on: it must end at once. */
+  readonly fatal: (error: Error) => void;
+}
+
+/** The part of a share's time to stop that its requests in hand may take; the rest is for content on its way into its store. */
+const drainPart = 0.5;
+
+/** A share that is served, with what it is made of. */
+export class OpenShare {
+  plan: SharePlan;
+  readonly share: Share;
+  readonly places: SharePlaces;
+  /** What recovery did, in words; null where there was nothing to do. */
+  readonly recovered: string | null;
+  private readonly config: Config;
+  private readonly content: Content;
+  private readonly parts: Lifecycle;
+
+  constructor(plan: SharePlan, opened: { share: Share; places: SharePlaces; recovered: string | null; config: Config; content: Content; parts: Lifecycle }) {
+    this.plan = plan;
+    this.share = opened.share;
+    this.places = opened.places;
+    this.recovered = opened.recovered;
+    this.config = opened.config;
+    this.content = opened.content;
+    this.parts = opened.parts;
+  }
+
+  get dirtyBytes(): number {
+    return this.content.dirtyBytes;
+  }
+
+  get unstoredBytes(): number {
+    return this.content.unstoredBytes;
+  }
+
+  get progress(): Content["progress"] {
+    return this.content.progress;
+  }
+
+  /** Takes over what of another plan needs no closing: the policy, and what an acknowledgement means. */
+  follow(plan: SharePlan): void {
+    this.plan = plan;
+    if (this.share.policy !== plan.policy) this.share.setPolicy(plan.policy);
+    this.content.setDurability(plan.durability);
+  }
+
+  /** Another part of what all shares have together. */
+  setLimits(limits: Limits): void {
+    const given = contentLimits(this.config, limits);
+    this.content.setLimits(deriveContentLimits(given), given.cacheBytes);
+    this.share.resizeCaches(limits.filesMaxPerShare, limits.filesMaxPerShare);
+  }
+
+  /** Stores what is accepted by now, or as far as it came when `givenUp` says so. */
+  drain(givenUp: () => boolean): Promise<void> {
+    return this.content.drain(givenUp);
+  }
+
+  async usage(): Promise<{ readonly bytes: number; readonly files: number }> {
+    const { bytes, inodes } = await this.share.store.usage();
+    return { bytes, files: inodes };
+  }
+
+  /** Closes it once no table has it any more: requests in hand are answered, content is stored. False: not in time. */
+  async close(timeoutMs: number, clock: Clock): Promise<boolean> {
+    const deadline = clock.monotonicMs() + timeoutMs;
+    await this.share.drain(timeoutMs * drainPart);
+    return await this.parts.stop(Math.max(0, deadline - clock.monotonicMs()));
+  }
+}
+
+/** Opens one share: metadata, blocks, content with its recovery, and the file semantics over them. Where that fails nothing stays open. */
+export async function openShare(config: Config, plan: SharePlan, limits: Limits, around: Surroundings): Promise<OpenShare> {
+  const logger = around.logger.child({ share: plan.name });
+  const parts = new Lifecycle(around.clock, logger);
+  try {
+    return await open(config, plan, limits, { ...around, logger }, parts);
+  } catch (error) {
+    await parts.stop(config.server.shutdown_timeout);
+    throw error;
+  }
+}
+
+async function open(config: Config, plan: SharePlan, limits: Limits, around: Surroundings, parts: Lifecycle): Promise<OpenShare> {
+  const { clock, random, logger, fatal } = around;
+  const places = placesOf(config, plan);
+  makeDirectory(places.content);
+  makeDirectory(dirname(places.database));
+  const store = openStore(plan.metadata, places, around);
+  parts.started("metadata", () => store.close());
+  checkLogIsThere(plan.name, places.content, (await store.usage()).inodes > 0);
+  // Its entry must be as durable as what the log is going to hold.
+  makeDirectory(join(places.content, "log"));
+  const blocks = await openBlocks(plan, places, store, parts);
+  const { content, recovered } = await openContent({
+    store,
+    blocks,
+    directory: places.content,
+    durability: plan.durability,
+    ephemeral: plan.metadata.type === "memory",
+    ...contentLimits(config, limits),
+    garbage: { graceMs: config.gc.grace, intervalMs: config.gc.interval },
+    clock,
+    random,
+    logger,
+    fatal,
+  });
+  parts.started("content", () => content.close());
+  const share = await createShare({
+    name: plan.name,
+    store,
+    content,
+    clock,
+    random,
+    logger,
+    policy: plan.policy,
+    rootMode: plan.rootMode,
+    inodesMax: limits.filesMaxPerShare,
+    namesMax: limits.filesMaxPerShare,
+  });
+  parts.started("share", () => share.close());
+  return new OpenShare(plan, { share, places, recovered: describeRecovered(recovered), config, content, parts });
+}
+
+function contentLimits(config: Config, limits: Limits): Pick<ContentOptions, "limits" | "cacheBytes" | "segmentBytes"> {
+  return {
+    cacheBytes: limits.cacheBytesPerShare,
+    segmentBytes: config.cache.log_segment_size,
+    limits: {
+      dirtyBytesMax: limits.dirtyBytesMaxPerShare,
+      unstoredBytesMax: limits.unstoredBytesMaxPerShare,
+      flushAgeMs: config.cache.flush_age,
+      flushBytes: limits.flushBytesPerShare,
+    },
+  };
+}
+
+function openStore(plan: StorePlan, places: SharePlaces, { clock, random, logger, fatal }: Surroundings): MetadataStore {
+  switch (plan.type) {
+    case "memory":
+      return openMemoryStore({ clock, random });
+    case "sqlite":
+      return openSqliteStore({ path: places.database, clock, random, logger, fatal });
+    default:
+      throw new Error(unknownType(plan));
+  }
+}
+
+async function openBlocks(plan: SharePlan, places: SharePlaces, store: MetadataStore, parts: Lifecycle): Promise<BlockStore> {
+  if (plan.blocks.type === "memory") {
+    const blocks = openMemoryBlocks({ bytesMax: memoryBytesMax(plan.blocks) });
+    parts.started("blocks", () => blocks.close());
+    return blocks;
+  }
+  if (plan.blocks.type !== "filesystem") throw new Error(unknownType(plan.blocks));
+  checkBlocksAreThere(plan.name, places.blocks, (await store.packs(0, 1)).length > 0);
+  makeDirectory(places.blocks);
+  const owner = { instance: Buffer.from(store.identity.instance).toString("hex"), ephemeral: plan.metadata.type === "memory" };
+  const claim = claimBlocks(places.blocks, owner);
+  parts.started(`hold on ${places.blocks}`, () => claim.release());
+  const blocks = await openFilesystemBlocks({ directory: places.blocks });
+  parts.started("blocks", () => blocks.close());
+  return blocks;
+}
+
+export function unknownType(plan: StorePlan): string {
+  return `the ${plan.kind} store ${plan.name} is of type ${plan.type}, which this program doesn't know; start the newer program that it was made with`;
+}
+
+const memoryBytesDefault = 2 ** 30;
+
+/** What a memory store holds at most: bytes, or a size as the configuration has them. */
+function memoryBytesMax(plan: StorePlan): number {
+  const { size } = plan.config;
+  if (typeof size === "number") return size;
+  return typeof size === "string" ? (parseSize(size) ?? memoryBytesDefault) : memoryBytesDefault;
+}
+
+/** What a start found in the log and did about it. */
+export function describeRecovered(recovered: Recovered): string | null {
+  if (recovered.records === 0 && recovered.tornBytes === 0) return null;
+  const parts = [`${recovered.records} log records read, ${recovered.replayed} of them replayed (${formatSize(recovered.replayedBytes)})`];
+  if (recovered.unfinished > 0) parts.push(`${recovered.unfinished} writes that were never acknowledged left out`);
+  if (recovered.tornBytes > 0) parts.push(`a torn tail of ${formatSize(recovered.tornBytes)} dropped`);
+  return parts.join(", ");
+}

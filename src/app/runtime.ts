@@ -1,0 +1,268 @@
+import { type Config, deriveLimits, formatSize, sharesMax } from "#config/index.ts";
+import { type AdapterState, type AdapterType, type ClientInfo, ControlError, type Desired, type Failure, type MountInfo, type Runtime, type SharePlan, type ShareState, type StoreHealth, type StorePlan } from "#control/index.ts";
+import { ShareTable } from "#vfs/index.ts";
+import { drainShare } from "./drain.ts";
+import { type NfsListening, NfsService } from "./nfs-service.ts";
+import { connectionsWithin, openFilesMax } from "./open-files.ts";
+import { type OpenShare, openShare, type Surroundings } from "./open-share.ts";
+import { collision, placesOf } from "./places.ts";
+import { purgeShare } from "./purge.ts";
+import { tryStore } from "./try-store.ts";
+
+/** What a server's parts are told besides their plans. */
+export interface RuntimeOptions {
+  readonly config: Config;
+  readonly around: Surroundings;
+  /** A share was opened whose log had something to go on with. */
+  readonly recovered: (share: string, summary: string) => void;
+  /** The log says from now on what is at least so severe. */
+  readonly setLogLevel: (level: string) => void;
+  /** What is listened on or shared changed. */
+  readonly changed: () => void;
+}
+
+interface Run {
+  desired: Desired;
+  readonly outcome: PromiseWithResolvers<readonly Failure[]>;
+}
+
+/**
+ * The running server: shares and adapters, brought to what the control plane desires, one run at a time. Policies are replaced at
+ * once, a run that opens or closes something notwithstanding. Closed before anything is opened; a share that can't be opened is
+ * a failure of its own, and tried again with the next run.
+ */
+export class ServerRuntime implements Runtime {
+  readonly nfs: NfsService;
+  private readonly config: Config;
+  private readonly options: RuntimeOptions;
+  private readonly table = new ShareTable();
+  private readonly open = new Map<string, OpenShare>();
+  /** Why shares that are desired are not served, by name. */
+  private readonly failed = new Map<string, Error>();
+  private current: Run | null = null;
+  private next: Run | null = null;
+  /** What was asked for last. */
+  private wanted: Desired | null = null;
+  private serving = false;
+  private stopping = false;
+
+  constructor(options: RuntimeOptions) {
+    this.options = options;
+    this.config = options.config;
+    this.nfs = new NfsService(this.table, options.around, (asked) => connectionsWithin(asked, Math.max(1, this.open.size), openFilesMax()));
+  }
+
+  reconcile(desired: Desired): Promise<readonly Failure[]> {
+    if (this.stopping) return Promise.reject(new ControlError("unavailable", "the server is stopping"));
+    this.wanted = desired;
+    this.followPolicies(desired);
+    if (this.next === null) this.next = { desired, outcome: Promise.withResolvers() };
+    else this.next.desired = desired;
+    const { promise } = this.next.outcome;
+    if (this.current === null) void this.runAll();
+    return promise;
+  }
+
+  /** Adapters are started from here on: until then reconciling leaves them alone. Gives what failed of them. */
+  async serve(): Promise<readonly Failure[]> {
+    this.serving = true;
+    return this.wanted === null ? [] : await this.reconcile(this.wanted);
+  }
+
+  /** Stops serving: no more requests first, then each share's content on its way into its store. False: not all in time. */
+  async stopAdapters(leftMs: number): Promise<void> {
+    this.stopping = true;
+    await this.nfs.stop(leftMs);
+  }
+
+  async stopShares(leftMs: number): Promise<boolean> {
+    this.stopping = true;
+    // A share that is being opened is closed once it is.
+    await this.current?.outcome.promise.catch(() => {});
+    const closed = await Promise.all([...this.open.values()].map((share) => this.close(share, leftMs)));
+    return closed.every((each) => each);
+  }
+
+  /** Why a share is not served, with what the system said; undefined: it is. */
+  whyNot(name: string): Error | undefined {
+    return this.failed.get(name);
+  }
+
+  get shareCount(): number {
+    return this.open.size;
+  }
+
+  get listening(): readonly NfsListening[] {
+    return this.nfs.listening;
+  }
+
+  plans(): readonly SharePlan[] {
+    return [...this.open.values()].map((share) => share.plan);
+  }
+
+  share(name: string): ShareState | null {
+    const share = this.open.get(name);
+    if (share !== undefined) return { state: "serving", error: null, dirtyBytes: share.dirtyBytes, unstoredBytes: share.unstoredBytes };
+    const error = this.failed.get(name)?.message;
+    return error === undefined ? null : { state: "failed", error, dirtyBytes: 0, unstoredBytes: 0 };
+  }
+
+  async usage(name: string): Promise<{ readonly bytes: number; readonly files: number } | null> {
+    return (await this.open.get(name)?.usage()) ?? null;
+  }
+
+  adapter(_type: AdapterType): AdapterState {
+    return this.nfs.state;
+  }
+
+  clients(): readonly ClientInfo[] {
+    return this.nfs.clients();
+  }
+
+  mounts(): readonly MountInfo[] {
+    return this.nfs.mounts();
+  }
+
+  disconnect(id: string): boolean {
+    return this.nfs.disconnect(id);
+  }
+
+  tryStore(plan: StorePlan): Promise<StoreHealth> {
+    return tryStore(this.config, plan, this.options.around);
+  }
+
+  async drain(name: string | null): Promise<ReadonlyMap<string, number>> {
+    const shares = [...this.open.values()].filter((share) => name === null || share.plan.name === name);
+    const stallMs = this.config.controlplane.drain_stall_timeout;
+    const bytes = await Promise.all(shares.map((share) => drainShare(share, stallMs, this.options.around.clock)));
+    return new Map(shares.map((share, i) => [share.plan.name, bytes[i] as number]));
+  }
+
+  async purge(plan: SharePlan): Promise<void> {
+    // Never beside a run, which might be about to open what goes.
+    await this.current?.outcome.promise.catch(() => {});
+    if (this.open.has(plan.name)) throw new ControlError("in_use", `share ${plan.name} is being served`, { hint: "Delete it first." });
+    await purgeShare(this.config, plan);
+    this.options.around.logger.info({ share: plan.name }, "removed the data of a share for good");
+  }
+
+  /** What of the plans holds at once, whatever is being opened or closed. */
+  private followPolicies(desired: Desired): void {
+    for (const plan of desired.shares) {
+      const share = this.open.get(plan.name);
+      if (share !== undefined && !mustReopen(share.plan, plan)) share.follow(plan);
+    }
+  }
+
+  private async runAll(): Promise<void> {
+    for (let run = this.next; run !== null; run = this.next) {
+      this.current = run;
+      this.next = null;
+      try {
+        run.outcome.resolve(await this.run(run.desired));
+      } catch (error) {
+        run.outcome.reject(error);
+      }
+      this.current = null;
+    }
+  }
+
+  private async run(desired: Desired): Promise<readonly Failure[]> {
+    this.options.setLogLevel(desired.logLevel);
+    await this.closeOthers(desired);
+    const failures = await this.openMissing(desired);
+    if (this.serving && !this.stopping) failures.push(...(await this.followAdapters(desired)));
+    this.options.changed();
+    return failures;
+  }
+
+  /** Closes the shares that are gone, and those whose stores are others now. */
+  private async closeOthers(desired: Desired): Promise<void> {
+    const plans = new Map(desired.shares.map((plan) => [plan.name, plan]));
+    const gone = [...this.open.values()].filter((share) => {
+      const plan = plans.get(share.plan.name);
+      return plan === undefined || mustReopen(share.plan, plan);
+    });
+    await Promise.all(gone.map((share) => this.close(share, this.config.server.shutdown_timeout)));
+    for (const name of this.failed.keys()) if (!plans.has(name)) this.failed.delete(name);
+    if (gone.length > 0) this.shareOut(this.open.size);
+  }
+
+  private async close(share: OpenShare, timeoutMs: number): Promise<boolean> {
+    const { name } = share.plan;
+    this.table.remove(name);
+    this.open.delete(name);
+    const clean = await share.close(timeoutMs, this.options.around.clock);
+    this.options.around.logger.info({ share: name, clean }, "closed a share");
+    return clean;
+  }
+
+  private async openMissing(desired: Desired): Promise<Failure[]> {
+    const failures: Failure[] = [];
+    const missing = desired.shares.filter((plan) => !this.open.has(plan.name));
+    const writeMax = Math.max(this.config.adapters.nfs.max_write_size, ...desired.adapters.map(({ settings }) => Number(settings["max_write_size"] ?? 0)));
+    const most = sharesMax(this.config, writeMax);
+    // Room is made before it is given away again.
+    if (missing.length > 0) this.shareOut(Math.min(most, this.open.size + missing.length));
+    for (const plan of missing) {
+      try {
+        if (this.stopping) throw new Error("the server is stopping");
+        if (this.open.size >= most) throw new Error(noRoom(this.config, most));
+        await this.openOne(plan);
+        this.failed.delete(plan.name);
+      } catch (error) {
+        this.failed.set(plan.name, error as Error);
+        failures.push({ target: { type: "share", name: plan.name }, reason: (error as Error).message });
+      }
+    }
+    if (missing.length > 0) this.shareOut(this.open.size);
+    return failures;
+  }
+
+  private async openOne(plan: SharePlan): Promise<void> {
+    const places = placesOf(this.config, plan);
+    for (const other of this.open.values()) {
+      const place = collision(places, other.places);
+      if (place !== null) throw new Error(`share ${plan.name} would lie in ${place}, where share ${other.plan.name} lies; give its store another path`);
+    }
+    const share = await openShare(this.config, plan, deriveLimits(this.config, this.open.size + 1), this.options.around);
+    this.open.set(plan.name, share);
+    // The policy may be another by now.
+    const latest = this.wanted?.shares.find((each) => each.id === plan.id);
+    if (latest !== undefined && !mustReopen(plan, latest)) share.follow(latest);
+    this.table.add(share.share);
+    if (share.recovered !== null) this.options.recovered(plan.name, share.recovered);
+  }
+
+  /** Gives each share its part of what all have together. */
+  private shareOut(shares: number): void {
+    const limits = deriveLimits(this.config, Math.max(1, shares));
+    for (const share of this.open.values()) share.setLimits(limits);
+  }
+
+  private async followAdapters(desired: Desired): Promise<readonly Failure[]> {
+    try {
+      await this.nfs.follow(
+        desired.adapters.find((plan) => plan.type === "nfs"),
+        this.config.server.shutdown_timeout,
+      );
+      return [];
+    } catch (error) {
+      return [{ target: { type: "adapter", name: "nfs" }, reason: (error as Error).message }];
+    }
+  }
+}
+
+/** Whether a share has to be closed and opened for another plan: its policy and durability are replaced while it serves. */
+function mustReopen(before: SharePlan, after: SharePlan): boolean {
+  const { policy: _, durability: __, rootMode: ___, ...was } = before;
+  const { policy: ____, durability: _____, rootMode: ______, ...is } = after;
+  return !Bun.deepEquals(was, is);
+}
+
+function noRoom({ cache }: Config, most: number): string {
+  return (
+    `there is room for ${most} ${most === 1 ? "share" : "shares"}: each needs a part of cache.size (${formatSize(cache.size)}), cache.dirty_limit (${formatSize(cache.dirty_limit)}) ` +
+    `and cache.files (${cache.files}) to work with. Raise them and start the server anew, or delete a share`
+  );
+}

@@ -1,0 +1,21 @@
+import type { Flag } from "../../remote/index.ts";
+
+/** What of a share can be set when it is made and changed later. */
+export const shareFlags: readonly Flag[] = [
+  { flags: "--description <text>", help: "what it is for", field: "description" },
+  { flags: "--durability <word>", help: "when a COMMIT is answered: writeback survives a killed server, local a power cut, too", field: "durability" },
+  { flags: "--read-only [boolean]", help: "refuse every change", field: "read_only" },
+  { flags: "--default-permission <level>", help: "what they may whom no grant names", field: "default_permission" },
+  { flags: "--squash <word>", help: "how the user ids of clients are taken", field: "squash" },
+  { flags: "--anonymous-uid <number>", help: "the user id of squashed callers", field: "anonymous_uid" },
+  { flags: "--anonymous-gid <number>", help: "the group id of squashed callers", field: "anonymous_gid" },
+  { flags: "--allowed-clients <networks>", help: "addresses and networks to let in, with commas between; default: as the server's configuration says", field: "allowed_clients", nullWord: "default" },
+  { flags: "--netgroups <names>", help: "netgroups to let in, with commas between", field: "netgroups" },
+  { flags: "--protocols <words>", help: "what serves it: nfs, smb, both with a comma between, or none", field: "protocols", as: "protocols" },
+  { flags: "--manage-groups [boolean]", help: "take callers' groups from the control plane, not from the call, which holds 16 at most", field: "manage_groups" },
+  { flags: "--quota-bytes <size>", help: "the most it may hold, such as 500GiB; none: no bound", field: "quota_bytes", as: "size", nullWord: "none" },
+  { flags: "--quota-files <number>", help: "the most files it may hold; none: no bound", field: "quota_files", nullWord: "none" },
+  { flags: "--enabled [boolean]", help: "whether it is served", field: "enabled" },
+];
+
+export const shareArgument = { name: "<share>", help: "the share, such as /export" } as const;

@@ -1,0 +1,40 @@
+import { stringify } from "yaml";
+import { printable, table } from "../table.ts";
+
+export const formats = ["table", "json", "yaml"] as const;
+export type Format = (typeof formats)[number];
+
+/** What of an item a column shows. */
+export type Column<T> = readonly [heading: string, cell: (item: T) => unknown];
+
+export function asText(value: unknown, format: "json" | "yaml"): string {
+  return format === "json" ? `${JSON.stringify(value, null, 2)}\n` : stringify(value, { lineWidth: 0 });
+}
+
+export function itemsTable<T>(items: readonly T[], columns: readonly Column<T>[], width: number | null): string {
+  const rows = items.map((item) => columns.map(([, cell]) => shown(cell(item))));
+  return table([columns.map(([heading]) => heading), ...rows], width);
+}
+
+/** Every field of an object, a line each. */
+export function facts(of: object): string {
+  return table(Object.entries(of).map(([key, value]) => [key.replaceAll("_", " "), key.endsWith("bytes") && typeof value === "number" ? approximateSize(value) : shown(value)]));
+}
+
+/** A value as people read it; what isn't there is a dash. */
+export function shown(value: unknown): string {
+  if (value === null || value === undefined || value === "") return "-";
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (Array.isArray(value)) return value.length === 0 ? "-" : value.map(shown).join(", ");
+  if (typeof value === "object") return shown(Object.entries(value).map(([key, inner]) => `${key}=${shown(inner)}`));
+  return printable(String(value));
+}
+
+/** `1.4 GiB`: exact where it is short, else three digits. */
+export function approximateSize(bytes: number): string {
+  const units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"];
+  let value = bytes;
+  let unit = 0;
+  for (; value >= 1024 && unit < units.length - 1; unit++) value /= 1024;
+  return `${unit === 0 || value >= 100 ? Math.round(value) : Number(value.toPrecision(3))} ${units[unit]}`;
+}

@@ -1,0 +1,245 @@
+import { afterEach, describe, expect, test } from "bun:test";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { ServerRuntime } from "#app/runtime.ts";
+import { AccessLevel } from "#model/identity.ts";
+import { NfsClient } from "../../support/nfs-client.ts";
+import { Stable } from "../../support/nfs-types.ts";
+import { policyOf } from "../../support/policy.ts";
+import { desired, nfsPlan, runtimeOn, sharePlan, storePlan, temporary } from "./kit.ts";
+
+const running: ServerRuntime[] = [];
+
+afterEach(async () => {
+  for (const runtime of running.splice(0)) {
+    await runtime.stopAdapters(1000);
+    await runtime.stopShares(5000);
+  }
+});
+
+function fresh(flags: Readonly<Record<string, string>> = {}, dataDir = temporary()) {
+  const made = { ...runtimeOn(dataDir, flags), dataDir };
+  running.push(made.runtime);
+  return made;
+}
+
+async function clientOf(runtime: ServerRuntime, uid = 1000): Promise<NfsClient> {
+  return await NfsClient.connect({ port: runtime.adapter("nfs").port ?? 0, credentials: { uid, gid: uid } });
+}
+
+async function write(client: NfsClient, share: string, name: string, text: string): Promise<void> {
+  const root = await client.mount(share);
+  const { handle } = await client.create(root, name, { mode: 0o644 });
+  await client.write(handle, 0, new TextEncoder().encode(text), Stable.fileSync);
+}
+
+async function read(client: NfsClient, share: string, name: string): Promise<string> {
+  const { handle } = await client.lookup(await client.mount(share), name);
+  return (await client.readAll(handle)).toString();
+}
+
+const memoryShare = (name: string) => sharePlan(name, { metadata: storePlan("metadata", "memory", { name: "m" }), blocks: storePlan("block", "memory", { name: "b", config: { size: 2 ** 24 } }) });
+
+describe("shares", () => {
+  test("open, stay open, close; what they hold is there again", async () => {
+    const { runtime } = fresh();
+    expect(await runtime.reconcile(desired([sharePlan("/a")], [nfsPlan()]))).toEqual([]);
+    expect(runtime.share("/a")).toMatchObject({ state: "serving", error: null });
+    expect(runtime.adapter("nfs").running).toBe(false);
+    expect(await runtime.serve()).toEqual([]);
+    const client = await clientOf(runtime);
+    await write(client, "/a", "file", "content");
+    expect(await runtime.reconcile(desired([sharePlan("/a"), sharePlan("/b")], [nfsPlan()]))).toEqual([]);
+    expect(await read(client, "/a", "file")).toBe("content");
+    await write(client, "/b", "other", "in another");
+    expect(await runtime.reconcile(desired([sharePlan("/b")], [nfsPlan()]))).toEqual([]);
+    expect(runtime.share("/a")).toBeNull();
+    expect(client.mount("/a")).rejects.toThrow();
+    expect(await runtime.reconcile(desired([sharePlan("/a")], [nfsPlan()]))).toEqual([]);
+    expect(await read(client, "/a", "file")).toBe("content");
+    expect((await runtime.usage("/a"))?.files).toBe(2);
+    client.close();
+  });
+
+  test("one that fails is a failure with its reason, tried again with the next run; the others are served", async () => {
+    const { runtime, dataDir } = fresh();
+    const file = join(dataDir, "not-a-directory");
+    writeFileSync(file, "");
+    const broken = sharePlan("/broken", { blocks: storePlan("block", "filesystem", { name: "x", config: { path: file } }) });
+    const failures = await runtime.reconcile(desired([broken, sharePlan("/fine")]));
+    expect(failures).toEqual([{ target: { type: "share", name: "/broken" }, reason: expect.stringContaining(file) }]);
+    expect(runtime.share("/broken")).toMatchObject({ state: "failed", error: failures[0]?.reason ?? "" });
+    expect(runtime.share("/fine")).toMatchObject({ state: "serving" });
+    const { unlinkSync } = await import("node:fs");
+    unlinkSync(file);
+    expect(await runtime.reconcile(desired([broken, sharePlan("/fine")]))).toEqual([]);
+    expect(runtime.share("/broken")).toMatchObject({ state: "serving" });
+  });
+
+  test("a policy and a durability are replaced while clients work, handles stay good", async () => {
+    const { runtime } = fresh();
+    await runtime.reconcile(desired([sharePlan("/a")], [nfsPlan()]));
+    await runtime.serve();
+    const client = await clientOf(runtime);
+    const root = await client.mount("/a");
+    const { handle } = await client.create(root, "f", { mode: 0o644 });
+    const readOnly = sharePlan("/a", { durability: "writeback", policy: policyOf({ readOnly: true }) });
+    await runtime.reconcile(desired([readOnly], [nfsPlan()]));
+    await expect(client.write(handle, 0, new Uint8Array(1), Stable.unstable)).rejects.toThrow(/readOnly/);
+    await runtime.reconcile(desired([sharePlan("/a", { policy: policyOf({ defaultPermission: AccessLevel.none }) })], [nfsPlan()]));
+    await expect(client.lookup(root, "f")).rejects.toThrow(/access/);
+    await runtime.reconcile(desired([sharePlan("/a")], [nfsPlan()]));
+    await client.write(handle, 0, new Uint8Array(1), Stable.unstable);
+    client.close();
+  });
+
+  test("a policy holds at once, even while a run is under way", async () => {
+    const { runtime } = fresh();
+    await runtime.reconcile(desired([memoryShare("/a")]));
+    const opening = runtime.reconcile(desired([memoryShare("/a"), sharePlan("/slow")]));
+    const policy = policyOf({ enabled: false });
+    const after = runtime.reconcile(desired([{ ...memoryShare("/a"), policy }, sharePlan("/slow")]));
+    expect(runtime.plans().find((plan) => plan.name === "/a")?.policy).toBe(policy);
+    expect(await Promise.all([opening, after])).toEqual([[], []]);
+    expect(runtime.plans().find((plan) => plan.name === "/a")?.policy).toBe(policy);
+  });
+
+  test("those that came while a run was under way share the next", async () => {
+    const { runtime } = fresh();
+    const outcomes = await Promise.all([1, 2, 3, 4].map((count) => runtime.reconcile(desired(Array.from({ length: count }, (_, i) => memoryShare(`/s${i}`))))));
+    expect(outcomes).toEqual([[], [], [], []]);
+    expect(runtime.shareCount).toBe(4);
+  });
+
+  test("there are as many as can work: past that the next is refused and the others keep their part", async () => {
+    const { runtime } = fresh({ "cache.size": "16MiB", "cache.dirty_limit": "8MiB", "cache.flush_size": "1MiB" });
+    const shares = ["/a", "/b", "/c", "/d"].map(memoryShare);
+    const failures = await runtime.reconcile(desired(shares));
+    expect(failures).toHaveLength(1);
+    expect(failures[0]).toMatchObject({ target: { type: "share", name: "/d" }, reason: expect.stringContaining("there is room for 3 shares") });
+    expect(await runtime.reconcile(desired(shares.slice(1)))).toEqual([]);
+  });
+});
+
+describe("NFS", () => {
+  test("moves: the new port serves, the old one is free; where the new one can't be had the old one stays", async () => {
+    const { runtime } = fresh();
+    await runtime.reconcile(desired([memoryShare("/a")], [nfsPlan()]));
+    await runtime.serve();
+    const first = runtime.adapter("nfs").port ?? 0;
+    const holder = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+    const failures = await runtime.reconcile(desired([memoryShare("/a")], [nfsPlan({ port: holder.port })]));
+    expect(failures).toEqual([{ target: { type: "adapter", name: "nfs" }, reason: `nfs can't listen on 127.0.0.1 port ${holder.port}: another program listens there` }]);
+    expect(runtime.adapter("nfs")).toMatchObject({ running: true, port: first, error: failures[0]?.reason });
+    holder.stop(true);
+    expect(await runtime.reconcile(desired([memoryShare("/a")], [nfsPlan({ port: holder.port })]))).toEqual([]);
+    expect(runtime.adapter("nfs")).toMatchObject({ running: true, port: holder.port, error: null });
+    const client = await clientOf(runtime);
+    await client.mount("/a");
+    expect(runtime.clients().find((each) => each.requests > 0)).toMatchObject({ protocol: "nfs", address: "127.0.0.1", shares: ["/a"] });
+    expect(runtime.mounts()).toMatchObject([{ client: "127.0.0.1", share: "/a", path: "/a" }]);
+    expect(runtime.disconnect(runtime.clients()[0]?.id ?? "")).toBe(true);
+    expect(runtime.disconnect("nfs-999")).toBe(false);
+    client.close();
+    expect(await runtime.reconcile(desired([memoryShare("/a")], [nfsPlan({ enabled: false })]))).toEqual([]);
+    expect(runtime.adapter("nfs").running).toBe(false);
+    await expect(NfsClient.connect({ port: holder.port })).rejects.toThrow();
+  });
+
+  test("the log's level follows", async () => {
+    const { runtime, levels } = fresh();
+    await runtime.reconcile({ shares: [], adapters: [], logLevel: "debug" });
+    expect(levels.at(-1)).toBe("debug");
+  });
+});
+
+describe("purge", () => {
+  const everything = (directory: string): readonly string[] => (existsSync(directory) ? readdirSync(directory, { recursive: true }).map(String).sort() : []);
+
+  async function used(plan: ReturnType<typeof sharePlan>, dataDir = temporary()) {
+    const made = fresh({}, dataDir);
+    await made.runtime.reconcile(desired([plan, sharePlan("/stays")], [nfsPlan()]));
+    await made.runtime.serve();
+    const client = await clientOf(made.runtime);
+    await write(client, plan.name, "file", "x".repeat(300_000));
+    await write(client, "/stays", "file", "kept");
+    client.close();
+    return made;
+  }
+
+  test("removes all of a share, in the data directory and in stores with a path, and nothing else", async () => {
+    const elsewhere = temporary();
+    const dataDir = temporary();
+    for (const plan of [sharePlan("/gone"), sharePlan("/gone", { metadata: storePlan("metadata", "sqlite", { name: "m", config: { path: join(elsewhere, "m") } }), blocks: storePlan("block", "filesystem", { name: "b", config: { path: join(elsewhere, "b") } }) })]) {
+      const { runtime } = await used(plan, dataDir);
+      await expect(runtime.purge(plan)).rejects.toMatchObject({ code: "in_use" });
+      await runtime.reconcile(desired([sharePlan("/stays")], [nfsPlan()]));
+      const bystander = join(dataDir, "shares/gone/somebody-else");
+      writeFileSync(bystander, "");
+      await runtime.purge(plan);
+      expect(everything(join(dataDir, "shares/gone"))).toEqual(["somebody-else"]);
+      expect(everything(elsewhere).filter((path) => !["m", "b"].includes(path))).toEqual([]);
+      await runtime.purge(plan);
+      const client = await clientOf(runtime);
+      expect(await read(client, "/stays", "file")).toBe("kept");
+      client.close();
+      await runtime.stopAdapters(1000);
+      await runtime.stopShares(5000);
+    }
+  });
+
+  test("keeps the very directory an imported share was given, and whatever else lies in it", async () => {
+    const place = temporary();
+    const plan = sharePlan("/imported", { metadataPath: join(place, "m.db"), blocksPath: place });
+    const { runtime } = await used(plan);
+    writeFileSync(join(place, "thesis.txt"), "mine");
+    await runtime.reconcile(desired([sharePlan("/stays")], [nfsPlan()]));
+    await runtime.purge(plan);
+    expect(everything(place)).toEqual(["thesis.txt"]);
+  });
+
+  test("refuses blocks that are another share's", async () => {
+    const place = temporary();
+    const plan = sharePlan("/mine", { blocksPath: place });
+    const { runtime } = await used(plan);
+    await runtime.reconcile(desired([sharePlan("/stays")], [nfsPlan()]));
+    const owner = readFileSync(join(place, "OWNER"), "utf8");
+    writeFileSync(join(place, "OWNER"), "dittofs share 0123456789abcdef\n");
+    await expect(runtime.purge(plan)).rejects.toThrow(/another share \(instance 0123456789abcdef\); nothing was removed/);
+    expect(existsSync(join(place, "objects"))).toBe(true);
+    writeFileSync(join(place, "OWNER"), owner);
+    await runtime.purge(plan);
+    expect(everything(place)).toEqual([]);
+  });
+});
+
+describe("trying a store", () => {
+  test("says that it works and leaves nothing, or why it doesn't", async () => {
+    const { runtime, dataDir } = fresh();
+    const at = (path: string) => storePlan("block", "filesystem", { name: "b", config: { path } });
+    expect(await runtime.tryStore(at(join(dataDir, "new/deep")))).toMatchObject({ healthy: true, error: null, latencyMs: expect.any(Number) });
+    expect(readdirSync(join(dataDir, "new/deep"))).toEqual([]);
+    writeFileSync(join(dataDir, "file"), "");
+    expect(await runtime.tryStore(at(join(dataDir, "file")))).toMatchObject({ healthy: false, error: expect.stringContaining("is a file, not a directory") });
+    expect(await runtime.tryStore(at("/proc/nowhere"))).toMatchObject({ healthy: false, error: expect.stringContaining("/proc/nowhere") });
+    expect(await runtime.tryStore(storePlan("metadata", "memory"))).toMatchObject({ healthy: true });
+    expect(await runtime.tryStore(storePlan("metadata", "tape"))).toMatchObject({ healthy: false, error: expect.stringContaining("tape") });
+    if (process.getuid?.() === 0) return;
+    mkdirSync(join(dataDir, "closed"));
+    chmodSync(join(dataDir, "closed"), 0o500);
+    expect(await runtime.tryStore(at(join(dataDir, "closed")))).toMatchObject({ healthy: false, error: expect.stringContaining("may not write there") });
+  });
+});
+
+test("a drain stores what was accepted and says how much", async () => {
+  const { runtime } = fresh({ "cache.flush_age": "1h" });
+  await runtime.reconcile(desired([sharePlan("/a"), sharePlan("/b")], [nfsPlan()]));
+  await runtime.serve();
+  const client = await clientOf(runtime);
+  await write(client, "/a", "file", "12345");
+  expect(runtime.share("/a")).toMatchObject({ dirtyBytes: 5 });
+  expect([...(await runtime.drain("/a"))]).toEqual([["/a", 5]]);
+  expect(runtime.share("/a")).toMatchObject({ dirtyBytes: 0, unstoredBytes: 0 });
+  expect([...(await runtime.drain(null))]).toEqual([["/a", 0], ["/b", 0]]);
+  client.close();
+});
