@@ -13,10 +13,10 @@ import { validate } from "./commands/config/validate.ts";
 import { completion } from "./commands/program/completion.ts";
 import { version } from "./commands/program/version.ts";
 import { start } from "./commands/server/start.ts";
-import { status } from "./commands/server/status.ts";
 import { stop } from "./commands/server/stop.ts";
-import { nouns } from "./commands/index.ts";
+import { nouns, serverVerbs } from "./commands/index.ts";
 import { type Context, describeVersion, ExitStatus, type Version } from "./ports.ts";
+import { manPage } from "./man-page.ts";
 import { commandReference } from "./reference.ts";
 import { addTo } from "./remote/index.ts";
 import { processTerminal } from "./terminal.ts";
@@ -31,7 +31,7 @@ export function processContext(version: Version, server: Context["server"]): Con
 
 /** Where commands are only described. */
 const nowhere: Context = {
-  terminal: { out() {}, err() {}, columns: null, person: null, readInput: () => Promise.resolve("") },
+  terminal: { out() {}, err() {}, columns: null, person: null, readInput: () => Promise.resolve(""), gone: false },
   version: { version: "", commit: "" },
   environment: {},
   clock: systemClock,
@@ -42,6 +42,11 @@ const nowhere: Context = {
 /** The reference page of all commands. */
 export function commandsPage(): string {
   return commandReference(build(nowhere, () => {}));
+}
+
+/** dittofs(1). */
+export function commandsManPage(): string {
+  return manPage(build(nowhere, () => {}));
 }
 
 function build(context: Context, finish: (status: number) => void): Command {
@@ -55,7 +60,7 @@ function build(context: Context, finish: (status: number) => void): Command {
   init(program, context, finish);
   start(program, context, finish);
   stop(program, context, finish);
-  status(program, context, finish);
+  for (const verb of serverVerbs) addTo(program, verb, context, finish);
   const config = program.command("config").description("Look at the configuration.").addHelpText("after", "\nExample:\n  dittofs config show --origins");
   show(config, context, finish);
   validate(config, context, finish);

@@ -131,6 +131,8 @@ export interface Terminal {
   readonly person: Person | null;
   /** All of standard input. */
   readInput(): Promise<string>;
+  /** Whether whoever read the results went away (a closed pipe). */
+  readonly gone: boolean;
 }
 
 export interface Context {

@@ -9,7 +9,7 @@ export class Duplicate {
   readonly checksum: number;
   /** The reply from its xid on. */
   answer: Uint8Array | null = null;
-  /** When it was remembered: an answer in the moment before that is of any age. */
+  /** When it was remembered; what is still being done, or was answered this moment, never is too old. */
   answeredMs = Number.POSITIVE_INFINITY;
   /** The same call, sent again while it was being done; answered with it. */
   waiters: Call[] | null = null;
@@ -94,7 +94,7 @@ export class DuplicateCache {
       this.clients.set(address, client);
     }
     let known = client.calls.get(key);
-    if (known !== undefined && known.answer !== null && this.isOld(known, this.clock.monotonicMs())) {
+    if (known !== undefined && this.isOld(known, this.clock.monotonicMs())) {
       this.dropThrough(client, known);
       known = undefined;
     }

@@ -18,8 +18,7 @@ export class RemovedShares {
     if (this.order.length > removedMax && first !== undefined) this.forget(first);
   }
 
-  /** The share is there again, or was removed too long ago. */
-  forget(identity: ShareIdentity): void {
+  private forget(identity: ShareIdentity): void {
     const at = this.order.findIndex((each) => Buffer.compare(each.instance, identity.instance) === 0);
     const known = this.order[at];
     if (known === undefined) return;

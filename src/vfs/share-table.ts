@@ -27,7 +27,6 @@ export class ShareTable implements Shares {
     this.named.set(share.name, share);
     const key = word(share.store.identity.instance, 0);
     this.byInstance.set(key, [...(this.byInstance.get(key) ?? []), share]);
-    this.removed.forget(share.store.identity);
   }
 
   /**

@@ -117,7 +117,7 @@ class SessionLogins implements OpenLogins {
     if (user === null) throw notGood("refresh");
     const nowMs = this.nowMs();
     const next = await this.successor(claims, user, nowMs);
-    const rotation = await this.table.rotate(claims.sessionId, user.id, hashOf(refreshToken), {
+    const rotation = await this.table.rotate(claims.sessionId, hashOf(refreshToken), {
       tokenHash: hashOf(next),
       at: nowMs,
       expiresAt: nowMs + this.tokens.lifetimes.refreshSec * 1000,

@@ -10,16 +10,14 @@ export class Follower {
   private readonly changes: Changes;
   private readonly clock: Clock;
   private readonly logger: Logger;
-  private readonly onMoved: () => void;
   private timer: Timer | null = null;
   private stopped = false;
   private silent = false;
 
-  constructor(changes: Changes, clock: Clock, logger: Logger, onMoved: () => void) {
+  constructor(changes: Changes, clock: Clock, logger: Logger) {
     this.changes = changes;
     this.clock = clock;
     this.logger = logger;
-    this.onMoved = onMoved;
   }
 
   start(): void {
@@ -33,10 +31,9 @@ export class Follower {
 
   private async look(): Promise<void> {
     try {
-      const moved = await this.changes.refresh();
+      await this.changes.refresh();
       if (this.silent) this.logger.info({}, "the control-plane database answers again");
       this.silent = false;
-      if (moved && !this.stopped) this.onMoved();
     } catch (error) {
       // Said once: what is known keeps being served.
       if (!this.silent && !this.stopped) this.logger.error({ error }, "the control-plane database does not answer; what it last said holds, and nothing can be changed");

@@ -51,6 +51,7 @@ export class Changes {
   private readonly clock: Clock;
   private readonly logger: Logger;
   private readonly queue = new OneByOne(waitingMax);
+  private onMoved: () => void = () => {};
 
   constructor(state: State, database: ControlDatabase, clock: Clock, logger: Logger) {
     this.state = state;
@@ -59,13 +60,18 @@ export class Changes {
     this.logger = logger;
   }
 
+  /** Calls `run` whenever somebody else's changes were read into memory. */
+  whenMoved(run: () => void): void {
+    this.onMoved = run;
+  }
+
   /** Gives what was done, or null where there was nothing to do. */
   run(change: Change): Promise<Done | null> {
     return this.queue.run(() => this.attempt(change));
   }
 
-  /** Reads everything anew if the database has moved; gives whether it had. */
-  refresh(): Promise<boolean> {
+  /** Reads everything anew if the database has moved. */
+  refresh(): Promise<void> {
     return this.queue.run(() => this.reloadIfMoved());
   }
 
@@ -97,8 +103,8 @@ export class Changes {
         await this.store(change, operations, before, after);
       } catch (error) {
         if (!isOutdated(error)) throw await this.refused(change, error);
-        if (attempt >= attemptsMax) throw new ControlError("busy", "other nodes of this server keep changing things", { hint: "try again", retryAfterSec: 1 });
-        await this.state.load(this.database);
+        if (attempt >= attemptsMax) throw new ControlError("busy", "Other nodes of this server keep changing things.", { hint: "Try again.", retryAfterSec: 1 });
+        await this.reload();
         continue;
       }
       this.state.apply(operations);
@@ -121,23 +127,26 @@ export class Changes {
 
   /** What to answer where the transaction failed. The connection may have broken after the commit: the database says what is true. */
   private async refused(change: Change, error: unknown): Promise<unknown> {
-    if (error instanceof UniqueViolation) return new ControlError("already_exists", `${change.target.type} ${change.target.name}: ${error.message}`);
+    if (error instanceof UniqueViolation) return new ControlError("already_exists", `The ${change.target.type} ${change.target.name}: ${error.message}.`);
     this.logger.error({ error, action: change.action, target: change.target.name }, "a change could not be stored");
     try {
       await this.reloadIfMoved();
     } catch (again) {
       this.logger.error({ error: again }, "the control-plane database does not answer");
     }
-    return new ControlError("unavailable", "the control-plane database could not store the change", {
-      hint: "look at the server's log for the reason; then look whether the change was made before you make it again",
+    return new ControlError("unavailable", "The control-plane database could not store the change.", {
+      hint: "Look at the server's log for the reason; then look whether the change was made before you make it again.",
     });
   }
 
-  private async reloadIfMoved(): Promise<boolean> {
+  private async reloadIfMoved(): Promise<void> {
     const revision = await this.database.transaction(revisionOf);
-    if (revision === this.state.revision) return false;
+    if (revision !== this.state.revision) await this.reload();
+  }
+
+  private async reload(): Promise<void> {
     await this.state.load(this.database);
-    return true;
+    this.onMoved();
   }
 
   private invert(done: Done, draft: Draft): void {
@@ -158,7 +167,7 @@ function isOutdated(error: unknown): boolean {
 }
 
 function changedSince({ target }: Change): ControlError {
-  return new ControlError("changed_meanwhile", `${target.type} ${target.name} was changed again meanwhile`, { hint: "look at it and decide anew" });
+  return new ControlError("changed_meanwhile", `The ${target.type} ${target.name} was changed again meanwhile.`, { hint: "Look at it and decide anew." });
 }
 
 function withoutCommon({ version: _version, createdAt: _createdAt, updatedAt: _updatedAt, ...rest }: AnyRow): AnyRow {

@@ -65,7 +65,7 @@ export class State {
     }
   }
 
-  /** Takes everything from the database; gives whether it had moved. */
+  /** Takes everything from the database. */
   async load(database: ControlDatabase): Promise<void> {
     const read = await database.transaction(async (tx) => {
       const rows = new Map<string, readonly Row<Table>[]>();

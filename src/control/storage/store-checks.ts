@@ -8,7 +8,7 @@ import type { StorePlans } from "./store-plans.ts";
 /** How often every store is tried in the background. */
 export const storeCheckIntervalMs = 30_000;
 /** A store that gives no answer for so long counts as unhealthy. */
-export const storeCheckTimeoutMs = 10_000;
+export const storeCheckTimeoutMs = 15_000;
 
 export interface StoreChecksParts {
   readonly state: State;

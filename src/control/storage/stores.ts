@@ -62,7 +62,7 @@ export class StoreService implements Stores {
       const row = this.row(kind, name);
       checkVersion(ifVersion, row, `${kind} store ${name}`);
       const users = this.sharesOn(kind, row);
-      if (users.length > 0) throw new ControlError("in_use", `${kind} store ${name} holds data of ${users.join(", ")}`, { hint: "delete and purge those shares first" });
+      if (users.length > 0) throw new ControlError("in_use", `The ${kind} store ${name} holds data of ${users.join(", ")}.`, { hint: "Delete and purge those shares first." });
       draft.remove(this.table(kind), row);
     });
   }
@@ -107,8 +107,8 @@ export class StoreService implements Stores {
     const moved = Object.keys(fields).filter((key) => fields[key]?.movesData === true && old[key] !== next[key]);
     const users = moved.length === 0 ? [] : this.sharesOn(kind, row);
     if (users.length > 0) {
-      throw new ControlError("in_use", `${kind} store ${name} holds data of ${users.join(", ")}, which another ${moved.join(", ")} would lose`, {
-        hint: "add another store with this configuration, and create new shares on it",
+      throw new ControlError("in_use", `The ${kind} store ${name} holds data of ${users.join(", ")}, which another ${moved.join(", ")} would lose.`, {
+        hint: "Add another store with this configuration, and create new shares on it.",
       });
     }
     return { row, sorted, secretsChanged: !Bun.deepEquals(was.secrets, sorted.secrets) };
@@ -143,7 +143,7 @@ export class StoreService implements Stores {
   private async mustWork(plan: StorePlan): Promise<void> {
     const health = await this.parts.runtime.tryStore(plan);
     if (health.healthy) return;
-    throw new ControlError("store_unreachable", `${plan.kind} store ${plan.name} does not work: ${health.error ?? "it gave no reason"}`, { hint: "nothing was changed; put it right and try again" });
+    throw new ControlError("store_unreachable", `The ${plan.kind} store ${plan.name} does not work: ${health.error ?? "it gave no reason"}`, { hint: "Nothing was changed; put it right and try again." });
   }
 
   private view(kind: StoreKind, row: StoreRow): Store {

@@ -37,6 +37,7 @@ export interface World {
   readonly input?: string;
   readonly offline?: Offline;
   readonly clock?: Clock;
+  readonly gone?: () => boolean;
   readonly wait?: (ms: number) => Promise<void>;
   /** Sees each question. */
   readonly asked?: (question: string, secret: boolean) => void;
@@ -68,6 +69,9 @@ export async function cli(args: readonly string[], world: World = {}): Promise<O
               },
             },
       readInput: async () => world.input ?? "",
+      get gone() {
+        return world.gone?.() ?? false;
+      },
     },
     version: { version: "1.2.3", commit: "abc" },
     environment: { HOME: emptyHome, ...world.environment },

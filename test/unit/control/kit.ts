@@ -114,7 +114,7 @@ export async function openKit(given: Given = {}) {
     clock,
     random,
     logger: log,
-    machine: { memoryBytes: 8 * 2 ** 30, dataHome: "/home/u/.local/share", configHome: "/home/u/.config" },
+    machine: { memoryBytes: 8 * 2 ** 30, dataHome: "/var/empty/data", configHome: "/var/empty/config" },
     dataDirectory: "/data",
     clientsByDefault: () => ["127.0.0.0/8", "::1"],
     fileShares: [],

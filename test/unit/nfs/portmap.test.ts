@@ -99,6 +99,26 @@ describe("the port mapper over TCP and UDP", () => {
     }
   });
 
+  test("a service that moved is found where it is now, whoever took its place meanwhile", async () => {
+    expect(await overTcp(call(2, 1, 100024, 1, 17, 999))).toBe(ok(1));
+    const at = (program: number, port: number) => ({ program, versions: [3], netid: "tcp", port }) as const;
+    mapper.serve([at(100003, 13049), at(100021, 13050)]);
+    for (const ask of [overTcp, overUdp]) {
+      expect(await ask(call(2, 3, 100003, 3, 6, 0))).toBe(ok(13049));
+      expect(await ask(call(2, 3, 100021, 3, 6, 0))).toBe(ok(13050));
+      expect(await ask(call(2, 3, 100005, 3, 6, 0))).toBe(ok(0));
+      expect(await ask(call(2, 3, 100000, 2, 6, 0))).toBe(ok(port));
+      expect(await ask(call(2, 3, 100024, 1, 17, 0))).toBe(ok(999));
+    }
+    expect(await overTcp(call(2, 2, 100003, 3, 0, 0))).toBe(ok(0));
+    expect(await overTcp(call(2, 1, 100005, 3, 6, 999))).toBe(ok(1));
+    mapper.serve([at(100005, 13051)]);
+    expect(await overTcp(call(2, 3, 100005, 3, 6, 0))).toBe(ok(13051));
+    expect(await overTcp(call(2, 3, 100003, 3, 6, 0))).toBe(ok(0));
+    mapper.serve([]);
+    expect(await overTcp(call(2, 3, 100005, 3, 6, 0))).toBe(ok(0));
+  });
+
   test("a datagram that is no call gets no answer; the next one does", async () => {
     const answers: string[] = [];
     const { promise, resolve } = Promise.withResolvers<void>();

@@ -88,6 +88,27 @@ describe("RPC", () => {
     expect(caller.transport.done).toBe(3);
   });
 
+  test("a share counts the requests that wait, however they end", async () => {
+    const fs = new MemoryFileSystem("/export");
+    const caller = harness([fs], { logger: memoryLogger().logger }).connect();
+    const handle = fs.handleOf(fs.root());
+    const gate = Promise.withResolvers<void>();
+    fs.gate = gate.promise;
+    caller.send(callRecord(1, 100003, 3, 6, new Words(handle, 0n, 1)));
+    caller.send(callRecord(2, 100003, 3, 9, new Words(handle, "x", 0, 0, 0, 0, 0, 0)));
+    caller.send(callRecord(3, 100005, 3, 1, new Words("/export")));
+    expect(fs.inHand).toBe(3);
+    await caller.transport.untilDone(2);
+    expect(fs.inHand).toBe(1);
+    fs.failNext = "throw";
+    gate.resolve();
+    await caller.transport.untilDone(3);
+    expect(fs.inHand).toBe(0);
+    // What is answered at once is not counted, as nothing can come between.
+    caller.send(callRecord(4, 100003, 3, 1, new Words(handle)));
+    expect([fs.inHand, caller.transport.done]).toEqual([0, 4]);
+  });
+
   test("a fault while an answer is written leaves nothing of it", async () => {
     const { logger, errors } = memoryLogger();
     const fs = new MemoryFileSystem("/export");

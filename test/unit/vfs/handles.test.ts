@@ -130,6 +130,17 @@ test("shares removed long ago are strangers, and many removed cost a bound", asy
   expect(outcomes).toEqual([...Array<"badHandle">(76).fill("badHandle"), ...Array<"stale">(1024).fill("stale")]);
 });
 
+test("a share that comes and goes often makes none of the others forgotten", async () => {
+  const table = new ShareTable();
+  const [other, restless] = [standIn(1), standIn(2)];
+  for (const share of [other, ...Array<Share>(2_000).fill(restless)]) {
+    table.add(share);
+    table.remove(share.name);
+  }
+  const { instance, handleKey } = other.store.identity;
+  fails(table.locate(encodeFileHandle(instance, handleKey, { epoch: 0, id: rootId, generation: 0 }), 0, fileHandleBytes), "stale");
+});
+
 /** A share of which a table needs no more than its identity. Instances begin alike, sixteen at a time. */
 function standIn(number: number): Share {
   const instance = new Uint8Array(8);

@@ -100,7 +100,7 @@ const operations: Readonly<Record<string, readonly [Kind, Readonly<Record<string
 
 /** What of a share is no operation of a client. */
 const notOperations = [
-  "constructor", "close", "drain", "enter", "leave", "current", "apply", "writeContent", "truncate", "made", "policy", "setPolicy", "writeVerifier",
+  "constructor", "close", "drain", "enter", "leave", "current", "apply", "writeContent", "truncate", "made", "policy", "setPolicy", "resizeCaches", "writeVerifier",
   "handleOf", "makeHandle", "locate", "verify", "locatedAt",
 ];
 

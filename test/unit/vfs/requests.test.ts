@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { turns } from "../net/helpers.ts";
 import { openWorld } from "./kit.ts";
 
 test("a share is drained once every request in hand left", async () => {
@@ -9,7 +10,7 @@ test("a share is drained once every request in hand left", async () => {
   let drained: boolean | null = null;
   const draining = share.drain(1000).then((all) => (drained = all));
   share.leave();
-  await Promise.resolve();
+  await turns(2);
   expect(drained).toBeNull();
   // One that came in the last moment counts too.
   share.enter();

@@ -66,7 +66,10 @@ describe("one account from one address", () => {
   test("an attempt that never came to pass does not count, at the edge either", () => {
     const throttle = new t.Throttle(new HandClock());
     for (let i = 0; i < 500; i++) throttle.begin("alice", address).withdraw();
-    expect(letThrough(throttle, 100, () => "alice", () => address)).toBe(t.pairFreeAttempts);
+    for (let i = 1; i < t.pairFreeAttempts; i++) attempt(throttle, "bob", address);
+    throttle.begin("bob", address).withdraw();
+    expect(attempt(throttle, "bob", address)).toBe(0);
+    expect(attempt(throttle, "bob", address)).toBe(1);
   });
 });
 
@@ -125,6 +128,13 @@ describe("an attacker with many addresses", () => {
     expect(wait).toBe(2);
     clock.advance(wait * 1000);
     expect(attempt(throttle, "admin", "203.0.113.1")).toBe(0);
+  });
+
+  test("has to begin anew once the owner was there", () => {
+    const throttle = new t.Throttle(new HandClock());
+    letThrough(throttle, t.accountBurst - 1, () => "admin", strangers);
+    throttle.begin("admin", "203.0.113.1").succeeded();
+    expect(letThrough(throttle, 1000, () => "admin", (i) => strangers(2000 + i))).toBe(t.accountBurst);
   });
 
   test("does not stop anybody else's log-ins", () => {
