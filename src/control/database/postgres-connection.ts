@@ -14,7 +14,7 @@ import { type Account, ConnectionLost, loginError } from "./postgres-errors.ts";
 const statementMsMax = 30_000;
 /** What the answer may take longer than that: beyond it the network or the server is taken for dead. */
 const answerMsMore = 5_000;
-const loginSecondsMax = 10;
+const loginMsMax = 10_000;
 const closeSecondsMax = 2;
 /** Oldest major version whose SQL ours is (identity columns; what PostgreSQL itself no longer cares for is not tried). */
 const majorVersionMin = 12;
@@ -33,6 +33,8 @@ export class PostgresConnection {
   private readonly socket: Socket;
   private readonly clock: Clock;
   private gone = false;
+  /** Cut for want of an answer. */
+  private late = false;
 
   private constructor(socket: Socket, login: Login, clock: Clock, logger: Logger) {
     this.socket = socket;
@@ -49,13 +51,14 @@ export class PostgresConnection {
     const connection = new PostgresConnection(await dial(login, clock), login, clock, logger);
     try {
       const limits = `set statement_timeout = ${statementMsMax}; set idle_in_transaction_session_timeout = ${idleMsMax + answerMsMore}`;
-      const results = await connection.execute(`${limits}; select current_setting('server_version_num') as version`);
+      const results = await connection.execute(`${limits}; select current_setting('server_version_num') as version`, loginMsMax - answerMsMore);
       const major = Math.floor(Number((results.at(-1) as unknown as readonly { version: string }[])[0]?.version) / 10_000);
       if (major < majorVersionMin) throw new DatabaseError(`PostgreSQL at ${nameOf(login)} is of version ${major}; DittoFS needs ${majorVersionMin} or later`);
       return connection;
     } catch (error) {
+      const { late } = connection;
       connection.destroy();
-      throw loginError(login, error);
+      throw late ? new DatabaseError(`PostgreSQL at ${nameOf(login)} did not finish the log-in of user "${login.user}" within ${loginMsMax / 1000} s. Check that it is PostgreSQL that listens there, and look into its log`) : loginError(login, error);
     }
   }
 
@@ -67,7 +70,10 @@ export class PostgresConnection {
   /** Runs a statement; cuts the connection where no answer comes, so that nobody waits for a network that is dead. */
   async run<T>(statement: () => PromiseLike<T>, serverMsMax = statementMsMax): Promise<T> {
     if (this.gone) throw new ConnectionLost("the connection was lost");
-    const timer = this.clock.after(serverMsMax + answerMsMore, () => this.destroy());
+    const timer = this.clock.after(serverMsMax + answerMsMore, () => {
+      this.late = true;
+      this.destroy();
+    });
     try {
       return await statement();
     } finally {
@@ -104,7 +110,8 @@ function clientOver(socket: Socket, login: Login, clock: Clock, logger: Logger):
     max: 1,
     idle_timeout: null,
     max_lifetime: null,
-    connect_timeout: loginSecondsMax,
+    // Only behind the limit of `open`, which is by our clock.
+    connect_timeout: (2 * loginMsMax) / 1000,
     fetch_types: false,
     connection: { application_name: "dittofs" },
     onnotice: (notice: postgres.Notice) => logger.debug({ notice: notice["message"] }, "a notice of PostgreSQL"),
