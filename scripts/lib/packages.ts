@@ -5,6 +5,9 @@ import { outputOf, run, say } from "./shell.ts";
 /** Debian packages the tests use, with what for. */
 export const testPackages: Readonly<Record<string, string>> = {
   "ca-certificates": "downloads",
+  "ceph-common": "programs that set the S3 server up",
+  "ceph-mon": "the S3 server's cluster",
+  "ceph-osd": "the S3 server's objects, in memory",
   fuse3: "the file system of the power-cut tests",
   gcc: "small programs of the tests",
   git: "a client's workload",
@@ -17,6 +20,7 @@ export const testPackages: Readonly<Record<string, string>> = {
   openssl: "certificates of the tests' servers",
   "pkg-config": "small programs of the tests",
   postgresql: "a server of the tests' own, on loopback",
+  radosgw: "a real S3 server",
   python3: "the kernel client's relay",
   rpcbind: "rpcinfo",
   rsync: "a client's workload",
