@@ -1,6 +1,6 @@
 /**
- * Another process at the same database. Its argument: what to do, and how to open it, as JSON. It says a line for each thing it did
- * and ends when its input does.
+ * Another process at the same database. Its argument: what to do, and how to open it, as JSON. It begins when it is told something, and
+ * says a line for each thing it did.
  */
 import { writeSync } from "node:fs";
 import { systemClock as clock } from "#base/clock.ts";
@@ -77,8 +77,6 @@ if (import.meta.main) {
   if (task.what === "migrate-forever") await migrateForever(task.opening);
   const db = await openAs(task.opening);
   say("open");
-  // The orphan of a test that was ended goes, too.
-  process.stdin.on("end", () => process.exit(1));
   await perform(task, db);
   await db.close();
   say("closed");

@@ -204,15 +204,32 @@ function suites(): void {
       await until("no session", 5000, async () => ((await sessions(own.database)) === 0 ? true : null));
     }, 30_000);
 
-    test("sessions that the server ended while they were idle are not noticed", async () => {
-      const own = await cluster.database();
-      const db = await open(own, { maxIdle: 5 });
-      await Promise.all(Array.from({ length: 10 }, () => db.transaction((tx) => tx.all(notes))));
-      await cluster.sql(`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${own.database}'`);
-      await db.transaction((tx) => tx.insert(notes, { key: "a", value: "b" }));
-      expect(await db.health()).toBeNull();
-      await db.close();
-    });
+    for (const sslmode of ["disable", "require"] as const) {
+      test(`sessions that the server ended while they were idle are not noticed (sslmode ${sslmode})`, async () => {
+        const own = await cluster.database();
+        const db = await open(own, { maxIdle: 5, sslmode });
+        for (let round = 0; round < 3; round++) {
+          await Promise.all(Array.from({ length: 10 }, () => db.transaction((tx) => tx.all(notes))));
+          await cluster.sql(`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${own.database}'`);
+          await db.transaction((tx) => tx.insert(notes, { key: String(round), value: "b" }));
+        }
+        expect(await db.health()).toBeNull();
+        await db.close();
+      });
+
+      test(`sessions whose connections break while they are idle are not noticed (sslmode ${sslmode})`, async () => {
+        const own = await cluster.database();
+        const proxy = await Proxy.to(cluster.port);
+        const db = await open({ ...own, port: proxy.port }, { sslmode });
+        await Promise.all(Array.from({ length: 10 }, () => db.transaction((tx) => tx.all(notes))));
+        proxy.reset();
+        await db.transaction((tx) => tx.insert(notes, { key: "a", value: "b" }));
+        expect(await db.health()).toBeNull();
+        proxy.close();
+        expect(await db.health()).toContain(`127.0.0.1:${proxy.port} refuses connections`);
+        await db.close();
+      });
+    }
 
     describe("that break", () => {
       let proxy: Proxy;

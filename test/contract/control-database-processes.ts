@@ -12,7 +12,8 @@ export class Child {
   readonly said: string[] = [];
 
   constructor(task: Task) {
-    this.process = spawn([process.execPath, join(import.meta.dir, "control-database-child.ts"), JSON.stringify(task)], { cwd: projectRoot, stdin: "pipe", stdout: "pipe", stderr: "inherit" });
+    // It doesn't outlive this process, which may end without having ended it.
+    this.process = spawn(["setpriv", "--pdeathsig=KILL", process.execPath, join(import.meta.dir, "control-database-child.ts"), JSON.stringify(task)], { cwd: projectRoot, stdin: "pipe", stdout: "pipe", stderr: "inherit" });
     this.lines = linesOf(this.process.stdout);
   }
 

@@ -65,9 +65,14 @@ export class Proxy {
     });
   }
 
+  /** Ends all connections there are, without a good-bye. */
+  reset(): void {
+    for (const socket of this.sockets) socket.resetAndDestroy();
+  }
+
   close(): void {
-    for (const socket of this.sockets) socket.destroy();
     this.server.close();
+    for (const socket of this.sockets) socket.destroy();
   }
 }
 

@@ -35,12 +35,19 @@ export class PostgresConnection {
   private gone = false;
   /** Cut for want of an answer. */
   private late = false;
+  /** What to call for each statement that waits for its answer when the connection is gone. */
+  private readonly unanswered = new Set<(error: Error) => void>();
 
   private constructor(socket: Socket, login: Login, clock: Clock, logger: Logger) {
     this.socket = socket;
     this.clock = clock;
+    socket.once("error", () => {
+      this.gone = true;
+    });
     socket.once("close", () => {
       this.gone = true;
+      // The driver says why, if it does; it forgets statements begun between a socket's error and its close.
+      clock.atTurnEnd(() => this.unanswered.forEach((lost) => lost(new ConnectionLost("the connection was lost"))));
     });
     this.client = clientOver(socket, login, clock, logger);
     this.builder = drizzle(this.client) as unknown as Builder;
@@ -64,19 +71,22 @@ export class PostgresConnection {
 
   /** Whether no statement can be run here any more. */
   get lost(): boolean {
-    return this.gone;
+    return this.gone || this.socket.destroyed;
   }
 
   /** Runs a statement; cuts the connection where no answer comes, so that nobody waits for a network that is dead. */
   async run<T>(statement: () => PromiseLike<T>, serverMsMax = statementMsMax): Promise<T> {
-    if (this.gone) throw new ConnectionLost("the connection was lost");
+    if (this.lost) throw new ConnectionLost("the connection was lost");
+    const gone = Promise.withResolvers<never>();
+    this.unanswered.add(gone.reject);
     const timer = this.clock.after(serverMsMax + answerMsMore, () => {
       this.late = true;
       this.destroy();
     });
     try {
-      return await statement();
+      return await Promise.race([statement(), gone.promise]);
     } finally {
+      this.unanswered.delete(gone.reject);
       timer.cancel();
     }
   }
