@@ -1,5 +1,5 @@
 import { stringify } from "yaml";
-import { printable, table } from "../table.ts";
+import { table } from "../table.ts";
 
 export const formats = ["table", "json", "yaml"] as const;
 export type Format = (typeof formats)[number];
@@ -21,13 +21,13 @@ export function facts(of: object): string {
   return table(Object.entries(of).map(([key, value]) => [key.replaceAll("_", " "), key.endsWith("bytes") && typeof value === "number" ? approximateSize(value) : shown(value)]));
 }
 
-/** A value as people read it; what isn't there is a dash. */
+/** A value as people read it; what isn't there is a dash. Not yet fit for a terminal: `table` makes it so. */
 export function shown(value: unknown): string {
   if (value === null || value === undefined || value === "") return "-";
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (Array.isArray(value)) return value.length === 0 ? "-" : value.map(shown).join(", ");
   if (typeof value === "object") return shown(Object.entries(value).map(([key, inner]) => `${key}=${shown(inner)}`));
-  return printable(String(value));
+  return String(value);
 }
 
 /** `1.4 GiB`: exact where it is short, else three digits. */

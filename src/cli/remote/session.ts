@@ -64,10 +64,10 @@ export class Session {
     this.client = this.clientWith(fromContext ? contextTokens(store, name, this.server) : memoryTokens(token === null ? null : { accessToken: token, refreshToken: null }));
   }
 
-  /** Goes on with this token alone; null: with none. */
-  useToken(token: string | null): void {
-    this.hasToken = token !== null;
-    this.client = this.clientWith(memoryTokens(token === null ? null : { accessToken: token, refreshToken: null }));
+  /** Goes on with this token alone. */
+  useToken(token: string): void {
+    this.hasToken = true;
+    this.client = this.clientWith(memoryTokens({ accessToken: token, refreshToken: null }));
   }
 
   private clientWith(tokens: TokenSource): Client {

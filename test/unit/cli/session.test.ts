@@ -252,3 +252,28 @@ describe("the contexts' file", () => {
     expect(Object.keys(saved().contexts)).toHaveLength(9);
   });
 });
+
+describe("status", () => {
+  const said = { version: "9", started_at: "t", uptime_seconds: 5, pid: 3, data_dir: "/d", database: "sqlite" as const, shares: { serving: 2, disabled: 0, failed: 1 }, adapters: [{ type: "nfs" as const, port: 2049, enabled: true, running: false }], clients: 4 };
+  beforeEach(() => void api.on(contract.system.status, said));
+  test("without a log-in is of this machine alone", async () => {
+    expect(await run(["status"])).toMatchObject({ status: 3, out: expect.stringMatching(/^no server runs on \S+\n$/) });
+  });
+  test("with one also shows what the server says", async () => {
+    await logIn();
+    const { status, out } = await run(["status"]);
+    expect([status, out]).toEqual([0, expect.stringMatching(/^no server runs on .*\n\nserver +http.*\nversion +9\n/)]);
+    expect(out).toContain("shares      2 serving, 1 FAILED\n");
+    expect(out).toContain("adapters    nfs 2049 (not running)\n");
+    expect(JSON.parse((await run(["status", "-o", "json"])).out)).toMatchObject({ running: false, server: said });
+    expect(JSON.parse((await run(["status", "--context", "default", "-o", "json"])).out)).toEqual(said);
+    expect(await run(["status", "--data-dir", "/srv/d"])).toMatchObject({ status: 3, out: "no server runs on /srv/d\n" });
+  });
+  test("a server that doesn't answer hides nothing of this machine", async () => {
+    await logIn();
+    api.on(contract.system.status, new Refusal("forbidden", "no") as never);
+    expect(await run(["status"])).toMatchObject({ status: 3, out: expect.stringContaining("no server runs"), err: "error: no\n" });
+    expect((await run(["status", "--context", "default"])).status).toBe(4);
+    expect((await run(["status", "--server", "http://127.0.0.1:1", "--token", "t"])).status).toBe(7);
+  });
+});

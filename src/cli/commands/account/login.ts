@@ -15,7 +15,6 @@ export const login: Verb = {
   flags: [username, password, newPassword],
   async run(call) {
     const session = new Session(call.context, call.command.opts());
-    session.useToken(null);
     warnOfPlainText(session.server, call);
     const name = call.text("username") ?? (await call.ask(username, (given) => given, session.username));
     const given = (await call.secret(password)) ?? "";
