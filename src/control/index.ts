@@ -8,4 +8,4 @@ export type * from "./nouns.ts";
 export type * from "./runtime.ts";
 export type * from "./services.ts";
 export * from "./start/index.ts";
-export { type AdapterOverride, type AdapterOverrides, type Resolve, systemResolve } from "./server/index.ts";
+export { type AdapterOverride, type AdapterOverrides, type Resolve } from "./server/index.ts";

@@ -136,7 +136,9 @@ export class UserService implements Users {
     faults.check("password", passwordFault(user.password));
     faults.refuse(`user ${JSON.stringify(user.name.slice(0, 64))}`);
     this.checkFields(user, null);
-    if (this.parts.state.users.by("name", user.name) !== null) throw alreadyExists("user", user.name);
+    const folded = user.name.toLowerCase();
+    const like = this.parts.state.users.all().find(({ name }) => name.toLowerCase() === folded);
+    if (like !== undefined) throw alreadyExists("user", like.name, like.name === user.name ? undefined : "Names that differ only in upper and lower case are the same user to SMB clients.");
   }
 
   private checkFields(change: UserChange, row: UserRow | null): void {

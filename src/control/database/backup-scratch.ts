@@ -51,7 +51,7 @@ export async function loadBackup(file: string, context: BackupContext): Promise<
   const connection = openVanishing(clock);
   try {
     await migrateSqlite(connection, known.slice(0, header.schema), clock, logger);
-    const rows = new Loading(file, connection).all(lines);
+    const rows = new Loading(file, connection, header.schema === known.length).all(lines);
     await migrateSqlite(connection, known, clock, logger);
     connection.run("PRAGMA foreign_keys = ON");
     const database = new SqliteControlDatabase(connection, clock);
@@ -122,14 +122,17 @@ const columnTypes: readonly string[] = ["id", "text", "integer", "boolean", "tim
 class Loading {
   private readonly file: string;
   private readonly connection: SqliteConnection;
+  /** Whether the tables are those that are declared now, so that the columns' types are known, too. */
+  private readonly current: boolean;
   private readonly rows: Record<string, number> = {};
   private table: LoadingTable | null = null;
   private total = 0;
   private ended = false;
 
-  constructor(file: string, connection: SqliteConnection) {
+  constructor(file: string, connection: SqliteConnection, current: boolean) {
     this.file = file;
     this.connection = connection;
+    this.current = current;
   }
 
   all(lines: Iterable<BackupLine>): Readonly<Record<string, number>> {
@@ -169,7 +172,11 @@ class Loading {
     if (typeof name !== "string" || !this.tables().includes(name) || this.rows[name] !== undefined || !isObject(columns)) throw damagedBackup(this.file, `line ${number} begins no table of it`);
     const given = Object.entries(columns) as [string, ColumnType][];
     const there = this.connection.rows<{ name: string }>(`PRAGMA table_info("${name}")`).map((column) => column.name);
-    const same = there.length === given.length && there.every((column) => given.some(([one]) => columnName(one) === column)) && given.every(([, type]) => columnTypes.includes(type));
+    const declared = this.current ? allTables.find((one) => one.name === name)?.columns : undefined;
+    const same =
+      there.length === given.length &&
+      there.every((column) => given.some(([one]) => columnName(one) === column)) &&
+      given.every(([one, type]) => columnTypes.includes(type) && (declared === undefined || declared[one]?.type === type));
     if (!same) throw damagedBackup(this.file, `the columns of ${name} are not those of its schema`);
     this.rows[name] = 0;
     const list = given.map(([one]) => `"${columnName(one)}"`).join(", ");

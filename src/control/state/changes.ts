@@ -1,6 +1,6 @@
 import type { Clock } from "#base/clock.ts";
 import type { Logger } from "#telemetry/logger.ts";
-import { type ControlDatabase, type Transaction, UniqueViolation } from "../database/port.ts";
+import { type ControlDatabase, DatabaseError, type Transaction, UniqueViolation } from "../database/port.ts";
 import { tables } from "../database/tables.ts";
 import { ControlError } from "../errors.ts";
 import type { Actor } from "../nouns.ts";
@@ -134,7 +134,8 @@ export class Changes {
     } catch (again) {
       this.logger.error({ error: again }, "the control-plane database does not answer");
     }
-    return new ControlError("unavailable", "The control-plane database could not store the change.", {
+    const why = error instanceof DatabaseError ? `: ${error.message}` : ".";
+    return new ControlError("unavailable", `The control-plane database could not store the change${why}`, {
       hint: "Look at the server's log for the reason; then look whether the change was made before you make it again.",
     });
   }

@@ -61,7 +61,8 @@ describe("a change", () => {
     const { users, control, groups } = await openKit();
     const made = groups.create(root, { name: "staff" });
     await control.close();
-    expect((await made).name).toBe("staff");
+    expect(groups.get("staff").name).toBe("staff");
+    await made;
     expect(await refusal(users.create(root, alice))).toBe("unavailable");
   });
 });

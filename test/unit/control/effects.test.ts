@@ -24,14 +24,13 @@ describe("what is desired", () => {
   });
 
   test("is asked for again only when something of it changed", async () => {
-    const { users, runtime } = await openKit();
+    const { users, shares, runtime } = await openKit();
+    await shares.create(root, { name: "/x" });
     await users.create(root, { name: "alice", password });
     const asked = runtime.asked.length;
-    const { identity } = runtime.asked.at(-1)?.shares[0]?.policy ?? {};
     await users.edit(root, "alice", { email: "a@example.com" }, null);
     await users.setPassword(root, "alice", "another password", false);
     expect(runtime.asked.length).toBe(asked);
-    expect(identity).toBe(runtime.asked.at(-1)?.shares[0]?.policy.identity);
   });
 
   test("has the identity of whoever is there now", async () => {
@@ -133,6 +132,21 @@ describe("what can't come into effect", () => {
     await shares.edit(root, "/good", { readOnly: true }, null);
     expect(log.lines.filter((line) => line.includes("its disk is gone")).length).toBe(1);
     expect(shares.list().map(({ name }) => name)).toEqual(["/bad", "/good"]);
+  });
+
+  test("is tried again with the next change, whatever that is", async () => {
+    const { shares, users, runtime } = await openKit();
+    await shares.create(root, { name: "/x" });
+    runtime.failing.set("share /x", "gone");
+    await shares.edit(root, "/x", { readOnly: true }, null).catch(() => {});
+    runtime.failing.set("share /x", "still gone");
+    await shares.create(root, { name: "/y" });
+    const asked = runtime.asked.length;
+    await users.edit(root, "admin", { email: "a@example.com" }, null);
+    expect(runtime.asked.length).toBe(asked + 1);
+    runtime.failing.clear();
+    for (const email of ["b", "c", "d"]) await users.edit(root, "admin", { email }, null);
+    expect(runtime.asked.length).toBe(asked + 2);
   });
 
   test("keeps nobody from closing a share that fails, but from opening it", async () => {

@@ -45,6 +45,20 @@ describe("the first start", () => {
     expect(database.rowsOf(notes).map(({ key }) => key)).toEqual(["keyring"]);
   });
 
+  test("hands out the password it made before it is stored, and says whose was set later", async () => {
+    const database = new MemoryDatabase();
+    const told: string[] = [];
+    const options = { database, adminPassword: null, onPasswordSet: (user: string) => void told.push(user) };
+    const lost = openKit({ ...options, keepAdminPassword: () => { throw new Error("no room for it"); } });
+    expect(await lost.catch((error: Error) => error.message)).toBe("no room for it");
+    expect(database.rowsOf(notes).map(({ key }) => key)).toEqual(["keyring"]);
+    const kept: string[] = [];
+    const { control, users } = await openKit({ ...options, keepAdminPassword: (password) => void kept.push(password) });
+    expect([kept, told]).toEqual([[control.firstStart?.admin.password ?? "?"], []]);
+    await users.setPassword(root, "admin", "another password", false);
+    expect(told).toEqual(["admin"]);
+  });
+
   test("leaves the numbers of ordinary users free", async () => {
     const { users } = await openKit();
     expect((await users.create(root, { name: "alice", password: "correct horse" })).uid).toBe(1000);
@@ -88,6 +102,15 @@ describe("the first start", () => {
 });
 
 describe("a lost password", () => {
+  test("is set for a user who was disabled, too, and enables him", async () => {
+    const database = new MemoryDatabase();
+    const { options, users, control } = await openKit({ database });
+    await users.create(root, { name: "alice", password: "correct horse", role: "admin", enabled: false });
+    await control.close();
+    await resetPasswordOffline(database, options, "alice");
+    expect((await openKit({ database })).users.get("alice")).toMatchObject({ enabled: true, mustChangePassword: true });
+  });
+
   test("is set straight in the database, ends the sessions and must be changed", async () => {
     const database = new MemoryDatabase();
     const { options, control } = await openKit({ database });

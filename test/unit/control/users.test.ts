@@ -27,6 +27,7 @@ describe("users", () => {
     const { users } = await openKit();
     await users.create(root, { ...alice, uid: 5 });
     expect(await refusal(users.create(root, alice))).toBe("already_exists");
+    expect(await refusal(users.create(root, { ...alice, name: "Alice" }))).toBe("already_exists");
     expect(await refusal(users.create(root, { ...alice, name: "bob", uid: 5 }))).toBe("already_exists");
     expect(await refusal(users.edit(root, "admin", { uid: 5 }, null))).toBe("already_exists");
     expect(users.list().map(({ name }) => name)).toEqual(["admin", "alice"]);
