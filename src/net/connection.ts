@@ -71,7 +71,7 @@ export class Connection<C> {
   }
 
   receive(chunk: Uint8Array): void {
-    this.server.stats.bytesIn += chunk.length;
+    this.server.received(chunk.length);
     if (this.closed || this.server.stopping) return;
     if (this.inbox.held !== null) {
       this.inbox.append(chunk);
