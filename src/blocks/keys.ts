@@ -14,6 +14,11 @@ export function checkKey(key: string): void {
   }
 }
 
+/** Whether a name found in a store can be a key of ours. */
+export function isKey(name: string): boolean {
+  return name.length <= keyLengthMax && name.split("/").every((piece) => part.test(piece) && piece.length <= keyPartLengthMax && piece !== "." && piece !== "..");
+}
+
 /** A prefix is a key cut anywhere. */
 export function checkPrefix(prefix: string): void {
   if (prefix === "") return;

@@ -18,6 +18,35 @@ export class StoreFullError extends Error {
   override readonly name = "StoreFullError";
 }
 
+/** The store can't be reached, is overloaded or has an error of its own: it will heal, so waiting and trying again is right. */
+export class StoreUnavailableError extends Error {
+  override readonly name = "StoreUnavailableError";
+}
+
+/** What of a store's settings is wrong. */
+export const StoreFault = {
+  key: "key",
+  secret: "secret",
+  credentials: "credentials",
+  permission: "permission",
+  bucket: "bucket",
+  region: "region",
+  clock: "clock",
+  endpoint: "endpoint",
+  certificate: "certificate",
+} as const;
+export type StoreFault = (typeof StoreFault)[keyof typeof StoreFault];
+
+/** The store refuses to work for us until somebody changes something; the message says what. Nothing is lost meanwhile. */
+export class StoreRefusedError extends Error {
+  override readonly name = "StoreRefusedError";
+  readonly fault: StoreFault;
+  constructor(fault: StoreFault, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.fault = fault;
+  }
+}
+
 /**
  * Immutable objects under keys of `[a-zA-Z0-9/._-]`, written once. Keys begin with the share's instance.
  * `test/contract/blocks.ts` is the meaning of each method.

@@ -28,9 +28,7 @@ export interface S3Server {
   /** The same over TLS, for localhost; `rootCert` signed it. */
   readonly tlsEndpoint: string;
   readonly rootCert: string;
-  readonly accessKey: string;
-  readonly secretKey: string;
-  readonly region: string;
+  readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
   /** A name no bucket of this server has yet. */
   bucketName(): string;
   /** Runs radosgw-admin. */
@@ -91,9 +89,7 @@ class PrivateS3 implements S3Server {
   readonly port: number;
   readonly tlsEndpoint: string;
   readonly rootCert: string;
-  readonly accessKey = "test";
-  readonly secretKey = "testsecret";
-  readonly region = "us-east-1";
+  readonly credentials = { accessKeyId: "test", secretAccessKey: "testsecret" };
   private readonly directory: string;
   private readonly ports: readonly number[];
   private readonly sweep: ChildProcess;
@@ -129,7 +125,8 @@ class PrivateS3 implements S3Server {
     this.daemons.push(this.daemon("ceph-osd", "-f", "-i", "0"));
     await this.run("ceph", "osd", "crush", "add", "osd.0", "1.0", "root=default", "host=h");
     await this.start();
-    await this.admin("user", "create", "--uid=test", "--display-name=test", `--access-key=${this.accessKey}`, `--secret-key=${this.secretKey}`);
+    const { accessKeyId, secretAccessKey } = this.credentials;
+    await this.admin("user", "create", "--uid=test", "--display-name=test", `--access-key=${accessKeyId}`, `--secret-key=${secretAccessKey}`);
   }
 
   private async startMonitor(cluster: string): Promise<void> {

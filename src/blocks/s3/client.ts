@@ -1,0 +1,154 @@
+import { createHash } from "node:crypto";
+import { Readable } from "node:stream";
+import type * as Sdk from "@aws-sdk/client-s3";
+import type { HttpAnswer, HttpRequest, RequestBody, ResponseSink } from "./http/message.ts";
+import { ConnectionPool } from "./http/pool.ts";
+import type { S3Settings } from "./options.ts";
+
+/** The SDK; loaded when the first store of this kind is opened, since it costs 30 MB and 0.2 s. */
+let loaded: Promise<typeof Sdk> | null = null;
+export function loadSdk(): Promise<typeof Sdk> {
+  loaded ??= import("@aws-sdk/client-s3");
+  return loaded;
+}
+
+/** What a request of the SDK's looks like to the one who carries it. */
+interface SdkRequest {
+  readonly method: string;
+  readonly protocol: string;
+  readonly hostname: string;
+  readonly port?: number;
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string | readonly string[] | null>>;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: unknown;
+}
+
+/** Bytes that go past the SDK, which neither copies nor hashes them then. */
+export interface Payload {
+  readonly body?: RequestBody;
+  readonly sink?: ResponseSink;
+  /** SHA-256 of the body, in hexadecimal: signed with the request, so that the server refuses any other bytes. */
+  readonly sha256?: string;
+}
+
+/** A client of one store: the SDK's commands over our own connections. Each `send` is one attempt. */
+export class S3Client {
+  readonly sdk: typeof Sdk;
+  readonly #client: Sdk.S3Client;
+  readonly #pool: ConnectionPool;
+  /** What the server's clock said last, in milliseconds since 1970, or null. */
+  serverMs: number | null = null;
+
+  constructor(sdk: typeof Sdk, settings: S3Settings) {
+    this.sdk = sdk;
+    this.#pool = new ConnectionPool(settings);
+    this.#client = new sdk.S3Client({
+      region: settings.region,
+      ...(settings.endpoint === null ? {} : { endpoint: settings.endpoint }),
+      ...(settings.credentials === null ? {} : { credentials: settings.credentials }),
+      forcePathStyle: settings.pathStyle,
+      systemClockOffset: settings.clockOffsetMs,
+      // Retries are ours: they go on where a body stopped, and recognise what a lost answer did.
+      maxAttempts: 1,
+      // Many compatible servers know neither checksums in trailers nor those headers.
+      requestChecksumCalculation: "WHEN_REQUIRED",
+      responseChecksumValidation: "WHEN_REQUIRED",
+      expectContinueHeader: false,
+      followRegionRedirects: false,
+      customUserAgent: "dittofs",
+      requestHandler: this.#handler(),
+    });
+  }
+
+  /** Throws the SDK's errors and TransportError. `Output` is that of the command. */
+  async send<Output extends Sdk.ServiceOutputTypes>(command: object, payload: Payload = {}): Promise<Output> {
+    return (await this.#client.send(addHeaders(command, payload.sha256) as never, { payload } as never)) as Output;
+  }
+
+  close(): void {
+    this.#pool.close();
+    this.#client.destroy();
+  }
+
+  #handler() {
+    return {
+      metadata: { handlerProtocol: "http/1.1" },
+      destroy: () => {},
+      updateHttpClientConfig: () => {},
+      httpHandlerConfigs: () => ({}),
+      handle: async (request: SdkRequest, options: { payload?: Payload } = {}) => {
+        const answer = await this.#carry(request, options.payload ?? {});
+        return { response: { statusCode: answer.status, reason: answer.reason, headers: { ...answer.headers }, body: Readable.from([answer.body], { objectMode: false }) } };
+      },
+    };
+  }
+
+  async #carry(request: SdkRequest, { body, sink }: Payload): Promise<HttpAnswer> {
+    const secure = request.protocol === "https:";
+    const carried: HttpRequest = {
+      method: request.method,
+      target: targetOf(request),
+      headers: request.headers,
+      body: body ?? bodyOf(request.body),
+      sink: sink ?? null,
+    };
+    const host = request.hostname.replace(/^\[(.*)\]$/, "$1");
+    const answer = await this.#pool.send({ secure, host, port: request.port ?? (secure ? 443 : 80) }, carried);
+    const dateMs = Date.parse(answer.headers["date"] ?? "");
+    if (!Number.isNaN(dateMs)) this.serverMs = dateMs;
+    return answer;
+  }
+}
+
+/** Headers the SDK has no parameter for. */
+function addHeaders(command: object, sha256: string | undefined): unknown {
+  const { middlewareStack } = command as { middlewareStack: { add(middleware: unknown, options: object): void } };
+  const add = (next: (args: { request: SdkRequest }) => unknown) => (args: { request: SdkRequest }) => {
+    const headers = args.request.headers as Record<string, string>;
+    if (sha256 !== undefined) headers["x-amz-content-sha256"] = sha256;
+    // Deleting many needs it on every server but the newest.
+    else if (args.request.method === "POST" && "delete" in (args.request.query ?? {})) headers["content-md5"] = md5(args.request.body);
+    return next(args);
+  };
+  middlewareStack.add(add, { step: "build", name: "dittofsHeaders", override: true });
+  return command;
+}
+
+function md5(body: unknown): string {
+  const bytes = typeof body === "string" || body instanceof Uint8Array ? body : "";
+  return createHash("md5").update(bytes).digest("base64");
+}
+
+/** The body of a request that the SDK made itself: a little XML. */
+function bodyOf(body: unknown): RequestBody | null {
+  const bytes = typeof body === "string" ? Buffer.from(body) : body instanceof Uint8Array && body.byteLength > 0 ? body : null;
+  if (bytes === null || bytes.byteLength === 0) return null;
+  return {
+    bytes: bytes.byteLength,
+    open() {
+      let left: Uint8Array | null = bytes;
+      return {
+        next() {
+          const piece = left;
+          left = null;
+          return piece;
+        },
+        close() {},
+      };
+    },
+  };
+}
+
+function targetOf({ path, query }: SdkRequest): string {
+  const parts: string[] = [];
+  for (const [name, value] of Object.entries(query ?? {})) {
+    if (value === null) parts.push(escapeUri(name));
+    else for (const one of typeof value === "string" ? [value] : value) parts.push(`${escapeUri(name)}=${escapeUri(one)}`);
+  }
+  return parts.length === 0 ? path : `${path}?${parts.join("&")}`;
+}
+
+function escapeUri(text: string): string {
+  return encodeURIComponent(text).replace(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`);
+}

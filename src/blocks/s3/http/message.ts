@@ -1,0 +1,61 @@
+/** One HTTP request as it goes out, and what comes back. */
+export interface HttpRequest {
+  readonly method: string;
+  /** Path and query, encoded. */
+  readonly target: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: RequestBody | null;
+  /** Where the bytes of a successful answer go; null: they are collected, up to `bodyBytesMax`. */
+  readonly sink: ResponseSink | null;
+}
+
+/** Bytes that are sent, perhaps several times: `open` begins anew. */
+export interface RequestBody {
+  readonly bytes: number;
+  open(): BodyReader;
+}
+
+export interface BodyReader {
+  /** The next piece, which stays unchanged until the next call; null at the end. */
+  next(): Promise<Uint8Array | null> | Uint8Array | null;
+  close(): void;
+}
+
+/** Takes the body of an answer as it arrives. An error it throws ends the request. */
+export interface ResponseSink {
+  begin(head: ResponseHead): void;
+  take(bytes: Uint8Array): void;
+}
+
+export interface ResponseHead {
+  readonly status: number;
+  readonly reason: string;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export interface HttpAnswer extends ResponseHead {
+  /** Empty where a sink took it. */
+  readonly body: Uint8Array;
+}
+
+/** What went wrong below HTTP; `code` is that of the system or of TLS where there is one, or one of ours. */
+export class TransportError extends Error {
+  override readonly name = "TransportError";
+  readonly code: string;
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** The codes of our own. */
+export const Failure = {
+  connectTimeout: "CONNECT_TIMEOUT",
+  stalled: "STALLED",
+  cut: "CUT",
+  malformed: "MALFORMED",
+  untrusted: "UNTRUSTED",
+  queueFull: "QUEUE_FULL",
+  closed: "CLOSED",
+} as const;

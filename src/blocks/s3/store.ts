@@ -1,0 +1,195 @@
+import type * as Sdk from "@aws-sdk/client-s3";
+import { type BlockStore, MissingObjectError, type ObjectSource } from "#model/block-store.ts";
+import { checkKey, checkPrefix, isKey } from "../keys.ts";
+import type { S3Client } from "./client.ts";
+import { codeOf, isTransient, portError, statusOf } from "./errors.ts";
+import { Failure, TransportError } from "./http/message.ts";
+import { abortLeftovers } from "./leftovers.ts";
+import type { S3Settings } from "./options.ts";
+import { RangeSink } from "./range-sink.ts";
+import { withRetries } from "./retry.ts";
+import { UploadLimit } from "./upload-limit.ts";
+import { Writer } from "./writing.ts";
+
+/** Keys of one request to delete: S3's bound. */
+const deleteKeysMax = 1000;
+/** Bytes that must have come for a cut answer to count as progress. */
+const progressBytesMin = 64 * 1024;
+
+export interface S3Blocks extends BlockStore {
+  /** Uploads on their way, and how many may be. */
+  readonly uploads: { readonly busy: number; readonly limit: number };
+}
+
+export class S3Store implements S3Blocks {
+  readonly uploads: UploadLimit;
+  readonly #client: S3Client;
+  readonly #settings: S3Settings;
+  readonly #writer: Writer;
+  readonly #arriving = new Set<string>();
+  #background: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  constructor(client: S3Client, settings: S3Settings) {
+    this.#client = client;
+    this.#settings = settings;
+    this.uploads = new UploadLimit(settings);
+    this.#writer = new Writer(client, settings, this.uploads);
+  }
+
+  /** Looks for leftovers in the background: a store opens, too, while its bucket is away. */
+  tidy(): void {
+    const { logger, bucket } = this.#settings;
+    this.#background = abortLeftovers(this.#client, this.#settings).then(
+      (aborted) => {
+        if (aborted > 0) logger.info({ bucket, aborted }, "uploads that an earlier run left unfinished were aborted");
+      },
+      (error: unknown) => {
+        if (!this.#closed) logger.warn({ bucket, error: this.#portError(error, "looking for unfinished uploads").message }, "unfinished uploads could not be looked for; the next start will");
+      },
+    );
+  }
+
+  async put(key: string, source: ObjectSource): Promise<void> {
+    checkKey(key);
+    if (this.#arriving.has(key)) throw new Error(`the block store already has an object ${key}`);
+    this.#arriving.add(key);
+    try {
+      await this.#writer.put(this.#full(key), source);
+    } catch (error) {
+      throw this.#portError(error, `storing object ${key}`);
+    } finally {
+      this.#arriving.delete(key);
+    }
+  }
+
+  async get(key: string, offset: number, length: number, target?: Uint8Array): Promise<Uint8Array> {
+    checkKey(key);
+    const into = target ?? new Uint8Array(length);
+    if (length === 0) return into;
+    const sink = new RangeSink(key, offset, into.byteLength === length ? into : into.subarray(0, length));
+    const { sdk } = this.#client;
+    let seen = 0;
+    const progressed = () => {
+      const more = sink.done - seen >= progressBytesMin;
+      if (more) seen = sink.done;
+      return more;
+    };
+    try {
+      await withRetries(
+        this.#settings,
+        isTransient,
+        async () => {
+          if (sink.complete) return;
+          await this.#client.send(new sdk.GetObjectCommand({ Bucket: this.#settings.bucket, Key: this.#full(key), Range: sink.range }), { sink });
+          if (!sink.complete) throw new TransportError(Failure.cut, "the answer ended before the range did");
+        },
+        progressed,
+      );
+      return into;
+    } catch (error) {
+      if (codeOf(error) === "NoSuchKey") throw new MissingObjectError(key);
+      if (statusOf(error) === 416) throw new RangeError(`object ${key} ends at or before ${offset}, before ${offset + length}`);
+      throw this.#portError(error, `reading object ${key}`);
+    }
+  }
+
+  async size(key: string): Promise<number | null> {
+    checkKey(key);
+    const { sdk } = this.#client;
+    const { bucket } = this.#settings;
+    try {
+      const head = await this.#retrying(() =>
+        this.#client.send<Sdk.HeadObjectCommandOutput>(new sdk.HeadObjectCommand({ Bucket: bucket, Key: this.#full(key) })),
+      );
+      if (head.ContentLength === undefined) throw new Error(`the server does not say how long object ${key} is`);
+      return head.ContentLength;
+    } catch (error) {
+      if (statusOf(error) !== 404) throw this.#portError(error, `looking at object ${key}`);
+    }
+    // An answer to HEAD has no body to say what is missing: the object, or the bucket.
+    for await (const found of this.list(key)) if (found.key === key) return found.size;
+    return null;
+  }
+
+  async delete(keys: readonly string[]): Promise<void> {
+    for (const key of keys) checkKey(key);
+    for (let at = 0; at < keys.length; at += deleteKeysMax) {
+      const some = keys.slice(at, at + deleteKeysMax);
+      try {
+        await this.#deleteSome(some);
+      } catch (error) {
+        throw this.#portError(error, `deleting ${some.length} objects, the first ${some[0]}`);
+      }
+    }
+  }
+
+  /** Deletes up to a thousand; what the server could not delete just now is asked for again. */
+  async #deleteSome(keys: readonly string[]): Promise<void> {
+    const { sdk } = this.#client;
+    let left = keys.map((key) => this.#full(key));
+    await this.#retrying(async () => {
+      const input = { Bucket: this.#settings.bucket, Delete: { Quiet: true, Objects: left.map((Key) => ({ Key })) } };
+      const { Errors: errors = [] } = await this.#client.send<Sdk.DeleteObjectsCommandOutput>(new sdk.DeleteObjectsCommand(input));
+      const failed = errors.filter(({ Code: code }) => code !== "NoSuchKey");
+      if (failed.length === 0) return;
+      left = failed.flatMap(({ Key: key }) => (key === undefined ? [] : [key]));
+      const first = failed[0];
+      const message = `${failed.length} of ${keys.length} objects were not deleted, the first ${first?.Key}: ${first?.Message ?? ""}`;
+      throw Object.assign(new Error(message), { name: first?.Code ?? "InternalError", $metadata: { httpStatusCode: first?.Code === "AccessDenied" ? 403 : 500 } });
+    });
+  }
+
+  async *list(prefix: string): AsyncIterable<{ readonly key: string; readonly size: number }> {
+    checkPrefix(prefix);
+    const { sdk } = this.#client;
+    const skip = this.#settings.prefix.length;
+    let token: string | undefined;
+    do {
+      const page = await this.#page(
+        () => new sdk.ListObjectsV2Command({ Bucket: this.#settings.bucket, Prefix: this.#full(prefix), ...(token === undefined ? {} : { ContinuationToken: token }) }),
+        prefix,
+      );
+      for (const { Key: full, Size: size } of page.Contents ?? []) {
+        const key = full?.slice(skip);
+        // Somebody else's object is none of ours.
+        if (key !== undefined && size !== undefined && key.startsWith(prefix) && isKey(key)) yield { key, size };
+      }
+      if (page.IsTruncated === true && page.NextContinuationToken === undefined) throw new Error(`the list of objects under "${prefix}" was cut by the server`);
+      token = page.IsTruncated === true ? page.NextContinuationToken : undefined;
+    } while (token !== undefined);
+  }
+
+  async #page(command: () => object, prefix: string): Promise<Sdk.ListObjectsV2CommandOutput> {
+    try {
+      const page = await this.#retrying(() => this.#client.send<Sdk.ListObjectsV2CommandOutput>(command()));
+      if (page.Name === undefined) throw new Error("the server's list of objects names no bucket: it speaks no S3");
+      return page;
+    } catch (error) {
+      throw this.#portError(error, `listing objects under "${prefix}"`);
+    }
+  }
+
+  /** A bucket has no bound of its own. */
+  async space(): Promise<null> {
+    return null;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#client.close();
+    await this.#background;
+  }
+
+  #full(key: string): string {
+    return this.#settings.prefix + key;
+  }
+
+  #retrying<T>(attempt: () => Promise<T>): Promise<T> {
+    return withRetries(this.#settings, isTransient, attempt);
+  }
+
+  #portError(error: unknown, doing: string): Error {
+    return portError(error, this.#settings, doing);
+  }
+}

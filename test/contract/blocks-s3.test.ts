@@ -1,0 +1,24 @@
+import { beforeAll, describe, test } from "bun:test";
+import { checkS3, openS3Blocks, type S3Options } from "#blocks/s3/index.ts";
+import { missingRadosgw, sharedS3 } from "../support/radosgw.ts";
+import { blocksContract } from "./blocks.ts";
+
+const startMs = 60_000;
+
+if (missingRadosgw === null) {
+  beforeAll(async () => void (await sharedS3()), startMs);
+  const buckets = new Map<string, string>();
+  const opens = (more: Partial<S3Options>) => async (directory: string) => {
+    const server = await sharedS3();
+    const bucket = buckets.get(directory) ?? server.bucketName();
+    buckets.set(directory, bucket);
+    const options = { bucket, endpoint: server.endpoint, credentials: server.credentials, ...more };
+    await checkS3({ ...options, createBucket: true });
+    return await openS3Blocks(options);
+  };
+  blocksContract({ name: "S3", open: opens({}), keeps: true, readsNow: false });
+  blocksContract({ name: "S3, under a prefix", open: opens({ prefix: "some/where" }), keeps: true, readsNow: false });
+} else {
+  // Skipped without the S3 server: the reason stands in the name.
+  describe.skip(`block store, S3: ${missingRadosgw}`, () => test("all of it", () => {}));
+}
