@@ -64,10 +64,14 @@ class Server implements RunningServer {
 /** Starts everything: the control plane first, then shares, the REST interface, and the protocols last. */
 export async function startServer(parts: ServerParts): Promise<RunningServer> {
   const { loaded, around, logger, lifecycle, announce } = parts;
+  let started = false;
   const runtime = new ServerRuntime({
     config: loaded.config,
     around,
-    recovered: (share, summary) => announce.recovered(share, summary),
+    recovered(share, summary) {
+      if (started) logger.info({ share, summary }, "recovered a share");
+      else announce.recovered(share, summary);
+    },
     setLogLevel: (level) => logger.setLevel(level as LogLevel),
     changed: parts.changed,
   });
@@ -90,6 +94,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   const [failure] = await runtime.serve();
   if (failure?.target.type === "adapter") throw new Error(failure.reason);
   for (const at of runtime.listening) announce.listening(at);
+  started = true;
   if (control.firstWords !== null) announce.note(control.firstWords);
   return server;
 }
