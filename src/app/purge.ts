@@ -6,6 +6,9 @@ import type { Config } from "#config/index.ts";
 import { ControlError, type SharePlan } from "#control/index.ts";
 import { claimBlocks, ownerOf } from "./claim.ts";
 import { syncDirectory } from "./durable-files.ts";
+import { openS3Blocks } from "#blocks/index.ts";
+import type { Surroundings } from "./open-share.ts";
+import { s3OptionsOf } from "./s3.ts";
 import { contentFolders, placesOf, type SharePlaces } from "./places.ts";
 
 /**
@@ -13,10 +16,11 @@ import { contentFolders, placesOf, type SharePlaces } from "./places.ts";
  * the blocks are. It can be cut off at any moment and be repeated. Nothing is removed that another share or another server
  * claims, and no directory with anything else in it.
  */
-export async function purgeShare(config: Config, plan: SharePlan): Promise<void> {
+export async function purgeShare(config: Config, plan: SharePlan, around: Surroundings): Promise<void> {
   const places = placesOf(config, plan);
   const instance = plan.metadata.type === "sqlite" ? instanceIn(places.database) : null;
   if (plan.blocks.type === "filesystem" && existsSync(places.blocks)) await removeBlocks(places.blocks, plan, instance);
+  if (plan.blocks.type === "s3" && instance !== null) await removeObjects(plan, instance, around);
   for (const part of ["log", "packs"]) await removeAll(join(places.content, part));
   if (plan.metadata.type === "sqlite") await removeDatabase(places.database);
   await removeEmptied(config, places);
@@ -62,6 +66,29 @@ async function removeBlocks(directory: string, plan: SharePlan, instance: string
     claim.release();
   }
 }
+
+/** Keys begin with the share's instance, so that these are this share's and nobody else's. */
+async function removeObjects(plan: SharePlan, instance: string, around: Surroundings): Promise<void> {
+  try {
+    const blocks = await openS3Blocks(s3OptionsOf(plan.blocks, around));
+    try {
+      let keys: string[] = [];
+      for await (const { key } of blocks.list(`${instance}/`)) {
+        if (keys.push(key) < deletedAtOnce) continue;
+        await blocks.delete(keys);
+        keys = [];
+      }
+      await blocks.delete(keys);
+    } finally {
+      await blocks.close();
+    }
+  } catch (error) {
+    throw new ControlError("store_unreachable", `The content of ${plan.name} could not be removed from the block store ${plan.blocks.name}: ${(error as Error).message}`, { hint: "Purge again once the store answers." });
+  }
+}
+
+/** What one request deletes at most. */
+const deletedAtOnce = 1000;
 
 /** The write-ahead file of a database goes with it: beside a new database of that name it would be taken for its own. */
 async function removeDatabase(path: string): Promise<void> {

@@ -127,8 +127,8 @@ export class ServerRuntime implements Runtime {
     return this.nfs.disconnect(id);
   }
 
-  tryStore(plan: StorePlan): Promise<StoreHealth> {
-    return tryStore(this.config, plan, this.options.around);
+  tryStore(plan: StorePlan, writing: boolean): Promise<StoreHealth> {
+    return tryStore(this.config, plan, writing, this.options.around);
   }
 
   async drain(name: string | null): Promise<ReadonlyMap<string, number>> {
@@ -142,7 +142,7 @@ export class ServerRuntime implements Runtime {
     // Never beside a run, which might be about to open what goes.
     await this.current?.outcome.promise.catch(() => {});
     if (this.open.has(plan.name)) throw new ControlError("in_use", `share ${plan.name} is being served`, { hint: "Delete it first." });
-    await purgeShare(this.config, plan);
+    await purgeShare(this.config, plan, this.options.around);
     this.options.around.logger.info({ share: plan.name }, "removed the data of a share for good");
   }
 

@@ -259,17 +259,17 @@ describe("trying a store", () => {
   test("says that it works and leaves nothing, or why it doesn't", async () => {
     const { runtime, dataDir } = fresh();
     const at = (path: string) => storePlan("block", "filesystem", { name: "b", config: { path } });
-    expect(await runtime.tryStore(at(join(dataDir, "new/deep")))).toMatchObject({ healthy: true, error: null, latencyMs: expect.any(Number) });
+    expect(await runtime.tryStore(at(join(dataDir, "new/deep")), true)).toMatchObject({ healthy: true, error: null, latencyMs: expect.any(Number) });
     expect(readdirSync(join(dataDir, "new/deep"))).toEqual([]);
     writeFileSync(join(dataDir, "file"), "");
-    expect(await runtime.tryStore(at(join(dataDir, "file")))).toMatchObject({ healthy: false, error: expect.stringContaining("is a file, not a directory") });
-    expect(await runtime.tryStore(at("/proc/nowhere"))).toMatchObject({ healthy: false, error: expect.stringContaining("/proc/nowhere") });
-    expect(await runtime.tryStore(storePlan("metadata", "memory"))).toMatchObject({ healthy: true });
-    expect(await runtime.tryStore(storePlan("metadata", "tape"))).toMatchObject({ healthy: false, error: expect.stringContaining("tape") });
+    expect(await runtime.tryStore(at(join(dataDir, "file")), true)).toMatchObject({ healthy: false, error: expect.stringContaining("is a file, not a directory") });
+    expect(await runtime.tryStore(at("/proc/nowhere"), true)).toMatchObject({ healthy: false, error: expect.stringContaining("/proc/nowhere") });
+    expect(await runtime.tryStore(storePlan("metadata", "memory"), true)).toMatchObject({ healthy: true });
+    expect(await runtime.tryStore(storePlan("metadata", "tape"), true)).toMatchObject({ healthy: false, error: expect.stringContaining("tape") });
     if (process.getuid?.() === 0) return;
     mkdirSync(join(dataDir, "closed"));
     chmodSync(join(dataDir, "closed"), 0o500);
-    expect(await runtime.tryStore(at(join(dataDir, "closed")))).toMatchObject({ healthy: false, error: expect.stringContaining("may not write there") });
+    expect(await runtime.tryStore(at(join(dataDir, "closed")), true)).toMatchObject({ healthy: false, error: expect.stringContaining("may not write there") });
   });
 });
 
