@@ -10,7 +10,7 @@ import type { BlockStore } from "#model/block-store.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { createShare, type Share } from "#vfs/index.ts";
-import { checkBlocksAreThere, checkLogIsThere } from "./away.ts";
+import { checkBlocksAreThere, checkDatabaseIsThere, checkLogIsThere } from "./away.ts";
 import { claimBlocks } from "./claim.ts";
 import { makeDirectory } from "./durable-files.ts";
 import { Lifecycle } from "./lifecycle.ts";
@@ -110,7 +110,10 @@ async function open(config: Config, plan: SharePlan, limits: Limits, around: Sur
   const { clock, random, logger, fatal } = around;
   const places = placesOf(config, plan);
   makeDirectory(places.content);
-  makeDirectory(dirname(places.database));
+  if (plan.metadata.type === "sqlite") {
+    checkDatabaseIsThere(plan.name, places.content, places.database);
+    makeDirectory(dirname(places.database));
+  }
   const store = openStore(plan.metadata, places, around);
   parts.started("metadata", () => store.close());
   checkLogIsThere(plan.name, places.content, (await store.usage()).inodes > 0);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { ServerRuntime } from "#app/runtime.ts";
 import { AccessLevel } from "#model/identity.ts";
 import { NfsClient } from "../../support/nfs-client.ts";
-import { Stable } from "../../support/nfs-types.ts";
+import { Stable, Status } from "../../support/nfs-types.ts";
 import { policyOf } from "../../support/policy.ts";
 import { desired, nfsPlan, runtimeOn, sharePlan, storePlan, temporary } from "./kit.ts";
 
@@ -102,6 +102,48 @@ describe("shares", () => {
     expect(runtime.plans().find((plan) => plan.name === "/a")?.policy).toBe(policy);
     expect(await Promise.all([opening, after])).toEqual([[], []]);
     expect(runtime.plans().find((plan) => plan.name === "/a")?.policy).toBe(policy);
+  });
+
+  test("one whose stores are others now is closed and opened; its clients are told to come again meanwhile, and their handles stay good", async () => {
+    const { runtime } = fresh();
+    const blocks = storePlan("block", "filesystem", { name: "b", config: { path: temporary() } });
+    await runtime.reconcile(desired([sharePlan("/a", { blocks })], [nfsPlan()]));
+    await runtime.serve();
+    const client = await clientOf(runtime);
+    const root = await client.mount("/a");
+    await client.create(root, "f", { mode: 0o644 });
+    const reopened = runtime.reconcile(desired([sharePlan("/a", { blocks: { ...blocks, secrets: { key: "another" } } })], [nfsPlan()]));
+    const statuses = new Set<number>();
+    let open = false;
+    void reopened.then(() => {
+      open = true;
+    });
+    while (!open) {
+      const status = await client.lookup(root, "f").then(() => 0, (error: { status?: number }) => error.status ?? -1);
+      statuses.add(status);
+    }
+    expect(await reopened).toEqual([]);
+    expect([...statuses].filter((status) => status !== 0)).toEqual([Status.jukebox]);
+    await client.lookup(root, "f");
+    client.close();
+  });
+
+  test("while one can't be opened, handles nobody here made are worth another try; else they are none", async () => {
+    const { runtime, dataDir } = fresh();
+    const path = join(dataDir, "file");
+    await runtime.reconcile(desired([sharePlan("/a"), sharePlan("/b")], [nfsPlan()]));
+    await runtime.serve();
+    const client = await clientOf(runtime);
+    const stranger = Buffer.from(await client.mount("/a"));
+    stranger[6] = (stranger[6] ?? 0) ^ 1;
+    await expect(client.getattr(stranger)).rejects.toThrow(/badHandle/);
+    writeFileSync(path, "");
+    const broken = sharePlan("/broken", { blocks: storePlan("block", "filesystem", { name: "x", config: { path } }) });
+    await runtime.reconcile(desired([sharePlan("/a"), sharePlan("/b"), broken], [nfsPlan()]));
+    await expect(client.getattr(stranger)).rejects.toThrow(/jukebox/);
+    await runtime.reconcile(desired([sharePlan("/a"), sharePlan("/b")], [nfsPlan()]));
+    await expect(client.getattr(stranger)).rejects.toThrow(/badHandle/);
+    client.close();
   });
 
   test("those that came while a run was under way share the next", async () => {
