@@ -64,7 +64,7 @@ export interface ServerControl {
   find(dataDirectory: string): Instance | null;
   /** Waits until that server is gone; false when it still runs after `timeoutMs`. */
   waitUntilGone(dataDirectory: string, pid: number, timeoutMs: number): boolean;
-  readonly offline?: Offline;
+  readonly offline: Offline;
 }
 
 /**

@@ -7,9 +7,12 @@ export type StoreConfig = Record<string, string | number | boolean | null>;
 
 /** The keys of a store's configuration that have a flag of their own. */
 const keysOf: Readonly<Record<StoreKind, readonly { readonly flag: Flag; readonly key: string; readonly size?: true }[]>> = {
-  metadata: [{ flag: { flags: "--db-path <file>", help: "the database file of a sqlite store (default: one under the data directory)" }, key: "path" }],
+  metadata: [
+    { flag: { flags: "--db-path <directory>", help: "the directory of the server the database files of a sqlite store lie in (default: one in its data directory)" }, key: "path" },
+    { flag: { flags: "--path <directory>", help: "the same" }, key: "path" },
+  ],
   block: [
-    { flag: { flags: "--path <directory>", help: "the directory of a filesystem store (default: one under the data directory)" }, key: "path" },
+    { flag: { flags: "--path <directory>", help: "the directory of the server a filesystem store lies in (default: one in its data directory)" }, key: "path" },
     { flag: { flags: "--size <size>", help: "the most a memory store holds, such as 4GiB" }, key: "size", size: true },
   ],
 };
