@@ -88,7 +88,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   const [failure] = await runtime.serve();
   if (failure?.target.type === "adapter") throw new Error(failure.reason);
   for (const at of runtime.listening) announce.listening(at);
-  if (control.firstWords !== null) announce.note(control.firstWords);
+  if (control.firstWords !== null) announce.note(control.firstWords(announce.person));
   return server;
 }
 
