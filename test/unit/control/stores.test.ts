@@ -53,6 +53,19 @@ describe("stores", () => {
     expect(await refusal(stores.create(root, "block", { name: "d", type: "filesystem" }))).toBe("invalid_value");
   });
 
+  test("among the files of others, or of the server, are refused", async () => {
+    const { stores } = await openKit();
+    const complaint = async (name: string, path: string) => (await refused(stores.create(root, "block", { name, type: "filesystem", config: { path } }))).fields[0]?.message;
+    const ofServer = "lies in /data, which the server keeps other things in; allowed there: nothing but stores/NAME";
+    for (const path of ["/data", "/data/shares", "/data/shares/export", "/data/stores", "/data/x/../shares"]) expect(await complaint("b", path)).toBe(ofServer);
+    await stores.create(root, "metadata", { name: "a", type: "sqlite", config: { path: "/srv/a" } });
+    expect(await complaint("b", "/srv/a/deep")).toBe("lies in the directory of metadata store a");
+    expect(await complaint("b", "/srv")).toBe("holds the directory of metadata store a");
+    expect(await complaint("b", "/")).toBe("holds the directory of metadata store a");
+    expect((await stores.create(root, "block", { name: "b", type: "filesystem", config: { path: "/srv/ab" } })).config).toEqual({ path: "/srv/ab" });
+    expect((await refused(stores.edit(root, "block", "b", { path: "/data/shares/export/log" }, null))).fields[0]?.message).toBe(ofServer);
+  });
+
   test("are tried before they are taken", async () => {
     const { stores, runtime } = await openKit();
     runtime.unreachable.set("far", "connection refused");
