@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { DataDirectoryError } from "./data-directory.ts";
 
@@ -21,4 +21,14 @@ export function checkLogIsThere(share: string, content: string, hasFiles: boolea
 export function checkBlocksAreThere(share: string, directory: string, hasPacks: boolean): void {
   if (!hasPacks || existsSync(join(directory, "format"))) return;
   throw new DataDirectoryError(`share ${share} has content, but there is no block store in ${directory}. Mount the disk it lies on, or correct the share's blocks.path. Nothing was changed there`);
+}
+
+/** Checks that a share whose log holds something has the metadata this is about, before new ones are begun in their place. */
+export function checkMetadataIsThere(share: string, database: string, content: string): void {
+  const log = join(content, "log");
+  if (existsSync(database) || !existsSync(log) || readdirSync(log).length === 0) return;
+  throw new DataDirectoryError(
+    `share ${share} has been in use, but its metadata ${database} is not there. Mount the disk it lies on, or put the file back. Nothing was changed there. ` +
+      `If it is lost for good, remove ${log} to begin with an empty share`,
+  );
 }

@@ -10,7 +10,7 @@ import type { BlockStore } from "#model/block-store.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { createShare, type Share } from "#vfs/index.ts";
-import { checkBlocksAreThere, checkLogIsThere } from "./away.ts";
+import { checkBlocksAreThere, checkLogIsThere, checkMetadataIsThere } from "./away.ts";
 import { claimBlocks } from "./claim.ts";
 import { makeDirectory } from "./durable-files.ts";
 import { Lifecycle } from "./lifecycle.ts";
@@ -109,6 +109,7 @@ async function open(config: Config, plan: SharePlan, limits: Limits, around: Sur
   const { clock, random, logger, fatal } = around;
   const places = placesOf(config, plan);
   makeDirectory(places.content);
+  if (plan.metadata.type === "sqlite") checkMetadataIsThere(plan.name, places.database, places.content);
   makeDirectory(dirname(places.database));
   const store = openStore(plan.metadata, places, around);
   parts.started("metadata", () => store.close());

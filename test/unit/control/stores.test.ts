@@ -53,6 +53,18 @@ describe("stores", () => {
     expect(await refusal(stores.create(root, "block", { name: "d", type: "filesystem" }))).toBe("invalid_value");
   });
 
+  test("within another's directory, or around it, or among what the server keeps, are refused", async () => {
+    const { stores } = await openKit();
+    await stores.create(root, "block", { name: "a", type: "filesystem", config: { path: "/srv/a" } });
+    const fault = async (path: string) => (await refused(stores.create(root, "block", { name: "b", type: "filesystem", config: { path } }))).fields[0]?.message;
+    expect(await fault("/srv/a/projects")).toBe("lies in /srv/a, the directory of block store a; give each store a directory of its own");
+    expect(await fault("/srv")).toBe("has /srv/a in it, the directory of block store a; give each store a directory of its own");
+    expect(await fault("/")).toContain("has /srv/a in it");
+    for (const path of ["/data", "/data/shares", "/data/shares/export/blocks"]) expect(await fault(path)).toBe("lies in the server's data directory /data; name one outside of it, or below /data/stores");
+    expect(await refusal(stores.create(root, "block", { name: "b", type: "filesystem", config: { path: "/srv/ab" } }))).toBe(null);
+    expect(await refusal(stores.edit(root, "block", "b", { path: "/srv/ab/../a/b" }, null))).toBe("invalid_value");
+  });
+
   test("are tried before they are taken", async () => {
     const { stores, runtime } = await openKit();
     runtime.unreachable.set("far", "connection refused");
