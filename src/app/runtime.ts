@@ -5,7 +5,7 @@ import { drainShare } from "./drain.ts";
 import { type NfsListening, NfsService } from "./nfs-service.ts";
 import { connectionsWithin, openFilesMax, sharesWithin } from "./open-files.ts";
 import { type OpenShare, openShare, type Surroundings } from "./open-share.ts";
-import { collision, placesOf } from "./places.ts";
+import { collision, placesOf, realPlaces } from "./places.ts";
 import { purgeShare } from "./purge.ts";
 import { tryStore } from "./try-store.ts";
 
@@ -138,23 +138,12 @@ export class ServerRuntime implements Runtime {
     return new Map(shares.map((share, i) => [share.plan.name, bytes[i] as number]));
   }
 
-  async purge(plan: SharePlan): Promise<void> {
+  async purge(plan: SharePlan, others: readonly SharePlan[]): Promise<void> {
     // Never beside a run, which might be about to open what goes.
     await this.current?.outcome.promise.catch(() => {});
     if (this.open.has(plan.name)) throw new ControlError("in_use", `share ${plan.name} is being served`, { hint: "Delete it first." });
-    this.refuseAmong(plan);
-    await purgeShare(this.config, plan, this.options.around);
+    await purgeShare(this.config, plan, others, this.options.around);
     this.options.around.logger.info({ share: plan.name }, "removed the data of a share for good");
-  }
-
-  /** A share may have come to lie among the files of one that was deleted, as nobody was there to collide with. */
-  private refuseAmong(plan: SharePlan): void {
-    const places = placesOf(this.config, plan);
-    for (const other of this.wanted?.shares ?? []) {
-      const place = collision(places, placesOf(this.config, other));
-      if (place === null) continue;
-      throw new ControlError("conflict", `share ${other.name} has ${place}, which lies among the data of share ${plan.name}; nothing was removed`, { hint: `Copy what is in ${other.name} to a share elsewhere and purge ${other.name} first.` });
-    }
   }
 
   /** What of the plans holds at once, whatever is being opened or closed. */
@@ -235,9 +224,9 @@ export class ServerRuntime implements Runtime {
   }
 
   private async openOne(plan: SharePlan): Promise<void> {
-    const places = placesOf(this.config, plan);
+    const places = realPlaces(placesOf(this.config, plan));
     for (const other of this.open.values()) {
-      const place = collision(places, other.places);
+      const place = collision(places, realPlaces(other.places));
       if (place !== null) throw new Error(`share ${plan.name} would lie in ${place}, where share ${other.plan.name} lies; give its store another path`);
     }
     const share = await openShare(this.config, plan, deriveLimits(this.config, this.open.size + 1), this.options.around);

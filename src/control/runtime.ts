@@ -110,6 +110,6 @@ export interface Runtime {
   tryStore(plan: StorePlan, writing: boolean): Promise<StoreHealth>;
   /** Stores what is accepted and not yet in its block store; gives bytes by share. Throws ControlError `no_progress`. */
   drain(share: string | null): Promise<ReadonlyMap<string, number>>;
-  /** Removes the data of a share that is closed, for good. */
-  purge(plan: SharePlan): Promise<void>;
+  /** Removes the data of a share that is closed, for good; `others`, whose data stays, are all shares besides, deleted ones too. */
+  purge(plan: SharePlan, others: readonly SharePlan[]): Promise<void>;
 }

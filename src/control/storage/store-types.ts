@@ -126,3 +126,8 @@ function readPath(value: string | number | boolean): { readonly value: string } 
   const clean = normalize(value);
   return { value: clean.length > 1 ? clean.replace(/\/+$/, "") : clean };
 }
+
+/** Whether a path is below a directory. */
+export function isWithin(path: string, directory: string): boolean {
+  return path.startsWith(directory === "/" ? "/" : `${directory}/`);
+}
