@@ -142,8 +142,19 @@ export class ServerRuntime implements Runtime {
     // Never beside a run, which might be about to open what goes.
     await this.current?.outcome.promise.catch(() => {});
     if (this.open.has(plan.name)) throw new ControlError("in_use", `share ${plan.name} is being served`, { hint: "Delete it first." });
+    this.refuseAmong(plan);
     await purgeShare(this.config, plan, this.options.around);
     this.options.around.logger.info({ share: plan.name }, "removed the data of a share for good");
+  }
+
+  /** A share may have come to lie among the files of one that was deleted, as nobody was there to collide with. */
+  private refuseAmong(plan: SharePlan): void {
+    const places = placesOf(this.config, plan);
+    for (const other of this.wanted?.shares ?? []) {
+      const place = collision(places, placesOf(this.config, other));
+      if (place === null) continue;
+      throw new ControlError("conflict", `share ${other.name} has ${place}, which lies among the data of share ${plan.name}; nothing was removed`, { hint: `Copy what is in ${other.name} to a share elsewhere and purge ${other.name} first.` });
+    }
   }
 
   /** What of the plans holds at once, whatever is being opened or closed. */

@@ -95,7 +95,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   if (failure?.target.type === "adapter") throw new Error(failure.reason);
   for (const at of runtime.listening) announce.listening(at);
   started = true;
-  if (control.firstWords !== null) announce.note(control.firstWords);
+  if (control.firstWords !== null) announce.note(control.firstWords(announce.person));
   return server;
 }
 

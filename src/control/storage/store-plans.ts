@@ -40,6 +40,12 @@ export class StorePlans {
     return Object.keys(secrets).length === 0 ? null : this.keyring.wrap(JSON.stringify(secrets), secretsContext(kind, id));
   }
 
+  /** The data directory, for a path in it that no store may have: in the place of shares it would lie among their files. */
+  taken(path: string): string | null {
+    const stores = join(this.dataDirectory, "stores");
+    return isWithin(path, this.dataDirectory) && (path === stores || !isWithin(path, stores)) ? this.dataDirectory : null;
+  }
+
   /**
    * What follows from the name and the machine filled in. It isn't kept, so that a data directory can be moved. The built-in
    * stores have an empty path: each share's own directory.
@@ -48,6 +54,11 @@ export class StorePlans {
     if (hasPath(kind, type)) return { ...config, path: config["path"] ?? (name === defaultStore ? "" : join(this.dataDirectory, "stores", name)) };
     return kind === "block" && type === "memory" ? { ...config, size: config["size"] ?? memorySize(this.machine) } : config;
   }
+}
+
+/** Whether a path lies below a directory, or is it. Both as `normalize` leaves them. */
+export function isWithin(path: string, directory: string): boolean {
+  return path === directory || path.startsWith(directory.endsWith("/") ? directory : `${directory}/`);
 }
 
 function secretsContext(kind: StoreKind, id: string): string {

@@ -8,7 +8,7 @@ import type { StoreHealth, StorePlan } from "../runtime.ts";
 import type { IfVersion, Stores } from "../services.ts";
 import type { Change, Rows } from "../state/index.ts";
 import type { StoreChecks } from "./store-checks.ts";
-import type { StorePlans } from "./store-plans.ts";
+import { isWithin, type StorePlans } from "./store-plans.ts";
 import { readConfig, type SortedConfig, storeTypes } from "./store-types.ts";
 
 type Config = Readonly<Record<string, ConfigValue>>;
@@ -100,9 +100,9 @@ export class StoreService implements Stores {
     const was = this.parts.storePlans.sorted(kind, row);
     const faults = new Faults();
     const sorted = readConfig(fields, config, was, faults);
-    this.checkPath(kind, name, row.type, sorted, faults);
-    faults.refuse(`${kind} store ${name}`);
     const old = this.parts.storePlans.resolved(kind, name, row.type, was.config);
+    this.checkPath(kind, name, row.type, sorted, faults, old["path"]);
+    faults.refuse(`${kind} store ${name}`);
     const next = this.parts.storePlans.resolved(kind, name, row.type, sorted.config);
     const moved = Object.keys(fields).filter((key) => fields[key]?.movesData === true && old[key] !== next[key]);
     const users = moved.length === 0 ? [] : this.sharesOn(kind, row);
@@ -127,15 +127,19 @@ export class StoreService implements Stores {
     return sorted;
   }
 
-  /** Two stores in one directory would hold each other's shares. */
-  private checkPath(kind: StoreKind, name: string, type: string, { config }: SortedConfig, faults: Faults): void {
+  /** Two stores in one directory would hold each other's shares, and one inside another would lie among its files. `was`: it is there already. */
+  private checkPath(kind: StoreKind, name: string, type: string, { config }: SortedConfig, faults: Faults, was?: ConfigValue): void {
     const { state, storePlans } = this.parts;
     const path = storePlans.resolved(kind, name, type, config)["path"];
-    if (path === undefined || path === "") return;
+    if (typeof path !== "string" || path === "" || path === was) return;
+    const taken = storePlans.taken(path);
+    if (taken !== null) faults.add("config.path", `lies in ${taken}, which the server keeps other things in; allowed there: nothing but stores/NAME`);
     for (const [otherKind, rows] of [["metadata", state.metadataStores], ["block", state.blockStores]] as const) {
       for (const row of rows.all()) {
-        if (otherKind === kind && row.name === name) continue;
-        if (storePlans.resolved(otherKind, row.name, row.type, row.config as Config)["path"] === path) faults.add("config.path", `is the directory of ${otherKind} store ${row.name}`);
+        const other = storePlans.resolved(otherKind, row.name, row.type, row.config as Config)["path"];
+        if ((otherKind === kind && row.name === name) || typeof other !== "string" || other === "") continue;
+        const how = other === path ? "is" : isWithin(path, other) ? "lies in" : isWithin(other, path) ? "holds" : null;
+        if (how !== null) faults.add("config.path", `${how} the directory of ${otherKind} store ${row.name}`);
       }
     }
   }

@@ -253,6 +253,21 @@ describe("purge", () => {
     }
   });
 
+  test("refuses where a share that is wanted has come to lie among the files", async () => {
+    const plan = sharePlan("/gone");
+    const { runtime, dataDir } = await used(plan);
+    await runtime.reconcile(desired([sharePlan("/stays")], [nfsPlan()]));
+    const inside = sharePlan("/log", { metadata: storePlan("metadata", "sqlite", { name: "inner", config: { path: join(dataDir, "shares/gone") } }) });
+    expect(await runtime.reconcile(desired([sharePlan("/stays"), inside], [nfsPlan()]))).toEqual([]);
+    await expect(runtime.purge(plan)).rejects.toMatchObject({ code: "conflict", message: expect.stringContaining(join(dataDir, "shares/gone/log/metadata.db")) });
+    expect(existsSync(join(dataDir, "shares/gone/log/metadata.db"))).toBe(true);
+    expect(existsSync(join(dataDir, "shares/gone/blocks/OWNER"))).toBe(true);
+    await runtime.reconcile(desired([sharePlan("/stays")], [nfsPlan()]));
+    await runtime.purge(inside);
+    await runtime.purge(plan);
+    expect(everything(join(dataDir, "shares/gone"))).toEqual([]);
+  });
+
   test("refuses blocks that are another share's", async () => {
     const place = temporary();
     const plan = sharePlan("/mine", { blocksPath: place });
