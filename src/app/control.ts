@@ -41,6 +41,7 @@ async function open(loaded: Loaded, runtime: ServerRuntime, around: Surroundings
   const given = config.controlplane.secret === "" ? null : config.controlplane.secret;
   const { keyring, tokenKey } = await openSecrets({ db: database, given, files: new SecretDirectory(config.data_dir, random), random, logger });
   const passwords = openPasswords({ clock });
+  let kept = false;
   const control = await openControlPlane({
     database,
     runtime,
@@ -58,7 +59,10 @@ async function open(loaded: Loaded, runtime: ServerRuntime, around: Surroundings
     settingDefaults: { "logging.level": config.logging.level },
     checkAdapter: (plan) => checkAdapter(config, plan, runtime.shareCount),
     adminPassword: config.admin.initial_password === "" ? null : config.admin.initial_password,
-    keepAdminPassword: (password) => void keepAdminPassword(config.data_dir, password),
+    keepAdminPassword: (password) => {
+      keepAdminPassword(config.data_dir, password);
+      kept = true;
+    },
     onPasswordSet: (user) => {
       if (user === adminName && forgetAdminPassword(config.data_dir)) logger.info({}, "the first administrator's password was changed: its file is gone");
     },
@@ -72,6 +76,8 @@ async function open(loaded: Loaded, runtime: ServerRuntime, around: Surroundings
   parts.started("log-ins", () => logins.close());
   const { firstStart } = control;
   if (firstStart !== null) logger.info({ database: database.type, administrator: firstStart.admin.name, imported: firstStart.imported, from: loaded.file }, "first start of this control plane: shares of the configuration were taken over; from here on the control plane rules");
+  // Another node made the administrator at the same moment, with a password of its own.
+  else if (kept) forgetAdminPassword(config.data_dir);
   else forgetStale(control.services, config.data_dir);
   return {
     plane: { ...control.services, logins },

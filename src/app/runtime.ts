@@ -3,9 +3,9 @@ import { type AdapterState, type AdapterType, type ClientInfo, ControlError, typ
 import { ShareTable } from "#vfs/index.ts";
 import { drainShare } from "./drain.ts";
 import { type NfsListening, NfsService } from "./nfs-service.ts";
-import { connectionsWithin, openFilesMax } from "./open-files.ts";
+import { connectionsWithin, openFilesMax, sharesWithin } from "./open-files.ts";
 import { type OpenShare, openShare, type Surroundings } from "./open-share.ts";
-import { collision, placesOf } from "./places.ts";
+import { collision, placesOf, realPlaces } from "./places.ts";
 import { purgeShare } from "./purge.ts";
 import { tryStore } from "./try-store.ts";
 
@@ -127,8 +127,8 @@ export class ServerRuntime implements Runtime {
     return this.nfs.disconnect(id);
   }
 
-  tryStore(plan: StorePlan): Promise<StoreHealth> {
-    return tryStore(this.config, plan, this.options.around);
+  tryStore(plan: StorePlan, writing: boolean): Promise<StoreHealth> {
+    return tryStore(this.config, plan, writing, this.options.around);
   }
 
   async drain(name: string | null): Promise<ReadonlyMap<string, number>> {
@@ -138,23 +138,12 @@ export class ServerRuntime implements Runtime {
     return new Map(shares.map((share, i) => [share.plan.name, bytes[i] as number]));
   }
 
-  async purge(plan: SharePlan): Promise<void> {
+  async purge(plan: SharePlan, others: readonly SharePlan[]): Promise<void> {
     // Never beside a run, which might be about to open what goes.
     await this.current?.outcome.promise.catch(() => {});
     if (this.open.has(plan.name)) throw new ControlError("in_use", `share ${plan.name} is being served`, { hint: "Delete it first." });
-    this.refuseAmong(plan);
-    await purgeShare(this.config, plan);
+    await purgeShare(this.config, plan, others, this.options.around);
     this.options.around.logger.info({ share: plan.name }, "removed the data of a share for good");
-  }
-
-  /** A share may have come to lie among the files of one that was deleted, as nobody was there to collide with. */
-  private refuseAmong(plan: SharePlan): void {
-    const places = placesOf(this.config, plan);
-    for (const other of this.wanted?.shares ?? []) {
-      const place = collision(places, placesOf(this.config, other));
-      if (place === null) continue;
-      throw new ControlError("conflict", `share ${other.name} has ${place}, which lies among the data of share ${plan.name}; nothing was removed`, { hint: `Copy what is in ${other.name} to a share elsewhere and purge ${other.name} first.` });
-    }
   }
 
   /** What of the plans holds at once, whatever is being opened or closed. */
@@ -194,14 +183,16 @@ export class ServerRuntime implements Runtime {
       const plan = plans.get(share.plan.name);
       return plan === undefined || mustReopen(share.plan, plan);
     });
-    await Promise.all(gone.map((share) => this.close(share, this.config.server.shutdown_timeout)));
+    this.table.expecting ||= gone.some((share) => plans.has(share.plan.name));
+    await Promise.all(gone.map((share) => this.close(share, this.config.server.shutdown_timeout, plans.get(share.plan.name)?.id === share.plan.id)));
     for (const name of this.failed.keys()) if (!plans.has(name)) this.failed.delete(name);
     if (gone.length > 0) this.shareOut(this.open.size);
   }
 
-  private async close(share: OpenShare, timeoutMs: number): Promise<boolean> {
+  /** `back`: it is opened again, and its clients are told to come again meanwhile. */
+  private async close(share: OpenShare, timeoutMs: number, back = false): Promise<boolean> {
     const { name } = share.plan;
-    this.table.remove(name);
+    this.table.remove(name, back);
     this.open.delete(name);
     const clean = await share.close(timeoutMs, this.options.around.clock);
     this.options.around.logger.info({ share: name, clean }, "closed a share");
@@ -219,6 +210,7 @@ export class ServerRuntime implements Runtime {
       try {
         if (this.stopping) throw new Error("the server is stopping");
         if (this.open.size >= most) throw new Error(noRoom(this.config, most));
+        if (this.open.size >= sharesWithin(openFilesMax())) throw new Error(tooFewFiles(this.open.size));
         await this.openOne(plan);
         this.failed.delete(plan.name);
       } catch (error) {
@@ -227,13 +219,14 @@ export class ServerRuntime implements Runtime {
       }
     }
     if (missing.length > 0) this.shareOut(this.open.size);
+    this.table.expecting = this.failed.size > 0;
     return failures;
   }
 
   private async openOne(plan: SharePlan): Promise<void> {
-    const places = placesOf(this.config, plan);
+    const places = realPlaces(placesOf(this.config, plan));
     for (const other of this.open.values()) {
-      const place = collision(places, other.places);
+      const place = collision(places, realPlaces(other.places));
       if (place !== null) throw new Error(`share ${plan.name} would lie in ${place}, where share ${other.plan.name} lies; give its store another path`);
     }
     const share = await openShare(this.config, plan, deriveLimits(this.config, this.open.size + 1), this.options.around);
@@ -269,6 +262,10 @@ function mustReopen(before: SharePlan, after: SharePlan): boolean {
   const { policy: _, durability: __, rootMode: ___, ...was } = before;
   const { policy: ____, durability: _____, rootMode: ______, ...is } = after;
   return !Bun.deepEquals(was, is);
+}
+
+function tooFewFiles(open: number): string {
+  return `this system lets the server open ${openFilesMax()} files at once, which is enough for ${open} ${open === 1 ? "share" : "shares"} and their clients; raise the limit (ulimit -n, LimitNOFILE=) and start the server anew, or delete a share`;
 }
 
 function noRoom({ cache }: Config, most: number): string {

@@ -223,7 +223,8 @@ export class ShareService implements Shares {
       if (this.parts.runtime.share(name) !== null) {
         throw new ControlError("in_use", `Share ${name} is deleted, but could not be closed: its data was not removed.`, { hint: "Look at the server's log for the reason, then purge it again." });
       }
-      await this.parts.runtime.purge(this.parts.planOf(row));
+      const others = this.parts.state.shares.all().filter((other) => other.id !== id);
+      await this.parts.runtime.purge(this.parts.planOf(row), others.map((other) => this.parts.planOf(other)));
       await this.change(actor, "purge", name, noTarget, (draft) => {
         const now = this.parts.state.shares.get(id);
         if (now !== null) draft.remove(tables.shares, now);

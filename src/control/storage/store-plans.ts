@@ -1,11 +1,11 @@
-import { join } from "node:path";
+import { join, normalize } from "node:path";
 import type { Machine } from "#config/index.ts";
 import type { StoreRow } from "../effects/index.ts";
 import type { ConfigValue, StoreKind } from "../nouns.ts";
 import type { StorePlan } from "../runtime.ts";
 import type { Keyring } from "../secrets/index.ts";
 import { defaultStore } from "./default-store.ts";
-import { hasPath, memorySize, type SortedConfig } from "./store-types.ts";
+import { hasPath, isWithin, memorySize, type SortedConfig } from "./store-types.ts";
 
 /** From a store's row to what is opened. */
 export class StorePlans {
@@ -40,12 +40,6 @@ export class StorePlans {
     return Object.keys(secrets).length === 0 ? null : this.keyring.wrap(JSON.stringify(secrets), secretsContext(kind, id));
   }
 
-  /** The data directory, for a path in it that no store may have: in the place of shares it would lie among their files. */
-  taken(path: string): string | null {
-    const stores = join(this.dataDirectory, "stores");
-    return isWithin(path, this.dataDirectory) && (path === stores || !isWithin(path, stores)) ? this.dataDirectory : null;
-  }
-
   /**
    * What follows from the name and the machine filled in. It isn't kept, so that a data directory can be moved. The built-in
    * stores have an empty path: each share's own directory.
@@ -54,11 +48,13 @@ export class StorePlans {
     if (hasPath(kind, type)) return { ...config, path: config["path"] ?? (name === defaultStore ? "" : join(this.dataDirectory, "stores", name)) };
     return kind === "block" && type === "memory" ? { ...config, size: config["size"] ?? memorySize(this.machine) } : config;
   }
-}
 
-/** Whether a path lies below a directory, or is it. Both as `normalize` leaves them. */
-export function isWithin(path: string, directory: string): boolean {
-  return path === directory || path.startsWith(directory.endsWith("/") ? directory : `${directory}/`);
+  /** What is wrong with a store's directory: the data directory has places for stores, and others that are not for them. */
+  pathFault(path: string): string | null {
+    const directory = normalize(this.dataDirectory);
+    if (path !== directory && !isWithin(path, directory)) return null;
+    return isWithin(path, join(directory, "stores")) ? null : `lies in the server's data directory ${directory}; name one outside of it, or below ${join(directory, "stores")}`;
+  }
 }
 
 function secretsContext(kind: StoreKind, id: string): string {

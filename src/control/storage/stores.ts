@@ -8,8 +8,8 @@ import type { StoreHealth, StorePlan } from "../runtime.ts";
 import type { IfVersion, Stores } from "../services.ts";
 import type { Change, Rows } from "../state/index.ts";
 import type { StoreChecks } from "./store-checks.ts";
-import { isWithin, type StorePlans } from "./store-plans.ts";
-import { readConfig, type SortedConfig, storeTypes } from "./store-types.ts";
+import type { StorePlans } from "./store-plans.ts";
+import { isWithin, readConfig, type SortedConfig, storeTypes } from "./store-types.ts";
 
 type Config = Readonly<Record<string, ConfigValue>>;
 
@@ -100,9 +100,9 @@ export class StoreService implements Stores {
     const was = this.parts.storePlans.sorted(kind, row);
     const faults = new Faults();
     const sorted = readConfig(fields, config, was, faults);
-    const old = this.parts.storePlans.resolved(kind, name, row.type, was.config);
-    this.checkPath(kind, name, row.type, sorted, faults, old["path"]);
+    if (sorted.config["path"] !== was.config["path"]) this.checkPath(kind, name, row.type, sorted, faults);
     faults.refuse(`${kind} store ${name}`);
+    const old = this.parts.storePlans.resolved(kind, name, row.type, was.config);
     const next = this.parts.storePlans.resolved(kind, name, row.type, sorted.config);
     const moved = Object.keys(fields).filter((key) => fields[key]?.movesData === true && old[key] !== next[key]);
     const users = moved.length === 0 ? [] : this.sharesOn(kind, row);
@@ -127,25 +127,27 @@ export class StoreService implements Stores {
     return sorted;
   }
 
-  /** Two stores in one directory would hold each other's shares, and one inside another would lie among its files. `was`: it is there already. */
-  private checkPath(kind: StoreKind, name: string, type: string, { config }: SortedConfig, faults: Faults, was?: ConfigValue): void {
+  /** Two stores in one directory would hold each other's shares, and of one within another a share might lie among the other's content. */
+  private checkPath(kind: StoreKind, name: string, type: string, { config }: SortedConfig, faults: Faults): void {
     const { state, storePlans } = this.parts;
     const path = storePlans.resolved(kind, name, type, config)["path"];
-    if (typeof path !== "string" || path === "" || path === was) return;
-    const taken = storePlans.taken(path);
-    if (taken !== null) faults.add("config.path", `lies in ${taken}, which the server keeps other things in; allowed there: nothing but stores/NAME`);
+    if (typeof path !== "string" || path === "") return;
+    const misplaced = storePlans.pathFault(path);
+    if (misplaced !== null) faults.add("config.path", misplaced);
     for (const [otherKind, rows] of [["metadata", state.metadataStores], ["block", state.blockStores]] as const) {
       for (const row of rows.all()) {
+        if (otherKind === kind && row.name === name) continue;
         const other = storePlans.resolved(otherKind, row.name, row.type, row.config as Config)["path"];
-        if ((otherKind === kind && row.name === name) || typeof other !== "string" || other === "") continue;
-        const how = other === path ? "is" : isWithin(path, other) ? "lies in" : isWithin(other, path) ? "holds" : null;
-        if (how !== null) faults.add("config.path", `${how} the directory of ${otherKind} store ${row.name}`);
+        if (typeof other !== "string" || other === "") continue;
+        if (other === path) faults.add("config.path", `is the directory of ${otherKind} store ${row.name}`);
+        else if (isWithin(path, other)) faults.add("config.path", `lies in ${other}, the directory of ${otherKind} store ${row.name}; give each store a directory of its own`);
+        else if (isWithin(other, path)) faults.add("config.path", `has ${other} in it, the directory of ${otherKind} store ${row.name}; give each store a directory of its own`);
       }
     }
   }
 
   private async mustWork(plan: StorePlan): Promise<void> {
-    const health = await this.parts.runtime.tryStore(plan);
+    const health = await this.parts.runtime.tryStore(plan, true);
     if (health.healthy) return;
     throw new ControlError("store_unreachable", `The ${plan.kind} store ${plan.name} does not work: ${health.error ?? "it gave no reason"}`, { hint: "Nothing was changed; put it right and try again." });
   }

@@ -4,8 +4,9 @@ import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } 
 import { join } from "node:path";
 import { Admin, request } from "../../support/admin.ts";
 import { NfsClient } from "../../support/nfs-client.ts";
-import { until } from "../../support/wait.ts";
+import { Certificates } from "../../support/certificates.ts";
 import { binaryPath, freePort, Server, serverEnvironment, temporaryDirectory } from "../../support/server.ts";
+import { until } from "../../support/wait.ts";
 
 /** Starts with a control plane: the first one, later ones, and those that must be refused. */
 
@@ -258,6 +259,60 @@ test("where some shares can't be opened the others are served, and health says s
     expect(await second.stop()).toBe(0);
   }
 });
+
+test("over TLS: the certificate is read again at SIGHUP, and clients without one of theirs are kept out where they need one", async () => {
+  const files = scratch("tls");
+  mkdirSync(files);
+  const certificates = new Certificates(files);
+  certificates.authority("ca");
+  for (const name of ["first", "second", "client"]) certificates.signed(name, "ca");
+  const serve = (name: string): void => {
+    for (const kind of ["pem", "key"]) writeFileSync(join(files, `live.${kind}`), certificates.read(`${name}.${kind}`));
+  };
+  serve("first");
+  const tls = { DITTOFS_CONTROLPLANE_TLS_CERT_FILE: join(files, "live.pem"), DITTOFS_CONTROLPLANE_TLS_KEY_FILE: join(files, "live.key"), DITTOFS_CONTROLPLANE_TLS_CLIENT_CA: join(files, "ca.pem") };
+  const server = await Server.start({ dataDir: scratch("tls-data"), port: await freePort(), env: tls, args: ["--log-output", scratch("tls.log")] });
+  try {
+    await server.printed(/^ready$/m);
+    expect(server.output).toMatch(/^api: +https:\/\/127\.0\.0\.1:\d+ /m);
+    const port = Number(new URL(server.apiUrl).port);
+    const own = { cert: certificates.read("client.pem"), key: certificates.read("client.key") };
+    expect(await servedName(port, certificates.read("ca.pem"), own)).toBe("first");
+    await expect(servedName(port, certificates.read("ca.pem"), {})).rejects.toThrow();
+    serve("second");
+    server.process.kill("SIGHUP");
+    // A connection that the old listener had not accepted yet is reset; clients try again.
+    const asked = () => servedName(port, certificates.read("ca.pem"), own).catch(() => "");
+    await until("the new certificate", 10_000, async () => ((await asked()) === "second" ? true : null));
+    writeFileSync(join(files, "live.key"), "no key");
+    server.process.kill("SIGHUP");
+    await until("a complaint", 10_000, () => (readFileSync(scratch("tls.log"), "utf8").includes("keeps the certificate it had") ? true : null));
+    expect(await servedName(port, certificates.read("ca.pem"), own)).toBe("second");
+  } finally {
+    expect(await server.stop()).toBe(0);
+  }
+});
+
+/** The name in the certificate that is served, once a call was answered. */
+async function servedName(port: number, ca: string, own: { readonly cert?: string; readonly key?: string }): Promise<string> {
+  const { connect } = await import("node:tls");
+  return await new Promise((done, fail) => {
+    const socket = connect({ host: "127.0.0.1", port, ca, ...own }, () => socket.write("GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"));
+    let answered = "";
+    socket.on("data", (chunk) => {
+      answered += chunk.toString();
+    });
+    socket.on("end", () => {
+      if (answered.startsWith("HTTP/1.1 200")) done(String(subject));
+      else fail(new Error(`no answer: ${answered.slice(0, 100)}`));
+    });
+    let subject: unknown = "";
+    socket.on("secureConnect", () => {
+      subject = socket.getPeerCertificate().subject.CN;
+    });
+    socket.on("error", fail);
+  });
+}
 
 test("backup and restore bring back what was, checked, and not beside a server", async () => {
   const dataDir = scratch("backup");

@@ -156,7 +156,7 @@ describe("stores", () => {
       const done = await run(["store", "block", "edit", "slow", "--config", given]);
       expect([done.status, done.err.includes("secret")]).toEqual([2, false]);
     }
-    expect((await run(["store", "block", "edit", "slow"])).err).toContain("nothing to change; give at least one of --path, --size, --config");
+    expect((await run(["store", "block", "edit", "slow"])).err).toContain("nothing to change; give at least one of --path, --size, --bucket, ");
   });
   test("list, edit, remove", async () => {
     api.onList(contract.stores.list, [store]).on(contract.stores.edit, store).on(contract.stores.delete, undefined as never);

@@ -36,7 +36,7 @@ describe("stores", () => {
   test("of an unknown type or with unknown keys are refused by name", async () => {
     const { stores, runtime } = await openKit();
     const create = (type: string, config = {}) => refused(stores.create(root, "block", { name: "a", type, config }));
-    expect((await create("filesytem")).fields).toEqual([{ field: "type", message: "must be one of filesystem, memory; did you mean filesystem?" }]);
+    expect((await create("filesytem")).fields).toEqual([{ field: "type", message: "must be one of filesystem, s3, memory; did you mean filesystem?" }]);
     expect((await create("filesystem", { pth: "/x" })).fields).toEqual([{ field: "config.pth", message: "is unknown; did you mean path? (allowed here: path)" }]);
     expect((await create("filesystem", { path: "x" })).fields).toEqual([{ field: "config.path", message: "must be an absolute path: it begins with /" }]);
     expect((await create("filesystem", { path: "/a\u0000b" })).code).toBe("invalid_value");
@@ -53,17 +53,16 @@ describe("stores", () => {
     expect(await refusal(stores.create(root, "block", { name: "d", type: "filesystem" }))).toBe("invalid_value");
   });
 
-  test("among the files of others, or of the server, are refused", async () => {
+  test("within another's directory, or around it, or among what the server keeps, are refused", async () => {
     const { stores } = await openKit();
-    const complaint = async (name: string, path: string) => (await refused(stores.create(root, "block", { name, type: "filesystem", config: { path } }))).fields[0]?.message;
-    const ofServer = "lies in /data, which the server keeps other things in; allowed there: nothing but stores/NAME";
-    for (const path of ["/data", "/data/shares", "/data/shares/export", "/data/stores", "/data/x/../shares"]) expect(await complaint("b", path)).toBe(ofServer);
-    await stores.create(root, "metadata", { name: "a", type: "sqlite", config: { path: "/srv/a" } });
-    expect(await complaint("b", "/srv/a/deep")).toBe("lies in the directory of metadata store a");
-    expect(await complaint("b", "/srv")).toBe("holds the directory of metadata store a");
-    expect(await complaint("b", "/")).toBe("holds the directory of metadata store a");
-    expect((await stores.create(root, "block", { name: "b", type: "filesystem", config: { path: "/srv/ab" } })).config).toEqual({ path: "/srv/ab" });
-    expect((await refused(stores.edit(root, "block", "b", { path: "/data/shares/export/log" }, null))).fields[0]?.message).toBe(ofServer);
+    await stores.create(root, "block", { name: "a", type: "filesystem", config: { path: "/srv/a" } });
+    const fault = async (path: string) => (await refused(stores.create(root, "block", { name: "b", type: "filesystem", config: { path } }))).fields[0]?.message;
+    expect(await fault("/srv/a/projects")).toBe("lies in /srv/a, the directory of block store a; give each store a directory of its own");
+    expect(await fault("/srv")).toBe("has /srv/a in it, the directory of block store a; give each store a directory of its own");
+    expect(await fault("/")).toContain("has /srv/a in it");
+    for (const path of ["/data", "/data/shares", "/data/shares/export/blocks"]) expect(await fault(path)).toBe("lies in the server's data directory /data; name one outside of it, or below /data/stores");
+    expect(await refusal(stores.create(root, "block", { name: "b", type: "filesystem", config: { path: "/srv/ab" } }))).toBe(null);
+    expect(await refusal(stores.edit(root, "block", "b", { path: "/srv/ab/../a/b" }, null))).toBe("invalid_value");
   });
 
   test("are tried before they are taken", async () => {
