@@ -274,4 +274,6 @@ test("the lines that mount a share", () => {
   });
   expect(nfsLines("[::1]", 2049, "/my 'files'").linux).toEndWith("'[::1]:/my '\\''files'\\''' /mnt");
   expect(nfsLines("nas", 2049, "/my files").windows).toBe('mount -o anon,nolock "\\\\nas\\my files" Z:');
+  expect(nfsLines("nas", 2049, "/a&b").windows).toBe('mount -o anon,nolock "\\\\nas\\a&b" Z:');
+  for (const name of ['/a"&calc&"', "/%COMSPEC%"]) expect(nfsLines("nas", 12049, name).windows).toBe("(no command line of Windows can hold this share's name)");
 });

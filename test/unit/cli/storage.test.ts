@@ -2,6 +2,7 @@ import { afterAll, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parse } from "yaml";
 import type { schemas } from "#api/contract/index.ts";
 import { contract, FakeApi, Refusal, share } from "./fake-api.ts";
 import { cli, type World } from "./support.ts";
@@ -103,6 +104,17 @@ test("mounts, of one share or of all", async () => {
   expect((await run(["share", "list-mounts", "/export"])).out).toBe("CLIENT    PROTOCOL  SHARE    PATH     SINCE\n10.0.0.7  nfs       /export  /export  2026-01-02T03:04:05Z\n");
   expect(api.last).toMatchObject({ route: contract.shares.mounts, params: { share: "export" } });
   expect(JSON.parse((await run(["share", "mounts", "/export", "--protocol", "smb", "-o", "json"])).out)).toEqual([]);
+});
+
+describe("what a client chose", () => {
+  test.each(["json", "yaml"] as const)("speaks to no terminal in %s either, and reads back as it was", async (format) => {
+    const path = "/export/\u009b31m\u007f\u202e: x\u001b[0m";
+    api.on(contract.clients.mounts, { items: [{ client: "10.0.0.7", protocol: "nfs", share: "/export", path, mounted_at: "" }], page: 1, page_size: 100, total: 1 });
+    api.on(contract.shares.mounts, { items: [{ client: "10.0.0.7", protocol: "nfs", share: "/export", path, mounted_at: "" }], page: 1, page_size: 100, total: 1 });
+    const { out } = await run(["share", "mounts", "/export", "-o", format]);
+    expect(out).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/);
+    expect((format === "json" ? JSON.parse(out) : parse(out))[0].path).toBe(path);
+  });
 });
 
 describe("share mount-info", () => {
