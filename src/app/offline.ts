@@ -4,7 +4,7 @@ import { keepAlive, systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
 import type { BackupRestored, BackupWritten, ControlPlaces, Offline, SecretRotated } from "#cli/ports.ts";
 import type { Config, Loaded } from "#config/index.ts";
-import { ControlError, resetPasswordOffline } from "#control/index.ts";
+import { ControlError, resetPasswordOffline, restoreBackup } from "#control/index.ts";
 import type { ControlDatabase } from "#control/database/port.ts";
 import { openPasswords } from "#control/passwords/index.ts";
 import { changeSecret, openSecrets, opensKeyring, SecretDirectory, type SecretOptions } from "#control/secrets/index.ts";
@@ -35,7 +35,7 @@ export const offline: Offline = {
   backup: (loaded, file) => explained(() => withDatabase(loaded.config, (database) => backup(database, file))),
   restore(loaded, file, { force }) {
     const work = () => restore(loaded.config, file, force);
-    return force ? explained(work) : alone(loaded, "what it holds in memory would no longer be what its database holds (--force restores nevertheless; restart it then)", work);
+    return force ? explained(work) : alone(loaded, "shares would be opened and closed, and everybody logged out, under it (--force restores nevertheless: it takes the backup up within a second)", work);
   },
 };
 
@@ -114,16 +114,17 @@ async function backup(database: ControlDatabase, file: string): Promise<BackupWr
 }
 
 async function restore(config: Config, file: string, force: boolean): Promise<BackupRestored> {
-  const { backupControl, restoreControl } = await import("#control/database/backup.ts");
+  const { backupControl } = await import("#control/database/backup.ts");
   const context = { clock, logger };
-  if (!force) await checkSecretOf(config, file);
+  // A server that runs could open nothing that is sealed any more.
+  if (!force || findInstance(config.data_dir) !== null) await checkSecretOf(config, file);
   const { type, sqlite } = config.database;
   const fresh = type === "sqlite" && !existsSync(sqlite.path);
   const database = await openControlDatabase(config, context);
   try {
     const before = fresh ? null : join(config.data_dir, `controlplane-before-restore-${clock.now().sec}.backup`);
     if (before !== null) await backupControl(database, before, clock);
-    const { schema, rows } = await restoreControl(database, file, context);
+    const { schema, rows } = await restoreBackup(database, file, context);
     return { users: rows["users"] ?? 0, shares: rows["shares"] ?? 0, schemaVersion: schema, before };
   } finally {
     await database.close();
@@ -142,6 +143,6 @@ async function checkSecretOf(config: Config, file: string): Promise<void> {
   }
   throw new Error(
     `${file} was made under another control-plane secret than ${secret === null ? "any that is here" : "the one in use"}, so that the server could not start with it. ` +
-      `Set DITTOFS_CONTROLPLANE_SECRET to the secret it was made with, or put the file controlplane.secret that belongs to it into ${config.data_dir}; --force restores it as it is. Nothing was changed`,
+      `Set DITTOFS_CONTROLPLANE_SECRET to the secret it was made with, or put the file controlplane.secret that belongs to it into ${config.data_dir}; --force restores it as it is, where no server runs. Nothing was changed`,
   );
 }

@@ -231,11 +231,21 @@ export class ServerRuntime implements Runtime {
     }
     const share = await openShare(this.config, plan, deriveLimits(this.config, this.open.size + 1), this.options.around);
     this.open.set(plan.name, share);
+    this.warnOf(plan);
     // The policy may be another by now.
     const latest = this.wanted?.shares.find((each) => each.id === plan.id);
     if (latest !== undefined && !mustReopen(plan, latest)) share.follow(latest);
     this.table.add(share.share);
     if (share.recovered !== null) this.options.recovered(plan.name, share.recovered);
+  }
+
+  /** What an operator should know though it is allowed; of the configuration's shares that was said by whoever read it. */
+  private warnOf({ name, metadata, blocks, durability }: SharePlan): void {
+    if (this.config.shares.some((share) => share.name === name)) return;
+    const logger = this.options.around.logger.child({ share: name });
+    if (metadata.type === "memory") logger.warn({}, "its metadata is in memory: everything in it is gone when the server stops");
+    else if (blocks.type === "memory") logger.warn({}, "its blocks are in memory: names stay when the server stops, but the content is gone");
+    if (durability === "writeback") logger.warn({}, "its durability is writeback: a power cut loses the last seconds, even what a COMMIT answered");
   }
 
   /** Gives each share its part of what all have together. */

@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { systemClock as clock } from "#base/clock.ts";
 import { type ControlDatabase, DatabaseError, backupControl, checkBackup, openSqliteControlDatabase, restoreControl } from "#control/database/index.ts";
 import { type Step, steps } from "#control/database/migrate.ts";
-import { audit, groups, notes, users } from "#control/database/tables.ts";
+import { restoreBackup } from "#control/index.ts";
+import { audit, groups, notes, sessions, users } from "#control/database/tables.ts";
 import { silentLogger as logger } from "#telemetry/logger.ts";
 import { missingPostgres, sharedCluster } from "../support/postgres.ts";
 import { openAs } from "./control-database-child.ts";
@@ -27,6 +28,36 @@ const kinds: Readonly<Record<string, () => Promise<ControlDatabase>>> = {
   sqlite: () => openAs({ path: join(directory(), "controlplane.db") }),
   ...(missingPostgres === null ? { postgres: async () => openAs(await (await sharedCluster()).database()) } : {}),
 };
+
+describe("a backup that is restored under people", () => {
+  for (const [kind, open] of Object.entries(kinds)) {
+    test(`ends every session in ${kind}, those of the backup and those begun since, and goes on with a higher revision`, async () => {
+      const db = await open();
+      const session = (id: string, userId: string) => ({ id, userId, tokenHash: id, address: "::1", createdAt: 1, usedAt: 2, expiresAt: 3, revokedAt: null });
+      await db.transaction(async (tx) => {
+        for (const name of ["bob", "eve"]) await tx.insert(users, user(name, name.length + name.charCodeAt(0)));
+        for (const id of ["kept", "ended"]) await tx.insert(sessions, session(id, "id-of-bob"));
+        await tx.insert(notes, { key: "revision", value: "7" });
+      });
+      const file = join(directory(), "backup");
+      await backupControl(db, file, clock);
+      await db.transaction(async (tx) => {
+        await tx.delete(sessions, { id: "ended" });
+        await tx.insert(users, user("later", 77));
+        for (const [id, userId] of [["since", "id-of-eve"], ["of-nobody", "id-of-later"]] as const) await tx.insert(sessions, session(id, userId));
+        await tx.update(notes, { key: "revision" }, { value: "9" });
+      });
+      const before = Date.now();
+      await restoreBackup(db, file, context);
+      const rows = await db.transaction((tx) => tx.all(sessions, {}));
+      expect(rows.map(({ id }) => id).sort()).toEqual(["ended", "kept", "since"]);
+      for (const { revokedAt } of rows) expect(revokedAt).toBeGreaterThanOrEqual(before);
+      expect(await db.transaction((tx) => tx.one(notes, { key: "revision" }))).toMatchObject({ value: "10" });
+      expect((await db.transaction((tx) => tx.after(audit, 0, 10))).map(({ action, after }) => [action, after])).toEqual([["controlplane.restore", { file }]]);
+      await db.close();
+    });
+  }
+});
 
 describe("a backup of the control plane", () => {
   for (const [from, openSource] of Object.entries(kinds)) {

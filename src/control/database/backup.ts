@@ -60,17 +60,22 @@ export async function checkBackup(file: string, context: BackupContext): Promise
   return loaded.summary;
 }
 
+/** Looks at what is there before it is replaced, and gives what is still to be done, in the same transaction, when it was. */
+export type Aside = (tx: Transaction) => Promise<(tx: Transaction) => Promise<void>>;
+
 /**
  * Replaces all of a control plane's database by what a backup holds, in one transaction; the backup may come from the other dialect and
  * from an older schema. Everything in it is checked before anything is touched. Throws DatabaseError.
  */
-export async function restoreControl(db: ControlDatabase, file: string, context: BackupContext): Promise<BackupSummary> {
+export async function restoreControl(db: ControlDatabase, file: string, context: BackupContext, aside: Aside | null = null): Promise<BackupSummary> {
   const loaded = await loadBackup(file, context);
   try {
     await loaded.database.transaction((from) =>
       db.transaction(async (to) => {
+        const finish = await aside?.(to);
         for (const table of allTables.toReversed()) await to.delete(table, {});
         for (const table of allTables) for await (const rows of rowsOf(from, table)) await to.insertAll(table, rows);
+        await finish?.(to);
       }),
     );
     return loaded.summary;

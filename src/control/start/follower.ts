@@ -6,7 +6,7 @@ import type { Changes } from "../state/index.ts";
 /** How often the database is asked whether another node changed something: whoever is disabled there loses access here within a second. */
 export const followIntervalMs = 500;
 
-/** Follows the changes of other nodes. */
+/** Follows the changes of other nodes, and of whoever restores a backup under a server that runs. */
 export class Follower {
   private readonly changes: Changes;
   private readonly clock: Clock;

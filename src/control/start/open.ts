@@ -93,7 +93,7 @@ export async function openControlPlane(options: ControlOptions): Promise<OpenCon
         void effects.bringAndLog("a change of another node");
       });
       hostNames.start();
-      if (database.type === "postgres") follower.start();
+      follower.start();
       const failures = await effects.bring();
       storeChecks.start();
       return failures;

@@ -325,6 +325,11 @@ test("backup and restore bring back what was, checked, and not beside a server",
   await (await Admin.at(first)).do("POST", "/api/v1/shares", { name: "/after" });
   const beside = dittofs(["restore", "controlplane", "--input", file, "--data-dir", dataDir, "--yes"]);
   expect([beside.status, beside.err]).toEqual([1, expect.stringContaining("a server runs on")]);
+  const loggedIn = await Admin.at(first);
+  expect(dittofs(["restore", "controlplane", "--input", file, "--data-dir", dataDir, "--force"]).status).toBe(0);
+  await until("the session's end", 5000, async () => ((await loggedIn.ask("GET", "/api/v1/shares")).status === 401 ? true : null));
+  const listed = async () => (await (await Admin.at(first)).do("GET", "/api/v1/shares?sort=name")).items.map((share: { name: string }) => share.name);
+  await until("the shares of the backup", 5000, async () => ((await listed()).join() === "/before,/export" ? true : null));
   expect(await first.stop()).toBe(0);
   const damaged = scratch("damaged.backup");
   writeFileSync(damaged, readFileSync(file, "utf8").replace("/before", "/befxre"));

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ServerRuntime } from "#app/runtime.ts";
 import { AccessLevel } from "#model/identity.ts";
@@ -70,7 +70,6 @@ describe("shares", () => {
     expect(failures).toEqual([{ target: { type: "share", name: "/broken" }, reason: expect.stringContaining(file) }]);
     expect(runtime.share("/broken")).toMatchObject({ state: "failed", error: failures[0]?.reason ?? "" });
     expect(runtime.share("/fine")).toMatchObject({ state: "serving" });
-    const { unlinkSync } = await import("node:fs");
     unlinkSync(file);
     expect(await runtime.reconcile(desired([broken, sharePlan("/fine")]))).toEqual([]);
     expect(runtime.share("/broken")).toMatchObject({ state: "serving" });
@@ -238,6 +237,20 @@ describe("purge", () => {
     await runtime.reconcile(desired([sharePlan("/stays")], [nfsPlan()]));
     await runtime.purge(plan, []);
     expect(everything(place)).toEqual(["thesis.txt"]);
+  });
+
+  test("is brought to its end by another, wherever it was cut off", async () => {
+    const elsewhere = temporary();
+    const plan = sharePlan("/cut", { metadata: storePlan("metadata", "sqlite", { name: "m", config: { path: join(elsewhere, "m") } }), blocks: storePlan("block", "filesystem", { name: "b", config: { path: join(elsewhere, "b") } }) });
+    const blocks = join(elsewhere, "b/cut");
+    const parts = ["objects", "staging", "temp"].map((part) => join(blocks, part));
+    for (let done = 0; done <= parts.length + 1; done++) {
+      const { runtime, dataDir } = await used(plan);
+      await runtime.reconcile(desired([sharePlan("/stays")], [nfsPlan()]));
+      for (const part of [...parts, join(dataDir, "shares/cut/log")].slice(0, done)) rmSync(part, { recursive: true });
+      await runtime.purge(plan, []);
+      expect([existsSync(blocks), existsSync(join(elsewhere, "m/cut")), existsSync(join(dataDir, "shares/cut"))]).toEqual([false, false, false]);
+    }
   });
 
   test("leaves alone a share that lies among its content, whatever way it came there", async () => {

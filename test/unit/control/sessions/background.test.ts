@@ -109,7 +109,7 @@ describe("in the background", () => {
     db.beforeCommit = () => {};
     clock.advance(600);
     await settled();
-    const about = log.lines.filter((line) => line.includes("other nodes"));
+    const about = log.lines.filter((line) => line.includes("sessions others ended"));
     expect(about.map((line) => line.split(" ")[0])).toEqual(["error", "info"]);
     await logins.close();
   });
