@@ -110,7 +110,7 @@ async function open(config: Config, plan: SharePlan, limits: Limits, around: Sur
   const places = placesOf(config, plan);
   makeDirectory(places.content);
   if (plan.metadata.type === "sqlite") checkMetadataIsThere(plan.name, places.database, places.content);
-  makeDirectory(dirname(places.database));
+  if (plan.metadata.type === "sqlite") makeDirectory(dirname(places.database));
   const store = openStore(plan.metadata, places, around);
   parts.started("metadata", () => store.close());
   checkLogIsThere(plan.name, places.content, (await store.usage()).inodes > 0);
