@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { apiReference } from "../../src/api/contract/reference.ts";
-import { commandsManPage, commandsPage } from "../../src/cli/index.ts";
+import { commandsManPage, commandsPage } from "../../src/cli/program.ts";
 import { configReference } from "../../src/config/index.ts";
 import { root, say } from "./shell.ts";
 

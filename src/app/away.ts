@@ -7,6 +7,18 @@ import { DataDirectoryError } from "./data-directory.ts";
  * acknowledged, and write to the wrong disk: it must not start.
  */
 
+/** Checks that a share with a log has its database: the log is of one database, and of no other. */
+export function checkDatabaseIsThere(share: string, content: string, database: string): void {
+  const log = join(content, "log");
+  if (existsSync(database) || !existsSync(log) || !readdirSync(log).some((name) => segment.test(name))) return;
+  throw new DataDirectoryError(
+    `share ${share} has been in use, as its write-ahead log in ${log} shows, but there is no database ${database}. Mount the disk it lies on, or put the database back. ` +
+      `If it is lost for good, move what is in ${log} away to begin the share anew`,
+  );
+}
+
+const segment = /^[0-9a-f]{16}\.log$/;
+
 /** Checks that a share with files, its root at least, has its write-ahead log, which is made before them. */
 export function checkLogIsThere(share: string, content: string, hasFiles: boolean): void {
   const log = join(content, "log");
@@ -21,14 +33,4 @@ export function checkLogIsThere(share: string, content: string, hasFiles: boolea
 export function checkBlocksAreThere(share: string, directory: string, hasPacks: boolean): void {
   if (!hasPacks || existsSync(join(directory, "format"))) return;
   throw new DataDirectoryError(`share ${share} has content, but there is no block store in ${directory}. Mount the disk it lies on, or correct the share's blocks.path. Nothing was changed there`);
-}
-
-/** Checks that a share whose log holds something has the metadata this is about, before new ones are begun in their place. */
-export function checkMetadataIsThere(share: string, database: string, content: string): void {
-  const log = join(content, "log");
-  if (existsSync(database) || !existsSync(log) || readdirSync(log).length === 0) return;
-  throw new DataDirectoryError(
-    `share ${share} has been in use, but its metadata ${database} is not there. Mount the disk it lies on, or put the file back. Nothing was changed there. ` +
-      `If it is lost for good, remove ${log} to begin with an empty share`,
-  );
 }

@@ -8,6 +8,9 @@ import { checkBlocksAreThere } from "./away.ts";
 import { isFilled, removeContent, removeIfEmpty } from "./block-content.ts";
 import { claimBlocks, ownerOf } from "./claim.ts";
 import { syncDirectory } from "./durable-files.ts";
+import { openS3Blocks } from "#blocks/index.ts";
+import type { Surroundings } from "./open-share.ts";
+import { s3OptionsOf } from "./s3.ts";
 import { collision, placesOf, realPlaces, type SharePlaces } from "./places.ts";
 
 /**
@@ -16,7 +19,7 @@ import { collision, placesOf, realPlaces, type SharePlaces } from "./places.ts";
  * another share or another server claims, nothing in which one of `others` lies, and no directory with anything else in it; a share
  * whose disk is away is refused, since its data would come back with the disk.
  */
-export async function purgeShare(config: Config, plan: SharePlan, others: readonly SharePlan[] = []): Promise<void> {
+export async function purgeShare(config: Config, plan: SharePlan, others: readonly SharePlan[], around: Surroundings): Promise<void> {
   const places = placesOf(config, plan);
   for (const other of others) refuseNested(plan, places, other, placesOf(config, other));
   const sqlite = plan.metadata.type === "sqlite";
@@ -25,6 +28,7 @@ export async function purgeShare(config: Config, plan: SharePlan, others: readon
   const blocks = plan.blocks.type === "filesystem" ? places.blocks : null;
   if (blocks !== null && known?.hasPacks === true) checkBlocksPurgeable(plan.name, blocks);
   if (blocks !== null && existsSync(blocks)) await removeBlocks(blocks, plan, known?.instance ?? null);
+  if (plan.blocks.type === "s3" && known !== null) await removeObjects(plan, known.instance, around);
   for (const part of ["log", "packs"]) await removeFiles(join(places.content, part));
   if (sqlite) await removeDatabase(places.database);
   if (blocks !== null && existsSync(blocks)) await removeClaim(blocks);
@@ -98,6 +102,29 @@ async function removeBlocks(directory: string, plan: SharePlan, instance: string
     claim.release();
   }
 }
+
+/** Keys begin with the share's instance, so that these are this share's and nobody else's. */
+async function removeObjects(plan: SharePlan, instance: string, around: Surroundings): Promise<void> {
+  try {
+    const blocks = await openS3Blocks(s3OptionsOf(plan.blocks, around));
+    try {
+      let keys: string[] = [];
+      for await (const { key } of blocks.list(`${instance}/`)) {
+        if (keys.push(key) < deletedAtOnce) continue;
+        await blocks.delete(keys);
+        keys = [];
+      }
+      await blocks.delete(keys);
+    } finally {
+      await blocks.close();
+    }
+  } catch (error) {
+    throw new ControlError("store_unreachable", `The content of ${plan.name} could not be removed from the block store ${plan.blocks.name}: ${(error as Error).message}`, { hint: "Purge again once the store answers." });
+  }
+}
+
+/** What one request deletes at most. */
+const deletedAtOnce = 1000;
 
 /** What says that a directory is a store of blocks, and whose: last of all, so that a purge that was cut off still knows. */
 async function removeClaim(directory: string): Promise<void> {

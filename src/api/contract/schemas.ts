@@ -25,8 +25,8 @@ export const Password = Type.String({ minLength: 8, maxLength: 72, pattern: "^[^
 /** Any text that is compared with a password: no rules, a bound. */
 const GivenPassword = Type.String({ minLength: 1, maxLength: 1024 });
 const Id32 = Type.Integer({ minimum: 0, maximum: 4294967294 });
-/** PostgreSQL keeps no NUL, and a control character would speak to whose terminal shows it. */
-const Text = Type.String({ maxLength: 1024, pattern: "^[^\\u0000-\\u001f\\u007f]*$", description: "A line of text, at most 1024 characters." });
+/** PostgreSQL keeps no NUL; a control character, of the second set too, would speak to whose terminal shows it, and one of direction would make it show something else. */
+const Text = Type.String({ maxLength: 1024, pattern: "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]*$", description: "A line of text, at most 1024 characters." });
 /** Text that is looked for: no control characters, which no database keeps or finds. */
 export const searchText = (maxLength: number) => Type.String({ maxLength, pattern: "^[^\\u0000-\\u001f\\u007f]*$" });
 const When = Type.String({ description: "ISO 8601, UTC." });

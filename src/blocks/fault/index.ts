@@ -1,5 +1,7 @@
-/** A block store around another whose operations tests fail, delay or observe. */
+/** A block store around another whose operations tests fail, delay or observe; by hooks, or by a plan drawn from a seed. */
 import type { BlockStore, ObjectSource } from "#model/block-store.ts";
+
+export { PlannedFaults, type FaultPlan } from "./plan.ts";
 
 export type Operation = "put" | "get" | "size" | "delete" | "list" | "space";
 
@@ -9,6 +11,8 @@ export interface Faults {
   before?(operation: Operation, key: string): void | Promise<void>;
   /** After the store did it and before the caller knows: a lost answer. */
   after?(operation: Operation, key: string): void | Promise<void>;
+  /** How many bytes of a read arrive before it fails, and with what; null: all. */
+  cut?(key: string, length: number): { readonly bytes: number; readonly error: Error } | null;
 }
 
 /** A store that fails as told, for tests. Hides optional abilities of `store`. */
@@ -22,7 +26,13 @@ export function faultyBlocks(store: BlockStore, faults: Faults): BlockStore {
   return {
     put: (key: string, source: ObjectSource) => around("put", key, () => store.put(key, source)),
     get: (key: string, offset: number, length: number, target?: Uint8Array) =>
-      around("get", key, () => store.get(key, offset, length, target)),
+      around("get", key, async () => {
+        const cut = faults.cut?.(key, length) ?? null;
+        if (cut === null) return await store.get(key, offset, length, target);
+        // What has arrived stands in the target, as after a connection that broke.
+        await store.get(key, offset, cut.bytes, target?.subarray(0, cut.bytes));
+        throw cut.error;
+      }),
     size: (key: string) => around("size", key, () => store.size(key)),
     delete: (keys: readonly string[]) => around("delete", keys[0] ?? "", () => store.delete(keys)),
     async *list(prefix: string) {

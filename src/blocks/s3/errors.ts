@@ -30,12 +30,12 @@ export function isTransient(error: unknown): boolean {
   if (error instanceof TransportError) return error.code !== Failure.untrusted && error.code !== Failure.closed && !isCertificate(error);
   const status = statusOf(error);
   if (fullCodes.has(codeOf(error)) || status === 507 || status === 501) return false;
-  return isThrottle(error) || status >= 500 || status === 408 || retriedCodes.has(codeOf(error)) || isMalformed(error);
+  return isThrottle(error) || status >= 500 || status === 408 || retriedCodes.has(codeOf(error));
 }
 
-/** An answer that is no S3 server's: a proxy's page of HTML, say. */
-function isMalformed(error: unknown): boolean {
-  return error instanceof SyntaxError || (error instanceof Error && /deserializ|parse/i.test(error.message) && statusOf(error) < 300);
+/** An answer that is no S3 server's: a page of HTML, say. The SDK has no better sign of it than the text. */
+function isForeign(error: unknown): boolean {
+  return error instanceof SyntaxError || (error instanceof Error && /deserialization error|xml parse error/i.test(error.message));
 }
 
 function isCertificate(error: TransportError): boolean {
@@ -47,11 +47,14 @@ export function portError(error: unknown, settings: S3Settings, doing: string): 
   if (error instanceof StoreRefusedError || error instanceof StoreUnavailableError || error instanceof StoreFullError) return error;
   if (error instanceof TransportError) return transportError(error, settings, doing);
   const code = codeOf(error);
-  const said = `${code}${error instanceof Error && error.message !== "" && error.message !== code ? `: ${error.message}` : ""}`;
+  const text = error instanceof Error ? error.message : String(error);
+  const said = text === "" || text === code || text === "UnknownError" ? code : `${code}: ${text}`;
   if (fullCodes.has(code) || statusOf(error) === 507) return new StoreFullError(`${doing}: the store has no room (${said}); raise the quota or free some`);
   const refused = refusal(code, error, settings);
   if (refused !== null) return new StoreRefusedError(refused[0], `${doing}: ${refused[1]} (${said})`, { cause: error });
   if (isTransient(error)) return new StoreUnavailableError(`${doing}: ${whereOf(settings)} answers with status ${statusOf(error)} (${said}); it will be tried again`, { cause: error });
+  if (isForeign(error))
+    return new StoreRefusedError(StoreFault.endpoint, `${doing}: what answers at ${whereOf(settings)} does not speak S3; check the endpoint's host and port`, { cause: error });
   if (error instanceof Error && statusOf(error) === 0) return error;
   return new Error(`${doing}: ${whereOf(settings)} answered with status ${statusOf(error)} (${said})`, { cause: error });
 }

@@ -21,7 +21,5 @@ export type { S3Blocks } from "./store.ts";
 /** Throws StoreRefusedError for options that can't work; whether the bucket answers is seen by `checkS3`. */
 export async function openS3Blocks(options: S3Options): Promise<S3Blocks> {
   const settings = settingsOf(options);
-  const store = new S3Store(new S3Client(await loadSdk(), settings), settings);
-  store.tidy();
-  return store;
+  return new S3Store(new S3Client(await loadSdk(), settings), settings);
 }

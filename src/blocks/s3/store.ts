@@ -19,15 +19,17 @@ const progressBytesMin = 64 * 1024;
 export interface S3Blocks extends BlockStore {
   /** Uploads on their way, and how many may be. */
   readonly uploads: { readonly busy: number; readonly limit: number };
+  /** Resolves when the look for uploads that an earlier run left unfinished is over, whatever it found. */
+  readonly tidied: Promise<void>;
 }
 
 export class S3Store implements S3Blocks {
   readonly uploads: UploadLimit;
+  readonly tidied: Promise<void>;
   readonly #client: S3Client;
   readonly #settings: S3Settings;
   readonly #writer: Writer;
   readonly #arriving = new Set<string>();
-  #background: Promise<void> = Promise.resolve();
   #closed = false;
 
   constructor(client: S3Client, settings: S3Settings) {
@@ -35,12 +37,13 @@ export class S3Store implements S3Blocks {
     this.#settings = settings;
     this.uploads = new UploadLimit(settings);
     this.#writer = new Writer(client, settings, this.uploads);
+    this.tidied = this.#tidy();
   }
 
-  /** Looks for leftovers in the background: a store opens, too, while its bucket is away. */
-  tidy(): void {
+  /** In the background: a store opens, too, while its bucket is away. */
+  #tidy(): Promise<void> {
     const { logger, bucket } = this.#settings;
-    this.#background = abortLeftovers(this.#client, this.#settings).then(
+    return abortLeftovers(this.#client, this.#settings).then(
       (aborted) => {
         if (aborted > 0) logger.info({ bucket, aborted }, "uploads that an earlier run left unfinished were aborted");
       },
@@ -178,7 +181,7 @@ export class S3Store implements S3Blocks {
   async close(): Promise<void> {
     this.#closed = true;
     this.#client.close();
-    await this.#background;
+    await this.tidied;
   }
 
   #full(key: string): string {

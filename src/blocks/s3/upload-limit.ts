@@ -11,8 +11,8 @@ export interface UploadBounds {
 const queuedMin = 3;
 /** More of them, and one less is tried. */
 const queuedMax = 10;
-/** How fast the memory of an undisturbed upload's time fades, a sample: routes and servers change. */
-const bestFade = 1.002;
+/** After this the memory of an undisturbed upload's time counts for twice as long a time: routes and servers change. */
+const bestFadeMs = 10 * 60 * 1000;
 /** After the store asked for less, not again within this: the uploads on their way then would say the same. */
 const halvedMsMin = 500;
 
@@ -23,8 +23,8 @@ const halvedMsMin = 500;
 export class UploadLimit {
   readonly #bounds: UploadBounds;
   readonly #waiting: (() => void)[] = [];
-  /** Least time an upload took, by the power of two of its size. */
-  readonly #bestMs = new Map<number, number>();
+  /** Least time an upload took and when, by the power of two of its size. */
+  readonly #best = new Map<number, { readonly ms: number; readonly atMs: number }>();
   #limit: number;
   #busy = 0;
   #round = 0;
@@ -73,8 +73,13 @@ export class UploadLimit {
 
   #learn(bytes: number, tookMs: number, saturated: boolean): void {
     const size = Math.ceil(Math.log2(bytes + 1));
-    const bestMs = Math.min((this.#bestMs.get(size) ?? Number.POSITIVE_INFINITY) * bestFade, Math.max(tookMs, 0.1));
-    this.#bestMs.set(size, bestMs);
+    const nowMs = this.#bounds.clock.monotonicMs();
+    const before = this.#best.get(size);
+    let bestMs = before === undefined ? Number.POSITIVE_INFINITY : before.ms * (1 + (nowMs - before.atMs) / bestFadeMs);
+    if (tookMs <= bestMs) {
+      bestMs = Math.max(tookMs, 0.1);
+      this.#best.set(size, { ms: bestMs, atMs: nowMs });
+    }
     if (!saturated || ++this.#round < this.#limit) return;
     this.#round = 0;
     const queued = this.#limit * (1 - bestMs / Math.max(tookMs, bestMs));

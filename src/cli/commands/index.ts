@@ -1,4 +1,4 @@
-/** Every noun of the control plane with its verbs, in the order help and reference show them; those of the server's own process are added in `cli/index.ts`. */
+/** Every noun of the control plane with its verbs, in the order help and reference show them; those of the server's own process are added in `cli/program.ts`. */
 import type { Noun, Verb } from "../remote/index.ts";
 import { login } from "./account/login.ts";
 import { logout } from "./account/logout.ts";

@@ -1,4 +1,4 @@
-import { stringify } from "yaml";
+import { Document, Scalar, visit } from "yaml";
 import { table } from "../table.ts";
 
 export const formats = ["table", "json", "yaml"] as const;
@@ -7,8 +7,22 @@ export type Format = (typeof formats)[number];
 /** What of an item a column shows. */
 export type Column<T> = readonly [heading: string, cell: (item: T) => unknown];
 
+/** What a format for programs leaves as it is and a terminal would obey: names come from others, and results are looked at, too. */
+const spoken = /[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+
 export function asText(value: unknown, format: "json" | "yaml"): string {
-  return format === "json" ? `${JSON.stringify(value, null, 2)}\n` : stringify(value, { lineWidth: 0 });
+  return (format === "json" ? `${JSON.stringify(value, null, 2)}\n` : yaml(value)).replaceAll(spoken, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+/** With whatever has to be escaped in double quotes, which have the escapes of JSON (YAML 1.2 §5.7). */
+function yaml(value: unknown): string {
+  const document = new Document(value);
+  visit(document, {
+    Scalar(_, scalar) {
+      if (typeof scalar.value === "string" && scalar.value.search(spoken) >= 0) scalar.type = Scalar.QUOTE_DOUBLE;
+    },
+  });
+  return document.toString({ lineWidth: 0 });
 }
 
 export function itemsTable<T>(items: readonly T[], columns: readonly Column<T>[], width: number | null): string {

@@ -7,6 +7,7 @@ import type { Actor } from "../nouns.ts";
 import { auditRow } from "./audit-row.ts";
 import { Draft } from "./draft.ts";
 import { OneByOne } from "./one-by-one.ts";
+import { type Retired, retiredBy, retiredNote } from "./retired.ts";
 import { type AnyRow, type Operation, revisionNote, revisionOf, type State } from "./state.ts";
 
 /** Changes that wait at once; the next is refused as busy. */
@@ -99,8 +100,9 @@ export class Changes {
       if (operations.length === 0) return null;
       const before = change.view();
       const after = this.state.seenWith(operations, change.view);
+      const retired = retiredBy(this.state.retired, operations);
       try {
-        await this.store(change, operations, before, after);
+        await this.store(change, operations, { before, after, retired });
       } catch (error) {
         if (!isOutdated(error)) throw await this.refused(change, error);
         if (attempt >= attemptsMax) throw new ControlError("busy", "Other nodes of this server keep changing things.", { hint: "Try again.", retryAfterSec: 1 });
@@ -109,18 +111,20 @@ export class Changes {
       }
       this.state.apply(operations);
       this.state.revision++;
+      this.state.retired = retired;
       return { change, operations };
     }
   }
 
-  private store(change: Change, operations: readonly Operation[], before: unknown, after: unknown): Promise<void> {
-    const known = this.state.revision;
-    const entry = auditRow(change, this.nowMs(), before, after);
+  private store(change: Change, operations: readonly Operation[], outcome: { readonly before: unknown; readonly after: unknown; readonly retired: Retired }): Promise<void> {
+    const { revision: known, retired } = this.state;
+    const entry = auditRow(change, this.nowMs(), outcome.before, outcome.after);
     return this.database.transaction(async (tx) => {
       // First of all: it holds other nodes back until this transaction ends, and tells whether the decision still rests on what is there.
       await raiseRevision(tx, known);
       for (const operation of inOrder(operations)) await write(tx, operation);
       for (const [key, value] of Object.entries(change.notes ?? {})) await tx.insert(tables.notes, { key, value });
+      if (outcome.retired !== retired) await put(tx, retiredNote, JSON.stringify(outcome.retired));
       await tx.append(tables.audit, entry);
     });
   }
@@ -181,6 +185,10 @@ async function raiseRevision(tx: Transaction, known: number): Promise<void> {
   }
   const raised = await tx.update(tables.notes, { key: revisionNote, value: String(known) }, { value: String(known + 1) });
   if (raised !== 1) throw new Outdated();
+}
+
+async function put(tx: Transaction, key: string, value: string): Promise<void> {
+  if ((await tx.update(tables.notes, { key }, { value })) === 0) await tx.insert(tables.notes, { key, value });
 }
 
 /** What goes first, children before parents, so that the values they held are free. */

@@ -147,7 +147,7 @@ export class StoreService implements Stores {
   }
 
   private async mustWork(plan: StorePlan): Promise<void> {
-    const health = await this.parts.runtime.tryStore(plan);
+    const health = await this.parts.runtime.tryStore(plan, true);
     if (health.healthy) return;
     throw new ControlError("store_unreachable", `The ${plan.kind} store ${plan.name} does not work: ${health.error ?? "it gave no reason"}`, { hint: "Nothing was changed; put it right and try again." });
   }

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } 
 import { join } from "node:path";
 import { Admin, request } from "../../support/admin.ts";
 import { NfsClient } from "../../support/nfs-client.ts";
+import { Certificates } from "../../support/certificates.ts";
 import { binaryPath, freePort, Server, serverEnvironment, temporaryDirectory } from "../../support/server.ts";
 import { until } from "../../support/wait.ts";
 
@@ -28,19 +29,33 @@ function refused(args: readonly string[], env: Readonly<Record<string, string>> 
   return err.split("\n").filter((line) => line.startsWith("error: ")).join("\n");
 }
 
+/** The same with a terminal to write to; what it wrote. */
+async function atTerminal(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<{ readonly status: number; readonly out: string }> {
+  const chunks: Uint8Array[] = [];
+  await using terminal = new Bun.Terminal({ cols: 200, rows: 50, data: (_, data) => void chunks.push(data.slice()) });
+  const child = Bun.spawn([binaryPath(), ...args], { env: { ...Bun.env, ...serverEnvironment, XDG_CONFIG_HOME: scratch("config"), ...env }, terminal });
+  const written = (): string => Buffer.concat(chunks).toString().replaceAll("\r\n", "\n");
+  const status = await child.exited;
+  // What it wrote last may still be on its way.
+  if (status === 0) await until("the last line of a start", 5_000, () => (/^log: .*\n/m.test(written()) ? true : null));
+  return { status, out: written() };
+}
+
 describe("the first start", () => {
   const dataDir = scratch("first");
   const passwordFile = join(dataDir, "admin-password");
   let password = "";
 
-  test("shows the administrator's password once, on the terminal and in a file for this user alone, and never in the log", async () => {
+  test("keeps the administrator's password in a file for this user alone, and writes it neither to the log nor to a pipe that may be one", async () => {
     const server = await Server.start({ dataDir, port: await freePort(), env: noPassword, args: ["--log-output", scratch("first.log")] });
     try {
       const order = server.output.match(/^(api|nfs): accepting/gm);
       expect(order).toEqual(["api: accepting", "nfs: accepting"]);
       await server.printed(/^ready$/m);
-      password = generated.exec(server.output)?.[1] ?? "";
-      expect(password).not.toBe("");
+      password = readFileSync(passwordFile, "utf8").trim();
+      expect(password).toMatch(/^[a-z0-9]{5}(-[a-z0-9]{5}){3}$/);
+      expect(server.output).toContain(`password:      in ${passwordFile}, to be changed at the first log-in\n`);
+      expect(server.output).not.toContain(password);
       expect(server.output).toContain("shares taken over: /export.");
       expect(server.output).toMatch(/^api: +http:\/\/127\.0\.0\.1:\d+ \(documentation: http:\/\/127\.0\.0\.1:\d+\/api\/docs\)$/m);
       expect([readFileSync(passwordFile, "utf8"), statSync(passwordFile).mode & 0o777]).toEqual([`${password}\n`, 0o600]);
@@ -72,9 +87,9 @@ describe("the first start", () => {
     }
   });
 
-  test("in the background: the password comes out at the terminal, and is not in the log", () => {
+  test("in the background: the password comes out at the terminal, and is not in the log", async () => {
     const data = scratch("detached");
-    const started = dittofs(["start", "--detach", "--data-dir", data, "--nfs-port", "0"], noPassword);
+    const started = await atTerminal(["start", "--detach", "--data-dir", data, "--nfs-port", "0"], noPassword);
     try {
       expect(started.status).toBe(0);
       const shown = generated.exec(started.out)?.[1] ?? "";
@@ -83,6 +98,19 @@ describe("the first start", () => {
       const { listening } = JSON.parse(dittofs(["status", "--data-dir", data, "-o", "json"]).out) as { listening: readonly { protocol: string }[] };
       expect(listening.map((at) => at.protocol)).toEqual(["api", "nfs"]);
       expect(dittofs(["user", "password", "--reset", "--offline", "--data-dir", data]).err).toContain("a server runs on");
+    } finally {
+      dittofs(["stop", "--data-dir", data]);
+    }
+  });
+
+  test("in the background, started by a script: the password is in its file alone", () => {
+    const data = scratch("scripted");
+    const started = dittofs(["start", "--detach", "--data-dir", data, "--nfs-port", "0"], noPassword);
+    try {
+      expect(started.status).toBe(0);
+      const kept = readFileSync(join(data, "admin-password"), "utf8").trim();
+      expect(started.out).toContain(`password:      in ${join(data, "admin-password")}, `);
+      for (const text of [started.out, started.err, readFileSync(join(data, "dittofs.log"), "utf8")]) expect(text).not.toContain(kept);
     } finally {
       dittofs(["stop", "--data-dir", data]);
     }
@@ -231,6 +259,60 @@ test("where some shares can't be opened the others are served, and health says s
     expect(await second.stop()).toBe(0);
   }
 });
+
+test("over TLS: the certificate is read again at SIGHUP, and clients without one of theirs are kept out where they need one", async () => {
+  const files = scratch("tls");
+  mkdirSync(files);
+  const certificates = new Certificates(files);
+  certificates.authority("ca");
+  for (const name of ["first", "second", "client"]) certificates.signed(name, "ca");
+  const serve = (name: string): void => {
+    for (const kind of ["pem", "key"]) writeFileSync(join(files, `live.${kind}`), certificates.read(`${name}.${kind}`));
+  };
+  serve("first");
+  const tls = { DITTOFS_CONTROLPLANE_TLS_CERT_FILE: join(files, "live.pem"), DITTOFS_CONTROLPLANE_TLS_KEY_FILE: join(files, "live.key"), DITTOFS_CONTROLPLANE_TLS_CLIENT_CA: join(files, "ca.pem") };
+  const server = await Server.start({ dataDir: scratch("tls-data"), port: await freePort(), env: tls, args: ["--log-output", scratch("tls.log")] });
+  try {
+    await server.printed(/^ready$/m);
+    expect(server.output).toMatch(/^api: +https:\/\/127\.0\.0\.1:\d+ /m);
+    const port = Number(new URL(server.apiUrl).port);
+    const own = { cert: certificates.read("client.pem"), key: certificates.read("client.key") };
+    expect(await servedName(port, certificates.read("ca.pem"), own)).toBe("first");
+    await expect(servedName(port, certificates.read("ca.pem"), {})).rejects.toThrow();
+    serve("second");
+    server.process.kill("SIGHUP");
+    // A connection that the old listener had not accepted yet is reset; clients try again.
+    const asked = () => servedName(port, certificates.read("ca.pem"), own).catch(() => "");
+    await until("the new certificate", 10_000, async () => ((await asked()) === "second" ? true : null));
+    writeFileSync(join(files, "live.key"), "no key");
+    server.process.kill("SIGHUP");
+    await until("a complaint", 10_000, () => (readFileSync(scratch("tls.log"), "utf8").includes("keeps the certificate it had") ? true : null));
+    expect(await servedName(port, certificates.read("ca.pem"), own)).toBe("second");
+  } finally {
+    expect(await server.stop()).toBe(0);
+  }
+});
+
+/** The name in the certificate that is served, once a call was answered. */
+async function servedName(port: number, ca: string, own: { readonly cert?: string; readonly key?: string }): Promise<string> {
+  const { connect } = await import("node:tls");
+  return await new Promise((done, fail) => {
+    const socket = connect({ host: "127.0.0.1", port, ca, ...own }, () => socket.write("GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"));
+    let answered = "";
+    socket.on("data", (chunk) => {
+      answered += chunk.toString();
+    });
+    socket.on("end", () => {
+      if (answered.startsWith("HTTP/1.1 200")) done(String(subject));
+      else fail(new Error(`no answer: ${answered.slice(0, 100)}`));
+    });
+    let subject: unknown = "";
+    socket.on("secureConnect", () => {
+      subject = socket.getPeerCertificate().subject.CN;
+    });
+    socket.on("error", fail);
+  });
+}
 
 test("backup and restore bring back what was, checked, and not beside a server", async () => {
   const dataDir = scratch("backup");

@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ServerRuntime } from "#app/runtime.ts";
 import { AccessLevel } from "#model/identity.ts";
 import { NfsClient } from "../../support/nfs-client.ts";
-import { Stable } from "../../support/nfs-types.ts";
+import { Stable, Status } from "../../support/nfs-types.ts";
 import { policyOf } from "../../support/policy.ts";
 import { desired, nfsPlan, runtimeOn, sharePlan, storePlan, temporary } from "./kit.ts";
 
@@ -70,7 +70,6 @@ describe("shares", () => {
     expect(failures).toEqual([{ target: { type: "share", name: "/broken" }, reason: expect.stringContaining(file) }]);
     expect(runtime.share("/broken")).toMatchObject({ state: "failed", error: failures[0]?.reason ?? "" });
     expect(runtime.share("/fine")).toMatchObject({ state: "serving" });
-    const { unlinkSync } = await import("node:fs");
     unlinkSync(file);
     expect(await runtime.reconcile(desired([broken, sharePlan("/fine")]))).toEqual([]);
     expect(runtime.share("/broken")).toMatchObject({ state: "serving" });
@@ -102,6 +101,48 @@ describe("shares", () => {
     expect(runtime.plans().find((plan) => plan.name === "/a")?.policy).toBe(policy);
     expect(await Promise.all([opening, after])).toEqual([[], []]);
     expect(runtime.plans().find((plan) => plan.name === "/a")?.policy).toBe(policy);
+  });
+
+  test("one whose stores are others now is closed and opened; its clients are told to come again meanwhile, and their handles stay good", async () => {
+    const { runtime } = fresh();
+    const blocks = storePlan("block", "filesystem", { name: "b", config: { path: temporary() } });
+    await runtime.reconcile(desired([sharePlan("/a", { blocks })], [nfsPlan()]));
+    await runtime.serve();
+    const client = await clientOf(runtime);
+    const root = await client.mount("/a");
+    await client.create(root, "f", { mode: 0o644 });
+    const reopened = runtime.reconcile(desired([sharePlan("/a", { blocks: { ...blocks, secrets: { key: "another" } } })], [nfsPlan()]));
+    const statuses = new Set<number>();
+    let open = false;
+    void reopened.then(() => {
+      open = true;
+    });
+    while (!open) {
+      const status = await client.lookup(root, "f").then(() => 0, (error: { status?: number }) => error.status ?? -1);
+      statuses.add(status);
+    }
+    expect(await reopened).toEqual([]);
+    expect([...statuses].filter((status) => status !== 0)).toEqual([Status.jukebox]);
+    await client.lookup(root, "f");
+    client.close();
+  });
+
+  test("while one can't be opened, handles nobody here made are worth another try; else they are none", async () => {
+    const { runtime, dataDir } = fresh();
+    const path = join(dataDir, "file");
+    await runtime.reconcile(desired([sharePlan("/a"), sharePlan("/b")], [nfsPlan()]));
+    await runtime.serve();
+    const client = await clientOf(runtime);
+    const stranger = Buffer.from(await client.mount("/a"));
+    stranger[6] = (stranger[6] ?? 0) ^ 1;
+    await expect(client.getattr(stranger)).rejects.toThrow(/badHandle/);
+    writeFileSync(path, "");
+    const broken = sharePlan("/broken", { blocks: storePlan("block", "filesystem", { name: "x", config: { path } }) });
+    await runtime.reconcile(desired([sharePlan("/a"), sharePlan("/b"), broken], [nfsPlan()]));
+    await expect(client.getattr(stranger)).rejects.toThrow(/jukebox/);
+    await runtime.reconcile(desired([sharePlan("/a"), sharePlan("/b")], [nfsPlan()]));
+    await expect(client.getattr(stranger)).rejects.toThrow(/badHandle/);
+    client.close();
   });
 
   test("those that came while a run was under way share the next", async () => {
@@ -198,6 +239,20 @@ describe("purge", () => {
     expect(everything(place)).toEqual(["thesis.txt"]);
   });
 
+  test("is brought to its end by another, wherever it was cut off", async () => {
+    const elsewhere = temporary();
+    const plan = sharePlan("/cut", { metadata: storePlan("metadata", "sqlite", { name: "m", config: { path: join(elsewhere, "m") } }), blocks: storePlan("block", "filesystem", { name: "b", config: { path: join(elsewhere, "b") } }) });
+    const blocks = join(elsewhere, "b/cut");
+    const parts = ["objects", "staging", "temp"].map((part) => join(blocks, part));
+    for (let done = 0; done <= parts.length + 1; done++) {
+      const { runtime, dataDir } = await used(plan);
+      await runtime.reconcile(desired([sharePlan("/stays")], [nfsPlan()]));
+      for (const part of [...parts, join(dataDir, "shares/cut/log")].slice(0, done)) rmSync(part, { recursive: true });
+      await runtime.purge(plan, []);
+      expect([existsSync(blocks), existsSync(join(elsewhere, "m/cut")), existsSync(join(dataDir, "shares/cut"))]).toEqual([false, false, false]);
+    }
+  });
+
   test("leaves alone a share that lies among its content, whatever way it came there", async () => {
     const place = temporary();
     const [outer, inner] = [storePlan("block", "filesystem", { name: "outer", config: { path: place } }), storePlan("block", "filesystem", { name: "inner", config: { path: join(place, "outer") } })];
@@ -280,17 +335,17 @@ describe("trying a store", () => {
   test("says that it works and leaves nothing, or why it doesn't", async () => {
     const { runtime, dataDir } = fresh();
     const at = (path: string) => storePlan("block", "filesystem", { name: "b", config: { path } });
-    expect(await runtime.tryStore(at(join(dataDir, "new/deep")))).toMatchObject({ healthy: true, error: null, latencyMs: expect.any(Number) });
+    expect(await runtime.tryStore(at(join(dataDir, "new/deep")), true)).toMatchObject({ healthy: true, error: null, latencyMs: expect.any(Number) });
     expect(readdirSync(join(dataDir, "new/deep"))).toEqual([]);
     writeFileSync(join(dataDir, "file"), "");
-    expect(await runtime.tryStore(at(join(dataDir, "file")))).toMatchObject({ healthy: false, error: expect.stringContaining("is a file, not a directory") });
-    expect(await runtime.tryStore(at("/proc/nowhere"))).toMatchObject({ healthy: false, error: expect.stringContaining("/proc/nowhere") });
-    expect(await runtime.tryStore(storePlan("metadata", "memory"))).toMatchObject({ healthy: true });
-    expect(await runtime.tryStore(storePlan("metadata", "tape"))).toMatchObject({ healthy: false, error: expect.stringContaining("tape") });
+    expect(await runtime.tryStore(at(join(dataDir, "file")), true)).toMatchObject({ healthy: false, error: expect.stringContaining("is a file, not a directory") });
+    expect(await runtime.tryStore(at("/proc/nowhere"), true)).toMatchObject({ healthy: false, error: expect.stringContaining("/proc/nowhere") });
+    expect(await runtime.tryStore(storePlan("metadata", "memory"), true)).toMatchObject({ healthy: true });
+    expect(await runtime.tryStore(storePlan("metadata", "tape"), true)).toMatchObject({ healthy: false, error: expect.stringContaining("tape") });
     if (process.getuid?.() === 0) return;
     mkdirSync(join(dataDir, "closed"));
     chmodSync(join(dataDir, "closed"), 0o500);
-    expect(await runtime.tryStore(at(join(dataDir, "closed")))).toMatchObject({ healthy: false, error: expect.stringContaining("may not write there") });
+    expect(await runtime.tryStore(at(join(dataDir, "closed")), true)).toMatchObject({ healthy: false, error: expect.stringContaining("may not write there") });
   });
 });
 

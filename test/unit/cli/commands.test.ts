@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { configTemplate } from "#config/index.ts";
-import { commandsManPage, commandsPage } from "#cli/index.ts";
+import { commandsManPage, commandsPage } from "#cli/program.ts";
 import { dittofs, instance } from "./support.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "dittofs-cli-"));

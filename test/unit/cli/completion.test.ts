@@ -63,6 +63,15 @@ test.skipIf(Bun.which("zsh") === null)("zsh takes its script, and finds the comm
   expect(ran.stdout.toString()).toContain("--squash:how the user ids of clients are taken\n");
 });
 
+test("powershell's tables name nothing twice: it would refuse the whole script", async () => {
+  const { out } = await dittofs(["completion", "powershell"]);
+  for (const block of out.split(/\n {2}\$values = /)) {
+    const keys = [...block.matchAll(/^ {4}'(.*?)' = @\(/gm)].map((one) => (one[1] as string).toLowerCase());
+    expect(keys.length).toBeGreaterThan(60);
+    expect(new Set(keys).size).toBe(keys.length);
+  }
+});
+
 test("every shell's script names every command; another shell is wrong usage", async () => {
   for (const shell of Object.keys(scripts)) {
     const { out } = await dittofs(["completion", shell]);

@@ -140,6 +140,15 @@ describe("the control plane", () => {
     api.on(contract.stores.list, new Refusal("forbidden", "your role is user") as never);
     expect(await examine(free, { environment }).then(({ status, of }) => [status, of("log-in")?.found])).toEqual([0, "stores, shares and adapters were not checked: your role is user"]);
   });
+  test("of a log-in is not that of a data directory that was named", async () => {
+    mkdirSync(join(home, "dittofs"));
+    const context = { server: api.url, username: "a", access_token: "t" };
+    writeFileSync(join(home, "dittofs/contexts.json"), JSON.stringify({ version: 1, current: "c", contexts: { c: context } }), { mode: 0o600 });
+    expect((await examine()).of("control plane")).toMatchObject({ result: "warn", found: `no server runs on ${directory}; what only it knows was not checked` });
+    expect(api.got).toEqual([]);
+    const usual = await cli(["doctor", ...free, "-o", "json"], { clock, environment: { XDG_CONFIG_HOME: home, XDG_DATA_HOME: directory } });
+    expect((JSON.parse(usual.out) as Finding[]).find((one) => one.check === "control plane")?.found).toStartWith(api.url);
+  });
   test("that doesn't answer fails", async () => {
     const { status, of } = await examine(free, { environment: { DITTOFS_SERVER: "http://127.0.0.1:1" } });
     expect([status, of("control plane")?.result]).toEqual([1, "fail"]);

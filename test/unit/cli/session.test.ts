@@ -58,6 +58,12 @@ describe("login", () => {
     expect(saved().current).toBe("bob");
     expect(await logIn("--context", "../x")).toMatchObject({ status: 2, err: expect.stringContaining("can't name a context") });
   });
+  test("makes a context of a name nobody has", async () => {
+    // It gets as far as the name, before any server is asked.
+    expect(await run(["login", "--context", "new"])).toMatchObject({ status: 2, err: expect.stringContaining("--username is missing") });
+    expect(await run(["login", "-u", "a", "-p", "p"], { environment: { DITTOFS_CONTEXT: "work", DITTOFS_SERVER: api.url } })).toMatchObject({ status: 0, out: expect.stringContaining("; context work\n") });
+    expect(await run(["context", "use", "work"], { environment: { DITTOFS_CONTEXT: "other" } })).toMatchObject({ status: 0, err: "warning: DITTOFS_CONTEXT is set to other and goes before it\n" });
+  });
   test("a wrong password is status 4 and keeps nothing", async () => {
     api.on(contract.auth.login, new Refusal("wrong_credentials", "wrong user name or password") as never);
     expect(await logIn()).toMatchObject({ status: 4, err: "error: wrong user name or password\n" });

@@ -2,6 +2,7 @@ import { afterAll, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parse } from "yaml";
 import type { schemas } from "#api/contract/index.ts";
 import { contract, FakeApi, Refusal, share } from "./fake-api.ts";
 import { cli, type World } from "./support.ts";
@@ -105,6 +106,17 @@ test("mounts, of one share or of all", async () => {
   expect(JSON.parse((await run(["share", "mounts", "/export", "--protocol", "smb", "-o", "json"])).out)).toEqual([]);
 });
 
+describe("what a client chose", () => {
+  test.each(["json", "yaml"] as const)("speaks to no terminal in %s either, and reads back as it was", async (format) => {
+    const path = "/export/\u009b31m\u007f\u202e: x\u001b[0m";
+    api.on(contract.clients.mounts, { items: [{ client: "10.0.0.7", protocol: "nfs", share: "/export", path, mounted_at: "" }], page: 1, page_size: 100, total: 1 });
+    api.on(contract.shares.mounts, { items: [{ client: "10.0.0.7", protocol: "nfs", share: "/export", path, mounted_at: "" }], page: 1, page_size: 100, total: 1 });
+    const { out } = await run(["share", "mounts", "/export", "-o", format]);
+    expect(out).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/);
+    expect((format === "json" ? JSON.parse(out) : parse(out))[0].path).toBe(path);
+  });
+});
+
 describe("share mount-info", () => {
   const info = { share: "/export", nfs: { linux: "mount -l", macos: "mount -m", windows: "mount -w" }, smb: null };
   test("prints each system's line, or one alone", async () => {
@@ -144,7 +156,7 @@ describe("stores", () => {
       const done = await run(["store", "block", "edit", "slow", "--config", given]);
       expect([done.status, done.err.includes("secret")]).toEqual([2, false]);
     }
-    expect((await run(["store", "block", "edit", "slow"])).err).toContain("nothing to change; give at least one of --path, --size, --config");
+    expect((await run(["store", "block", "edit", "slow"])).err).toContain("nothing to change; give at least one of --path, --size, --bucket, ");
   });
   test("list, edit, remove", async () => {
     api.onList(contract.stores.list, [store]).on(contract.stores.edit, store).on(contract.stores.delete, undefined as never);

@@ -43,6 +43,16 @@ export interface World {
   readonly asked?: (question: string, secret: boolean) => void;
 }
 
+const unexpected = () => Promise.reject(new Error("nobody expected the database to be touched"));
+/** Offline verbs of tests that are about others. */
+const untouched: Offline = {
+  places: () => ({ databaseFile: null, secretFile: null, initialPasswordFile: null }),
+  resetPassword: unexpected,
+  rotateSecret: unexpected,
+  backup: unexpected,
+  restore: unexpected,
+};
+
 /** A home without any settings in it: tests must not meet those of whoever runs them. */
 export const emptyHome = mkdtempSync(join(tmpdir(), "dittofs-cli-home-"));
 
@@ -85,7 +95,7 @@ export async function cli(args: readonly string[], world: World = {}): Promise<O
       makeDataDirectory() {},
       find: () => world.running ?? null,
       waitUntilGone: () => true,
-      ...(world.offline === undefined ? {} : { offline: world.offline }),
+      offline: world.offline ?? untouched,
     }),
   };
   const status = await runCli(args, context);

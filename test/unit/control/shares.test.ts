@@ -48,6 +48,12 @@ describe("shares", () => {
     expect(await refusal(shares.create(root, { name: "/straße/é", adopt: true }))).toBe("not_found");
   });
 
+  test("can't be named so that a terminal obeys the name or shows another", async () => {
+    const { shares } = await openKit();
+    for (const character of ["\u0007", "\u001b", "\u007f", "\u0085", "\u009b", "\u2028", "\u202e", "\u2066"]) expect(await refusal(shares.create(root, { name: `/x${character}31mtxt` }))).toBe("invalid_value");
+    await shares.create(root, { name: "/\u00a0\u05d0 naïve" });
+  });
+
   test("change one field and keep the others", async () => {
     const { shares, runtime } = await openKit();
     await shares.create(root, { name: "/x", description: "d", allowedClients: ["10.0.0.0/8"] });

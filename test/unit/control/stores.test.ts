@@ -36,7 +36,7 @@ describe("stores", () => {
   test("of an unknown type or with unknown keys are refused by name", async () => {
     const { stores, runtime } = await openKit();
     const create = (type: string, config = {}) => refused(stores.create(root, "block", { name: "a", type, config }));
-    expect((await create("filesytem")).fields).toEqual([{ field: "type", message: "must be one of filesystem, memory; did you mean filesystem?" }]);
+    expect((await create("filesytem")).fields).toEqual([{ field: "type", message: "must be one of filesystem, s3, memory; did you mean filesystem?" }]);
     expect((await create("filesystem", { pth: "/x" })).fields).toEqual([{ field: "config.pth", message: "is unknown; did you mean path? (allowed here: path)" }]);
     expect((await create("filesystem", { path: "x" })).fields).toEqual([{ field: "config.path", message: "must be an absolute path: it begins with /" }]);
     expect((await create("filesystem", { path: "/a\u0000b" })).code).toBe("invalid_value");

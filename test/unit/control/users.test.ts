@@ -23,6 +23,24 @@ describe("users", () => {
     expect((await groups.create(root, { name: "lab" })).gid).toBe(2001);
   });
 
+  test("are given no number of somebody who is gone, whose files may still be there", async () => {
+    const { users, groups, database } = await openKit();
+    await users.create(root, alice);
+    await groups.create(root, { name: "staff" });
+    await users.create(root, { ...alice, name: "chosen", uid: 4_000_000_000 });
+    for (const name of ["alice", "chosen"]) await users.delete(root, name, null);
+    await groups.delete(root, "staff", null);
+    expect(await users.create(root, { ...alice, name: "bob" })).toMatchObject({ uid: 1001, gid: 1001 });
+    expect((await groups.create(root, { name: "lab" })).gid).toBe(2001);
+    await users.edit(root, "bob", { uid: 7 }, null);
+    const again = await openKit({ database, seed: 2 });
+    expect(await again.users.create(root, { ...alice, name: "carol" })).toMatchObject({ uid: 1002, gid: 1002 });
+    expect((await again.users.create(root, { ...alice, name: "asked", uid: 1000 })).uid).toBe(1000);
+    await again.users.create(root, { ...alice, name: "last", uid: 59_999 });
+    await again.users.delete(root, "last", null);
+    expect((await again.users.create(root, { ...alice, name: "dave" })).uid).toBe(1001);
+  });
+
   test("of a name or number that is taken are refused", async () => {
     const { users } = await openKit();
     await users.create(root, { ...alice, uid: 5 });

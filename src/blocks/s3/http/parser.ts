@@ -153,7 +153,8 @@ export class AnswerParser {
     if (this.#toSink) return this.#sink?.take(bytes);
     this.#collectedBytes += bytes.byteLength;
     if (this.#collectedBytes > bodyBytesMax) throw malformed("an answer too long");
-    this.#collected.push(bytes.slice());
+    // A copy: `slice` of a Buffer is none.
+    this.#collected.push(new Uint8Array(bytes));
   }
 }
 

@@ -22,12 +22,13 @@ export async function checkControlPlane(call: Call, config: Config, instance: In
   }
 }
 
-/** The server that was named, or else the one that runs here, or else that of the context in use. */
+/** The server that was named, or else the one that runs here, or else, where no data directory was named, that of the context in use. */
 function sessionFor(call: Call, instance: Instance | null): Session | null {
   const api = instance?.listening.find((at) => at.protocol === "api");
   const named = call.text("server") !== null || call.text("context") !== null || Boolean(call.context.environment["DITTOFS_SERVER"]);
   const asked = call.session();
-  if (named || api === undefined) return named || asked.loggedIn ? asked : null;
+  if (named) return asked;
+  if (api === undefined) return asked.loggedIn && call.text("data-dir") === null ? asked : null;
   return new Session(call.context, { ...(call.command.opts() as Connection), server: `${api.tls === true ? "https" : "http"}://${reachable(api.address)}:${api.port}` });
 }
 

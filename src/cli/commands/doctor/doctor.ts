@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import type { Loaded } from "#config/index.ts";
 import { ExitStatus, type Instance } from "../../ports.ts";
 import { type Call, contextsPath, type Verb } from "../../remote/index.ts";
-import { addConfigFlags, loadFor } from "../../settings.ts";
+import { addConfigFlags, loadFor, offlineOf } from "../../settings.ts";
 import { printable } from "../../table.ts";
 import { checkControlPlane } from "./control-plane.ts";
 import { checkDirectory, checkPrivate } from "./directory.ts";
@@ -51,11 +51,10 @@ async function find(call: Call, dataDirectory: string): Promise<{ readonly insta
 }
 
 async function checkSecrets(call: Call, loaded: Loaded): Promise<readonly Finding[]> {
-  const places = (await call.context.server()).offline?.places(loaded);
-  const initial = places?.initialPasswordFile ?? null;
+  const { secretFile, databaseFile, initialPasswordFile: initial } = (await offlineOf(call.context)).places(loaded);
   return [
-    ...(places === undefined || places.secretFile === null ? [] : checkPrivate("secret", places.secretFile)),
-    ...(places === undefined || places.databaseFile === null ? [] : checkPrivate("database", places.databaseFile)),
+    ...(secretFile === null ? [] : checkPrivate("secret", secretFile)),
+    ...(databaseFile === null ? [] : checkPrivate("database", databaseFile)),
     ...(initial === null || !existsSync(initial) ? [] : [warn("first password", `${initial} still holds the first administrator's password`, "log in with it, change it, and delete the file")]),
     ...checkPrivate("log-ins", contextsPath(call.context.environment)),
   ];

@@ -98,6 +98,18 @@ describe("one address", () => {
     expect(guesses).toBe(t.addressBurst);
   });
 
+  test("that many share does not keep out who was logged in from it before, and gives nobody more guesses at them", () => {
+    const clock = new HandClock();
+    const throttle = new t.Throttle(clock);
+    throttle.begin("admin", address).succeeded();
+    for (let i = 0; i < 20; i++) {
+      letThrough(throttle, 100, (n) => `nobody-${i}-${n}`, () => address);
+      throttle.begin("admin", address).succeeded();
+      clock.advance(t.addressRefillMs);
+    }
+    expect(letThrough(throttle, 100, () => "admin", () => address)).toBe(t.pairFreeAttempts);
+  });
+
   test("is a whole /64 of IPv6", () => {
     const throttle = new t.Throttle(new HandClock());
     expect(letThrough(throttle, 200, () => "alice", (i) => `2001:db8:1:2::${i.toString(16)}`)).toBe(t.pairFreeAttempts);

@@ -1,0 +1,76 @@
+import { afterEach, beforeAll, describe, expect, test } from "bun:test";
+import fs from "node:fs";
+import os from "node:os";
+import { join } from "node:path";
+import { checkS3, openS3Blocks } from "#blocks/s3/index.ts";
+import { StoreFault, type StoreRefusedError } from "#model/block-store.ts";
+import { missingRadosgw, sharedS3 } from "../../../support/radosgw.ts";
+import { failureOf } from "./kit.ts";
+
+const names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE", "AWS_EC2_METADATA_DISABLED", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
+const before = new Map(names.map((name) => [name, process.env[name]]));
+
+/** Nothing is found but what the test gives. */
+function environment(given: Readonly<Record<string, string>>): void {
+  const nothing = { AWS_SHARED_CREDENTIALS_FILE: "/nowhere", AWS_CONFIG_FILE: "/nowhere", AWS_EC2_METADATA_DISABLED: "true" };
+  for (const name of names) delete process.env[name];
+  Object.assign(process.env, nothing, given);
+}
+
+// Skipped where it needs an S3 server that is not there: the reason stands in the name.
+describe.skipIf(missingRadosgw !== null)(`keys that are found, not given${missingRadosgw === null ? "" : `: ${missingRadosgw}`}`, () => {
+  beforeAll(async () => void (await sharedS3()), 60_000);
+  afterEach(() => {
+    for (const [name, value] of before) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
+  });
+
+  test("in the environment", async () => {
+    const server = await sharedS3();
+    environment({ AWS_ACCESS_KEY_ID: server.credentials.accessKeyId, AWS_SECRET_ACCESS_KEY: server.credentials.secretAccessKey });
+    expect((await checkS3({ bucket: server.bucketName(), endpoint: server.endpoint, createBucket: true })).conditionalPut).toBe(true);
+  });
+
+  test("in a profile", async () => {
+    const server = await sharedS3();
+    const path = join(fs.mkdtempSync(join(os.tmpdir(), "dittofs-s3-test-")), "credentials");
+    fs.writeFileSync(path, `[default]\naws_access_key_id = ${server.credentials.accessKeyId}\naws_secret_access_key = ${server.credentials.secretAccessKey}\n`);
+    environment({ AWS_SHARED_CREDENTIALS_FILE: path });
+    expect((await checkS3({ bucket: server.bucketName(), endpoint: server.endpoint, createBucket: true })).conditionalPut).toBe(true);
+  });
+
+  test("at a role's endpoint, and asked for anew before they expire", async () => {
+    const server = await sharedS3();
+    let asked = 0;
+    const { accessKeyId: AccessKeyId, secretAccessKey: SecretAccessKey } = server.credentials;
+    const role = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch() {
+        asked++;
+        return Response.json({ AccessKeyId, SecretAccessKey, Token: "", Expiration: new Date(Date.now() + 60_000).toISOString() });
+      },
+    });
+    environment({ AWS_CONTAINER_CREDENTIALS_FULL_URI: `http://127.0.0.1:${role.port}/` });
+    const options = { bucket: server.bucketName(), endpoint: server.endpoint };
+    await checkS3({ ...options, createBucket: true });
+    const store = await openS3Blocks(options);
+    await store.tidied;
+    const first = asked;
+    await store.put("k", { from: "slices", slices: [Buffer.from("x")] });
+    expect(first).toBeGreaterThan(0);
+    expect(asked).toBeGreaterThan(first);
+    await store.close();
+    await role.stop(true);
+  });
+
+  test("nowhere", async () => {
+    const server = await sharedS3();
+    environment({});
+    const error = (await failureOf(checkS3({ bucket: "b-b-b", endpoint: server.endpoint }))) as StoreRefusedError;
+    expect([error.name, error.fault]).toEqual(["StoreRefusedError", StoreFault.credentials]);
+    expect(error.message).toContain("no keys are given");
+  });
+});

@@ -1,0 +1,168 @@
+import { beforeAll, describe, expect, test } from "bun:test";
+import fs from "node:fs";
+import os from "node:os";
+import { join } from "node:path";
+import { MissingObjectError, StoreUnavailableError } from "#model/block-store.ts";
+import { pattern } from "../../../contract/blocks.ts";
+import type { Plan } from "../../../support/faulty-proxy.ts";
+import { missingRadosgw, sharedS3 } from "../../../support/radosgw.ts";
+import { failureOf, once, puts, withWorld } from "./kit.ts";
+
+const bytes = pattern(1_000_000, 1);
+const slices = { from: "slices", slices: [bytes.subarray(0, 300_000), bytes.subarray(300_000)] } as const;
+
+// Skipped where it needs an S3 server that is not there: the reason stands in the name.
+describe.skipIf(missingRadosgw !== null)(`S3 over a bad network${missingRadosgw === null ? "" : `: ${missingRadosgw}`}`, () => {
+  beforeAll(async () => void (await sharedS3()), 60_000);
+
+  test("a put whose reply is lost is recognised as done, and neither fails nor puts twice", () =>
+    withWorld(once("PUT", { kind: "loseReply" }), async ({ store, direct, proxy }) => {
+      await store.put("k", slices);
+      expect(await direct.get("k", 0, bytes.byteLength)).toEqual(bytes);
+      expect(puts(proxy)).toBe(2);
+      expect(puts(proxy, "HEAD")).toBe(1);
+    }));
+
+  test("a put that failed for its caller after its reply was lost may be put again by him, and is his", () =>
+    withWorld(
+      (request) => (request.method === "PUT" ? { kind: "loseReply" } : { kind: "answer", status: 503, code: "SlowDown" }),
+      async ({ store, direct, proxy }) => {
+        expect(await failureOf(store.put("k", slices))).toBeInstanceOf(StoreUnavailableError);
+        proxy.plan = () => ({ kind: "pass" });
+        await store.put("k", slices);
+        expect(await direct.size("k")).toBe(bytes.byteLength);
+      },
+    ));
+
+  test("a key that another writer took while the reply was lost is his: the put is refused", () =>
+    withWorld(once("PUT", { kind: "cut" }), async ({ store, direct }) => {
+      await direct.put("k", { from: "slices", slices: [pattern(5, 2)] });
+      expect((await failureOf(store.put("k", slices))).message).toContain("already has an object k");
+      expect(await direct.get("k", 0, 5)).toEqual(pattern(5, 2));
+    }));
+
+  test("a put that is cut half way is sent again from its beginning, from a file too", () =>
+    withWorld(once("PUT", { kind: "cutRequest", bytes: 200_000 }), async ({ store, direct, proxy }) => {
+      const path = join(fs.mkdtempSync(join(os.tmpdir(), "dittofs-s3-test-")), "pack");
+      fs.writeFileSync(path, bytes);
+      await store.put("f", { from: "file", path, size: bytes.byteLength });
+      expect(await direct.get("f", 0, bytes.byteLength)).toEqual(bytes);
+      expect(puts(proxy)).toBe(2);
+      expect(fs.existsSync(path)).toBe(false);
+    }));
+
+  test("a file whose put failed stays", () =>
+    withWorld((request) => (request.method === "PUT" ? { kind: "cut" } : { kind: "pass" }), async ({ store, direct }) => {
+      const path = join(fs.mkdtempSync(join(os.tmpdir(), "dittofs-s3-test-")), "pack");
+      fs.writeFileSync(path, bytes);
+      expect(await failureOf(store.put("f", { from: "file", path, size: bytes.byteLength }))).toBeInstanceOf(StoreUnavailableError);
+      expect(fs.statSync(path).size).toBe(bytes.byteLength);
+      expect(await direct.size("f")).toBeNull();
+    }));
+
+  test("a read that is cut goes on where it stopped", () =>
+    withWorld((request) => (request.number < 3 ? { kind: "cutReply", bytes: 200_000 } : { kind: "pass" }), async ({ store, direct, proxy }) => {
+      await direct.put("k", slices);
+      const target = new Uint8Array(900_000);
+      expect(await store.get("k", 50_000, 900_000, target)).toBe(target);
+      expect(target).toEqual(bytes.subarray(50_000, 950_000));
+      const ranges = proxy.requests.map(({ headers }) => Number(/\r\nrange: bytes=(\d+)-949999/i.exec(headers)?.[1]));
+      expect(ranges.length).toBe(4);
+      expect(ranges[0]).toBe(50_000);
+      for (let i = 1; i < 4; i++) expect((ranges[i] as number) - (ranges[i - 1] as number)).toBeGreaterThan(100_000);
+    }));
+
+  test("a read goes on for as long as each attempt brings something, however often it is cut", () =>
+    withWorld(() => ({ kind: "cutReply", bytes: 80_000 }), async ({ store, direct, proxy }) => {
+      await direct.put("k", slices);
+      expect(await store.get("k", 0, bytes.byteLength)).toEqual(bytes);
+      expect(proxy.requests.length).toBeGreaterThan(10);
+    }));
+
+  test("a read that stalls half way is given up and goes on elsewhere", () =>
+    withWorld(
+      once("GET", { kind: "stallReply", bytes: 100_000 }),
+      async ({ store, direct }) => {
+        await direct.put("k", slices);
+        expect(await store.get("k", 0, bytes.byteLength)).toEqual(bytes);
+      },
+      { limits: { stallTimeoutMs: 300, attemptsMax: 20 } },
+    ));
+
+  test("a read is never other bytes than asked: another range, a longer or whole body is an error", async () => {
+    const text = (from: RegExp, to: string): Plan => () => ({ kind: "rewrite", change: (reply) => Buffer.from(reply.toString("latin1").replace(from, to), "latin1") });
+    const plans = [text(/206 Partial Content/, "200 OK"), text(/content-range: bytes 100-/i, "Content-Range: bytes 101-"), text(/content-range/i, "Content-Other")];
+    for (const plan of plans) {
+      await withWorld(
+        plan,
+        async ({ store, direct }) => {
+          await direct.put("k", slices);
+          expect(await failureOf(store.get("k", 100, 50))).toBeInstanceOf(StoreUnavailableError);
+        },
+        { limits: { attemptsMax: 2 } },
+      );
+    }
+  });
+
+  test("a storm of 503 is waited out, and uploads become fewer", () =>
+    withWorld((request) => (request.number < 5 ? { kind: "answer", status: 503, code: "SlowDown" } : { kind: "pass" }), async ({ store, direct }) => {
+      const before = store.uploads.limit;
+      await store.put("k", slices);
+      expect(await direct.get("k", 0, bytes.byteLength)).toEqual(bytes);
+      expect(store.uploads.limit).toBeLessThan(before);
+    }));
+
+  test("a storm that does not end is StoreUnavailableError, of every method, after a bounded number of tries", () =>
+    withWorld(
+      () => ({ kind: "answer", status: 503, code: "SlowDown" }),
+      async ({ store, proxy }) => {
+        const calls = [() => store.put("k", slices), () => store.get("k", 0, 1), () => store.size("k"), () => store.delete(["k"]), () => Array.fromAsync(store.list(""))];
+        for (const call of calls) expect(await failureOf(call())).toBeInstanceOf(StoreUnavailableError);
+        expect(proxy.requests.length).toBe(calls.length * 3);
+      },
+      { limits: { attemptsMax: 3 } },
+    ));
+
+  test("a lost reply of a delete is no error, nor is a lost list", () =>
+    withWorld((request) => (request.number % 2 === 0 ? { kind: "loseReply" } : { kind: "pass" }), async ({ store, direct }) => {
+      await direct.put("k", slices);
+      await direct.put("l", slices);
+      await store.delete(["k"]);
+      expect((await Array.fromAsync(store.list(""))).map(({ key }) => key)).toEqual(["l"]);
+      expect(await store.size("l")).toBe(bytes.byteLength);
+    }));
+
+  test("replies that are slow but come are waited for", () =>
+    withWorld(() => ({ kind: "pass", delayMs: 150 }), async ({ store, proxy }) => {
+      await store.put("k", slices);
+      expect(await store.get("k", 10, 10)).toEqual(bytes.subarray(10, 20));
+      expect(await failureOf(store.get("none", 0, 1))).toBeInstanceOf(MissingObjectError);
+      expect(proxy.requests.length).toBe(3);
+    }));
+
+  test("no more requests than connections are on their way, and no more uploads than their limit", () =>
+    withWorld(
+      () => ({ kind: "pass", delayMs: 30 }),
+      async ({ store, proxy }) => {
+        await Promise.all(Array.from({ length: 40 }, (_, i) => store.put(`k${i}`, { from: "slices", slices: [pattern(100, i)] })));
+        expect(proxy.busyMax).toBeGreaterThanOrEqual(4);
+        expect(proxy.busyMax).toBeLessThanOrEqual(6);
+        await Promise.all(Array.from({ length: 80 }, (_, i) => store.get(`k${i % 40}`, 0, 100)));
+        expect(proxy.busyMax).toBe(10);
+      },
+      { limits: { connectionsMax: 10, uploadsStart: 4, uploadsMax: 6 } },
+    ));
+
+  test("an idle connection that the server was just closing costs no failed attempt", () =>
+    withWorld(
+      () => ({ kind: "pass" }),
+      async ({ proxy, store, direct }) => {
+        await direct.put("k", slices);
+        await store.get("k", 0, 1);
+        proxy.plan = once("GET", { kind: "cut" });
+        expect(await store.get("k", 0, 10)).toEqual(bytes.subarray(0, 10));
+        expect(puts(proxy, "GET")).toBe(3);
+      },
+      { limits: { attemptsMax: 1 } },
+    ));
+});

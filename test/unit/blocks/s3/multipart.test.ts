@@ -1,0 +1,117 @@
+import { CreateMultipartUploadCommand, ListMultipartUploadsCommand, S3Client } from "@aws-sdk/client-s3";
+import { beforeAll, describe, expect, test } from "bun:test";
+import fs from "node:fs";
+import os from "node:os";
+import { join } from "node:path";
+import { openS3Blocks, type S3Options } from "#blocks/s3/index.ts";
+import { StoreUnavailableError } from "#model/block-store.ts";
+import { pattern } from "../../../contract/blocks.ts";
+import { missingRadosgw, sharedS3 } from "../../../support/radosgw.ts";
+import { failureOf, once, puts, withWorld } from "./kit.ts";
+
+const mib = 1024 * 1024;
+/** Three parts, the last one short. */
+const bytes = pattern(11 * mib + 5, 1);
+const inParts = { limits: { partBytes: 5 * mib } };
+const slices = { from: "slices", slices: [bytes.subarray(0, 3 * mib), bytes.subarray(3 * mib)] } as const;
+
+async function unfinished(options: S3Options): Promise<readonly string[]> {
+  const client = clientOf(options);
+  const { Uploads: uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket: options.bucket }));
+  client.destroy();
+  return uploads.map(({ Key: key }) => key ?? "");
+}
+
+function clientOf({ endpoint = "", credentials }: S3Options): S3Client {
+  return new S3Client({ endpoint, region: "us-east-1", forcePathStyle: true, ...(credentials === undefined ? {} : { credentials }) });
+}
+
+// Skipped where it needs an S3 server that is not there: the reason stands in the name.
+describe.skipIf(missingRadosgw !== null)(`objects in parts${missingRadosgw === null ? "" : `: ${missingRadosgw}`}`, () => {
+  beforeAll(async () => void (await sharedS3()), 60_000);
+
+  test("are whole, from slices and from a file", () =>
+    withWorld(
+      () => ({ kind: "pass" }),
+      async ({ store, direct, proxy, options }) => {
+        await store.put("s", slices);
+        expect(puts(proxy)).toBe(3);
+        const path = join(fs.mkdtempSync(join(os.tmpdir(), "dittofs-s3-test-")), "pack");
+        fs.writeFileSync(path, bytes);
+        await store.put("f", { from: "file", path, size: bytes.byteLength });
+        expect(fs.existsSync(path)).toBe(false);
+        for (const key of ["s", "f"]) expect(Buffer.compare(await direct.get(key, 0, bytes.byteLength), bytes)).toBe(0);
+        expect((await failureOf(store.put("s", { from: "slices", slices: [bytes, bytes] }))).message).toContain("already has an object s");
+        expect(await unfinished(options)).toEqual([]);
+      },
+      inParts,
+    ));
+
+  test("survive a lost reply of each of their requests", async () => {
+    const requests: readonly (readonly [string, (target: string) => boolean])[] = [
+      ["POST", (target) => target.includes("uploads")],
+      ["PUT", (target) => target.includes("partNumber=2")],
+      ["POST", (target) => target.includes("uploadId")],
+    ];
+    for (const [method, holds] of requests) {
+      await withWorld(
+        once(method, { kind: "loseReply" }, holds),
+        async ({ store, direct }) => {
+          await store.put("k", slices);
+          expect(Buffer.compare(await direct.get("k", 0, bytes.byteLength), bytes)).toBe(0);
+        },
+        inParts,
+      );
+    }
+  });
+
+  test("that fail are aborted, with nothing under their key", () =>
+    withWorld(
+      ({ target }) => (target.includes("partNumber=2") ? { kind: "answer", status: 503, code: "SlowDown" } : { kind: "pass" }),
+      async ({ store, direct, options }) => {
+        expect(await failureOf(store.put("k", slices))).toBeInstanceOf(StoreUnavailableError);
+        expect(await direct.size("k")).toBeNull();
+        expect(await unfinished(options)).toEqual([]);
+      },
+      inParts,
+    ));
+
+  test("leave a key alone that was taken while they were uploaded", () =>
+    withWorld(
+      () => ({ kind: "pass" }),
+      async ({ store, direct, proxy, options }) => {
+        let raced: Promise<void> | null = null;
+        proxy.plan = ({ target }) => {
+          if (target.includes("partNumber=3")) raced ??= direct.put("k", { from: "slices", slices: [pattern(9, 7)] });
+          return { kind: "pass", delayMs: 200 };
+        };
+        expect((await failureOf(store.put("k", slices))).message).toContain("already has an object k");
+        await raced;
+        expect(await direct.get("k", 0, 9)).toEqual(pattern(9, 7));
+        expect(await unfinished(options)).toEqual([]);
+      },
+      inParts,
+    ));
+
+  test("left unfinished are aborted at the next opening: those under the prefix with keys like ours, if old enough", () =>
+    withWorld(
+      () => ({ kind: "pass" }),
+      async ({ options, server }) => {
+        const client = clientOf(options);
+        const begin = (key: string) => client.send(new CreateMultipartUploadCommand({ Bucket: options.bucket, Key: key }));
+        for (const key of ["mine/a", "mine/b", "mine/not ours", "other/a", "minearly"]) await begin(key);
+        const settings = { ...options, endpoint: server.endpoint, prefix: "mine" };
+        const patient = await openS3Blocks(settings);
+        await patient.close();
+        expect((await unfinished(options)).length).toBe(5);
+        // The server tells time by the second.
+        await Bun.sleep(1100);
+        const store = await openS3Blocks({ ...settings, limits: { leftoverAgeMsMin: 1 } });
+        await store.tidied;
+        expect([...(await unfinished(options))].sort()).toEqual(["mine/not ours", "minearly", "other/a"]);
+        await store.close();
+        client.destroy();
+      },
+      inParts,
+    ));
+});
