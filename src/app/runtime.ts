@@ -6,7 +6,7 @@ import { type NfsListening, NfsService } from "./nfs-service.ts";
 import { connectionsWithin, openFilesMax, sharesWithin } from "./open-files.ts";
 import { type OpenShare, openShare, type Surroundings } from "./open-share.ts";
 import { collision, placesOf, realPlaces } from "./places.ts";
-import { purgeShare } from "./purge.ts";
+import { leftBehind, purgeShare } from "./purge.ts";
 import { tryStore } from "./try-store.ts";
 
 /** What a server's parts are told besides their plans. */
@@ -144,6 +144,10 @@ export class ServerRuntime implements Runtime {
     if (this.open.has(plan.name)) throw new ControlError("in_use", `share ${plan.name} is being served`, { hint: "Delete it first." });
     await purgeShare(this.config, plan, others, this.options.around);
     this.options.around.logger.info({ share: plan.name }, "removed the data of a share for good");
+  }
+
+  leftBehind(plan: SharePlan): string | null {
+    return this.open.has(plan.name) ? null : leftBehind(this.config, plan);
   }
 
   /** What of the plans holds at once, whatever is being opened or closed. */

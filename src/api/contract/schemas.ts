@@ -139,7 +139,7 @@ export const NewShare = object({
   ...optionalShareFields,
   enabled: optional(Type.Boolean()),
   root_mode: optional(Type.Integer({ minimum: 0, maximum: 0o7777, description: "Of the root directory, as a number (1023 is 1777 octal)." })),
-  adopt: optional(Type.Boolean({ description: "Take over the data of a deleted share of that name." })),
+  adopt: optional(Type.Boolean({ description: "Take over the data of a deleted share of that name, or files of one that the control plane does not know any more." })),
 });
 export const ShareChange = object({ ...optionalShareFields, enabled: optional(Type.Boolean()) });
 export const ShareStatus = object({

@@ -1,4 +1,5 @@
 import type { Clock } from "#base/clock.ts";
+import { DatabaseError } from "#control/database/port.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { Exchange } from "./exchange.ts";
 import { describeError } from "./describe-error.ts";
@@ -93,7 +94,7 @@ export class Calls {
   private note(exchange: Exchange, status: number): void {
     const fields = this.fields(exchange, status);
     const { error } = exchange;
-    if (status >= 500 && error !== null && problemOf(error).code === "internal") this.logger.error({ ...fields, error: describeError(error) }, "a call of the REST interface failed");
+    if (status >= 500 && error !== null && (problemOf(error).code === "internal" || error instanceof DatabaseError)) this.logger.error({ ...fields, error: describeError(error) }, "a call of the REST interface failed");
     else if (status >= 400) this.logger[status >= 500 ? "warn" : "debug"]({ ...fields, code: problemOf(error).code }, "a call of the REST interface was refused");
     else if (exchange.request.method === "GET" || exchange.request.method === "HEAD") this.logger.debug(fields, "a call of the REST interface was answered");
     else this.logger.info(fields, "a call of the REST interface was answered");

@@ -318,6 +318,23 @@ describe("purge", () => {
     expect(everything(elsewhere)).toEqual([]);
   });
 
+  test("what an earlier share left is found as long as it is there, and nothing where none was served", async () => {
+    const plan = sharePlan("/gone");
+    const { runtime, dataDir } = await used(plan);
+    expect(runtime.leftBehind(plan)).toBeNull();
+    await runtime.reconcile(desired([sharePlan("/stays")], [nfsPlan()]));
+    expect(runtime.leftBehind(plan)).toBe(join(dataDir, "shares/gone/metadata.db"));
+    expect(runtime.leftBehind(memoryShare("/gone"))).toBeNull();
+    await runtime.purge(plan, []);
+    expect(runtime.leftBehind(plan)).toBeNull();
+    const file = join(dataDir, "a-file");
+    writeFileSync(file, "");
+    const broken = sharePlan("/broken", { blocks: storePlan("block", "filesystem", { name: "x", config: { path: file } }) });
+    expect(await runtime.reconcile(desired([sharePlan("/stays"), broken]))).toHaveLength(1);
+    expect(existsSync(join(dataDir, "shares/broken/metadata.db"))).toBe(true);
+    expect(runtime.leftBehind(broken)).toBeNull();
+  });
+
   test("refuses blocks that are another share's", async () => {
     const place = temporary();
     const plan = sharePlan("/mine", { blocksPath: place });
