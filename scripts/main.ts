@@ -2,10 +2,12 @@
 import { bench } from "./lib/bench.ts";
 import { build } from "./lib/build.ts";
 import { docs } from "./lib/docs.ts";
-import { migrations } from "./lib/migrations.ts";
 import { run } from "./lib/run.ts";
 import { soak } from "./lib/soak.ts";
 import { test } from "./lib/test.ts";
+
+/** drizzle-kit is large, and only this needs it. */
+const migrations = async (args: readonly string[]): Promise<number> => (await import("./lib/migrations.ts")).migrations(args);
 
 const subcommands: Readonly<Record<string, (args: readonly string[]) => Promise<number>>> = { bench, build, docs, migrations, run, soak, test };
 

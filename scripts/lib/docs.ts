@@ -1,13 +1,14 @@
 import { join } from "node:path";
 import { apiReference } from "../../src/api/contract/reference.ts";
-import { commandsPage } from "../../src/cli/index.ts";
+import { commandsManPage, commandsPage } from "../../src/cli/program.ts";
 import { configReference } from "../../src/config/index.ts";
 import { root, say } from "./shell.ts";
 
 /** Writes the pages that are made from the source. */
 export async function docs(): Promise<number> {
-  for (const [name, text] of [["configuration", configReference()], ["commands", commandsPage()], ["api", apiReference()]] as const) {
-    const path = join(root, "docs/reference", `${name}.md`);
+  const pages = { "configuration.md": configReference(), "commands.md": commandsPage(), "dittofs.1": commandsManPage(), "api.md": apiReference() };
+  for (const [name, text] of Object.entries(pages)) {
+    const path = join(root, "docs/reference", name);
     await Bun.write(path, text);
     say(`wrote ${path}`);
   }

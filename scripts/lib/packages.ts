@@ -1,4 +1,5 @@
-import { existsSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { outputOf, run, say } from "./shell.ts";
 
 /** Debian packages the tests use, with what for. */
@@ -16,7 +17,9 @@ export const testPackages: Readonly<Record<string, string>> = {
   "libnfs-utils": "an NFS client in user space",
   make: "a client's workload",
   "nfs-common": "showmount, and mount.nfs in the kernel client",
+  openssl: "certificates of the tests' servers",
   "pkg-config": "small programs of the tests",
+  postgresql: "a server of the tests' own, on loopback",
   radosgw: "a real S3 server",
   python3: "the kernel client's relay",
   rpcbind: "rpcinfo",
@@ -25,10 +28,19 @@ export const testPackages: Readonly<Record<string, string>> = {
   "user-mode-linux": "a real Linux kernel as a client",
 };
 
+const mark = "# Put here by DittoFS's scripts/test for the time of an installation; delete it if you find it.";
+
+/** A file that is there for the time of an installation. */
+interface Passing {
+  readonly path: string;
+  readonly text: string;
+  readonly mode: string;
+}
+
 /** Debian's way to say that no service is to be started by an installation. */
-const policy = "/usr/sbin/policy-rc.d";
-const policyMark = "# Put here by DittoFS's scripts/test for the time of an installation; delete it if you find it.";
-const policyScript = `#!/bin/sh\n${policyMark}\nexit 101\n`;
+const noServices: Passing = { path: "/usr/sbin/policy-rc.d", text: `#!/bin/sh\n${mark}\nexit 101\n`, mode: "755" };
+/** postgresql-common's way to say that the server's installation is not to make a cluster "main" with it. */
+const noCluster: Passing = { path: "/etc/postgresql-common/createcluster.d/dittofs-tests.conf", text: `${mark}\ncreate_main_cluster = false\n`, mode: "644" };
 
 export interface Installed {
   /** Why something is missing that tests will skip for, or null. */
@@ -62,7 +74,7 @@ export async function installTestPackages(): Promise<Installed> {
   if (asRoot.length > 0 && outputOf([...asRoot, "true"]) === null) return { missing: `not root and no sudo without a password; missing: ${wanted.join(", ")}` };
   say(`packages: installing ${wanted.join(", ")}; no service of theirs is started`);
   const before = installedPackages();
-  const status = await withoutServices(asRoot, () => install(asRoot, wanted));
+  const status = await within(asRoot, noServices, () => within(asRoot, noCluster, () => install(asRoot, wanted)));
   const started = services([...installedPackages()].filter((name) => !before.has(name)));
   if (started.length > 0) {
     say(`packages: stopping and disabling ${started.join(", ")}`);
@@ -87,16 +99,17 @@ async function install(asRoot: readonly string[], names: readonly string[]): Pro
   return status;
 }
 
-/** Keeps installations from starting services meanwhile, where the machine hasn't a policy of its own. */
-async function withoutServices<T>(asRoot: readonly string[], work: () => Promise<T>): Promise<T> {
+/** Puts the file there meanwhile, where the machine hasn't one of its own. */
+async function within<T>(asRoot: readonly string[], { path, text, mode }: Passing, work: () => Promise<T>): Promise<T> {
   // One of ours may be left from a run that was killed.
-  if (existsSync(policy) && !readFileSync(policy, "utf8").includes(policyMark)) return await work();
-  if (asRoot.length === 0) writeFileSync(policy, policyScript, { mode: 0o755 });
-  else await run([...asRoot, "sh", "-c", `printf '%s' "$1" > ${policy} && chmod 755 ${policy}`, "sh", policyScript]);
+  if (existsSync(path) && !readFileSync(path, "utf8").includes(mark)) return await work();
+  const folder = dirname(path);
+  const folderWas = existsSync(folder);
+  await run([...asRoot, "sh", "-c", 'mkdir -p "$(dirname "$1")" && printf %s "$2" > "$1" && chmod "$3" "$1"', "sh", path, text, mode]);
   try {
     return await work();
   } finally {
-    if (asRoot.length === 0) unlinkSync(policy);
-    else await run([...asRoot, "rm", "-f", policy]);
+    await run([...asRoot, "rm", "-f", path]);
+    if (!folderWas) await run([...asRoot, "sh", "-c", 'rmdir "$1" 2>/dev/null; true', "sh", folder]);
   }
 }

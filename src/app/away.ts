@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { DataDirectoryError } from "./data-directory.ts";
 
@@ -6,6 +6,18 @@ import { DataDirectoryError } from "./data-directory.ts";
  * A disk that isn't mounted looks like an empty directory. A share that began anew in one would serve without what it has
  * acknowledged, and write to the wrong disk: it must not start.
  */
+
+/** Checks that a share with a log has its database: the log is of one database, and of no other. */
+export function checkDatabaseIsThere(share: string, content: string, database: string): void {
+  const log = join(content, "log");
+  if (existsSync(database) || !existsSync(log) || !readdirSync(log).some((name) => segment.test(name))) return;
+  throw new DataDirectoryError(
+    `share ${share} has been in use, as its write-ahead log in ${log} shows, but there is no database ${database}. Mount the disk it lies on, or put the database back. ` +
+      `If it is lost for good, move what is in ${log} away to begin the share anew`,
+  );
+}
+
+const segment = /^[0-9a-f]{16}\.log$/;
 
 /** Checks that a share with files, its root at least, has its write-ahead log, which is made before them. */
 export function checkLogIsThere(share: string, content: string, hasFiles: boolean): void {

@@ -1,5 +1,6 @@
-import { closeSync, fsyncSync, ftruncateSync, openSync, readdirSync, readFileSync, readSync, rmSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, ftruncateSync, openSync, readdirSync, readFileSync, readSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { removeContentNow } from "./block-content.ts";
 import { DataDirectoryError } from "./data-directory.ts";
 import { syncDirectory } from "./durable-files.ts";
 import { tryLock } from "./native.ts";
@@ -56,7 +57,7 @@ function readText(fd: number): string {
 
 function takeOver(directory: string, before: RegExpExecArray | null): void {
   if (before?.[2] !== undefined) {
-    for (const name of contentFolders) rmSync(join(directory, name), { recursive: true, force: true });
+    removeContentNow(directory, before[1] as string);
   } else if (contentFolders.some((name) => holdsFiles(join(directory, name)))) {
     const whose = before === null ? "content of a share nobody knows" : `the content of another share (instance ${before[1]})`;
     throw new DataDirectoryError(`${directory} holds ${whose}. Nothing was changed. Give this share a blocks.path of its own, or put back the metadata the content belongs to`);

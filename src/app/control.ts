@@ -2,9 +2,10 @@ import { lookup } from "node:dns/promises";
 import { clientsByDefault, type Config, type Loaded, processEnvironment, recordOverheadBytesMax, sharesMax, thisMachine } from "#config/index.ts";
 import { type AdapterOverrides, type AdapterPlan, type ControlPlane, type Failure, type FieldError, openControlPlane, type SettingValue } from "#control/index.ts";
 import { openPasswords } from "#control/passwords/index.ts";
+import type { FirstStart } from "#control/start/index.ts";
 import { openSecrets, SecretDirectory } from "#control/secrets/index.ts";
 import { openLogins } from "#control/sessions/index.ts";
-import { forgetAdminPassword, keepAdminPassword } from "./admin-password.ts";
+import { adminPasswordFile, forgetAdminPassword, keepAdminPassword } from "./admin-password.ts";
 import { openControlDatabase } from "./control-database.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import type { Surroundings } from "./open-share.ts";
@@ -13,8 +14,8 @@ import type { ServerRuntime } from "./runtime.ts";
 /** The control plane of a server. */
 export interface RunningControl {
   readonly plane: ControlPlane;
-  /** What only the person at the terminal may see of a first start, and null at every other. */
-  readonly firstWords: string | null;
+  /** What is said of a first start, and null at every other; with the password it made up where a person at a terminal reads it. */
+  readonly firstWords: ((person: boolean) => string) | null;
   /** Asks the runtime for everything that should run; gives what failed. */
   start(): Promise<readonly Failure[]>;
   stop(leftMs: number): Promise<boolean>;
@@ -40,6 +41,7 @@ async function open(loaded: Loaded, runtime: ServerRuntime, around: Surroundings
   const given = config.controlplane.secret === "" ? null : config.controlplane.secret;
   const { keyring, tokenKey } = await openSecrets({ db: database, given, files: new SecretDirectory(config.data_dir, random), random, logger });
   const passwords = openPasswords({ clock });
+  let kept = false;
   const control = await openControlPlane({
     database,
     runtime,
@@ -57,7 +59,10 @@ async function open(loaded: Loaded, runtime: ServerRuntime, around: Surroundings
     settingDefaults: { "logging.level": config.logging.level },
     checkAdapter: (plan) => checkAdapter(config, plan, runtime.shareCount),
     adminPassword: config.admin.initial_password === "" ? null : config.admin.initial_password,
-    keepAdminPassword: (password) => void keepAdminPassword(config.data_dir, password),
+    keepAdminPassword: (password) => {
+      keepAdminPassword(config.data_dir, password);
+      kept = true;
+    },
     onPasswordSet: (user) => {
       if (user === adminName && forgetAdminPassword(config.data_dir)) logger.info({}, "the first administrator's password was changed: its file is gone");
     },
@@ -71,10 +76,12 @@ async function open(loaded: Loaded, runtime: ServerRuntime, around: Surroundings
   parts.started("log-ins", () => logins.close());
   const { firstStart } = control;
   if (firstStart !== null) logger.info({ database: database.type, administrator: firstStart.admin.name, imported: firstStart.imported, from: loaded.file }, "first start of this control plane: shares of the configuration were taken over; from here on the control plane rules");
+  // Another node made the administrator at the same moment, with a password of its own.
+  else if (kept) forgetAdminPassword(config.data_dir);
   else forgetStale(control.services, config.data_dir);
   return {
     plane: { ...control.services, logins },
-    firstWords: firstStart === null ? null : firstWords(firstStart, loaded),
+    firstWords: firstStart === null ? null : (person) => firstWords(firstStart, loaded, person),
     start: () => control.start(),
     stop: (leftMs) => parts.stop(leftMs),
   };
@@ -88,12 +95,12 @@ function forgetStale({ users }: Omit<ControlPlane, "logins">, dataDirectory: str
   if (admin === undefined || !admin.mustChangePassword) forgetAdminPassword(dataDirectory);
 }
 
-function firstWords({ admin, imported }: { readonly admin: { readonly name: string; readonly password: string; readonly generated: boolean }; readonly imported: readonly string[] }, { config, file }: Loaded): string {
-  const password = admin.generated
-    ? `password:      ${admin.password}  (to be changed at the first log-in; until then also in ${config.data_dir}/admin-password)\n`
-    : "password:      as it was given\n";
+/** Anything but a terminal may be a journal or a log, which others read and which is kept: there the password is only in its file. */
+function firstWords({ admin, imported }: FirstStart, { config, file }: Loaded, person: boolean): string {
+  const kept = adminPasswordFile(config.data_dir);
+  const generated = person ? `${admin.password}  (to be changed at the first log-in; until then also in ${kept})` : `in ${kept}, to be changed at the first log-in`;
   const from = file === null ? "" : ` from ${file}`;
-  return `\nfirst start of this control plane; shares taken over${from}: ${imported.join(", ")}. From now on they are changed with \`dittofs share\`.\nadministrator: ${admin.name}\n${password}`;
+  return `\nfirst start of this control plane; shares taken over${from}: ${imported.join(", ")}. From now on they are changed with \`dittofs share\`.\nadministrator: ${admin.name}\npassword:      ${admin.generated ? generated : "as it was given"}\n`;
 }
 
 /** The adapters' options that flag, environment or file give: for this run they win over what the control plane has. */

@@ -1,11 +1,13 @@
 /**
  * The composition root: the only place that constructs stores, content, shares and listeners and puts them together. Start in
- * order (logger, lock of the data directory, each share from its stores up, listeners last), stop in the opposite order.
+ * order (logger, lock of the data directory, control plane, shares, REST interface, protocols), stop in the opposite order. What is
+ * desired comes from the control plane, which knows the server as `Runtime`; `offline` works on its database without a server.
  */
 import { systemClock } from "#base/clock.ts";
 import type { ServerControl } from "#cli/ports.ts";
 import { makeDirectory } from "./durable-files.ts";
 import { findInstance, waitUntilGone } from "./instance.ts";
+import { offline } from "./offline.ts";
 import { runServer } from "./run.ts";
 
 export { DataDirectoryError } from "./data-directory.ts";
@@ -14,5 +16,6 @@ export const serverControl: ServerControl = {
   run: runServer,
   makeDataDirectory: makeDirectory,
   find: findInstance,
+  offline,
   waitUntilGone: (dataDirectory, pid, timeoutMs) => waitUntilGone(dataDirectory, pid, timeoutMs, systemClock),
 };

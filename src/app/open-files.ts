@@ -4,6 +4,9 @@ import { readFileSync } from "node:fs";
 const descriptorsPerShare = 384;
 const descriptorsBesides = 64;
 
+/** With fewer connections than these a server is of no use, however many shares it has. */
+const connectionsMin = 64;
+
 /** How many files and sockets the system lets this process open; null where it doesn't say. */
 export function openFilesMax(limits: string | null = procLimits()): number | null {
   const soft = /^Max open files\s+(\d+|unlimited)/m.exec(limits ?? "")?.[1];
@@ -25,4 +28,10 @@ function procLimits(): string | null {
 export function connectionsWithin(asked: number, shares: number, filesMax: number | null): number {
   if (filesMax === null) return asked;
   return Math.max(1, Math.min(asked, filesMax - shares * descriptorsPerShare - descriptorsBesides));
+}
+
+/** The shares that leave descriptors for clients. */
+export function sharesWithin(filesMax: number | null): number {
+  if (filesMax === null) return Number.POSITIVE_INFINITY;
+  return Math.max(1, Math.floor((filesMax - connectionsMin - descriptorsBesides) / descriptorsPerShare));
 }

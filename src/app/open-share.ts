@@ -1,7 +1,7 @@
 import { dirname, join } from "node:path";
 import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
-import { openFilesystemBlocks, openMemoryBlocks } from "#blocks/index.ts";
+import { openFilesystemBlocks, openMemoryBlocks, openS3Blocks } from "#blocks/index.ts";
 import { type Content, type ContentOptions, deriveContentLimits, openContent, type Recovered } from "#cache/index.ts";
 import { type Config, formatSize, type Limits, parseSize } from "#config/index.ts";
 import type { SharePlan, StorePlan } from "#control/index.ts";
@@ -10,11 +10,12 @@ import type { BlockStore } from "#model/block-store.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { createShare, type Share } from "#vfs/index.ts";
-import { checkBlocksAreThere, checkLogIsThere } from "./away.ts";
+import { checkBlocksAreThere, checkDatabaseIsThere, checkLogIsThere } from "./away.ts";
 import { claimBlocks } from "./claim.ts";
 import { makeDirectory } from "./durable-files.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { placesOf, type SharePlaces } from "./places.ts";
+import { s3OptionsOf } from "./s3.ts";
 
 /** What every part of the server is handed. */
 export interface Surroundings {
@@ -109,13 +110,16 @@ async function open(config: Config, plan: SharePlan, limits: Limits, around: Sur
   const { clock, random, logger, fatal } = around;
   const places = placesOf(config, plan);
   makeDirectory(places.content);
-  makeDirectory(dirname(places.database));
+  if (plan.metadata.type === "sqlite") {
+    checkDatabaseIsThere(plan.name, places.content, places.database);
+    makeDirectory(dirname(places.database));
+  }
   const store = openStore(plan.metadata, places, around);
   parts.started("metadata", () => store.close());
   checkLogIsThere(plan.name, places.content, (await store.usage()).inodes > 0);
   // Its entry must be as durable as what the log is going to hold.
   makeDirectory(join(places.content, "log"));
-  const blocks = await openBlocks(plan, places, store, parts);
+  const blocks = await openBlocks(plan, places, store, parts, around);
   const { content, recovered } = await openContent({
     store,
     blocks,
@@ -170,9 +174,14 @@ function openStore(plan: StorePlan, places: SharePlaces, { clock, random, logger
   }
 }
 
-async function openBlocks(plan: SharePlan, places: SharePlaces, store: MetadataStore, parts: Lifecycle): Promise<BlockStore> {
+async function openBlocks(plan: SharePlan, places: SharePlaces, store: MetadataStore, parts: Lifecycle, around: Surroundings): Promise<BlockStore> {
   if (plan.blocks.type === "memory") {
     const blocks = openMemoryBlocks({ bytesMax: memoryBytesMax(plan.blocks) });
+    parts.started("blocks", () => blocks.close());
+    return blocks;
+  }
+  if (plan.blocks.type === "s3") {
+    const blocks = await openS3Blocks(s3OptionsOf(plan.blocks, around));
     parts.started("blocks", () => blocks.close());
     return blocks;
   }

@@ -1,4 +1,5 @@
-import { join } from "node:path";
+import { realpathSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import type { Config } from "#config/index.ts";
 import type { SharePlan, StorePlan } from "#control/index.ts";
 import { safeName } from "./data-directory.ts";
@@ -70,6 +71,21 @@ export function collision(one: SharePlaces, other: SharePlaces): string | null {
   if (one.database === other.database) return one.database;
   if (one.content === other.content) return one.content;
   return one.blocks === other.blocks ? one.blocks : null;
+}
+
+/** The places with every symlink on the way resolved, as far as the way exists. */
+export function realPlaces(places: SharePlaces): SharePlaces {
+  return { database: realPath(places.database), content: realPath(places.content), blocks: realPath(places.blocks), own: places.own };
+}
+
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "ENOENT" || dirname(path) === path) return path;
+    return join(realPath(dirname(path)), basename(path));
+  }
 }
 
 function isWithin(path: string, folder: string): boolean {

@@ -1,36 +1,81 @@
 import { Database } from "bun:sqlite";
 import { existsSync, readdirSync, statSync } from "node:fs";
-import { rm, rmdir } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Config } from "#config/index.ts";
 import { ControlError, type SharePlan } from "#control/index.ts";
+import { checkBlocksAreThere } from "./away.ts";
+import { isFilled, removeContent, removeIfEmpty } from "./block-content.ts";
 import { claimBlocks, ownerOf } from "./claim.ts";
 import { syncDirectory } from "./durable-files.ts";
-import { contentFolders, placesOf, type SharePlaces } from "./places.ts";
+import { openS3Blocks } from "#blocks/index.ts";
+import type { Surroundings } from "./open-share.ts";
+import { s3OptionsOf } from "./s3.ts";
+import { collision, placesOf, realPlaces, type SharePlaces } from "./places.ts";
 
 /**
- * Removes the data of a share that is closed: its blocks, its log and packs, and last its database, from which it is known whose
- * the blocks are. It can be cut off at any moment and be repeated. Nothing is removed that another share or another server
- * claims, and no directory with anything else in it.
+ * Removes the data of a share that is closed: its blocks, its log and packs, its database, from which it is known whose the blocks
+ * are, and last the claim on the directory of its blocks. It can be cut off at any moment and be repeated. Nothing is removed that
+ * another share or another server claims, nothing in which one of `others` lies, and no directory with anything else in it; a share
+ * whose disk is away is refused, since its data would come back with the disk.
  */
-export async function purgeShare(config: Config, plan: SharePlan): Promise<void> {
+export async function purgeShare(config: Config, plan: SharePlan, others: readonly SharePlan[], around: Surroundings): Promise<void> {
   const places = placesOf(config, plan);
-  const instance = plan.metadata.type === "sqlite" ? instanceIn(places.database) : null;
-  if (plan.blocks.type === "filesystem" && existsSync(places.blocks)) await removeBlocks(places.blocks, plan, instance);
-  for (const part of ["log", "packs"]) await removeAll(join(places.content, part));
-  if (plan.metadata.type === "sqlite") await removeDatabase(places.database);
+  for (const other of others) refuseNested(plan, places, other, placesOf(config, other));
+  const sqlite = plan.metadata.type === "sqlite";
+  if (sqlite) checkPurgeable(places);
+  const known = sqlite ? identityIn(places.database) : null;
+  const blocks = plan.blocks.type === "filesystem" ? places.blocks : null;
+  if (blocks !== null && known?.hasPacks === true) checkBlocksPurgeable(plan.name, blocks);
+  if (blocks !== null && existsSync(blocks)) await removeBlocks(blocks, plan, known?.instance ?? null);
+  if (plan.blocks.type === "s3" && known !== null) await removeObjects(plan, known.instance, around);
+  for (const part of ["log", "packs"]) await removeFiles(join(places.content, part));
+  if (sqlite) await removeDatabase(places.database);
+  if (blocks !== null && existsSync(blocks)) await removeClaim(blocks);
   await removeEmptied(config, places);
 }
 
-/** The share instance a metadata database is of, in hexadecimal; null where there is none. */
-function instanceIn(path: string): string | null {
+/** Symlinks may lead from one share's place into another's, whatever the paths say. */
+function refuseNested(plan: SharePlan, places: SharePlaces, other: SharePlan, theirs: SharePlaces): void {
+  const place = collision(realPlaces(places), realPlaces(theirs));
+  if (place === null) return;
+  throw new ControlError("conflict", `share ${plan.name} and share ${other.name} both lie in ${place}; nothing was removed`, {
+    hint: `Delete and purge share ${other.name} first if it may go, too; else remove what is share ${plan.name}'s alone by hand.`,
+  });
+}
+
+function checkPurgeable({ database, content }: SharePlaces): void {
+  const log = join(content, "log");
+  if (existsSync(database) || !existsSync(log) || readdirSync(log).length === 0) return;
+  throw new ControlError("conflict", `the share has been in use, but its metadata ${database} is not there; nothing was removed`, {
+    hint: `Mount the disk it lies on and purge again. If it is lost for good, remove ${log} by hand and purge again.`,
+  });
+}
+
+function checkBlocksPurgeable(share: string, directory: string): void {
+  try {
+    checkBlocksAreThere(share, directory, true);
+  } catch (error) {
+    throw new ControlError("conflict", (error as Error).message, { hint: `Mount the disk it lies on and purge again. If it is lost for good, make an empty file ${join(directory, "format")} and purge again.` });
+  }
+}
+
+interface Known {
+  /** In hexadecimal. */
+  readonly instance: string;
+  readonly hasPacks: boolean;
+}
+
+/** What a metadata database says of the share it is of; null where there is none. */
+function identityIn(path: string): Known | null {
   if (!existsSync(path)) return null;
   let db: Database | null = null;
   try {
     // Not read-only: of a server that was killed there may be a write-ahead file to take in.
     db = new Database(path, { create: false, readwrite: true });
     const row = db.query<{ value: Uint8Array }, []>("SELECT value FROM meta WHERE key = 'instance'").get();
-    return row === null ? null : Buffer.from(row.value).toString("hex");
+    const hasPacks = db.query("SELECT 1 FROM pack LIMIT 1").get() !== null;
+    return row === null ? null : { instance: Buffer.from(row.value).toString("hex"), hasPacks };
   } catch (error) {
     // A share that never got to be opened has a database without anything in it.
     if (/no such table/.test((error as Error).message)) return null;
@@ -40,10 +85,25 @@ function instanceIn(path: string): string | null {
   }
 }
 
+/** Where files lie that a new share with this plan would bring to light, of one that the control plane doesn't know any more; null: nowhere. */
+export function leftBehind(config: Config, plan: SharePlan): string | null {
+  const { database } = placesOf(config, plan);
+  if (plan.metadata.type !== "sqlite" || !existsSync(database)) return null;
+  let db: Database | null = null;
+  try {
+    db = new Database(database, { create: false, readwrite: true });
+    // Of a share that never got to be served there is a database with nothing in it.
+    return db.query("SELECT 1 FROM inode LIMIT 1").get() === null ? null : database;
+  } catch (error) {
+    return /no such table/.test((error as Error).message) ? null : database;
+  } finally {
+    db?.close();
+  }
+}
+
 async function removeBlocks(directory: string, plan: SharePlan, instance: string | null): Promise<void> {
   const owner = ownerOf(directory);
-  const filled = contentFolders.some((folder) => existsSync(join(directory, folder)));
-  if (owner === null && !filled) return;
+  if (!isFilled(directory)) return;
   const ours = owner !== null && (plan.metadata.type === "memory" ? owner.ephemeral : owner.instance === instance);
   if (!ours) {
     throw new ControlError("conflict", `${directory} holds ${owner === null ? "content that nobody claims" : `the content of another share (instance ${owner.instance})`}; nothing was removed`, {
@@ -53,14 +113,40 @@ async function removeBlocks(directory: string, plan: SharePlan, instance: string
   // Held meanwhile: no server may begin to serve from it.
   const claim = claimBlocks(directory, owner);
   try {
-    for (const folder of contentFolders) await removeAll(join(directory, folder));
-    await rm(join(directory, "format"), { force: true });
-    syncDirectory(directory);
-    await rm(join(directory, "OWNER"), { force: true });
-    syncDirectory(directory);
+    await removeContent(directory, owner.instance);
   } finally {
     claim.release();
   }
+}
+
+/** Keys begin with the share's instance, so that these are this share's and nobody else's. */
+async function removeObjects(plan: SharePlan, instance: string, around: Surroundings): Promise<void> {
+  try {
+    const blocks = await openS3Blocks(s3OptionsOf(plan.blocks, around));
+    try {
+      let keys: string[] = [];
+      for await (const { key } of blocks.list(`${instance}/`)) {
+        if (keys.push(key) < deletedAtOnce) continue;
+        await blocks.delete(keys);
+        keys = [];
+      }
+      await blocks.delete(keys);
+    } finally {
+      await blocks.close();
+    }
+  } catch (error) {
+    throw new ControlError("store_unreachable", `The content of ${plan.name} could not be removed from the block store ${plan.blocks.name}: ${(error as Error).message}`, { hint: "Purge again once the store answers." });
+  }
+}
+
+/** What one request deletes at most. */
+const deletedAtOnce = 1000;
+
+/** What says that a directory is a store of blocks, and whose: last of all, so that a purge that was cut off still knows. */
+async function removeClaim(directory: string): Promise<void> {
+  if (isFilled(directory)) return;
+  for (const file of ["format", "OWNER"]) await rm(join(directory, file), { force: true });
+  syncDirectory(directory);
 }
 
 /** The write-ahead file of a database goes with it: beside a new database of that name it would be taken for its own. */
@@ -78,10 +164,11 @@ async function removeDatabase(path: string): Promise<void> {
 
 const databaseParts = ["-wal", "-shm", "-journal"];
 
-async function removeAll(path: string): Promise<void> {
-  if (!existsSync(path)) return;
-  await rm(path, { recursive: true });
-  syncDirectory(dirname(path));
+/** Removes a directory's files and, where nothing else is in it, the directory. */
+async function removeFiles(directory: string): Promise<void> {
+  if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true) return;
+  for (const entry of readdirSync(directory, { withFileTypes: true })) if (!entry.isDirectory()) await rm(join(directory, entry.name), { force: true });
+  removeIfEmpty(directory);
 }
 
 /** The directories that were the share's alone, and those above them that exist for shares alone, where nothing is left in them. */
@@ -89,8 +176,6 @@ async function removeEmptied(config: Config, places: SharePlaces): Promise<void>
   const stop = [config.data_dir, join(config.data_dir, "shares"), join(config.data_dir, "stores"), config.cache.path];
   for (const directory of [...places.own, places.content]) {
     if (stop.includes(directory) || statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true) continue;
-    if (readdirSync(directory).length > 0) continue;
-    await rmdir(directory);
-    syncDirectory(dirname(directory));
+    removeIfEmpty(directory);
   }
 }

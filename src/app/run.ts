@@ -119,6 +119,7 @@ class Description {
   }
 
   as(state: Instance["state"], server: RunningServer | null): Instance {
+    const { output } = this.loaded.config.logging;
     return {
       pid: process.pid,
       state,
@@ -126,6 +127,7 @@ class Description {
       startedAt: this.startedAt,
       dataDirectory: this.loaded.config.data_dir,
       configFile: this.loaded.file,
+      logFile: ["stderr", "stdout"].includes(output) ? null : output,
       listening: server?.listening ?? [],
       shares: server?.shares ?? [],
     };

@@ -64,14 +64,20 @@ class Server implements RunningServer {
 /** Starts everything: the control plane first, then shares, the REST interface, and the protocols last. */
 export async function startServer(parts: ServerParts): Promise<RunningServer> {
   const { loaded, around, logger, lifecycle, announce } = parts;
+  let started = false;
   const runtime = new ServerRuntime({
     config: loaded.config,
     around,
-    recovered: (share, summary) => announce.recovered(share, summary),
+    recovered(share, summary) {
+      if (started) logger.info({ share, summary }, "recovered a share");
+      else announce.recovered(share, summary);
+    },
     setLogLevel: (level) => logger.setLevel(level as LogLevel),
     changed: parts.changed,
   });
   const server = new Server(runtime);
+  // Loads while the database is waited for.
+  void import("#api/server/index.ts").catch(() => {});
   const control = await openControl({ loaded, runtime, around });
   lifecycle.started("control plane", async (leftMs) => {
     if (!(await control.stop(leftMs))) throw new Error("the control plane did not close in good order; what was answered is durable");
@@ -88,7 +94,8 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   const [failure] = await runtime.serve();
   if (failure?.target.type === "adapter") throw new Error(failure.reason);
   for (const at of runtime.listening) announce.listening(at);
-  if (control.firstWords !== null) announce.note(control.firstWords);
+  started = true;
+  if (control.firstWords !== null) announce.note(control.firstWords(announce.person));
   return server;
 }
 

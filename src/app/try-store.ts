@@ -1,11 +1,12 @@
 import { access, constants, mkdir, open, readFile, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
 import type { Config } from "#config/index.ts";
 import type { StoreHealth, StorePlan } from "#control/index.ts";
-import { unknownType } from "./open-share.ts";
+import { checkS3 } from "#blocks/index.ts";
+import { type Surroundings, unknownType } from "./open-share.ts";
 import { rootOf } from "./places.ts";
+import { s3OptionsOf } from "./s3.ts";
 
 /** A probe as long as a page: enough to see that a disk takes bytes and gives them back. */
 const probeBytes = 4096;
@@ -13,11 +14,12 @@ const probeBytes = 4096;
 const answerMsMax = 10_000;
 
 /** Tries a store as a share would open it, without leaving anything but its directory. */
-export async function tryStore(config: Config, plan: StorePlan, { clock, random }: { readonly clock: Clock; readonly random: Random }): Promise<StoreHealth> {
+export async function tryStore(config: Config, plan: StorePlan, writing: boolean, around: Pick<Surroundings, "clock" | "random" | "logger">): Promise<StoreHealth> {
+  const { clock } = around;
   const begun = clock.monotonicMs();
   const late = Promise.withResolvers<never>();
   const timer = clock.after(answerMsMax, () => late.reject(new Error(`no answer within ${answerMsMax / 1000} s`)));
-  const tried = probe(config, plan, random);
+  const tried = probe(config, plan, writing, around);
   tried.catch(() => {});
   let error: string | null = null;
   try {
@@ -32,8 +34,15 @@ export async function tryStore(config: Config, plan: StorePlan, { clock, random 
   return { healthy: error === null, error, latencyMs: error === null ? latencyMs : null, checkedAt: now.sec * 1000 + Math.floor(now.nsec / 1e6) };
 }
 
-async function probe(config: Config, plan: StorePlan, random: Random): Promise<void> {
+async function probe(config: Config, plan: StorePlan, writing: boolean, around: Pick<Surroundings, "clock" | "random" | "logger">): Promise<void> {
+  const { random } = around;
   if (plan.type === "memory") return;
+  if (plan.type === "s3") {
+    const options = s3OptionsOf(plan, around);
+    // One try: whoever asks wants to know how it is now.
+    await checkS3({ ...options, createBucket: writing && options.createBucket, writing, limits: { attemptsMax: 1 } });
+    return;
+  }
   if (plan.type !== "filesystem" && plan.type !== "sqlite") throw new Error(unknownType(plan));
   await probeDirectory(rootOf(config, plan) ?? join(config.data_dir, "shares"), random);
 }

@@ -41,3 +41,11 @@ export const systemClock: Clock = {
 export function sleep(ms: number): Promise<void> {
   return new Promise((done) => setTimeout(done, ms));
 }
+
+const longMs = 2 ** 30;
+
+/** Keeps the process alive until it is cancelled, for command lines that wait for what a Clock's timers bring about. */
+export function keepAlive(): Timer {
+  const timer = setInterval(() => {}, longMs);
+  return { cancel: () => clearInterval(timer) };
+}

@@ -10,7 +10,7 @@ function hostPort(address: string, port: number): string {
 }
 
 /** The address a client on this machine uses to reach a listener. */
-function reachable(address: string): string {
+export function reachable(address: string): string {
   if (address === "0.0.0.0") return "127.0.0.1";
   return address === "::" ? "[::1]" : address.includes(":") ? `[${address}]` : address;
 }

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { closeSync, fstatSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
+import { isatty } from "node:tty";
 import type { Loaded } from "#config/index.ts";
 import { ExitStatus, type Terminal } from "./ports.ts";
 
@@ -29,7 +30,7 @@ export async function runDetached(loaded: Loaded, terminal: Terminal): Promise<n
   const given = process.argv.slice(2).filter((one) => one !== "--detach");
   // Named, so that the server reopens it at SIGHUP; what Bun itself may print goes there through the descriptor.
   const naming = toFile ? [] : ["--log-file", logFile];
-  const child = spawn(program, [...rest, ...given, ...naming, "--announce-fd", String(announceFd)], { detached: true, stdio: ["ignore", log, log, "pipe"] });
+  const child = spawn(program, [...rest, ...given, ...naming, "--announce-fd", String(announceFd), ...(isatty(1) ? ["--announce-person"] : [])], { detached: true, stdio: ["ignore", log, log, "pipe"] });
   closeSync(log);
   const ended = new Promise<number>((done) => {
     child.once("error", () => done(ExitStatus.failed));

@@ -38,7 +38,9 @@ export interface InstanceShare {
 
 /** What a server that starts tells whoever started it. */
 export interface Announce {
-  /** Something the person at the terminal should know, in whole lines; never a part of the log. */
+  /** Whether a person at a terminal reads it, and not a file or a journal, where no secret belongs. */
+  readonly person: boolean;
+  /** Something whoever started it should know, in whole lines; never a part of the log. */
   note(text: string): void;
   /** A line of a share's recovery. */
   recovered(share: string, summary: string): void;
@@ -64,7 +66,7 @@ export interface ServerControl {
   find(dataDirectory: string): Instance | null;
   /** Waits until that server is gone; false when it still runs after `timeoutMs`. */
   waitUntilGone(dataDirectory: string, pid: number, timeoutMs: number): boolean;
-  readonly offline?: Offline;
+  readonly offline: Offline;
 }
 
 /**
@@ -131,6 +133,8 @@ export interface Terminal {
   readonly person: Person | null;
   /** All of standard input. */
   readInput(): Promise<string>;
+  /** Whether whoever read the results went away (a closed pipe). */
+  readonly gone: boolean;
 }
 
 export interface Context {

@@ -1,6 +1,6 @@
 import { isatty } from "node:tty";
 import { writeSync } from "node:fs";
-import { Interrupted } from "./remote/failure.ts";
+import { Interrupted } from "./interrupted.ts";
 import type { Person, Terminal } from "./ports.ts";
 
 /** What --password-stdin may hold: two passwords and then some. */
@@ -8,23 +8,31 @@ const inputBytesMax = 64 * 1024;
 
 /** The terminal, or the files and pipes in its place, of this process. */
 export function processTerminal(): Terminal {
+  let gone = false;
   return {
-    out: (text) => write(1, text),
-    err: (text) => write(2, text),
+    out: (text) => {
+      if (!write(1, text)) gone = true;
+    },
+    err: (text) => void write(2, text),
+    get gone() {
+      return gone;
+    },
     columns: isatty(1) ? process.stdout.columns || null : null,
     person: isatty(0) && isatty(2) ? typist() : null,
     readInput,
   };
 }
 
-/** Writes at once, so that nothing is lost at the exit; a reader that went away (a closed pipe) is no error of ours. */
-function write(fd: number, text: string): void {
+/** Writes at once, so that nothing is lost at the exit; false where the reader went away (a closed pipe), which is no error of ours. */
+function write(fd: number, text: string): boolean {
   const bytes = new TextEncoder().encode(text);
   try {
     for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EPIPE") throw error;
+    return false;
   }
+  return true;
 }
 
 async function readInput(): Promise<string> {

@@ -39,7 +39,7 @@ export function checkShareName(value: string): string | null {
   for (const part of value.slice(1).split("/")) {
     if (part === "" || part === "." || part === "..") return `${JSON.stringify(value)} has an empty, . or .. part`;
   }
-  // A control character in a name would reach logs and terminals.
-  if (/[\u0000-\u001f\u007f]/.test(value)) return "a control character";
+  // Those would reach logs and terminals: controls of both sets (U+009B begins a command as ESC [ does), and what turns the order of letters around.
+  if (/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/.test(value)) return "a control character";
   return null;
 }

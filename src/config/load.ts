@@ -12,6 +12,8 @@ import { parseYaml } from "./yaml-file.ts";
 
 /** Variables of ours that are no options of the file. */
 export const configVariable = "DITTOFS_CONFIG";
+/** Read by the commands that talk to a server. */
+const clientVariables: readonly string[] = ["DITTOFS_SERVER", "DITTOFS_TOKEN", "DITTOFS_CONTEXT"];
 
 export interface Sources {
   readonly machine: Machine;
@@ -162,7 +164,7 @@ function absolute(config: Config): Config {
 }
 
 function unknownVariables(environment: Environment): readonly string[] {
-  const known = [...allOptions.flatMap((named) => named.environment ?? []), configVariable];
+  const known = [...allOptions.flatMap((named) => named.environment ?? []), configVariable, ...clientVariables];
   return Object.keys(environment)
     .filter((name) => name.startsWith("DITTOFS_") && !known.includes(name))
     .sort()

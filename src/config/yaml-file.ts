@@ -1,11 +1,19 @@
-import { isAlias, isMap, isScalar, isSeq, LineCounter, type Document, type Node, parseDocument } from "yaml";
+import type * as Yaml from "yaml";
+import type { Document, Node } from "yaml";
 import type { Problem, Raw, RawEntry } from "./raw.ts";
+
+/** Loaded for a file alone: a server without one does without the parser. */
+let loaded: typeof Yaml | null = null;
+function yaml(): typeof Yaml {
+  return (loaded ??= require("yaml") as typeof Yaml);
+}
 
 /** Aliases may nest; this many levels are more than any configuration has. */
 const depthMax = 20;
 
 /** The tree of a YAML text with the line of every value, or what is wrong with it. `file` is the name complaints use. */
 export function parseYaml(source: string, file: string): { readonly raw: Raw | null; readonly problems: readonly Problem[] } {
+  const { LineCounter, parseDocument } = yaml();
   const lines = new LineCounter();
   const document = parseDocument(source, { lineCounter: lines, prettyErrors: false });
   const place = (offset: number | undefined) => `${file}:${lines.linePos(offset ?? 0).line}`;
@@ -15,6 +23,7 @@ export function parseYaml(source: string, file: string): { readonly raw: Raw | n
 }
 
 function convert(node: Node | null, document: Document, place: (offset: number | undefined) => string, problems: Problem[], depth: number): Raw {
+  const { isAlias, isMap, isScalar, isSeq } = yaml();
   const at = place(node?.range?.[0]);
   if (depth > depthMax) {
     problems.push({ at, key: "", message: `nested deeper than ${depthMax} levels` });

@@ -21,8 +21,8 @@ export class Faults {
   /** Throws where something is wrong with `what`. */
   refuse(what: string): void {
     if (this.found.length === 0) return;
-    const first = this.found.map(({ field, message }) => `${field}: ${message}`).join("; ");
-    throw new ControlError("invalid_value", `${what}: ${first}`, { hint: "correct the fields named", fields: this.found });
+    const said = this.found.map(({ field, message }) => `${field} ${message}`).join("; ");
+    throw new ControlError("invalid_value", `${capital(what)}: ${said}.`, { hint: "Correct the fields named.", fields: this.found });
   }
 }
 
@@ -64,7 +64,7 @@ export function meant(given: string, words: readonly string[]): string {
 
 export function notFound(what: string, name: string, names: readonly string[]): ControlError {
   const near = didYouMean(name, names);
-  return new ControlError("not_found", `there is no ${what} ${shown(name)}`, near === null ? {} : { hint: `did you mean ${near}?` });
+  return new ControlError("not_found", `There is no ${what} ${shown(name)}.`, near === null ? {} : { hint: `Did you mean ${near}?` });
 }
 
 /** A name that came from outside, safe to show. */
@@ -72,12 +72,16 @@ export function shown(name: string): string {
   return /^[\p{L}\p{N}_.@/-]{1,255}$/u.test(name) ? name : JSON.stringify(name.slice(0, 255));
 }
 
+export function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 /** Refuses a change that was decided on another version than there is. */
 export function checkVersion(ifVersion: number | null, row: { readonly version: number }, what: string): void {
   if (ifVersion === null || ifVersion === row.version) return;
-  throw new ControlError("changed_meanwhile", `${what} was changed meanwhile: it is at version ${row.version}, not ${ifVersion}`, { hint: "look at it again and repeat the change if it is still wanted" });
+  throw new ControlError("changed_meanwhile", `${capital(what)} was changed meanwhile: it is at version ${row.version}, not ${ifVersion}.`, { hint: "Look at it again and repeat the change if it is still wanted." });
 }
 
 export function alreadyExists(what: string, name: string, hint?: string): ControlError {
-  return new ControlError("already_exists", `there is already a ${what} ${shown(name)}`, hint === undefined ? {} : { hint });
+  return new ControlError("already_exists", `There is already a ${what} ${shown(name)}.`, hint === undefined ? {} : { hint });
 }

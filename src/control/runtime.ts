@@ -106,10 +106,12 @@ export interface Runtime {
   mounts(): readonly MountInfo[];
   /** False: there is no such client. */
   disconnect(id: string): boolean;
-  /** Tries a store as it would be opened (`share` absent: nothing of it is in use yet). */
-  tryStore(plan: StorePlan): Promise<StoreHealth>;
+  /** Tries a store as it would be opened. `writing`: with everything a share does, at a cost; else only whether it answers, where that costs less. */
+  tryStore(plan: StorePlan, writing: boolean): Promise<StoreHealth>;
   /** Stores what is accepted and not yet in its block store; gives bytes by share. Throws ControlError `no_progress`. */
   drain(share: string | null): Promise<ReadonlyMap<string, number>>;
-  /** Removes the data of a share that is closed, for good. */
-  purge(plan: SharePlan): Promise<void>;
+  /** Where files of an earlier share lie that a new one with this plan would bring to light; null: nowhere. */
+  leftBehind(plan: SharePlan): string | null;
+  /** Removes the data of a share that is closed, for good; `others`, whose data stays, are all shares besides, deleted ones too. */
+  purge(plan: SharePlan, others: readonly SharePlan[]): Promise<void>;
 }

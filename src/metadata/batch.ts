@@ -119,7 +119,12 @@ export class Batch {
   }
 
   insertInode(inode: Inode): void {
-    const entry = this.entry(inode.id);
+    let entry = this.inodes.get(inode.id);
+    if (entry === undefined) {
+      // Not looked up: where there is such a row after all, writing this one fails.
+      entry = new InodeEntry(null);
+      this.inodes.set(inode.id, entry);
+    }
     assert(entry.open ? entry.draft === null : entry.current === null, `a change set inserts inode ${inode.id}, which exists`);
     entry.draft = new Inode(inode);
     if (!entry.open) this.open(entry);
@@ -193,7 +198,7 @@ export class Batch {
     for (const [id, entry] of this.packs) this.flushPack(id as PackId, entry);
     const b = this.before;
     if (b.treeVersion !== this.treeVersion || b.inodes !== this.inodeCount || b.bytes !== this.byteCount) {
-      this.rows.putTotals(this.totals());
+      this.rows.putTotals(this.totals(), b);
     }
   }
 

@@ -68,5 +68,6 @@ export interface Rows extends RowReads {
   updatePackLive(id: PackId, live: number): void;
   deletePack(id: PackId): void;
 
-  putTotals(totals: Totals): void;
+  /** `stored` are those of the last commit. */
+  putTotals(totals: Totals, stored: Totals): void;
 }

@@ -89,6 +89,7 @@ export class Connection<C> {
 
   receive(chunk: Uint8Array): void {
     this.server.stats.bytesIn += chunk.length;
+    this.server.garbage.received(chunk.length);
     this.bytesIn += chunk.length;
     this.heardMs = this.server.clock.monotonicMs();
     if (this.closed || this.draining) return;

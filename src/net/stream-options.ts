@@ -62,6 +62,8 @@ export interface StreamServerOptions<C> extends ListenAddress {
   readonly handler: MessageHandler<C>;
   /** How several pieces are sent at once; null: one by one. What the platform has unless told. */
   readonly gather?: GatheredWrite | null;
+  /** Collects garbage that is young. The engine's unless told. */
+  readonly collect?: () => void;
 }
 
 /** Counters since the start, and `connections` open now. */

@@ -6,6 +6,7 @@ import type { Framing } from "./framing.ts";
 import { type GatheredWrite, linuxGatheredWrite } from "./gathered-write.ts";
 import { type ListenAddress, Listening } from "./listening.ts";
 import { OutBufferPool } from "./out-buffer.ts";
+import { ReceiveGarbage } from "./receive-garbage.ts";
 import type { MessageHandler, StreamLimits, StreamServerOptions, StreamStats } from "./stream-options.ts";
 
 const keepAliveMs = 120_000;
@@ -21,6 +22,7 @@ export class StreamServer<C> {
   readonly handler: MessageHandler<C>;
   readonly gather: GatheredWrite | null;
   readonly pool = new OutBufferPool();
+  readonly garbage: ReceiveGarbage;
   readonly stats: StreamStats = {
     connections: 0,
     accepted: 0,
@@ -58,6 +60,7 @@ export class StreamServer<C> {
     this.listening = new Listening({ bind: options.bind, port: options.port }, this.handlers());
     this.framing = options.framing;
     this.limits = options.limits;
+    this.garbage = new ReceiveGarbage(options.clock, options.collect);
     this.clock = options.clock;
     this.logger = options.logger;
     this.handler = options.handler;

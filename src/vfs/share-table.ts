@@ -1,6 +1,6 @@
 import { fileHandleBytes } from "#model/file-handle.ts";
 import type { FsError } from "#model/fs-error.ts";
-import { badHandle, stale } from "./errors.ts";
+import { badHandle, jukebox, stale } from "./errors.ts";
 import type { FileSystem, Located, Shares } from "./file-system.ts";
 import { word } from "./handle-words.ts";
 import { RemovedShares } from "./removed-shares.ts";
@@ -17,6 +17,8 @@ export class ShareTable implements Shares {
   private readonly byInstance = new Map<number, Share[]>();
 
   private readonly removed = new RemovedShares();
+  /** Shares that should be here are not, for now: a handle that none here made may be one of theirs, and is worth another try. */
+  expecting = false;
 
   constructor(shares: readonly Share[] = []) {
     for (const share of shares) this.add(share);
@@ -30,10 +32,10 @@ export class ShareTable implements Shares {
   }
 
   /**
-   * Takes the share out and gives it: no new request reaches it, and its handles are stale. Before its stores are closed it has
-   * to be drained.
+   * Takes the share out and gives it: no new request reaches it, and its handles are stale, unless it is to come `back`. Before its
+   * stores are closed it has to be drained.
    */
-  remove(name: string): Share | undefined {
+  remove(name: string, back = false): Share | undefined {
     const share = this.named.get(name);
     if (share === undefined) return undefined;
     this.named.delete(name);
@@ -41,7 +43,7 @@ export class ShareTable implements Shares {
     const rest = (this.byInstance.get(key) ?? []).filter((other) => other !== share);
     if (rest.length === 0) this.byInstance.delete(key);
     else this.byInstance.set(key, rest);
-    this.removed.add(share.store.identity);
+    if (!back) this.removed.add(share.store.identity);
     return share;
   }
 
@@ -74,7 +76,8 @@ export class ShareTable implements Shares {
   }
 
   private unknown(key: number, bytes: Uint8Array, offset: number): FsError {
-    return this.removed.made(key, bytes, offset) ? stale : badHandle;
+    if (this.removed.made(key, bytes, offset)) return stale;
+    return this.expecting ? jukebox : badHandle;
   }
 }
 

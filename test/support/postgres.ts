@@ -101,12 +101,12 @@ host all all ::1/128 scram-sha-256
 
 /**
  * Runs the server and passes signals on. QUIT comes from the kernel when this process has ended, in whatever way (the test runner
- * calls nothing at its exit): then the server's files go, too.
+ * calls nothing at its exit): then the server's files go, too. A runner that kills this one takes the server along.
  */
 const guard = `
-"$@" & server=$!
+setpriv --pdeathsig=QUIT "$@" & server=$!
 trap 'kill -INT $server' INT
-trap 'kill -QUIT $server; left=1' QUIT
+trap 'kill -QUIT $server; left=1' QUIT TERM HUP
 while kill -0 $server 2>/dev/null; do wait $server; status=$?; done
 if [ -n "$left" ]; then rm -rf "$0"; fi
 exit $status

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { within } from "./wait.ts";
+import { until, within } from "./wait.ts";
 
 /** The compiled server, started as a user would start it. */
 
@@ -37,7 +37,8 @@ export function temporaryDirectory(label: string, parent = tmpdir()): { readonly
 
 export interface ServerOptions {
   readonly dataDir: string;
-  readonly port: number;
+  /** Null: not given, what the server has it at is learnt when it says so. */
+  readonly port: number | null;
   readonly config?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly args?: readonly string[];
@@ -54,14 +55,15 @@ export const adminPassword = "the tests' own administrator";
 export const serverEnvironment: Readonly<Record<string, string>> = { DITTOFS_CONTROLPLANE_PORT: "0", DITTOFS_ADMIN_INITIAL_PASSWORD: adminPassword };
 
 export class Server {
-  readonly port: number;
+  private readonly portGiven: number | null;
   readonly process: Subprocess<"ignore", "pipe", "pipe">;
   private text = "";
   private readonly accepting: Promise<void>;
 
   private constructor(options: ServerOptions) {
-    this.port = options.port;
-    const command = [binaryPath(), "start", "--data-dir", options.dataDir, "--nfs-port", String(options.port)];
+    this.portGiven = options.port;
+    const command = [binaryPath(), "start", "--data-dir", options.dataDir];
+    if (options.port !== null) command.push("--nfs-port", String(options.port));
     if (options.config !== undefined) command.push("--config", options.config);
     command.push(...(options.args ?? []));
     this.process = spawn(command, { stdin: "ignore", stdout: "pipe", stderr: "pipe", env: { ...Bun.env, ...serverEnvironment, ...options.env } });
@@ -85,9 +87,19 @@ ${server.text}`);
     return server;
   }
 
+  /** Resolves when the server has printed this. */
+  async printed(what: RegExp): Promise<void> {
+    await until(`the server's ${what}`, 20_000, () => (what.test(this.text) ? true : null));
+  }
+
   /** Starts without waiting, for tests that end it while it starts. */
   static launch(options: ServerOptions): Server {
     return new Server(options);
+  }
+
+  /** Where NFS is. */
+  get port(): number {
+    return this.portGiven || Number(/^nfs: accepting on \S+:(\d+)$/m.exec(this.text)?.[1] ?? 0);
   }
 
   /** Where the REST interface is. */

@@ -47,6 +47,7 @@ function adviceFor(code: string, text: string, url: string): string {
   if (code === "ConnectionRefused" || code === "ECONNREFUSED") return "nothing listens there. Is the server running (dittofs status), and is this its address and port (controlplane.host, controlplane.port)?";
   if (code === "ENOTFOUND" || code === "EAI_AGAIN" || code === "FailedToOpenSocket") return "the host was not found or can't be reached. Check the name and the network.";
   if (certificateCodes.test(code)) return `its certificate is not trusted (${code}). Give the authority that signed it with --cacert, or check that the name in the address is in the certificate.`;
+  if (code === "EPROTO") return "the TLS handshake failed. Does the server speak plain HTTP there, or does it ask for a client certificate (--client-cert, --client-key)?";
   if (certificateRequired.test(code) || certificateRequired.test(text)) return "the server asks for a client certificate. Give one with --client-cert and --client-key.";
   if (code === "ECONNRESET" || code === "ConnectionClosed" || code === "UnexpectedRedirect" || code === "InvalidHTTPResponse") {
     return `the connection was closed without an answer. ${url.startsWith("https:") ? "Does the server speak plain HTTP there? It may also ask for a client certificate (--client-cert, --client-key)." : "Does the server speak TLS there? Then the address begins with https://."}`;

@@ -25,8 +25,10 @@ export const Password = Type.String({ minLength: 8, maxLength: 72, pattern: "^[^
 /** Any text that is compared with a password: no rules, a bound. */
 const GivenPassword = Type.String({ minLength: 1, maxLength: 1024 });
 const Id32 = Type.Integer({ minimum: 0, maximum: 4294967294 });
-/** PostgreSQL keeps no NUL, and a control character would speak to whose terminal shows it. */
-const Text = Type.String({ maxLength: 1024, pattern: "^[^\\u0000-\\u001f\\u007f]*$", description: "A line of text, at most 1024 characters." });
+/** PostgreSQL keeps no NUL; a control character, of the second set too, would speak to whose terminal shows it, and one of direction would make it show something else. */
+const Text = Type.String({ maxLength: 1024, pattern: "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]*$", description: "A line of text, at most 1024 characters." });
+/** Text that is looked for: no control characters, which no database keeps or finds. */
+export const searchText = (maxLength: number) => Type.String({ maxLength, pattern: "^[^\\u0000-\\u001f\\u007f]*$" });
 const When = Type.String({ description: "ISO 8601, UTC." });
 
 export const Role = one(["user", "operator", "admin"]);
@@ -75,7 +77,7 @@ export const UserChange = object({
 export const NewPassword = object({ new_password: Password, must_change_password: optional(Type.Boolean()) });
 export const PasswordChange = object({ current_password: GivenPassword, new_password: Password });
 
-export const Login = object({ username: Type.String({ minLength: 1, maxLength: 255 }), password: GivenPassword });
+export const Login = object({ username: Type.String({ minLength: 1, maxLength: 255, pattern: "^[^\\u0000-\\u001f\\u007f]+$" }), password: GivenPassword });
 export const Refresh = object({ refresh_token: Type.String({ minLength: 1, maxLength: 4096 }) });
 export const Tokens = object({
   access_token: Type.String(),
@@ -95,7 +97,7 @@ export const GroupChange = object({ gid: optional(Id32), description: optional(T
 export const Member = object({ username: Name });
 
 export const Protocols = object({ nfs: Type.Boolean(), smb: Type.Boolean() });
-const Clients = Type.Array(Type.String({ maxLength: 64 }), { maxItems: 1000, description: "IPv4 and IPv6 addresses and networks (CIDR)." });
+const Clients = Type.Array(Type.String({ maxLength: 64, pattern: "^[0-9A-Fa-f.:/]+$" }), { maxItems: 1000, description: "IPv4 and IPv6 addresses and networks (CIDR)." });
 const Netgroups = Type.Array(Name, { maxItems: 100 });
 const Bytes = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 export const ShareState = one(["serving", "disabled", "failed", "deleted"]);
@@ -137,7 +139,7 @@ export const NewShare = object({
   ...optionalShareFields,
   enabled: optional(Type.Boolean()),
   root_mode: optional(Type.Integer({ minimum: 0, maximum: 0o7777, description: "Of the root directory, as a number (1023 is 1777 octal)." })),
-  adopt: optional(Type.Boolean({ description: "Take over the data of a deleted share of that name." })),
+  adopt: optional(Type.Boolean({ description: "Take over the data of a deleted share of that name, or files of one that the control plane does not know any more." })),
 });
 export const ShareChange = object({ ...optionalShareFields, enabled: optional(Type.Boolean()) });
 export const ShareStatus = object({
@@ -177,7 +179,7 @@ export const Store = object({
   updated_at: When,
 });
 export type Store = Static<typeof Store>;
-export const NewStore = object({ name: Name, type: Type.String({ maxLength: 32 }), config: optional(Config) });
+export const NewStore = object({ name: Name, type: searchText(32), config: optional(Config) });
 export const StoreChange = object({ config: Config });
 export const StoreHealth = object({
   name: Name,
@@ -216,7 +218,7 @@ export const SettingAbout = object({
   help: Type.String(),
 });
 export const AdapterSettings = object({ type: AdapterType, settings: Settings, overridden: Type.Array(Type.String()) });
-export const SettingsReset = object({ setting: optional(Type.String({ maxLength: 64 })) });
+export const SettingsReset = object({ setting: optional(SettingName) });
 
 export const Netgroup = object({
   name: Name,

@@ -36,6 +36,14 @@ async function readBytes(request: Request): Promise<Uint8Array> {
   return Buffer.concat(chunks);
 }
 
+/** UTF-8 can't hold half a surrogate pair, but an escape in JSON can: no database keeps such text. */
+const surrogateEscape = /\\u[dD][89a-fA-F]/;
+
+function wellFormed(key: string, value: unknown): unknown {
+  if (!key.isWellFormed() || (typeof value === "string" && !value.isWellFormed())) throw new Refusal("invalid_request", "The body holds half a surrogate pair, which is no character.");
+  return value;
+}
+
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /** The JSON value a request brings. */
@@ -51,8 +59,10 @@ export async function readJson(request: Request): Promise<unknown> {
   }
   if (bytes.byteLength === 0) throw new Refusal("invalid_request", "The body is missing.", { hint: "Send a JSON object." });
   try {
-    return JSON.parse(utf8.decode(bytes));
-  } catch {
+    const text = utf8.decode(bytes);
+    return surrogateEscape.test(text) ? JSON.parse(text, wellFormed) : JSON.parse(text);
+  } catch (error) {
+    if (error instanceof Refusal) throw error;
     // The parser's own message repeats what it was given, which may be a secret.
     throw new Refusal("invalid_request", "The body is not JSON in UTF-8.");
   }

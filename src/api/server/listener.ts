@@ -77,7 +77,9 @@ class Listener implements ApiListener {
         idleTimeout: limits.idleSec,
         // The interface has a bound of its own, and answers what is above it with a problem document; Bun's would close the connection.
         maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-        ...(material === null ? {} : { reusePort: true, tls: tlsOf(material) }),
+        // Said either way: left out, Bun lets a second server of this process have the port, too.
+        reusePort: material !== null,
+        ...(material === null ? {} : { tls: tlsOf(material) }),
         fetch: (request, at) => api.fetch(request, { address: addressOf(at.requestIP(request)?.address), unhurried: () => at.timeout(request, 0) }),
         error: () => new Response(null, { status: 500 }),
       });

@@ -9,12 +9,20 @@ export function nfsLines(host: string, port: number, share: string): NonNullable
   const source = quoted(`${host}:${share}`);
   const ports = `port=${port},mountport=${port}`;
   const path = `\\\\${host}${share.replaceAll("/", "\\")}`;
-  const windows = `mount -o anon,nolock ${/[^\w.:\\-]/.test(path) ? `"${path}"` : path} Z:`;
+  const windows = windowsLine(path);
   return {
     linux: `sudo mount -t nfs -o vers=3,proto=tcp,mountproto=tcp,${ports},nolock ${source} /mnt`,
     macos: `sudo mount -t nfs -o vers=3,tcp,${ports},nolocks ${source} /private/tmp/mnt`,
-    windows: port === nfsPort ? windows : `${windows}   (needs the server's port to be ${nfsPort} and its portmapper: Windows can't be told a port)`,
+    windows: port === nfsPort || windows === unsayable ? windows : `${windows}   (needs the server's port to be ${nfsPort} and its portmapper: Windows can't be told a port)`,
   };
+}
+
+const unsayable = "(no command line of Windows can hold this share's name)";
+
+/** Nothing keeps its command interpreter from ending a word at a quote, or from looking up what stands between percent signs. */
+function windowsLine(path: string): string {
+  if (/["%]/.test(path)) return unsayable;
+  return `mount -o anon,nolock ${/[^\w.:\\-]/.test(path) ? `"${path}"` : path} Z:`;
 }
 
 /** As a POSIX shell takes it for one word. */

@@ -26,10 +26,11 @@ export function maySee(control: ControlPlane, share: Share, user: User): boolean
   return seesAll(user) || (!share.deleted && levelOf(control, share, user) !== "none");
 }
 
-/** The share; for whoever may not see it, it is not there. */
+/** The share. Whoever may not see it is told the same as where there is none. */
 export function visibleShare(control: ControlPlane, name: string, user: User): Share {
-  const share = control.shares.get(name);
-  if (!maySee(control, share, user)) throw new ControlError("not_found", `There is no share ${name}.`);
+  if (seesAll(user)) return control.shares.get(name);
+  const share = control.shares.list().find((each) => each.name === name);
+  if (share === undefined || !maySee(control, share, user)) throw new ControlError("not_found", `There is no share ${name} that ${user.name} has a permission for.`);
   return share;
 }
 

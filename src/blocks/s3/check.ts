@@ -7,8 +7,8 @@ import { RangeSink } from "./range-sink.ts";
 import { type S3Options, type S3Settings, settingsOf } from "./options.ts";
 
 export interface S3Report {
-  /** The server refuses to overwrite a key when asked to. Without, two servers that share a prefix by mistake could do harm. */
-  readonly conditionalPut: boolean;
+  /** The server refuses to overwrite a key when asked to. Without, two servers that share a prefix by mistake could do harm. Null: not tried. */
+  readonly conditionalPut: boolean | null;
   readonly bucketCreated: boolean;
 }
 
@@ -17,15 +17,16 @@ const clockSkewMsMax = 15 * 60 * 1000;
 const probeText = "DittoFS was here to see whether it may write; it can be deleted.";
 
 /**
- * Does once what a share will do: lists, puts, refuses to overwrite, reads a range, deletes. Throws StoreRefusedError,
+ * Does once what a share will do: lists, puts, refuses to overwrite, reads a range, deletes; with `writing: false` it only lists, which
+ * says whether key, secret, bucket and clock are right and costs one request. Throws StoreRefusedError,
  * StoreUnavailableError or StoreFullError with what is wrong and what to do.
  */
-export async function checkS3(options: S3Options & { readonly createBucket?: boolean }): Promise<S3Report> {
+export async function checkS3(options: S3Options & { readonly createBucket?: boolean; readonly writing?: boolean }): Promise<S3Report> {
   const settings = settingsOf(options);
   const client = new S3Client(await loadSdk(), settings);
   try {
     const bucketCreated = await listing(client, settings, options.createBucket ?? false);
-    const conditionalPut = await writing(client, settings);
+    const conditionalPut = options.writing === false ? null : await writing(client, settings);
     return { conditionalPut, bucketCreated };
   } catch (error) {
     throw clockError(client, settings) ?? portError(error, settings, "checking the store");

@@ -7,13 +7,14 @@ const classBytes = [4096, 16384, pageBytes] as const;
 const slabBytes = 4 * 1024 * 1024;
 
 class Slab {
-  readonly memory = new Uint8Array(slabBytes);
+  readonly memory: Uint8Array;
   readonly slots: number;
   readonly used: Uint8Array;
   free: number;
   readonly sizeClass: number;
 
-  constructor(sizeClass: number) {
+  constructor(sizeClass: number, memory: Uint8Array) {
+    this.memory = memory;
     this.sizeClass = sizeClass;
     this.slots = slabBytes / (classBytes[sizeClass] as number);
     this.used = new Uint8Array(this.slots);
@@ -72,11 +73,13 @@ export class PageBuffer {
 export class BufferPool {
   capacity: number;
   bytes = 0;
-  /** Slabs there are, of all classes. */
+  /** Slabs in use, of all classes. */
   slabCount = 0;
   /** Frees at least so many bytes of clean pages if it can. */
   evict: (bytes: number) => void = () => {};
   private readonly slabs: Slab[][] = classBytes.map(() => []);
+  /** Memory of slabs given up, for the next ones of any class: memory that was touched before is far cheaper than fresh one. */
+  private readonly spare: Uint8Array[] = [];
 
   constructor(capacity: number) {
     this.capacity = capacity;
@@ -124,6 +127,7 @@ export class BufferPool {
     if (slab.free === slab.slots && slabs.length > 1 && slabs[slabs.length - 1] !== slab) {
       slabs.splice(slabs.indexOf(slab), 1);
       this.slabCount--;
+      this.spare.push(slab.memory);
     }
   }
 
@@ -162,7 +166,7 @@ export class BufferPool {
   }
 
   private grow(sizeClass: number): Slab {
-    const slab = new Slab(sizeClass);
+    const slab = new Slab(sizeClass, this.spare.pop() ?? new Uint8Array(slabBytes));
     (this.slabs[sizeClass] as Slab[]).push(slab);
     this.slabCount++;
     return slab;

@@ -1,9 +1,10 @@
 import { type Command, Option } from "commander";
 import type { AnyRoute } from "#api/contract/index.ts";
-import type { Context, Terminal } from "../ports.ts";
+import { type Context, ExitStatus, type Terminal } from "../ports.ts";
 import { printable } from "../table.ts";
 import { ContextStore } from "./contexts.ts";
-import { Interrupted, UsageError } from "./failure.ts";
+import { Interrupted } from "../interrupted.ts";
+import { CommandFailure, UsageError } from "./failure.ts";
 import { fieldSchema, readField } from "./fields.ts";
 import { asText, type Column, facts, type Format, itemsTable } from "./print.ts";
 import { type Connection, Session } from "./session.ts";
@@ -171,7 +172,7 @@ export class Call {
     const { person } = this.terminal;
     if (person === null) throw new UsageError(`${question} Say so with --force or --yes; nobody is here to be asked`);
     const answer = await person.ask(`${printable(question)} [y/N] `, false);
-    if (!/^y(es)?$/i.test(answer?.trim() ?? "")) throw new UsageError("not confirmed; nothing was changed");
+    if (!/^y(es)?$/i.test(answer?.trim() ?? "")) throw new CommandFailure(ExitStatus.failed, "not confirmed; nothing was changed");
   }
 
   /** A line for people; nothing where a program reads, unless there is an object for it. */

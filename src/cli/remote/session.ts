@@ -43,7 +43,8 @@ export class Session {
   private client: Client;
   private hasToken: boolean;
 
-  constructor(context: Context, flags: Connection) {
+  /** `mayBeNew`: a context that isn't there is about to be made. */
+  constructor(context: Context, flags: Connection, mayBeNew = false) {
     this.context = context;
     this.flags = flags;
     const { environment } = context;
@@ -52,7 +53,7 @@ export class Session {
     const name = flags.context ?? (environment["DITTOFS_CONTEXT"] || current);
     const chosen = name !== null && Object.hasOwn(contexts, name) ? (contexts[name] ?? null) : null;
     const server = flags.server ?? (environment["DITTOFS_SERVER"] || null);
-    if (name !== null && chosen === null && server === null) throw new CommandFailure(ExitStatus.usage, `there is no context ${name}`, "dittofs context list shows those there are; dittofs login --context makes one");
+    if (name !== null && chosen === null && server === null && !mayBeNew) throw new CommandFailure(ExitStatus.usage, `there is no context ${name}`, "dittofs context list shows those there are; dittofs login --context makes one");
     this.server = server === null ? (chosen?.server ?? defaultServer) : serverUrl(server);
     this.contextName = name;
     // A context's tokens are for its own server: another one must never see them.
@@ -64,10 +65,10 @@ export class Session {
     this.client = this.clientWith(fromContext ? contextTokens(store, name, this.server) : memoryTokens(token === null ? null : { accessToken: token, refreshToken: null }));
   }
 
-  /** Goes on with this token alone; null: with none. */
-  useToken(token: string | null): void {
-    this.hasToken = token !== null;
-    this.client = this.clientWith(memoryTokens(token === null ? null : { accessToken: token, refreshToken: null }));
+  /** Goes on with this token alone. */
+  useToken(token: string): void {
+    this.hasToken = true;
+    this.client = this.clientWith(memoryTokens({ accessToken: token, refreshToken: null }));
   }
 
   private clientWith(tokens: TokenSource): Client {
@@ -99,7 +100,7 @@ export class Session {
       result = error instanceof ApiError ? `${error.status} ${error.code}` : "no answer";
       throw error;
     } finally {
-      if (this.flags.verbose === true) this.context.terminal.err(`${route.method} ${this.server}${route.path}: ${result} (${Math.round(this.context.clock.monotonicMs() - startMs)} ms)\n`);
+      if (this.flags.verbose === true) this.context.terminal.err(`${route.method} ${this.server}${pathOf(route, given.params)}: ${result} (${Math.round(this.context.clock.monotonicMs() - startMs)} ms)\n`);
     }
   }
 
@@ -113,6 +114,10 @@ export class Session {
       if (found.items.length === 0 || items.length >= Math.min(found.total, limit)) return items.slice(0, limit) as Reply<R>["items"];
     }
   }
+}
+
+function pathOf(route: AnyRoute, params: unknown): string {
+  return (route.path as string).replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent((params as Record<string, string> | undefined)?.[name] ?? ""));
 }
 
 /** What a call is given. */

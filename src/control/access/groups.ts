@@ -74,7 +74,7 @@ export class GroupService implements Groups {
     await this.change(actor, "add_member", name, (draft) => {
       const row = this.row(name);
       const user = this.user(userName);
-      if (state.memberships.get(row.id, user.id) !== null) throw new ControlError("already_exists", `${userName} is in group ${name} already`);
+      if (state.memberships.get(row.id, user.id) !== null) throw new ControlError("already_exists", `${userName} is in group ${name} already.`);
       draft.insert(tables.memberships, { groupId: row.id, userId: user.id });
       draft.touch(tables.groups, row);
       draft.touch(tables.users, user);
@@ -88,7 +88,7 @@ export class GroupService implements Groups {
       checkVersion(ifVersion, row, `group ${name}`);
       const user = this.user(userName);
       const membership = state.memberships.get(row.id, user.id);
-      if (membership === null) throw new ControlError("not_found", `${userName} is not in group ${name}`);
+      if (membership === null) throw new ControlError("not_found", `${userName} is not in group ${name}.`);
       draft.remove(tables.memberships, membership);
       draft.touch(tables.groups, row);
       draft.touch(tables.users, user);
@@ -121,7 +121,7 @@ export class GroupService implements Groups {
   private checkGid(gid: number | undefined, row: GroupRow | null): void {
     const other = gid === undefined ? null : this.parts.state.groups.by("gid", gid);
     if (other === null || other.id === row?.id) return;
-    throw new ControlError("already_exists", `gid ${gid} is that of group ${other.name}`, { fields: [{ field: "gid", message: `is that of group ${other.name}` }] });
+    throw new ControlError("already_exists", `The gid ${gid} is that of group ${other.name}.`, { fields: [{ field: "gid", message: `is that of group ${other.name}` }] });
   }
 }
 

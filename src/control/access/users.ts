@@ -136,7 +136,9 @@ export class UserService implements Users {
     faults.check("password", passwordFault(user.password));
     faults.refuse(`user ${JSON.stringify(user.name.slice(0, 64))}`);
     this.checkFields(user, null);
-    if (this.parts.state.users.by("name", user.name) !== null) throw alreadyExists("user", user.name);
+    const folded = user.name.toLowerCase();
+    const like = this.parts.state.users.all().find(({ name }) => name.toLowerCase() === folded);
+    if (like !== undefined) throw alreadyExists("user", like.name, like.name === user.name ? undefined : "Names that differ only in upper and lower case are the same user to SMB clients.");
   }
 
   private checkFields(change: UserChange, row: UserRow | null): void {
@@ -150,12 +152,12 @@ export class UserService implements Users {
     if (role !== undefined) faults.check("role", oneOfFault(role, Object.values(Role)));
     const names = state.groups.all().map(({ name }) => name);
     groups?.forEach((name, i) => {
-      if (!names.includes(name)) faults.add(`groups[${i}]`, `there is no group ${JSON.stringify(name.slice(0, 64))}${meant(name, names)}`);
+      if (!names.includes(name)) faults.add(`groups.${i}`, `there is no group ${JSON.stringify(name.slice(0, 64))}${meant(name, names)}`);
     });
     faults.refuse("user");
     const other = uid === undefined ? null : state.users.by("uid", uid);
     if (other !== null && other.id !== row?.id) {
-      throw new ControlError("already_exists", `uid ${uid} is that of user ${other.name}`, { fields: [{ field: "uid", message: `is that of user ${other.name}` }] });
+      throw new ControlError("already_exists", `The uid ${uid} is that of user ${other.name}.`, { fields: [{ field: "uid", message: `is that of user ${other.name}` }] });
     }
   }
 
@@ -164,7 +166,7 @@ export class UserService implements Users {
     const isAdmin = (user: { readonly role: string; readonly enabled: boolean }) => user.role === Role.admin && user.enabled;
     if (!isAdmin(row) || (next !== null && isAdmin(next))) return;
     if (this.parts.state.users.all().some((user) => user.id !== row.id && isAdmin(user))) return;
-    throw new ControlError("conflict", `${row.name} is the last admin who is enabled`, { hint: "make another user admin first" });
+    throw new ControlError("conflict", `${row.name} is the last admin who is enabled.`, { hint: "Make another user admin first." });
   }
 
   private regroup(draft: Draft, row: UserRow, names: readonly string[]): void {

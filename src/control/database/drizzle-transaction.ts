@@ -1,4 +1,4 @@
-import { type Column as DrizzleColumn, type SQL, and, eq, gte, inArray, isNull, lt, or, sql } from "drizzle-orm";
+import { type Column as DrizzleColumn, type SQL, and, eq, gt, gte, inArray, isNull, lt, or, sql } from "drizzle-orm";
 import { InvariantError, assert } from "#base/assert.ts";
 import type { Row, Table } from "./columns.ts";
 import type { Page, Transaction, Where } from "./port.ts";
@@ -81,6 +81,12 @@ export class DrizzleTransaction implements Transaction {
     const [counted] = await this.run(table, () => counting);
     const query = this.select(table, condition).orderBy(this.by(table, page.orderBy, page.descending), ...this.byKey(table)).limit(limit).offset(offset);
     return { rows: this.rows(table, await this.run(table, () => query)), total: Number(counted?.["n"]) };
+  }
+
+  async after<T extends Table>(table: T, number: number, limit: number): Promise<readonly Row<T>[]> {
+    assert(table.numbered, `${table.name} is not numbered`);
+    const query = this.select(table, gt(this.column(table, "number"), encode(table, "number", number))).orderBy(...this.byKey(table)).limit(limit);
+    return this.rows(table, await this.run(table, () => query));
   }
 
   async insert<T extends Table>(table: T, row: Row<T>): Promise<void> {

@@ -8,6 +8,8 @@
  * Invariants: a transaction is whole and durable, or nothing of it happened; it is serializable; where it can't be known whether
  * it happened, it is not run again. No message names a password or a value of a row. docs/formats/controlplane-database.md.
  */
+export { backupControl, checkBackup, restoreControl } from "./backup.ts";
+export type { BackupContext, BackupSummary } from "./backup-scratch.ts";
 export { type ControlDatabase, DatabaseError, type Page, type Transaction, UniqueViolation, type Where } from "./port.ts";
 export { type PostgresControlOptions, openPostgresControlDatabase } from "./postgres.ts";
 export { type SslMode, sslModes } from "./postgres-dial.ts";

@@ -21,6 +21,8 @@ export interface Transaction {
   all<T extends Table>(table: T, where?: Where<T>): Promise<readonly Row<T>[]>;
   one<T extends Table>(table: T, where: Where<T>): Promise<Row<T> | null>;
   page<T extends Table>(table: T, where: Where<T>, page: Page<T>): Promise<{ readonly rows: readonly Row<T>[]; readonly total: number }>;
+  /** Rows of a numbered table with a number above this one, in order. */
+  after<T extends Table>(table: T, number: number, limit: number): Promise<readonly Row<T>[]>;
   /** Throws `UniqueViolation` where a unique column already has the value. */
   insert<T extends Table>(table: T, row: Row<T>): Promise<void>;
   /** Many rows at once; those of a numbered table keep the numbers they have. */

@@ -14,7 +14,7 @@ import { type Account, ConnectionLost, loginError } from "./postgres-errors.ts";
 const statementMsMax = 30_000;
 /** What the answer may take longer than that: beyond it the network or the server is taken for dead. */
 const answerMsMore = 5_000;
-const loginSecondsMax = 10;
+const loginMsMax = 10_000;
 const closeSecondsMax = 2;
 /** Oldest major version whose SQL ours is (identity columns; what PostgreSQL itself no longer cares for is not tried). */
 const majorVersionMin = 12;
@@ -33,12 +33,21 @@ export class PostgresConnection {
   private readonly socket: Socket;
   private readonly clock: Clock;
   private gone = false;
+  /** Cut for want of an answer. */
+  private late = false;
+  /** What to call for each statement that waits for its answer when the connection is gone. */
+  private readonly unanswered = new Set<(error: Error) => void>();
 
   private constructor(socket: Socket, login: Login, clock: Clock, logger: Logger) {
     this.socket = socket;
     this.clock = clock;
+    socket.once("error", () => {
+      this.gone = true;
+    });
     socket.once("close", () => {
       this.gone = true;
+      // The driver says why, if it does; it forgets statements begun between a socket's error and its close.
+      clock.atTurnEnd(() => this.unanswered.forEach((lost) => lost(new ConnectionLost("the connection was lost"))));
     });
     this.client = clientOver(socket, login, clock, logger);
     this.builder = drizzle(this.client) as unknown as Builder;
@@ -49,28 +58,35 @@ export class PostgresConnection {
     const connection = new PostgresConnection(await dial(login, clock), login, clock, logger);
     try {
       const limits = `set statement_timeout = ${statementMsMax}; set idle_in_transaction_session_timeout = ${idleMsMax + answerMsMore}`;
-      const results = await connection.execute(`${limits}; select current_setting('server_version_num') as version`);
+      const results = await connection.execute(`${limits}; select current_setting('server_version_num') as version`, loginMsMax - answerMsMore);
       const major = Math.floor(Number((results.at(-1) as unknown as readonly { version: string }[])[0]?.version) / 10_000);
       if (major < majorVersionMin) throw new DatabaseError(`PostgreSQL at ${nameOf(login)} is of version ${major}; DittoFS needs ${majorVersionMin} or later`);
       return connection;
     } catch (error) {
+      const { late } = connection;
       connection.destroy();
-      throw loginError(login, error);
+      throw late ? new DatabaseError(`PostgreSQL at ${nameOf(login)} did not finish the log-in of user "${login.user}" within ${loginMsMax / 1000} s. Check that it is PostgreSQL that listens there, and look into its log`) : loginError(login, error);
     }
   }
 
   /** Whether no statement can be run here any more. */
   get lost(): boolean {
-    return this.gone;
+    return this.gone || this.socket.destroyed;
   }
 
   /** Runs a statement; cuts the connection where no answer comes, so that nobody waits for a network that is dead. */
   async run<T>(statement: () => PromiseLike<T>, serverMsMax = statementMsMax): Promise<T> {
-    if (this.gone) throw new ConnectionLost("the connection was lost");
-    const timer = this.clock.after(serverMsMax + answerMsMore, () => this.destroy());
+    if (this.lost) throw new ConnectionLost("the connection was lost");
+    const gone = Promise.withResolvers<never>();
+    this.unanswered.add(gone.reject);
+    const timer = this.clock.after(serverMsMax + answerMsMore, () => {
+      this.late = true;
+      this.destroy();
+    });
     try {
-      return await statement();
+      return await Promise.race([statement(), gone.promise]);
     } finally {
+      this.unanswered.delete(gone.reject);
       timer.cancel();
     }
   }
@@ -104,7 +120,8 @@ function clientOver(socket: Socket, login: Login, clock: Clock, logger: Logger):
     max: 1,
     idle_timeout: null,
     max_lifetime: null,
-    connect_timeout: loginSecondsMax,
+    // Only behind the limit of `open`, which is by our clock.
+    connect_timeout: (2 * loginMsMax) / 1000,
     fetch_types: false,
     connection: { application_name: "dittofs" },
     onnotice: (notice: postgres.Notice) => logger.debug({ notice: notice["message"] }, "a notice of PostgreSQL"),

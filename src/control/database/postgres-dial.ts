@@ -37,6 +37,8 @@ export async function dial(endpoint: Endpoint, clock: Clock): Promise<Socket> {
   // libpq, too, has no TLS over a Unix socket, whatever the mode.
   const tls = local || endpoint.sslmode === "disable" ? null : trust(endpoint);
   const socket = local ? connectTcp({ path: `${endpoint.host}/.s.PGSQL.${endpoint.port}` }) : connectTcp({ host: endpoint.host, port: endpoint.port, noDelay: true });
+  // Whoever listens next may stop before the socket does; an error that nobody hears would end the process.
+  socket.on("error", () => {});
   let late = false;
   const timer = clock.after(connectMsMax, () => {
     late = true;
@@ -128,6 +130,7 @@ async function secured(socket: Socket, endpoint: Endpoint, tls: ConnectionOption
   // More than the one byte would be plain text that somebody put in front of the encrypted stream (CVE-2021-23222).
   if (answer[0] !== byteS || answer.length !== 1) throw new DatabaseError(`what answers at ${nameOf(endpoint)} does not speak PostgreSQL's protocol. Check database.host and database.port`);
   const encrypted = connectTls({ ...tls, socket });
+  encrypted.on("error", () => {});
   try {
     await ready(encrypted, "secureConnect");
   } catch (error) {

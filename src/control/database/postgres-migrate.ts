@@ -11,8 +11,9 @@ const lockKey = 0x44744643;
 const stepMsMax = 600_000;
 
 async function applied(connection: PostgresConnection): Promise<readonly Applied[]> {
-  const [found] = await connection.execute(`select to_regclass('${migrationsTable}') is not null as there`);
-  if (found?.["there"] !== true) return [];
+  // Read as rows: to_regclass would answer from the session's cache, which another session's commit need not have reached yet.
+  const found = await connection.execute(`select from pg_class where relname = '${migrationsTable}' and relnamespace in (select oid from pg_namespace where nspname = any(current_schemas(false)))`);
+  if (found.length === 0) return [];
   const rows = await connection.execute(`select number, name, hash from ${migrationsTable} order by number`);
   return rows.map((row) => ({ number: Number(row["number"]), name: String(row["name"]), hash: String(row["hash"]) }));
 }

@@ -135,6 +135,8 @@ class PostgresControlDatabase implements ControlDatabase {
   }
 
   private async commit(connection: PostgresConnection): Promise<void> {
+    // Not sent, it did not happen.
+    if (connection.lost) throw new ConnectionLost("the connection was lost");
     let answer: { readonly command: string };
     try {
       answer = await connection.execute("commit");

@@ -35,10 +35,11 @@ export class SqliteConnection {
   readonly database: PreparingDatabase;
   private readonly clock: Clock;
 
-  constructor(path: string, clock: Clock) {
+  /** `create`: a database that wasn't there; prepareFile makes lasting ones. */
+  constructor(path: string, clock: Clock, create = false) {
     this.path = path;
     this.clock = clock;
-    this.database = new PreparingDatabase(path, { readwrite: true, create: false });
+    this.database = new PreparingDatabase(path, { readwrite: true, create });
     this.database.run(`PRAGMA busy_timeout = ${busyMsAtATime}`);
   }
 

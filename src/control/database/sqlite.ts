@@ -55,7 +55,8 @@ async function migrate(connection: SqliteConnection, { clock, logger, steps: kno
   connection.run("PRAGMA foreign_keys = ON");
 }
 
-class SqliteControlDatabase implements ControlDatabase {
+/** The port over a connection whose tables are up to date. */
+export class SqliteControlDatabase implements ControlDatabase {
   readonly type = "sqlite";
   private readonly connection: SqliteConnection;
   private readonly dialect: Dialect;

@@ -115,7 +115,7 @@ export const audit = numbered("audit", {
   after: nullable(json<unknown>()),
 });
 
-/** The server's own notes: `revision` (raised by every change), `keyring` (wrapped data keys), `imported` (the shares of the file). */
+/** The server's own notes: `revision` (raised by every change), `keyring` (wrapped data keys), `imported` (the shares of the file), `retired` (numbers of users and groups that are gone). */
 export const notes = table("notes", { key: text(), value: text() }, ["key"]);
 
 export const tables = { users, groups, memberships, metadataStores, blockStores, shares, grants, adapters, settings, netgroups, netgroupMembers, sessions, audit, notes } as const;

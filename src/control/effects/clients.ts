@@ -1,4 +1,3 @@
-import type { Netgroup } from "../nouns.ts";
 import type { State } from "../state/index.ts";
 import type { ShareRow } from "./plans.ts";
 
@@ -10,11 +9,9 @@ const loopback: readonly string[] = ["127.0.0.0/8", "::1"];
  */
 export function effectiveClients(state: State, share: ShareRow, byDefault: readonly string[], addresses: (hostName: string) => readonly string[]): readonly string[] {
   const own = share.allowedClients ?? byDefault;
-  const clients = new Set(own.length === 0 ? loopback : own);
-  for (const netgroupId of share.netgroups) {
-    for (const { type, value } of state.netgroupMembers.in("netgroupId", netgroupId)) {
-      for (const address of (type as Netgroup["members"][number]["type"]) === "hostname" ? addresses(value) : [value]) clients.add(address);
-    }
-  }
-  return [...clients];
+  const others = share.netgroups.flatMap((netgroupId) =>
+    state.netgroupMembers.in("netgroupId", netgroupId).flatMap(({ type, value }) => (type === "hostname" ? addresses(value) : [value])),
+  );
+  // In one order whatever the rows have: the same clients are the same policy.
+  return [...new Set([...(own.length === 0 ? loopback : own), ...others.sort()])];
 }

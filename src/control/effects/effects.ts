@@ -1,4 +1,5 @@
 import type { Logger } from "#telemetry/logger.ts";
+import { capital } from "../checks.ts";
 import { ControlError } from "../errors.ts";
 import type { Desired, Failure, Runtime } from "../runtime.ts";
 import type { Changes, Done } from "../state/index.ts";
@@ -13,6 +14,9 @@ export class Effects {
   private readonly logger: Logger;
   /** What the runtime was last asked for, and what came of it; null where that has to be asked for again. */
   private asked: { readonly desired: Desired; readonly outcome: Promise<readonly Failure[]> } | null = null;
+
+  /** What was logged of those that fail. */
+  private said: ReadonlyMap<string, string> = new Map();
 
   constructor(runtime: Runtime, desired: () => Desired, changes: Changes, logger: Logger) {
     this.runtime = runtime;
@@ -51,7 +55,13 @@ export class Effects {
    * `keep` logged as those of others are.
    */
   async bringDone(done: Done, target: Target | null, onFailure: "undo" | "keep"): Promise<void> {
-    const failures = await this.bring();
+    let failures: readonly Failure[];
+    try {
+      failures = await this.bring();
+    } catch (error) {
+      this.logger.error({ error, action: done.change.action }, "a change is stored, but did not come into effect");
+      throw new ControlError("unavailable", `The change is stored, but did not come into effect: ${(error as Error).message}`, { hint: "It does with the server's next start; the server's log says more." });
+    }
     const own = target === null ? undefined : failures.find((failure) => failure.target.type === target.type && failure.target.name === target.name);
     this.log(
       failures.filter((failure) => failure !== own || onFailure === "keep"),
@@ -82,13 +92,18 @@ export class Effects {
     return true;
   }
 
+  /** Once for each reason: what fails is tried again with every change. */
   private log(failures: readonly Failure[], why: string): void {
-    for (const { target, reason } of failures) this.logger.error({ [target.type]: target.name, reason, why }, `a ${target.type} does not run as it should`);
+    for (const { target, reason } of failures) {
+      const name = `${target.type} ${target.name}`;
+      if (this.said.get(name) !== reason) this.logger.error({ [target.type]: target.name, reason, why }, `the ${target.type} does not run as it should`);
+    }
+    this.said = new Map(failures.map(({ target, reason }) => [`${target.type} ${target.name}`, reason]));
   }
 }
 
 export function refusal({ target, reason }: Failure, undone: boolean): ControlError {
   const code = target.type === "share" ? "store_unreachable" : "conflict";
-  const hint = undone ? "nothing was changed" : "the change stays, as it was changed again meanwhile; look at it and decide anew";
-  return new ControlError(code, `${target.type} ${target.name}: ${reason}`, { hint });
+  const hint = undone ? "Nothing was changed." : "The change could not be taken back; look at it and decide anew.";
+  return new ControlError(code, `${capital(target.type)} ${target.name}: ${reason}`, { hint });
 }

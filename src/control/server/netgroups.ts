@@ -54,7 +54,7 @@ export class NetgroupService implements Netgroups {
       const row = this.row(name);
       checkVersion(ifVersion, row, `netgroup ${name}`);
       const users = this.sharesWith(row);
-      if (users.length > 0) throw new ControlError("in_use", `netgroup ${name} is let in by ${users.join(", ")}`, { hint: "take it out of those shares first" });
+      if (users.length > 0) throw new ControlError("in_use", `Netgroup ${name} is let in by ${users.join(", ")}.`, { hint: "Take it out of those shares first." });
       draft.remove(tables.netgroups, row);
     });
   }
@@ -70,8 +70,8 @@ export class NetgroupService implements Netgroups {
       faults.check("value", memberFault(type, value));
       faults.refuse(`netgroup ${name}`);
       const members = this.parts.state.netgroupMembers.in("netgroupId", row.id);
-      if (members.some((one) => one.type === type && one.value === value)) throw new ControlError("already_exists", `${value} is in netgroup ${name} already`);
-      if (members.length >= membersMax) throw new ControlError("invalid_value", `netgroup ${name} has ${membersMax} members already`, { hint: "use networks instead of single addresses" });
+      if (members.some((one) => one.type === type && one.value === value)) throw new ControlError("already_exists", `${value} is in netgroup ${name} already.`);
+      if (members.length >= membersMax) throw new ControlError("invalid_value", `Netgroup ${name} has ${membersMax} members already.`, { hint: "Use networks instead of single addresses." });
       draft.insert(tables.netgroupMembers, { id: newId(this.parts.random), netgroupId: row.id, type, value });
       draft.touch(tables.netgroups, row);
     });
@@ -84,7 +84,7 @@ export class NetgroupService implements Netgroups {
       const row = this.row(name);
       checkVersion(ifVersion, row, `netgroup ${name}`);
       const member = this.parts.state.netgroupMembers.get(id);
-      if (member === null || member.netgroupId !== row.id) throw new ControlError("not_found", `netgroup ${name} has no member of that id`, { hint: "show the netgroup to see the ids of its members" });
+      if (member === null || member.netgroupId !== row.id) throw new ControlError("not_found", `Netgroup ${name} has no member of that id.`, { hint: "Show the netgroup to see the ids of its members." });
       draft.remove(tables.netgroupMembers, member);
       draft.touch(tables.netgroups, row);
     });

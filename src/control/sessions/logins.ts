@@ -25,7 +25,7 @@ import { type Claims, type Lifetimes, Tokens, accessLifetimeSec, clockSkewSecMax
 export const refreshGraceMs = 10_000;
 /** Access tokens that are known to be good. */
 export const verifiedTokensMax = 10_000;
-/** How often what other nodes revoked is read. */
+/** How often what others revoked is read: other nodes, or whoever restores a backup. */
 const reloadEveryMs = 500;
 /** Clocks of nodes differ, and a transaction ends later than the time it writes. */
 const reloadOverlapMs = 30_000;
@@ -83,11 +83,10 @@ class SessionLogins implements OpenLogins {
   }
 
   start(): void {
-    const { clock, logger, db } = this.options;
+    const { clock, logger } = this.options;
     const sweep = new Background(clock, logger, sweepEveryMs, "deleting expired sessions", () => this.sweep());
-    // An SQLite database belongs to one server: nobody else revokes anything.
-    const reload = db.type === "sqlite" ? [] : [new Background(clock, logger, reloadEveryMs, "reading which sessions other nodes ended", () => this.reload())];
-    this.background = [sweep, ...reload];
+    const reload = new Background(clock, logger, reloadEveryMs, "reading which sessions others ended", () => this.reload());
+    this.background = [sweep, reload];
   }
 
   async login(name: string, password: string, address: string): Promise<TokenPair> {
@@ -117,7 +116,7 @@ class SessionLogins implements OpenLogins {
     if (user === null) throw notGood("refresh");
     const nowMs = this.nowMs();
     const next = await this.successor(claims, user, nowMs);
-    const rotation = await this.table.rotate(claims.sessionId, user.id, hashOf(refreshToken), {
+    const rotation = await this.table.rotate(claims.sessionId, hashOf(refreshToken), {
       tokenHash: hashOf(next),
       at: nowMs,
       expiresAt: nowMs + this.tokens.lifetimes.refreshSec * 1000,

@@ -7,7 +7,8 @@ import { networkOf } from "./network.ts";
  * How log-in attempts are slowed.
  *
  * - One account from one address: after so many attempts that failed, each further one doubles the wait, to a quarter of an hour.
- * - One address, whatever the account: so many attempts that failed, and then one every six seconds.
+ * - One address, whatever the account: so many attempts that failed, and then one every six seconds. Accounts that were used from
+ *   there before are exempt: many people share an address (this machine's own, a proxy's), and one of them must not keep out the rest.
  * - One account, from wherever: slowed to one attempt in two seconds, never more, so that a crowd of machines can't guess fast and
  *   can't lock its owner out for long either. Addresses from which the account was used before are exempt: where the owner usually
  *   sits, nobody else's attempts count.
@@ -67,36 +68,35 @@ export class Throttle {
     const network = networkOf(address);
     const key = `${network} ${account}`;
     const pair = this.pairOf(key, now);
-    const from = bucketOf(this.addresses, network, addressBurst, addressRefillMs, now);
-    const all = this.trusted.get(key) === true ? null : bucketOf(this.accounts, account, accountBurst, accountRefillMs, now);
-    const waitMs = Math.max(pair.blockedUntilMs - now, waitOf(from, addressRefillMs), all === null ? 0 : waitOf(all, accountRefillMs));
+    const trusted = this.trusted.get(key) === true;
+    const from = trusted ? null : bucketOf(this.addresses, network, addressBurst, addressRefillMs, now);
+    const all = trusted ? null : bucketOf(this.accounts, account, accountBurst, accountRefillMs, now);
+    const waitMs = Math.max(pair.blockedUntilMs - now, from === null ? 0 : waitOf(from, addressRefillMs), all === null ? 0 : waitOf(all, accountRefillMs));
     if (waitMs > 0) throw tooMany(waitMs);
 
     const blockedBeforeMs = pair.blockedUntilMs;
     pair.attempts++;
     pair.lastMs = now;
     if (pair.attempts >= pairFreeAttempts) pair.blockedUntilMs = now + Math.min(pairWaitMsMax, pairWaitMsFirst * 2 ** Math.min(30, pair.attempts - pairFreeAttempts));
-    from.tokens--;
-    if (all !== null) all.tokens--;
     this.pairs.set(key, pair);
-    this.addresses.set(network, from);
-    if (all !== null) this.accounts.set(account, all);
+    if (from !== null) this.addresses.set(network, spend(from));
+    if (all !== null) this.accounts.set(account, spend(all));
     return this.attempt({ key, account, pair, blockedBeforeMs, from, all });
   }
 
-  private attempt(of: { key: string; account: string; pair: Pair; blockedBeforeMs: number; from: Bucket; all: Bucket | null }): Attempt {
+  private attempt(of: { key: string; account: string; pair: Pair; blockedBeforeMs: number; from: Bucket | null; all: Bucket | null }): Attempt {
     const { key, account, pair, blockedBeforeMs, from, all } = of;
     const blockedUntilMs = pair.blockedUntilMs;
     return {
       succeeded: () => {
-        from.tokens = Math.min(addressBurst, from.tokens + 1);
+        giveBack(from, addressBurst);
         this.pairs.delete(key);
         this.accounts.delete(account);
         this.trusted.set(key, true);
       },
       withdraw: () => {
-        from.tokens = Math.min(addressBurst, from.tokens + 1);
-        if (all !== null) all.tokens = Math.min(accountBurst, all.tokens + 1);
+        giveBack(from, addressBurst);
+        giveBack(all, accountBurst);
         pair.attempts = Math.max(0, pair.attempts - 1);
         // Unless a later attempt has set another one.
         if (pair.blockedUntilMs === blockedUntilMs) pair.blockedUntilMs = blockedBeforeMs;
@@ -117,6 +117,15 @@ function bucketOf(buckets: BoundedMap<Bucket>, key: string, burst: number, refil
   bucket.tokens = Math.min(burst, bucket.tokens + (now - bucket.atMs) / refillMs);
   bucket.atMs = now;
   return bucket;
+}
+
+function spend(bucket: Bucket): Bucket {
+  bucket.tokens--;
+  return bucket;
+}
+
+function giveBack(bucket: Bucket | null, burst: number): void {
+  if (bucket !== null) bucket.tokens = Math.min(burst, bucket.tokens + 1);
 }
 
 function waitOf(bucket: Bucket, refillMs: number): number {

@@ -105,7 +105,6 @@ export class Tokens {
         issuer,
         audience,
         currentDate: new Date(nowSec * 1000),
-        requiredClaims: ["sub", "sid", "epoch", "typ", "jti", "iat", "exp"],
       });
       return payload;
     } catch (error) {

@@ -1,7 +1,8 @@
 import { type Core, newId } from "../core.ts";
 import { tables } from "../database/tables.ts";
+import { ControlError } from "../errors.ts";
 import { Role } from "../nouns.ts";
-import { type HashedPassword, generatePassword, type Passwords } from "../passwords/index.ts";
+import { type HashedPassword, generatePassword, passwordFault, type Passwords } from "../passwords/index.ts";
 import type { Random } from "#base/random.ts";
 import type { Keyring } from "../secrets/index.ts";
 import { adapterTypes, defaultOf } from "../server/index.ts";
@@ -46,6 +47,8 @@ export interface FirstStartParts extends Core {
 export async function firstStart(parts: FirstStartParts, shares: readonly FileShare[], givenPassword: string | null): Promise<FirstStart | null> {
   const { state, random, changes } = parts;
   if (state.revision > 0) return null;
+  const fault = givenPassword === null ? null : passwordFault(givenPassword);
+  if (fault !== null) throw new ControlError("invalid_value", `The first password of ${adminName} (admin.initial_password) ${fault}.`);
   const password = givenPassword ?? generatePassword(random);
   if (givenPassword === null) parts.keepPassword(password);
   const hashed = await parts.passwords.hash(password);

@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import type { Random } from "#base/random.ts";
 import type { ShareConfig } from "#config/index.ts";
 import { newId } from "../core.ts";
@@ -62,7 +63,8 @@ export function fieldsOf(share: FileShare, clientsByDefault: readonly string[]):
 
 function metadataOf({ metadata }: FileShare): StoreOf {
   if (metadata.type === "memory") return { type: "memory", config: {}, path: "" };
-  return { type: "sqlite", config: metadata.path === "" ? {} : { path: metadata.path }, path: metadata.path };
+  // A share of the file names its database, a store the directory of its databases.
+  return { type: "sqlite", config: metadata.path === "" ? {} : { path: dirname(metadata.path) }, path: metadata.path };
 }
 
 function blocksOf({ blocks }: FileShare): StoreOf {
@@ -73,7 +75,7 @@ function blocksOf({ blocks }: FileShare): StoreOf {
 type StoresTable = typeof tables.metadataStores;
 type StoreRow = Row<StoresTable>;
 
-/** The stores shares are taken over with: the built-in ones, one in memory for all of the same size, and one of its own for a share with a path. */
+/** The stores shares are taken over with: the built-in ones, one for all in memory of the same size, and one for each other directory. */
 class ImportedStores {
   private readonly parts: ImportParts;
   private readonly draft: Draft;
@@ -85,10 +87,10 @@ class ImportedStores {
     this.table = table;
   }
 
-  id(share: string, { type, config, path }: StoreOf): string {
+  id(share: string, { type, config }: StoreOf): string {
     const there = this.drafted();
     const same = there.find((row) => row.type === type && Bun.deepEquals(row.config, config));
-    if (same !== undefined && path === "") return same.id;
+    if (same !== undefined) return same.id;
     const taken = new Set(there.map(({ name }) => name));
     const wanted = type === "memory" && !taken.has("memory") ? "memory" : storeNameOf(share);
     let name = wanted;

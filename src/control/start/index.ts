@@ -6,4 +6,5 @@ export { type FirstAdmin, type FirstStart } from "./first-start.ts";
 export type { FileShare } from "./import-shares.ts";
 export { followIntervalMs } from "./follower.ts";
 export { type OfflineParts, resetPasswordOffline } from "./offline.ts";
+export { restoreBackup } from "./restored.ts";
 export * from "./open.ts";

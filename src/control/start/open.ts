@@ -80,10 +80,7 @@ export async function openControlPlane(options: ControlOptions): Promise<OpenCon
   const first = await firstStart({ ...core, passwords: options.passwords, keyring: options.keyring, clientsByDefault: byDefault(), keepPassword: options.keepAdminPassword }, options.fileShares, options.adminPassword);
   const differ = first === null && options.fileSharesGiven ? differing(state, options.fileShares, byDefault()) : [];
   const { effects, hostNames, storeChecks, services, directory, audit } = parts;
-  const follower = new Follower(changes, clock, logger, () => {
-    hostNames.lookForNew();
-    void effects.bringAndLog("a change of another node");
-  });
+  const follower = new Follower(changes, clock, logger);
   return {
     services,
     directory,
@@ -91,8 +88,12 @@ export async function openControlPlane(options: ControlOptions): Promise<OpenCon
     warnings: differ.length === 0 ? [] : [fileIgnored(differ)],
     desired: () => desired.current(),
     async start() {
+      changes.whenMoved(() => {
+        hostNames.lookForNew();
+        void effects.bringAndLog("a change of another node");
+      });
       hostNames.start();
-      if (database.type === "postgres") follower.start();
+      follower.start();
       const failures = await effects.bring();
       storeChecks.start();
       return failures;
@@ -114,12 +115,25 @@ function fileIgnored(names: readonly string[]): string {
   );
 }
 
+/** The value as long as `mark` stays the same. */
+function remembered<T>(mark: () => number, make: () => T): () => T {
+  let last: { readonly mark: number; readonly value: T } | null = null;
+  return () => {
+    const now = mark();
+    if (last?.mark !== now) last = { mark: now, value: make() };
+    return last.value;
+  };
+}
+
 // The composition of everything reads best in one place.
 function assemble(options: ControlOptions, state: State, changes: Changes) {
   const { database, runtime, clock, random, logger, passwords, keyring } = options;
   const storePlans = new StorePlans(keyring, options.dataDirectory, options.machine);
   const hostNames = new HostNames({ state, resolve: options.resolve, clock, logger, onChanged: () => void effects.bringAndLog("other addresses of a host name") });
-  const byDefault = () => options.clientsByDefault(String(adapters.plan("nfs").settings["bind"]));
+  const byDefault = remembered(
+    () => state.adapters.changes,
+    () => options.clientsByDefault(String(adapters.plan("nfs").settings["bind"])),
+  );
   const clientsOf = (share: ShareRow) => effectiveClients(state, share, byDefault(), (hostName) => hostNames.addresses(hostName));
   const identities = new Identities(state);
   const sharePlans = new SharePlans(state, { identity: () => identities.current(), storePlan: (kind, row) => storePlans.of(kind, row), effectiveClients: clientsOf });

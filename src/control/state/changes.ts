@@ -1,12 +1,13 @@
 import type { Clock } from "#base/clock.ts";
 import type { Logger } from "#telemetry/logger.ts";
-import { type ControlDatabase, type Transaction, UniqueViolation } from "../database/port.ts";
+import { type ControlDatabase, DatabaseError, type Transaction, UniqueViolation } from "../database/port.ts";
 import { tables } from "../database/tables.ts";
 import { ControlError } from "../errors.ts";
 import type { Actor } from "../nouns.ts";
 import { auditRow } from "./audit-row.ts";
 import { Draft } from "./draft.ts";
 import { OneByOne } from "./one-by-one.ts";
+import { type Retired, retiredBy, retiredNote } from "./retired.ts";
 import { type AnyRow, type Operation, revisionNote, revisionOf, type State } from "./state.ts";
 
 /** Changes that wait at once; the next is refused as busy. */
@@ -51,6 +52,7 @@ export class Changes {
   private readonly clock: Clock;
   private readonly logger: Logger;
   private readonly queue = new OneByOne(waitingMax);
+  private onMoved: () => void = () => {};
 
   constructor(state: State, database: ControlDatabase, clock: Clock, logger: Logger) {
     this.state = state;
@@ -59,13 +61,18 @@ export class Changes {
     this.logger = logger;
   }
 
+  /** Calls `run` whenever somebody else's changes were read into memory. */
+  whenMoved(run: () => void): void {
+    this.onMoved = run;
+  }
+
   /** Gives what was done, or null where there was nothing to do. */
   run(change: Change): Promise<Done | null> {
     return this.queue.run(() => this.attempt(change));
   }
 
-  /** Reads everything anew if the database has moved; gives whether it had. */
-  refresh(): Promise<boolean> {
+  /** Reads everything anew if the database has moved. */
+  refresh(): Promise<void> {
     return this.queue.run(() => this.reloadIfMoved());
   }
 
@@ -93,51 +100,58 @@ export class Changes {
       if (operations.length === 0) return null;
       const before = change.view();
       const after = this.state.seenWith(operations, change.view);
+      const retired = retiredBy(this.state.retired, operations);
       try {
-        await this.store(change, operations, before, after);
+        await this.store(change, operations, { before, after, retired });
       } catch (error) {
         if (!isOutdated(error)) throw await this.refused(change, error);
-        if (attempt >= attemptsMax) throw new ControlError("busy", "other nodes of this server keep changing things", { hint: "try again", retryAfterSec: 1 });
-        await this.state.load(this.database);
+        if (attempt >= attemptsMax) throw new ControlError("busy", "Other nodes of this server keep changing things.", { hint: "Try again.", retryAfterSec: 1 });
+        await this.reload();
         continue;
       }
       this.state.apply(operations);
       this.state.revision++;
+      this.state.retired = retired;
       return { change, operations };
     }
   }
 
-  private store(change: Change, operations: readonly Operation[], before: unknown, after: unknown): Promise<void> {
-    const known = this.state.revision;
-    const entry = auditRow(change, this.nowMs(), before, after);
+  private store(change: Change, operations: readonly Operation[], outcome: { readonly before: unknown; readonly after: unknown; readonly retired: Retired }): Promise<void> {
+    const { revision: known, retired } = this.state;
+    const entry = auditRow(change, this.nowMs(), outcome.before, outcome.after);
     return this.database.transaction(async (tx) => {
       // First of all: it holds other nodes back until this transaction ends, and tells whether the decision still rests on what is there.
       await raiseRevision(tx, known);
       for (const operation of inOrder(operations)) await write(tx, operation);
       for (const [key, value] of Object.entries(change.notes ?? {})) await tx.insert(tables.notes, { key, value });
+      if (outcome.retired !== retired) await put(tx, retiredNote, JSON.stringify(outcome.retired));
       await tx.append(tables.audit, entry);
     });
   }
 
   /** What to answer where the transaction failed. The connection may have broken after the commit: the database says what is true. */
   private async refused(change: Change, error: unknown): Promise<unknown> {
-    if (error instanceof UniqueViolation) return new ControlError("already_exists", `${change.target.type} ${change.target.name}: ${error.message}`);
+    if (error instanceof UniqueViolation) return new ControlError("already_exists", `The ${change.target.type} ${change.target.name}: ${error.message}.`);
     this.logger.error({ error, action: change.action, target: change.target.name }, "a change could not be stored");
     try {
       await this.reloadIfMoved();
     } catch (again) {
       this.logger.error({ error: again }, "the control-plane database does not answer");
     }
-    return new ControlError("unavailable", "the control-plane database could not store the change", {
-      hint: "look at the server's log for the reason; then look whether the change was made before you make it again",
+    const why = error instanceof DatabaseError ? `: ${error.message}` : ".";
+    return new ControlError("unavailable", `The control-plane database could not store the change${why}`, {
+      hint: "Look at the server's log for the reason; then look whether the change was made before you make it again.",
     });
   }
 
-  private async reloadIfMoved(): Promise<boolean> {
+  private async reloadIfMoved(): Promise<void> {
     const revision = await this.database.transaction(revisionOf);
-    if (revision === this.state.revision) return false;
+    if (revision !== this.state.revision) await this.reload();
+  }
+
+  private async reload(): Promise<void> {
     await this.state.load(this.database);
-    return true;
+    this.onMoved();
   }
 
   private invert(done: Done, draft: Draft): void {
@@ -158,7 +172,7 @@ function isOutdated(error: unknown): boolean {
 }
 
 function changedSince({ target }: Change): ControlError {
-  return new ControlError("changed_meanwhile", `${target.type} ${target.name} was changed again meanwhile`, { hint: "look at it and decide anew" });
+  return new ControlError("changed_meanwhile", `The ${target.type} ${target.name} was changed again meanwhile.`, { hint: "Look at it and decide anew." });
 }
 
 function withoutCommon({ version: _version, createdAt: _createdAt, updatedAt: _updatedAt, ...rest }: AnyRow): AnyRow {
@@ -171,6 +185,10 @@ async function raiseRevision(tx: Transaction, known: number): Promise<void> {
   }
   const raised = await tx.update(tables.notes, { key: revisionNote, value: String(known) }, { value: String(known + 1) });
   if (raised !== 1) throw new Outdated();
+}
+
+async function put(tx: Transaction, key: string, value: string): Promise<void> {
+  if ((await tx.update(tables.notes, { key }, { value })) === 0) await tx.insert(tables.notes, { key, value });
 }
 
 /** What goes first, children before parents, so that the values they held are free. */

@@ -12,9 +12,9 @@ export class OneByOne {
   }
 
   run<T>(task: () => Promise<T>): Promise<T> {
-    if (this.closed) return Promise.reject(new ControlError("unavailable", "the server is stopping"));
+    if (this.closed) return Promise.reject(new ControlError("unavailable", "The server is stopping."));
     if (this.waiting >= this.waitingMax) {
-      return Promise.reject(new ControlError("busy", `${this.waiting} changes are waiting already`, { hint: "try again in a moment", retryAfterSec: 1 }));
+      return Promise.reject(new ControlError("busy", `${this.waiting} changes are waiting already.`, { hint: "Try again in a moment.", retryAfterSec: 1 }));
     }
     this.waiting++;
     const run = this.last.then(task).finally(() => {

@@ -1,6 +1,7 @@
 import type { Row, Table } from "../database/columns.ts";
 import type { ControlDatabase, Transaction } from "../database/port.ts";
 import { tables } from "../database/tables.ts";
+import { noneRetired, parseRetired, type Retired, retiredNote } from "./retired.ts";
 import { Rows } from "./rows.ts";
 
 /** The note that every change raises. */
@@ -28,6 +29,7 @@ export class State {
   readonly netgroups = new Rows(tables.netgroups);
   readonly netgroupMembers = new Rows(tables.netgroupMembers);
   revision = 0;
+  retired: Retired = noneRetired;
   private readonly byTable = new Map<string, Rows<Table>>();
 
   constructor() {
@@ -65,15 +67,16 @@ export class State {
     }
   }
 
-  /** Takes everything from the database; gives whether it had moved. */
+  /** Takes everything from the database. */
   async load(database: ControlDatabase): Promise<void> {
     const read = await database.transaction(async (tx) => {
       const rows = new Map<string, readonly Row<Table>[]>();
       for (const one of this.held()) rows.set(one.table.name, await tx.all(one.table));
-      return { revision: await revisionOf(tx), rows };
+      return { revision: await revisionOf(tx), retired: parseRetired((await tx.one(tables.notes, { key: retiredNote }))?.value ?? null), rows };
     });
     for (const rows of this.held()) rows.load(read.rows.get(rows.table.name) ?? []);
     this.revision = read.revision;
+    this.retired = read.retired;
   }
 
   held(): readonly Rows<Table>[] {

@@ -52,14 +52,14 @@ function quotaFault(quota: number | null): string | null {
 
 function checkClients(faults: Faults, clients: readonly string[]): void {
   if (clients.length > clientsMax) faults.add("allowed_clients", `must be ${clientsMax} at most; use networks or netgroups`);
-  else clients.forEach((client, i) => faults.check(`allowed_clients[${i}]`, checkCidr(client)));
+  else clients.forEach((client, i) => faults.check(`allowed_clients.${i}`, checkCidr(client)));
 }
 
 function checkNetgroups(faults: Faults, state: State, netgroups: readonly string[]): void {
   if (netgroups.length > netgroupsMax) return faults.add("netgroups", `must be ${netgroupsMax} at most`);
   const names = state.netgroups.all().map(({ name }) => name);
   netgroups.forEach((name, i) => {
-    if (!names.includes(name)) faults.add(`netgroups[${i}]`, `there is no netgroup ${JSON.stringify(name.slice(0, 64))}${meant(name, names)}`);
+    if (!names.includes(name)) faults.add(`netgroups.${i}`, `there is no netgroup ${JSON.stringify(name.slice(0, 64))}${meant(name, names)}`);
   });
 }
 

@@ -53,7 +53,9 @@ export class ShareService implements Shares {
       const set = { ...this.stored({ ...shareDefaults, ...fields }), deletedAt: null };
       if (kept === null) {
         const ids = { id: newId(this.parts.random), metadataStoreId: metadata, blockStoreId: blocks, metadataPath: "", blocksPath: "" };
-        draft.insert(tables.shares, { ...ids, ...set, name, rootMode: rootMode ?? shareDefaults.rootMode });
+        const row = { ...ids, ...set, name, rootMode: rootMode ?? shareDefaults.rootMode };
+        this.checkLeftBehind(row, share.adopt === true);
+        draft.insert(tables.shares, row);
         return;
       }
       // Whoever takes data over decides anew who may use it.
@@ -65,14 +67,17 @@ export class ShareService implements Shares {
 
   async edit(actor: Actor, name: string, change: Partial<ShareFields>, ifVersion: IfVersion): Promise<Share> {
     const before = this.row(name);
-    // A share that failed before fails still: that must not keep anybody from closing it to clients. To serve it again is another matter.
-    const failedBefore = this.parts.runtime.share(name)?.state === "failed" && !(change.enabled === true && !before.enabled);
-    await this.change(actor, "edit", name, { target: { type: "share", name }, onFailure: failedBefore ? "keep" : "undo" }, (draft) => {
+    // One that was not served before is none the worse for this: nothing must keep anybody from closing it to clients. To serve it again is another matter.
+    const cause = this.parts.runtime.share(name)?.state === "serving" || (change.enabled === true && !before.enabled);
+    const target = { type: "share", name } as const;
+    const done = await this.change(actor, "edit", name, { target, onFailure: cause ? "undo" : "keep" }, (draft) => {
       const row = this.row(name);
       checkVersion(ifVersion, row, `share ${name}`);
       checkShare(this.parts.state, change, `share ${name}`);
       draft.update(tables.shares, row, this.stored(change));
     });
+    // Nothing to change, but it is not served: somebody has put its store right and wants it tried again.
+    if (done === null && change.enabled === true && this.parts.runtime.share(name)?.state === "failed") await this.parts.effects.retry(target);
     return this.get(name);
   }
 
@@ -110,13 +115,13 @@ export class ShareService implements Shares {
       const row = this.row(name);
       checkVersion(ifVersion, row, `share ${name}`);
       const was = this.parts.state.grants.get(row.id, subject.type, this.subject(subject));
-      if (was === null) throw new ControlError("not_found", `share ${name} has no grant for ${subject.type} ${subject.name}`, { hint: "what it has may come from a group or from the share's default permission" });
+      if (was === null) throw new ControlError("not_found", `Share ${name} has no grant for ${subject.type} ${subject.name}.`, { hint: "What it has may come from a group or from the share's default permission." });
       draft.remove(tables.grants, was);
       draft.touch(tables.shares, row);
     });
   }
 
-  private change(actor: Actor, verb: string, name: string, effect: Effect, draft: Change["make"]): Promise<unknown> {
+  private change(actor: Actor, verb: string, name: string, effect: Effect, draft: Change["make"]): ReturnType<typeof make> {
     const view = () => {
       const row = this.parts.state.shares.by("name", name);
       return row === null ? null : this.parts.shareViews.audited(row);
@@ -137,24 +142,35 @@ export class ShareService implements Shares {
   private missing(name: string): ControlError {
     const row = this.parts.state.shares.by("name", name);
     if (row === null) return notFound("share", name, this.rows(false).map((share) => share.name));
-    return new ControlError("not_found", `share ${name} was deleted`, { hint: "its data is still there: create the share with adopt to take it over, or delete it with purge to remove it" });
+    return new ControlError("not_found", `Share ${name} was deleted.`, { hint: "Its data is still there: create the share with adopt to take it over, or delete it with purge to remove it." });
   }
 
   /** The row of a share that was deleted and is taken over; null for a new one. Throws where the name is not to be had. */
   private kept(name: string, adopt: boolean): ShareRow | null {
     const like = this.parts.state.shares.all().find((row) => foldedName(row.name) === foldedName(name)) ?? null;
     if (adopt) {
-      if (like === null || like.name !== name) throw new ControlError("not_found", `there is no deleted share ${name} whose data could be taken over`, { hint: "create it without adopt" });
+      if (like === null) return null;
+      if (like.name !== name) throw nothingToAdopt(name);
       if (like.deletedAt === null) throw alreadyExists("share", name);
-      if (this.purging.has(like.id)) throw new ControlError("conflict", `the data of share ${name} is being removed`);
+      if (this.purging.has(like.id)) throw new ControlError("conflict", `The data of share ${name} is being removed.`);
       return like;
     }
     if (like === null) return null;
     if (like.deletedAt !== null) {
-      throw new ControlError("data_exists", `share ${like.name} was deleted, and its data is still there`, { hint: "create the share with adopt to take the data over, or delete it with purge first" });
+      throw new ControlError("data_exists", `Share ${like.name} was deleted, and its data is still there.`, { hint: "Create the share with adopt to take the data over, or delete it with purge first." });
     }
     if (like.name === name) throw alreadyExists("share", name);
     throw alreadyExists("share", like.name, "names that differ only in upper and lower case are the same share to SMB clients");
+  }
+
+  /** Files of a share that the control plane doesn't know (its database is new, or of an older backup) are shown to nobody unasked. */
+  private checkLeftBehind(row: Omit<ShareRow, "version" | "createdAt" | "updatedAt">, adopt: boolean): void {
+    const found = this.parts.runtime.leftBehind(this.parts.planOf({ ...row, version: 0, createdAt: 0, updatedAt: 0 }));
+    if (found === null && adopt) throw nothingToAdopt(row.name);
+    if (found === null || adopt) return;
+    throw new ControlError("data_exists", `Files of an earlier share ${row.name} are still there: ${found}.`, {
+      hint: "Create the share with adopt to take them over. If they may go: do that, then delete it with purge, and create it anew.",
+    });
   }
 
   /** The id of the store a new share names; `kept`: that of the share it takes over. */
@@ -204,23 +220,24 @@ export class ShareService implements Shares {
     for (const { address, shares } of runtime.clients()) if (shares.includes(name)) addresses.add(address);
     if (addresses.size === 0) return;
     const some = [...addresses].slice(0, 5).join(", ");
-    throw new ControlError("in_use", `share ${name} is in use by ${addresses.size} ${addresses.size === 1 ? "client" : "clients"}: ${some}${addresses.size > 5 ? ", …" : ""}`, {
-      hint: "unmount it there, or delete it by force: those clients then get errors",
+    throw new ControlError("in_use", `Share ${name} is in use by ${addresses.size} ${addresses.size === 1 ? "client" : "clients"}: ${some}${addresses.size > 5 ? ", …" : ""}.`, {
+      hint: "Unmount it there, or delete it by force: those clients then get errors.",
     });
   }
 
   /** The data first, the row last: what is cut short is done again by the same call. */
   private async purge(actor: Actor, id: string): Promise<void> {
     const row = this.parts.state.shares.get(id);
-    if (row === null || row.deletedAt === null) throw new ControlError("conflict", `share ${row?.name ?? ""} was changed meanwhile: its data was not removed`);
+    if (row === null || row.deletedAt === null) throw new ControlError("conflict", `Share ${row?.name ?? ""} was changed meanwhile: its data was not removed.`);
     const { name } = row;
-    if (this.purging.has(id)) throw new ControlError("conflict", `the data of share ${name} is being removed already`);
+    if (this.purging.has(id)) throw new ControlError("conflict", `The data of share ${name} is being removed already.`);
     this.purging.add(id);
     try {
       if (this.parts.runtime.share(name) !== null) {
-        throw new ControlError("in_use", `share ${name} is deleted, but could not be closed: its data was not removed`, { hint: "look at the server's log for the reason, then purge it again" });
+        throw new ControlError("in_use", `Share ${name} is deleted, but could not be closed: its data was not removed.`, { hint: "Look at the server's log for the reason, then purge it again." });
       }
-      await this.parts.runtime.purge(this.parts.planOf(row));
+      const others = this.parts.state.shares.all().filter((other) => other.id !== id);
+      await this.parts.runtime.purge(this.parts.planOf(row), others.map((other) => this.parts.planOf(other)));
       await this.change(actor, "purge", name, noTarget, (draft) => {
         const now = this.parts.state.shares.get(id);
         if (now !== null) draft.remove(tables.shares, now);
@@ -229,6 +246,10 @@ export class ShareService implements Shares {
       this.purging.delete(id);
     }
   }
+}
+
+function nothingToAdopt(name: string): ControlError {
+  return new ControlError("not_found", `There is no deleted share ${name} whose data could be taken over.`, { hint: "Create it without adopt." });
 }
 
 const noTarget: Effect = { target: null, onFailure: "keep" };

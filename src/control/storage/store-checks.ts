@@ -8,7 +8,7 @@ import type { StorePlans } from "./store-plans.ts";
 /** How often every store is tried in the background. */
 export const storeCheckIntervalMs = 30_000;
 /** A store that gives no answer for so long counts as unhealthy. */
-export const storeCheckTimeoutMs = 10_000;
+export const storeCheckTimeoutMs = 15_000;
 
 export interface StoreChecksParts {
   readonly state: State;
@@ -40,7 +40,7 @@ export class StoreChecks {
   }
 
   async check(kind: StoreKind, row: StoreRow): Promise<StoreHealth> {
-    const health = await this.tried(kind, row);
+    const health = await this.tried(kind, row, true);
     this.results.set(`${kind}/${row.id}`, health);
     return health;
   }
@@ -53,17 +53,17 @@ export class StoreChecks {
   private async round(): Promise<void> {
     const { metadataStores, blockStores } = this.parts.state;
     const all = [...metadataStores.all().map((row) => ["metadata", row] as const), ...blockStores.all().map((row) => ["block", row] as const)];
-    for (const [kind, row] of all) if (!this.stopped) await this.check(kind, row);
+    for (const [kind, row] of all) if (!this.stopped) this.results.set(`${kind}/${row.id}`, await this.tried(kind, row, false));
     const ids = new Set(all.map(([kind, { id }]) => `${kind}/${id}`));
     for (const id of this.results.keys()) if (!ids.has(id)) this.results.delete(id);
     if (!this.stopped) this.timer = this.parts.clock.after(storeCheckIntervalMs, () => void this.round());
   }
 
-  private tried(kind: StoreKind, row: StoreRow): Promise<StoreHealth> {
+  private tried(kind: StoreKind, row: StoreRow, writing: boolean): Promise<StoreHealth> {
     const unhealthy = (error: string): StoreHealth => ({ healthy: false, error, latencyMs: null, checkedAt: this.parts.nowMs() });
     return new Promise((resolve) => {
       const late = this.parts.clock.after(storeCheckTimeoutMs, () => resolve(unhealthy(`no answer within ${storeCheckTimeoutMs} ms`)));
-      const plan = () => this.parts.runtime.tryStore(this.parts.storePlans.of(kind, row));
+      const plan = () => this.parts.runtime.tryStore(this.parts.storePlans.of(kind, row), writing);
       void Promise.resolve()
         .then(plan)
         .catch((error: Error) => unhealthy(error.message))

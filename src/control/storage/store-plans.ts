@@ -1,11 +1,11 @@
-import { join } from "node:path";
+import { join, normalize } from "node:path";
 import type { Machine } from "#config/index.ts";
 import type { StoreRow } from "../effects/index.ts";
 import type { ConfigValue, StoreKind } from "../nouns.ts";
 import type { StorePlan } from "../runtime.ts";
 import type { Keyring } from "../secrets/index.ts";
 import { defaultStore } from "./default-store.ts";
-import { hasPath, memorySize, type SortedConfig } from "./store-types.ts";
+import { hasPath, isWithin, memorySize, type SortedConfig } from "./store-types.ts";
 
 /** From a store's row to what is opened. */
 export class StorePlans {
@@ -47,6 +47,13 @@ export class StorePlans {
   resolved(kind: StoreKind, name: string, type: string, config: Readonly<Record<string, ConfigValue>>): Readonly<Record<string, ConfigValue>> {
     if (hasPath(kind, type)) return { ...config, path: config["path"] ?? (name === defaultStore ? "" : join(this.dataDirectory, "stores", name)) };
     return kind === "block" && type === "memory" ? { ...config, size: config["size"] ?? memorySize(this.machine) } : config;
+  }
+
+  /** What is wrong with a store's directory: the data directory has places for stores, and others that are not for them. */
+  pathFault(path: string): string | null {
+    const directory = normalize(this.dataDirectory);
+    if (path !== directory && !isWithin(path, directory)) return null;
+    return isWithin(path, join(directory, "stores")) ? null : `lies in the server's data directory ${directory}; name one outside of it, or below ${join(directory, "stores")}`;
   }
 }
 

@@ -27,6 +27,8 @@ const sizeMax = 64 * 2 ** 40;
 
 const path = (help: string): StoreField => ({ kind: "path", help, secret: false, required: false, movesData: true });
 
+const field = (kind: StoreField["kind"], help: string, more: Partial<StoreField> = {}): StoreField => ({ kind, help, secret: false, required: false, movesData: false, ...more });
+
 /** Every type of store, by kind, and what can be said of one. */
 export const storeTypes: Readonly<Record<StoreKind, Readonly<Record<string, StoreFields>>>> = {
   metadata: {
@@ -35,6 +37,19 @@ export const storeTypes: Readonly<Record<StoreKind, Readonly<Record<string, Stor
   },
   block: {
     filesystem: { path: path("The directory file content lies in. Left out: stores/NAME in the data directory.") },
+    s3: {
+      bucket: field("text", "The bucket file content lies in.", { required: true, movesData: true }),
+      prefix: field("text", "What the names of objects begin with, so that several servers can share a bucket.", { movesData: true }),
+      region: field("text", "The bucket's region. Left out: us-east-1, as most compatible servers have it."),
+      endpoint: field("text", "The address of a compatible server, such as https://minio.example:9000. Left out: AWS."),
+      path_style: field("boolean", "The bucket in the path, not in the host name. Left out: where an endpoint is given."),
+      access_key: field("text", "The access key. Left out, with the secret key: as environment, profile or role of the server say."),
+      secret_key: field("text", "The secret key.", { secret: true }),
+      session_token: field("text", "The token of temporary keys.", { secret: true }),
+      create_bucket: field("boolean", "Make the bucket where there is none."),
+      ca_file: field("text", "A PEM file of the authorities to trust instead of the system's."),
+      tls_skip_verify: field("boolean", "Trust whoever answers. For tests."),
+    },
     memory: { size: { kind: "size", help: "The most it holds; then shares on it are full.", secret: false, required: false, movesData: true, min: sizeMin, max: sizeMax } },
   },
 };
@@ -110,4 +125,9 @@ function readPath(value: string | number | boolean): { readonly value: string } 
   if (!isAbsolute(value)) return "must be an absolute path: it begins with /";
   const clean = normalize(value);
   return { value: clean.length > 1 ? clean.replace(/\/+$/, "") : clean };
+}
+
+/** Whether a path is below a directory. */
+export function isWithin(path: string, directory: string): boolean {
+  return path.startsWith(directory === "/" ? "/" : `${directory}/`);
 }

@@ -9,7 +9,7 @@ import type { IfVersion, Stores } from "../services.ts";
 import type { Change, Rows } from "../state/index.ts";
 import type { StoreChecks } from "./store-checks.ts";
 import type { StorePlans } from "./store-plans.ts";
-import { readConfig, type SortedConfig, storeTypes } from "./store-types.ts";
+import { isWithin, readConfig, type SortedConfig, storeTypes } from "./store-types.ts";
 
 type Config = Readonly<Record<string, ConfigValue>>;
 
@@ -62,7 +62,7 @@ export class StoreService implements Stores {
       const row = this.row(kind, name);
       checkVersion(ifVersion, row, `${kind} store ${name}`);
       const users = this.sharesOn(kind, row);
-      if (users.length > 0) throw new ControlError("in_use", `${kind} store ${name} holds data of ${users.join(", ")}`, { hint: "delete and purge those shares first" });
+      if (users.length > 0) throw new ControlError("in_use", `The ${kind} store ${name} holds data of ${users.join(", ")}.`, { hint: "Delete and purge those shares first." });
       draft.remove(this.table(kind), row);
     });
   }
@@ -100,15 +100,15 @@ export class StoreService implements Stores {
     const was = this.parts.storePlans.sorted(kind, row);
     const faults = new Faults();
     const sorted = readConfig(fields, config, was, faults);
-    this.checkPath(kind, name, row.type, sorted, faults);
+    if (sorted.config["path"] !== was.config["path"]) this.checkPath(kind, name, row.type, sorted, faults);
     faults.refuse(`${kind} store ${name}`);
     const old = this.parts.storePlans.resolved(kind, name, row.type, was.config);
     const next = this.parts.storePlans.resolved(kind, name, row.type, sorted.config);
     const moved = Object.keys(fields).filter((key) => fields[key]?.movesData === true && old[key] !== next[key]);
     const users = moved.length === 0 ? [] : this.sharesOn(kind, row);
     if (users.length > 0) {
-      throw new ControlError("in_use", `${kind} store ${name} holds data of ${users.join(", ")}, which another ${moved.join(", ")} would lose`, {
-        hint: "add another store with this configuration, and create new shares on it",
+      throw new ControlError("in_use", `The ${kind} store ${name} holds data of ${users.join(", ")}, which another ${moved.join(", ")} would lose.`, {
+        hint: "Add another store with this configuration, and create new shares on it.",
       });
     }
     return { row, sorted, secretsChanged: !Bun.deepEquals(was.secrets, sorted.secrets) };
@@ -127,23 +127,29 @@ export class StoreService implements Stores {
     return sorted;
   }
 
-  /** Two stores in one directory would hold each other's shares. */
+  /** Two stores in one directory would hold each other's shares, and of one within another a share might lie among the other's content. */
   private checkPath(kind: StoreKind, name: string, type: string, { config }: SortedConfig, faults: Faults): void {
     const { state, storePlans } = this.parts;
     const path = storePlans.resolved(kind, name, type, config)["path"];
-    if (path === undefined || path === "") return;
+    if (typeof path !== "string" || path === "") return;
+    const misplaced = storePlans.pathFault(path);
+    if (misplaced !== null) faults.add("config.path", misplaced);
     for (const [otherKind, rows] of [["metadata", state.metadataStores], ["block", state.blockStores]] as const) {
       for (const row of rows.all()) {
         if (otherKind === kind && row.name === name) continue;
-        if (storePlans.resolved(otherKind, row.name, row.type, row.config as Config)["path"] === path) faults.add("config.path", `is the directory of ${otherKind} store ${row.name}`);
+        const other = storePlans.resolved(otherKind, row.name, row.type, row.config as Config)["path"];
+        if (typeof other !== "string" || other === "") continue;
+        if (other === path) faults.add("config.path", `is the directory of ${otherKind} store ${row.name}`);
+        else if (isWithin(path, other)) faults.add("config.path", `lies in ${other}, the directory of ${otherKind} store ${row.name}; give each store a directory of its own`);
+        else if (isWithin(other, path)) faults.add("config.path", `has ${other} in it, the directory of ${otherKind} store ${row.name}; give each store a directory of its own`);
       }
     }
   }
 
   private async mustWork(plan: StorePlan): Promise<void> {
-    const health = await this.parts.runtime.tryStore(plan);
+    const health = await this.parts.runtime.tryStore(plan, true);
     if (health.healthy) return;
-    throw new ControlError("store_unreachable", `${plan.kind} store ${plan.name} does not work: ${health.error ?? "it gave no reason"}`, { hint: "nothing was changed; put it right and try again" });
+    throw new ControlError("store_unreachable", `The ${plan.kind} store ${plan.name} does not work: ${health.error ?? "it gave no reason"}`, { hint: "Nothing was changed; put it right and try again." });
   }
 
   private view(kind: StoreKind, row: StoreRow): Store {

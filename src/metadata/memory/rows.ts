@@ -166,6 +166,7 @@ export class MemoryRows implements Rows {
   }
 
   insertInode(row: Inode): void {
+    assert(!this.inodes.has(row.id), `a change set inserts inode ${row.id}, which exists`);
     this.put(this.inodes, row.id, row);
   }
 

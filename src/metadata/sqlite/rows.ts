@@ -208,9 +208,9 @@ export class SqliteRows implements Rows {
     this.s.deletePack.run(id);
   }
 
-  putTotals(totals: Totals): void {
-    this.s.putMeta.run(totals.treeVersion, MetaKey.treeVersion);
-    this.s.putMeta.run(totals.inodes, MetaKey.inodes);
-    this.s.putMeta.run(totals.bytes, MetaKey.bytes);
+  putTotals(totals: Totals, stored: Totals): void {
+    if (totals.treeVersion !== stored.treeVersion) this.s.putMeta.run(totals.treeVersion, MetaKey.treeVersion);
+    if (totals.inodes !== stored.inodes) this.s.putMeta.run(totals.inodes, MetaKey.inodes);
+    if (totals.bytes !== stored.bytes) this.s.putMeta.run(totals.bytes, MetaKey.bytes);
   }
 }

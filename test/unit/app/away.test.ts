@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { checkBlocksAreThere, checkLogIsThere } from "#app/away.ts";
+import { checkBlocksAreThere, checkDatabaseIsThere, checkLogIsThere } from "#app/away.ts";
 
 const fresh = () => mkdtempSync(join(tmpdir(), "dittofs-away-"));
 
@@ -20,4 +20,16 @@ test("a share with packs needs its block store", () => {
   checkBlocksAreThere("/a", directory, false);
   writeFileSync(join(directory, "format"), "");
   checkBlocksAreThere("/a", directory, true);
+});
+
+test("a share with a log needs the database it is the log of", () => {
+  const content = fresh();
+  const database = join(content, "elsewhere.db");
+  checkDatabaseIsThere("/a", content, database);
+  mkdirSync(join(content, "log"));
+  checkDatabaseIsThere("/a", content, database);
+  writeFileSync(join(content, "log", "0000000000000001.log"), "");
+  expect(() => checkDatabaseIsThere("/a", content, database)).toThrow(`share /a has been in use, as its write-ahead log in ${content}/log shows, but there is no database ${database}.`);
+  writeFileSync(database, "");
+  checkDatabaseIsThere("/a", content, database);
 });

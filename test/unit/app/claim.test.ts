@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { claimBlocks } from "#app/claim.ts";
 
 const mine = { instance: "0011223344556677", ephemeral: false };
@@ -46,9 +46,11 @@ describe("a block directory", () => {
   test("of an ephemeral share is emptied for the next one", () => {
     const directory = blocks();
     claimBlocks(directory, { ...other, ephemeral: true }).release();
-    writeFileSync(object(directory), "content");
+    const old = join(directory, "objects", other.instance, "aa/1+");
+    mkdirSync(dirname(old), { recursive: true });
+    for (const path of [old, object(directory)]) writeFileSync(path, "content");
     claimBlocks(directory, { ...mine, ephemeral: true }).release();
-    expect(existsSync(object(directory))).toBe(false);
+    expect([existsSync(old), existsSync(object(directory))]).toEqual([false, true]);
   });
 
   test("of a share that lasts is refused to an ephemeral one", () => {

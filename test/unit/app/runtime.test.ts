@@ -1,12 +1,12 @@
-import { afterEach, describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { afterAll, afterEach, describe, expect, test } from "bun:test";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ServerRuntime } from "#app/runtime.ts";
 import { AccessLevel } from "#model/identity.ts";
 import { NfsClient } from "../../support/nfs-client.ts";
-import { Stable } from "../../support/nfs-types.ts";
+import { Stable, Status } from "../../support/nfs-types.ts";
 import { policyOf } from "../../support/policy.ts";
-import { desired, nfsPlan, runtimeOn, sharePlan, storePlan, temporary } from "./kit.ts";
+import { desired, nfsPlan, removeTemporaries, runtimeOn, sharePlan, storePlan, temporary } from "./kit.ts";
 
 const running: ServerRuntime[] = [];
 
@@ -16,6 +16,8 @@ afterEach(async () => {
     await runtime.stopShares(5000);
   }
 });
+
+afterAll(removeTemporaries);
 
 function fresh(flags: Readonly<Record<string, string>> = {}, dataDir = temporary()) {
   const made = { ...runtimeOn(dataDir, flags), dataDir };
@@ -70,7 +72,6 @@ describe("shares", () => {
     expect(failures).toEqual([{ target: { type: "share", name: "/broken" }, reason: expect.stringContaining(file) }]);
     expect(runtime.share("/broken")).toMatchObject({ state: "failed", error: failures[0]?.reason ?? "" });
     expect(runtime.share("/fine")).toMatchObject({ state: "serving" });
-    const { unlinkSync } = await import("node:fs");
     unlinkSync(file);
     expect(await runtime.reconcile(desired([broken, sharePlan("/fine")]))).toEqual([]);
     expect(runtime.share("/broken")).toMatchObject({ state: "serving" });
@@ -102,6 +103,48 @@ describe("shares", () => {
     expect(runtime.plans().find((plan) => plan.name === "/a")?.policy).toBe(policy);
     expect(await Promise.all([opening, after])).toEqual([[], []]);
     expect(runtime.plans().find((plan) => plan.name === "/a")?.policy).toBe(policy);
+  });
+
+  test("one whose stores are others now is closed and opened; its clients are told to come again meanwhile, and their handles stay good", async () => {
+    const { runtime } = fresh();
+    const blocks = storePlan("block", "filesystem", { name: "b", config: { path: temporary() } });
+    await runtime.reconcile(desired([sharePlan("/a", { blocks })], [nfsPlan()]));
+    await runtime.serve();
+    const client = await clientOf(runtime);
+    const root = await client.mount("/a");
+    await client.create(root, "f", { mode: 0o644 });
+    const reopened = runtime.reconcile(desired([sharePlan("/a", { blocks: { ...blocks, secrets: { key: "another" } } })], [nfsPlan()]));
+    const statuses = new Set<number>();
+    let open = false;
+    void reopened.then(() => {
+      open = true;
+    });
+    while (!open) {
+      const status = await client.lookup(root, "f").then(() => 0, (error: { status?: number }) => error.status ?? -1);
+      statuses.add(status);
+    }
+    expect(await reopened).toEqual([]);
+    expect([...statuses].filter((status) => status !== 0)).toEqual([Status.jukebox]);
+    await client.lookup(root, "f");
+    client.close();
+  });
+
+  test("while one can't be opened, handles nobody here made are worth another try; else they are none", async () => {
+    const { runtime, dataDir } = fresh();
+    const path = join(dataDir, "file");
+    await runtime.reconcile(desired([sharePlan("/a"), sharePlan("/b")], [nfsPlan()]));
+    await runtime.serve();
+    const client = await clientOf(runtime);
+    const stranger = Buffer.from(await client.mount("/a"));
+    stranger[6] = (stranger[6] ?? 0) ^ 1;
+    await expect(client.getattr(stranger)).rejects.toThrow(/badHandle/);
+    writeFileSync(path, "");
+    const broken = sharePlan("/broken", { blocks: storePlan("block", "filesystem", { name: "x", config: { path } }) });
+    await runtime.reconcile(desired([sharePlan("/a"), sharePlan("/b"), broken], [nfsPlan()]));
+    await expect(client.getattr(stranger)).rejects.toThrow(/jukebox/);
+    await runtime.reconcile(desired([sharePlan("/a"), sharePlan("/b")], [nfsPlan()]));
+    await expect(client.getattr(stranger)).rejects.toThrow(/badHandle/);
+    client.close();
   });
 
   test("those that came while a run was under way share the next", async () => {
@@ -172,14 +215,14 @@ describe("purge", () => {
     const dataDir = temporary();
     for (const plan of [sharePlan("/gone"), sharePlan("/gone", { metadata: storePlan("metadata", "sqlite", { name: "m", config: { path: join(elsewhere, "m") } }), blocks: storePlan("block", "filesystem", { name: "b", config: { path: join(elsewhere, "b") } }) })]) {
       const { runtime } = await used(plan, dataDir);
-      await expect(runtime.purge(plan)).rejects.toMatchObject({ code: "in_use" });
+      await expect(runtime.purge(plan, [])).rejects.toMatchObject({ code: "in_use" });
       await runtime.reconcile(desired([sharePlan("/stays")], [nfsPlan()]));
       const bystander = join(dataDir, "shares/gone/somebody-else");
       writeFileSync(bystander, "");
-      await runtime.purge(plan);
+      await runtime.purge(plan, []);
       expect(everything(join(dataDir, "shares/gone"))).toEqual(["somebody-else"]);
       expect(everything(elsewhere).filter((path) => !["m", "b"].includes(path))).toEqual([]);
-      await runtime.purge(plan);
+      await runtime.purge(plan, []);
       const client = await clientOf(runtime);
       expect(await read(client, "/stays", "file")).toBe("kept");
       client.close();
@@ -194,8 +237,102 @@ describe("purge", () => {
     const { runtime } = await used(plan);
     writeFileSync(join(place, "thesis.txt"), "mine");
     await runtime.reconcile(desired([sharePlan("/stays")], [nfsPlan()]));
-    await runtime.purge(plan);
+    await runtime.purge(plan, []);
     expect(everything(place)).toEqual(["thesis.txt"]);
+  });
+
+  test("is brought to its end by another, wherever it was cut off", async () => {
+    const elsewhere = temporary();
+    const plan = sharePlan("/cut", { metadata: storePlan("metadata", "sqlite", { name: "m", config: { path: join(elsewhere, "m") } }), blocks: storePlan("block", "filesystem", { name: "b", config: { path: join(elsewhere, "b") } }) });
+    const blocks = join(elsewhere, "b/cut");
+    const parts = ["objects", "staging", "temp"].map((part) => join(blocks, part));
+    for (let done = 0; done <= parts.length + 1; done++) {
+      const { runtime, dataDir } = await used(plan);
+      await runtime.reconcile(desired([sharePlan("/stays")], [nfsPlan()]));
+      for (const part of [...parts, join(dataDir, "shares/cut/log")].slice(0, done)) rmSync(part, { recursive: true });
+      await runtime.purge(plan, []);
+      expect([existsSync(blocks), existsSync(join(elsewhere, "m/cut")), existsSync(join(dataDir, "shares/cut"))]).toEqual([false, false, false]);
+    }
+  });
+
+  test("leaves alone a share that lies among its content, whatever way it came there", async () => {
+    const place = temporary();
+    const [outer, inner] = [storePlan("block", "filesystem", { name: "outer", config: { path: place } }), storePlan("block", "filesystem", { name: "inner", config: { path: join(place, "outer") } })];
+    const plan = sharePlan("/outer", { blocks: outer });
+    const guest = sharePlan("/objects", { blocks: inner });
+    const { runtime } = await used(plan);
+    expect(await runtime.reconcile(desired([sharePlan("/stays"), guest], [nfsPlan()]))).toEqual([]);
+    const client = await clientOf(runtime);
+    await write(client, "/objects", "file", "y".repeat(300_000));
+    await runtime.drain(null);
+    await expect(runtime.purge(plan, [guest])).rejects.toMatchObject({ code: "conflict", message: `share /outer and share /objects both lie in ${place}/outer/objects; nothing was removed` });
+    // Even told of nobody else it takes what is its own.
+    await runtime.purge(plan, []);
+    await runtime.reconcile(desired([sharePlan("/stays")], [nfsPlan()]));
+    expect(await runtime.reconcile(desired([sharePlan("/stays"), guest], [nfsPlan()]))).toEqual([]);
+    expect(await read(client, "/objects", "file")).toBe("y".repeat(300_000));
+    client.close();
+  });
+
+  test("sees through symlinks that two shares lie in one place", async () => {
+    const place = temporary();
+    mkdirSync(join(place, "real"));
+    symlinkSync(join(place, "real"), join(place, "link"));
+    const one = sharePlan("/one", { blocksPath: join(place, "real/x") });
+    const other = sharePlan("/other", { blocksPath: join(place, "link/x") });
+    const { runtime } = fresh();
+    expect((await runtime.reconcile(desired([one, other])))[0]?.reason).toContain(`share /other would lie in ${place}/real/x, where share /one lies`);
+    await runtime.reconcile(desired([other]));
+    await expect(runtime.purge(one, [other])).rejects.toMatchObject({ code: "conflict" });
+  });
+
+  test("takes nothing for removed that lies on a disk that is away", async () => {
+    const disk = temporary();
+    const on = (part: string) => ({ path: join(disk, part) });
+    const plan = sharePlan("/gone", { metadata: storePlan("metadata", "sqlite", { name: "m", config: on("m") }), blocks: storePlan("block", "filesystem", { name: "b", config: on("b") }) });
+    const { runtime } = await used(plan);
+    await runtime.drain(null);
+    await runtime.reconcile(desired([sharePlan("/stays")], [nfsPlan()]));
+    renameSync(join(disk, "m"), join(disk, "away"));
+    await expect(runtime.purge(plan, [])).rejects.toMatchObject({ code: "conflict", message: expect.stringContaining(`its metadata ${join(disk, "m/gone/metadata.db")} is not there; nothing was removed`) });
+    expect((await runtime.reconcile(desired([sharePlan("/stays"), plan])))[0]?.reason).toContain("Mount the disk it lies on");
+    expect(existsSync(join(disk, "m"))).toBe(false);
+    renameSync(join(disk, "away"), join(disk, "m"));
+    await runtime.reconcile(desired([sharePlan("/stays")], [nfsPlan()]));
+    renameSync(join(disk, "b"), join(disk, "away"));
+    await expect(runtime.purge(plan, [])).rejects.toMatchObject({ code: "conflict", message: expect.stringContaining(`there is no block store in ${join(disk, "b/gone")}`) });
+    renameSync(join(disk, "away"), join(disk, "b"));
+    await runtime.purge(plan, []);
+    expect(everything(disk)).toEqual(["b", "m"]);
+  });
+
+  test("goes as far as it may where an operator put a part elsewhere, by a symlink", async () => {
+    const [dataDir, elsewhere] = [temporary(), temporary()];
+    mkdirSync(join(dataDir, "shares"));
+    writeFileSync(join(dataDir, "FORMAT"), "dittofs data directory, layout 1\n");
+    symlinkSync(elsewhere, join(dataDir, "shares/gone"));
+    const plan = sharePlan("/gone");
+    const { runtime } = await used(plan, dataDir);
+    await runtime.reconcile(desired([sharePlan("/stays")], [nfsPlan()]));
+    await runtime.purge(plan, []);
+    expect(everything(elsewhere)).toEqual([]);
+  });
+
+  test("what an earlier share left is found as long as it is there, and nothing where none was served", async () => {
+    const plan = sharePlan("/gone");
+    const { runtime, dataDir } = await used(plan);
+    expect(runtime.leftBehind(plan)).toBeNull();
+    await runtime.reconcile(desired([sharePlan("/stays")], [nfsPlan()]));
+    expect(runtime.leftBehind(plan)).toBe(join(dataDir, "shares/gone/metadata.db"));
+    expect(runtime.leftBehind(memoryShare("/gone"))).toBeNull();
+    await runtime.purge(plan, []);
+    expect(runtime.leftBehind(plan)).toBeNull();
+    const file = join(dataDir, "a-file");
+    writeFileSync(file, "");
+    const broken = sharePlan("/broken", { blocks: storePlan("block", "filesystem", { name: "x", config: { path: file } }) });
+    expect(await runtime.reconcile(desired([sharePlan("/stays"), broken]))).toHaveLength(1);
+    expect(existsSync(join(dataDir, "shares/broken/metadata.db"))).toBe(true);
+    expect(runtime.leftBehind(broken)).toBeNull();
   });
 
   test("refuses blocks that are another share's", async () => {
@@ -205,10 +342,10 @@ describe("purge", () => {
     await runtime.reconcile(desired([sharePlan("/stays")], [nfsPlan()]));
     const owner = readFileSync(join(place, "OWNER"), "utf8");
     writeFileSync(join(place, "OWNER"), "dittofs share 0123456789abcdef\n");
-    await expect(runtime.purge(plan)).rejects.toThrow(/another share \(instance 0123456789abcdef\); nothing was removed/);
+    await expect(runtime.purge(plan, [])).rejects.toThrow(/another share \(instance 0123456789abcdef\); nothing was removed/);
     expect(existsSync(join(place, "objects"))).toBe(true);
     writeFileSync(join(place, "OWNER"), owner);
-    await runtime.purge(plan);
+    await runtime.purge(plan, []);
     expect(everything(place)).toEqual([]);
   });
 });
@@ -217,17 +354,17 @@ describe("trying a store", () => {
   test("says that it works and leaves nothing, or why it doesn't", async () => {
     const { runtime, dataDir } = fresh();
     const at = (path: string) => storePlan("block", "filesystem", { name: "b", config: { path } });
-    expect(await runtime.tryStore(at(join(dataDir, "new/deep")))).toMatchObject({ healthy: true, error: null, latencyMs: expect.any(Number) });
+    expect(await runtime.tryStore(at(join(dataDir, "new/deep")), true)).toMatchObject({ healthy: true, error: null, latencyMs: expect.any(Number) });
     expect(readdirSync(join(dataDir, "new/deep"))).toEqual([]);
     writeFileSync(join(dataDir, "file"), "");
-    expect(await runtime.tryStore(at(join(dataDir, "file")))).toMatchObject({ healthy: false, error: expect.stringContaining("is a file, not a directory") });
-    expect(await runtime.tryStore(at("/proc/nowhere"))).toMatchObject({ healthy: false, error: expect.stringContaining("/proc/nowhere") });
-    expect(await runtime.tryStore(storePlan("metadata", "memory"))).toMatchObject({ healthy: true });
-    expect(await runtime.tryStore(storePlan("metadata", "tape"))).toMatchObject({ healthy: false, error: expect.stringContaining("tape") });
+    expect(await runtime.tryStore(at(join(dataDir, "file")), true)).toMatchObject({ healthy: false, error: expect.stringContaining("is a file, not a directory") });
+    expect(await runtime.tryStore(at("/proc/nowhere"), true)).toMatchObject({ healthy: false, error: expect.stringContaining("/proc/nowhere") });
+    expect(await runtime.tryStore(storePlan("metadata", "memory"), true)).toMatchObject({ healthy: true });
+    expect(await runtime.tryStore(storePlan("metadata", "tape"), true)).toMatchObject({ healthy: false, error: expect.stringContaining("tape") });
     if (process.getuid?.() === 0) return;
     mkdirSync(join(dataDir, "closed"));
     chmodSync(join(dataDir, "closed"), 0o500);
-    expect(await runtime.tryStore(at(join(dataDir, "closed")))).toMatchObject({ healthy: false, error: expect.stringContaining("may not write there") });
+    expect(await runtime.tryStore(at(join(dataDir, "closed")), true)).toMatchObject({ healthy: false, error: expect.stringContaining("may not write there") });
   });
 });
 

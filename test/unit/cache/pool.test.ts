@@ -23,3 +23,14 @@ test("pages of one run lie side by side", () => {
   const run = pool.allocatePages(16);
   for (let i = 1; i < run.length; i++) expect((run[i - 1] as PageBuffer).isBefore(run[i] as PageBuffer)).toBe(true);
 });
+
+test("memory of what was freed serves buffers of every size", () => {
+  const pool = new BufferPool(8 * slabBytes);
+  const pages = pool.allocatePages(8 * (slabBytes / pageBytes));
+  const memory = new Set(pages.map((page) => page.bytes.buffer));
+  expect(memory.size).toBe(8);
+  for (const page of pages) page.release();
+  const small: PageBuffer[] = [];
+  for (let i = 0; i < 7 * (slabBytes / 4096); i++) small.push(pool.allocate(4096));
+  for (const buffer of small) expect(memory.has(buffer.bytes.buffer)).toBe(true);
+});

@@ -79,7 +79,7 @@ test("user show, get, edit, delete, remove", async () => {
 test("what destroys asks first, and elsewhere than at a terminal takes --force or --yes", async () => {
   api.on(contract.users.delete, undefined as never);
   expect(await run(["user", "delete", "alice"])).toMatchObject({ status: 2, err: "error: Delete the user alice? Say so with --force or --yes; nobody is here to be asked\n" });
-  expect(await run(["user", "delete", "alice"], { answers: ["n"] })).toMatchObject({ status: 2, err: "error: not confirmed; nothing was changed\n" });
+  expect(await run(["user", "delete", "alice"], { answers: ["n"] })).toMatchObject({ status: 1, err: "error: not confirmed; nothing was changed\n" });
   expect(api.got).toEqual([]);
   expect((await run(["user", "delete", "alice"], { answers: ["y"] })).status).toBe(0);
   expect((await run(["user", "delete", "alice", "--force"])).status).toBe(0);

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { configTemplate } from "#config/index.ts";
-import { commandsPage } from "#cli/index.ts";
+import { commandsManPage, commandsPage } from "#cli/program.ts";
 import { dittofs, instance } from "./support.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "dittofs-cli-"));
@@ -139,30 +139,6 @@ describe("status and stop", () => {
   });
 });
 
-describe("completion", () => {
-  const complete = async (line: readonly string[]) => {
-    const path = join(directory, "completion.bash");
-    await Bun.write(path, (await dittofs(["completion", "bash"])).out);
-    const program = `source ${path}; COMP_WORDS=(${line.map((word) => `'${word}'`).join(" ")}); COMP_CWORD=${line.length - 1}; _dittofs; printf '%s\\n' "\${COMPREPLY[@]}"`;
-    return Bun.spawnSync(["bash", "-c", program]).stdout.toString().trim().split("\n");
-  };
-  test("bash", async () => {
-    expect(await complete(["dittofs", "st"])).toEqual(["start", "stop", "status", "store"]);
-    expect(await complete(["dittofs", "config", "s"])).toEqual(["show", "schema"]);
-    expect(await complete(["dittofs", "start", "--nfs-po"])).toEqual(["--nfs-port", "--nfs-portmapper-enabled", "--nfs-portmapper-port"]);
-    expect(await complete(["dittofs", "start", "--nfs-port", "1", "--all"])).toEqual(["--allow"]);
-    expect(await complete(["dittofs", "status", "--output", ""])).toEqual(["table", "json"]);
-  });
-  test("zsh and fish name every command", async () => {
-    for (const shell of ["zsh", "fish"]) {
-      const { out } = await dittofs(["completion", shell]);
-      for (const word of ["start", "validate", "completion", "nfs-port"]) expect(out).toContain(word);
-    }
-    expect((await dittofs(["completion", "tcsh"])).status).toBe(2);
-    expect(existsSync("/srv/d")).toBe(false);
-  });
-});
-
-test("the reference page is up to date", () => {
-  expect(readFileSync(join(import.meta.dir, "../../../docs/reference/commands.md"), "utf8")).toBe(commandsPage());
+test.each([["commands.md", commandsPage], ["dittofs.1", commandsManPage]] as const)("%s is up to date", (name, made) => {
+  expect(readFileSync(join(import.meta.dir, "../../../docs/reference", name), "utf8")).toBe(made());
 });

@@ -37,10 +37,21 @@ export interface World {
   readonly input?: string;
   readonly offline?: Offline;
   readonly clock?: Clock;
+  readonly gone?: () => boolean;
   readonly wait?: (ms: number) => Promise<void>;
   /** Sees each question. */
   readonly asked?: (question: string, secret: boolean) => void;
 }
+
+const unexpected = () => Promise.reject(new Error("nobody expected the database to be touched"));
+/** Offline verbs of tests that are about others. */
+const untouched: Offline = {
+  places: () => ({ databaseFile: null, secretFile: null, initialPasswordFile: null }),
+  resetPassword: unexpected,
+  rotateSecret: unexpected,
+  backup: unexpected,
+  restore: unexpected,
+};
 
 /** A home without any settings in it: tests must not meet those of whoever runs them. */
 export const emptyHome = mkdtempSync(join(tmpdir(), "dittofs-cli-home-"));
@@ -68,6 +79,9 @@ export async function cli(args: readonly string[], world: World = {}): Promise<O
               },
             },
       readInput: async () => world.input ?? "",
+      get gone() {
+        return world.gone?.() ?? false;
+      },
     },
     version: { version: "1.2.3", commit: "abc" },
     environment: { HOME: emptyHome, ...world.environment },
@@ -81,7 +95,7 @@ export async function cli(args: readonly string[], world: World = {}): Promise<O
       makeDataDirectory() {},
       find: () => world.running ?? null,
       waitUntilGone: () => true,
-      ...(world.offline === undefined ? {} : { offline: world.offline }),
+      offline: world.offline ?? untouched,
     }),
   };
   const status = await runCli(args, context);

@@ -18,6 +18,8 @@ export class FakeRuntime implements Runtime {
   /** Reasons by target, "share /x" or "adapter nfs". */
   readonly failing = new Map<string, string>();
   readonly unreachable = new Map<string, string>();
+  /** Databases of shares nobody knows any more, by name. */
+  readonly left = new Map<string, string>();
   readonly inUse = new Map<string, string>();
   purging: Promise<void> = Promise.resolve();
   hold: Promise<void> = Promise.resolve();
@@ -82,6 +84,10 @@ export class FakeRuntime implements Runtime {
     return new Map();
   }
 
+  leftBehind(plan: SharePlan): string | null {
+    return this.left.get(plan.name) ?? null;
+  }
+
   async purge(plan: SharePlan): Promise<void> {
     await this.purging;
     this.purged.push(plan.name);
@@ -114,7 +120,7 @@ export async function openKit(given: Given = {}) {
     clock,
     random,
     logger: log,
-    machine: { memoryBytes: 8 * 2 ** 30, dataHome: "/home/u/.local/share", configHome: "/home/u/.config" },
+    machine: { memoryBytes: 8 * 2 ** 30, dataHome: "/var/empty/data", configHome: "/var/empty/config" },
     dataDirectory: "/data",
     clientsByDefault: () => ["127.0.0.0/8", "::1"],
     fileShares: [],

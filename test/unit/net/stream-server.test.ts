@@ -55,6 +55,26 @@ describe("a stream server", () => {
     expect(writes).toBe(1);
   });
 
+  test("what was received is collected before there is much of it", async () => {
+    let collections = 0;
+    const { server, connect, answerAll } = start({ collect: () => collections++ });
+    answerAll((message) => reply(message, bytes("done")));
+    const client = await connect();
+    const sent = record(new Uint8Array(2 ** 20));
+    const upTo = async (mebibytes: number): Promise<void> => {
+      while (server.stats.bytesIn < mebibytes * 2 ** 20) {
+        client.send(sent);
+        expect(text(await client.record())).toBe("done");
+      }
+    };
+    await upTo(31);
+    expect(collections).toBe(0);
+    await upTo(34);
+    expect(collections).toBe(1);
+    await upTo(67);
+    expect(collections).toBe(2);
+  });
+
   test("a header that promises too much costs the connection, and nobody else's", async () => {
     const { server, connect, answerAll } = start();
     answerAll((message) => reply(message));

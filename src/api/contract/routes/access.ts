@@ -14,7 +14,7 @@ export const auth = {
 const named = object({ username: s.Name });
 
 export const users = {
-  list: route("GET /api/v1/users", { tag: "Users", summary: "List users.", role: "operator" }, { query: listQuery(["username", "uid", "role", "created_at"], { role: Type.Optional(s.Role), enabled: Type.Optional(Type.Boolean()), search: Type.Optional(Type.String({ maxLength: 64 })) }), reply: listOf(s.User) }),
+  list: route("GET /api/v1/users", { tag: "Users", summary: "List users.", role: "operator" }, { query: listQuery(["username", "uid", "role", "created_at"], { role: Type.Optional(s.Role), enabled: Type.Optional(Type.Boolean()), search: Type.Optional(s.searchText(64)) }), reply: listOf(s.User) }),
   create: route("POST /api/v1/users", { tag: "Users", summary: "Create a user.", role: "admin", status: 201, errors: ["already_exists", "invalid_value", "not_found", "busy"], example: { username: "alice", password: "correct horse", uid: 1000, gid: 1000, groups: ["staff"] } }, { body: s.NewUser, reply: s.User }),
   show: route("GET /api/v1/users/{username}", { tag: "Users", summary: "Show a user.", role: "operator", self: "username", errors: ["not_found"] }, { params: named, reply: s.User }),
   edit: route("PUT /api/v1/users/{username}", { tag: "Users", summary: "Change a user; what is left out stays.", role: "admin", errors: ["not_found", "already_exists", "invalid_value", "conflict"], example: { email: "alice@example.com" } }, { params: named, body: s.UserChange, reply: s.User }),
@@ -26,10 +26,10 @@ export const users = {
 const group = object({ name: s.Name });
 
 export const groups = {
-  list: route("GET /api/v1/groups", { tag: "Groups", summary: "List groups.", role: "operator" }, { query: listQuery(["name", "gid", "created_at"], { search: Type.Optional(Type.String({ maxLength: 64 })) }), reply: listOf(s.Group) }),
+  list: route("GET /api/v1/groups", { tag: "Groups", summary: "List groups.", role: "operator" }, { query: listQuery(["name", "gid", "created_at"], { search: Type.Optional(s.searchText(64)) }), reply: listOf(s.Group) }),
   create: route("POST /api/v1/groups", { tag: "Groups", summary: "Create a group.", role: "admin", status: 201, errors: ["already_exists", "invalid_value"], example: { name: "staff", gid: 2000 } }, { body: s.NewGroup, reply: s.Group }),
   show: route("GET /api/v1/groups/{name}", { tag: "Groups", summary: "Show a group.", role: "operator", errors: ["not_found"] }, { params: group, reply: s.Group }),
-  edit: route("PUT /api/v1/groups/{name}", { tag: "Groups", summary: "Change a group; what is left out stays.", role: "admin", errors: ["not_found", "already_exists"], example: { description: "All who work here" } }, { params: group, body: s.GroupChange, reply: s.Group }),
+  edit: route("PUT /api/v1/groups/{name}", { tag: "Groups", summary: "Change a group; what is left out stays.", role: "admin", errors: ["not_found", "already_exists", "invalid_value"], example: { description: "All who work here" } }, { params: group, body: s.GroupChange, reply: s.Group }),
   delete: route("DELETE /api/v1/groups/{name}", { tag: "Groups", summary: "Delete a group, with its grants.", role: "admin", errors: ["not_found"] }, { params: group }),
   members: route("GET /api/v1/groups/{name}/members", { tag: "Groups", summary: "List a group's members.", role: "operator", errors: ["not_found"] }, { params: group, query: listQuery(["username"], {}), reply: listOf(s.User) }),
   addMember: route("POST /api/v1/groups/{name}/members", { tag: "Groups", summary: "Put a user into a group.", role: "admin", errors: ["not_found", "already_exists"], example: { username: "alice" } }, { params: group, body: s.Member }),

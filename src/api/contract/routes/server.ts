@@ -27,7 +27,7 @@ const netgroup = object({ name: s.Name });
 
 export const netgroups = {
   list: route("GET /api/v1/netgroups", { tag: "Netgroups", summary: "List netgroups.", role: "operator" }, { query: listQuery(["name", "created_at"], {}), reply: listOf(s.Netgroup) }),
-  create: route("POST /api/v1/netgroups", { tag: "Netgroups", summary: "Create a netgroup.", role: "admin", status: 201, errors: ["already_exists"], example: { name: "lab" } }, { body: s.NewNetgroup, reply: s.Netgroup }),
+  create: route("POST /api/v1/netgroups", { tag: "Netgroups", summary: "Create a netgroup.", role: "admin", status: 201, errors: ["already_exists", "invalid_value"], example: { name: "lab" } }, { body: s.NewNetgroup, reply: s.Netgroup }),
   show: route("GET /api/v1/netgroups/{name}", { tag: "Netgroups", summary: "Show a netgroup, its host names resolved.", role: "operator", errors: ["not_found"] }, { params: netgroup, reply: s.Netgroup }),
   delete: route("DELETE /api/v1/netgroups/{name}", { tag: "Netgroups", summary: "Delete a netgroup no share lets in.", role: "admin", errors: ["not_found", "in_use"] }, { params: netgroup }),
   addMember: route("POST /api/v1/netgroups/{name}/members", { tag: "Netgroups", summary: "Add an address, a network or a host name.", role: "admin", status: 201, errors: ["not_found", "invalid_value", "already_exists"], example: { type: "cidr", value: "192.168.1.0/24" } }, { params: netgroup, body: s.NewNetgroupMember, reply: s.Netgroup }),
@@ -35,7 +35,7 @@ export const netgroups = {
 };
 
 const protocol = Type.Optional(Type.Union([Type.Literal("nfs"), Type.Literal("smb")]));
-const shareFilter = Type.Optional(Type.String({ maxLength: 255 }));
+const shareFilter = Type.Optional(s.searchText(255));
 
 export const clients = {
   mounts: route("GET /api/v1/mounts", { tag: "Clients", summary: "Who has mounted what, all protocols.", role: "operator" }, { query: listQuery(["client", "share", "mounted_at"], { protocol, share: shareFilter }), reply: listOf(s.Mount) }),
@@ -53,7 +53,7 @@ export const settings = {
 };
 
 export const audit = {
-  list: route("GET /api/v1/audit", { tag: "Audit", summary: "Who changed what, the oldest first unless told.", role: "admin" }, { query: listQuery(["number"], { actor: Type.Optional(Type.String({ maxLength: 64 })), action: Type.Optional(Type.String({ maxLength: 64 })), target_type: Type.Optional(Type.String({ maxLength: 64 })), target: Type.Optional(Type.String({ maxLength: 255 })), since: Type.Optional(Type.String({ maxLength: 40, description: "ISO 8601." })) }), reply: listOf(s.AuditEntry) }),
+  list: route("GET /api/v1/audit", { tag: "Audit", summary: "Who changed what, the oldest first unless told.", role: "admin" }, { query: listQuery(["number"], { actor: Type.Optional(s.searchText(64)), action: Type.Optional(s.searchText(64)), target_type: Type.Optional(s.searchText(64)), target: Type.Optional(s.searchText(255)), since: Type.Optional(Type.String({ maxLength: 40, description: "ISO 8601." })) }), reply: listOf(s.AuditEntry) }),
 };
 
 export const system = {

@@ -6,7 +6,7 @@ const share = object({ share: s.ShareParam });
 const tag = "Shares";
 
 export const shares = {
-  list: route("GET /api/v1/shares", { tag, summary: "List shares. Role user sees those it has a permission for.", role: "user" }, { query: listQuery(["name", "created_at"], { enabled: Type.Optional(Type.Boolean()), deleted: Type.Optional(Type.Boolean({ description: "Those that are deleted and not purged, instead." })), search: Type.Optional(Type.String({ maxLength: 255 })) }), reply: listOf(s.Share) }),
+  list: route("GET /api/v1/shares", { tag, summary: "List shares. Role user sees those it has a permission for.", role: "user" }, { query: listQuery(["name", "created_at"], { enabled: Type.Optional(Type.Boolean()), deleted: Type.Optional(Type.Boolean({ description: "Those that are deleted and not purged, instead." })), search: Type.Optional(s.searchText(255)) }), reply: listOf(s.Share) }),
   create: route("POST /api/v1/shares", { tag, summary: "Create a share and serve it at once.", role: "admin", status: 201, errors: ["already_exists", "data_exists", "invalid_value", "not_found", "store_unreachable"], example: { name: "/projects", metadata: "default", blocks: "default", default_permission: "none" } }, { body: s.NewShare, reply: s.Share }),
   show: route("GET /api/v1/shares/{share}", { tag, summary: "Show a share. For role user one it has no permission for is not there.", role: "user", errors: ["not_found"] }, { params: share, reply: s.Share }),
   edit: route("PUT /api/v1/shares/{share}", { tag, summary: "Change a share; what is left out stays. Clients see it with their next request.", role: "admin", errors: ["not_found", "invalid_value"], example: { read_only: true } }, { params: share, body: s.ShareChange, reply: s.Share }),
@@ -33,7 +33,7 @@ const store = object({ kind: s.StoreKind, name: s.Name });
 const kind = object({ kind: s.StoreKind });
 
 export const stores = {
-  list: route("GET /api/v1/store/{kind}", { tag: "Stores", summary: "List metadata or block stores.", role: "operator" }, { params: kind, query: listQuery(["name", "type", "created_at"], { type: Type.Optional(Type.String({ maxLength: 32 })) }), reply: listOf(s.Store) }),
+  list: route("GET /api/v1/store/{kind}", { tag: "Stores", summary: "List metadata or block stores.", role: "operator" }, { params: kind, query: listQuery(["name", "type", "created_at"], { type: Type.Optional(s.searchText(32)) }), reply: listOf(s.Store) }),
   create: route("POST /api/v1/store/{kind}", { tag: "Stores", summary: "Add a store, after it was tried.", role: "admin", status: 201, errors: ["already_exists", "invalid_value", "store_unreachable"], example: { name: "fast", type: "filesystem", config: { path: "/mnt/nvme/blocks" } } }, { params: kind, body: s.NewStore, reply: s.Store }),
   show: route("GET /api/v1/store/{kind}/{name}", { tag: "Stores", summary: "Show a store, without its secrets.", role: "operator", errors: ["not_found"] }, { params: store, reply: s.Store }),
   edit: route("PUT /api/v1/store/{kind}/{name}", { tag: "Stores", summary: "Change a store's configuration; what is left out stays, null takes a value away.", role: "admin", errors: ["not_found", "invalid_value", "in_use", "store_unreachable"], example: { config: { path: "/mnt/nvme/blocks" } } }, { params: store, body: s.StoreChange, reply: s.Store }),

@@ -1,5 +1,4 @@
 import type { users } from "#api/contract/routes/access.ts";
-import { ControlError } from "#control/errors.ts";
 import type { User } from "#control/nouns.ts";
 import { type Answer, type Handlers, type Services, callerOf, given } from "../handler.ts";
 import type { User as Shown } from "#api/contract/schemas.ts";
@@ -16,9 +15,6 @@ export const userOrders: Orders<"username" | "uid" | "role" | "created_at", User
 
 const shown = (user: User): Answer<Shown> => ({ body: userView(user), version: user.version });
 
-/** A user of this name could not be told from the caller in `/users/me/password`. */
-const reservedName = "me";
-
 export function usersHandlers({ control }: Services) {
   return {
     list: ({ query }) => {
@@ -30,9 +26,6 @@ export function usersHandlers({ control }: Services) {
     },
     create: async ({ body, actor }) => {
       const { username, password, display_name, must_change_password, ...rest } = body;
-      if (username === reservedName) {
-        throw new ControlError("invalid_value", `A user can't be named ${reservedName}: it stands for the caller.`, { fields: [{ field: "username", message: "is reserved" }] });
-      }
       const user = await control.users.create(actor, { name: username, password, ...rest, ...given({ displayName: display_name, mustChangePassword: must_change_password }) });
       return { ...shown(user), location: `/api/v1/users/${encodeURIComponent(user.name)}` };
     },

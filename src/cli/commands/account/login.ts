@@ -14,8 +14,7 @@ export const login: Verb = {
   examples: ["dittofs login", "dittofs login --server https://files.example.com:8080 --username alice", "dittofs login --username admin --password-stdin < password.txt"],
   flags: [username, password, newPassword],
   async run(call) {
-    const session = new Session(call.context, call.command.opts());
-    session.useToken(null);
+    const session = new Session(call.context, call.command.opts(), true);
     warnOfPlainText(session.server, call);
     const name = call.text("username") ?? (await call.ask(username, (given) => given, session.username));
     const given = (await call.secret(password)) ?? "";

@@ -6,9 +6,8 @@ export const disable: Verb = {
   name: "disable",
   route: contract.adapters.edit,
   summary: "Stop serving a protocol, after the requests in hand; every client of it is cut off.",
-  examples: ["dittofs adapter disable nfs --yes"],
+  examples: ["dittofs adapter disable nfs"],
   args: [adapterArgument],
-  confirm: (call) => `Cut off every client of ${call.argument("type")}?`,
   async run(call) {
     const adapter = await call.session().call(contract.adapters.edit, { params: call.params(), body: { enabled: false } });
     call.done(adapterState(adapter), adapter);

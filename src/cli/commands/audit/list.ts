@@ -36,12 +36,16 @@ export const list: Verb = {
   },
 };
 
-/** The fields that are not what they were. */
+/** What the entry says anyhow. */
+const told: readonly string[] = ["version", "createdAt", "updatedAt", "created_at", "updated_at"];
+
+/** The fields that are not what they were; of something new those that hold anything. */
 function difference(before: unknown, after: unknown): string {
   const old = fieldsOf(before);
   const now = fieldsOf(after);
-  const changed = Object.keys({ ...old, ...now }).filter((key) => JSON.stringify(old[key]) !== JSON.stringify(now[key]) && key !== "updated_at" && key !== "version");
-  if (Object.keys(old).length === 0 || Object.keys(now).length === 0) return Object.keys(now).length === 0 ? "-" : changed.map((key) => `${key}=${shown(now[key])}`).join(" ");
+  const changed = Object.keys({ ...old, ...now }).filter((key) => !told.includes(key) && JSON.stringify(old[key]) !== JSON.stringify(now[key]));
+  if (Object.keys(now).length === 0) return "-";
+  if (Object.keys(old).length === 0) return changed.filter((key) => shown(now[key]) !== "-").map((key) => `${key}=${shown(now[key])}`).join(" ");
   return changed.map((key) => `${key}: ${shown(old[key])} → ${shown(now[key])}`).join("; ") || "-";
 }
 

@@ -6,11 +6,11 @@ import { addPlaceFlags, loadFor, offlineOf } from "../../settings.ts";
 export const restoreControlPlane: Verb = {
   name: "controlplane",
   local: true,
-  summary: "Put a backup in the place of the control-plane database, whole or not at all; the one that was there is kept beside it. Refused while a server runs.",
+  summary: "Put a backup in the place of the control-plane database, whole or not at all; the one that was there is kept beside it. Everybody has to log in again. Refused while a server runs.",
   examples: ["dittofs restore controlplane --input /backup/controlplane.db"],
   flags: [
     { flags: "--input <file>", help: "the backup" },
-    { flags: "-f, --force", help: "although a server runs, which must be restarted at once, and without asking" },
+    { flags: "-f, --force", help: "although a server runs, which takes it up within a second, and without asking" },
   ],
   confirm: (call) => `Replace the control-plane database by ${call.text("input") ?? "a backup"}?`,
   extend: addPlaceFlags,

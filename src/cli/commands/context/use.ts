@@ -14,6 +14,8 @@ export const use: Verb = {
       return { ...now, current: name };
     });
     const saved = needContext({ contexts, current: name }, name);
+    const set = call.context.environment["DITTOFS_CONTEXT"];
+    if (set && set !== name) call.terminal.err(`warning: DITTOFS_CONTEXT is set to ${set} and goes before it\n`);
     call.done(`using ${name} (${saved.username} at ${saved.server})`, shownContext(name, saved, name));
   },
 };

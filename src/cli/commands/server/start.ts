@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { writeSync } from "node:fs";
 import { resolve } from "node:path";
+import { isatty } from "node:tty";
 import type { Loaded } from "#config/index.ts";
 import { acceptingLine, banner } from "../../banner.ts";
 import { runDetached } from "../../detach.ts";
@@ -12,6 +13,7 @@ interface Flags {
   readonly pidFile?: string;
   readonly logFile?: string;
   readonly announceFd?: string;
+  readonly announcePerson?: boolean;
 }
 
 export function start(parent: Command, context: Context, finish: (status: number) => void): void {
@@ -22,6 +24,7 @@ export function start(parent: Command, context: Context, finish: (status: number
     .option("--pid-file <file>", "a further file to hold the process id while the server runs")
     .option("--log-file <file>", "the same as --log-output; with --detach the default is dittofs.log in the data directory");
   command.addOption(command.createOption("--announce-fd <fd>").hideHelp());
+  command.addOption(command.createOption("--announce-person").hideHelp());
   addConfigFlags(command).addHelpText(
     "after",
     `
@@ -47,7 +50,7 @@ async function run(command: Command, context: Context): Promise<number> {
   return await control.run(loaded, {
     version: describeVersion(context.version),
     pidFile: flags.pidFile === undefined ? null : resolve(flags.pidFile),
-    announce: announcer(announceFd === null ? context.terminal.out : toDescriptor(announceFd), announceFd !== null),
+    announce: announcer(announceFd === null ? context.terminal.out : toDescriptor(announceFd), announceFd !== null, announceFd === null ? isatty(1) : flags.announcePerson === true),
   });
 }
 
@@ -72,8 +75,9 @@ function toDescriptor(fd: number): (text: string) => void {
   };
 }
 
-function announcer(write: (text: string) => void, detached: boolean): Announce {
+function announcer(write: (text: string) => void, detached: boolean, person: boolean): Announce {
   return {
+    person,
     note: write,
     recovered: (share, summary) => write(`recovered ${share}: ${summary}\n`),
     listening: (at) => write(acceptingLine(at)),

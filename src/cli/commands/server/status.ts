@@ -1,36 +1,69 @@
-import { type Command, Option } from "commander";
+import { contract, type Reply } from "#api/contract/index.ts";
 import { openTo } from "../../banner.ts";
-import { type Context, ExitStatus, type Instance } from "../../ports.ts";
+import { ExitStatus, type Instance } from "../../ports.ts";
+import { type Call, facts, report, type Verb } from "../../remote/index.ts";
 import { addPlaceFlags, loadFor } from "../../settings.ts";
 import { table } from "../../table.ts";
 
-export function status(parent: Command, context: Context, finish: (status: number) => void): void {
-  const command = parent
-    .command("status")
-    .description("Say whether a server runs on the data directory, with its ports and shares. Exit status 0: it does, 3: it doesn't.")
-    .addOption(new Option("-o, --output <format>", "how to print").choices(["table", "json"]).default("table"));
-  addPlaceFlags(command).addHelpText("after", "\nExample:\n  dittofs status --data-dir /srv/dittofs -o json");
-  command.action(async (options: { output: string }) => {
-    const loaded = loadFor(command, context);
-    if (typeof loaded === "number") return finish(loaded);
+type ServerStatus = Reply<typeof contract.system.status>;
+
+export const status: Verb = {
+  name: "status",
+  summary:
+    "Say whether a server runs on the data directory, with its ports and shares, and what the server one is logged in to says of itself. With --data-dir: of that one alone; with --server or --context: of that server alone. Exit status 0: it runs, 3: it doesn't.",
+  examples: ["dittofs status", "dittofs status --data-dir /srv/dittofs -o json", "dittofs status --context work"],
+  extend: addPlaceFlags,
+  async run(call) {
+    const named = call.text("server") !== null || call.text("context") !== null;
+    if (named) {
+      const found = await call.session().call(contract.system.status);
+      if (call.format === "table") call.terminal.out(describeServer(call.session().server, found));
+      else call.show(found);
+      return ExitStatus.ok;
+    }
+    const loaded = loadFor(call.command, call.context);
+    if (typeof loaded === "number") return ExitStatus.usage;
     const dataDirectory = loaded.config.data_dir;
-    const instance = (await context.server()).find(dataDirectory);
-    if (options.output === "json") context.terminal.out(`${JSON.stringify({ running: instance !== null, dataDirectory, ...instance }, null, 2)}\n`);
-    else context.terminal.out(instance === null ? `no server runs on ${dataDirectory}\n` : describe(instance));
-    finish(instance === null ? ExitStatus.notRunning : ExitStatus.ok);
-  });
+    const instance = (await call.context.server()).find(dataDirectory);
+    const server = call.text("data-dir") === null ? await ofContext(call) : null;
+    if (call.format === "table") {
+      call.terminal.out(instance === null ? `no server runs on ${dataDirectory}\n` : describe(instance));
+      if (server !== null) call.terminal.out(`\n${describeServer(call.session().server, server)}`);
+    } else call.show({ running: instance !== null, dataDirectory, ...instance, ...(server === null ? {} : { server }) });
+    return instance === null && server === null ? ExitStatus.notRunning : ExitStatus.ok;
+  },
+};
+
+/** What the server of the context in use says; that it doesn't answer is said, and no reason to say nothing of this machine's. */
+async function ofContext(call: Call): Promise<ServerStatus | null> {
+  const session = call.session();
+  if (!session.loggedIn) return null;
+  try {
+    return await session.call(contract.system.status);
+  } catch (error) {
+    report(error, call.terminal);
+    return null;
+  }
+}
+
+function describeServer(url: string, found: ServerStatus): string {
+  const { shares, adapters, uptime_seconds: _, ...rest } = found;
+  const running = adapters.map((adapter) => `${adapter.type} ${adapter.port}${adapter.running ? "" : adapter.enabled ? " (not running)" : " (disabled)"}`);
+  const counted = `${shares.serving} serving${shares.disabled > 0 ? `, ${shares.disabled} disabled` : ""}${shares.failed > 0 ? `, ${shares.failed} FAILED` : ""}`;
+  return facts({ server: url, ...rest, shares: counted, adapters: running });
 }
 
 function describe(instance: Instance): string {
-  const facts = [
+  const lines = [
     ["running", instance.state],
     ["pid", String(instance.pid)],
     ["version", instance.version],
     ["since", instance.startedAt],
     ["data", instance.dataDirectory],
     ["config", instance.configFile ?? "none, defaults"],
+    ...(typeof instance.logFile === "string" ? [["log", instance.logFile]] : []),
     ...instance.listening.map((at) => [at.protocol, `${at.address.includes(":") ? `[${at.address}]` : at.address}:${at.port}`]),
   ];
   const shares = instance.shares.map((share) => [share.name, share.metadata, share.blocks, share.durability, share.readOnly ? "read-only" : "read-write", openTo(share.allowedClients, instance)]);
-  return `${table(facts)}\n${table([["SHARE", "METADATA", "BLOCKS", "DURABILITY", "ACCESS", "OPEN TO"], ...shares])}`;
+  return `${table(lines)}\n${table([["SHARE", "METADATA", "BLOCKS", "DURABILITY", "ACCESS", "OPEN TO"], ...shares])}`;
 }

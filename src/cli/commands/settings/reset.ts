@@ -6,9 +6,8 @@ export const reset: Verb = {
   aliases: ["delete", "remove"],
   route: contract.settings.reset,
   summary: "Put a setting back to its default.",
-  examples: ["dittofs settings reset logging.level --yes"],
+  examples: ["dittofs settings reset logging.level"],
   args: [{ name: "<key>", help: "which, as settings list has it" }],
-  confirm: (call) => `Put ${call.argument("key")} back to its default?`,
   async run(call) {
     await call.session().call(contract.settings.reset, { params: call.params() });
     call.done(`${call.argument("key")} is back at its default`);

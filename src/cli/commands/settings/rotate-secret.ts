@@ -17,6 +17,6 @@ export const rotateSecret: Verb = {
     if (typeof loaded === "number") return ExitStatus.usage;
     const done = await (await offlineOf(call.context)).rotateSecret(loaded, (await call.secret(next)) ?? null);
     const where = done.secretFile === null ? "set DITTOFS_CONTROLPLANE_SECRET to the new one before the next start" : `the new one is in ${done.secretFile}`;
-    call.done(`changed the control-plane secret, ${done.rewrapped} keys wrapped anew; ${where}`, done);
+    call.done(`changed the control-plane secret; ${where}`, done);
   },
 };

@@ -35,5 +35,5 @@ function lines(info: Info, protocol: "nfs" | "smb", os: (typeof systems)[number]
   const of = info[protocol];
   if (of === null) return "";
   if (os !== null) return `${printable(of[os])}\n`;
-  return `${info.share} over ${protocol.toUpperCase()}\n${systems.map((system) => `  ${systemNames[system].padEnd(8)} ${printable(of[system])}\n`).join("")}`;
+  return `${printable(info.share)} over ${protocol.toUpperCase()}\n${systems.map((system) => `  ${systemNames[system].padEnd(8)} ${printable(of[system])}\n`).join("")}`;
 }

@@ -6,11 +6,22 @@ export type StoreKind = "metadata" | "block";
 export type StoreConfig = Record<string, string | number | boolean | null>;
 
 /** The keys of a store's configuration that have a flag of their own. */
-const keysOf: Readonly<Record<StoreKind, readonly { readonly flag: Flag; readonly key: string; readonly size?: true }[]>> = {
-  metadata: [{ flag: { flags: "--db-path <file>", help: "the database file of a sqlite store (default: one under the data directory)" }, key: "path" }],
+const keysOf: Readonly<Record<StoreKind, readonly { readonly flag: Flag; readonly key: string; readonly as?: "size" | "boolean" }[]>> = {
+  metadata: [
+    { flag: { flags: "--db-path <directory>", help: "the directory of the server the database files of a sqlite store lie in (default: one in its data directory)" }, key: "path" },
+    { flag: { flags: "--path <directory>", help: "the same" }, key: "path" },
+  ],
   block: [
-    { flag: { flags: "--path <directory>", help: "the directory of a filesystem store (default: one under the data directory)" }, key: "path" },
-    { flag: { flags: "--size <size>", help: "the most a memory store holds, such as 4GiB" }, key: "size", size: true },
+    { flag: { flags: "--path <directory>", help: "the directory of the server a filesystem store lies in (default: one in its data directory)" }, key: "path" },
+    { flag: { flags: "--size <size>", help: "the most a memory store holds, such as 4GiB" }, key: "size", as: "size" },
+    { flag: { flags: "--bucket <name>", help: "the bucket of an s3 store" }, key: "bucket" },
+    { flag: { flags: "--endpoint <url>", help: "the address of an S3-compatible server, such as https://minio.example:9000 (default: AWS)" }, key: "endpoint" },
+    { flag: { flags: "--region <name>", help: "the bucket's region (default: us-east-1)" }, key: "region" },
+    { flag: { flags: "--access-key <key>", help: "the access key (default, without a secret key: as the server's environment, profile or role say)" }, key: "access_key" },
+    { flag: { flags: "--secret-key <key>", help: "the secret key; --config - keeps it off the command line" }, key: "secret_key" },
+    { flag: { flags: "--prefix <text>", help: "what the names of objects begin with" }, key: "prefix" },
+    { flag: { flags: "--path-style [boolean]", help: "the bucket in the path, not in the host name (default: where --endpoint is given)" }, key: "path_style", as: "boolean" },
+    { flag: { flags: "--create-bucket [boolean]", help: "make the bucket where there is none" }, key: "create_bucket", as: "boolean" },
   ],
 };
 
@@ -24,15 +35,19 @@ export function configFlags(kind: StoreKind): readonly Flag[] {
 export async function configOf(call: Call, kind: StoreKind): Promise<StoreConfig | null> {
   const given = call.text("config");
   const config: StoreConfig = given === null ? {} : parseConfig(given === "-" ? await call.terminal.readInput() : given.startsWith("@") ? readText(given.slice(1)) : given);
-  for (const { flag, key, size } of keysOf[kind]) {
+  for (const { flag, key, as } of keysOf[kind]) {
     const name = (/--([a-z-]+)/.exec(flag.flags) as RegExpExecArray)[1] as string;
-    const value = call.text(name);
+    const value = call.text(name) ?? (as === "boolean" && call.has(name) ? "true" : null);
     if (value === null) continue;
-    const read = size === true ? parseSize(value) : value;
-    if (read === null) throw new UsageError(`--${name}: ${JSON.stringify(value)} is not allowed here; allowed: a size such as 512MB or 10GiB`);
+    const read = as === "size" ? parseSize(value) : as === "boolean" ? booleanOf(value) : value;
+    if (read === null) throw new UsageError(`--${name}: ${JSON.stringify(value)} is not allowed here; allowed: ${as === "size" ? "a size such as 512MB or 10GiB" : "true or false"}`);
     config[key] = read;
   }
   return Object.keys(config).length === 0 ? null : config;
+}
+
+function booleanOf(text: string): boolean | null {
+  return text === "true" ? true : text === "false" ? false : null;
 }
 
 function readText(path: string): string {

@@ -2,7 +2,7 @@ import { contract } from "#api/contract/index.ts";
 import { longOf, UsageError, type Verb } from "../../remote/index.ts";
 import { configFlags, configOf, type StoreKind } from "./config.ts";
 
-const examples = { metadata: "dittofs store metadata edit fast --db-path /mnt/nvme/metadata.db", block: `dittofs store block edit slow --config '{"path": "/mnt/disks/blocks"}'` } as const;
+const examples = { metadata: "dittofs store metadata edit fast --db-path /mnt/nvme/metadata", block: `dittofs store block edit slow --config '{"path": "/mnt/disks/blocks"}'` } as const;
 
 export function edit(kind: StoreKind): Verb {
   return {

@@ -31,6 +31,7 @@ async function reset(call: Call): Promise<ExitStatus> {
   const loaded = loadFor(call.command, call.context);
   if (typeof loaded === "number") return ExitStatus.usage;
   const done = await (await offlineOf(call.context)).resetPassword(loaded, call.optionalArgument("username") ?? firstAdministrator);
-  call.done(`the password of ${done.username} is now: ${done.password}\nIt must be changed at the next log-in and is not shown again.`, done);
+  call.done(`the password of ${done.username} is now: ${done.password}`, done);
+  if (call.format === "table") call.terminal.out("It must be changed at the next log-in and is not shown again.\n");
   return ExitStatus.ok;
 }

@@ -117,6 +117,13 @@ describe("every comparison", () => {
     }
   });
 
+  test("with nobody's password is wrong, whatever comes of the work", async () => {
+    const { bcrypt, passwords } = await opened();
+    bcrypt.verify = async () => true;
+    expect(await passwords.verify("correct horse", null)).toBe(false);
+    expect(await passwords.verify("x".repeat(73), await bcrypt.hash("x"))).toBe(false);
+  });
+
   test("a password shorter than new ones may be is compared all the same", async () => {
     const { bcrypt, passwords } = await opened();
     expect(await passwords.verify("old", await bcrypt.hash("old"))).toBe(true);

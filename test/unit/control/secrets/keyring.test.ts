@@ -172,6 +172,21 @@ describe("a keyring", () => {
   });
 });
 
+test("a whole first start of another node between looking and writing is no lost keyring", async () => {
+  const db = new MemoryDatabase();
+  const racing: MemoryDatabase = Object.create(db);
+  let calls = 0;
+  racing.transaction = async (work) => {
+    if (++calls === 2) {
+      await openKeyring(db, secret, systemRandom);
+      await db.transaction((tx) => tx.insert(users, userRow(aliceId, "alice")));
+    }
+    return await db.transaction(work);
+  };
+  const keyring = await openKeyring(racing, secret, systemRandom);
+  expect((await openKeyring(db, secret, systemRandom)).unwrap(keyring.wrap("x", "c"), "c")).toBe("x");
+});
+
 describe("changing the secret", () => {
   test("wraps the data key anew: values open as before, under the new secret only", async () => {
     const db = new MemoryDatabase();

@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemRandom } from "#base/random.ts";
 import { DatabaseError } from "#control/database/port.ts";
-import { notes } from "#control/database/tables.ts";
+import { notes, users } from "#control/database/tables.ts";
 import { ControlError } from "#control/errors.ts";
 import { SecretDirectory, type SecretFiles, changeSecret, openSecrets, tokenKeyOf } from "#control/secrets/index.ts";
 import { MemoryDatabase } from "../sessions/memory-database.ts";
-import { LogLines } from "../sessions/world.ts";
+import { LogLines, aliceId, userRow } from "../sessions/world.ts";
 
 const given = "a control-plane secret of some length";
 const directories: string[] = [];
@@ -79,6 +79,13 @@ describe("without a secret in the environment", () => {
     expect(error).toBeInstanceOf(DatabaseError);
     expect(error.message).toContain("DITTOFS_CONTROLPLANE_SECRET");
     expect(error.message).toContain(path);
+    expect(names()).toEqual([]);
+  });
+
+  test("none is made for a database that has lost its keyring", async () => {
+    const { options, names, db } = makePlace();
+    await db.transaction((tx) => tx.insert(users, userRow(aliceId, "alice")));
+    expect((await thrown(openSecrets(options))).message).toContain("backup");
     expect(names()).toEqual([]);
   });
 
@@ -177,7 +184,7 @@ describe("a secret from the environment", () => {
 
 describe("changing the secret in the file", () => {
   test("puts a new one in its place; what was wrapped opens as before", async () => {
-    const { path, options, names } = makePlace();
+    const { path, options, names, log } = makePlace();
     const before = await openSecrets(options);
     const old = readFileSync(path, "utf8");
     const after = await changeSecret(options, null);
@@ -186,6 +193,7 @@ describe("changing the secret in the file", () => {
     expect(names()).toEqual(["controlplane.secret"]);
     expect(after.keyring.unwrap(before.keyring.wrap("x", "c"), "c")).toBe("x");
     expect(after.tokenKey).not.toEqual(before.tokenKey);
+    expect(log.lines.some((line) => line.includes("cut off"))).toBe(false);
     await changeSecret(options, given);
     expect(readFileSync(path, "utf8")).toBe(`${given}\n`);
     expect(await thrown(changeSecret(options, given))).toBeInstanceOf(ControlError);

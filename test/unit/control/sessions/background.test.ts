@@ -1,8 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { systemClock } from "#base/clock.ts";
 import { sessions } from "#control/database/tables.ts";
+import { Background } from "#control/sessions/background.ts";
+import { BoundedMap } from "#control/sessions/bounded-map.ts";
 import { sessionsPerUserMax } from "#control/sessions/session-table.ts";
 import { RevokedSessions } from "#control/sessions/revoked.ts";
+import { silentLogger } from "#telemetry/logger.ts";
 import { MemoryDatabase } from "./memory-database.ts";
 import { HandClock, makeWorld, refusal } from "./world.ts";
 
@@ -75,6 +78,21 @@ describe("in the background", () => {
     expect(await refusal(again.logins.authenticate(pair.accessToken))).toBe("invalid_token");
   });
 
+  test("however many", async () => {
+    const clock = new HandClock();
+    const one = await makeWorld({ clock });
+    const pair = await one.login();
+    const { sessionId } = await one.logins.authenticate(pair.accessToken);
+    await one.db.transaction(async (tx) => {
+      const row = await tx.one(sessions, { id: sessionId });
+      for (let i = 0; i < 1100; i++) await tx.insert(sessions, { ...row!, id: `made-${i}`, revokedAt: clock.ms - 1100 + i });
+    });
+    clock.advance(1000);
+    await one.logins.logout(await one.logins.authenticate(pair.accessToken));
+    const again = await makeWorld({ clock, db: one.db, users: one.users, seed: 2 });
+    expect(await refusal(again.logins.authenticate(pair.accessToken))).toBe("invalid_token");
+  });
+
   test("what fails is said once, tried again, and said to work again", async () => {
     const clock = new HandClock();
     const db = new MemoryDatabase("postgres");
@@ -91,9 +109,22 @@ describe("in the background", () => {
     db.beforeCommit = () => {};
     clock.advance(600);
     await settled();
-    const about = log.lines.filter((line) => line.includes("other nodes"));
+    const about = log.lines.filter((line) => line.includes("sessions others ended"));
     expect(about.map((line) => line.split(" ")[0])).toEqual(["error", "info"]);
     await logins.close();
+  });
+
+  test("the end waits for what is under way", async () => {
+    const clock = new HandClock();
+    const held = Promise.withResolvers<void>();
+    const background = new Background(clock, silentLogger, 1000, "a test", () => held.promise);
+    clock.advance(1000);
+    let closed = false;
+    const closing = background.close().then(() => (closed = true));
+    await settled();
+    expect(closed).toBe(false);
+    held.resolve();
+    await closing;
   });
 
   test("nothing runs after the end", async () => {
@@ -125,6 +156,16 @@ describe("the list of ended sessions", () => {
     expect(revoked.refuses("good", 10_001)).toBe(true);
     expect(revoked.refuses("good", 10_002)).toBe(false);
   });
+});
+
+test("a bounded map drops what was not used for longest", () => {
+  const map = new BoundedMap<number>(3);
+  for (const key of ["a", "b", "c"]) map.set(key, 1);
+  map.get("a");
+  map.set("b", 2);
+  map.set("d", 1);
+  expect(map.size).toBe(3);
+  expect(["a", "b", "c", "d"].map((key) => map.get(key))).toEqual([1, 2, undefined, 1]);
 });
 
 test("sessions of one user are bounded, in rows too", async () => {

@@ -137,7 +137,7 @@ describe("what changes at a user", () => {
 
 describe("changing one's own password", () => {
   test("ends every other session and gives tokens that are good", async () => {
-    const { logins, login, users } = await makeWorld();
+    const { logins, login, users, db } = await makeWorld();
     users.edit(aliceId, { mustChangePassword: true });
     const mine = await login();
     const other = await login();
@@ -145,7 +145,8 @@ describe("changing one's own password", () => {
     const pair = await logins.changeOwnPassword(caller, alicePassword, "battery staple", address);
     expect(users.changes).toEqual([`alice ${address}`]);
     expect(pair.user.mustChangePassword).toBe(false);
-    expect(await refusal(logins.authenticate(pair.accessToken))).toBe(null);
+    const { sessionId } = await logins.authenticate(pair.accessToken);
+    expect(db.rowsOf(sessions).filter((row) => row.revokedAt === null).map((row) => row.id)).toEqual([sessionId]);
     for (const old of [mine, other]) {
       expect(await refusal(logins.authenticate(old.accessToken))).toBe("invalid_token");
       expect(await refusal(logins.refresh(old.refreshToken, address))).toBe("invalid_token");

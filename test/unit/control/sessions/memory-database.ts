@@ -67,6 +67,10 @@ class MemoryTransaction implements Transaction {
     return { rows: found.slice(page.offset, page.offset + page.limit) as unknown as readonly Row<T>[], total: found.length };
   }
 
+  async after<T extends Table>(table: T, number: number, limit: number): Promise<readonly Row<T>[]> {
+    return this.of(table).filter((row) => (row["number"] as number) > number).slice(0, limit) as unknown as readonly Row<T>[];
+  }
+
   async insert<T extends Table>(table: T, row: Row<T>): Promise<void> {
     const rows = this.of(table);
     const given = row as AnyRow;

@@ -51,6 +51,15 @@ describe("a refresh token", () => {
     expect(await refusal(logins.authenticate(third.accessToken))).toBe("invalid_token");
   });
 
+  test("of a session that another node ended is refused at once", async () => {
+    const clock = new HandClock();
+    const one = await makeWorld({ clock });
+    const other = await makeWorld({ clock, db: one.db, users: one.users, seed: 2 });
+    const pair = await one.login();
+    await one.logins.logout(await one.logins.authenticate(pair.accessToken));
+    expect(await refusal(other.logins.refresh(pair.refreshToken, address))).toBe("invalid_token");
+  });
+
   test("is one session's: it ends no other when it is used again", async () => {
     const { logins, login, clock } = await makeWorld();
     const one = await login();

@@ -66,7 +66,10 @@ describe("one account from one address", () => {
   test("an attempt that never came to pass does not count, at the edge either", () => {
     const throttle = new t.Throttle(new HandClock());
     for (let i = 0; i < 500; i++) throttle.begin("alice", address).withdraw();
-    expect(letThrough(throttle, 100, () => "alice", () => address)).toBe(t.pairFreeAttempts);
+    for (let i = 1; i < t.pairFreeAttempts; i++) attempt(throttle, "bob", address);
+    throttle.begin("bob", address).withdraw();
+    expect(attempt(throttle, "bob", address)).toBe(0);
+    expect(attempt(throttle, "bob", address)).toBe(1);
   });
 });
 
@@ -93,6 +96,18 @@ describe("one address", () => {
       }
     }
     expect(guesses).toBe(t.addressBurst);
+  });
+
+  test("that many share does not keep out who was logged in from it before, and gives nobody more guesses at them", () => {
+    const clock = new HandClock();
+    const throttle = new t.Throttle(clock);
+    throttle.begin("admin", address).succeeded();
+    for (let i = 0; i < 20; i++) {
+      letThrough(throttle, 100, (n) => `nobody-${i}-${n}`, () => address);
+      throttle.begin("admin", address).succeeded();
+      clock.advance(t.addressRefillMs);
+    }
+    expect(letThrough(throttle, 100, () => "admin", () => address)).toBe(t.pairFreeAttempts);
   });
 
   test("is a whole /64 of IPv6", () => {
@@ -125,6 +140,13 @@ describe("an attacker with many addresses", () => {
     expect(wait).toBe(2);
     clock.advance(wait * 1000);
     expect(attempt(throttle, "admin", "203.0.113.1")).toBe(0);
+  });
+
+  test("has to begin anew once the owner was there", () => {
+    const throttle = new t.Throttle(new HandClock());
+    letThrough(throttle, t.accountBurst - 1, () => "admin", strangers);
+    throttle.begin("admin", "203.0.113.1").succeeded();
+    expect(letThrough(throttle, 1000, () => "admin", (i) => strangers(2000 + i))).toBe(t.accountBurst);
   });
 
   test("does not stop anybody else's log-ins", () => {

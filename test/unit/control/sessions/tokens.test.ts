@@ -38,6 +38,13 @@ describe("a forged or misused token", () => {
     });
   }
 
+  test("is refused: longer than any of ours", async () => {
+    const world = await makeWorld();
+    const { claims } = await logInTo(world);
+    expect(await refusal(world.logins.authenticate(forge({ ...claims, more: "x".repeat(2000) })))).toBe(null);
+    expect(await refusal(world.logins.authenticate(forge({ ...claims, more: "x".repeat(4000) })))).toBe("invalid_token");
+  });
+
   test("is refused: a foreign signature", async () => {
     const world = await makeWorld();
     const { claims } = await logInTo(world);

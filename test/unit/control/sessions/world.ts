@@ -34,6 +34,11 @@ export class HandClock implements Clock {
     systemClock.atTurnEnd(run);
   }
 
+  /** How many runs are planned. */
+  get waiting(): number {
+    return this.planned.length;
+  }
+
   advance(ms: number): void {
     this.ms += ms;
     const due = this.planned.filter((one) => one.at <= this.ms);

@@ -8,6 +8,7 @@ type Value = string | number | boolean;
 
 /** Settings with a flag of their own; the rest goes by --set. Flag and key are the same words. */
 const named: readonly Flag[] = [
+  { flags: "--bind <address>", help: "the address to listen on" },
   { flags: "--max-read-size <size>", help: "the largest READ a client is offered" },
   { flags: "--max-write-size <size>", help: "the largest WRITE a client is offered" },
   { flags: "--max-connections <number>", help: "connections held at once" },

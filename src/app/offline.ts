@@ -1,0 +1,148 @@
+import { existsSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { keepAlive, systemClock } from "#base/clock.ts";
+import { systemRandom } from "#base/random.ts";
+import type { BackupRestored, BackupWritten, ControlPlaces, Offline, SecretRotated } from "#cli/ports.ts";
+import type { Config, Loaded } from "#config/index.ts";
+import { ControlError, resetPasswordOffline, restoreBackup } from "#control/index.ts";
+import type { ControlDatabase } from "#control/database/port.ts";
+import { openPasswords } from "#control/passwords/index.ts";
+import { changeSecret, openSecrets, opensKeyring, SecretDirectory, type SecretOptions } from "#control/secrets/index.ts";
+import { silentLogger } from "#telemetry/logger.ts";
+import { adminPasswordFile, forgetAdminPassword } from "./admin-password.ts";
+import { openControlDatabase } from "./control-database.ts";
+import { makeDirectory } from "./durable-files.ts";
+import { DirectoryLock, findInstance } from "./instance.ts";
+
+const clock = systemClock;
+const random = systemRandom;
+const logger = silentLogger;
+
+/** What is done to a control plane's database without its server: everything here holds the data directory's lock where a server's memory would be wrong afterwards. */
+export const offline: Offline = {
+  places,
+  resetPassword: (loaded, username) =>
+    alone(loaded, "its password would be changed under it", () =>
+      withDatabase(loaded.config, async (database) => {
+        const { keyring } = await openSecrets(secretOptions(loaded.config, database));
+        const password = await resetPasswordOffline(database, { passwords: openPasswords({ clock }), keyring, clock, random }, username);
+        // What lay there is no password any more.
+        forgetAdminPassword(loaded.config.data_dir);
+        return { username, password };
+      }),
+    ),
+  rotateSecret: (loaded, next) => alone(loaded, "it would go on with the old secret", () => withDatabase(loaded.config, (database) => rotate(loaded.config, database, next))),
+  backup: (loaded, file) => explained(() => withDatabase(loaded.config, (database) => backup(database, file))),
+  restore(loaded, file, { force }) {
+    const work = () => restore(loaded.config, file, force);
+    return force ? explained(work) : alone(loaded, "shares would be opened and closed, and everybody logged out, under it (--force restores nevertheless: it takes the backup up within a second)", work);
+  },
+};
+
+function places({ config }: Loaded): ControlPlaces {
+  return {
+    databaseFile: config.database.type === "sqlite" ? config.database.sqlite.path : null,
+    secretFile: config.controlplane.secret === "" ? secretFiles(config).path : null,
+    initialPasswordFile: existsSync(adminPasswordFile(config.data_dir)) ? adminPasswordFile(config.data_dir) : null,
+  };
+}
+
+/** Does something while no server runs on the data directory; `why` says what would become of one. */
+async function alone<T>({ config }: Loaded, why: string, work: () => Promise<T>): Promise<T> {
+  makeDirectory(config.data_dir);
+  const running = findInstance(config.data_dir);
+  const lock = running === null ? DirectoryLock.take(config.data_dir, process.pid) : running.pid;
+  if (typeof lock === "number") throw new Error(`a server runs on ${config.data_dir}${lock === 0 ? "" : ` (pid ${lock})`}: ${why}. Stop it first: dittofs stop --data-dir ${config.data_dir}`);
+  try {
+    return await explained(work);
+  } finally {
+    lock.release();
+  }
+}
+
+/** An error's hint is for whoever reads it, too. */
+async function explained<T>(work: () => Promise<T>): Promise<T> {
+  const alive = keepAlive();
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof ControlError && error.hint !== null) throw new Error(`${error.message}; ${error.hint}`, { cause: error });
+    throw error;
+  } finally {
+    alive.cancel();
+  }
+}
+
+async function withDatabase<T>(config: Config, work: (database: ControlDatabase) => Promise<T>): Promise<T> {
+  const { type, sqlite } = config.database;
+  if (type === "sqlite" && !existsSync(sqlite.path)) {
+    throw new Error(`there is no control-plane database ${sqlite.path}; name the server's --data-dir or --config, or start the server once: that makes it`);
+  }
+  const database = await openControlDatabase(config, { clock, logger });
+  try {
+    return await work(database);
+  } finally {
+    await database.close();
+  }
+}
+
+function secretFiles(config: Config): SecretDirectory {
+  return new SecretDirectory(config.data_dir, random);
+}
+
+function givenSecret(config: Config): string | null {
+  return config.controlplane.secret === "" ? null : config.controlplane.secret;
+}
+
+function secretOptions(config: Config, db: ControlDatabase): SecretOptions {
+  return { db, given: givenSecret(config), files: secretFiles(config), random, logger };
+}
+
+async function rotate(config: Config, database: ControlDatabase, next: string | null): Promise<SecretRotated> {
+  const options = secretOptions(config, database);
+  await changeSecret(options, next);
+  // One data key wraps everything else.
+  return { rewrapped: 1, secretFile: options.given === null ? options.files.path : null };
+}
+
+async function backup(database: ControlDatabase, file: string): Promise<BackupWritten> {
+  if (existsSync(file)) throw new Error(`${file} is there already; name another file, or move that one away`);
+  const { backupControl, checkBackup } = await import("#control/database/backup.ts");
+  await backupControl(database, file, clock);
+  const { schema } = await checkBackup(file, { clock, logger });
+  return { file, bytes: statSync(file).size, schemaVersion: schema };
+}
+
+async function restore(config: Config, file: string, force: boolean): Promise<BackupRestored> {
+  const { backupControl } = await import("#control/database/backup.ts");
+  const context = { clock, logger };
+  // A server that runs could open nothing that is sealed any more.
+  if (!force || findInstance(config.data_dir) !== null) await checkSecretOf(config, file);
+  const { type, sqlite } = config.database;
+  const fresh = type === "sqlite" && !existsSync(sqlite.path);
+  const database = await openControlDatabase(config, context);
+  try {
+    const before = fresh ? null : join(config.data_dir, `controlplane-before-restore-${clock.now().sec}.backup`);
+    if (before !== null) await backupControl(database, before, clock);
+    const { schema, rows } = await restoreBackup(database, file, context);
+    return { users: rows["users"] ?? 0, shares: rows["shares"] ?? 0, schemaVersion: schema, before };
+  } finally {
+    await database.close();
+  }
+}
+
+/** A backup that was made under another secret would keep the server from starting. */
+async function checkSecretOf(config: Config, file: string): Promise<void> {
+  const { loadBackup } = await import("#control/database/backup-scratch.ts");
+  const secret = givenSecret(config) ?? secretFiles(config).current();
+  const loaded = await loadBackup(file, { clock, logger });
+  try {
+    if (secret !== null && (await opensKeyring(loaded.database, secret))) return;
+  } finally {
+    await loaded.close();
+  }
+  throw new Error(
+    `${file} was made under another control-plane secret than ${secret === null ? "any that is here" : "the one in use"}, so that the server could not start with it. ` +
+      `Set DITTOFS_CONTROLPLANE_SECRET to the secret it was made with, or put the file controlplane.secret that belongs to it into ${config.data_dir}; --force restores it as it is, where no server runs. Nothing was changed`,
+  );
+}

@@ -1,0 +1,140 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { Admin } from "../support/admin.ts";
+import { NfsClient, Stable } from "../support/nfs-client.ts";
+import { missingRadosgw, type S3Server, startS3 } from "../support/radosgw.ts";
+import { freePort, Server, temporaryDirectory } from "../support/server.ts";
+
+/** A share whose content lies in a bucket of a real S3 server: written, killed, cut off from the bucket, purged. */
+
+if (missingRadosgw !== null) console.log(`S3 share: skipped, ${missingRadosgw}`);
+
+const MiB = 2 ** 20;
+const startMs = 90_000;
+const minuteMs = 60_000;
+
+/** Bytes that differ from block to block, so that a block in another's place is seen. */
+function pattern(length: number, seed: number): Buffer {
+  const words = new Uint32Array(length / 4);
+  for (let i = 0, word = seed; i < words.length; i++) words[i] = word = (Math.imul(word, 1664525) + 1013904223) >>> 0;
+  return Buffer.from(words.buffer);
+}
+
+// Skips where Ceph's gateway is not installed: the reason is printed.
+describe.skipIf(missingRadosgw !== null)("a share on S3", () => {
+  const directory = temporaryDirectory("s3-share");
+  const dataDir = join(directory.path, "data");
+  let s3: S3Server;
+  let bucket: string;
+  let server: Server;
+  let admin: Admin;
+  let client: NfsClient;
+
+  beforeAll(async () => {
+    s3 = await startS3();
+    bucket = s3.bucketName();
+    await start();
+  }, startMs);
+
+  afterAll(async () => {
+    client?.close();
+    await server?.stop();
+    await s3?.stop();
+    directory.remove();
+  });
+
+  async function start(): Promise<void> {
+    server = await Server.start({ dataDir, port: await freePort(), env: { DITTOFS_CACHE_FLUSH_AGE: "1s" } });
+    admin = await Admin.at(server);
+  }
+
+  async function restart(): Promise<void> {
+    client.close();
+    await server.kill();
+    await start();
+    await connect();
+  }
+
+  async function connect(): Promise<void> {
+    client = await NfsClient.connect({ port: server.port, credentials: { uid: 1000, gid: 1000 } });
+  }
+
+  const store = (change: object) => ({ name: "cloud", type: "s3", config: { bucket, endpoint: s3.endpoint, access_key: s3.credentials.accessKeyId, secret_key: s3.credentials.secretAccessKey, create_bucket: true, ...change } });
+
+  async function write(root: Uint8Array, name: string, bytes: Buffer): Promise<void> {
+    const { handle } = await client.create(root, name, { mode: 0o644 });
+    for (let at = 0; at < bytes.length; at += MiB) await client.write(handle as Uint8Array, at, bytes.subarray(at, at + MiB), Stable.unstable);
+    await client.commit(handle as Uint8Array);
+  }
+
+  async function read(root: Uint8Array, name: string): Promise<Buffer> {
+    return await client.readAll((await client.lookup(root, name)).handle);
+  }
+
+  test("a store with a wrong key is refused by name, and no secret is shown of one that works", async () => {
+    const wrong = await admin.ask("POST", "/api/v1/store/block", store({ secret_key: "not-the-secret-of-this-key" }));
+    expect(wrong.status).toBe(503);
+    expect(wrong.body.detail).toMatch(/secret/);
+    expect(JSON.stringify(wrong.body)).not.toContain("not-the-secret-of-this-key");
+    const made = await admin.do("POST", "/api/v1/store/block", store({}));
+    expect(made.secrets).toEqual(["secret_key"]);
+    expect(JSON.stringify(made)).not.toContain(s3.credentials.secretAccessKey);
+    expect(await admin.do("GET", "/api/v1/store/block/cloud/health")).toMatchObject({ healthy: true });
+  });
+
+  test(
+    "what was acknowledged is there after kill -9, before and after it reached the bucket",
+    async () => {
+      await admin.do("POST", "/api/v1/shares", { name: "/cloud", blocks: "cloud", default_permission: "read-write" });
+      await connect();
+      const root = await client.mount("/cloud");
+      const large = pattern(24 * MiB, 1);
+      await write(root, "large", large);
+      for (let i = 0; i < 20; i++) await write(root, `small-${i}`, pattern(4096, i + 2));
+      await restart();
+      expect((await read(root, "large")).equals(large)).toBe(true);
+      await admin.do("POST", "/api/v1/system/drain-uploads");
+      const status = await admin.do("GET", "/api/v1/shares/cloud/status");
+      expect([status.dirty_bytes, status.unstored_bytes]).toEqual([0, 0]);
+      await restart();
+      expect((await read(root, "large")).equals(large)).toBe(true);
+      for (let i = 0; i < 20; i++) expect((await read(root, `small-${i}`)).equals(pattern(4096, i + 2))).toBe(true);
+    },
+    minuteMs,
+  );
+
+  test(
+    "while the bucket is away writes go on and other shares don't notice; it heals by itself",
+    async () => {
+      const root = await client.mount("/cloud");
+      const other = await client.mount("/export");
+      await s3.kill();
+      const late = pattern(8 * MiB, 99);
+      await write(root, "late", late);
+      await write(other, "elsewhere", pattern(4 * MiB, 100));
+      expect((await read(root, "late")).equals(late)).toBe(true);
+      expect((await admin.do("GET", "/api/v1/store/block/cloud/health")).healthy).toBe(false);
+      await restart();
+      expect((await read(root, "late")).equals(late)).toBe(true);
+      await s3.start();
+      await admin.do("POST", "/api/v1/system/drain-uploads?share=%2Fcloud");
+      await restart();
+      expect((await read(root, "late")).equals(late)).toBe(true);
+    },
+    2 * minuteMs,
+  );
+
+  test(
+    "purging removes the share's objects, and nothing else",
+    async () => {
+      client.close();
+      await s3.admin("bucket", "stats", `--bucket=${bucket}`);
+      await admin.do("DELETE", "/api/v1/shares/cloud?force=true&purge=true");
+      const listed = JSON.parse(await s3.admin("bucket", "list", `--bucket=${bucket}`)) as readonly { name: string }[];
+      expect(listed.map(({ name }) => name)).toEqual([]);
+      await connect();
+      expect((await read(await client.mount("/export"), "elsewhere")).length).toBe(4 * MiB);
+    },
+    minuteMs,
+  );
+});

@@ -1,0 +1,210 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TLSSocket, connect } from "node:tls";
+import { systemClock } from "../../../src/base/clock.ts";
+import { systemRandom } from "../../../src/base/random.ts";
+import { ConnectError, createClient } from "../../../src/api/client/index.ts";
+import { contract } from "../../../src/api/contract/index.ts";
+import { type ApiListener, ListenError, type TlsFiles, createApi, listenApi } from "../../../src/api/server/index.ts";
+import { CertificateError } from "../../../src/api/server/certificate.ts";
+import { limits } from "../../../src/api/server/limits.ts";
+import type { ControlPlane } from "../../../src/control/services.ts";
+import { LogLines } from "../../support/api-server.ts";
+import { Certificates } from "../../support/certificates.ts";
+import { fakeControl, fakeRuntime, fakeUser } from "../../support/fake-control.ts";
+import { until } from "../../support/wait.ts";
+import { HandClock } from "../control/sessions/world.ts";
+
+const directory = mkdtempSync(join(tmpdir(), "dittofs-tls-"));
+const made = new Certificates(directory);
+const opened: ApiListener[] = [];
+
+beforeAll(() => {
+  made.authority("root");
+  made.authority("stranger");
+  for (const name of ["one", "two", "client"]) made.signed(name, "root");
+  made.signed("intruder", "stranger");
+});
+afterEach(async () => {
+  for (const listener of opened.splice(0)) await listener.stop(0);
+});
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+function control(): ControlPlane {
+  const fake = fakeControl();
+  fake.rows.users.add("admin", fakeUser("admin", { role: "admin" }));
+  return fake;
+}
+
+function use(name: string): TlsFiles {
+  copyFileSync(made.path(`${name}.pem`), made.path("server.pem"));
+  copyFileSync(made.path(`${name}.key`), made.path("server.key"));
+  return { certFile: made.path("server.pem"), keyFile: made.path("server.key"), clientCa: null };
+}
+
+async function listen(tls: TlsFiles | null, more: { readonly clock?: HandClock; readonly control?: ControlPlane; readonly port?: number } = {}) {
+  const log = new LogLines();
+  const clock = more.clock ?? systemClock;
+  const about = { version: "0.0.0-test", startedAt: 0, pid: 1, dataDir: "/srv/dittofs" };
+  const api = createApi({ control: more.control ?? control(), runtime: fakeRuntime(), clock, random: systemRandom, logger: log, about, tls: tls !== null });
+  const listener = await listenApi({ host: "127.0.0.1", port: more.port ?? 0, tls, api, clock, logger: log });
+  opened.push(listener);
+  return { listener, log };
+}
+
+function dial(port: number): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: "127.0.0.1", port, ca: made.read("root.pem") }, () => resolve(socket));
+    socket.on("error", reject);
+  });
+}
+
+/** The name in the certificate a new connection is shown. */
+async function shown(port: number): Promise<string> {
+  const socket = await dial(port);
+  const name = socket.getPeerCertificate().subject.CN;
+  socket.destroy();
+  return String(name);
+}
+
+const eventually = (what: string, probe: () => boolean): Promise<true> => until(what, 5000, () => probe() || null);
+
+const client = (listener: ApiListener, tls: { readonly ca?: string; readonly cert?: string; readonly key?: string; readonly insecure?: boolean } = { ca: made.read("root.pem") }) =>
+  createClient({ baseUrl: listener.url, timeoutMs: 5000, clock: systemClock, tls });
+
+describe("a certificate", () => {
+  test("is served, and browsers are told to stay with it", async () => {
+    const { listener } = await listen(use("one"));
+    expect((await client(listener).call(contract.health.live)).status).toBe("healthy");
+    const response = await fetch(`${listener.url}/health`, { tls: { ca: made.read("root.pem") } });
+    expect(response.headers.get("strict-transport-security")).toBe("max-age=31536000");
+  });
+
+  test("that is replaced is served to new connections within the polling's interval, and no call in hand is cut", async () => {
+    const clock = new HandClock();
+    const plane = control();
+    let release = (): void => {};
+    const held = new Promise<void>((resolve) => (release = resolve));
+    const { listener, log } = await listen(use("one"), { clock, control: { ...plane, health: () => held.then(() => null) } });
+    await eventually("the first look at the files", () => clock.waiting > 0);
+    const slow = client(listener).call(contract.health.live);
+    await eventually("the call in hand", () => clock.waiting > 1);
+    use("two");
+    clock.advance(limits.certificatePollMs);
+    await eventually("the reload", () => log.lines.some((line) => line.includes("serves the new certificate")));
+    expect(await shown(listener.port)).toBe("two");
+    release();
+    expect((await slow).status).toBe("healthy");
+    use("one");
+    await eventually("the next look at the files", () => clock.waiting > 0);
+    clock.advance(limits.certificatePollMs);
+    await eventually("the second reload", () => log.lines.filter((line) => line.includes("serves the new certificate")).length === 2);
+    expect(await shown(listener.port)).toBe("one");
+  });
+
+  test("is read again when asked, and not changed where the files didn't", async () => {
+    const { listener, log } = await listen(use("one"));
+    expect(await listener.reloadCertificate()).toBe(true);
+    expect(log.lines).toEqual([]);
+    use("two");
+    expect(await listener.reloadCertificate()).toBe(true);
+    expect(await shown(listener.port)).toBe("two");
+  });
+
+  const broken: readonly [string, () => void, RegExp][] = [
+    ["is garbage", () => writeFileSync(made.path("server.pem"), "garbage"), /holds no certificate in PEM form/],
+    ["has another key", () => copyFileSync(made.path("two.key"), made.path("server.key")), /is not the one of the certificate/],
+    ["is gone", () => rmSync(made.path("server.pem")), /cannot read the certificate file/],
+    ["has a key that is garbage", () => writeFileSync(made.path("server.key"), "garbage"), /holds no private key/],
+  ];
+  test.each(broken)("that %s is refused, and the old one served on", async (_, breakIt, reason) => {
+    const { listener, log } = await listen(use("one"));
+    breakIt();
+    expect(await listener.reloadCertificate()).toBe(false);
+    expect(log.lines.join()).toMatch(reason);
+    expect(await shown(listener.port)).toBe("one");
+    use("two");
+    expect(await listener.reloadCertificate()).toBe(true);
+    expect(await shown(listener.port)).toBe("two");
+  });
+
+  test.each(broken)("that %s is an error at start", async (_, breakIt, reason) => {
+    const files = use("one");
+    breakIt();
+    await expect(listen(files)).rejects.toThrow(CertificateError);
+    await expect(listen(files)).rejects.toThrow(reason);
+  });
+
+  test("that nobody vouches for is refused by the client with advice", async () => {
+    const { listener } = await listen(use("one"));
+    await expect(client(listener, {}).call(contract.health.live)).rejects.toThrow(/is not trusted .*--cacert/);
+    expect((await client(listener, { insecure: true }).call(contract.health.live)).status).toBe("healthy");
+  });
+});
+
+describe("a client authority", () => {
+  const files = () => ({ ...use("one"), clientCa: made.path("root.pem") });
+  const ca = () => made.read("root.pem");
+
+  test("lets those in whose certificate it signed, and nobody else", async () => {
+    const { listener } = await listen(files());
+    expect((await client(listener, { ca: ca(), cert: made.read("client.pem"), key: made.read("client.key") }).call(contract.health.live)).status).toBe("healthy");
+    await expect(client(listener, { ca: ca() }).call(contract.health.live)).rejects.toThrow(ConnectError);
+    await expect(client(listener, { ca: ca() }).call(contract.health.live)).rejects.toThrow(/--client-cert/);
+    await expect(client(listener, { ca: ca(), cert: made.read("intruder.pem"), key: made.read("intruder.key") }).call(contract.health.live)).rejects.toThrow(ConnectError);
+  });
+
+  test("is asked for after a change of certificate, too", async () => {
+    const { listener } = await listen(files());
+    use("two");
+    expect(await listener.reloadCertificate()).toBe(true);
+    expect((await client(listener, { ca: ca(), cert: made.read("client.pem"), key: made.read("client.key") }).call(contract.health.live)).status).toBe("healthy");
+    await expect(client(listener, { ca: ca() }).call(contract.health.live)).rejects.toThrow(ConnectError);
+  });
+});
+
+describe("a port", () => {
+  test.each([false, true])("that is taken is an error that says so (TLS: %p)", async (secure) => {
+    const first = await listen(secure ? use("one") : null);
+    const again = listen(secure ? use("one") : null, { port: first.listener.port });
+    await expect(again).rejects.toThrow(ListenError);
+    await expect(again).rejects.toThrow(/something else does\. Stop it, or set controlplane\.port/);
+  });
+
+  test("nobody listens on is told by the client with the address and what to check", async () => {
+    const { listener } = await listen(null);
+    const { url } = listener;
+    await listener.stop(0);
+    await expect(createClient({ baseUrl: url, timeoutMs: 5000, clock: systemClock }).call(contract.health.live)).rejects.toThrow(`cannot connect to ${url}: nothing listens there. Is the server running`);
+  });
+});
+
+describe("stopping", () => {
+  test("answers what is in hand and takes nothing more", async () => {
+    let release = (): void => {};
+    const held = new Promise<void>((resolve) => (release = resolve));
+    let asked = false;
+    const plane = control();
+    const { listener } = await listen(null, { control: { ...plane, health: () => ((asked = true), held.then(() => null)) } });
+    const call = client(listener, {}).call(contract.health.live);
+    await eventually("the call in hand", () => asked);
+    const stopped = listener.stop(60_000);
+    await expect(fetch(`${listener.url}/health`, { keepalive: false })).rejects.toThrow();
+    release();
+    expect((await call).status).toBe("healthy");
+    await stopped;
+  });
+
+  test("does not wait past its deadline", async () => {
+    const plane = control();
+    let asked = false;
+    const { listener } = await listen(null, { control: { ...plane, health: () => ((asked = true), new Promise<null>(() => {})) } });
+    const call = client(listener, {}).call(contract.health.live);
+    await eventually("the call in hand", () => asked);
+    const failed = call.catch((error: unknown) => error);
+    await listener.stop(20);
+    expect(await failed).toBeInstanceOf(ConnectError);
+  });
+});
