@@ -6,6 +6,7 @@ import { MissingObjectError, StoreUnavailableError } from "#model/block-store.ts
 import { pattern } from "../../../contract/blocks.ts";
 import type { Plan } from "../../../support/faulty-proxy.ts";
 import { missingRadosgw, sharedS3 } from "../../../support/radosgw.ts";
+import { until } from "../../../support/wait.ts";
 import { failureOf, once, puts, withWorld } from "./kit.ts";
 
 const bytes = pattern(1_000_000, 1);
@@ -87,6 +88,23 @@ describe.skipIf(missingRadosgw !== null)(`S3 over a bad network${missingRadosgw 
         expect(await store.get("k", 0, bytes.byteLength)).toEqual(bytes);
       },
       { limits: { stallTimeoutMs: 300, attemptsMax: 20 } },
+    ));
+
+  test("a read that gets no byte for long is given up, and nothing is written into its target afterwards", () =>
+    withWorld(
+      () => ({ kind: "pass", delayMs: 600 }),
+      async ({ store, direct, proxy }) => {
+        await direct.put("k", slices);
+        const target = new Uint8Array(1000);
+        const error = await failureOf(store.get("k", 0, 1000, target));
+        expect(error).toBeInstanceOf(StoreUnavailableError);
+        expect(error.message).toContain("no byte within 200 ms");
+        await until("the reply to come after all", 5000, () => (proxy.busy === 0 ? true : null));
+        // One more answer on another connection: the late one has been dealt with by then.
+        expect((await failureOf(store.get("k", 0, 1000))).message).toContain("no byte within 200 ms");
+        expect(target).toEqual(new Uint8Array(1000));
+      },
+      { limits: { readMsMax: 200 } },
     ));
 
   test("a read is never other bytes than asked: another range, a longer or whole body is an error", async () => {
