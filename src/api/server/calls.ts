@@ -12,6 +12,7 @@ export class Calls {
   private readonly clock: Clock;
   private readonly logger: Logger;
   private inHand = 0;
+  private strangers = 0;
   private closing = false;
   private readonly waiting: (() => void)[] = [];
 
@@ -44,6 +45,17 @@ export class Calls {
     if (this.inHand === 0) for (const resolve of this.waiting.splice(0)) resolve();
     this.note(exchange, response.status);
     return response;
+  }
+
+  /** `work` of a call anyone may make, or a refusal where there are too many of them. */
+  async stranger(work: () => Promise<Response>): Promise<Response> {
+    if (this.strangers >= limits.strangersMax) throw new Refusal("unavailable", `The server has ${limits.strangersMax} log-ins in hand.`, { hint: "Try again in a moment." });
+    this.strangers++;
+    try {
+      return await work();
+    } finally {
+      this.strangers--;
+    }
   }
 
   /** `work`, or a refusal once it took too long. What it does goes on: only nobody waits for it any more. */

@@ -79,6 +79,24 @@ describe("calls in hand", () => {
     expect((await api.fetch(request("GET", "/health"), peer)).status).toBe(200);
   });
 
+  test("of strangers leave room for those who are known, however slowly their bodies come", async () => {
+    const { api } = apiOver(withAdmin());
+    const ends: ReadableStreamDefaultController<Uint8Array>[] = [];
+    const slow = () => new ReadableStream<Uint8Array>({ start: (controller) => void ends.push(controller) });
+    const login = () => new Request("http://server/api/v1/auth/login", { method: "POST", body: slow(), headers: { "content-type": "application/json" }, duplex: "half" } as RequestInit);
+    const answers = Array.from({ length: limits.callsMax }, () => api.fetch(login(), peer));
+    await turn();
+    expect((await api.fetch(request("GET", "/api/v1/users"), peer)).status).toBe(200);
+    expect((await api.fetch(request("GET", "/health"), peer)).status).toBe(200);
+    expect(await unavailable(await api.fetch(login(), peer))).toMatchObject({ detail: `The server has ${limits.strangersMax} log-ins in hand.` });
+    for (const end of ends) end.close();
+    const statuses = (await Promise.all(answers)).map(({ status }) => status);
+    expect(statuses.filter((status) => status === 400).length).toBe(limits.strangersMax);
+    const later = api.fetch(login(), peer);
+    ends.at(-1)?.close();
+    expect((await later).status).toBe(400);
+  });
+
   test("are waited for when the server stops; others are refused and their connection closed", async () => {
     let release = (): void => {};
     const control = withAdmin();
