@@ -86,7 +86,12 @@ export class OpenShare {
     return { bytes, files: inodes };
   }
 
-  /** Closes it once no table has it any more: requests in hand are answered, content is stored. False: not in time. */
+  /** When nothing of it runs any more, once it is being closed. */
+  get ended(): Promise<void> {
+    return this.parts.ended;
+  }
+
+  /** Closes it once no table has it any more: requests in hand are answered, content is stored. False: not in time; it goes on until `ended`. */
   async close(timeoutMs: number, clock: Clock): Promise<boolean> {
     const deadline = clock.monotonicMs() + timeoutMs;
     await this.share.drain(timeoutMs * drainPart);
