@@ -5,6 +5,7 @@ import { type Clock, systemClock } from "#base/clock.ts";
 import { faultyBlocks, openFilesystemBlocks, openMemoryBlocks, PlannedFaults } from "#blocks/index.ts";
 import type { ContentOptions } from "#cache/index.ts";
 import { type BlockStore, StoreFault, StoreFullError, StoreRefusedError, StoreUnavailableError } from "#model/block-store.ts";
+import { type Change, PackState } from "#model/change-set.ts";
 import { FsError } from "#model/fs-error.ts";
 import type { FileId } from "#model/ids.ts";
 import { Inode } from "#model/inode.ts";
@@ -177,14 +178,14 @@ describe("a bucket that is away", () => {
   }, 30_000);
 
   test("leaves a share on another bucket alone", async () => {
-    const [bad, good] = [await world(), await world()];
+    const [bad, good] = [await world(), await world({ clock: systemClock })];
     bad.faults.down = down();
     const piece = new Uint8Array(100_000).fill(1);
     const stuck = (async () => {
       for (let i = 0; (await bad.content.admit(piece.length)) === null; i++) bad.content.write(await bad.client.inode(id), i * piece.length, [piece], piece.length, systemClock.now());
     })();
     await until("the other share's outage", 5000, () => (bad.content.storeTrouble !== null ? true : null));
-    const before = good.clock.monotonicMs();
+    const before = systemClock.monotonicMs();
     for (let i = 0; i < 300; i++) {
       expect(await good.content.admit(piece.length)).toBeNull();
       good.content.write(await good.client.inode(id), i * piece.length, [piece], piece.length, systemClock.now());
@@ -193,7 +194,7 @@ describe("a bucket that is away", () => {
     expect(good.content.storeTrouble).toBeNull();
     expect(good.puts()).toBeGreaterThan(0);
     // Nobody waited ten seconds for anything.
-    expect(good.clock.monotonicMs() - before).toBeLessThan(300_000);
+    expect(systemClock.monotonicMs() - before).toBeLessThan(10_000);
     await stuck;
     expect(bad.content.storeTrouble).not.toBeNull();
     bad.faults.down = null;
@@ -235,6 +236,63 @@ function mortal(store: MetadataStore): { readonly store: MetadataStore; kill(): 
   });
   return { store: seen, kill: () => void (dead = true) };
 }
+
+/** The store, which stops taking such change sets and tells when it was asked to. */
+function refusing(store: MetadataStore, which: (change: Change) => boolean): { readonly store: MetadataStore; readonly refused: () => boolean } {
+  let refused = false;
+  const apply: MetadataStore["apply"] = (set) => {
+    if (!set.changes.some(which)) return store.apply(set);
+    refused = true;
+    return new Promise(() => {});
+  };
+  const seen = new Proxy(store, {
+    get(target, name) {
+      if (name === "apply") return apply;
+      const value: unknown = Reflect.get(target, name);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+  return { store: seen, refused: () => refused };
+}
+
+describe("a start while the bucket is away", () => {
+  const crashes: readonly (readonly [string, (change: Change) => boolean])[] = [
+    ["a pack was put and its row says so, but not the file's", (change) => change.do === "storeContent"],
+    ["a pack was put and nothing says so", (change) => change.do === "putPack" && change.pack.state === PackState.live],
+  ];
+  for (const [name, which] of crashes) {
+    test(`after a crash when ${name}: what was acknowledged is there once it is back`, async () => {
+      const store = await storeWith([id]);
+      const directory = temporary();
+      const memory = openMemoryBlocks();
+      const seen = refusing(store, which);
+      const first = await world({}, seen.store, memory, directory);
+      const large = new Uint8Array(500_000).fill(7);
+      await first.client.write(id, 0, large, 0);
+      await first.client.write(id, 500_000, new Uint8Array(1000).fill(8), 0);
+      expect(await first.content.durable(id)).toBeNull();
+      void first.content.drain();
+      await until("the crash's moment", 10_000, () => (seen.refused() ? true : null));
+      const copy = temporary();
+      cpSync(directory, copy, { recursive: true });
+      const faults = new PlannedFaults({ clock: systemClock, random: new SeededRandom(1) });
+      faults.down = down();
+      // A bucket has no bound to be asked for.
+      const away: BlockStore = { ...faultyBlocks(memory, faults), space: async () => null };
+      // Either it opens and waits where it must, or it doesn't open, and is to be tried again.
+      const begun = await open(store, away, copy, { clock: hurried(50) }).catch((error: unknown) => {
+        expect(error).toBeInstanceOf(StoreUnavailableError);
+        return null;
+      });
+      faults.down = null;
+      const { content } = begun ?? (await open(store, away, copy, { clock: hurried(50) }));
+      expect(await new Client(store, content).read(id, 0, 600_000)).toEqual(Buffer.concat([Buffer.alloc(500_000, 7), Buffer.alloc(1000, 8)]));
+      await content.drain();
+      expect(((await store.inode(id)) as Inode).size).toBe(501_000);
+      await content.close();
+    }, 20_000);
+  }
+});
 
 /** Every pack that extents refer to has its object. */
 async function livePacksAreThere(store: MetadataStore, blocks: BlockStore): Promise<number> {
