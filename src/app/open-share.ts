@@ -14,6 +14,7 @@ import { checkBlocksAreThere, checkDatabaseIsThere, checkLogIsThere } from "./aw
 import { claimBlocks } from "./claim.ts";
 import { makeDirectory } from "./durable-files.ts";
 import { Lifecycle } from "./lifecycle.ts";
+import { blockFilesWithin, openFilesMax } from "./open-files.ts";
 import { placesOf, type SharePlaces } from "./places.ts";
 import { s3OptionsOf } from "./s3.ts";
 
@@ -196,7 +197,7 @@ async function openBlocks(plan: SharePlan, places: SharePlaces, store: MetadataS
   const owner = { instance: Buffer.from(store.identity.instance).toString("hex"), ephemeral: plan.metadata.type === "memory" };
   const claim = claimBlocks(places.blocks, owner);
   parts.started(`hold on ${places.blocks}`, () => claim.release());
-  const blocks = await openFilesystemBlocks({ directory: places.blocks });
+  const blocks = await openFilesystemBlocks({ directory: places.blocks, openFilesMax: blockFilesWithin(openFilesMax()) });
   parts.started("blocks", () => blocks.close());
   return blocks;
 }
