@@ -1,17 +1,17 @@
-import { existsSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, renameSync, rmSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { keepAlive, systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
 import type { BackupRestored, BackupWritten, ControlPlaces, Offline, SecretRotated } from "#cli/ports.ts";
 import type { Config, Loaded } from "#config/index.ts";
 import { ControlError, resetPasswordOffline, restoreBackup } from "#control/index.ts";
-import type { ControlDatabase } from "#control/database/port.ts";
+import { type ControlDatabase, DatabaseError } from "#control/database/port.ts";
 import { openPasswords } from "#control/passwords/index.ts";
 import { changeSecret, openSecrets, opensKeyring, SecretDirectory, type SecretOptions } from "#control/secrets/index.ts";
 import { silentLogger } from "#telemetry/logger.ts";
 import { adminPasswordFile, forgetAdminPassword } from "./admin-password.ts";
 import { openControlDatabase } from "./control-database.ts";
-import { makeDirectory } from "./durable-files.ts";
+import { makeDirectory, syncDirectory } from "./durable-files.ts";
 import { DirectoryLock, findInstance } from "./instance.ts";
 
 const clock = systemClock;
@@ -114,21 +114,74 @@ async function backup(database: ControlDatabase, file: string): Promise<BackupWr
 }
 
 async function restore(config: Config, file: string, force: boolean): Promise<BackupRestored> {
-  const { backupControl } = await import("#control/database/backup.ts");
   const context = { clock, logger };
+  // Without force the lock of the data directory is ours.
+  const runs = force && findInstance(config.data_dir) !== null;
   // A server that runs could open nothing that is sealed any more.
-  if (!force || findInstance(config.data_dir) !== null) await checkSecretOf(config, file);
+  if (!force || runs) await checkSecretOf(config, file);
   const { type, sqlite } = config.database;
-  const fresh = type === "sqlite" && !existsSync(sqlite.path);
-  const database = await openControlDatabase(config, context);
+  const { database, before, undo } = await replaceable(config, type === "sqlite" && !runs ? sqlite.path : null);
   try {
-    const before = fresh ? null : join(config.data_dir, `controlplane-before-restore-${clock.now().sec}.backup`);
-    if (before !== null) await backupControl(database, before, clock);
     const { schema, rows } = await restoreBackup(database, file, context);
     return { users: rows["users"] ?? 0, shares: rows["shares"] ?? 0, schemaVersion: schema, before };
+  } catch (error) {
+    await database.close();
+    undo();
+    throw error;
   } finally {
     await database.close();
   }
+}
+
+interface Replaceable {
+  readonly database: ControlDatabase;
+  /** Where what was there lies now; null: there was nothing. */
+  readonly before: string | null;
+  undo(): void;
+}
+
+/** The database that a backup takes the place of, and a copy of it; one that can't be read, in a file of `path`, makes way for a new one. */
+async function replaceable(config: Config, path: string | null): Promise<Replaceable> {
+  const { backupControl } = await import("#control/database/backup.ts");
+  const stamp = clock.now().sec;
+  const { type, sqlite } = config.database;
+  if (type === "sqlite" && !existsSync(sqlite.path)) return { database: await openControlDatabase(config, { clock, logger }), before: null, undo() {} };
+  let database: ControlDatabase | null = null;
+  try {
+    database = await openControlDatabase(config, { clock, logger });
+    const before = unused(join(config.data_dir, `controlplane-before-restore-${stamp}`), ".backup");
+    await backupControl(database, before, clock);
+    return { database, before, undo() {} };
+  } catch (error) {
+    await database?.close();
+    if (path === null || !(error instanceof DatabaseError)) throw error;
+  }
+  const aside = unused(`${path}.replaced-${stamp}`, "");
+  moveDatabase(path, aside);
+  const undo = (): void => moveDatabase(aside, path);
+  try {
+    return { database: await openControlDatabase(config, { clock, logger }), before: aside, undo };
+  } catch (error) {
+    undo();
+    throw error;
+  }
+}
+
+/** A path where nothing is: the second restore of a second must not take the place of what the first one kept. */
+function unused(path: string, end: string): string {
+  for (let i = 1; ; i++) {
+    const name = `${path}${i === 1 ? "" : `-${i}`}${end}`;
+    if (!existsSync(name)) return name;
+  }
+}
+
+/** A database of SQLite with what belongs to it, in place of what is at `to`. */
+function moveDatabase(from: string, to: string): void {
+  for (const part of ["-wal", "-shm", ""]) {
+    rmSync(to + part, { force: true });
+    if (existsSync(from + part)) renameSync(from + part, to + part);
+  }
+  syncDirectory(dirname(to));
 }
 
 /** A backup that was made under another secret would keep the server from starting. */
