@@ -4,6 +4,11 @@ import { readFileSync } from "node:fs";
 const descriptorsPerShare = 384;
 const descriptorsBesides = 64;
 
+/** The REST interface's connections: so many, and no more than this part of what the first share leaves, but a few. */
+const apiConnectionsMax = 1024;
+const apiConnectionsMin = 16;
+const apiPart = 1 / 4;
+
 /** With fewer connections than these a server is of no use, however many shares it has. */
 const connectionsMin = 64;
 
@@ -27,11 +32,18 @@ function procLimits(): string | null {
  */
 export function connectionsWithin(asked: number, shares: number, filesMax: number | null): number {
   if (filesMax === null) return asked;
-  return Math.max(1, Math.min(asked, filesMax - shares * descriptorsPerShare - descriptorsBesides));
+  return Math.max(1, Math.min(asked, filesMax - shares * descriptorsPerShare - descriptorsBesides - apiConnectionsWithin(filesMax)));
 }
 
 /** The shares that leave descriptors for clients. */
 export function sharesWithin(filesMax: number | null): number {
   if (filesMax === null) return Number.POSITIVE_INFINITY;
-  return Math.max(1, Math.floor((filesMax - connectionsMin - descriptorsBesides) / descriptorsPerShare));
+  return Math.max(1, Math.floor((filesMax - connectionsMin - descriptorsBesides - apiConnectionsWithin(filesMax)) / descriptorsPerShare));
+}
+
+/** The connections the REST interface may hold: whoever opens more must not take a descriptor from the file service. */
+export function apiConnectionsWithin(filesMax: number | null): number {
+  if (filesMax === null) return apiConnectionsMax;
+  const left = filesMax - descriptorsPerShare - descriptorsBesides;
+  return Math.max(apiConnectionsMin, Math.min(apiConnectionsMax, Math.floor(left * apiPart)));
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { connectionsWithin, openFilesMax, sharesWithin } from "#app/open-files.ts";
+import { apiConnectionsWithin, connectionsWithin, openFilesMax, sharesWithin } from "#app/open-files.ts";
 
 const limits = (soft: string) => `Limit                     Soft Limit           Hard Limit           Units     \nMax processes             95  95  processes \nMax open files            ${soft}                20000                files     \n`;
 
@@ -12,13 +12,21 @@ test("the limit is read as the system words it", () => {
 test("connections leave the stores their descriptors", () => {
   expect(connectionsWithin(16384, 1, null)).toBe(16384);
   expect(connectionsWithin(16384, 1, 1_000_000)).toBe(16384);
-  expect(connectionsWithin(16384, 2, 4096)).toBe(4096 - 2 * 384 - 64);
+  expect(connectionsWithin(16384, 2, 4096)).toBe(4096 - 2 * 384 - 64 - 912);
   expect(connectionsWithin(16384, 2, 256)).toBe(1);
 });
 
 test("shares leave clients theirs", () => {
   expect(sharesWithin(null)).toBe(Number.POSITIVE_INFINITY);
   expect(sharesWithin(256)).toBe(1);
-  expect(sharesWithin(20_000)).toBe(51);
+  expect(sharesWithin(20_000)).toBe(49);
   for (const files of [1024, 4096, 20_000, 1_048_576]) expect(connectionsWithin(16384, sharesWithin(files), files)).toBeGreaterThanOrEqual(64);
+});
+
+test("the REST interface has a part of its own, which the others leave it", () => {
+  expect(apiConnectionsWithin(null)).toBe(1024);
+  expect(apiConnectionsWithin(20_000)).toBe(1024);
+  expect(apiConnectionsWithin(4096)).toBe(912);
+  expect(apiConnectionsWithin(512)).toBe(16);
+  for (const files of [512, 1024, 4096, 20_000]) expect(connectionsWithin(16384, 1, files) + apiConnectionsWithin(files) + 384).toBeLessThan(files);
 });
