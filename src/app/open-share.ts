@@ -1,7 +1,7 @@
 import { dirname, join } from "node:path";
 import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
-import { openFilesystemBlocks, openMemoryBlocks, openS3Blocks } from "#blocks/index.ts";
+import { openFilesystemBlocks, openMemoryBlocks } from "#blocks/index.ts";
 import { type Content, type ContentOptions, deriveContentLimits, openContent, type Recovered } from "#cache/index.ts";
 import { type Config, formatSize, type Limits, parseSize } from "#config/index.ts";
 import type { SharePlan, StorePlan } from "#control/index.ts";
@@ -187,6 +187,7 @@ async function openBlocks(plan: SharePlan, places: SharePlaces, store: MetadataS
     return blocks;
   }
   if (plan.blocks.type === "s3") {
+    const { openS3Blocks } = await import("#blocks/s3/index.ts");
     const blocks = await openS3Blocks(s3OptionsOf(plan.blocks, around));
     parts.started("blocks", () => blocks.close());
     return blocks;
