@@ -1,11 +1,11 @@
-import { existsSync, renameSync, rmSync, statSync } from "node:fs";
+import { existsSync, linkSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { keepAlive, systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
 import type { BackupRestored, BackupWritten, ControlPlaces, Offline, SecretRotated } from "#cli/ports.ts";
 import type { Config, Loaded } from "#config/index.ts";
 import { ControlError, resetPasswordOffline, restoreBackup } from "#control/index.ts";
-import { type ControlDatabase, DatabaseError } from "#control/database/port.ts";
+import { type ControlDatabase, UnreadableDatabase } from "#control/database/port.ts";
 import { openPasswords } from "#control/passwords/index.ts";
 import { changeSecret, openSecrets, opensKeyring, SecretDirectory, type SecretOptions } from "#control/secrets/index.ts";
 import { silentLogger } from "#telemetry/logger.ts";
@@ -114,57 +114,60 @@ async function backup(database: ControlDatabase, file: string): Promise<BackupWr
 }
 
 async function restore(config: Config, file: string, force: boolean): Promise<BackupRestored> {
-  const context = { clock, logger };
   // Without force the lock of the data directory is ours.
   const runs = force && findInstance(config.data_dir) !== null;
   // A server that runs could open nothing that is sealed any more.
   if (!force || runs) await checkSecretOf(config, file);
-  const { type, sqlite } = config.database;
-  const { database, before, undo } = await replaceable(config, type === "sqlite" && !runs ? sqlite.path : null);
   try {
-    const { schema, rows } = await restoreBackup(database, file, context);
-    return { users: rows["users"] ?? 0, shares: rows["shares"] ?? 0, schemaVersion: schema, before };
+    return await replace(config, file);
   } catch (error) {
-    await database.close();
-    undo();
-    throw error;
+    if (runs || config.database.type !== "sqlite" || !(error instanceof UnreadableDatabase)) throw error;
+    return await replaceUnreadable(config, file, error);
+  }
+}
+
+/** Puts a backup in the place of a database that can be read, of which a copy is kept. */
+async function replace(config: Config, file: string): Promise<BackupRestored> {
+  const { backupControl } = await import("#control/database/backup.ts");
+  const { type, sqlite } = config.database;
+  const fresh = type === "sqlite" && !existsSync(sqlite.path);
+  const database = await openControlDatabase(config, { clock, logger });
+  try {
+    const before = fresh ? null : unused(join(config.data_dir, `controlplane-before-restore-${clock.now().sec}`), ".backup");
+    if (before !== null) await backupControl(database, before, clock);
+    return restored(await restoreBackup(database, file, { clock, logger }), before);
   } finally {
     await database.close();
   }
 }
 
-interface Replaceable {
-  readonly database: ControlDatabase;
-  /** Where what was there lies now; null: there was nothing. */
-  readonly before: string | null;
-  undo(): void;
+/**
+ * Makes a database of the backup beside one that can't be read, then swaps them; the old one is kept. Cut off anywhere, one of the two
+ * has the name: a start must never find none and begin anew. Throws `why` where the backup can't be made into one either.
+ */
+async function replaceUnreadable(config: Config, file: string, why: UnreadableDatabase): Promise<BackupRestored> {
+  const { path } = config.database.sqlite;
+  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) throw why;
+  const made = unused(`${path}.restoring-${clock.now().sec}`, "");
+  const before = unused(`${path}.replaced-${clock.now().sec}`, "");
+  const database = await openControlDatabase({ ...config, database: { ...config.database, sqlite: { ...config.database.sqlite, path: made } } }, { clock, logger });
+  try {
+    const summary = await restoreBackup(database, file, { clock, logger });
+    await database.close();
+    // Beside the new database these would be taken for its own.
+    for (const part of ["-wal", "-shm"]) if (existsSync(path + part)) renameSync(path + part, before + part);
+    linkSync(path, before);
+    renameSync(made, path);
+    syncDirectory(dirname(path));
+    return restored(summary, before);
+  } finally {
+    await database.close();
+    for (const part of ["", "-wal", "-shm"]) rmSync(made + part, { force: true });
+  }
 }
 
-/** The database that a backup takes the place of, and a copy of it; one that can't be read, in a file of `path`, makes way for a new one. */
-async function replaceable(config: Config, path: string | null): Promise<Replaceable> {
-  const { backupControl } = await import("#control/database/backup.ts");
-  const stamp = clock.now().sec;
-  const { type, sqlite } = config.database;
-  if (type === "sqlite" && !existsSync(sqlite.path)) return { database: await openControlDatabase(config, { clock, logger }), before: null, undo() {} };
-  let database: ControlDatabase | null = null;
-  try {
-    database = await openControlDatabase(config, { clock, logger });
-    const before = unused(join(config.data_dir, `controlplane-before-restore-${stamp}`), ".backup");
-    await backupControl(database, before, clock);
-    return { database, before, undo() {} };
-  } catch (error) {
-    await database?.close();
-    if (path === null || !(error instanceof DatabaseError)) throw error;
-  }
-  const aside = unused(`${path}.replaced-${stamp}`, "");
-  moveDatabase(path, aside);
-  const undo = (): void => moveDatabase(aside, path);
-  try {
-    return { database: await openControlDatabase(config, { clock, logger }), before: aside, undo };
-  } catch (error) {
-    undo();
-    throw error;
-  }
+function restored({ rows, schema }: { readonly rows: Readonly<Record<string, number>>; readonly schema: number }, before: string | null): BackupRestored {
+  return { users: rows["users"] ?? 0, shares: rows["shares"] ?? 0, schemaVersion: schema, before };
 }
 
 /** A path where nothing is: the second restore of a second must not take the place of what the first one kept. */
@@ -173,15 +176,6 @@ function unused(path: string, end: string): string {
     const name = `${path}${i === 1 ? "" : `-${i}`}${end}`;
     if (!existsSync(name)) return name;
   }
-}
-
-/** A database of SQLite with what belongs to it, in place of what is at `to`. */
-function moveDatabase(from: string, to: string): void {
-  for (const part of ["-wal", "-shm", ""]) {
-    rmSync(to + part, { force: true });
-    if (existsSync(from + part)) renameSync(from + part, to + part);
-  }
-  syncDirectory(dirname(to));
 }
 
 /** A backup that was made under another secret would keep the server from starting. */
