@@ -146,7 +146,8 @@ describe("the file of a backup", () => {
     const taken = join(folder, "taken");
     mkdirSync(taken);
     expect(await backupControl(db, taken, clock).then(() => "", String)).toMatch(/can't be written/);
-    const broken: ControlDatabase = { ...db, type: "sqlite", transaction: () => Promise.reject(new Error("lost")), health: async () => null, close: async () => {} };
+    const broken: ControlDatabase = { ...db, type: "sqlite", transaction: () => Promise.reject(new Error("lost")), health: async () => null,
+      othersVersion: () => null, close: async () => {} };
     const path = join(folder, "backup");
     writeFileSync(path, "old");
     expect(await backupControl(broken, path, clock).then(() => "", String)).toBe("Error: lost");
@@ -163,6 +164,7 @@ describe("the file of a backup", () => {
         return await db.transaction(work);
       },
       health: async () => null,
+      othersVersion: () => null,
       close: async () => {},
     };
     await backupControl(twice, path, clock);
@@ -249,6 +251,7 @@ describe("the file of a backup", () => {
           } as never),
         ),
       health: async () => null,
+      othersVersion: () => null,
       close: async () => {},
     };
     expect(await restoreControl(failing, file, context).then(() => "", String)).toBe("Error: no further");

@@ -111,6 +111,19 @@ describe("control database, sqlite, the file", () => {
     await refused(path, /is damaged .* restore a backup/);
   });
 
+  test("what others commit moves a number, and what is committed here doesn't", async () => {
+    const path = join(directory(), "controlplane.db");
+    const db = await open(path);
+    const before = db.othersVersion();
+    await db.transaction((tx) => tx.insert(notes, { key: "ours", value: "1" }));
+    expect(db.othersVersion()).toBe(before);
+    const other = new Database(path);
+    other.run("INSERT INTO notes VALUES ('theirs', '1')");
+    other.close();
+    expect(db.othersVersion()).not.toBe(before);
+    await db.close();
+  });
+
   test("another process that reads doesn't keep us waiting, nor we it", async () => {
     const path = join(directory(), "controlplane.db");
     const db = await open(path);

@@ -42,6 +42,11 @@ export interface ControlDatabase {
    * again where the database found a conflict, so it must do nothing but read and write here.
    */
   transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
+  /**
+   * A number that moves whenever somebody else's transaction is committed, where that is known for next to nothing: whoever looks for
+   * others' changes every moment need not begin a transaction for it. Null: not known here.
+   */
+  othersVersion(): number | null;
   /** Whether it answers; the reason where it doesn't. */
   health(): Promise<string | null>;
   close(): Promise<void>;

@@ -193,6 +193,10 @@ class PostgresControlDatabase implements ControlDatabase {
     };
   }
 
+  othersVersion(): null {
+    return null;
+  }
+
   async health(): Promise<string | null> {
     try {
       await this.transaction(async () => {});

@@ -121,6 +121,10 @@ export class SqliteControlDatabase implements ControlDatabase {
     }
   }
 
+  othersVersion(): number | null {
+    return this.closed ? null : this.connection.number("data_version");
+  }
+
   async health(): Promise<string | null> {
     if (this.closed) return "the control plane's database is closed";
     try {

@@ -71,6 +71,8 @@ class SessionLogins implements OpenLogins {
   /** Good access tokens by their hash; another key begins another map. */
   private verified = new BoundedMap<Claims>(verifiedTokensMax);
   private reloadedMs = 0;
+  /** What `othersVersion` was before what others revoked was last read. */
+  private seenVersion: number | null = null;
   private background: readonly Background[] = [];
 
   constructor(options: LoginOptions, tokens: Tokens) {
@@ -85,7 +87,7 @@ class SessionLogins implements OpenLogins {
   start(): void {
     const { clock, logger } = this.options;
     const sweep = new Background(clock, logger, sweepEveryMs, "deleting expired sessions", () => this.sweep());
-    const reload = new Background(clock, logger, reloadEveryMs, "reading which sessions others ended", () => this.reload());
+    const reload = new Background(clock, logger, reloadEveryMs, "reading which sessions others ended", () => this.follow());
     this.background = [sweep, reload];
   }
 
@@ -190,6 +192,13 @@ class SessionLogins implements OpenLogins {
     const since = Math.max(now - this.afterlifeMs, this.reloadedMs - reloadOverlapMs);
     for (const { id, at } of await this.table.revokedSince(since)) this.revoked.add(id, at, now);
     this.reloadedMs = now;
+  }
+
+  private async follow(): Promise<void> {
+    const version = this.options.db.othersVersion();
+    if (version !== null && version === this.seenVersion) return;
+    await this.reload();
+    this.seenVersion = version;
   }
 
   async close(): Promise<void> {

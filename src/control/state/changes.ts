@@ -54,6 +54,9 @@ export class Changes {
   private readonly queue = new OneByOne(waitingMax);
   private onMoved: () => void = () => {};
 
+  /** What `othersVersion` was before memory was last compared with the database. */
+  private seenVersion: number | null = null;
+
   constructor(state: State, database: ControlDatabase, clock: Clock, logger: Logger) {
     this.state = state;
     this.database = database;
@@ -72,8 +75,11 @@ export class Changes {
   }
 
   /** Reads everything anew if the database has moved. */
-  refresh(): Promise<void> {
-    return this.queue.run(() => this.reloadIfMoved());
+  async refresh(): Promise<void> {
+    const version = this.database.othersVersion();
+    if (version !== null && version === this.seenVersion) return;
+    await this.queue.run(() => this.reloadIfMoved());
+    this.seenVersion = version;
   }
 
   /** Puts back what a change did, unless somebody has changed it since: then that is refused as `changed_meanwhile`. */

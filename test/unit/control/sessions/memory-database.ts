@@ -38,6 +38,10 @@ export class MemoryDatabase implements ControlDatabase {
     return running;
   }
 
+  othersVersion(): null {
+    return null;
+  }
+
   async health(): Promise<string | null> {
     return null;
   }
