@@ -1,11 +1,11 @@
 import { afterEach, beforeAll, describe, expect, test } from "bun:test";
 import fs from "node:fs";
-import os from "node:os";
 import { join } from "node:path";
 import { checkS3, openS3Blocks } from "#blocks/s3/index.ts";
 import { StoreFault, type StoreRefusedError } from "#model/block-store.ts";
-import { missingRadosgw, sharedS3 } from "../../../support/radosgw.ts";
+import { missingRadosgw, s3StartMsMax, sharedS3 } from "../../../support/radosgw.ts";
 import { failureOf } from "./kit.ts";
+import { temporary } from "../../../support/temporary.ts";
 
 const names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE", "AWS_EC2_METADATA_DISABLED", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
 const before = new Map(names.map((name) => [name, process.env[name]]));
@@ -19,7 +19,7 @@ function environment(given: Readonly<Record<string, string>>): void {
 
 // Skipped where it needs an S3 server that is not there: the reason stands in the name.
 describe.skipIf(missingRadosgw !== null)(`keys that are found, not given${missingRadosgw === null ? "" : `: ${missingRadosgw}`}`, () => {
-  beforeAll(async () => void (await sharedS3()), 60_000);
+  beforeAll(async () => void (await sharedS3()), s3StartMsMax);
   afterEach(() => {
     for (const [name, value] of before) {
       if (value === undefined) delete process.env[name];
@@ -35,7 +35,7 @@ describe.skipIf(missingRadosgw !== null)(`keys that are found, not given${missin
 
   test("in a profile", async () => {
     const server = await sharedS3();
-    const path = join(fs.mkdtempSync(join(os.tmpdir(), "dittofs-s3-test-")), "credentials");
+    const path = join(temporary("s3-test"), "credentials");
     fs.writeFileSync(path, `[default]\naws_access_key_id = ${server.credentials.accessKeyId}\naws_secret_access_key = ${server.credentials.secretAccessKey}\n`);
     environment({ AWS_SHARED_CREDENTIALS_FILE: path });
     expect((await checkS3({ bucket: server.bucketName(), endpoint: server.endpoint, createBucket: true })).conditionalPut).toBe(true);

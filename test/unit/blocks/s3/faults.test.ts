@@ -1,19 +1,19 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import fs from "node:fs";
-import os from "node:os";
 import { join } from "node:path";
 import { MissingObjectError, StoreUnavailableError } from "#model/block-store.ts";
 import { pattern } from "../../../contract/blocks.ts";
 import type { Plan } from "../../../support/faulty-proxy.ts";
-import { missingRadosgw, sharedS3 } from "../../../support/radosgw.ts";
+import { missingRadosgw, s3StartMsMax, sharedS3 } from "../../../support/radosgw.ts";
 import { failureOf, once, puts, withWorld } from "./kit.ts";
+import { temporary } from "../../../support/temporary.ts";
 
 const bytes = pattern(1_000_000, 1);
 const slices = { from: "slices", slices: [bytes.subarray(0, 300_000), bytes.subarray(300_000)] } as const;
 
 // Skipped where it needs an S3 server that is not there: the reason stands in the name.
 describe.skipIf(missingRadosgw !== null)(`S3 over a bad network${missingRadosgw === null ? "" : `: ${missingRadosgw}`}`, () => {
-  beforeAll(async () => void (await sharedS3()), 60_000);
+  beforeAll(async () => void (await sharedS3()), s3StartMsMax);
 
   test("a put whose reply is lost is recognised as done, and neither fails nor puts twice", () =>
     withWorld(once("PUT", { kind: "loseReply" }), async ({ store, direct, proxy }) => {
@@ -43,7 +43,7 @@ describe.skipIf(missingRadosgw !== null)(`S3 over a bad network${missingRadosgw 
 
   test("a put that is cut half way is sent again from its beginning, from a file too", () =>
     withWorld(once("PUT", { kind: "cutRequest", bytes: 200_000 }), async ({ store, direct, proxy }) => {
-      const path = join(fs.mkdtempSync(join(os.tmpdir(), "dittofs-s3-test-")), "pack");
+      const path = join(temporary("s3-test"), "pack");
       fs.writeFileSync(path, bytes);
       await store.put("f", { from: "file", path, size: bytes.byteLength });
       expect(await direct.get("f", 0, bytes.byteLength)).toEqual(bytes);
@@ -53,7 +53,7 @@ describe.skipIf(missingRadosgw !== null)(`S3 over a bad network${missingRadosgw 
 
   test("a file whose put failed stays", () =>
     withWorld((request) => (request.method === "PUT" ? { kind: "cut" } : { kind: "pass" }), async ({ store, direct }) => {
-      const path = join(fs.mkdtempSync(join(os.tmpdir(), "dittofs-s3-test-")), "pack");
+      const path = join(temporary("s3-test"), "pack");
       fs.writeFileSync(path, bytes);
       expect(await failureOf(store.put("f", { from: "file", path, size: bytes.byteLength }))).toBeInstanceOf(StoreUnavailableError);
       expect(fs.statSync(path).size).toBe(bytes.byteLength);

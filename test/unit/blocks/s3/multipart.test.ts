@@ -1,13 +1,13 @@
 import { CreateMultipartUploadCommand, ListMultipartUploadsCommand, S3Client } from "@aws-sdk/client-s3";
 import { beforeAll, describe, expect, test } from "bun:test";
 import fs from "node:fs";
-import os from "node:os";
 import { join } from "node:path";
 import { openS3Blocks, type S3Options } from "#blocks/s3/index.ts";
 import { StoreUnavailableError } from "#model/block-store.ts";
 import { pattern } from "../../../contract/blocks.ts";
-import { missingRadosgw, sharedS3 } from "../../../support/radosgw.ts";
+import { missingRadosgw, s3StartMsMax, sharedS3 } from "../../../support/radosgw.ts";
 import { failureOf, once, puts, withWorld } from "./kit.ts";
+import { temporary } from "../../../support/temporary.ts";
 
 const mib = 1024 * 1024;
 /** Three parts, the last one short. */
@@ -28,7 +28,7 @@ function clientOf({ endpoint = "", credentials }: S3Options): S3Client {
 
 // Skipped where it needs an S3 server that is not there: the reason stands in the name.
 describe.skipIf(missingRadosgw !== null)(`objects in parts${missingRadosgw === null ? "" : `: ${missingRadosgw}`}`, () => {
-  beforeAll(async () => void (await sharedS3()), 60_000);
+  beforeAll(async () => void (await sharedS3()), s3StartMsMax);
 
   test("are whole, from slices and from a file", () =>
     withWorld(
@@ -36,7 +36,7 @@ describe.skipIf(missingRadosgw !== null)(`objects in parts${missingRadosgw === n
       async ({ store, direct, proxy, options }) => {
         await store.put("s", slices);
         expect(puts(proxy)).toBe(3);
-        const path = join(fs.mkdtempSync(join(os.tmpdir(), "dittofs-s3-test-")), "pack");
+        const path = join(temporary("s3-test"), "pack");
         fs.writeFileSync(path, bytes);
         await store.put("f", { from: "file", path, size: bytes.byteLength });
         expect(fs.existsSync(path)).toBe(false);

@@ -4,8 +4,9 @@ import os from "node:os";
 import { join } from "node:path";
 import { checkS3, openS3Blocks, type S3Options } from "#blocks/s3/index.ts";
 import { StoreFault, StoreFullError, StoreRefusedError, StoreUnavailableError } from "#model/block-store.ts";
-import { missingRadosgw, type S3Server, sharedS3 } from "../../../support/radosgw.ts";
+import { missingRadosgw, s3StartMsMax, type S3Server, sharedS3 } from "../../../support/radosgw.ts";
 import { failureOf } from "./kit.ts";
+import { temporary } from "../../../support/temporary.ts";
 
 const secret = "a-secret-nobody-may-read";
 
@@ -36,7 +37,7 @@ async function refuses(options: S3Options, fault: StoreFault, text: string): Pro
 
 // Skipped where it needs an S3 server that is not there: the reason stands in the name.
 describe.skipIf(missingRadosgw !== null)(`wrong settings of an S3 store${missingRadosgw === null ? "" : `: ${missingRadosgw}`}`, () => {
-  beforeAll(async () => void (await sharedS3()), 60_000);
+  beforeAll(async () => void (await sharedS3()), s3StartMsMax);
 
   test("right ones are accepted, with a bucket that is made when asked for", async () => {
     const server = await sharedS3();
@@ -139,7 +140,7 @@ describe.skipIf(missingRadosgw !== null)(`wrong settings of an S3 store${missing
   test("settings that can't be right are refused before anybody is asked", async () => {
     const base = { bucket: "bucket", endpoint: "http://127.0.0.1:1" };
     const none = join(os.tmpdir(), "no-such-file.pem");
-    const empty = join(fs.mkdtempSync(join(os.tmpdir(), "dittofs-s3-test-")), "ca.pem");
+    const empty = join(temporary("s3-test"), "ca.pem");
     fs.writeFileSync(empty, "");
     const wrong: readonly (readonly [Partial<S3Options>, StoreFault])[] = [
       [{ endpoint: "127.0.0.1:9000" }, StoreFault.endpoint],
