@@ -7,6 +7,9 @@ export const binary = resolve(root, "dist/dittofs");
 /** What a timer can wait at most: 24 days. */
 const longestMs = 2 ** 31 - 1;
 
+/** The last: the terminal was closed. */
+const endings = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
 export interface RunOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
@@ -30,20 +33,20 @@ export async function run(command: readonly string[], options: RunOptions = {}):
   };
   const interrupted = (signal: NodeJS.Signals) => {
     end();
-    process.exit(signal === "SIGINT" ? 130 : 143);
+    process.exit(signal === "SIGINT" ? 130 : signal === "SIGHUP" ? 129 : 143);
   };
   let late = false;
   const timer = setTimeout(() => {
     late = true;
     end();
   }, options.timeoutMs ?? longestMs);
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, interrupted);
+  for (const signal of endings) process.once(signal, interrupted);
   const status = await new Promise<number>((done) => {
     child.once("error", () => done(127));
     child.once("exit", (code, signal) => done(code ?? (signal === null ? 1 : 128)));
   });
   clearTimeout(timer);
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.off(signal, interrupted);
+  for (const signal of endings) process.off(signal, interrupted);
   return late ? 124 : status;
 }
 

@@ -4,6 +4,7 @@ import { build } from "./build.ts";
 import { readJunit, type TestCase } from "./junit.ts";
 import { installTestPackages } from "./packages.ts";
 import { root, run, say } from "./shell.ts";
+import { leftIn, withTemporary } from "./temporary.ts";
 
 const minute = 60_000;
 
@@ -12,6 +13,8 @@ const first = ["rules", "unit", "wire", "contract", "sim"];
 const last = ["conformance", "e2e"];
 const suiteMsMax = 10 * minute;
 const clientSuiteMsMax = 30 * minute;
+/** Servers that a suite's files share clean up when the suite has ended. */
+const leavingMsMax = 20_000;
 
 /** Folders under test/ with tests in them. */
 function suites(): readonly string[] {
@@ -29,7 +32,7 @@ async function checkTypes(): Promise<TestCase> {
   return { name: "the compiler has no complaint", file: "tsconfig.json", outcome: status === 0 ? "passed" : "failed", note: "" };
 }
 
-async function runSuite(name: string): Promise<readonly TestCase[]> {
+async function runSuite(name: string, temporary: string): Promise<readonly TestCase[]> {
   say(`\n== ${name}`);
   const report = join(root, ".tmp", `junit-${name}.xml`);
   rmSync(report, { force: true });
@@ -38,14 +41,22 @@ async function runSuite(name: string): Promise<readonly TestCase[]> {
   const perTest = withClients ? 5 * minute : minute;
   const status = await run(
     [process.execPath, "test", `./test/${name}/`, "--only-failures", `--timeout=${perTest}`, "--reporter=junit", `--reporter-outfile=${report}`],
-    { timeoutMs },
+    { timeoutMs, env: { TMPDIR: temporary } },
   );
-  const cases = existsSync(report) ? readJunit(readFileSync(report, "utf8")) : [];
+  const cases = [...(existsSync(report) ? readJunit(readFileSync(report, "utf8")) : []), await checkLeft(name, temporary)];
   const failed = cases.some((one) => one.outcome === "failed");
   // A runner that fails without a failed test (a file that doesn't load, a crash, the time limit) must not pass unseen.
   if (status === 0 || failed) return cases;
   const note = status === 124 ? `took longer than ${timeoutMs / minute} minutes` : `ended with status ${status}`;
   return [...cases, { name: `the suite ${name} runs to its end`, file: `test/${name}`, outcome: "failed", note }];
+}
+
+/** An open share's log alone is large: what every run leaves fills the disk of a machine that runs many. */
+async function checkLeft(suite: string, temporary: string): Promise<TestCase> {
+  const left = await leftIn(temporary, leavingMsMax);
+  for (const name of left) rmSync(join(temporary, name), { recursive: true, force: true });
+  const note = left.length === 0 ? "" : `left ${left.length}: ${left.slice(0, 5).join(", ")}`;
+  return { name: `the suite ${suite} leaves nothing in the temporary directory`, file: `test/${suite}`, outcome: left.length === 0 ? "passed" : "failed", note };
 }
 
 /** Installs what the tests need, builds, runs every suite, and ends with one line that counts. Words name suites to run alone. */
@@ -62,7 +73,10 @@ export async function test(args: readonly string[]): Promise<number> {
   say("\n== build");
   const built = await build();
   const cases: TestCase[] = [{ name: "dist/dittofs compiles", file: "src/main.ts", outcome: built === 0 ? "passed" : "failed", note: "" }, await checkTypes()];
-  for (const name of all) if (args.length === 0 || args.includes(name)) cases.push(...(await runSuite(name)));
+  const wanted = all.filter((name) => args.length === 0 || args.includes(name));
+  await withTemporary(async (temporary) => {
+    for (const name of wanted) cases.push(...(await runSuite(name, temporary)));
+  });
   return summarize(cases);
 }
 

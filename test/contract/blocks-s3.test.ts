@@ -1,12 +1,11 @@
 import { beforeAll, describe, test } from "bun:test";
 import { checkS3, openS3Blocks, type S3Options } from "#blocks/s3/index.ts";
-import { missingRadosgw, sharedS3 } from "../support/radosgw.ts";
+import { missingRadosgw, s3StartMsMax, sharedS3 } from "../support/radosgw.ts";
 import { blocksContract } from "./blocks.ts";
 
-const startMs = 60_000;
 
 if (missingRadosgw === null) {
-  beforeAll(async () => void (await sharedS3()), startMs);
+  beforeAll(async () => void (await sharedS3()), s3StartMsMax);
   const buckets = new Map<string, string>();
   const opens = (more: Partial<S3Options>) => async (directory: string) => {
     const server = await sharedS3();

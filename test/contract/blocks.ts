@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import fs from "node:fs";
-import os from "node:os";
 import { join } from "node:path";
 import { MissingObjectError, type BlockStore, type SynchronousReads } from "#model/block-store.ts";
+import { temporary } from "../support/temporary.ts";
 
 export interface BlocksUnderTest {
   readonly name: string;
@@ -22,7 +22,7 @@ export function pattern(length: number, seed: number): Uint8Array<ArrayBuffer> {
 
 /** Runs `run` with an open store in a directory of its own. */
 async function withStore(under: BlocksUnderTest, run: (store: BlockStore, directory: string) => Promise<void>): Promise<void> {
-  const directory = fs.mkdtempSync(join(os.tmpdir(), "dittofs-blocks-"));
+  const directory = temporary("blocks");
   try {
     const store = await under.open(join(directory, "store"));
     try {
@@ -159,7 +159,7 @@ export function blocksContract(under: BlocksUnderTest): void {
 
     if (under.keeps) {
       test("keeps its objects over close and open", async () => {
-        const directory = fs.mkdtempSync(join(os.tmpdir(), "dittofs-blocks-"));
+        const directory = temporary("blocks");
         try {
           const first = await under.open(directory);
           await first.put("s/1/a", { from: "slices", slices: [pattern(1000, 9)] });

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock as clock } from "#base/clock.ts";
@@ -13,13 +13,14 @@ import { missingPostgres, sharedCluster } from "../support/postgres.ts";
 import { openAs } from "./control-database-child.ts";
 import { clear, everything } from "./control-database.ts";
 import { entry, fill, group, user } from "./control-database-rows.ts";
+import { temporary } from "../support/temporary.ts";
 
 const context = { clock, logger };
 const made: string[] = [];
 afterAll(() => made.forEach((path) => rmSync(path, { recursive: true, force: true })));
 
 function directory(): string {
-  const path = mkdtempSync(join(tmpdir(), "dittofs-backup-"));
+  const path = temporary("backup");
   made.push(path);
   return path;
 }

@@ -1,7 +1,6 @@
 import { Database } from "bun:sqlite";
 import { afterAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Column, ColumnType, Table } from "#control/database/columns.ts";
 import type { DialectName } from "#control/database/migrate.ts";
@@ -12,10 +11,11 @@ import { dialects, indexOf, lastSnapshot } from "../../scripts/lib/migrations.ts
 import { missingPostgres, sharedCluster } from "../support/postgres.ts";
 import { projectRoot } from "../support/server.ts";
 import { openAs } from "./control-database-child.ts";
+import { temporary } from "../support/temporary.ts";
 
 const declared = Object.values<Table>(tables);
 const folder = join(projectRoot, "src/control/database/migrations");
-const directory = mkdtempSync(join(tmpdir(), "dittofs-control-"));
+const directory = temporary("control");
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 /** A column as one word a property, to compare. */

@@ -1,7 +1,6 @@
 import { Database } from "bun:sqlite";
 import { afterAll, describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "#base/clock.ts";
 import { DatabaseError, openSqliteControlDatabase } from "#control/database/index.ts";
@@ -12,12 +11,13 @@ import { TestClock } from "../unit/net/helpers.ts";
 import { Child } from "./control-database-processes.ts";
 import { persistentContract } from "./control-database-persistent.ts";
 import { controlDatabaseContract } from "./control-database.ts";
+import { temporary } from "../support/temporary.ts";
 
 const made: string[] = [];
 afterAll(() => made.forEach((path) => rmSync(path, { recursive: true, force: true })));
 
 function directory(): string {
-  const path = mkdtempSync(join(tmpdir(), "dittofs-control-"));
+  const path = temporary("control");
   made.push(path);
   return path;
 }

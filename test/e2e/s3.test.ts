@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { Admin } from "../support/admin.ts";
 import { NfsClient, Stable } from "../support/nfs-client.ts";
-import { missingRadosgw, type S3Server, startS3 } from "../support/radosgw.ts";
+import { missingRadosgw, type S3Server, s3StartMsMax, startS3 } from "../support/radosgw.ts";
 import { freePort, Server, temporaryDirectory } from "../support/server.ts";
 
 /** A share whose content lies in a bucket of a real S3 server: written, killed, cut off from the bucket, purged. */
@@ -10,7 +10,7 @@ import { freePort, Server, temporaryDirectory } from "../support/server.ts";
 if (missingRadosgw !== null) console.log(`S3 share: skipped, ${missingRadosgw}`);
 
 const MiB = 2 ** 20;
-const startMs = 90_000;
+const startMs = s3StartMsMax + 30_000;
 const minuteMs = 60_000;
 
 /** Bytes that differ from block to block, so that a block in another's place is seen. */

@@ -17,6 +17,7 @@ import {
   nameRule,
   purposeRule,
   sleepRule,
+  temporaryRule,
   ticketRule,
 } from "./tidiness.ts";
 
@@ -36,6 +37,7 @@ const rules: readonly Rule[] = [
   ticketRule,
   focusRule,
   sleepRule,
+  temporaryRule,
   machineRule,
   registryRule,
   secretRule,

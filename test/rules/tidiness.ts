@@ -162,3 +162,20 @@ export const sleepRule: Rule = {
   ],
   innocents: [[planted("test/support/wait.ts", "setTimeout(f, 1);")], [planted("test/unit/a.test.ts", "jest.setTimeout(5); // setTimeout")]],
 };
+
+/** The helpers themselves, and servers that outlive a test file and clean up after themselves. */
+const makesDirectories = /^test\/(?:bench\/|support\/(?:temporary|postgres|radosgw)\.ts$)/;
+
+export const temporaryRule: Rule = {
+  name: "tests get temporary directories from test/support/temporary.ts, which removes them",
+  check: (files) =>
+    everyMatch(
+      files,
+      (path) => path.startsWith("test/") && isTypeScript(path) && !makesDirectories.test(path),
+      codeOf,
+      /\bmkdtemp(?:Sync)?\b/g,
+      (found) => `uses ${found}; what it makes stays`,
+    ),
+  canaries: [[planted("test/unit/a.test.ts", 'const d = mkdtempSync("/a");')], [planted("test/support/a.ts", 'await fs.mkdtemp("/a");')]],
+  innocents: [[planted("test/support/temporary.ts", 'mkdtempSync("/a");')], [planted("src/control/a.ts", 'mkdtempSync("/a");')], [planted("test/unit/a.test.ts", '// mkdtempSync')]],
+};

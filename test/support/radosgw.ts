@@ -16,6 +16,8 @@ export const missingRadosgw: string | null = programs.every((name) => existsSync
 export interface S3ServerOptions {
   /** Bytes of memory for the objects; a full one hangs requests. */
   readonly bytesMax?: number;
+  /** Where each attempt to start listens: the gateway, the monitor with its two protocols, the gateway's TLS. Free ones unless told. */
+  readonly ports?: (attempt: number) => Promise<readonly number[]>;
 }
 
 /**
@@ -44,35 +46,53 @@ export interface S3Server {
 
 let shared: Promise<PrivateS3> | null = null;
 
-/** The server all tests of this process share; it ends with the process. */
+/** The server all tests of this process share; it ends with the process. One that did not start is not what later tests get, too. */
 export async function sharedS3(): Promise<S3Server> {
-  shared ??= start({});
-  const server = await shared;
+  const server = await sharedOrNew();
   if (await server.isAlive()) return server;
   // The test runner kills every process when a test takes too long; the others need not fail for it.
-  shared = start({});
-  return await shared;
+  shared = null;
+  return await sharedOrNew();
 }
 
-/** Makes a server and starts it. Whoever calls this and not `sharedS3` stops it. */
+function sharedOrNew(): Promise<PrivateS3> {
+  shared ??= start({}).catch((error: unknown) => {
+    shared = null;
+    throw error;
+  });
+  return shared;
+}
+
+/** Ceph's programs take a second or two each, or hang: where the machine is busy, and where somebody took a port that was free. */
+const stepMsMax = 20_000;
+const attemptMsMax = 45_000;
+const attemptsMax = 3;
+
+/** What a hook that starts a server has to allow. */
+export const s3StartMsMax = 180_000;
+
+/** Makes a server and starts it, anew on other ports where that hangs or fails. Whoever calls this and not `sharedS3` stops it. */
 export async function startS3(options: S3ServerOptions = {}): Promise<S3Server> {
   return await start(options);
 }
 
 async function start(options: S3ServerOptions): Promise<PrivateS3> {
   if (missingRadosgw !== null) throw new Error(missingRadosgw);
-  const directory = mkdtempSync(join(tmpdir(), "dittofs-s3-"));
-  const server = new PrivateS3(directory, await freePorts(4));
-  try {
-    await server.make(options.bytesMax ?? 4 * 2 ** 30);
-  } catch (error) {
-    await server.stop();
-    throw error;
+  for (let attempt = 1; ; attempt++) {
+    const directory = mkdtempSync(join(tmpdir(), "dittofs-s3-"));
+    const server = new PrivateS3(directory, await (options.ports?.(attempt) ?? freePorts(4)));
+    try {
+      await within("a start of the S3 server", attemptMsMax, server.make(options.bytesMax ?? 4 * 2 ** 30));
+      return server;
+    } catch (error) {
+      await server.stop();
+      if (attempt >= attemptsMax) throw error;
+      console.log(`an S3 server did not start, another is: ${error instanceof Error ? error.message : String(error)}`);
+    }
   }
-  return server;
 }
 
-async function freePorts(count: number): Promise<readonly number[]> {
+export async function freePorts(count: number): Promise<readonly number[]> {
   const servers = Array.from({ length: count }, () => createServer());
   // All at once: one after another might give the same port again.
   const ports = await Promise.all(
@@ -108,6 +128,9 @@ class PrivateS3 implements S3Server {
   private readonly daemons: ChildProcess[] = [];
   private gateway: ChildProcess | null = null;
   private buckets = 0;
+  private stopped = false;
+  /** Rejected when the monitor or the object store ends: Ceph's programs would wait for it for ever. */
+  private readonly died = Promise.withResolvers<never>();
   private files = 0;
 
   constructor(directory: string, ports: readonly number[]) {
@@ -117,6 +140,7 @@ class PrivateS3 implements S3Server {
     this.endpoint = `http://127.0.0.1:${this.port}`;
     this.tlsEndpoint = `https://localhost:${ports[3] ?? 0}`;
     this.rootCert = join(directory, "root.crt");
+    this.died.promise.catch(() => {});
     spawn("sh", ["-c", sweeper, directory, String(process.pid)], { stdio: "ignore" }).unref();
   }
 
@@ -146,7 +170,7 @@ class PrivateS3 implements S3Server {
     const osd = randomUUID();
     await this.run("ceph", "osd", "new", osd);
     await this.run("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", osd);
-    this.daemons.push(this.daemon("ceph-osd", "-f", "-i", "0"));
+    this.watch("ceph-osd", this.daemon("ceph-osd", "-f", "-i", "0"));
     await this.run("ceph", "osd", "crush", "add", "osd.0", "1.0", "root=default", "host=h");
     await this.start();
     const { accessKeyId, secretAccessKey } = this.credentials;
@@ -169,7 +193,7 @@ class PrivateS3 implements S3Server {
     const address = `[v2:127.0.0.1:${this.ports[1]},v1:127.0.0.1:${this.ports[2]}]`;
     await this.run("monmaptool", "--create", "--fsid", cluster, "--addv", "a", address, map);
     await this.run("ceph-mon", "-i", "a", "--mkfs", "--monmap", map, "--keyring", keyring);
-    this.daemons.push(this.daemon("ceph-mon", "-f", "-i", "a", "--public-addr", "127.0.0.1"));
+    this.watch("ceph-mon", this.daemon("ceph-mon", "-f", "-i", "a", "--public-addr", "127.0.0.1"));
   }
 
   private configuration(cluster: string, bytesMax: number): string {
@@ -235,11 +259,17 @@ rgw gc processor max time = 2
   }
 
   private async program(...command: readonly string[]): Promise<string> {
+    this.mustNotBeStopped();
     const running = Bun.spawn([...command], { cwd: this.directory, env: this.environment(), stdin: "ignore", stdout: "pipe", stderr: "pipe" });
     const texts = Promise.all([new Response(running.stdout).text(), new Response(running.stderr).text(), running.exited]);
-    const [out, err, status] = await within(command.join(" "), 60_000, texts).finally(() => running.kill("SIGKILL"));
+    const [out, err, status] = await within(command.join(" "), stepMsMax, Promise.race([texts, this.died.promise])).finally(() => running.kill("SIGKILL"));
     if (status !== 0) throw new Error(`${command.join(" ")}: status ${status}: ${err || out}`);
     return out;
+  }
+
+  /** A start that was given up may still be at its next step. */
+  private mustNotBeStopped(): void {
+    if (this.stopped) throw new Error("the S3 server was stopped");
   }
 
   private environment(): Record<string, string> {
@@ -248,6 +278,7 @@ rgw gc processor max time = 2
 
   /** Ends with this process, in whatever way it ends. */
   private daemon(name: string, ...command: readonly string[]): ChildProcess {
+    this.mustNotBeStopped();
     const log = openSync(join(this.directory, "log", `${name}.out`), "a", 0o600);
     const all = ["--pdeathsig=KILL", name, "-c", join(this.directory, "ceph.conf"), ...command];
     const started = spawn("setpriv", all, { cwd: this.directory, stdio: ["ignore", log, log], env: this.environment() });
@@ -257,11 +288,17 @@ rgw gc processor max time = 2
     return started;
   }
 
+  private watch(name: string, daemon: ChildProcess): void {
+    this.daemons.push(daemon);
+    daemon.once("exit", (code) => this.died.reject(new Error(`${name} ended with ${code}`)));
+  }
+
   async start(): Promise<void> {
     if (this.gateway !== null) return;
     const gateway = this.daemon("radosgw", "-f", "-n", "client.rgw");
     this.gateway = gateway;
-    await until("the S3 server to answer", 60_000, async () => {
+    await until("the S3 server to answer", stepMsMax, async () => {
+      this.mustNotBeStopped();
       if (gateway.exitCode !== null) throw new Error(`radosgw ended with ${gateway.exitCode}:\n${readFileSync(join(this.directory, "log/radosgw.out"), "utf8")}`);
       return await fetch(this.endpoint).catch(() => null);
     });
@@ -278,6 +315,7 @@ rgw gc processor max time = 2
   }
 
   async stop(): Promise<void> {
+    this.stopped = true;
     await this.kill();
     for (const daemon of this.daemons.splice(0).reverse()) await end(daemon);
     rmSync(this.directory, { recursive: true, force: true });

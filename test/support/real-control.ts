@@ -1,5 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../../src/base/clock.ts";
 import { systemRandom } from "../../src/base/random.ts";
@@ -12,6 +11,7 @@ import { openKeyring } from "../../src/control/secrets/index.ts";
 import type { ControlPlane } from "../../src/control/services.ts";
 import { openLogins } from "../../src/control/sessions/index.ts";
 import type { Logger } from "../../src/telemetry/logger.ts";
+import { temporary } from "./temporary.ts";
 
 /** bcrypt, at the least cost it has. */
 const cheapBcrypt: Bcrypt = {
@@ -31,7 +31,7 @@ export interface RealControl {
 
 /** The control plane itself, on SQLite in a directory of its own, over a server that only pretends. The admin need not change the password. */
 export async function realControl(runtime: Runtime, logger: Logger): Promise<RealControl> {
-  const directory = mkdtempSync(join(tmpdir(), "dittofs-api-"));
+  const directory = temporary("api");
   const database = await openSqliteControlDatabase({ path: join(directory, "controlplane.db"), clock: systemClock, logger });
   const passwords = openPasswords({ clock: systemClock, bcrypt: cheapBcrypt });
   const parts = { database, runtime, passwords, clock: systemClock, random: systemRandom, logger };

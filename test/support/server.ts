@@ -1,8 +1,9 @@
 import { type Subprocess, spawn } from "bun";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { temporary } from "./temporary.ts";
 import { until, within } from "./wait.ts";
 
 /** The compiled server, started as a user would start it. */
@@ -31,7 +32,7 @@ export function freePort(): Promise<number> {
 
 /** A new directory that `remove` takes away again. */
 export function temporaryDirectory(label: string, parent = tmpdir()): { readonly path: string; remove(): void } {
-  const path = mkdtempSync(join(parent, `dittofs-${label}-`));
+  const path = temporary(label, parent);
   return { path, remove: () => rmSync(path, { recursive: true, force: true, maxRetries: 3 }) };
 }
 

@@ -1,7 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { copyFileSync, rmSync, writeFileSync } from "node:fs";
 import { type TLSSocket, connect } from "node:tls";
 import { systemClock } from "../../../src/base/clock.ts";
 import { systemRandom } from "../../../src/base/random.ts";
@@ -17,8 +15,9 @@ import { fakeControl, fakeRuntime, fakeUser } from "../../support/fake-control.t
 import { RawConnection } from "../../support/raw-connection.ts";
 import { until } from "../../support/wait.ts";
 import { HandClock } from "../control/sessions/world.ts";
+import { temporary } from "../../support/temporary.ts";
 
-const directory = mkdtempSync(join(tmpdir(), "dittofs-tls-"));
+const directory = temporary("tls");
 const made = new Certificates(directory);
 const opened: ApiListener[] = [];
 

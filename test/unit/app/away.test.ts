@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { checkBlocksAreThere, checkDatabaseIsThere, checkLogIsThere } from "#app/away.ts";
+import { temporary } from "../../support/temporary.ts";
 
-const fresh = () => mkdtempSync(join(tmpdir(), "dittofs-away-"));
+const fresh = () => temporary("away");
 
 test("a share that was in use needs its log; one whose first start failed does not", () => {
   const content = fresh();

@@ -1,15 +1,15 @@
 import { describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { claimBlocks } from "#app/claim.ts";
+import { temporary } from "../../support/temporary.ts";
 
 const mine = { instance: "0011223344556677", ephemeral: false };
 const other = { instance: "ffeeddccbbaa9988", ephemeral: false };
 
 /** A block directory; with an object in it. */
 function blocks(): string {
-  const directory = mkdtempSync(join(tmpdir(), "dittofs-claim-"));
+  const directory = temporary("claim");
   mkdirSync(join(directory, "objects", "aa"), { recursive: true });
   return directory;
 }

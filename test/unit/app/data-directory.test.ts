@@ -1,11 +1,11 @@
 import { describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { checkLayout, DataDirectoryError, safeName } from "#app/data-directory.ts";
 import { makeDirectory, replaceFile } from "#app/durable-files.ts";
+import { temporary } from "../../support/temporary.ts";
 
-const fresh = () => mkdtempSync(join(tmpdir(), "dittofs-data-"));
+const fresh = () => temporary("data");
 
 describe("layout", () => {
   test("a new directory is marked, and opened again", () => {

@@ -1,12 +1,12 @@
 import { expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DirectoryLock, findInstance, waitUntilGone } from "#app/instance.ts";
 import { systemClock } from "#base/clock.ts";
 import { instance } from "../cli/support.ts";
+import { temporary } from "../../support/temporary.ts";
 
-const fresh = () => mkdtempSync(join(tmpdir(), "dittofs-lock-"));
+const fresh = () => temporary("lock");
 
 function taken(directory: string, pid: number): DirectoryLock {
   const lock = DirectoryLock.take(directory, pid);

@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { ServerRuntime } from "#app/runtime.ts";
 import { systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
@@ -8,18 +5,11 @@ import { type Config, loadConfig } from "#config/index.ts";
 import type { AdapterPlan, Desired, SharePlan, StorePlan } from "#control/index.ts";
 import { silentLogger } from "#telemetry/logger.ts";
 import { policyOf } from "../../support/policy.ts";
+import { temporary as temporaryNamed } from "../../support/temporary.ts";
 
-const directories: string[] = [];
-
-/** For `afterAll`. Every share has a write-ahead log of a whole segment: what a test leaves would fill the disk. */
-export function removeTemporaries(): void {
-  for (const directory of directories.splice(0)) rmSync(directory, { recursive: true, force: true });
-}
-
+/** For shares, stores and data directories of a test. */
 export function temporary(): string {
-  const directory = mkdtempSync(join(tmpdir(), "dittofs-app-"));
-  directories.push(directory);
-  return directory;
+  return temporaryNamed("app");
 }
 
 export function configFor(dataDir: string, flags: Readonly<Record<string, string>> = {}): Config {

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Lifecycle } from "#app/lifecycle.ts";
@@ -8,7 +8,7 @@ import { NfsClient } from "../../support/nfs-client.ts";
 import { Stable, Status } from "../../support/nfs-types.ts";
 import { until } from "../../support/wait.ts";
 import { policyOf } from "../../support/policy.ts";
-import { desired, nfsPlan, removeTemporaries, runtimeOn, sharePlan, storePlan, temporary } from "./kit.ts";
+import { desired, nfsPlan, runtimeOn, sharePlan, storePlan, temporary } from "./kit.ts";
 
 const running: ServerRuntime[] = [];
 
@@ -18,8 +18,6 @@ afterEach(async () => {
     await runtime.stopShares(5000);
   }
 });
-
-afterAll(removeTemporaries);
 
 function fresh(flags: Readonly<Record<string, string>> = {}, dataDir = temporary()) {
   const made = { ...runtimeOn(dataDir, flags), dataDir };

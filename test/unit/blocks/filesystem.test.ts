@@ -1,16 +1,16 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import fs from "node:fs";
-import os from "node:os";
 import { join } from "node:path";
 import { faultyBlocks } from "#blocks/fault/index.ts";
 import { openFilesystemBlocks, systemDisk, type Disk } from "#blocks/filesystem/index.ts";
 import { openMemoryBlocks } from "#blocks/memory/index.ts";
 import { MissingObjectError, StoreFullError } from "#model/block-store.ts";
 import { pattern } from "../../contract/blocks.ts";
+import { temporary } from "../../support/temporary.ts";
 
 let directory = "";
 beforeEach(() => {
-  directory = fs.mkdtempSync(join(os.tmpdir(), "dittofs-blocks-"));
+  directory = temporary("blocks");
 });
 afterEach(() => {
   fs.rmSync(directory, { recursive: true, force: true });

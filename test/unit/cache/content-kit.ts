@@ -1,7 +1,4 @@
-import { afterAll, expect } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { expect } from "bun:test";
 import { systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
 import { type ContentOptions, openContent } from "#cache/index.ts";
@@ -12,18 +9,12 @@ import { type FileId, rootId } from "#model/ids.ts";
 import { FileType, Inode } from "#model/inode.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import { silentLogger } from "#telemetry/logger.ts";
+import { temporary as temporaryNamed } from "../../support/temporary.ts";
 
 /** What tests of file content share: a content over stores, a client of it, and a model to compare with. */
 
-const directories: string[] = [];
-afterAll(() => {
-  for (const directory of directories) rmSync(directory, { recursive: true, force: true });
-});
-
 export function temporary(): string {
-  const directory = mkdtempSync(join(tmpdir(), "dittofs-content-"));
-  directories.push(directory);
-  return directory;
+  return temporaryNamed("content");
 }
 
 export function inodeOf(id: number): Inode {

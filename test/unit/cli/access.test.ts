@@ -1,14 +1,12 @@
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { admin, contract, FakeApi, Refusal, user } from "./fake-api.ts";
 import { cli, type World } from "./support.ts";
+import { temporary } from "../../support/temporary.ts";
 
 /** Users, groups, grants: arguments and flags to calls, replies to tables and objects. */
 
 const api = new FakeApi();
-const environment = { XDG_CONFIG_HOME: mkdtempSync(join(tmpdir(), "dittofs-access-")), DITTOFS_SERVER: api.url, DITTOFS_TOKEN: "t" };
+const environment = { XDG_CONFIG_HOME: temporary("access"), DITTOFS_SERVER: api.url, DITTOFS_TOKEN: "t" };
 const run = (args: readonly string[], world: World = {}) => cli(args, { ...world, environment });
 beforeEach(() => api.clear());
 afterAll(() => api.stop());

@@ -1,12 +1,12 @@
 import { describe, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { configTemplate } from "#config/index.ts";
 import { commandsManPage, commandsPage } from "#cli/program.ts";
 import { dittofs, instance } from "./support.ts";
+import { temporary } from "../../support/temporary.ts";
 
-const directory = mkdtempSync(join(tmpdir(), "dittofs-cli-"));
+const directory = temporary("cli");
 
 describe("help", () => {
   test.each([[], ["init"], ["start"], ["stop"], ["status"], ["version"], ["config", "show"], ["config", "validate"], ["config", "schema"], ["completion"]].map((words) => [words.join(" "), words]))(

@@ -1,10 +1,10 @@
 import { beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { dittofs } from "./support.ts";
+import { temporary } from "../../support/temporary.ts";
 
-const directory = mkdtempSync(join(tmpdir(), "dittofs-completion-"));
+const directory = temporary("completion");
 const scripts = { bash: join(directory, "dittofs.bash"), zsh: join(directory, "_dittofs"), fish: join(directory, "dittofs.fish"), powershell: join(directory, "dittofs.ps1") } as const;
 
 beforeAll(async () => {

@@ -1,11 +1,11 @@
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
-import { chmodSync, mkdirSync, mkdtempSync, utimesSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, mkdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock, Time } from "#base/index.ts";
 import type { Instance, Offline } from "#cli/index.ts";
 import { contract, FakeApi, Refusal, share } from "./fake-api.ts";
 import { cli, instance, type World } from "./support.ts";
+import { temporary } from "../../support/temporary.ts";
 
 const api = new FakeApi();
 afterAll(() => api.stop());
@@ -23,8 +23,8 @@ let directory = "";
 let home = "";
 beforeEach(() => {
   api.clear();
-  directory = mkdtempSync(join(tmpdir(), "dittofs-doctor-"));
-  home = mkdtempSync(join(tmpdir(), "dittofs-doctor-home-"));
+  directory = temporary("doctor");
+  home = temporary("doctor-home");
   utimesSync(directory, nowSec, nowSec);
 });
 

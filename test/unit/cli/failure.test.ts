@@ -1,15 +1,13 @@
 import { afterAll, expect, test } from "bun:test";
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { type ErrorCode, errorCodes } from "#api/contract/index.ts";
 import { ExitStatus, exitStatusMeanings } from "#cli/ports.ts";
 import { statusOfCode } from "#cli/remote/failure.ts";
 import { contract, FakeApi, Refusal } from "./fake-api.ts";
 import { cli } from "./support.ts";
+import { temporary } from "../../support/temporary.ts";
 
 const api = new FakeApi();
-const environment = { XDG_CONFIG_HOME: mkdtempSync(join(tmpdir(), "dittofs-failure-")), DITTOFS_SERVER: api.url, DITTOFS_TOKEN: "t" };
+const environment = { XDG_CONFIG_HOME: temporary("failure"), DITTOFS_SERVER: api.url, DITTOFS_TOKEN: "t" };
 afterAll(() => api.stop());
 
 /** Written out, so that a change of one is a change of the interface. */

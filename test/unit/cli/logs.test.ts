@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, test } from "bun:test";
-import { appendFileSync, mkdtempSync, renameSync, truncateSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { appendFileSync, renameSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock, Time } from "#base/index.ts";
 import { parseLine, timeOfLine } from "#cli/commands/logs/entry.ts";
 import { cli, instance, type World } from "./support.ts";
+import { temporary } from "../../support/temporary.ts";
 
 let directory = "";
 let file = "";
@@ -13,7 +13,7 @@ const run = (args: readonly string[], world: World = {}) => cli(["logs", "--data
 const json = (time: string, msg: string) => JSON.stringify({ level: "info", time, share: "/a", msg });
 
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), "dittofs-logs-"));
+  directory = temporary("logs");
   file = join(directory, "dittofs.log");
 });
 

@@ -1,16 +1,14 @@
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { type Clock, systemClock, Time } from "#base/index.ts";
 import type { schemas } from "#api/contract/index.ts";
 import { contract, FakeApi, Refusal } from "./fake-api.ts";
 import { cli, type World } from "./support.ts";
+import { temporary } from "../../support/temporary.ts";
 
 /** Adapters, netgroups, clients, settings, the audit log, drain. */
 
 const api = new FakeApi();
-const environment = { XDG_CONFIG_HOME: mkdtempSync(join(tmpdir(), "dittofs-nouns-")), DITTOFS_SERVER: api.url, DITTOFS_TOKEN: "t" };
+const environment = { XDG_CONFIG_HOME: temporary("nouns"), DITTOFS_SERVER: api.url, DITTOFS_TOKEN: "t" };
 const run = (args: readonly string[], world: World = {}) => cli(args, { ...world, environment });
 beforeEach(() => api.clear());
 afterAll(() => api.stop());

@@ -1,9 +1,9 @@
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { admin, contract, FakeApi, type Got, Refusal, tokens, user } from "./fake-api.ts";
 import { cli, type Outcome, type World } from "./support.ts";
+import { temporary } from "../../support/temporary.ts";
 
 /** Log-ins: contexts, their file, their tokens. */
 
@@ -15,7 +15,7 @@ const run = (args: readonly string[], world: World = {}): Promise<Outcome> => cl
 const logIn = (...more: readonly string[]) => run(["login", "--server", api.url, "--username", "admin", "--password", "p", ...more]);
 
 beforeEach(() => {
-  home = mkdtempSync(join(tmpdir(), "dittofs-session-"));
+  home = temporary("session");
   api.clear();
   api.on(contract.auth.login, (got) => tokens(user(got.body.username, { role: "admin" }))).onList(contract.users.list, [admin]);
 });

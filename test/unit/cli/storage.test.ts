@@ -1,16 +1,16 @@
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
 import type { schemas } from "#api/contract/index.ts";
 import { contract, FakeApi, Refusal, share } from "./fake-api.ts";
 import { cli, type World } from "./support.ts";
+import { temporary } from "../../support/temporary.ts";
 
 /** Shares, stores, and who has mounted what. */
 
 const api = new FakeApi();
-const home = mkdtempSync(join(tmpdir(), "dittofs-storage-"));
+const home = temporary("storage");
 const environment = { XDG_CONFIG_HOME: home, DITTOFS_SERVER: api.url, DITTOFS_TOKEN: "t" };
 const run = (args: readonly string[], world: World = {}) => cli(args, { ...world, environment });
 beforeEach(() => api.clear());

@@ -1,9 +1,7 @@
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { type Clock, sleep, systemClock } from "#base/clock.ts";
 import { type Context, type Instance, type Offline, runCli, type RunOptions, type ServerControl } from "#cli/index.ts";
 import type { Loaded } from "#config/index.ts";
+import { temporary } from "../../support/temporary.ts";
 
 export const instance: Instance = {
   pid: 4711,
@@ -54,7 +52,7 @@ const untouched: Offline = {
 };
 
 /** A home without any settings in it: tests must not meet those of whoever runs them. */
-export const emptyHome = mkdtempSync(join(tmpdir(), "dittofs-cli-home-"));
+const emptyHome = (): string => temporary("cli-home");
 
 /** Runs one command in a world that is only pretended. */
 export async function cli(args: readonly string[], world: World = {}): Promise<Outcome> {
@@ -84,7 +82,7 @@ export async function cli(args: readonly string[], world: World = {}): Promise<O
       },
     },
     version: { version: "1.2.3", commit: "abc" },
-    environment: { HOME: emptyHome, ...world.environment },
+    environment: { HOME: emptyHome(), ...world.environment },
     clock: world.clock ?? systemClock,
     wait: world.wait ?? sleep,
     server: async () => ({

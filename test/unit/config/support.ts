@@ -1,13 +1,13 @@
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describeProblem, type Loaded, loadConfig, type Machine, type Sources } from "#config/index.ts";
+import { temporary } from "../../support/temporary.ts";
 
 export const machine: Machine = { memoryBytes: 8 * 2 ** 30, dataHome: "/home/ditto/.local/share", configHome: "/home/ditto/.config" };
 
 /** A file with this text in a fresh directory. */
 export function file(text: string): string {
-  const path = join(mkdtempSync(join(tmpdir(), "dittofs-config-")), "config.yaml");
+  const path = join(temporary("config"), "config.yaml");
   writeFileSync(path, text);
   return path;
 }

@@ -3,15 +3,15 @@ import { join } from "node:path";
 import { type Config, loadConfig } from "#config/index.ts";
 import { notes } from "#control/database/tables.ts";
 import { resetPasswordOffline } from "#control/index.ts";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync, writeFileSync } from "node:fs";
 import { openKit, root } from "./kit.ts";
 import { MemoryDatabase } from "./sessions/memory-database.ts";
 import { refusal } from "./sessions/world.ts";
+import { temporary } from "../../support/temporary.ts";
 
 /** The configuration of a file with these shares. */
 function configOf(shares: string): Config {
-  const directory = mkdtempSync(join(tmpdir(), "dittofs-first-start-"));
+  const directory = temporary("first-start");
   try {
     const configPath = join(directory, "config.yaml");
     writeFileSync(configPath, shares);

@@ -1,6 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "#base/clock.ts";
 import type { ControlDatabase } from "#control/database/port.ts";
@@ -13,6 +12,7 @@ import { until } from "../../support/wait.ts";
 import { openKit } from "./kit.ts";
 import { changeAtRandom, everything, expectSound } from "./random-changes.ts";
 import { MemoryDatabase } from "./sessions/memory-database.ts";
+import { temporary } from "../../support/temporary.ts";
 
 const seed = seedFor("random changes of the control plane", "CONTROL_SEED");
 
@@ -32,7 +32,7 @@ describe("after changes drawn at random, memory is what the database holds", () 
   test("in memory", () => againAndAgain(new MemoryDatabase(), 20, 60), 30_000);
 
   test("in SQLite", async () => {
-    const directory = mkdtempSync(join(tmpdir(), "dittofs-control-"));
+    const directory = temporary("control");
     const database = await openSqliteControlDatabase({ path: join(directory, "controlplane.db"), clock: systemClock, logger: silentLogger });
     try {
       await againAndAgain(database, 5, 60);

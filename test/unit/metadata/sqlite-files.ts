@@ -1,6 +1,5 @@
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { existsSync, rmSync } from "node:fs";
+import { temporary } from "../../support/temporary.ts";
 
 export interface TemporaryDirectory {
   readonly path: string;
@@ -8,7 +7,7 @@ export interface TemporaryDirectory {
 }
 
 export function temporaryDirectory(): TemporaryDirectory {
-  const path = mkdtempSync(join(tmpdir(), "dittofs-metadata-"));
+  const path = temporary("metadata");
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
 }
 

@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readFileSync, renameSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { openPinoLogger } from "#telemetry/pino.ts";
+import { temporary } from "../../support/temporary.ts";
 
-const fresh = () => join(mkdtempSync(join(tmpdir(), "dittofs-log-")), "log");
+const fresh = () => join(temporary("log"), "log");
 
 test("json: a line an event, with level, time, the logger's fields and the event's own", () => {
   const output = fresh();

@@ -2,7 +2,7 @@ import { afterEach, beforeAll, describe, expect, test } from "bun:test";
 import fs from "node:fs";
 import { checkS3, openS3Blocks } from "#blocks/s3/index.ts";
 import { StoreFault, type StoreRefusedError } from "#model/block-store.ts";
-import { missingRadosgw, sharedS3 } from "../../../support/radosgw.ts";
+import { missingRadosgw, s3StartMsMax, sharedS3 } from "../../../support/radosgw.ts";
 import { failureOf } from "./kit.ts";
 
 const names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE", "AWS_EC2_METADATA_DISABLED", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
@@ -17,7 +17,7 @@ function environment(given: Readonly<Record<string, string>>): void {
 
 // Skipped where it needs an S3 server that is not there: the reason stands in the name.
 describe.skipIf(missingRadosgw !== null)(`keys that are found, not given${missingRadosgw === null ? "" : `: ${missingRadosgw}`}`, () => {
-  beforeAll(async () => void (await sharedS3()), 60_000);
+  beforeAll(async () => void (await sharedS3()), s3StartMsMax);
   afterEach(() => {
     for (const [name, value] of before) {
       if (value === undefined) delete process.env[name];

@@ -3,7 +3,7 @@ import fs from "node:fs";
 import { MissingObjectError, StoreUnavailableError } from "#model/block-store.ts";
 import { pattern } from "../../../contract/blocks.ts";
 import type { Plan } from "../../../support/faulty-proxy.ts";
-import { missingRadosgw, sharedS3 } from "../../../support/radosgw.ts";
+import { missingRadosgw, s3StartMsMax, sharedS3 } from "../../../support/radosgw.ts";
 import { until } from "../../../support/wait.ts";
 import { failureOf, once, puts, withWorld } from "./kit.ts";
 
@@ -12,7 +12,7 @@ const slices = { from: "slices", slices: [bytes.subarray(0, 300_000), bytes.suba
 
 // Skipped where it needs an S3 server that is not there: the reason stands in the name.
 describe.skipIf(missingRadosgw !== null)(`S3 over a bad network${missingRadosgw === null ? "" : `: ${missingRadosgw}`}`, () => {
-  beforeAll(async () => void (await sharedS3()), 60_000);
+  beforeAll(async () => void (await sharedS3()), s3StartMsMax);
 
   test("a put whose reply is lost is recognised as done, and neither fails nor puts twice", () =>
     withWorld(once("PUT", { kind: "loseReply" }), async ({ store, direct, proxy }) => {

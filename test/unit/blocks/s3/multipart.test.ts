@@ -4,7 +4,7 @@ import fs from "node:fs";
 import { openS3Blocks, type S3Limits, type S3Options } from "#blocks/s3/index.ts";
 import { StoreUnavailableError } from "#model/block-store.ts";
 import { pattern } from "../../../contract/blocks.ts";
-import { missingRadosgw, sharedS3 } from "../../../support/radosgw.ts";
+import { missingRadosgw, s3StartMsMax, sharedS3 } from "../../../support/radosgw.ts";
 import { until } from "../../../support/wait.ts";
 import { failureOf, once, puts, withWorld } from "./kit.ts";
 
@@ -27,7 +27,7 @@ function clientOf({ endpoint = "", credentials }: S3Options): S3Client {
 
 // Skipped where it needs an S3 server that is not there: the reason stands in the name.
 describe.skipIf(missingRadosgw !== null)(`objects in parts${missingRadosgw === null ? "" : `: ${missingRadosgw}`}`, () => {
-  beforeAll(async () => void (await sharedS3()), 60_000);
+  beforeAll(async () => void (await sharedS3()), s3StartMsMax);
 
   test("are whole, from slices and from a file", () =>
     withWorld(

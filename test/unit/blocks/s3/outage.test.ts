@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import { checkS3, openS3Blocks } from "#blocks/s3/index.ts";
 import { StoreUnavailableError } from "#model/block-store.ts";
 import { pattern } from "../../../contract/blocks.ts";
-import { missingRadosgw, sharedS3, startS3 } from "../../../support/radosgw.ts";
+import { missingRadosgw, s3StartMsMax, sharedS3, startS3 } from "../../../support/radosgw.ts";
 import { after } from "../../../support/wait.ts";
 import { failureOf, soon } from "./kit.ts";
 
@@ -10,7 +10,7 @@ const mib = 1024 * 1024;
 
 // Skipped where it needs an S3 server that is not there: the reason stands in the name.
 describe.skipIf(missingRadosgw !== null)(`the S3 server goes and comes back${missingRadosgw === null ? "" : `: ${missingRadosgw}`}`, () => {
-  beforeAll(async () => void (await sharedS3()), 60_000);
+  beforeAll(async () => void (await sharedS3()), s3StartMsMax);
 
   test("in the middle of puts and gets: all of them end well, with the right bytes", async () => {
     const server = await startS3();
@@ -37,7 +37,7 @@ describe.skipIf(missingRadosgw !== null)(`the S3 server goes and comes back${mis
     } finally {
       await server.stop();
     }
-  }, 60_000);
+  }, s3StartMsMax + 60_000);
 
   test("a store opens while its server is away, says so, and works when it is back", async () => {
     const server = await startS3();
@@ -57,5 +57,5 @@ describe.skipIf(missingRadosgw !== null)(`the S3 server goes and comes back${mis
     } finally {
       await server.stop();
     }
-  }, 60_000);
+  }, s3StartMsMax + 60_000);
 });

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { checkS3, openS3Blocks, type S3Options } from "#blocks/s3/index.ts";
 import { StoreFault, StoreFullError, StoreRefusedError, StoreUnavailableError } from "#model/block-store.ts";
 import { faultyProxy, type Plan } from "../../../support/faulty-proxy.ts";
-import { missingRadosgw, type S3Server, sharedS3 } from "../../../support/radosgw.ts";
+import { missingRadosgw, s3StartMsMax, type S3Server, sharedS3 } from "../../../support/radosgw.ts";
 import { failureOf } from "./kit.ts";
 
 const secret = "a-secret-nobody-may-read";
@@ -37,7 +37,7 @@ async function refuses(options: S3Options, fault: StoreFault, text: string): Pro
 
 // Skipped where it needs an S3 server that is not there: the reason stands in the name.
 describe.skipIf(missingRadosgw !== null)(`wrong settings of an S3 store${missingRadosgw === null ? "" : `: ${missingRadosgw}`}`, () => {
-  beforeAll(async () => void (await sharedS3()), 60_000);
+  beforeAll(async () => void (await sharedS3()), s3StartMsMax);
 
   test("right ones are accepted, with a bucket that is made when asked for", async () => {
     const server = await sharedS3();

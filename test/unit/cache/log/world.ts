@@ -1,11 +1,11 @@
 import fs from "node:fs";
-import os from "node:os";
 import { join } from "node:path";
 import { systemClock, type Clock, type Timer } from "#base/clock.ts";
 import { Time } from "#base/time.ts";
 import { openLog, systemFiles, type FileOps, type LogOptions, type LogRecord, type Recovered, type WriteAheadLog } from "#cache/log/index.ts";
 import type { FileId, PackId } from "#model/ids.ts";
 import { silentLogger } from "#telemetry/logger.ts";
+import { temporary } from "../../../support/temporary.ts";
 
 export const instance = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8);
 export const segmentBytes = 32768;
@@ -41,7 +41,7 @@ export async function turns(count = 20): Promise<void> {
 }
 
 export function temporaryDirectory(): string {
-  return fs.mkdtempSync(join(os.tmpdir(), "dittofs-log-"));
+  return temporary("log");
 }
 
 export interface Opened {

@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import fs from "node:fs";
-import os from "node:os";
 import { join } from "node:path";
 import { systemClock } from "#base/clock.ts";
 import { openFilesystemBlocks } from "#blocks/filesystem/index.ts";
@@ -9,6 +8,7 @@ import { createPack, frameBytes, listOpenPacks, packKey, payloadCrc, reopenPack,
 import { FsError } from "#model/fs-error.ts";
 import type { PackId } from "#model/ids.ts";
 import { pattern } from "../../../contract/blocks.ts";
+import { temporary } from "../../../support/temporary.ts";
 
 const instance = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 0xab);
 const id = 0x123456789a as PackId;
@@ -17,7 +17,7 @@ let failures: Error[] = [];
 const options: PackOptions = { clock: systemClock, fatal: (error) => failures.push(error) };
 
 beforeEach(() => {
-  directory = fs.mkdtempSync(join(os.tmpdir(), "dittofs-packs-"));
+  directory = temporary("packs");
   failures = [];
 });
 afterEach(() => {

@@ -1,6 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { systemRandom } from "#base/random.ts";
 import { DatabaseError } from "#control/database/port.ts";
@@ -9,6 +8,7 @@ import { ControlError } from "#control/errors.ts";
 import { SecretDirectory, type SecretFiles, changeSecret, openSecrets, tokenKeyOf } from "#control/secrets/index.ts";
 import { MemoryDatabase } from "../sessions/memory-database.ts";
 import { LogLines, aliceId, userRow } from "../sessions/world.ts";
+import { temporary } from "../../../support/temporary.ts";
 
 const given = "a control-plane secret of some length";
 const directories: string[] = [];
@@ -18,7 +18,7 @@ afterEach(() => {
 });
 
 function makePlace() {
-  const directory = mkdtempSync(join(tmpdir(), "dittofs-secret-"));
+  const directory = temporary("secret");
   directories.push(directory);
   const path = join(directory, "controlplane.secret");
   const db = new MemoryDatabase();

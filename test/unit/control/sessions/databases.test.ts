@@ -1,6 +1,5 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
@@ -12,6 +11,7 @@ import { SessionTable, sessionsPerUserMax } from "#control/sessions/session-tabl
 import { silentLogger } from "#telemetry/logger.ts";
 import { missingPostgres, sharedCluster } from "../../../support/postgres.ts";
 import { address, aliceId, makeWorld, refusal, userRow } from "./world.ts";
+import { temporary } from "../../../support/temporary.ts";
 
 const directories: string[] = [];
 const opened: ControlDatabase[] = [];
@@ -22,7 +22,7 @@ afterAll(async () => {
 });
 
 async function sqlite(): Promise<ControlDatabase> {
-  const directory = mkdtempSync(join(tmpdir(), "dittofs-logins-"));
+  const directory = temporary("logins");
   directories.push(directory);
   return await openSqliteControlDatabase({ path: join(directory, "controlplane.db"), clock: systemClock, logger: silentLogger });
 }
