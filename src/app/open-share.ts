@@ -58,6 +58,14 @@ export class OpenShare {
     return this.content.unstoredBytes;
   }
 
+  get oldestUnstoredMs(): number | null {
+    return this.content.oldestUnstoredMs;
+  }
+
+  get storeError(): string | null {
+    return this.content.storeError;
+  }
+
   get progress(): Content["progress"] {
     return this.content.progress;
   }

@@ -102,9 +102,12 @@ export class ServerRuntime implements Runtime {
 
   share(name: string): ShareState | null {
     const share = this.open.get(name);
-    if (share !== undefined) return { state: "serving", error: null, dirtyBytes: share.dirtyBytes, unstoredBytes: share.unstoredBytes };
+    if (share !== undefined) {
+      const { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError } = share;
+      return { state: "serving", error: null, dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError };
+    }
     const error = this.failed.get(name)?.message;
-    return error === undefined ? null : { state: "failed", error, dirtyBytes: 0, unstoredBytes: 0 };
+    return error === undefined ? null : { state: "failed", error, dirtyBytes: 0, unstoredBytes: 0, oldestUnstoredMs: null, storeError: null };
   }
 
   async usage(name: string): Promise<{ readonly bytes: number; readonly files: number } | null> {

@@ -18,6 +18,8 @@ import { payloadCrc } from "./packs/index.ts";
 import type { PageCache } from "./pages/index.ts";
 import type { Reader } from "./reader.ts";
 import type { Space } from "./space.ts";
+import { isPassing, type StoreHealth } from "./store-health.ts";
+import { StoredWaits } from "./stored-waits.ts";
 
 /** From this size on a write's bytes go straight into a pack; the log gets a record that points there. */
 export const largeWriteBytes = 128 * 1024;
@@ -59,6 +61,8 @@ export class Content implements FileContent {
   private limits: ContentLimits;
   private durability: Durability;
   private readonly admission: Admission;
+  private readonly health: StoreHealth;
+  private readonly storedWaits: StoredWaits;
   private ageTimer: Timer | null = null;
   private running: Promise<void> | null = null;
   private closing = false;
@@ -73,6 +77,7 @@ export class Content implements FileContent {
     reader: Reader;
     flusher: Flusher;
     garbage: Garbage;
+    health: StoreHealth;
     log: WriteAheadLog;
     store: MetadataStore;
     space: Space;
@@ -87,6 +92,7 @@ export class Content implements FileContent {
     this.reader = parts.reader;
     this.flusher = parts.flusher;
     this.garbage = parts.garbage;
+    this.health = parts.health;
     this.log = parts.log;
     this.store = parts.store;
     this.room = parts.space;
@@ -97,6 +103,7 @@ export class Content implements FileContent {
     this.writeVerifier = parts.writeVerifier;
     const { files, log, space, garbage, clock, limits } = parts;
     this.admission = new Admission(files, log, space, garbage, clock, limits, () => this.wake());
+    this.storedWaits = new StoredWaits(clock, () => this.wake());
   }
 
   /** What recovery left unstored is on its way from here on. */
@@ -162,6 +169,7 @@ export class Content implements FileContent {
   durable(id: FileId): Maybe<FsError | null> {
     const file = this.files.get(id);
     if (file === undefined || !file.isUnstored || file.gone) return null;
+    if (this.durability === Durability.remote) return this.storedWaits.stored(file);
     const survivesPower = this.durability !== Durability.writeback;
     const logged = survivesPower ? this.log.durable(file.sequence) : this.log.written(file.sequence);
     if (file.unsynced.size === 0) return after(logged);
@@ -182,7 +190,9 @@ export class Content implements FileContent {
     if (file === undefined || file.gone) return;
     const wasUnstored = file.isUnstored;
     this.files.drop(file);
-    if (wasUnstored) this.releaseSoon();
+    if (!wasUnstored) return;
+    this.storedWaits.look();
+    this.releaseSoon();
   }
 
   async space(): Promise<{ readonly free: number; readonly total: number; readonly available: number } | null> {
@@ -203,6 +213,16 @@ export class Content implements FileContent {
     return this.files.dirtyBytes + this.files.pendingBytes;
   }
 
+  /** How long the oldest change has waited for the block store, in ms (since the start, where it is older); null: everything is there. */
+  get oldestUnstoredMs(): number | null {
+    return this.files.oldestUnstoredMs();
+  }
+
+  /** What keeps content from being stored or read at present; null: nothing that is known. */
+  get storeError(): string | null {
+    return this.health.error;
+  }
+
   /** Other bounds from now on: the share's part of what all shares have together changed. */
   setLimits(limits: ContentLimits, cacheBytes: number): void {
     this.limits = limits;
@@ -211,9 +231,11 @@ export class Content implements FileContent {
     this.schedule();
   }
 
-  /** What an acknowledgement means from now on. */
+  /** What an acknowledgement means from now on, also for those who wait for one. */
   setDurability(durability: Durability): void {
+    if (durability === this.durability) return;
     this.durability = durability;
+    this.storedWaits.waitInstead((file) => this.durable(file.id));
   }
 
   /** The last change accepted, and the oldest that is not stored yet: beyond the last where everything is. */
@@ -243,6 +265,7 @@ export class Content implements FileContent {
     if (this.files.unstored.size > 0) {
       this.logger.warn({ files: this.files.unstored.size, bytes: this.unstoredBytes }, "stopping with content that could not be stored; it stays in the log");
     }
+    this.storedWaits.end();
     await this.garbage.close();
     this.closed = true;
     await this.log.close();
@@ -320,6 +343,7 @@ export class Content implements FileContent {
     return (
       this.drains > 0 ||
       this.admission.isWaitedFor ||
+      this.storedWaits.isWaitedFor ||
       this.files.dirtyBytes >= flushBytes ||
       this.files.dirtyMemory >= dirtyMemoryMax / 2 ||
       Math.max(this.files.pendingBytes, this.log.bytes) >= logBytesDue
@@ -344,22 +368,30 @@ export class Content implements FileContent {
   /** Stores batch after batch while one is due; true when there was nothing that could be stored. */
   private async run(): Promise<boolean> {
     do {
-      let outcome: "idle" | "stored" | "noRoom" = "noRoom";
-      try {
-        outcome = await this.flusher.batch();
-      } catch (error) {
-        this.logger.error({ error }, "could not store written data; it stays in the log and will be tried again");
-      }
+      const outcome = await this.flush();
+      this.storedWaits.look();
       this.admission.letIn();
       if (outcome === "idle") return true;
-      if (outcome === "noRoom") {
-        await this.garbage.urgent();
+      if (outcome !== "stored") {
+        if (outcome === "noRoom") await this.garbage.urgent();
         if (this.closing) return false;
         await new Promise<void>((resolve) => this.clock.after(retryMs, resolve));
         this.admission.letIn();
       }
     } while (this.files.unstored.size > 0 && (this.closing || this.isDue() || this.hasAged()));
     return false;
+  }
+
+  /** `failed`: it was thrown why, and health knows. */
+  private async flush(): Promise<"idle" | "stored" | "noRoom" | "failed"> {
+    try {
+      const outcome = await this.flusher.batch();
+      if (outcome === "stored") this.health.worked("flush");
+      return outcome;
+    } catch (error) {
+      if (!isPassing(error)) this.health.failed("flush", error);
+      return "failed";
+    }
   }
 }
 

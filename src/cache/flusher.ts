@@ -2,7 +2,7 @@ import type { Clock } from "#base/clock.ts";
 import type { Time } from "#base/time.ts";
 import type { ApplyResult, Change, Extent, Pack } from "#model/change-set.ts";
 import { PackState } from "#model/change-set.ts";
-import { type BlockStore, StoreFullError } from "#model/block-store.ts";
+import { type BlockStore, StoreFullError, StoreRefusedError } from "#model/block-store.ts";
 import { FsError } from "#model/fs-error.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
@@ -11,8 +11,10 @@ import type { FileTable } from "./file-table.ts";
 import { isFull } from "./log/file-ops.ts";
 import type { WriteAheadLog } from "./log/index.ts";
 import type { OpenPackRef, PackTable } from "./pack-table.ts";
+import type { SealedPack } from "./packs/index.ts";
 import { pageBytes } from "./pages/index.ts";
 import { PendingExtents } from "./pending.ts";
+import { isPassing, type StoreHealth } from "./store-health.ts";
 
 /** A pack is sealed when the next chunk would make it larger. */
 export const packBytes = 16 * 1024 * 1024;
@@ -46,6 +48,7 @@ export class Flusher {
   private readonly blocks: BlockStore;
   private readonly clock: Clock;
   private readonly logger: Logger;
+  private readonly health: StoreHealth;
   /** The pack large writes go to at present. */
   private current: OpenPackRef | null = null;
 
@@ -57,7 +60,9 @@ export class Flusher {
     blocks: BlockStore,
     clock: Clock,
     logger: Logger,
+    health: StoreHealth,
   ) {
+    this.health = health;
     this.files = files;
     this.packs = packs;
     this.log = log;
@@ -99,8 +104,9 @@ export class Flusher {
     } finally {
       this.releaseLog();
     }
-    if (error !== null) this.logger.warn({ files: jobs.length, bytes }, "no room to store written data; it stays in the log until there is");
-    return error === null ? "stored" : "noRoom";
+    if (error === null) return "stored";
+    if (!this.health.isFailing("write")) this.health.failed("flush", new StoreFullError("there is no room to store what was written; free some, or give the store more"));
+    return "noRoom";
   }
 
   private async run(jobs: readonly Job[]): Promise<FsError | null> {
@@ -163,23 +169,19 @@ export class Flusher {
   private async storePacks(packs: readonly OpenPackRef[]): Promise<boolean> {
     const fresh = packs.filter((pack) => pack.stored === null);
     if (fresh.length > 0) {
+      if (!(await succeeded(fresh.map((pack) => sealed(pack))))) return false;
       const now = this.clock.now();
-      const pending = fresh.map((pack): Change => ({ do: "putPack", pack: row(pack, PackState.pending, 0, new Uint8Array(0), now) }));
+      // With its frames: where the process ends before the row is live, a start needs nothing of the object to go on with it.
+      const pending = await Promise.all(fresh.map(async (pack): Promise<Change> => ({ do: "putPack", pack: row(pack, PackState.pending, await sealed(pack), now) })));
       const barred = await this.store.apply({ conditions: [], changes: pending });
       if (!barred.applied) return false;
-      const outcomes = await Promise.allSettled(fresh.map((pack) => this.storePack(pack)));
-      for (const outcome of outcomes) {
-        if (outcome.status === "fulfilled") continue;
-        if (!(outcome.reason instanceof StoreFullError) && !isFull(outcome.reason)) throw outcome.reason;
-        return false;
-      }
+      if (!(await this.putPacks(fresh))) return false;
     }
     const unadopted = packs.filter((pack) => !pack.adopted);
     if (unadopted.length === 0) return true;
     const now = this.clock.now();
     const live = unadopted.map((pack): Change => {
-      const stored = pack.stored as NonNullable<OpenPackRef["stored"]>;
-      return { do: "putPack", pack: row(pack, PackState.live, stored.size, stored.frames, now) };
+      return { do: "putPack", pack: row(pack, PackState.live, pack.stored as NonNullable<OpenPackRef["stored"]>, now) };
     });
     const adopted = await this.store.apply({ conditions: [], changes: live });
     if (!adopted.applied) return false;
@@ -187,19 +189,38 @@ export class Flusher {
     return true;
   }
 
+  /** Puts them all at once, and notes what that says of the store. */
+  private async putPacks(packs: readonly OpenPackRef[]): Promise<boolean> {
+    const puts = packs.map((pack) => this.storePack(pack));
+    const outcomes = await Promise.allSettled(puts);
+    const failed = outcomes.find((outcome) => outcome.status === "rejected")?.reason;
+    if (failed === undefined) this.health.worked("write");
+    else if (isPassing(failed) || failed instanceof StoreFullError) this.health.failed("write", failed);
+    return succeeded(puts);
+  }
+
   private async storePack(pack: OpenPackRef): Promise<void> {
     const file = pack.file as NonNullable<OpenPackRef["file"]>;
-    const sealed = await file.seal();
+    const { size, objectBytes, frames } = await sealed(pack);
     try {
-      await this.blocks.put(pack.key, { from: "file", path: file.path, size: sealed.objectBytes });
+      await this.blocks.put(pack.key, { from: "file", path: file.path, size: objectBytes });
     } catch (error) {
-      // An answer that was lost: the object is there, whole, and will be refused for ever after.
-      if (error instanceof StoreFullError || isFull(error) || (await this.packs.fromObject(pack.id)) === null) throw error;
+      if (error instanceof StoreFullError || error instanceof StoreRefusedError || isFull(error) || !(await this.isThere(pack))) throw error;
       this.logger.warn({ error, pack: pack.id }, "the block store failed to put an object, and has it");
     }
-    pack.stored = { key: pack.key, size: sealed.size, frames: sealed.frames };
+    pack.stored = { key: pack.key, size, frames };
     pack.file = null;
+    this.files.unfile(pack);
     await file.close();
+  }
+
+  /** An answer may have been lost: the object is there, whole, and will be refused for ever after. Not known: it is put again. */
+  private async isThere(pack: OpenPackRef): Promise<boolean> {
+    try {
+      return (await this.packs.fromObject(pack.id)) !== null;
+    } catch {
+      return false;
+    }
   }
 
   /**
@@ -279,6 +300,7 @@ export class Flusher {
   private abandon(pack: OpenPackRef): void {
     const file = pack.file;
     this.packs.forget(pack.id);
+    this.files.unfile(pack);
     if (file === null) return;
     file.abandon().catch((error) => this.logger.warn({ error, path: file.path }, "a pack nobody needs could not be deleted; the next start does it"));
   }
@@ -344,6 +366,22 @@ function hold(pack: OpenPackRef, packs: Set<OpenPackRef>): void {
   packs.add(pack);
 }
 
-function row(pack: OpenPackRef, state: PackState, size: number, frames: Uint8Array, since: Time): Pack {
+function sealed(pack: OpenPackRef): Promise<SealedPack> {
+  return (pack.file as NonNullable<OpenPackRef["file"]>).seal();
+}
+
+/** Waits for all; false where there was no room for one, throws what else went wrong. */
+async function succeeded(all: readonly Promise<unknown>[]): Promise<boolean> {
+  const outcomes = await Promise.allSettled(all);
+  let room = true;
+  for (const outcome of outcomes) {
+    if (outcome.status === "fulfilled") continue;
+    if (!(outcome.reason instanceof StoreFullError) && !isFull(outcome.reason)) throw outcome.reason;
+    room = false;
+  }
+  return room;
+}
+
+function row(pack: OpenPackRef, state: PackState, { size, frames }: Pick<SealedPack, "size" | "frames">, since: Time): Pack {
   return { id: pack.id, key: pack.key, state, size, live: 0, frames, since };
 }

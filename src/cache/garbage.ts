@@ -8,6 +8,7 @@ import type { Logger } from "#telemetry/logger.ts";
 import type { Flusher } from "./flusher.ts";
 import type { OpenPackRef, PackTable } from "./pack-table.ts";
 import { packKeyPrefix } from "./packs/index.ts";
+import { isPassing, type StoreHealth } from "./store-health.ts";
 
 export interface GarbageOptions {
   /** How long a pack nobody refers to stays, so that a reader that just learnt of it still finds it. */
@@ -47,6 +48,7 @@ export class Garbage {
   private readonly clock: Clock;
   private readonly logger: Logger;
   private readonly options: GarbageOptions;
+  private readonly health: StoreHealth;
   private timer: Timer | null = null;
   private soonTimer: Timer | null = null;
   private running: Promise<void> | null = null;
@@ -62,7 +64,9 @@ export class Garbage {
     clock: Clock,
     logger: Logger,
     options: GarbageOptions,
+    health: StoreHealth,
   ) {
+    this.health = health;
     this.packs = packs;
     this.store = store;
     this.blocks = blocks;
@@ -103,7 +107,10 @@ export class Garbage {
   private once(graceMs: number, listing: boolean): Promise<void> {
     if (this.closed) return Promise.resolve();
     this.running ??= this.collect(graceMs, listing)
-      .catch((error) => this.logger.error({ error }, "garbage collection stopped; it will be tried again"))
+      .catch((error) => {
+        if (isPassing(error)) this.health.failed("collect", error);
+        else this.logger.error({ error }, "garbage collection stopped; it will be tried again");
+      })
       .finally(() => {
         this.running = null;
       });
@@ -116,7 +123,10 @@ export class Garbage {
     await this.eachPack((row) => (row.live === 0 ? this.retire(row.id, graceMs, pass) : null));
     const below = graceMs === 0 ? repackShortBelow : repackBelow;
     await this.eachPack((row) => (row.live > 0 && row.live < row.size * below ? this.rewrite(row, graceMs, pass) : null));
-    if (listing && !this.closed) await this.sweepStrays(graceMs, pass);
+    if (listing && !this.closed) {
+      await this.sweepStrays(graceMs, pass);
+      this.health.worked("collect");
+    }
     if (pass.deleted > 0) this.logger.info({ ...pass }, "garbage collected");
   }
 
@@ -130,6 +140,7 @@ export class Garbage {
         try {
           await visit(row);
         } catch (error) {
+          if (isPassing(error)) throw error;
           this.logger.error({ error, pack: row.id }, "a pack could not be collected; it will be tried again");
         }
       }

@@ -21,6 +21,7 @@ import { PageCache } from "./pages/index.ts";
 import { Reader } from "./reader.ts";
 import { type Recovered, Replay, removeLeftovers } from "./recovery.ts";
 import { Space } from "./space.ts";
+import { StoreHealth } from "./store-health.ts";
 
 export { Content, type ContentLimits } from "./content.ts";
 export type { Recovered } from "./recovery.ts";
@@ -59,19 +60,21 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
   await makeDirectory(systemFiles, packDirectory);
   const cache = new PageCache(options.cacheBytes);
   const files = new FileTable(cache, clock);
-  const packs = new PackTable(packDirectory, store, blocks, logger, { clock, fatal: options.fatal });
+  const health = new StoreHealth(clock, logger);
+  const packs = new PackTable(packDirectory, store, blocks, logger, { clock, fatal: options.fatal }, health);
   const replay = new Replay(files, packs, store);
   const { log, tornBytes } = options.ephemeral ? { log: nullLog(), tornBytes: 0 } : await openShareLog(options, replay);
   await removeLeftovers(packs, logger);
-  const flusher = new Flusher(files, packs, log, store, blocks, clock, logger);
-  const garbage = new Garbage(packs, store, blocks, flusher, clock, logger, options.garbage);
+  const flusher = new Flusher(files, packs, log, store, blocks, clock, logger, health);
+  const garbage = new Garbage(packs, store, blocks, flusher, clock, logger, options.garbage, health);
   const space = new Space(blocks);
   await space.read();
   const content = new Content({
     cache,
     files,
-    reader: new Reader(cache, packs, store),
+    reader: new Reader(cache, packs, store, clock),
     flusher,
+    health,
     garbage,
     log,
     store,

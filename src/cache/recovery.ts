@@ -1,4 +1,5 @@
 import type { Maybe } from "#base/brand.ts";
+import { PackState } from "#model/change-set.ts";
 import type { Inode } from "#model/inode.ts";
 import type { FileId, PackId } from "#model/ids.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
@@ -119,7 +120,7 @@ async function packOf(id: PackId, packs: PackTable, store: MetadataStore): Promi
   const stored = row.frames.length > 0 ? { key, size: row.size, frames: row.frames } : await packs.fromObject(id);
   if (stored === null) return null;
   ref.stored = stored;
-  ref.adopted = row.frames.length > 0;
+  ref.adopted = row.state === PackState.live;
   packs.open.set(id, ref);
   return ref;
 }
@@ -128,6 +129,8 @@ async function payloadMatches(packs: PackTable, record: LogRecord & { kind: "poi
   const pack = packs.open.get(record.pack);
   const size = pack?.file?.size ?? pack?.stored?.size ?? 0;
   if (record.packOffset + record.length > size) return false;
+  // A pack is sealed, synced and then put: what became an object is whole, and reads check it. Nor need its store be there now.
+  if (pack?.stored) return true;
   const pieces: Uint8Array[] = [];
   for (let at = 0; at < record.length; at += checkBytes) {
     const piece = new Uint8Array(Math.min(checkBytes, record.length - at));
