@@ -1,20 +1,16 @@
 import type { Clock } from "#base/clock.ts";
-import type { Time } from "#base/time.ts";
-import type { ApplyResult, Change, Extent, Pack } from "#model/change-set.ts";
-import { PackState } from "#model/change-set.ts";
-import { type BlockStore, StoreFullError, StoreRefusedError } from "#model/block-store.ts";
+import type { ApplyResult, Extent } from "#model/change-set.ts";
+import { StoreFullError } from "#model/block-store.ts";
 import { FsError } from "#model/fs-error.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
-import type { FileState, FlushCut, FlushPiece } from "./file-state.ts";
+import type { FileState, FlushCut } from "./file-state.ts";
 import type { FileTable } from "./file-table.ts";
-import { isFull } from "./log/file-ops.ts";
+import { Gathered, type Job, layered } from "./gathered.ts";
 import type { WriteAheadLog } from "./log/index.ts";
 import type { OpenPackRef, PackTable } from "./pack-table.ts";
-import type { SealedPack } from "./packs/index.ts";
-import { pageBytes } from "./pages/index.ts";
-import { PendingExtents } from "./pending.ts";
-import { isPassing, type StoreHealth } from "./store-health.ts";
+import type { PackUploads } from "./pack-uploads.ts";
+import type { StoreHealth } from "./store-health.ts";
 
 /** A pack is sealed when the next chunk would make it larger. */
 export const packBytes = 16 * 1024 * 1024;
@@ -25,15 +21,6 @@ const batchBytesMax = 64 * 1024 * 1024;
 const setsPerTurn = 64;
 /** Extents laid by one set at most. */
 const extentsPerSet = 1024;
-/** Bytes, and slices of them, copied into packs by one write and between two turns of the event loop. */
-const gatheredBytes = 2 * 1024 * 1024;
-const gatheredSlices = 1024;
-
-interface Job {
-  readonly file: FileState;
-  readonly cut: FlushCut;
-  readonly extents: Extent[];
-}
 
 /**
  * Takes unstored changes to their home: dirty bytes into packs, packs into the block store, then size, times and extents of each
@@ -45,7 +32,7 @@ export class Flusher {
   private readonly packs: PackTable;
   private readonly log: WriteAheadLog;
   private readonly store: MetadataStore;
-  private readonly blocks: BlockStore;
+  private readonly uploads: PackUploads;
   private readonly clock: Clock;
   private readonly logger: Logger;
   private readonly health: StoreHealth;
@@ -57,7 +44,7 @@ export class Flusher {
     packs: PackTable,
     log: WriteAheadLog,
     store: MetadataStore,
-    blocks: BlockStore,
+    uploads: PackUploads,
     clock: Clock,
     logger: Logger,
     health: StoreHealth,
@@ -67,7 +54,7 @@ export class Flusher {
     this.packs = packs;
     this.log = log;
     this.store = store;
-    this.blocks = blocks;
+    this.uploads = uploads;
     this.clock = clock;
     this.logger = logger;
   }
@@ -130,7 +117,7 @@ export class Flusher {
     }
     if (this.current !== null && packs.has(this.current)) this.current = null;
     await this.log.durable(last);
-    if (!(await this.storePacks([...packs]))) return this.restoreAll(jobs, FsError.of("noSpace"));
+    if (!(await this.uploads.store([...packs]))) return this.restoreAll(jobs, FsError.of("noSpace"));
     return this.storeContents(jobs);
   }
 
@@ -163,64 +150,6 @@ export class Flusher {
       }
     }
     return gathered.length === 0 ? null : append();
-  }
-
-  /** Puts packs into the block store and makes their rows live; false when there is no room. */
-  private async storePacks(packs: readonly OpenPackRef[]): Promise<boolean> {
-    const fresh = packs.filter((pack) => pack.stored === null);
-    if (fresh.length > 0) {
-      if (!(await succeeded(fresh.map((pack) => sealed(pack))))) return false;
-      const now = this.clock.now();
-      // With its frames: where the process ends before the row is live, a start needs nothing of the object to go on with it.
-      const pending = await Promise.all(fresh.map(async (pack): Promise<Change> => ({ do: "putPack", pack: row(pack, PackState.pending, await sealed(pack), now) })));
-      const barred = await this.store.apply({ conditions: [], changes: pending });
-      if (!barred.applied) return false;
-      if (!(await this.putPacks(fresh))) return false;
-    }
-    const unadopted = packs.filter((pack) => !pack.adopted);
-    if (unadopted.length === 0) return true;
-    const now = this.clock.now();
-    const live = unadopted.map((pack): Change => {
-      return { do: "putPack", pack: row(pack, PackState.live, pack.stored as NonNullable<OpenPackRef["stored"]>, now) };
-    });
-    const adopted = await this.store.apply({ conditions: [], changes: live });
-    if (!adopted.applied) return false;
-    for (const pack of unadopted) pack.adopted = true;
-    return true;
-  }
-
-  /** Puts them all at once, and notes what that says of the store. */
-  private async putPacks(packs: readonly OpenPackRef[]): Promise<boolean> {
-    const puts = packs.map((pack) => this.storePack(pack));
-    const outcomes = await Promise.allSettled(puts);
-    const failed = outcomes.find((outcome) => outcome.status === "rejected")?.reason;
-    if (failed === undefined) this.health.worked("write");
-    else if (isPassing(failed) || failed instanceof StoreFullError) this.health.failed("write", failed);
-    return succeeded(puts);
-  }
-
-  private async storePack(pack: OpenPackRef): Promise<void> {
-    const file = pack.file as NonNullable<OpenPackRef["file"]>;
-    const { size, objectBytes, frames } = await sealed(pack);
-    try {
-      await this.blocks.put(pack.key, { from: "file", path: file.path, size: objectBytes });
-    } catch (error) {
-      if (error instanceof StoreFullError || error instanceof StoreRefusedError || isFull(error) || !(await this.isThere(pack))) throw error;
-      this.logger.warn({ error, pack: pack.id }, "the block store failed to put an object, and has it");
-    }
-    pack.stored = { key: pack.key, size, frames };
-    pack.file = null;
-    this.files.unfile(pack);
-    await file.close();
-  }
-
-  /** An answer may have been lost: the object is there, whole, and will be refused for ever after. Not known: it is put again. */
-  private async isThere(pack: OpenPackRef): Promise<boolean> {
-    try {
-      return (await this.packs.fromObject(pack.id)) !== null;
-    } catch {
-      return false;
-    }
   }
 
   /**
@@ -293,7 +222,7 @@ export class Flusher {
 
   /** The bytes of a repacked pack, stored like a flush's. */
   async storeRepacked(packs: readonly OpenPackRef[]): Promise<boolean> {
-    return this.storePacks(packs);
+    return this.uploads.store(packs);
   }
 
   /** Nobody refers to a pack that is not stored: its file goes. An object that was put after all is garbage to be collected. */
@@ -310,78 +239,8 @@ export class Flusher {
   }
 }
 
-/** Dirty bytes of several files and places that go into a pack by one write. */
-class Gathered {
-  length = 0;
-  private slices: Uint8Array[] = [];
-  private runs: { readonly job: Job; readonly offset: number; readonly length: number; readonly at: number }[] = [];
-
-  get isFull(): boolean {
-    return this.length >= gatheredBytes || this.slices.length >= gatheredSlices;
-  }
-
-  /** Takes the pieces of the job from `first` on that are one stretch of the file, until this is full; gives the next piece. */
-  add(job: Job, first: number): number {
-    const pieces = job.cut.pieces;
-    const head = pieces[first] as FlushPiece;
-    const offset = head.page.index * pageBytes + head.start;
-    const at = this.length;
-    let next = first;
-    do {
-      const piece = pieces[next] as FlushPiece;
-      if (piece.page.index * pageBytes + piece.start !== offset + (this.length - at)) break;
-      this.slices.push(piece.buffer.bytes.subarray(piece.start, piece.end));
-      this.length += piece.end - piece.start;
-      next++;
-    } while (next < pieces.length && !this.isFull);
-    this.runs.push({ job, offset, length: this.length - at, at });
-    return next;
-  }
-
-  /** Writes everything and tells each job where its bytes are. */
-  appendTo(pack: OpenPackRef): FsError | null {
-    const start = (pack.file as NonNullable<OpenPackRef["file"]>).append(this.slices, this.length);
-    if (start instanceof FsError) return start;
-    for (const { job, offset, length, at } of this.runs) job.extents.push({ offset, length, pack: pack.id, packOffset: start + at });
-    this.slices = [];
-    this.runs = [];
-    this.length = 0;
-    return null;
-  }
-}
-
-/** The cut's new extents without overlaps, in order: dirty bytes lie over pending ones. */
-function layered(cut: FlushCut, dirty: readonly Extent[]): readonly Extent[] {
-  if (cut.pending.length === 0) return dirty;
-  const below = new PendingExtents();
-  below.list = [...cut.pending];
-  for (const extent of dirty) below.cut(extent.offset, extent.offset + extent.length);
-  const kept = below.list.map(({ offset, length, pack, packOffset }): Extent => ({ offset, length, pack: pack.id, packOffset }));
-  return dirty.length === 0 ? kept : [...kept, ...dirty].sort((a, b) => a.offset - b.offset);
-}
-
 function hold(pack: OpenPackRef, packs: Set<OpenPackRef>): void {
   if (packs.has(pack)) return;
   pack.holders++;
   packs.add(pack);
-}
-
-function sealed(pack: OpenPackRef): Promise<SealedPack> {
-  return (pack.file as NonNullable<OpenPackRef["file"]>).seal();
-}
-
-/** Waits for all; false where there was no room for one, throws what else went wrong. */
-async function succeeded(all: readonly Promise<unknown>[]): Promise<boolean> {
-  const outcomes = await Promise.allSettled(all);
-  let room = true;
-  for (const outcome of outcomes) {
-    if (outcome.status === "fulfilled") continue;
-    if (!(outcome.reason instanceof StoreFullError) && !isFull(outcome.reason)) throw outcome.reason;
-    room = false;
-  }
-  return room;
-}
-
-function row(pack: OpenPackRef, state: PackState, { size, frames }: Pick<SealedPack, "size" | "frames">, since: Time): Pack {
-  return { id: pack.id, key: pack.key, state, size, live: 0, frames, since };
 }

@@ -17,6 +17,7 @@ import { Garbage, type GarbageOptions } from "./garbage.ts";
 import { makeDirectory } from "./log/file-ops.ts";
 import { nullLog, openLog, systemFiles } from "./log/index.ts";
 import { PackTable } from "./pack-table.ts";
+import { PackUploads } from "./pack-uploads.ts";
 import { PageCache } from "./pages/index.ts";
 import { Reader } from "./reader.ts";
 import { type Recovered, Replay, removeLeftovers } from "./recovery.ts";
@@ -65,7 +66,7 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
   const replay = new Replay(files, packs, store);
   const { log, tornBytes } = options.ephemeral ? { log: nullLog(), tornBytes: 0 } : await openShareLog(options, replay);
   await removeLeftovers(packs, logger);
-  const flusher = new Flusher(files, packs, log, store, blocks, clock, logger, health);
+  const flusher = new Flusher(files, packs, log, store, new PackUploads(files, packs, store, blocks, clock, logger, health), clock, logger, health);
   const garbage = new Garbage(packs, store, blocks, flusher, clock, logger, options.garbage, health);
   const space = new Space(blocks);
   await space.read();
