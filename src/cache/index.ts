@@ -106,7 +106,7 @@ async function openShareLog(options: ContentOptions, replay: Replay) {
   const directory = join(options.directory, "log");
   const { segmentBytes, clock, logger, fatal } = options;
   const { log, recovered } = await openLog(
-    { directory, instance: options.store.identity.instance, segmentBytes, stagingBytes, clock, logger, fatal },
+    { directory, instance: options.store.identity.instance, segmentBytes, stagingBytes, beginsAbove: () => options.store.lastContentSequence(), clock, logger, fatal },
     (record) => replay.accept(record),
   );
   return { log, tornBytes: recovered.tornBytes };
