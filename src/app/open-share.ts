@@ -4,7 +4,7 @@ import type { Random } from "#base/random.ts";
 import { openFilesystemBlocks, openMemoryBlocks, openS3Blocks } from "#blocks/index.ts";
 import { type Content, type ContentOptions, deriveContentLimits, openContent, type Recovered } from "#cache/index.ts";
 import { type Config, formatSize, type Limits, parseSize } from "#config/index.ts";
-import type { SharePlan, StorePlan } from "#control/index.ts";
+import type { SharePlan, ShareState, StorePlan } from "#control/index.ts";
 import { openMemoryStore, openSqliteStore } from "#metadata/index.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
@@ -58,12 +58,10 @@ export class OpenShare {
     return this.content.unstoredBytes;
   }
 
-  get oldestUnstoredMs(): number | null {
-    return this.content.oldestUnstoredMs;
-  }
-
-  get storeError(): string | null {
-    return this.content.storeError;
+  /** What is not in its stores yet, and why. */
+  get backlog(): Omit<ShareState, "state" | "error"> {
+    const { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError } = this.content;
+    return { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError };
   }
 
   get progress(): Content["progress"] {
@@ -94,7 +92,12 @@ export class OpenShare {
     return { bytes, files: inodes };
   }
 
-  /** Closes it once no table has it any more: requests in hand are answered, content is stored. False: not in time. */
+  /** When nothing of it runs any more, once it is being closed. */
+  get ended(): Promise<void> {
+    return this.parts.ended;
+  }
+
+  /** Closes it once no table has it any more: requests in hand are answered, content is stored. False: not in time; it goes on until `ended`. */
   async close(timeoutMs: number, clock: Clock): Promise<boolean> {
     const deadline = clock.monotonicMs() + timeoutMs;
     await this.share.drain(timeoutMs * drainPart);

@@ -85,6 +85,22 @@ function identityIn(path: string): Known | null {
   }
 }
 
+/** Where files lie that a new share with this plan would bring to light, of one that the control plane doesn't know any more; null: nowhere. */
+export function leftBehind(config: Config, plan: SharePlan): string | null {
+  const { database } = placesOf(config, plan);
+  if (plan.metadata.type !== "sqlite" || !existsSync(database)) return null;
+  let db: Database | null = null;
+  try {
+    db = new Database(database, { create: false, readwrite: true });
+    // Of a share that never got to be served there is a database with nothing in it.
+    return db.query("SELECT 1 FROM inode LIMIT 1").get() === null ? null : database;
+  } catch (error) {
+    return /no such table/.test((error as Error).message) ? null : database;
+  } finally {
+    db?.close();
+  }
+}
+
 async function removeBlocks(directory: string, plan: SharePlan, instance: string | null): Promise<void> {
   const owner = ownerOf(directory);
   if (!isFilled(directory)) return;

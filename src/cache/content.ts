@@ -25,8 +25,9 @@ import { StoredWaits } from "./stored-waits.ts";
 export const largeWriteBytes = 128 * 1024;
 /** A flush begins when the log is so many times `flushBytes` long, however few of its bytes are not overwritten: a start has to read it. */
 export const logPerDirty = 4;
-/** Pause after a flush that failed. */
+/** Pause after a flush that failed; while the block store is away, twice as long each time, up to the bound. */
 const retryMs = 1_000;
+const retryMsMax = 8_000;
 /** Tries to store everything before a close leaves the rest to the next start. */
 const closeTriesMax = 2;
 
@@ -367,29 +368,34 @@ export class Content implements FileContent {
 
   /** Stores batch after batch while one is due; true when there was nothing that could be stored. */
   private async run(): Promise<boolean> {
+    let pauseMs = retryMs;
     do {
       const outcome = await this.flush();
       this.storedWaits.look();
       this.admission.letIn();
       if (outcome === "idle") return true;
-      if (outcome !== "stored") {
-        if (outcome === "noRoom") await this.garbage.urgent();
-        if (this.closing) return false;
-        await new Promise<void>((resolve) => this.clock.after(retryMs, resolve));
-        this.admission.letIn();
+      if (outcome === "stored") {
+        pauseMs = retryMs;
+        continue;
       }
+      if (outcome === "noRoom") await this.garbage.urgent();
+      if (this.closing) return false;
+      await new Promise<void>((resolve) => this.clock.after(pauseMs, resolve));
+      this.admission.letIn();
+      if (outcome === "away") pauseMs = Math.min(pauseMs * 2, retryMsMax);
     } while (this.files.unstored.size > 0 && (this.closing || this.isDue() || this.hasAged()));
     return false;
   }
 
-  /** `failed`: it was thrown why, and health knows. */
-  private async flush(): Promise<"idle" | "stored" | "noRoom" | "failed"> {
+  /** One batch of the flusher's. Whatever it throws, the data stays in the log, and health knows why. */
+  private async flush(): Promise<"idle" | "stored" | "noRoom" | "away" | "failed"> {
     try {
       const outcome = await this.flusher.batch();
       if (outcome === "stored") this.health.worked("flush");
       return outcome;
     } catch (error) {
-      if (!isPassing(error)) this.health.failed("flush", error);
+      if (isPassing(error)) return "away";
+      this.health.failed("flush", error);
       return "failed";
     }
   }

@@ -18,6 +18,11 @@ export const limits = {
   certificatePollMs: 5 * second,
   /** Calls in hand at once; the next is told to come back. */
   callsMax: 512,
+  /**
+   * Of these, calls whose body is read before it is known who sends it: log-ins and refreshes. Somebody without an account, who sends
+   * bodies slowly, must leave room for those who have one. More than passwords are waiting for at once (`verificationsWaitingMax`).
+   */
+  strangersMax: 128,
   /** What a caller that came at a bad moment is told to wait. */
   retryAfterSec: 1,
   /** Wrong fields a problem document names at most. */

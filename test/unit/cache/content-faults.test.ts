@@ -14,7 +14,7 @@ import { Inode } from "#model/inode.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import { until } from "../../support/wait.ts";
 import { SeededRandom, seedFor } from "../../support/seeded-random.ts";
-import { addFile, Client, compare, grown, open, removeFile, sizeMax, storeWith, temporary } from "./content-kit.ts";
+import { addFile, Client, compare, copyOf, grown, open, removeFile, sizeMax, storeWith, temporary } from "./content-kit.ts";
 
 const id = 101 as FileId;
 /** Files are flushed when a test says so. */
@@ -464,9 +464,7 @@ test("files agree with a model through failing stores, removals and crashes in t
     } else {
       for (const each of ids) await content.durable(each);
       weather.killed = true;
-      const copy = temporary();
-      cpSync(directory, copy, { recursive: true });
-      directory = copy;
+      directory = copyOf(directory);
       ({ weather, content, client } = await begin());
       for (const each of ids) await compare(client, each, models.get(each) as Uint8Array);
     }
