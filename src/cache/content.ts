@@ -104,7 +104,11 @@ export class Content implements FileContent {
     this.writeVerifier = parts.writeVerifier;
     const { files, log, space, garbage, clock, limits } = parts;
     this.admission = new Admission(files, log, space, garbage, clock, limits, () => this.wake());
-    this.storedWaits = new StoredWaits(clock, () => this.wake());
+    this.storedWaits = new StoredWaits(
+      clock,
+      () => this.wake(),
+      () => files.oldestSequence(),
+    );
   }
 
   /** What recovery left unstored is on its way from here on. */

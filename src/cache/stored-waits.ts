@@ -26,16 +26,20 @@ export class StoredWaits {
   private gathering: Timer | null = null;
   private timer: Timer | null = null;
   private ended = false;
+  /** The last change that somebody waited for in vain: a flush stays due until it is stored, whether or not he comes back. 0: none. */
+  private owed = 0;
+  private readonly oldest: () => number;
 
-  /** `wake` has the flusher begin. */
-  constructor(clock: Clock, wake: () => void) {
+  /** `wake` has the flusher begin; `oldest` gives the sequence of the oldest change that is not stored. */
+  constructor(clock: Clock, wake: () => void, oldest: () => number) {
     this.clock = clock;
+    this.oldest = oldest;
     this.wake = wake;
   }
 
   /** A flush is due for them. */
   get isWaitedFor(): boolean {
-    return this.waiting.length > 0 && this.gathering === null;
+    return this.owed > 0 || (this.waiting.length > 0 && this.gathering === null);
   }
 
   /** Resolves when everything accepted of the file so far is stored; jukebox when that takes too long. */
@@ -54,12 +58,16 @@ export class StoredWaits {
 
   /** Answers those whose content is stored by now, and those who waited too long. */
   look(): void {
+    if (this.owed > 0 && this.oldest() > this.owed) this.owed = 0;
     if (this.waiting.length === 0) return;
     const now = this.clock.monotonicMs();
     this.keep(({ file, sequence, deadlineMs, go }) => {
       if (isStored(file, sequence)) go(null);
-      else if (this.ended || now >= deadlineMs) go(FsError.of("jukebox"));
-      else return true;
+      else if (!this.ended && now < deadlineMs) return true;
+      else {
+        this.owed = Math.max(this.owed, sequence);
+        go(FsError.of("jukebox"));
+      }
       return false;
     });
   }
