@@ -3,6 +3,7 @@ import { listenApi } from "#api/server/listener.ts";
 import { apiOnDemand } from "#api/server/on-demand.ts";
 import type { Listening } from "#cli/ports.ts";
 import type { Config } from "#config/index.ts";
+import { apiConnectionsWithin, openFilesMax } from "./open-files.ts";
 import type { Surroundings } from "./open-share.ts";
 
 /** What of a stop's time the calls in hand may take, at most. */
@@ -22,7 +23,7 @@ export async function startApi(config: Config, options: Omit<ApiOptions, "clock"
   const { host, port, tls } = config.controlplane;
   const files = tls.cert_file === "" ? null : { certFile: tls.cert_file, keyFile: tls.key_file, clientCa: tls.client_ca === "" ? null : tls.client_ca };
   const api = apiOnDemand({ ...options, clock, random, logger, tls: files !== null });
-  const listener = await listenApi({ host, port, tls: files, api, clock, logger });
+  const listener = await listenApi({ host, port, tls: files, api, clock, logger, connectionsMax: apiConnectionsWithin(openFilesMax()) });
   return {
     listening: { protocol: "api", address: listener.address, port: listener.port, ...(files === null ? {} : { tls: true }) },
     reloadCertificate: () => listener.reloadCertificate(),

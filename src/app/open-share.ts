@@ -1,7 +1,7 @@
 import { dirname, join } from "node:path";
 import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
-import { openFilesystemBlocks, openMemoryBlocks, openS3Blocks } from "#blocks/index.ts";
+import { openFilesystemBlocks, openMemoryBlocks } from "#blocks/index.ts";
 import { type Content, type ContentOptions, deriveContentLimits, openContent, type Recovered } from "#cache/index.ts";
 import { type Config, formatSize, type Limits, parseSize } from "#config/index.ts";
 import type { SharePlan, ShareState, StorePlan } from "#control/index.ts";
@@ -14,6 +14,7 @@ import { checkBlocksAreThere, checkDatabaseIsThere, checkLogIsThere } from "./aw
 import { claimBlocks } from "./claim.ts";
 import { makeDirectory } from "./durable-files.ts";
 import { Lifecycle } from "./lifecycle.ts";
+import { blockFilesWithin, openFilesMax } from "./open-files.ts";
 import { placesOf, type SharePlaces } from "./places.ts";
 import { s3OptionsOf } from "./s3.ts";
 
@@ -192,6 +193,7 @@ async function openBlocks(plan: SharePlan, places: SharePlaces, store: MetadataS
     return blocks;
   }
   if (plan.blocks.type === "s3") {
+    const { openS3Blocks } = await import("#blocks/s3/index.ts");
     const blocks = await openS3Blocks(s3OptionsOf(plan.blocks, around));
     parts.started("blocks", () => blocks.close());
     return blocks;
@@ -202,7 +204,7 @@ async function openBlocks(plan: SharePlan, places: SharePlaces, store: MetadataS
   const owner = { instance: Buffer.from(store.identity.instance).toString("hex"), ephemeral: plan.metadata.type === "memory" };
   const claim = claimBlocks(places.blocks, owner);
   parts.started(`hold on ${places.blocks}`, () => claim.release());
-  const blocks = await openFilesystemBlocks({ directory: places.blocks });
+  const blocks = await openFilesystemBlocks({ directory: places.blocks, openFilesMax: blockFilesWithin(openFilesMax()) });
   parts.started("blocks", () => blocks.close());
   return blocks;
 }

@@ -8,7 +8,6 @@ import { checkBlocksAreThere } from "./away.ts";
 import { isFilled, removeContent, removeIfEmpty } from "./block-content.ts";
 import { claimBlocks, ownerOf } from "./claim.ts";
 import { syncDirectory } from "./durable-files.ts";
-import { openS3Blocks } from "#blocks/index.ts";
 import type { Surroundings } from "./open-share.ts";
 import { s3OptionsOf } from "./s3.ts";
 import { collision, placesOf, realPlaces, type SharePlaces } from "./places.ts";
@@ -122,6 +121,7 @@ async function removeBlocks(directory: string, plan: SharePlan, instance: string
 /** Keys begin with the share's instance, so that these are this share's and nobody else's. */
 async function removeObjects(plan: SharePlan, instance: string, around: Surroundings): Promise<void> {
   try {
+    const { openS3Blocks } = await import("#blocks/s3/index.ts");
     const blocks = await openS3Blocks(s3OptionsOf(plan.blocks, around));
     try {
       let keys: string[] = [];

@@ -132,8 +132,8 @@ export class S3Store implements S3Blocks {
     } catch (error) {
       if (statusOf(error) !== 404) throw this.#portError(error, `looking at object ${key}`);
     }
-    // An answer to HEAD has no body to say what is missing: the object, or the bucket.
-    for await (const found of this.list(key)) if (found.key === key) return found.size;
+    // An answer to HEAD has no body to say what is missing: the object, or the bucket. A list of one says it.
+    await this.#page(() => new sdk.ListObjectsV2Command({ Bucket: bucket, Prefix: this.#full(key), MaxKeys: 1 }), key);
     return null;
   }
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { checkS3 } from "#blocks/index.ts";
+import { checkS3 } from "#blocks/s3/index.ts";
 import { missingRadosgw, type S3Server, startS3 } from "../../support/radosgw.ts";
 import { seedFor } from "../../support/seeded-random.ts";
 import { whyNoPowerCut } from "./power-cut.ts";
