@@ -161,6 +161,8 @@ export async function replay(workload: Workload, client: NfsClient, contents: Re
     const lost = node.content.collapse(actual);
     if (lost.length === 0) continue;
     node.mtime = null;
+    // What was told of writes that are lost went with them.
+    node.serverMtime = null;
     if (!forget) {
       for (const write of lost) {
         for (const part of write.parts) {
