@@ -4,8 +4,8 @@ import type { FileState } from "./file-state.ts";
 
 /** How long a commit waits for the stores before the client is told to come back (NFS3ERR_JUKEBOX). */
 export const storedWaitMs = 10_000;
-/** How long the first commit waits for others before a flush begins: those that come together share its packs. */
-const gatherMs = 2;
+/** How long a flush waits at most for as many committers as there were last, so that they share its packs. */
+const gatherMsMax = 8;
 
 interface Waiting {
   readonly file: FileState;
@@ -24,6 +24,8 @@ export class StoredWaits {
   private readonly wake: () => void;
   private waiting: Waiting[] = [];
   private gathering: Timer | null = null;
+  /** Committers there were when some were answered last: those come back, mostly within a few ms. */
+  private expected = 1;
   private timer: Timer | null = null;
   private ended = false;
   /** The last change that somebody waited for in vain: a flush stays due until it is stored, whether or not he comes back. 0: none. */
@@ -48,12 +50,19 @@ export class StoredWaits {
     return new Promise((go) => {
       this.waiting.push({ file, sequence: file.sequence, deadlineMs: this.clock.monotonicMs() + storedWaitMs, go });
       this.watch();
-      if (this.waiting.length > 1) return;
-      this.gathering = this.clock.after(gatherMs, () => {
-        this.gathering = null;
-        this.wake();
-      });
+      if (this.waiting.length >= this.expected) this.gathered();
+      else this.gather();
     });
+  }
+
+  private gather(): void {
+    this.gathering ??= this.clock.after(gatherMsMax, () => this.gathered());
+  }
+
+  private gathered(): void {
+    this.gathering?.cancel();
+    this.gathering = null;
+    this.wake();
   }
 
   /** Answers those whose content is stored by now, and those who waited too long. */
@@ -61,15 +70,21 @@ export class StoredWaits {
     if (this.owed > 0 && this.oldest() > this.owed) this.owed = 0;
     if (this.waiting.length === 0) return;
     const now = this.clock.monotonicMs();
+    let answered = 0;
     this.keep(({ file, sequence, deadlineMs, go }) => {
-      if (isStored(file, sequence)) go(null);
-      else if (!this.ended && now < deadlineMs) return true;
+      if (isStored(file, sequence)) {
+        answered++;
+        go(null);
+      } else if (!this.ended && now < deadlineMs) return true;
       else {
         this.owed = Math.max(this.owed, sequence);
         go(FsError.of("jukebox"));
       }
       return false;
     });
+    if (answered === 0) return;
+    this.expected = answered + this.waiting.length;
+    if (this.waiting.length > 0) this.gather();
   }
 
   /** What they wait for has another meaning now: each waits for what `again` gives. */
