@@ -20,6 +20,19 @@ export interface CacheFiles {
   freeBytes(directory: string): Promise<number>;
 }
 
+/** A file that was linked into the cache before it became an object. */
+export interface Incoming {
+  readonly path: string;
+  readonly size: number;
+}
+
+const unlinkable: readonly unknown[] = ["EXDEV", "EPERM", "ENOTSUP", "ENOENT", "EMLINK"];
+
+/** No second name can be had: it would lie on another file system, or on one without links. */
+export function isUnlinkable(error: unknown): boolean {
+  return unlinkable.includes((error as NodeJS.ErrnoException).code);
+}
+
 const statBlockBytes = 512;
 
 export const systemCacheFiles: CacheFiles = {

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { Clock, Timer } from "#base/clock.ts";
 import type { Logger } from "#telemetry/logger.ts";
-import type { CacheFiles } from "./cache-files.ts";
+import { type CacheFiles, type Incoming, isUnlinkable } from "./cache-files.ts";
 import { blockBytes, Entry, entryBytes } from "./entry.ts";
 import type { IndexDatabase } from "./index-database.ts";
 import { OpenFiles } from "./open-files.ts";
@@ -22,15 +22,6 @@ export interface DiskFilesOptions {
   readonly files: CacheFiles;
   readonly clock: Clock;
   readonly logger: Logger;
-}
-
-/** No second name can be had: another file system, or one without links. The copy comes with the first read instead. */
-const noLink: readonly unknown[] = ["EXDEV", "EPERM", "ENOTSUP", "ENOENT", "EMLINK"];
-
-/** A file that was linked into the cache before it became an object. */
-export interface Incoming {
-  readonly path: string;
-  readonly size: number;
 }
 
 /** Copies of objects in files, the least recently used of which makes room for another. No failure of it is one of its users. */
@@ -143,7 +134,7 @@ export class DiskFiles {
       return { path: incoming, size };
     } catch (error) {
       if (reserved) this.room.release(charge);
-      if (!noLink.includes((error as NodeJS.ErrnoException).code)) this.failed(error);
+      if (!isUnlinkable(error)) this.failed(error);
       return null;
     }
   }

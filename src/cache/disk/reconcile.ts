@@ -3,7 +3,7 @@ import { Entry } from "./entry.ts";
 import type { CacheFiles } from "./cache-files.ts";
 
 /** Files lie in so many directories. */
-const directories = 256;
+const directories = 16;
 /** A name holds the whole key: longer ones are not cached. */
 const keyLengthMax = 200;
 
@@ -17,7 +17,7 @@ export function filePath(directory: string, { id, key }: Pick<Entry, "id" | "key
 }
 
 function folder(id: number): string {
-  return (id % directories).toString(16).padStart(2, "0");
+  return (id % directories).toString(16);
 }
 
 /** Makes the directories a cache is made of. */
