@@ -47,9 +47,9 @@ export class Entry {
     return entry;
   }
 
-  /** Bytes of the disk it may take. */
+  /** Bytes of the disk it may take; of an empty one none, as what is being written is set aside by whoever writes. */
   get charge(): number {
-    return entryBytes + this.#whole * blockBytes + roundedUp(this.partialBytes) + this.slackBytes;
+    return this.isEmpty ? 0 : entryBytes + this.#whole * blockBytes + roundedUp(this.partialBytes) + this.slackBytes;
   }
 
   /** Nothing of it is there. */
@@ -71,7 +71,7 @@ export class Entry {
 
   /** What the charge grows by when `from`..`to` is added, at most. */
   growth(from: number, to: number): number {
-    let bytes = 0;
+    let bytes = this.isEmpty ? entryBytes : 0;
     for (let block = Math.floor(from / blockBytes); block * blockBytes < to; block++) {
       if (!this.#has(block)) bytes += roundedUp(Math.min(blockBytes, to - block * blockBytes));
     }
