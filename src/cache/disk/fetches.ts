@@ -42,7 +42,7 @@ export class Fetch {
 
 /**
  * What is asked of the store at present. A block that is on its way is not asked for twice; what was read ahead is held until it
- * is taken. Of what is read ahead, on its way or held, there are never more bytes than `aheadBytesMax`.
+ * is taken. Of what is read ahead, on its way or held for its first reader, there are never more bytes than `aheadBytesMax`.
  */
 export class Fetches {
   /** By key, then by block: the last fetch that has its beginning. */
@@ -85,6 +85,8 @@ export class Fetches {
   /** A reader took bytes of it. */
   took(fetch: Fetch, bytes: number): void {
     fetch.taken += bytes;
+    // What was taken and waits for the disk is no longer ahead of anybody.
+    if (fetch.taken >= fetch.length) this.leaveAhead(fetch);
     this.settle(fetch);
   }
 
@@ -144,8 +146,12 @@ export class Fetches {
     }
   }
 
-  private forget(fetch: Fetch): void {
+  private leaveAhead(fetch: Fetch): void {
     if (this.ahead.delete(fetch)) this.aheadBytes -= fetch.length;
+  }
+
+  private forget(fetch: Fetch): void {
+    this.leaveAhead(fetch);
     const blocks = this.byKey.get(fetch.key);
     if (blocks === undefined) return;
     for (let block = fetch.from / blockBytes; block * blockBytes < fetch.to; block++) if (blocks.get(block) === fetch) blocks.delete(block);

@@ -33,7 +33,7 @@ export class CountingStore {
   down: Error | null = null;
   private waiting: (() => void)[] = [];
 
-  readonly blocks: BlockStore = {
+  readonly blocks: { -readonly [Method in keyof BlockStore]: BlockStore[Method] } = {
     put: (key, source) => this.store.put(key, source),
     get: async (key, offset, length, target) => {
       this.gets.push({ key, offset, length });
@@ -93,7 +93,7 @@ export class ManualClock implements Clock {
 
 export const plenty: DiskCacheLimits = { bytesMax: 64 * MiB, freeBytesMin: 0, aheadBytesMax: 64 * MiB };
 
-export function openCache(blocks: BlockStore, directory: string, more: { limits?: Partial<DiskCacheLimits>; clock?: Clock; files?: CacheFiles; logger?: Logger } = {}): Promise<CachedBlocks> {
+export function openCache(blocks: BlockStore, directory: string, more: { limits?: Partial<DiskCacheLimits>; keyPrefix?: string; clock?: Clock; files?: CacheFiles; logger?: Logger } = {}): Promise<CachedBlocks> {
   return openDiskCache({
     blocks,
     directory: join(directory, "disk"),
