@@ -47,6 +47,7 @@ test("random reads, uploads and changes of the limit never bring it above its si
   let shrinking = false;
   let looks = 0;
   let hits = 0;
+  let evicted = 0;
   const over: number[] = [];
   const files = watched(() => {
     looks++;
@@ -74,6 +75,7 @@ test("random reads, uploads and changes of the limit never bring it above its si
       shrinking = false;
     } else if (what === "restart") {
       hits += cache.stats.hits;
+      evicted += cache.stats.evictedBytes;
       await cache.close();
       cache = await openCache(store.blocks, directory, { limits: { bytesMax }, files });
     }
@@ -85,9 +87,21 @@ test("random reads, uploads and changes of the limit never bring it above its si
   expect(allocatedIn(join(directory, "disk"))).toBeLessThanOrEqual(cache.stats.bytes);
   // It is used, too.
   expect(over).toEqual([]);
-  expect([highest > 3 * MiB, cache.stats.evictedBytes > 0, hits + cache.stats.hits > 0, looks > 20]).toEqual([true, true, true, true]);
+  expect([highest > 3 * MiB, evicted + cache.stats.evictedBytes > 0, hits + cache.stats.hits > 0, looks > 20]).toEqual([true, true, true, true]);
   await cache.close();
 }, 30_000);
+
+test("an object larger than the cache is kept as far as there is room", async () => {
+  const [key = ""] = await store.fill(1, 8 * MiB);
+  const bytesMax = 6 * MiB;
+  let highest = 0;
+  const cache = await openCache(store.blocks, directory, { limits: { bytesMax }, files: watched(() => void (highest = Math.max(highest, allocatedIn(join(directory, "disk"))))) });
+  for (let at = 0; at < 8 * MiB; at += MiB) expect(await cache.get(key, at, MiB)).toEqual(contentOf(0, 8 * MiB).subarray(at, at + MiB));
+  await cache.settled();
+  expect(highest).toBeGreaterThan(2 * MiB);
+  expect(highest).toBeLessThanOrEqual(bytesMax);
+  await cache.close();
+});
 
 test("what was used longest ago goes first, whatever was fetched first", async () => {
   const keys = await store.fill(4, MiB);

@@ -29,6 +29,8 @@ export class CountingStore {
   /** Asked for and not answered. */
   inFlightBytes = 0;
   hold = false;
+  /** The same, but for what was read already: answers on their way. */
+  holdAnswers = false;
   /** While set, every read fails with it. */
   down: Error | null = null;
   private waiting: (() => void)[] = [];
@@ -41,7 +43,9 @@ export class CountingStore {
       if (this.hold) await new Promise<void>((resolve) => this.waiting.push(resolve));
       this.inFlightBytes -= length;
       if (this.down !== null) throw this.down;
-      return await this.store.get(key, offset, length, target);
+      const bytes = await this.store.get(key, offset, length, target);
+      if (this.holdAnswers) await new Promise<void>((resolve) => this.waiting.push(resolve));
+      return bytes;
     },
     size: (key) => this.store.size(key),
     delete: (keys) => this.store.delete(keys),
@@ -49,6 +53,10 @@ export class CountingStore {
     space: () => this.store.space(),
     close: async () => {},
   };
+
+  get held(): number {
+    return this.waiting.length;
+  }
 
   /** Answers the reads asked for longest ago. */
   release(count = Number.POSITIVE_INFINITY): void {

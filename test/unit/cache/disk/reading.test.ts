@@ -6,6 +6,7 @@ import { systemClock } from "#base/clock.ts";
 import { systemCacheFiles } from "#cache/disk/index.ts";
 import { MissingObjectError } from "#model/block-store.ts";
 import { SeededRandom, seedFor } from "../../../support/seeded-random.ts";
+import { until } from "../../../support/wait.ts";
 import { temporary } from "../content-kit.ts";
 import { block, contentOf, copiesIn, CountingStore, KiB, MiB, openCache } from "./kit.ts";
 
@@ -128,12 +129,13 @@ test("a pack that could not be uploaded leaves no copy", async () => {
 test("an object deleted while it is read leaves no copy", async () => {
   const [key = ""] = await store.fill(1, MiB);
   const cache = await openCache(store.blocks, directory);
-  store.hold = true;
+  store.holdAnswers = true;
   const read = cache.get(key, 0, block);
-  const removal = cache.delete([key]);
-  store.hold = false;
+  await until("the answer is on its way", 5_000, () => (store.held > 0 ? true : null));
+  await cache.delete([key]);
+  store.holdAnswers = false;
   store.release();
-  await Promise.allSettled([read, removal]);
+  expect(await read).toEqual(contentOf(0, block));
   await cache.settled();
   expect(copiesIn(directory)).toEqual([]);
   await expect(cache.get(key, 0, block)).rejects.toBeInstanceOf(MissingObjectError);

@@ -52,6 +52,8 @@ test("a lost index is rebuilt of the complete copies; those with holes go", asyn
 for (const [what, spoil] of [
   ["no database", () => fs.writeFileSync(indexOf(), "garbage that is no database, and longer than a header would be".repeat(100))],
   ["damaged", () => fs.writeFileSync(indexOf(), fs.readFileSync(indexOf()).map((byte, at) => (at < 4096 && at > 120 ? byte ^ 0x5a : byte)))],
+  // The count of unused bytes in the head of the table's page: no query notices.
+  ["damaged where it is not looked at", () => fs.writeFileSync(indexOf(), fs.readFileSync(indexOf()).map((byte, at) => (at === 4096 + 7 ? byte ^ 0x3f : byte)))],
   ["of a newer version", () => change("PRAGMA user_version = 2")],
   ["somebody else's", () => change("PRAGMA application_id = 1")],
   ["without its table", () => change("DROP TABLE file")],
