@@ -1,6 +1,9 @@
-import type { ApiListener, ApiOptions } from "#api/server/index.ts";
+import type { ApiOptions } from "#api/server/api.ts";
+import { listenApi } from "#api/server/listener.ts";
+import { apiOnDemand } from "#api/server/on-demand.ts";
 import type { Listening } from "#cli/ports.ts";
 import type { Config } from "#config/index.ts";
+import { apiConnectionsWithin, openFilesMax } from "./open-files.ts";
 import type { Surroundings } from "./open-share.ts";
 
 /** What of a stop's time the calls in hand may take, at most. */
@@ -17,12 +20,10 @@ export interface RunningApi {
 export async function startApi(config: Config, options: Omit<ApiOptions, "clock" | "random" | "logger" | "tls">, around: Surroundings): Promise<RunningApi> {
   const { clock, random } = around;
   const logger = around.logger.child({ part: "api" });
-  // Loaded here, beside the opening of shares: it is a large part of the program.
-  const server = await import("#api/server/index.ts");
   const { host, port, tls } = config.controlplane;
   const files = tls.cert_file === "" ? null : { certFile: tls.cert_file, keyFile: tls.key_file, clientCa: tls.client_ca === "" ? null : tls.client_ca };
-  const api = server.createApi({ ...options, clock, random, logger, tls: files !== null });
-  const listener: ApiListener = await server.listenApi({ host, port, tls: files, api, clock, logger });
+  const api = apiOnDemand({ ...options, clock, random, logger, tls: files !== null });
+  const listener = await listenApi({ host, port, tls: files, api, clock, logger, connectionsMax: apiConnectionsWithin(openFilesMax()) });
   return {
     listening: { protocol: "api", address: listener.address, port: listener.port, ...(files === null ? {} : { tls: true }) },
     reloadCertificate: () => listener.reloadCertificate(),

@@ -8,7 +8,11 @@ interface Part {
 
 /** What was started, so that it is stopped in the opposite order, each part whatever became of the one before. */
 export class Lifecycle {
+  /** When nothing of it runs any more, once it is being stopped. */
+  ended: Promise<void> = Promise.resolve();
   private readonly parts: Part[] = [];
+  /** What is being stopped. */
+  private stopping = "";
   private readonly clock: Clock;
   private readonly logger: Logger;
 
@@ -22,25 +26,29 @@ export class Lifecycle {
     this.parts.push({ name, stop });
   }
 
-  /** Stops everything, the last started first. True when each part stopped without an error and within `timeoutMs` in all. */
+  /**
+   * Stops everything, the last started first. True when each part stopped without an error and within `timeoutMs` in all. Past that
+   * nobody waits any more, but it goes on: `ended` resolves when nothing of it runs.
+   */
   async stop(timeoutMs: number): Promise<boolean> {
     const late = Promise.withResolvers<"late">();
     const timer = this.clock.after(timeoutMs, () => late.resolve("late"));
-    const deadline = this.clock.monotonicMs() + timeoutMs;
+    const all = this.stopAll(this.clock.monotonicMs() + timeoutMs);
+    this.ended = all.then(() => {});
+    const outcome = await Promise.race([all, late.promise]);
+    timer.cancel();
+    if (outcome !== "late") return outcome;
+    this.logger.warn({ part: this.stopping, timeoutMs }, "did not stop in time; what was acknowledged is on disk, the next start takes it from there");
+    return false;
+  }
+
+  private async stopAll(deadlineMs: number): Promise<boolean> {
     let clean = true;
-    try {
-      for (let part = this.parts.pop(); part !== undefined; part = this.parts.pop()) {
-        const begun = this.clock.monotonicMs();
-        const outcome = await Promise.race([this.stopOne(part, Math.max(0, deadline - begun)), late.promise]);
-        if (outcome === "late") {
-          this.logger.warn({ part: part.name, timeoutMs }, "did not stop in time; what was acknowledged is on disk, the next start takes it from there");
-          return false;
-        }
-        if (!outcome) clean = false;
-        this.logger.debug({ part: part.name, ms: Math.round(this.clock.monotonicMs() - begun) }, "stopped");
-      }
-    } finally {
-      timer.cancel();
+    for (let part = this.parts.pop(); part !== undefined; part = this.parts.pop()) {
+      const begun = this.clock.monotonicMs();
+      this.stopping = part.name;
+      if (!(await this.stopOne(part, Math.max(0, deadlineMs - begun)))) clean = false;
+      this.logger.debug({ part: part.name, ms: Math.round(this.clock.monotonicMs() - begun) }, "stopped");
     }
     return clean;
   }

@@ -1,17 +1,17 @@
-import { existsSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, linkSync, renameSync, rmSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { keepAlive, systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
 import type { BackupRestored, BackupWritten, ControlPlaces, Offline, SecretRotated } from "#cli/ports.ts";
 import type { Config, Loaded } from "#config/index.ts";
 import { ControlError, resetPasswordOffline, restoreBackup } from "#control/index.ts";
-import type { ControlDatabase } from "#control/database/port.ts";
+import { type ControlDatabase, UnreadableDatabase } from "#control/database/port.ts";
 import { openPasswords } from "#control/passwords/index.ts";
 import { changeSecret, openSecrets, opensKeyring, SecretDirectory, type SecretOptions } from "#control/secrets/index.ts";
 import { silentLogger } from "#telemetry/logger.ts";
 import { adminPasswordFile, forgetAdminPassword } from "./admin-password.ts";
 import { openControlDatabase } from "./control-database.ts";
-import { makeDirectory } from "./durable-files.ts";
+import { makeDirectory, syncDirectory } from "./durable-files.ts";
 import { DirectoryLock, findInstance } from "./instance.ts";
 
 const clock = systemClock;
@@ -114,20 +114,67 @@ async function backup(database: ControlDatabase, file: string): Promise<BackupWr
 }
 
 async function restore(config: Config, file: string, force: boolean): Promise<BackupRestored> {
-  const { backupControl } = await import("#control/database/backup.ts");
-  const context = { clock, logger };
+  // Without force the lock of the data directory is ours.
+  const runs = force && findInstance(config.data_dir) !== null;
   // A server that runs could open nothing that is sealed any more.
-  if (!force || findInstance(config.data_dir) !== null) await checkSecretOf(config, file);
+  if (!force || runs) await checkSecretOf(config, file);
+  try {
+    return await replace(config, file);
+  } catch (error) {
+    if (runs || config.database.type !== "sqlite" || !(error instanceof UnreadableDatabase)) throw error;
+    return await replaceUnreadable(config, file, error);
+  }
+}
+
+/** Puts a backup in the place of a database that can be read, of which a copy is kept. */
+async function replace(config: Config, file: string): Promise<BackupRestored> {
+  const { backupControl } = await import("#control/database/backup.ts");
   const { type, sqlite } = config.database;
   const fresh = type === "sqlite" && !existsSync(sqlite.path);
-  const database = await openControlDatabase(config, context);
+  const database = await openControlDatabase(config, { clock, logger });
   try {
-    const before = fresh ? null : join(config.data_dir, `controlplane-before-restore-${clock.now().sec}.backup`);
+    const before = fresh ? null : unused(join(config.data_dir, `controlplane-before-restore-${clock.now().sec}`), ".backup");
     if (before !== null) await backupControl(database, before, clock);
-    const { schema, rows } = await restoreBackup(database, file, context);
-    return { users: rows["users"] ?? 0, shares: rows["shares"] ?? 0, schemaVersion: schema, before };
+    return restored(await restoreBackup(database, file, { clock, logger }), before);
   } finally {
     await database.close();
+  }
+}
+
+/**
+ * Makes a database of the backup beside one that can't be read, then swaps them; the old one is kept. Cut off anywhere, one of the two
+ * has the name: a start must never find none and begin anew. Throws `why` where the backup can't be made into one either.
+ */
+async function replaceUnreadable(config: Config, file: string, why: UnreadableDatabase): Promise<BackupRestored> {
+  const { path } = config.database.sqlite;
+  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) throw why;
+  const made = unused(`${path}.restoring-${clock.now().sec}`, "");
+  const before = unused(`${path}.replaced-${clock.now().sec}`, "");
+  const database = await openControlDatabase({ ...config, database: { ...config.database, sqlite: { ...config.database.sqlite, path: made } } }, { clock, logger });
+  try {
+    const summary = await restoreBackup(database, file, { clock, logger });
+    await database.close();
+    // Beside the new database these would be taken for its own.
+    for (const part of ["-wal", "-shm"]) if (existsSync(path + part)) renameSync(path + part, before + part);
+    linkSync(path, before);
+    renameSync(made, path);
+    syncDirectory(dirname(path));
+    return restored(summary, before);
+  } finally {
+    await database.close();
+    for (const part of ["", "-wal", "-shm"]) rmSync(made + part, { force: true });
+  }
+}
+
+function restored({ rows, schema }: { readonly rows: Readonly<Record<string, number>>; readonly schema: number }, before: string | null): BackupRestored {
+  return { users: rows["users"] ?? 0, shares: rows["shares"] ?? 0, schemaVersion: schema, before };
+}
+
+/** A path where nothing is: the second restore of a second must not take the place of what the first one kept. */
+function unused(path: string, end: string): string {
+  for (let i = 1; ; i++) {
+    const name = `${path}${i === 1 ? "" : `-${i}`}${end}`;
+    if (!existsSync(name)) return name;
   }
 }
 

@@ -1,7 +1,7 @@
 import { dirname, join } from "node:path";
 import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
-import { openFilesystemBlocks, openMemoryBlocks, openS3Blocks } from "#blocks/index.ts";
+import { openFilesystemBlocks, openMemoryBlocks } from "#blocks/index.ts";
 import { type Content, type ContentOptions, deriveContentLimits, openContent, type Recovered } from "#cache/index.ts";
 import { CachedBlocks, type DiskCacheLimits, type DiskCacheStats, openDiskCache } from "#cache/disk/index.ts";
 import { type Config, formatSize, type Limits, parseSize } from "#config/index.ts";
@@ -15,6 +15,7 @@ import { checkBlocksAreThere, checkDatabaseIsThere, checkLogIsThere } from "./aw
 import { claimBlocks } from "./claim.ts";
 import { makeDirectory } from "./durable-files.ts";
 import { Lifecycle } from "./lifecycle.ts";
+import { blockFilesWithin, openFilesMax } from "./open-files.ts";
 import { diskCacheFolder, placesOf, type SharePlaces } from "./places.ts";
 import { s3OptionsOf } from "./s3.ts";
 
@@ -96,7 +97,12 @@ export class OpenShare {
     return { bytes, files: inodes };
   }
 
-  /** Closes it once no table has it any more: requests in hand are answered, content is stored. False: not in time. */
+  /** When nothing of it runs any more, once it is being closed. */
+  get ended(): Promise<void> {
+    return this.parts.ended;
+  }
+
+  /** Closes it once no table has it any more: requests in hand are answered, content is stored. False: not in time; it goes on until `ended`. */
   async close(timeoutMs: number, clock: Clock): Promise<boolean> {
     const deadline = clock.monotonicMs() + timeoutMs;
     await this.share.drain(timeoutMs * drainPart);
@@ -197,6 +203,7 @@ async function openBlocks(plan: SharePlan, places: SharePlaces, store: MetadataS
     return blocks;
   }
   if (plan.blocks.type === "s3") {
+    const { openS3Blocks } = await import("#blocks/s3/index.ts");
     const bucket = await openS3Blocks(s3OptionsOf(plan.blocks, around));
     const { clock, logger } = around;
     const blocks = await openDiskCache({ blocks: bucket, directory: join(places.content, diskCacheFolder), keyPrefix: `${instance}/`, limits: cacheLimits, clock, logger });
@@ -209,7 +216,7 @@ async function openBlocks(plan: SharePlan, places: SharePlaces, store: MetadataS
   const owner = { instance, ephemeral: plan.metadata.type === "memory" };
   const claim = claimBlocks(places.blocks, owner);
   parts.started(`hold on ${places.blocks}`, () => claim.release());
-  const blocks = await openFilesystemBlocks({ directory: places.blocks });
+  const blocks = await openFilesystemBlocks({ directory: places.blocks, openFilesMax: blockFilesWithin(openFilesMax()) });
   parts.started("blocks", () => blocks.close());
   return blocks;
 }

@@ -8,7 +8,6 @@ import { checkBlocksAreThere } from "./away.ts";
 import { isFilled, removeContent, removeIfEmpty } from "./block-content.ts";
 import { claimBlocks, ownerOf } from "./claim.ts";
 import { syncDirectory } from "./durable-files.ts";
-import { openS3Blocks } from "#blocks/index.ts";
 import type { Surroundings } from "./open-share.ts";
 import { s3OptionsOf } from "./s3.ts";
 import { collision, diskCacheFolder, placesOf, realPlaces, type SharePlaces } from "./places.ts";
@@ -86,6 +85,22 @@ function identityIn(path: string): Known | null {
   }
 }
 
+/** Where files lie that a new share with this plan would bring to light, of one that the control plane doesn't know any more; null: nowhere. */
+export function leftBehind(config: Config, plan: SharePlan): string | null {
+  const { database } = placesOf(config, plan);
+  if (plan.metadata.type !== "sqlite" || !existsSync(database)) return null;
+  let db: Database | null = null;
+  try {
+    db = new Database(database, { create: false, readwrite: true });
+    // Of a share that never got to be served there is a database with nothing in it.
+    return db.query("SELECT 1 FROM inode LIMIT 1").get() === null ? null : database;
+  } catch (error) {
+    return /no such table/.test((error as Error).message) ? null : database;
+  } finally {
+    db?.close();
+  }
+}
+
 async function removeBlocks(directory: string, plan: SharePlan, instance: string | null): Promise<void> {
   const owner = ownerOf(directory);
   if (!isFilled(directory)) return;
@@ -107,6 +122,7 @@ async function removeBlocks(directory: string, plan: SharePlan, instance: string
 /** Keys begin with the share's instance, so that these are this share's and nobody else's. */
 async function removeObjects(plan: SharePlan, instance: string, around: Surroundings): Promise<void> {
   try {
+    const { openS3Blocks } = await import("#blocks/s3/index.ts");
     const blocks = await openS3Blocks(s3OptionsOf(plan.blocks, around));
     try {
       let keys: string[] = [];

@@ -1,12 +1,13 @@
-import { type Config, deriveLimits, formatSize, sharesMax } from "#config/index.ts";
+import { type Config, deriveLimits, sharesMax } from "#config/index.ts";
 import { type AdapterState, type AdapterType, type ClientInfo, ControlError, type Desired, type Failure, type MountInfo, type Runtime, type SharePlan, type ShareState, type StoreHealth, type StorePlan } from "#control/index.ts";
 import { ShareTable } from "#vfs/index.ts";
 import { drainShare } from "./drain.ts";
 import { type NfsListening, NfsService } from "./nfs-service.ts";
 import { connectionsWithin, openFilesMax, sharesWithin } from "./open-files.ts";
 import { type OpenShare, openShare, type Surroundings } from "./open-share.ts";
+import { noRoom, stillClosing, tooFewFiles } from "./not-served.ts";
 import { collision, placesOf, realPlaces } from "./places.ts";
-import { purgeShare } from "./purge.ts";
+import { leftBehind, purgeShare } from "./purge.ts";
 import { tryStore } from "./try-store.ts";
 
 /** What a server's parts are told besides their plans. */
@@ -37,6 +38,8 @@ export class ServerRuntime implements Runtime {
   private readonly options: RuntimeOptions;
   private readonly table = new ShareTable();
   private readonly open = new Map<string, OpenShare>();
+  /** Those that were not closed in time: they still store what they hold, and nobody may open their log beside them. */
+  private readonly closing = new Map<string, OpenShare>();
   /** Why shares that are desired are not served, by name. */
   private readonly failed = new Map<string, Error>();
   private current: Run | null = null;
@@ -103,6 +106,8 @@ export class ServerRuntime implements Runtime {
   share(name: string): ShareState | null {
     const share = this.open.get(name);
     if (share !== undefined) return { state: "serving", error: null, dirtyBytes: share.dirtyBytes, unstoredBytes: share.unstoredBytes };
+    const closing = this.closing.get(name);
+    if (closing !== undefined) return { state: "failed", error: stillClosing(name), dirtyBytes: closing.dirtyBytes, unstoredBytes: closing.unstoredBytes };
     const error = this.failed.get(name)?.message;
     return error === undefined ? null : { state: "failed", error, dirtyBytes: 0, unstoredBytes: 0 };
   }
@@ -142,8 +147,13 @@ export class ServerRuntime implements Runtime {
     // Never beside a run, which might be about to open what goes.
     await this.current?.outcome.promise.catch(() => {});
     if (this.open.has(plan.name)) throw new ControlError("in_use", `share ${plan.name} is being served`, { hint: "Delete it first." });
+    if (this.closing.has(plan.name)) throw new ControlError("in_use", stillClosing(plan.name), { hint: "Purge it again in a while; the server's log says what it waits for." });
     await purgeShare(this.config, plan, others, this.options.around);
     this.options.around.logger.info({ share: plan.name }, "removed the data of a share for good");
+  }
+
+  leftBehind(plan: SharePlan): string | null {
+    return this.open.has(plan.name) ? null : leftBehind(this.config, plan);
   }
 
   /** What of the plans holds at once, whatever is being opened or closed. */
@@ -195,8 +205,20 @@ export class ServerRuntime implements Runtime {
     this.table.remove(name, back);
     this.open.delete(name);
     const clean = await share.close(timeoutMs, this.options.around.clock);
-    this.options.around.logger.info({ share: name, clean }, "closed a share");
+    this.options.around.logger.info({ share: name, clean }, clean ? "closed a share" : "a share is not closed yet");
+    if (!clean) this.lingers(share);
     return clean;
+  }
+
+  /** What it holds is stored still, or it ended with an error: either way it is waited for before it is opened again. */
+  private lingers(share: OpenShare): void {
+    const { name } = share.plan;
+    this.closing.set(name, share);
+    void share.ended.then(() => {
+      this.closing.delete(name);
+      this.options.around.logger.info({ share: name }, "closed a share");
+      if (this.wanted !== null && !this.stopping && this.failed.has(name)) void this.reconcile(this.wanted).catch(() => {});
+    });
   }
 
   private async openMissing(desired: Desired): Promise<Failure[]> {
@@ -224,8 +246,9 @@ export class ServerRuntime implements Runtime {
   }
 
   private async openOne(plan: SharePlan): Promise<void> {
+    if (this.closing.has(plan.name)) throw new Error(stillClosing(plan.name));
     const places = realPlaces(placesOf(this.config, plan));
-    for (const other of this.open.values()) {
+    for (const other of [...this.open.values(), ...this.closing.values()]) {
       const place = collision(places, realPlaces(other.places));
       if (place !== null) throw new Error(`share ${plan.name} would lie in ${place}, where share ${other.plan.name} lies; give its store another path`);
     }
@@ -272,15 +295,4 @@ function mustReopen(before: SharePlan, after: SharePlan): boolean {
   const { policy: _, durability: __, rootMode: ___, ...was } = before;
   const { policy: ____, durability: _____, rootMode: ______, ...is } = after;
   return !Bun.deepEquals(was, is);
-}
-
-function tooFewFiles(open: number): string {
-  return `this system lets the server open ${openFilesMax()} files at once, which is enough for ${open} ${open === 1 ? "share" : "shares"} and their clients; raise the limit (ulimit -n, LimitNOFILE=) and start the server anew, or delete a share`;
-}
-
-function noRoom({ cache }: Config, most: number): string {
-  return (
-    `there is room for ${most} ${most === 1 ? "share" : "shares"}: each needs a part of cache.size (${formatSize(cache.size)}), cache.dirty_limit (${formatSize(cache.dirty_limit)}) ` +
-    `and cache.files (${cache.files}) to work with. Raise them and start the server anew, or delete a share`
-  );
 }

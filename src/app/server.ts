@@ -76,8 +76,6 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     changed: parts.changed,
   });
   const server = new Server(runtime);
-  // Loads while the database is waited for.
-  void import("#api/server/index.ts").catch(() => {});
   const control = await openControl({ loaded, runtime, around });
   lifecycle.started("control plane", async (leftMs) => {
     if (!(await control.stop(leftMs))) throw new Error("the control plane did not close in good order; what was answered is durable");

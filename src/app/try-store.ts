@@ -3,7 +3,6 @@ import { dirname, join } from "node:path";
 import type { Random } from "#base/random.ts";
 import type { Config } from "#config/index.ts";
 import type { StoreHealth, StorePlan } from "#control/index.ts";
-import { checkS3 } from "#blocks/index.ts";
 import { type Surroundings, unknownType } from "./open-share.ts";
 import { rootOf } from "./places.ts";
 import { s3OptionsOf } from "./s3.ts";
@@ -40,6 +39,7 @@ async function probe(config: Config, plan: StorePlan, writing: boolean, around: 
   if (plan.type === "s3") {
     const options = s3OptionsOf(plan, around);
     // One try: whoever asks wants to know how it is now.
+    const { checkS3 } = await import("#blocks/s3/index.ts");
     await checkS3({ ...options, createBucket: writing && options.createBucket, writing, limits: { attemptsMax: 1 } });
     return;
   }

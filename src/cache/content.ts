@@ -15,6 +15,7 @@ import type { Flusher } from "./flusher.ts";
 import type { Garbage } from "./garbage.ts";
 import type { WriteAheadLog } from "./log/index.ts";
 import { payloadCrc } from "./packs/index.ts";
+import { isOutage, type Outage, type StoreTrouble } from "./outage.ts";
 import type { PageCache } from "./pages/index.ts";
 import type { Reader } from "./reader.ts";
 import type { Space } from "./space.ts";
@@ -23,8 +24,9 @@ import type { Space } from "./space.ts";
 export const largeWriteBytes = 128 * 1024;
 /** A flush begins when the log is so many times `flushBytes` long, however few of its bytes are not overwritten: a start has to read it. */
 export const logPerDirty = 4;
-/** Pause after a flush that failed. */
+/** Pause after a flush that failed; while the block store is away, twice as long each time, up to the bound. */
 const retryMs = 1_000;
+const retryMsMax = 8_000;
 /** Tries to store everything before a close leaves the rest to the next start. */
 const closeTriesMax = 2;
 
@@ -50,6 +52,7 @@ export class Content implements FileContent {
   private readonly reader: Reader;
   private readonly flusher: Flusher;
   private readonly garbage: Garbage;
+  private readonly outage: Outage;
   private readonly log: WriteAheadLog;
   private readonly store: MetadataStore;
   private readonly room: Space;
@@ -73,6 +76,7 @@ export class Content implements FileContent {
     reader: Reader;
     flusher: Flusher;
     garbage: Garbage;
+    outage: Outage;
     log: WriteAheadLog;
     store: MetadataStore;
     space: Space;
@@ -87,6 +91,7 @@ export class Content implements FileContent {
     this.reader = parts.reader;
     this.flusher = parts.flusher;
     this.garbage = parts.garbage;
+    this.outage = parts.outage;
     this.log = parts.log;
     this.store = parts.store;
     this.room = parts.space;
@@ -201,6 +206,11 @@ export class Content implements FileContent {
   /** Bytes accepted but not stored yet. */
   get unstoredBytes(): number {
     return this.files.dirtyBytes + this.files.pendingBytes;
+  }
+
+  /** Why the block store does not work at present; null where it does, as far as is known. */
+  get storeTrouble(): StoreTrouble | null {
+    return this.outage.trouble;
   }
 
   /** Other bounds from now on: the share's part of what all shares have together changed. */
@@ -343,23 +353,36 @@ export class Content implements FileContent {
 
   /** Stores batch after batch while one is due; true when there was nothing that could be stored. */
   private async run(): Promise<boolean> {
+    let pauseMs = retryMs;
     do {
-      let outcome: "idle" | "stored" | "noRoom" = "noRoom";
-      try {
-        outcome = await this.flusher.batch();
-      } catch (error) {
-        this.logger.error({ error }, "could not store written data; it stays in the log and will be tried again");
-      }
+      const outcome = await this.batch();
       this.admission.letIn();
       if (outcome === "idle") return true;
-      if (outcome === "noRoom") {
-        await this.garbage.urgent();
+      if (outcome === "stored") pauseMs = retryMs;
+      else {
+        // What is dead can't be collected from a store that is away.
+        if (outcome === "noRoom") await this.garbage.urgent();
         if (this.closing) return false;
-        await new Promise<void>((resolve) => this.clock.after(retryMs, resolve));
+        await new Promise<void>((resolve) => this.clock.after(pauseMs, resolve));
         this.admission.letIn();
+        if (outcome === "away") pauseMs = Math.min(pauseMs * 2, retryMsMax);
       }
     } while (this.files.unstored.size > 0 && (this.closing || this.isDue() || this.hasAged()));
     return false;
+  }
+
+  /** One batch of the flusher's; what it throws is logged, and the data stays in the log. */
+  private async batch(): Promise<"idle" | "stored" | "noRoom" | "away"> {
+    try {
+      return await this.flusher.batch();
+    } catch (error) {
+      if (isOutage(error)) {
+        this.outage.failed(error);
+        return "away";
+      }
+      this.logger.error({ error }, "could not store written data; it stays in the log and will be tried again");
+      return "noRoom";
+    }
   }
 }
 

@@ -10,6 +10,7 @@ import type { FileState, FlushCut, FlushPiece } from "./file-state.ts";
 import type { FileTable } from "./file-table.ts";
 import { isFull } from "./log/file-ops.ts";
 import type { WriteAheadLog } from "./log/index.ts";
+import type { Outage } from "./outage.ts";
 import type { OpenPackRef, PackTable } from "./pack-table.ts";
 import { pageBytes } from "./pages/index.ts";
 import { PendingExtents } from "./pending.ts";
@@ -46,6 +47,7 @@ export class Flusher {
   private readonly blocks: BlockStore;
   private readonly clock: Clock;
   private readonly logger: Logger;
+  private readonly outage: Outage;
   /** The pack large writes go to at present. */
   private current: OpenPackRef | null = null;
 
@@ -57,6 +59,7 @@ export class Flusher {
     blocks: BlockStore,
     clock: Clock,
     logger: Logger,
+    outage: Outage,
   ) {
     this.files = files;
     this.packs = packs;
@@ -65,6 +68,7 @@ export class Flusher {
     this.blocks = blocks;
     this.clock = clock;
     this.logger = logger;
+    this.outage = outage;
   }
 
   /** The pack a large write of `length` bytes is appended to. */
@@ -197,6 +201,7 @@ export class Flusher {
       if (error instanceof StoreFullError || isFull(error) || (await this.packs.fromObject(pack.id)) === null) throw error;
       this.logger.warn({ error, pack: pack.id }, "the block store failed to put an object, and has it");
     }
+    this.outage.worked();
     pack.stored = { key: pack.key, size: sealed.size, frames: sealed.frames };
     pack.file = null;
     await file.close();

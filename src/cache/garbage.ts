@@ -6,6 +6,7 @@ import type { FileId, PackId } from "#model/ids.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { Flusher } from "./flusher.ts";
+import { isOutage } from "./outage.ts";
 import type { OpenPackRef, PackTable } from "./pack-table.ts";
 import { packKeyPrefix } from "./packs/index.ts";
 
@@ -103,7 +104,10 @@ export class Garbage {
   private once(graceMs: number, listing: boolean): Promise<void> {
     if (this.closed) return Promise.resolve();
     this.running ??= this.collect(graceMs, listing)
-      .catch((error) => this.logger.error({ error }, "garbage collection stopped; it will be tried again"))
+      .catch((error) => {
+        if (isOutage(error)) this.logger.warn({ error: error.message }, "no garbage is collected while the block store is away");
+        else this.logger.error({ error }, "garbage collection stopped; it will be tried again");
+      })
       .finally(() => {
         this.running = null;
       });
@@ -130,6 +134,8 @@ export class Garbage {
         try {
           await visit(row);
         } catch (error) {
+          // No other pack would fare better.
+          if (isOutage(error)) throw error;
           this.logger.error({ error, pack: row.id }, "a pack could not be collected; it will be tried again");
         }
       }

@@ -16,6 +16,7 @@ import { Flusher } from "./flusher.ts";
 import { Garbage, type GarbageOptions } from "./garbage.ts";
 import { makeDirectory } from "./log/file-ops.ts";
 import { nullLog, openLog, systemFiles } from "./log/index.ts";
+import { Outage } from "./outage.ts";
 import { PackTable } from "./pack-table.ts";
 import { PageCache } from "./pages/index.ts";
 import { Reader } from "./reader.ts";
@@ -23,6 +24,7 @@ import { type Recovered, Replay, removeLeftovers } from "./recovery.ts";
 import { Space } from "./space.ts";
 
 export { Content, type ContentLimits } from "./content.ts";
+export type { StoreTrouble } from "./outage.ts";
 export type { Recovered } from "./recovery.ts";
 
 /** What is told of the limits; the rest follows from it (`deriveContentLimits`). */
@@ -59,11 +61,12 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
   await makeDirectory(systemFiles, packDirectory);
   const cache = new PageCache(options.cacheBytes);
   const files = new FileTable(cache, clock);
-  const packs = new PackTable(packDirectory, store, blocks, logger, { clock, fatal: options.fatal });
+  const outage = new Outage(clock, logger);
+  const packs = new PackTable(packDirectory, store, blocks, logger, { clock, fatal: options.fatal }, outage);
   const replay = new Replay(files, packs, store);
   const { log, tornBytes } = options.ephemeral ? { log: nullLog(), tornBytes: 0 } : await openShareLog(options, replay);
   await removeLeftovers(packs, logger);
-  const flusher = new Flusher(files, packs, log, store, blocks, clock, logger);
+  const flusher = new Flusher(files, packs, log, store, blocks, clock, logger, outage);
   const garbage = new Garbage(packs, store, blocks, flusher, clock, logger, options.garbage);
   const space = new Space(blocks);
   await space.read();
@@ -73,6 +76,7 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
     reader: new Reader(cache, packs, store),
     flusher,
     garbage,
+    outage,
     log,
     store,
     space,

@@ -6,6 +6,7 @@ import type { PackId } from "#model/ids.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { isFull } from "./log/file-ops.ts";
+import { isOutage, type Outage } from "./outage.ts";
 import { createPack, frameBytes, type OpenPack, type PackOptions, packKey, readFooter, reopenPack, verifyFrames } from "./packs/index.ts";
 
 /** A pack in the block store: what a verified read needs of its row. */
@@ -37,8 +38,11 @@ export class OpenPackRef {
 export type PackRef = OpenPackRef;
 
 const storedPacksMax = 16_384;
-/** Reads of a range whose bytes don't match their checksum, or that fail; one more where the first may have been of a copy. */
-const triesMax = 2;
+/** How long a read waits for a block store that is away, and between its tries, before the client is told to come back. */
+const outageWaitMs = 10_000;
+const outagePauseMs = 500;
+/** Tries of a read whose bytes are wrong, or that fails in a way that is no outage. */
+const damagedTriesMax = 2;
 
 /** Every pack bytes are read from: open files, and the rows of stored ones (cached). Reads are verified against their frames. */
 export class PackTable {
@@ -51,9 +55,11 @@ export class PackTable {
   private readonly blocks: BlockStore;
   private readonly logger: Logger;
   private readonly options: PackOptions;
+  private readonly outage: Outage;
 
-  constructor(directory: string, store: MetadataStore, blocks: BlockStore, logger: Logger, options: PackOptions) {
+  constructor(directory: string, store: MetadataStore, blocks: BlockStore, logger: Logger, options: PackOptions, outage: Outage) {
     this.options = options;
+    this.outage = outage;
     this.directory = directory;
     this.store = store;
     this.blocks = blocks;
@@ -111,7 +117,10 @@ export class PackTable {
     this.open.delete(id);
   }
 
-  /** Fills `target` with the pack's bytes from `offset` on. Errors: io where the bytes are missing or damaged (logged). */
+  /**
+   * Fills `target` with the pack's bytes from `offset` on. Errors: io where the bytes are damaged (logged), jukebox where the store
+   * is away for longer than a client should wait.
+   */
   read(id: PackId, offset: number, target: Uint8Array): Maybe<FsError | null> {
     const open = this.open.get(id);
     if (open?.file) {
@@ -178,19 +187,32 @@ export class PackTable {
     from: number,
     frames: Uint8Array,
   ): Promise<FsError | null> {
+    const { clock } = this.options;
+    const untilMs = clock.monotonicMs() + outageWaitMs;
     let reason: unknown = "the bytes don't match their checksum";
-    for (let tries = this.copies === null ? triesMax : triesMax + 1; tries > 0; tries--) {
+    // The first may be of a copy that says nothing of what the store has.
+    for (let damaged = this.copies === null ? 0 : -1; damaged < damagedTriesMax; ) {
+      const answers = this.copies?.answers;
       try {
         await this.blocks.get(pack.key, from, frames.length, frames);
+        if (this.copies === null || this.copies.answers !== answers) this.outage.worked();
       } catch (error) {
         if (error instanceof MissingObjectError) throw error;
+        if (isOutage(error)) {
+          this.outage.failed(error);
+          if (clock.monotonicMs() + outagePauseMs > untilMs) return FsError.of("jukebox");
+          await new Promise<void>((resolve) => clock.after(outagePauseMs, resolve));
+          continue;
+        }
         reason = error;
+        damaged++;
         continue;
       }
       if (verifyFrames(frames, from, pack.size, pack.frames)) {
         if (frames !== target) target.set(frames.subarray(offset - from, offset - from + target.length));
         return null;
       }
+      damaged++;
       const copied = this.copies?.distrust(pack.key, from, frames.length) ?? false;
       this.logger.warn({ pack: id, key: pack.key, offset: from, length: frames.length, copied }, "content that was read does not match its checksum; it is read again");
     }

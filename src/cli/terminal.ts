@@ -1,6 +1,6 @@
 import { isatty } from "node:tty";
 import { writeSync } from "node:fs";
-import { Interrupted } from "./remote/failure.ts";
+import { Interrupted } from "./interrupted.ts";
 import type { Person, Terminal } from "./ports.ts";
 
 /** What --password-stdin may hold: two passwords and then some. */

@@ -110,6 +110,8 @@ export interface Runtime {
   tryStore(plan: StorePlan, writing: boolean): Promise<StoreHealth>;
   /** Stores what is accepted and not yet in its block store; gives bytes by share. Throws ControlError `no_progress`. */
   drain(share: string | null): Promise<ReadonlyMap<string, number>>;
+  /** Where files of an earlier share lie that a new one with this plan would bring to light; null: nowhere. */
+  leftBehind(plan: SharePlan): string | null;
   /** Removes the data of a share that is closed, for good; `others`, whose data stays, are all shares besides, deleted ones too. */
   purge(plan: SharePlan, others: readonly SharePlan[]): Promise<void>;
 }

@@ -86,6 +86,12 @@ export async function threadsOf(pid: number): Promise<ReadonlyMap<number, { read
   return threads;
 }
 
+/** CPU seconds of all threads of a process so far. */
+export async function cpuSecondsOf(pid: number): Promise<number> {
+  const fields = (await readFile(`/proc/${pid}/stat`, "utf8")).replace(/^.*\) /s, "").split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
+}
+
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;

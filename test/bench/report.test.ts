@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { type Sample, median } from "./measure.ts";
 import { spentByFunction } from "./profile.ts";
-import { figuresOf, markdown, page, plain, reached, tableOf } from "./report.ts";
+import { boundTable, controlSection, controlSectionIn, figuresOf, markdown, page, plain, reached, tableOf, withControlSection } from "./report.ts";
 import { workloadsNamed } from "./workloads.ts";
 
 const sample = (changes: Partial<Sample>): Sample => ({
@@ -51,6 +51,27 @@ describe("figures", () => {
     const text = page({ machine: ["a machine"], date: "2026-01-01", command: "c", peerName: "peer", rounds: 3, seconds: "1 s", rows, bounds, limits: null });
     expect(text).toContain("- **create**:");
     expect(text).toContain("- **lag**:");
+  });
+});
+
+describe("the control plane's section", () => {
+  const sectionOf = (value: number) => controlSection({ machine: ["a machine"], date: "2026-01-01", command: "c", rounds: 3, bounds: [{ what: "GET", value, unit: "a CPU-second", most: null, least: 2000 }] });
+
+  test("judges what has a least value", () => {
+    expect(boundTable([{ what: "w", value: 1999, unit: "u", most: null, least: 2000 }])[1]).toContain("**no**");
+    expect(boundTable([{ what: "w", value: 2000, unit: "u", most: null, least: 2000 }])[1]).toContain("yes");
+    expect(boundTable([{ what: "w", value: 1, unit: "u", most: null }])[1]?.[4]).toBe("");
+  });
+
+  test("takes the place of the old one and leaves the rest of the page alone", () => {
+    const before = "# Benchmarks\n\n## One\n\n1\n";
+    const with1 = withControlSection(before, sectionOf(1));
+    expect(with1).toBe(`${before}\n${sectionOf(1)}`);
+    expect(withControlSection(with1, sectionOf(2))).toBe(`${before}\n${sectionOf(2)}`);
+    const amid = `${with1}\n## Two\n\n2\n`;
+    expect(withControlSection(amid, sectionOf(2))).toBe(`${before}\n${sectionOf(2)}\n## Two\n\n2\n`);
+    expect(withControlSection(before, controlSectionIn(amid)).trimEnd()).toBe(with1.trimEnd());
+    expect(withControlSection(before, controlSectionIn(before))).toBe(before);
   });
 });
 

@@ -27,6 +27,8 @@ export interface Bound {
   readonly unit: string;
   /** Highest value that reaches the target; null where there is none. */
   readonly most: number | null;
+  /** Lowest value that reaches it, where more is better. */
+  readonly least?: number;
   readonly peer?: number;
   readonly detail?: string;
 }
@@ -107,12 +109,12 @@ export function tableOf(rows: readonly Row[]): readonly (readonly string[])[] {
 export function boundTable(bounds: readonly Bound[]): readonly (readonly string[])[] {
   return [
     ["what", "ours", "peer", "target", "reached", "detail"],
-    ...bounds.map(({ what, value, unit, most, peer, detail }) => [
+    ...bounds.map(({ what, value, unit, most, least, peer, detail }) => [
       what,
       `${Number.isFinite(value) ? Number(value.toPrecision(3)).toLocaleString("en-US") : "–"} ${unit}`,
       peer === undefined || !Number.isFinite(peer) ? "–" : `${Number(peer.toPrecision(3)).toLocaleString("en-US")} ${unit}`,
-      most === null ? "" : `≤ ${most.toLocaleString("en-US")} ${unit}`,
-      verdict(most === null || !Number.isFinite(value) ? null : value <= most),
+      least !== undefined ? `≥ ${least.toLocaleString("en-US")} ${unit}` : most === null ? "" : `≤ ${most.toLocaleString("en-US")} ${unit}`,
+      verdict((most === null && least === undefined) || !Number.isFinite(value) ? null : value <= (most ?? value) && value >= (least ?? value)),
       detail ?? "",
     ]),
   ];
@@ -183,4 +185,33 @@ ${markdown(boundTable(report.bounds))}
 
 ${explained.length === 0 ? "Nothing." : explained.join("\n")}
 ${report.limits === null ? "" : `\n## What the machine allows without any server\n\n\`\`\`\n${report.limits.trimEnd()}\n\`\`\`\n`}`;
+}
+
+const controlHeading = "## The control plane";
+
+/** The section of docs/benchmarks.md about the control plane, which is measured by itself. */
+export function controlSection({ machine, date, command, rounds, bounds }: Pick<Report, "machine" | "date" | "command" | "rounds" | "bounds">): string {
+  return `${controlHeading}
+
+Written by \`${command}\` on ${date}, at a ${machine.at(-1) ?? ""}. Medians of ${rounds} rounds, those with and without log-ins in turn; load
+generators and server share the machine. Reads are counted per CPU-second of the whole server. Of the log-ins half have the wrong password; each comes
+from an address of its own, so that it is bcrypt that limits them, one at a time: those beyond what may wait are answered 429.
+
+${markdown(boundTable(bounds))}
+`;
+}
+
+/** The section of the control plane in a page; "" where there is none. */
+export function controlSectionIn(text: string): string {
+  const from = text.indexOf(`${controlHeading}\n`);
+  if (from < 0) return "";
+  const to = text.indexOf("\n## ", from);
+  return to < 0 ? text.slice(from) : text.slice(from, to + 1);
+}
+
+/** A page with this section in place of the one it has, or at its end. */
+export function withControlSection(text: string, section: string): string {
+  const old = controlSectionIn(text);
+  if (section === "") return text;
+  return old === "" ? `${text.trimEnd()}\n\n${section}` : text.replace(old, () => (text.endsWith(old) ? section : `${section}\n`));
 }

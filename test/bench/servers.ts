@@ -1,6 +1,7 @@
 import { openSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import type { ApiPlace } from "./api-client.ts";
 import { outputOf, tool } from "./tools.ts";
 
 /** A server under test, on loopback ports of its own. */
@@ -12,6 +13,8 @@ export interface Server {
   readonly pid: number;
   /** Bytes of memory it was told to cache content in; null where it was told nothing. */
   readonly cacheBytes: number | null;
+  /** Its REST interface; null: it has none. */
+  readonly api: ApiPlace | null;
   /** Ends it in good order; with its data unless `keep`. */
   stop(keep: boolean): Promise<void>;
 }
@@ -53,6 +56,7 @@ interface Launch {
   readonly mountPort: number;
   readonly export: string;
   readonly cacheBytes?: number | null;
+  readonly api?: ApiPlace;
 }
 
 async function launch(how: Launch): Promise<Server> {
@@ -75,6 +79,7 @@ async function launch(how: Launch): Promise<Server> {
     export: how.export,
     pid: child.pid,
     cacheBytes: how.cacheBytes ?? null,
+    api: how.api ?? null,
     async stop(keep) {
       child.kill("SIGTERM");
       const late = setTimeout(() => child.kill("SIGKILL"), stopMsMax);
@@ -164,14 +169,17 @@ export async function startDittofs(base: string, program: readonly string[]): Pr
   const configuration = join(folder, "config.yaml");
   await Bun.write(configuration, dittofsConfiguration);
   const port = freePort();
+  const api = { port: freePort(), password: "administrator of a benchmark" };
   return launch({
     name: "dittofs",
-    command: [...program, "start", "--data-dir", join(folder, "data"), "--config", configuration, "--nfs-port", String(port), "--bind", "127.0.0.1", "--controlplane-port", "0"],
+    command: [...program, "start", "--data-dir", join(folder, "data"), "--config", configuration, "--nfs-port", String(port), "--bind", "127.0.0.1", "--controlplane-port", String(api.port)],
+    environment: { DITTOFS_ADMIN_INITIAL_PASSWORD: api.password },
     folder,
     port,
     mountPort: port,
     export: "/export",
     cacheBytes: await cacheSizeOf(program, configuration),
+    api,
   });
 }
 
@@ -180,5 +188,5 @@ export function foreignServer(description: string): Server {
   const match = /^([\w-]+)=127\.0\.0\.1:(\d+):(\d+):(\/.*)$/.exec(description);
   if (match === null) throw new Error(`a server is described as name=127.0.0.1:port:mountport:/export, not ${description}`);
   const [, name, port, mountPort, exported] = match as unknown as [string, string, string, string, string];
-  return { name, port: Number(port), mountPort: Number(mountPort), export: exported, pid: 0, cacheBytes: null, async stop() {} };
+  return { name, port: Number(port), mountPort: Number(mountPort), export: exported, pid: 0, cacheBytes: null, api: null, async stop() {} };
 }

@@ -195,6 +195,7 @@ export function fakeRuntime(mounts: readonly MountInfo[] = []): Runtime {
     disconnect: () => false,
     tryStore: async () => health,
     drain: async () => new Map(),
+    leftBehind: () => null,
     purge: async () => {},
   };
 }

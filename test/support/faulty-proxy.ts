@@ -24,8 +24,8 @@ export type Fault =
   | { readonly kind: "cutReply"; readonly bytes: number }
   /** So many bytes of the reply arrive, and then no more, while the connection stays. */
   | { readonly kind: "stallReply"; readonly bytes: number }
-  /** The proxy answers, and the server hears nothing. */
-  | { readonly kind: "answer"; readonly status: number; readonly code: string; readonly headers?: string }
+  /** The proxy answers with an error of S3's (`more`: elements in it), and the server hears nothing. */
+  | { readonly kind: "answer"; readonly status: number; readonly code: string; readonly more?: string }
   /** The reply's text is changed before it arrives. */
   | { readonly kind: "rewrite"; readonly change: (reply: Buffer) => Buffer };
 
@@ -194,9 +194,9 @@ class Relay {
 
   private requestEnds(): void {
     if (this.fault.kind !== "answer") return;
-    const { status, code, headers = "" } = this.fault;
-    const body = `<?xml version="1.0" encoding="UTF-8"?><Error><Code>${code}</Code><Message>said by a test</Message></Error>`;
-    this.client.write(`HTTP/1.1 ${status} Fault\r\ncontent-type: application/xml\r\n${headers}content-length: ${body.length}\r\n\r\n${body}`);
+    const { status, code, more = "" } = this.fault;
+    const body = `<?xml version="1.0" encoding="UTF-8"?><Error><Code>${code}</Code><Message>said by a test</Message>${more}</Error>`;
+    this.client.write(`HTTP/1.1 ${status} Fault\r\ncontent-type: application/xml\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
     this.leave();
   }
 

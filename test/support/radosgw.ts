@@ -40,16 +40,24 @@ export interface S3Server {
   stop(): Promise<void>;
 }
 
-let shared: Promise<S3Server> | null = null;
+let shared: Promise<PrivateS3> | null = null;
 
 /** The server all tests of this process share; it ends with the process. */
-export function sharedS3(): Promise<S3Server> {
-  shared ??= startS3();
-  return shared;
+export async function sharedS3(): Promise<S3Server> {
+  shared ??= start({});
+  const server = await shared;
+  if (server.isAlive) return server;
+  // The test runner kills every process when a test takes too long; the others need not fail for it.
+  shared = start({});
+  return await shared;
 }
 
 /** Makes a server and starts it. Whoever calls this and not `sharedS3` stops it. */
 export async function startS3(options: S3ServerOptions = {}): Promise<S3Server> {
+  return await start(options);
+}
+
+async function start(options: S3ServerOptions): Promise<PrivateS3> {
   if (missingRadosgw !== null) throw new Error(missingRadosgw);
   const directory = mkdtempSync(join(tmpdir(), "dittofs-s3-"));
   const server = new PrivateS3(directory, await freePorts(4));
@@ -107,6 +115,11 @@ class PrivateS3 implements S3Server {
     this.sweep = spawn("sh", ["-c", sweeper, directory], { stdio: ["pipe", "ignore", "ignore"] });
     this.sweep.unref();
     (this.sweep.stdin as unknown as { unref?(): void }).unref?.();
+  }
+
+  get isAlive(): boolean {
+    const all = this.gateway === null ? this.daemons : [...this.daemons, this.gateway];
+    return all.every((daemon) => daemon.exitCode === null && daemon.signalCode === null);
   }
 
   bucketName(): string {

@@ -42,6 +42,8 @@ export interface ServerOptions {
   readonly config?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly args?: readonly string[];
+  /** Files it may have open at once (ulimit -n). */
+  readonly openFilesMax?: number;
   /** How long the accept line may take. */
   readonly startMsMax?: number;
 }
@@ -62,7 +64,8 @@ export class Server {
 
   private constructor(options: ServerOptions) {
     this.portGiven = options.port;
-    const command = [binaryPath(), "start", "--data-dir", options.dataDir];
+    const limited = options.openFilesMax === undefined ? [] : ["sh", "-c", 'ulimit -n "$0" && exec "$@"', String(options.openFilesMax)];
+    const command = [...limited, binaryPath(), "start", "--data-dir", options.dataDir];
     if (options.port !== null) command.push("--nfs-port", String(options.port));
     if (options.config !== undefined) command.push("--config", options.config);
     command.push(...(options.args ?? []));

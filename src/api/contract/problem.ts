@@ -14,7 +14,7 @@ export const errorCodes = {
   already_exists: { status: 409, title: "There is one of that name already" },
   in_use: { status: 409, title: "It is in use" },
   conflict: { status: 409, title: "That does not go with how things are" },
-  data_exists: { status: 409, title: "Data of a deleted share of that name is still there" },
+  data_exists: { status: 409, title: "Data of an earlier share of that name is still there" },
   changed_meanwhile: { status: 412, title: "Somebody changed it since you read it" },
   too_large: { status: 413, title: "The request is too large" },
   unsupported_media_type: { status: 415, title: "The body must be JSON" },

@@ -19,7 +19,7 @@ export const nameBytesMax = 64;
 export const Name = Type.String({ pattern: "^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}$", maxLength: nameBytesMax, description: "Letters, digits, _ . @ -, at most 64, not beginning with a dot or dash." });
 /** In a path the slash in front is left out or encoded. */
 export const ShareParam = Type.String({ minLength: 1, maxLength: 255, pattern: "^[^\\u0000-\\u001f\\u007f]+$", description: "The share's name, the slash in front left out or encoded." });
-export const ShareName = Type.String({ pattern: "^/[^\\u0000-\\u001f\\u007f]+$", maxLength: 255, description: "The path clients mount: /export." });
+export const ShareName = Type.String({ pattern: "^/[^\\u0000-\\u001f\\u007f]+$", maxLength: 255, description: "The path clients mount; it begins with a slash, as /export does." });
 /** bcrypt ends a password at a NUL and after 72 bytes. */
 export const Password = Type.String({ minLength: 8, maxLength: 72, pattern: "^[^\\u0000]*$", description: "8 characters at least, 72 bytes at most (bcrypt takes no more)." });
 /** Any text that is compared with a password: no rules, a bound. */
@@ -139,7 +139,7 @@ export const NewShare = object({
   ...optionalShareFields,
   enabled: optional(Type.Boolean()),
   root_mode: optional(Type.Integer({ minimum: 0, maximum: 0o7777, description: "Of the root directory, as a number (1023 is 1777 octal)." })),
-  adopt: optional(Type.Boolean({ description: "Take over the data of a deleted share of that name." })),
+  adopt: optional(Type.Boolean({ description: "Take over the data of a deleted share of that name, or files of one that the control plane does not know any more." })),
 });
 export const ShareChange = object({ ...optionalShareFields, enabled: optional(Type.Boolean()) });
 export const ShareStatus = object({

@@ -1,6 +1,6 @@
 import { Elysia } from "elysia";
 import { allRoutes } from "#api/contract/index.ts";
-import type { AnyRoute } from "#api/contract/route.ts";
+import { type AnyRoute, none } from "#api/contract/route.ts";
 import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
 import type { Runtime } from "#control/runtime.ts";
@@ -66,14 +66,18 @@ export function createApi(options: ApiOptions): Api {
   const paths = pathsOf([...["/", ...Object.keys(pages)].map((path) => ({ method: "GET" as const, path })), ...allRoutes.map(({ route }) => route)]);
 
   for (const bound of boundRoutes(options)) {
-    const { method, path, unhurried } = bound.route;
+    const { method, path, unhurried, role, body } = bound.route;
+    const stranger = role === "anyone" && body !== none;
     // Elysia reads a handler's text to learn what it uses: named so, it prepares nothing but these two.
     const handle = ({ request, params }: { request: Request; params?: Record<string, unknown> }): Promise<Response> => {
       const exchange = exchangeOf(request);
       exchange.route = bound.name;
       if (unhurried) exchange.peer.unhurried();
-      const work = answer(bound, options, exchange, params ?? {});
-      return (unhurried ? work : calls.timed(exchange, work)).catch((error: unknown) => refuse(exchange, error));
+      const begin = (): Promise<Response> => {
+        const work = answer(bound, options, exchange, params ?? {});
+        return unhurried ? work : calls.timed(exchange, work);
+      };
+      return (stranger ? calls.stranger(begin) : begin()).catch((error: unknown) => refuse(exchange, error));
     };
     app.route(method, elysiaPath(path), handle, { parse: "none" });
   }

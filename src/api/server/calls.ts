@@ -1,4 +1,5 @@
 import type { Clock } from "#base/clock.ts";
+import { DatabaseError } from "#control/database/port.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { Exchange } from "./exchange.ts";
 import { describeError } from "./describe-error.ts";
@@ -11,6 +12,7 @@ export class Calls {
   private readonly clock: Clock;
   private readonly logger: Logger;
   private inHand = 0;
+  private strangers = 0;
   private closing = false;
   private readonly waiting: (() => void)[] = [];
 
@@ -43,6 +45,17 @@ export class Calls {
     if (this.inHand === 0) for (const resolve of this.waiting.splice(0)) resolve();
     this.note(exchange, response.status);
     return response;
+  }
+
+  /** `work` of a call anyone may make, or a refusal where there are too many of them. */
+  async stranger(work: () => Promise<Response>): Promise<Response> {
+    if (this.strangers >= limits.strangersMax) throw new Refusal("unavailable", `The server has ${limits.strangersMax} log-ins in hand.`, { hint: "Try again in a moment." });
+    this.strangers++;
+    try {
+      return await work();
+    } finally {
+      this.strangers--;
+    }
   }
 
   /** `work`, or a refusal once it took too long. What it does goes on: only nobody waits for it any more. */
@@ -81,7 +94,7 @@ export class Calls {
   private note(exchange: Exchange, status: number): void {
     const fields = this.fields(exchange, status);
     const { error } = exchange;
-    if (status >= 500 && error !== null && problemOf(error).code === "internal") this.logger.error({ ...fields, error: describeError(error) }, "a call of the REST interface failed");
+    if (status >= 500 && error !== null && (problemOf(error).code === "internal" || error instanceof DatabaseError)) this.logger.error({ ...fields, error: describeError(error) }, "a call of the REST interface failed");
     else if (status >= 400) this.logger[status >= 500 ? "warn" : "debug"]({ ...fields, code: problemOf(error).code }, "a call of the REST interface was refused");
     else if (exchange.request.method === "GET" || exchange.request.method === "HEAD") this.logger.debug(fields, "a call of the REST interface was answered");
     else this.logger.info(fields, "a call of the REST interface was answered");

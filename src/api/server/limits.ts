@@ -12,12 +12,23 @@ export const limits = {
   tokenBytesMax: 4 * KiB,
   /** How long a call may take, except those that go on for as long as they make progress. */
   callMs: 30 * second,
-  /** How long a connection may be silent. Longer than a call may take, since nothing is sent while one is worked on. */
+  /** How long a connection may be without a call, or take to accept an answer. Longer than a call may take. */
   idleSec: 60,
+  /** How long a new connection may take to make its first call, whatever it sends meanwhile. */
+  firstCallMs: 15 * second,
+  /** How often connections are looked at for that. */
+  sweepMs: 5 * second,
+  /** Calls a connection may send without waiting for their answers. */
+  pipelinedMax: 16,
   /** How often the certificate files are looked at. */
   certificatePollMs: 5 * second,
   /** Calls in hand at once; the next is told to come back. */
   callsMax: 512,
+  /**
+   * Of these, calls whose body is read before it is known who sends it: log-ins and refreshes. Somebody without an account, who sends
+   * bodies slowly, must leave room for those who have one. More than passwords are waiting for at once (`verificationsWaitingMax`).
+   */
+  strangersMax: 128,
   /** What a caller that came at a bad moment is told to wait. */
   retryAfterSec: 1,
   /** Wrong fields a problem document names at most. */

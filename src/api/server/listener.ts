@@ -1,7 +1,12 @@
+import type { Server as HttpServer } from "node:http";
+import { type AddressInfo, type Server, type Socket, createServer } from "node:net";
+import { type SecureContext, TLSSocket, createSecureContext } from "node:tls";
 import type { Clock } from "#base/clock.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { Api } from "./api.ts";
 import { type TlsFiles, type TlsMaterial, fingerprint, readTls, sameTls } from "./certificate.ts";
+import { Connections } from "./connections.ts";
+import { type Caller, createHttp } from "./http.ts";
 import { limits } from "./limits.ts";
 
 export interface ListenOptions {
@@ -12,6 +17,8 @@ export interface ListenOptions {
   readonly api: Api;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** How many connections are held at once; what is above is closed. */
+  readonly connectionsMax: number;
 }
 
 export interface ApiListener {
@@ -30,25 +37,27 @@ export class ListenError extends Error {
   override readonly name = "ListenError";
 }
 
-type Server = ReturnType<typeof Bun.serve>;
-
 /** Serves the interface. Throws ListenError, CertificateError. */
 export async function listenApi(options: ListenOptions): Promise<ApiListener> {
   const material = options.tls === null ? null : await readTls(options.tls);
   const listener = new Listener(options, material);
+  await listener.open();
   listener.watch();
   return listener;
 }
 
 class Listener implements ApiListener {
   readonly address: string;
-  readonly port: number;
-  readonly url: string;
+  /** Known once it is open. */
+  port = 0;
   private readonly options: ListenOptions;
   private material: TlsMaterial | null;
-  private current: Server;
-  /** Those that still serve connections from before a change of certificate, too. */
-  private readonly servers = new Set<Server>();
+  private context: SecureContext | null;
+  private readonly server: Server;
+  private readonly connections: Connections;
+  private readonly http: HttpServer;
+  /** Whose each stream of HTTP is. */
+  private readonly callers = new WeakMap<Socket, Caller>();
   private reloading: Promise<boolean> | null = null;
   private stopped = false;
   /** Of the files when they were last read. */
@@ -57,37 +66,48 @@ class Listener implements ApiListener {
   constructor(options: ListenOptions, material: TlsMaterial | null) {
     this.options = options;
     this.material = material;
-    // With reusePort a second server on the port would go unnoticed, so that the port is tried without it first.
-    if (material !== null && options.port !== 0) probe(options.host, options.port);
-    this.current = this.open(options.port, material);
+    this.context = material === null ? null : contextOf(material);
     this.address = options.host;
-    this.port = this.current.port as number;
-    this.url = `${material === null ? "http" : "https"}://${hostPort(reachable(options.host), this.port)}`;
-    if (material !== null) this.warnOfExpiry(material);
+    this.connections = new Connections(options.connectionsMax, options.clock);
+    this.http = createHttp(options.api, material === null ? "http" : "https", this.connections, ({ socket }) => this.callers.get(socket));
+    this.server = createServer({ noDelay: true }, (socket) => this.accepted(socket));
   }
 
-  private open(port: number, material: TlsMaterial | null): Server {
-    const { api, host } = this.options;
-    let server: Server;
+  get url(): string {
+    return `${this.material === null ? "http" : "https"}://${hostPort(reachable(this.address), this.port)}`;
+  }
+
+  async open(): Promise<void> {
+    const { host, port } = this.options;
     try {
-      server = Bun.serve({
-        hostname: host,
-        port,
-        development: false,
-        idleTimeout: limits.idleSec,
-        // The interface has a bound of its own, and answers what is above it with a problem document; Bun's would close the connection.
-        maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-        // Said either way: left out, Bun lets a second server of this process have the port, too.
-        reusePort: material !== null,
-        ...(material === null ? {} : { tls: tlsOf(material) }),
-        fetch: (request, at) => api.fetch(request, { address: addressOf(at.requestIP(request)?.address), unhurried: () => at.timeout(request, 0) }),
-        error: () => new Response(null, { status: 500 }),
+      await new Promise<void>((resolve, reject) => {
+        this.server.once("error", reject);
+        this.server.listen({ host, port }, resolve);
       });
     } catch (error) {
       throw listenError(host, port, error);
     }
-    this.servers.add(server);
-    return server;
+    this.port = (this.server.address() as AddressInfo).port;
+    this.server.on("error", (error) => this.options.logger.error({ reason: error.message }, "the REST interface's listener failed"));
+    if (this.material !== null) this.warnOfExpiry(this.material);
+  }
+
+  private accepted(socket: Socket): void {
+    socket.on("error", () => socket.destroy());
+    const connection = this.connections.add(socket);
+    if (connection === null) return;
+    const stream = this.context === null ? socket : this.secured(socket, this.context);
+    this.callers.set(stream, { connection, address: addressOf(socket.remoteAddress) });
+    socket.once("close", () => this.connections.forget(connection));
+    this.http.emit("connection", stream);
+  }
+
+  /** The certificate is the one there is when the connection comes: another does not disturb it. */
+  private secured(socket: Socket, secureContext: SecureContext): Socket {
+    const mutual = this.material?.clientCa === null ? {} : { requestCert: true, rejectUnauthorized: true };
+    const stream = new TLSSocket(socket, { isServer: true, secureContext, ...mutual });
+    stream.on("error", () => socket.destroy());
+    return stream;
   }
 
   watch(): void {
@@ -115,7 +135,8 @@ class Listener implements ApiListener {
       this.seen = await fingerprint(tls);
       const material = await readTls(tls);
       if (this.stopped || sameTls(material, this.material)) return true;
-      this.swap(material);
+      this.context = contextOf(material);
+      this.material = material;
       this.warnOfExpiry(material);
       logger.info({ file: tls.certFile, expires: new Date(material.expiresAt).toISOString() }, "the REST interface serves the new certificate");
       return true;
@@ -125,42 +146,26 @@ class Listener implements ApiListener {
     }
   }
 
-  /** Bun keeps the old certificate on reload, so that a second listener is opened on the port before the first stops accepting. */
-  private swap(material: TlsMaterial): void {
-    const old = this.current;
-    this.current = this.open(this.port, material);
-    this.material = material;
-    void old.stop().then(() => this.servers.delete(old));
-  }
-
   private warnOfExpiry(material: TlsMaterial): void {
     if (material.expiresAt < this.options.clock.now().sec * 1000) this.options.logger.warn({ file: this.options.tls?.certFile, expired: new Date(material.expiresAt).toISOString() }, "the certificate of the REST interface has expired: clients will refuse it");
   }
 
   async stop(deadlineMs: number): Promise<void> {
     this.stopped = true;
-    const drained = Promise.all([this.options.api.close(), ...[...this.servers].map((server) => server.stop())]);
+    this.server.close();
+    const drained = Promise.all([this.options.api.close(), this.connections.drain()]);
     let timer = { cancel() {} };
     const late = new Promise<void>((resolve) => {
       timer = this.options.clock.after(deadlineMs, resolve);
     });
     await Promise.race([drained, late]);
     timer.cancel();
-    await Promise.all([...this.servers].map((server) => server.stop(true)));
+    this.connections.closeAll();
   }
 }
 
-function tlsOf(material: TlsMaterial): { key: string; cert: string; ca?: string; requestCert?: boolean; rejectUnauthorized?: boolean } {
-  const own = { key: material.key, cert: material.cert };
-  return material.clientCa === null ? own : { ...own, ca: material.clientCa, requestCert: true, rejectUnauthorized: true };
-}
-
-function probe(host: string, port: number): void {
-  try {
-    Bun.listen({ hostname: host, port, socket: { data() {} } }).stop(true);
-  } catch (error) {
-    throw listenError(host, port, error);
-  }
+function contextOf({ key, cert, clientCa }: TlsMaterial): SecureContext {
+  return createSecureContext({ key, cert, ...(clientCa === null ? {} : { ca: clientCa }) });
 }
 
 function listenError(host: string, port: number, error: unknown): ListenError {

@@ -1,4 +1,5 @@
 import { type ErrorCode, type Problem, errorCodes, problemMediaType, problemType } from "#api/contract/problem.ts";
+import { DatabaseError } from "#control/database/port.ts";
 import { ControlError } from "#control/errors.ts";
 import type { Exchange } from "./exchange.ts";
 import { limits } from "./limits.ts";
@@ -35,6 +36,8 @@ export function problemOf(error: unknown): Refusal {
       ...(error.retryAfterSec === null ? {} : { retryAfterSec: error.retryAfterSec }),
     });
   }
+  // Its message names the database server: that is for the log.
+  if (error instanceof DatabaseError) return new Refusal("unavailable", "The control-plane database does not answer.", { hint: "Files are served as before. Try again; the server's log says more." });
   return new Refusal("internal", "Something went wrong in the server. The request may or may not have taken effect.", { hint: "Look for the request's id in the server's log." });
 }
 

@@ -17,11 +17,16 @@ export interface FaultPlan {
   readonly halves?: number;
 }
 
+/** A list of so many entries fails as often as another operation. */
+const listEntries = 100;
+
 /** Faults by chance; and an outage, for as long as `down` holds an error. */
 export class PlannedFaults implements Faults {
   readonly #plan: FaultPlan;
   /** What every operation fails with, or null. Operations that wait already fail, too. */
   down: Error | null = null;
+  /** No faults by chance meanwhile. */
+  paused = false;
   /** Operations asked for, and faults made. */
   asked = 0;
   made = 0;
@@ -43,7 +48,8 @@ export class PlannedFaults implements Faults {
 
   after(operation: Operation, key: string): void {
     if (this.down !== null) throw this.down;
-    if (this.#hits(this.#plan.lost ?? 0)) throw this.#fault(`${operation} ${key}: done, and the answer lost, by plan`);
+    // Asked after each entry of a list: else none would ever end.
+    if (this.#hits((this.#plan.lost ?? 0) / (operation === "list" ? listEntries : 1))) throw this.#fault(`${operation} ${key}: done, and the answer lost, by plan`);
   }
 
   cut(key: string, length: number): { readonly bytes: number; readonly error: Error } | null {
@@ -57,7 +63,7 @@ export class PlannedFaults implements Faults {
   }
 
   #hits(ofThousand: number): boolean {
-    return ofThousand > 0 && this.#draw(1000) < ofThousand;
+    return !this.paused && ofThousand > 0 && this.#draw(1000) < ofThousand;
   }
 
   /** An integer below `bound`, at least 0. */

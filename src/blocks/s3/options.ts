@@ -44,6 +44,8 @@ export interface S3Limits {
   readonly connectTimeoutMs: number;
   /** Longest time in which nothing moves while a request is on its way. */
   readonly stallTimeoutMs: number;
+  /** Longest time in which a read gets no byte, over all its tries: who waits for it has other clients to answer. */
+  readonly readMsMax: number;
   /** Tries of one request in all, while the store is unavailable. */
   readonly attemptsMax: number;
   /** The first wait between two tries is random up to this; each further one up to twice as long, until `backoffMsMax`. */
@@ -63,6 +65,7 @@ export const defaultLimits: S3Limits = {
   connectionsMax: 200,
   connectTimeoutMs: 5_000,
   stallTimeoutMs: 20_000,
+  readMsMax: 10_000,
   attemptsMax: 6,
   backoffMsMin: 50,
   backoffMsMax: 5_000,

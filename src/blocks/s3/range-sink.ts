@@ -8,6 +8,7 @@ export class RangeSink implements ResponseSink {
   #etag: string | null = null;
   /** Bytes that have come. */
   done = 0;
+  #cancelled = false;
   /** Bytes of the present answer yet to come. */
   #left = 0;
 
@@ -26,7 +27,13 @@ export class RangeSink implements ResponseSink {
     return `bytes=${this.#offset + this.done}-${this.#offset + this.#target.byteLength - 1}`;
   }
 
+  /** From now on nothing is written into the target, whatever still comes. */
+  cancel(): void {
+    this.#cancelled = true;
+  }
+
   begin(head: ResponseHead): void {
+    if (this.#cancelled) throw new TransportError(Failure.closed, "nobody waits for the answer any more");
     const etag = head.headers["etag"] ?? "";
     // Another object under the same key: what came of the first is no part of it.
     if (this.#etag !== null && this.#etag !== etag) {
@@ -45,6 +52,7 @@ export class RangeSink implements ResponseSink {
   }
 
   take(bytes: Uint8Array): void {
+    if (this.#cancelled) throw new TransportError(Failure.closed, "nobody waits for the answer any more");
     if (bytes.byteLength > this.#left) throw new TransportError(Failure.malformed, "the body is longer than its range");
     this.#target.set(bytes, this.done);
     this.done += bytes.byteLength;

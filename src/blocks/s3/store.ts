@@ -1,3 +1,4 @@
+import type { Timer } from "#base/clock.ts";
 import type * as Sdk from "@aws-sdk/client-s3";
 import { type BlockStore, MissingObjectError, type ObjectSource } from "#model/block-store.ts";
 import { checkKey, checkPrefix, isKey } from "../keys.ts";
@@ -71,6 +72,18 @@ export class S3Store implements S3Blocks {
     const into = target ?? new Uint8Array(length);
     if (length === 0) return into;
     const sink = new RangeSink(key, offset, into.byteLength === length ? into : into.subarray(0, length));
+    try {
+      await this.#bounded(sink, this.#fill(key, sink));
+      return into;
+    } catch (error) {
+      if (codeOf(error) === "NoSuchKey") throw new MissingObjectError(key);
+      if (statusOf(error) === 416) throw new RangeError(`object ${key} ends at or before ${offset}, before ${offset + length}`);
+      throw this.#portError(error, `reading object ${key}`);
+    }
+  }
+
+  /** Asks until the sink has all its bytes. */
+  async #fill(key: string, sink: RangeSink): Promise<void> {
     const { sdk } = this.#client;
     let seen = 0;
     const progressed = () => {
@@ -78,23 +91,32 @@ export class S3Store implements S3Blocks {
       if (more) seen = sink.done;
       return more;
     };
-    try {
-      await withRetries(
-        this.#settings,
-        isTransient,
-        async () => {
-          if (sink.complete) return;
-          await this.#client.send(new sdk.GetObjectCommand({ Bucket: this.#settings.bucket, Key: this.#full(key), Range: sink.range }), { sink });
-          if (!sink.complete) throw new TransportError(Failure.cut, "the answer ended before the range did");
-        },
-        progressed,
-      );
-      return into;
-    } catch (error) {
-      if (codeOf(error) === "NoSuchKey") throw new MissingObjectError(key);
-      if (statusOf(error) === 416) throw new RangeError(`object ${key} ends at or before ${offset}, before ${offset + length}`);
-      throw this.#portError(error, `reading object ${key}`);
-    }
+    const attempt = async () => {
+      if (sink.complete) return;
+      await this.#client.send(new sdk.GetObjectCommand({ Bucket: this.#settings.bucket, Key: this.#full(key), Range: sink.range }), { sink });
+      if (!sink.complete) throw new TransportError(Failure.cut, "the answer ended before the range did");
+    };
+    await withRetries(this.#settings, isTransient, attempt, progressed);
+  }
+
+  /** Gives up on a read that gets no byte for too long; its target is the caller's again then. */
+  #bounded(sink: RangeSink, filled: Promise<void>): Promise<void> {
+    const { clock, readMsMax } = this.#settings;
+    return new Promise((resolve, reject) => {
+      let seen = sink.done;
+      const watch = (): Timer =>
+        clock.after(readMsMax, () => {
+          if (sink.done !== seen) {
+            seen = sink.done;
+            timer = watch();
+            return;
+          }
+          sink.cancel();
+          reject(new TransportError(Failure.stalled, `no byte within ${readMsMax} ms`));
+        });
+      let timer = watch();
+      filled.then(resolve, reject).finally(() => timer.cancel());
+    });
   }
 
   async size(key: string): Promise<number | null> {
@@ -110,8 +132,8 @@ export class S3Store implements S3Blocks {
     } catch (error) {
       if (statusOf(error) !== 404) throw this.#portError(error, `looking at object ${key}`);
     }
-    // An answer to HEAD has no body to say what is missing: the object, or the bucket.
-    for await (const found of this.list(key)) if (found.key === key) return found.size;
+    // An answer to HEAD has no body to say what is missing: the object, or the bucket. A list of one says it.
+    await this.#page(() => new sdk.ListObjectsV2Command({ Bucket: bucket, Prefix: this.#full(key), MaxKeys: 1 }), key);
     return null;
   }
 

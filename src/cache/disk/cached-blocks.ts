@@ -52,6 +52,10 @@ export class CachedBlocks implements BlockStore, HoldsCopies {
     return { ...this.counts, ...disk };
   }
 
+  get answers(): number {
+    return this.fetches.answers;
+  }
+
   setLimits(limits: DiskCacheLimits): void {
     this.fetches.aheadBytesMax = limits.aheadBytesMax;
     this.disk?.setLimits(limits);

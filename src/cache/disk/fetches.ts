@@ -51,6 +51,7 @@ export class Fetches {
   private readonly ahead = new Set<Fetch>();
   private aheadBytes = 0;
   aheadBytesMax: number;
+  answers = 0;
   private readonly store: BlockStore;
   private readonly clock: Clock;
   private readonly save: (fetch: Fetch) => boolean;
@@ -123,6 +124,7 @@ export class Fetches {
     }
     fetch.arrived.then(
       () => {
+        this.answers++;
         fetch.arrivedMs = this.clock.monotonicMs();
         if (!fetch.dropped) fetch.saving = this.save(fetch);
         this.settle(fetch);

@@ -37,7 +37,7 @@ export const writeBackBytes = 2 << 20;
 /** The longest gathered write a kernel takes in one call (IOV_MAX of Linux and macOS). */
 const slicesMax = 1024;
 
-const zeros = new Uint8Array(1 << 20);
+const zeros = new Uint8Array(1 << 16);
 
 export const systemFiles: FileOps = {
   openSync: (path, flags) => fs.openSync(path, flags, 0o600),

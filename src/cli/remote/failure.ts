@@ -1,6 +1,7 @@
 import { ApiError, ConnectError } from "#api/client/index.ts";
 import type { ErrorCode } from "#api/contract/index.ts";
 import { ExitStatus, type Terminal } from "../ports.ts";
+import { Interrupted } from "../interrupted.ts";
 import { printable } from "../table.ts";
 
 /** The command line itself is wrong, or lacks something nobody is there to be asked for. */
@@ -19,11 +20,6 @@ export class CommandFailure extends Error {
     this.status = status;
     this.hint = hint;
   }
-}
-
-/** Ctrl-C at a question. */
-export class Interrupted extends Error {
-  override readonly name = "Interrupted";
 }
 
 export function notLoggedIn(server: string): CommandFailure {

@@ -6,7 +6,7 @@
  */
 export { Call, inPath, longOf } from "./call.ts";
 export { ContextStore, contextsPath, type Contexts, type SavedContext, withContext, withoutTokens, withTokens, wrongContextName } from "./contexts.ts";
-export { CommandFailure, Interrupted, notLoggedIn, report, statusOfCode, UsageError } from "./failure.ts";
+export { CommandFailure, notLoggedIn, report, statusOfCode, UsageError } from "./failure.ts";
 export { changes, creates, lists, removes, shows } from "./kinds.ts";
 export { approximateSize, asText, type Column, facts, shown } from "./print.ts";
 export { type Connection, defaultServer, serverUrl, Session } from "./session.ts";

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { type Migration, migrations } from "./migrations/index.ts";
-import { DatabaseError } from "./port.ts";
+import { DatabaseError, UnreadableDatabase } from "./port.ts";
 
 export type DialectName = "sqlite" | "postgres";
 
@@ -32,7 +32,7 @@ export function steps(dialect: DialectName, from: readonly Migration[] = migrati
 export function pending(where: string, known: readonly Step[], applied: readonly Applied[]): readonly Step[] {
   if (applied.length > known.length) {
     const newest = applied.at(-1) as Applied;
-    throw new DatabaseError(
+    throw new UnreadableDatabase(
       `${where} has schema ${applied.length} ("${newest.name}"), and this program knows schemas up to ${known.length}. Nothing was changed. ` +
         "Start the newer program that made it, or restore a backup that this one made",
     );

@@ -61,3 +61,6 @@ export class UniqueViolation extends Error {
 export class DatabaseError extends Error {
   override readonly name = "DatabaseError";
 }
+
+/** What is there can't be read, and never will be by this program: a backup may take its place. */
+export class UnreadableDatabase extends DatabaseError {}

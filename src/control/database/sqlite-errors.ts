@@ -1,8 +1,9 @@
 import { SQLiteError } from "bun:sqlite";
 import { DrizzleQueryError } from "drizzle-orm";
-import { DatabaseError, UniqueViolation } from "./port.ts";
+import { DatabaseError, UniqueViolation, UnreadableDatabase } from "./port.ts";
 
 const Code = { perm: 3, busy: 5, locked: 6, readOnly: 8, io: 10, corrupt: 11, full: 13, cannotOpen: 14, notADatabase: 26 } as const;
+const unreadable: readonly number[] = [Code.corrupt, Code.notADatabase];
 const constraintUnique = 2067;
 const constraintPrimaryKey = 1555;
 const constraintRowId = 2579;
@@ -33,7 +34,8 @@ export function sqliteError(path: string, table: string, error: unknown): unknow
     case constraintForeignKey:
       return new Error(`a row of ${table} belongs to a row that is not there`, { cause: thrown });
     default:
-      return isBusy(thrown) ? thrown : new DatabaseError(explain(path, thrown));
+      if (isBusy(thrown)) return thrown;
+      return unreadable.includes(thrown.errno & 0xff) ? new UnreadableDatabase(explain(path, thrown)) : new DatabaseError(explain(path, thrown));
   }
 }
 

@@ -1,5 +1,5 @@
 import { options } from "#config/options.ts";
-import type { Option } from "#config/option.ts";
+import { integer, type Option } from "#config/option.ts";
 import { checkVersion, Faults, notFound } from "../checks.ts";
 import { type Core, make } from "../core.ts";
 import { tables } from "../database/tables.ts";
@@ -12,10 +12,17 @@ export interface SettingsParts extends Core {
   readonly defaults: SettingDefaults;
 }
 
+/** Days lines of the audit log are kept unless told: a year, and what an audit of that year takes. */
+const auditKeepDays = 400;
+
 /** Every setting; each takes effect as soon as it is set. */
-const registry = { "logging.level": options.logging.fields.level } as const;
+const registry = {
+  "logging.level": options.logging.fields.level,
+  "audit.keep_days": integer({ help: "Lines of the audit log are deleted after so many days.", default: auditKeepDays, example: "90", since: "0.1.0", min: 1, max: 36_500 }),
+} as const;
 export type SettingKey = keyof typeof registry;
-export type SettingDefaults = Readonly<Record<SettingKey, string>>;
+/** Of those that the configuration has, too. */
+export type SettingDefaults = Readonly<Record<"logging.level", string>>;
 
 export class SettingService implements Settings {
   private readonly parts: SettingsParts;
@@ -33,7 +40,15 @@ export class SettingService implements Settings {
   }
 
   value(key: SettingKey): string {
-    return this.parts.state.settings.get(key)?.value ?? this.parts.defaults[key];
+    return this.parts.state.settings.get(key)?.value ?? this.byDefault(key);
+  }
+
+  get auditKeepDays(): number {
+    return Number(this.value("audit.keep_days"));
+  }
+
+  private byDefault(key: SettingKey): string {
+    return key === "logging.level" ? this.parts.defaults[key] : String(registry[key].default);
   }
 
   async set(actor: Actor, key: string, value: string, ifVersion: IfVersion): Promise<Setting> {
@@ -41,7 +56,7 @@ export class SettingService implements Settings {
     await this.change(actor, "set", of, (draft) => {
       const row = this.parts.state.settings.get(of);
       checkVersion(ifVersion, row ?? { version: 0 }, `setting ${of}`);
-      const read = readValue(registry[of] as Option<string> as unknown as Option<SettingValue>, value);
+      const read = readValue(registry[of] as Option<string | number> as unknown as Option<SettingValue>, value);
       const faults = new Faults();
       if ("fault" in read) faults.add("value", read.fault);
       faults.refuse(`setting ${of}`);
@@ -68,7 +83,7 @@ export class SettingService implements Settings {
   private view(key: SettingKey): Setting {
     const row = this.parts.state.settings.get(key);
     const { help, allowed } = registry[key];
-    return { key, value: this.value(key), default: this.parts.defaults[key], help, allowed, version: row?.version ?? 0 };
+    return { key, value: this.value(key), default: this.byDefault(key), help, allowed, version: row?.version ?? 0 };
   }
 }
 

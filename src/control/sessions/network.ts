@@ -11,6 +11,11 @@ export function networkOf(address: string): string {
   return `${filled.slice(0, 4).join(":")}::/64`;
 }
 
+/** Whether a network, as `networkOf` words it, is this machine itself (RFC 1122 §3.2.1.3, RFC 4291 §2.5.3). */
+export function isLoopback(network: string): boolean {
+  return network.startsWith("127.") || network === networkOf("::1");
+}
+
 /** The 16-bit groups of a part of an address; a dotted end stands for two. */
 function groupsOf(part: string): string[] {
   if (part === "") return [];

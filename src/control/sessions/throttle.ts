@@ -1,12 +1,13 @@
 import type { Clock } from "#base/clock.ts";
 import { ControlError } from "../errors.ts";
 import { BoundedMap } from "./bounded-map.ts";
-import { networkOf } from "./network.ts";
+import { isLoopback, networkOf } from "./network.ts";
 
 /**
  * How log-in attempts are slowed.
  *
- * - One account from one address: after so many attempts that failed, each further one doubles the wait, to a quarter of an hour.
+ * - One account from one address: after so many attempts that failed, each further one doubles the wait, to a quarter of an hour, to half a minute
+ *   from this machine itself.
  * - One address, whatever the account: so many attempts that failed, and then one every six seconds. Accounts that were used from
  *   there before are exempt: many people share an address (this machine's own, a proxy's), and one of them must not keep out the rest.
  * - One account, from wherever: slowed to one attempt in two seconds, never more, so that a crowd of machines can't guess fast and
@@ -18,6 +19,11 @@ import { networkOf } from "./network.ts";
 export const pairFreeAttempts = 10;
 export const pairWaitMsFirst = 1000;
 export const pairWaitMsMax = 15 * 60_000;
+/**
+ * From this machine itself everybody has the same address, unless told otherwise the only one that is let in: each user of the machine
+ * could keep the administrator out with one wrong attempt a wait. So it is short, which still leaves no more than 120 guesses an hour.
+ */
+export const loopbackPairWaitMsMax = 30_000;
 /** Attempts longer ago don't count. */
 export const pairForgetMs = 60 * 60_000;
 export const addressBurst = 30;
@@ -77,7 +83,7 @@ export class Throttle {
     const blockedBeforeMs = pair.blockedUntilMs;
     pair.attempts++;
     pair.lastMs = now;
-    if (pair.attempts >= pairFreeAttempts) pair.blockedUntilMs = now + Math.min(pairWaitMsMax, pairWaitMsFirst * 2 ** Math.min(30, pair.attempts - pairFreeAttempts));
+    if (pair.attempts >= pairFreeAttempts) pair.blockedUntilMs = now + Math.min(isLoopback(network) ? loopbackPairWaitMsMax : pairWaitMsMax, pairWaitMsFirst * 2 ** Math.min(30, pair.attempts - pairFreeAttempts));
     this.pairs.set(key, pair);
     if (from !== null) this.addresses.set(network, spend(from));
     if (all !== null) this.accounts.set(account, spend(all));

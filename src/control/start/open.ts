@@ -94,6 +94,7 @@ export async function openControlPlane(options: ControlOptions): Promise<OpenCon
       });
       hostNames.start();
       follower.start();
+      audit.start();
       const failures = await effects.bring();
       storeChecks.start();
       return failures;
@@ -103,6 +104,7 @@ export async function openControlPlane(options: ControlOptions): Promise<OpenCon
       follower.close();
       hostNames.close();
       storeChecks.close();
+      await audit.close();
       await changes.close();
     },
   };
@@ -149,7 +151,7 @@ function assemble(options: ControlOptions, state: State, changes: Changes) {
   const views = new AccessViews(state);
   const users = new UserService({ ...core, views, passwords, keyring, onPasswordSet: options.onPasswordSet });
   const storeChecks = new StoreChecks({ state, runtime, storePlans, clock, nowMs: () => changes.nowMs() });
-  const audit = new AuditLog(database);
+  const audit = new AuditLog({ database, clock, logger, keepDays: () => settings.auditKeepDays, nowMs: () => changes.nowMs() });
   const services: Services = {
     users,
     groups: new GroupService({ ...core, views }),

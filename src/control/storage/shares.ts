@@ -53,7 +53,9 @@ export class ShareService implements Shares {
       const set = { ...this.stored({ ...shareDefaults, ...fields }), deletedAt: null };
       if (kept === null) {
         const ids = { id: newId(this.parts.random), metadataStoreId: metadata, blockStoreId: blocks, metadataPath: "", blocksPath: "" };
-        draft.insert(tables.shares, { ...ids, ...set, name, rootMode: rootMode ?? shareDefaults.rootMode });
+        const row = { ...ids, ...set, name, rootMode: rootMode ?? shareDefaults.rootMode };
+        this.checkLeftBehind(row, share.adopt === true);
+        draft.insert(tables.shares, row);
         return;
       }
       // Whoever takes data over decides anew who may use it.
@@ -147,7 +149,8 @@ export class ShareService implements Shares {
   private kept(name: string, adopt: boolean): ShareRow | null {
     const like = this.parts.state.shares.all().find((row) => foldedName(row.name) === foldedName(name)) ?? null;
     if (adopt) {
-      if (like === null || like.name !== name) throw new ControlError("not_found", `There is no deleted share ${name} whose data could be taken over.`, { hint: "Create it without adopt." });
+      if (like === null) return null;
+      if (like.name !== name) throw nothingToAdopt(name);
       if (like.deletedAt === null) throw alreadyExists("share", name);
       if (this.purging.has(like.id)) throw new ControlError("conflict", `The data of share ${name} is being removed.`);
       return like;
@@ -158,6 +161,16 @@ export class ShareService implements Shares {
     }
     if (like.name === name) throw alreadyExists("share", name);
     throw alreadyExists("share", like.name, "names that differ only in upper and lower case are the same share to SMB clients");
+  }
+
+  /** Files of a share that the control plane doesn't know (its database is new, or of an older backup) are shown to nobody unasked. */
+  private checkLeftBehind(row: Omit<ShareRow, "version" | "createdAt" | "updatedAt">, adopt: boolean): void {
+    const found = this.parts.runtime.leftBehind(this.parts.planOf({ ...row, version: 0, createdAt: 0, updatedAt: 0 }));
+    if (found === null && adopt) throw nothingToAdopt(row.name);
+    if (found === null || adopt) return;
+    throw new ControlError("data_exists", `Files of an earlier share ${row.name} are still there: ${found}.`, {
+      hint: "Create the share with adopt to take them over. If they may go: do that, then delete it with purge, and create it anew.",
+    });
   }
 
   /** The id of the store a new share names; `kept`: that of the share it takes over. */
@@ -233,6 +246,10 @@ export class ShareService implements Shares {
       this.purging.delete(id);
     }
   }
+}
+
+function nothingToAdopt(name: string): ControlError {
+  return new ControlError("not_found", `There is no deleted share ${name} whose data could be taken over.`, { hint: "Create it without adopt." });
 }
 
 const noTarget: Effect = { target: null, onFailure: "keep" };

@@ -5,7 +5,7 @@ import type { Logger } from "#telemetry/logger.ts";
 
 /** Between two attempts to get the reserve back. */
 const retryMs = 500;
-const zeros = new Uint8Array(1 << 20);
+const zeros = new Uint8Array(1 << 16);
 
 /** Makes a file at least so long, with zeros that take up room. Throws where there is none; the file is then as it was. */
 export function extendWithZeros(fd: number, length: number): void {

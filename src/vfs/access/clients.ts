@@ -5,6 +5,8 @@ const mappedPrefixBits = 96;
 interface Network {
   readonly address: Uint8Array;
   readonly prefixBits: number;
+  /** Whether IPv4 addresses may lie in it: whoever writes ::/64 means a network of IPv6, and not all of IPv4 by the way. ::/0 is everybody. */
+  readonly ipv4: boolean;
 }
 
 const loopback = ["127.0.0.0/8", "::1/128"];
@@ -70,10 +72,17 @@ function parseNetwork(text: string): Network | null {
   const bitsMax = ipv4 ? 32 : 128;
   const prefix = slash < 0 ? String(bitsMax) : text.slice(slash + 1);
   if (!/^\d{1,3}$/.test(prefix) || Number(prefix) > bitsMax) return null;
-  return { address, prefixBits: Number(prefix) + (ipv4 ? mappedPrefixBits : 0) };
+  const prefixBits = Number(prefix) + (ipv4 ? mappedPrefixBits : 0);
+  return { address, prefixBits, ipv4: prefixBits === 0 || prefixBits >= mappedPrefixBits };
+}
+
+function isMapped(address: Uint8Array): boolean {
+  for (let i = 0; i < 10; i++) if (address[i] !== 0) return false;
+  return address[10] === 0xff && address[11] === 0xff;
 }
 
 function lies(address: Uint8Array, network: Network): boolean {
+  if (!network.ipv4 && isMapped(address)) return false;
   const whole = network.prefixBits >> 3;
   for (let i = 0; i < whole; i++) if (address[i] !== network.address[i]) return false;
   const rest = network.prefixBits & 7;

@@ -331,6 +331,15 @@ test("backup and restore bring back what was, checked, and not beside a server",
   const listed = async () => (await (await Admin.at(first)).do("GET", "/api/v1/shares?sort=name")).items.map((share: { name: string }) => share.name);
   await until("the shares of the backup", 5000, async () => ((await listed()).join() === "/before,/export" ? true : null));
   expect(await first.stop()).toBe(0);
+  const database = join(dataDir, "controlplane.db");
+  const sound = readFileSync(database);
+  for (const spoil of [() => Buffer.from("junk"), () => Buffer.concat([sound.subarray(0, 4096), Buffer.alloc(24_000, 0x5a), sound.subarray(28_096)])]) {
+    writeFileSync(database, spoil());
+    expect(refused(["--data-dir", dataDir])).toContain(database);
+    const saved = dittofs(["restore", "controlplane", "--input", file, "--data-dir", dataDir, "--yes"]);
+    expect([saved.status, saved.out]).toEqual([0, expect.stringContaining(`what was there is in ${database}.replaced-`)]);
+    rmSync(/is in (\S+)/.exec(saved.out)?.[1] ?? "");
+  }
   const damaged = scratch("damaged.backup");
   writeFileSync(damaged, readFileSync(file, "utf8").replace("/before", "/befxre"));
   expect(dittofs(["restore", "controlplane", "--input", damaged, "--data-dir", dataDir, "--yes"]).status).toBe(1);

@@ -14,6 +14,7 @@ import type { ControlPlane } from "../../../src/control/services.ts";
 import { LogLines } from "../../support/api-server.ts";
 import { Certificates } from "../../support/certificates.ts";
 import { fakeControl, fakeRuntime, fakeUser } from "../../support/fake-control.ts";
+import { RawConnection } from "../../support/raw-connection.ts";
 import { until } from "../../support/wait.ts";
 import { HandClock } from "../control/sessions/world.ts";
 
@@ -44,12 +45,12 @@ function use(name: string): TlsFiles {
   return { certFile: made.path("server.pem"), keyFile: made.path("server.key"), clientCa: null };
 }
 
-async function listen(tls: TlsFiles | null, more: { readonly clock?: HandClock; readonly control?: ControlPlane; readonly port?: number } = {}) {
+async function listen(tls: TlsFiles | null, more: { readonly clock?: HandClock; readonly control?: ControlPlane; readonly port?: number; readonly connectionsMax?: number } = {}) {
   const log = new LogLines();
   const clock = more.clock ?? systemClock;
   const about = { version: "0.0.0-test", startedAt: 0, pid: 1, dataDir: "/srv/dittofs" };
   const api = createApi({ control: more.control ?? control(), runtime: fakeRuntime(), clock, random: systemRandom, logger: log, about, tls: tls !== null });
-  const listener = await listenApi({ host: "127.0.0.1", port: more.port ?? 0, tls, api, clock, logger: log });
+  const listener = await listenApi({ host: "127.0.0.1", port: more.port ?? 0, tls, api, clock, logger: log, connectionsMax: more.connectionsMax ?? 64 });
   opened.push(listener);
   return { listener, log };
 }
@@ -178,6 +179,121 @@ describe("a port", () => {
     const { url } = listener;
     await listener.stop(0);
     await expect(createClient({ baseUrl: url, timeoutMs: 5000, clock: systemClock }).call(contract.health.live)).rejects.toThrow(`cannot connect to ${url}: nothing listens there. Is the server running`);
+  });
+});
+
+describe("connections", () => {
+  const get = Buffer.from("GET /health HTTP/1.1\r\nHost: x\r\n\r\n");
+  const closed = (connections: readonly RawConnection[]): number[] => connections.flatMap((each, i) => (each.open ? [] : [i]));
+  const answer = (connection: RawConnection): Promise<void> => connection.wait("an answer", 5000, () => connection.bytes().includes("200 OK"));
+
+  async function crowd(port: number, count: number, sent?: Buffer): Promise<RawConnection[]> {
+    const all: RawConnection[] = [];
+    for (let i = 0; i < count; i++) {
+      const connection = await RawConnection.open(port);
+      if (sent !== undefined) {
+        connection.send(sent);
+        await answer(connection);
+      }
+      all.push(connection);
+    }
+    return all;
+  }
+
+  test.each([false, true])("are no more than the bound: the oldest that never made a call goes first (TLS: %p)", async (secure) => {
+    const { listener } = await listen(secure ? use("one") : null, { connectionsMax: 8 });
+    const silent = await crowd(listener.port, 20);
+    await eventually("the excess is closed", () => closed(silent).length === 12);
+    expect(closed(silent)).toEqual(Array.from({ length: 12 }, (_, i) => i));
+    expect((await client(listener).call(contract.health.live)).status).toBe("healthy");
+    for (const connection of silent) connection.close();
+  });
+
+  test("that made a call are closed after the silent ones, and the one longest at rest first", async () => {
+    const { listener } = await listen(null, { connectionsMax: 4 });
+    const spoke = await crowd(listener.port, 3, get);
+    const silent = await crowd(listener.port, 3);
+    await eventually("the silent ones are closed", () => closed(silent).length === 2);
+    expect(closed(spoke)).toEqual([]);
+    const more = await crowd(listener.port, 3, get);
+    await eventually("the ones at rest are closed", () => closed(spoke).length === 2);
+    expect([closed(spoke), closed(silent), closed(more)]).toEqual([[0, 1], [0, 1, 2], []]);
+    for (const connection of [...spoke, ...more]) connection.close();
+  });
+
+  test("with a call in hand are never closed for others: what is too much then is", async () => {
+    let release = (): void => {};
+    const held = new Promise<void>((resolve) => (release = resolve));
+    const clock = new HandClock();
+    const { listener } = await listen(null, { clock, connectionsMax: 3, control: { ...control(), health: () => held.then(() => null) } });
+    const busy: RawConnection[] = [];
+    for (let i = 0; i < 3; i++) {
+      const connection = await RawConnection.open(listener.port);
+      connection.send(get);
+      busy.push(connection);
+      // Each has its time-out, beside the sweep.
+      await eventually("a call in hand", () => clock.waiting > i + 1);
+    }
+    const [late] = await crowd(listener.port, 1) as [RawConnection];
+    await late.wait("its end", 5000, () => false);
+    release();
+    for (const connection of busy) await answer(connection);
+    for (const connection of busy) connection.close();
+  });
+
+  test("whose call waits for the rest of its body make room when nobody else does", async () => {
+    const clock = new HandClock();
+    const { listener } = await listen(null, { clock, connectionsMax: 3 });
+    const slow: RawConnection[] = [];
+    for (let i = 0; i < 3; i++) {
+      const connection = await RawConnection.open(listener.port);
+      connection.send(Buffer.from("POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"));
+      slow.push(connection);
+      await eventually("a call in hand", () => clock.waiting > i + 1);
+    }
+    expect((await client(listener, {}).call(contract.health.live)).status).toBe("healthy");
+    expect(closed(slow)).toEqual([0]);
+    for (const connection of slow) connection.close();
+  });
+
+  test("have to make their first call within a time, however slowly they send, and another one in another", async () => {
+    const clock = new HandClock();
+    const { listener } = await listen(null, { clock });
+    const [drips, rests] = [await RawConnection.open(listener.port), await RawConnection.open(listener.port)];
+    rests.send(get);
+    await answer(rests);
+    for (let ms = 0; ms < limits.firstCallMs; ms += limits.sweepMs) {
+      expect(drips.open).toBe(true);
+      drips.send(Buffer.from("G"));
+      clock.advance(limits.sweepMs);
+    }
+    await drips.wait("its end", 5000, () => false);
+    expect(rests.open).toBe(true);
+    for (let ms = 0; ms < limits.idleSec * 1000; ms += limits.sweepMs) clock.advance(limits.sweepMs);
+    await rests.wait("its end", 5000, () => false);
+  });
+
+  test("that send calls without waiting for answers get them in order, up to a bound", async () => {
+    const { listener } = await listen(null);
+    const [some] = (await crowd(listener.port, 1)) as [RawConnection];
+    some.send(Buffer.concat(["/health", "/nothing", "/health"].map((path) => Buffer.from(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`))));
+    await some.wait("three answers", 5000, () => some.bytes().toString().split("HTTP/1.1 ").length === 4);
+    expect(some.bytes().toString().match(/HTTP\/1\.1 \d+/g)).toEqual(["HTTP/1.1 200", "HTTP/1.1 404", "HTTP/1.1 200"]);
+    some.close();
+    const [many] = (await crowd(listener.port, 1)) as [RawConnection];
+    many.send(Buffer.concat(Array.from({ length: 4 * limits.pipelinedMax }, () => get)));
+    await many.wait("its end", 5000, () => false);
+    expect((await client(listener, {}).call(contract.health.live)).status).toBe("healthy");
+  });
+
+  test("that smuggle a path in as a host, or send what is no HTTP, are told so and closed", async () => {
+    const { listener } = await listen(null);
+    for (const bad of ["GET /health HTTP/1.1\r\nHost: x/api/docs?\r\n\r\n", "\x16\x03\x01 hello\r\n\r\n", "POST /health HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"]) {
+      const [connection] = (await crowd(listener.port, 1)) as [RawConnection];
+      connection.send(Buffer.from(bad, "latin1"));
+      await connection.wait("its end", 5000, () => false);
+      expect(connection.bytes().toString()).toMatch(/^HTTP\/1\.1 400 /);
+    }
   });
 });
 

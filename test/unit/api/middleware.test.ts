@@ -8,6 +8,7 @@ import { nfsLines } from "../../../src/api/server/mount-lines.ts";
 import { pageOf } from "../../../src/api/server/paging.ts";
 import { Refusal } from "../../../src/api/server/refusal.ts";
 import { ControlError } from "../../../src/control/errors.ts";
+import { DatabaseError } from "#control/database/port.ts";
 import type { Runtime } from "../../../src/control/runtime.ts";
 import type { ControlPlane } from "../../../src/control/services.ts";
 import { LogLines, type TestApi, serveApi } from "../../support/api-server.ts";
@@ -78,6 +79,24 @@ describe("calls in hand", () => {
     expect((await api.fetch(request("GET", "/health"), peer)).status).toBe(200);
   });
 
+  test("of strangers leave room for those who are known, however slowly their bodies come", async () => {
+    const { api } = apiOver(withAdmin());
+    const ends: ReadableStreamDefaultController<Uint8Array>[] = [];
+    const slow = () => new ReadableStream<Uint8Array>({ start: (controller) => void ends.push(controller) });
+    const login = () => new Request("http://server/api/v1/auth/login", { method: "POST", body: slow(), headers: { "content-type": "application/json" }, duplex: "half" } as RequestInit);
+    const answers = Array.from({ length: limits.callsMax }, () => api.fetch(login(), peer));
+    await turn();
+    expect((await api.fetch(request("GET", "/api/v1/users"), peer)).status).toBe(200);
+    expect((await api.fetch(request("GET", "/health"), peer)).status).toBe(200);
+    expect(await unavailable(await api.fetch(login(), peer))).toMatchObject({ detail: `The server has ${limits.strangersMax} log-ins in hand.` });
+    for (const end of ends) end.close();
+    const statuses = (await Promise.all(answers)).map(({ status }) => status);
+    expect(statuses.filter((status) => status === 400).length).toBe(limits.strangersMax);
+    const later = api.fetch(login(), peer);
+    ends.at(-1)?.close();
+    expect((await later).status).toBe(400);
+  });
+
   test("are waited for when the server stops; others are refused and their connection closed", async () => {
     let release = (): void => {};
     const control = withAdmin();
@@ -107,6 +126,20 @@ describe("what the control plane refuses", () => {
     const response = await apiOver({ ...control, users: refusing }).api.fetch(request("GET", "/api/v1/users"), peer);
     expect(response.headers.get("retry-after")).toBe("3");
     expect(await response.json()).toMatchObject({ status: 429, code: "too_many_attempts", detail: "Too many attempts.", hint: "Wait.", errors: [{ field: "username", message: "was tried too often" }] });
+  });
+
+  test("of a database that is away is said to be that, and where it is to the log alone", async () => {
+    const control = withAdmin();
+    const away = {
+      ...control.logins,
+      login: () => Promise.reject(new DatabaseError("PostgreSQL at db.internal:5432 refuses connections")),
+    };
+    const { api, log } = apiOver({ ...control, logins: away });
+    const response = await api.fetch(request("POST", "/api/v1/auth/login", { body: JSON.stringify({ username: "admin", password: "right password" }), headers: { "content-type": "application/json" } }), peer);
+    const text = await response.text();
+    expect([response.status, JSON.parse(text).code]).toEqual([503, "unavailable"]);
+    expect(text).not.toContain("db.internal");
+    expect(log.lines.at(-1)).toContain("db.internal:5432 refuses connections");
   });
 
   test("nobody expected is told to the log alone", async () => {

@@ -1,4 +1,4 @@
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ServerRuntime } from "#app/runtime.ts";
@@ -9,8 +9,17 @@ import type { AdapterPlan, Desired, SharePlan, StorePlan } from "#control/index.
 import { silentLogger } from "#telemetry/logger.ts";
 import { policyOf } from "../../support/policy.ts";
 
+const directories: string[] = [];
+
+/** For `afterAll`. Every share has a write-ahead log of a whole segment: what a test leaves would fill the disk. */
+export function removeTemporaries(): void {
+  for (const directory of directories.splice(0)) rmSync(directory, { recursive: true, force: true });
+}
+
 export function temporary(): string {
-  return mkdtempSync(join(tmpdir(), "dittofs-app-"));
+  const directory = mkdtempSync(join(tmpdir(), "dittofs-app-"));
+  directories.push(directory);
+  return directory;
 }
 
 export function configFor(dataDir: string, flags: Readonly<Record<string, string>> = {}): Config {

@@ -50,11 +50,18 @@ test("a part that fails keeps none from being stopped", async () => {
   expect(order).toEqual(["a"]);
 });
 
-test("a part that takes too long ends the waiting", async () => {
+test("a part that takes too long ends the waiting, not the stopping", async () => {
   const clock = new HandClock();
   const lifecycle = new Lifecycle(clock, silentLogger);
-  lifecycle.started("slow", () => new Promise(() => {}));
+  const held = Promise.withResolvers<void>();
+  const order: string[] = [];
+  lifecycle.started("before", () => void order.push("before"));
+  lifecycle.started("slow", () => held.promise);
   const stopped = lifecycle.stop(1000);
   clock.fire();
   expect(await stopped).toBe(false);
+  expect(order).toEqual([]);
+  held.resolve();
+  await lifecycle.ended;
+  expect(order).toEqual(["before"]);
 });

@@ -1,12 +1,14 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Lifecycle } from "#app/lifecycle.ts";
 import type { ServerRuntime } from "#app/runtime.ts";
 import { AccessLevel } from "#model/identity.ts";
 import { NfsClient } from "../../support/nfs-client.ts";
 import { Stable, Status } from "../../support/nfs-types.ts";
+import { until } from "../../support/wait.ts";
 import { policyOf } from "../../support/policy.ts";
-import { desired, nfsPlan, runtimeOn, sharePlan, storePlan, temporary } from "./kit.ts";
+import { desired, nfsPlan, removeTemporaries, runtimeOn, sharePlan, storePlan, temporary } from "./kit.ts";
 
 const running: ServerRuntime[] = [];
 
@@ -16,6 +18,8 @@ afterEach(async () => {
     await runtime.stopShares(5000);
   }
 });
+
+afterAll(removeTemporaries);
 
 function fresh(flags: Readonly<Record<string, string>> = {}, dataDir = temporary()) {
   const made = { ...runtimeOn(dataDir, flags), dataDir };
@@ -150,6 +154,21 @@ describe("shares", () => {
     const outcomes = await Promise.all([1, 2, 3, 4].map((count) => runtime.reconcile(desired(Array.from({ length: count }, (_, i) => memoryShare(`/s${i}`))))));
     expect(outcomes).toEqual([[], [], [], []]);
     expect(runtime.shareCount).toBe(4);
+  });
+
+  test("one that can't be closed in time is opened again, or purged, only when it is closed", async () => {
+    const { runtime } = fresh({ "server.shutdown_timeout": "1s" });
+    await runtime.reconcile(desired([sharePlan("/slow")]));
+    const held = Promise.withResolvers<void>();
+    const open = Reflect.get(runtime, "open") as ReadonlyMap<string, { readonly parts: Lifecycle }>;
+    open.get("/slow")?.parts.started("a store that does not answer", () => held.promise);
+    expect(await runtime.reconcile(desired([]))).toEqual([]);
+    expect(runtime.share("/slow")).toMatchObject({ state: "failed", error: expect.stringContaining("still being closed") });
+    await expect(runtime.purge(sharePlan("/slow"), [])).rejects.toMatchObject({ code: "in_use" });
+    const again = sharePlan("/slow", { blocks: storePlan("block", "filesystem", { config: { path: temporary() } }) });
+    expect((await runtime.reconcile(desired([again])))[0]?.reason).toContain("share /slow is still being closed");
+    held.resolve();
+    await until("it is served again", 5000, () => (runtime.share("/slow")?.state === "serving" ? true : null));
   });
 
   test("there are as many as can work: past that the next is refused and the others keep their part", async () => {
@@ -314,6 +333,23 @@ describe("purge", () => {
     await runtime.reconcile(desired([sharePlan("/stays")], [nfsPlan()]));
     await runtime.purge(plan, []);
     expect(everything(elsewhere)).toEqual([]);
+  });
+
+  test("what an earlier share left is found as long as it is there, and nothing where none was served", async () => {
+    const plan = sharePlan("/gone");
+    const { runtime, dataDir } = await used(plan);
+    expect(runtime.leftBehind(plan)).toBeNull();
+    await runtime.reconcile(desired([sharePlan("/stays")], [nfsPlan()]));
+    expect(runtime.leftBehind(plan)).toBe(join(dataDir, "shares/gone/metadata.db"));
+    expect(runtime.leftBehind(memoryShare("/gone"))).toBeNull();
+    await runtime.purge(plan, []);
+    expect(runtime.leftBehind(plan)).toBeNull();
+    const file = join(dataDir, "a-file");
+    writeFileSync(file, "");
+    const broken = sharePlan("/broken", { blocks: storePlan("block", "filesystem", { name: "x", config: { path: file } }) });
+    expect(await runtime.reconcile(desired([sharePlan("/stays"), broken]))).toHaveLength(1);
+    expect(existsSync(join(dataDir, "shares/broken/metadata.db"))).toBe(true);
+    expect(runtime.leftBehind(broken)).toBeNull();
   });
 
   test("refuses blocks that are another share's", async () => {

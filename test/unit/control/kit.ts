@@ -18,6 +18,8 @@ export class FakeRuntime implements Runtime {
   /** Reasons by target, "share /x" or "adapter nfs". */
   readonly failing = new Map<string, string>();
   readonly unreachable = new Map<string, string>();
+  /** Databases of shares nobody knows any more, by name. */
+  readonly left = new Map<string, string>();
   readonly inUse = new Map<string, string>();
   purging: Promise<void> = Promise.resolve();
   hold: Promise<void> = Promise.resolve();
@@ -80,6 +82,10 @@ export class FakeRuntime implements Runtime {
 
   async drain(): Promise<ReadonlyMap<string, number>> {
     return new Map();
+  }
+
+  leftBehind(plan: SharePlan): string | null {
+    return this.left.get(plan.name) ?? null;
   }
 
   async purge(plan: SharePlan): Promise<void> {

@@ -169,3 +169,16 @@ describe("grants", () => {
     expect(await fieldsOf(shares.grant(root, "/x", { ...grant, level: "write" as "read" }, null))).toEqual(["level"]);
   });
 });
+
+describe("files of a share that the control plane doesn't know", () => {
+  test("are taken over only when that is asked for", async () => {
+    const { shares, runtime } = await openKit();
+    runtime.left.set("/x", "/data/shares/x/metadata.db");
+    const error = await shares.create(root, { name: "/x" }).catch((thrown: ControlError) => thrown);
+    expect(error).toMatchObject({ code: "data_exists", message: "Files of an earlier share /x are still there: /data/shares/x/metadata.db.", hint: expect.stringContaining("adopt") });
+    expect(runtime.share("/x")).toBeNull();
+    expect(await refusal(shares.create(root, { name: "/y", adopt: true }))).toBe("not_found");
+    expect(await shares.create(root, { name: "/x", adopt: true })).toMatchObject({ name: "/x", defaultPermission: "none" });
+    expect(runtime.plan("/x")).toMatchObject({ metadata: { name: "default" } });
+  });
+});

@@ -30,6 +30,8 @@ test("IPv6 networks", () => {
   expect(allows(["fe80::/10"], "febf::1%eth0")).toBe(true);
   expect(allows(["fe80::/10"], "fec0::1")).toBe(false);
   expect(allows(["::/0"], "1.2.3.4")).toBe(true);
+  for (const network of ["::/1", "::/8", "::/64", "::/80"]) expect([allows([network], "1.2.3.4"), allows([network], "::ffff:1.2.3.4"), allows([network], "::1")]).toEqual([false, false, true]);
+  expect(allows(["::ffff:0:0/96"], "1.2.3.4")).toBe(true);
   expect(allows(["2001:db8::1", "10.0.0.0/8"], "10.9.9.9")).toBe(true);
 });
 

@@ -70,10 +70,8 @@ export class ConnectionPool {
   }
 
   async #on(connection: Connection, to: Authority, request: HttpRequest): Promise<HttpAnswer> {
-    const standard = to.port === (to.secure ? 443 : 80);
-    const host = to.host.includes(":") ? `[${to.host}]` : to.host;
     try {
-      const answer = await connection.send(request, standard ? host : `${host}:${to.port}`);
+      const answer = await connection.send(request, request.headers["host"] ?? hostHeaderOf(to));
       if (!connection.closed) this.#keep(nameOf(to), connection);
       return answer;
     } catch (error) {
@@ -137,6 +135,11 @@ export class ConnectionPool {
     for (const connection of [...this.#open]) connection.close();
     this.#idle.clear();
   }
+}
+
+function hostHeaderOf({ secure, host, port }: Authority): string {
+  const name = host.includes(":") ? `[${host}]` : host;
+  return port === (secure ? 443 : 80) ? name : `${name}:${port}`;
 }
 
 function nameOf(to: Authority): string {

@@ -13,7 +13,7 @@ export const create = creates(
       { flags: "--blocks <store>", help: "the block store to keep content in (default: default)", field: "blocks" },
       ...shareFlags,
       { flags: "--root-mode <mode>", help: "mode of its root directory, in octal (default: 1777)", field: "root_mode", as: "mode" },
-      { flags: "--adopt [boolean]", help: "take over the data of a deleted share of that name", field: "adopt" },
+      { flags: "--adopt [boolean]", help: "take over the data of a deleted share of that name, or of one that a restored backup does not know", field: "adopt" },
     ],
   },
   (share) => `created the share ${share.name} (${share.metadata} metadata, ${share.blocks} blocks, ${share.state}${share.error === null ? "" : `: ${share.error}`})`,

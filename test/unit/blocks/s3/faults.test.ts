@@ -6,6 +6,7 @@ import { MissingObjectError, StoreUnavailableError } from "#model/block-store.ts
 import { pattern } from "../../../contract/blocks.ts";
 import type { Plan } from "../../../support/faulty-proxy.ts";
 import { missingRadosgw, sharedS3 } from "../../../support/radosgw.ts";
+import { until } from "../../../support/wait.ts";
 import { failureOf, once, puts, withWorld } from "./kit.ts";
 
 const bytes = pattern(1_000_000, 1);
@@ -89,6 +90,23 @@ describe.skipIf(missingRadosgw !== null)(`S3 over a bad network${missingRadosgw 
       { limits: { stallTimeoutMs: 300, attemptsMax: 20 } },
     ));
 
+  test("a read that gets no byte for long is given up, and nothing is written into its target afterwards", () =>
+    withWorld(
+      () => ({ kind: "pass", delayMs: 600 }),
+      async ({ store, direct, proxy }) => {
+        await direct.put("k", slices);
+        const target = new Uint8Array(1000);
+        const error = await failureOf(store.get("k", 0, 1000, target));
+        expect(error).toBeInstanceOf(StoreUnavailableError);
+        expect(error.message).toContain("no byte within 200 ms");
+        await until("the reply to come after all", 5000, () => (proxy.busy === 0 ? true : null));
+        // One more answer on another connection: the late one has been dealt with by then.
+        expect((await failureOf(store.get("k", 0, 1000))).message).toContain("no byte within 200 ms");
+        expect(target).toEqual(new Uint8Array(1000));
+      },
+      { limits: { readMsMax: 200 } },
+    ));
+
   test("a read is never other bytes than asked: another range, a longer or whole body is an error", async () => {
     const text = (from: RegExp, to: string): Plan => () => ({ kind: "rewrite", change: (reply) => Buffer.from(reply.toString("latin1").replace(from, to), "latin1") });
     const plans = [text(/206 Partial Content/, "200 OK"), text(/content-range: bytes 100-/i, "Content-Range: bytes 101-"), text(/content-range/i, "Content-Other")];
@@ -103,6 +121,45 @@ describe.skipIf(missingRadosgw !== null)(`S3 over a bad network${missingRadosgw 
       );
     }
   });
+
+  test("a range past the end is told by the first answer, and never tried again", () =>
+    withWorld(() => ({ kind: "pass" }), async ({ store, direct, proxy }) => {
+      await direct.put("k", slices);
+      expect((await failureOf(store.get("k", bytes.byteLength - 5, 10))).message).toBe("object k ends at 1000000, before 1000005");
+      expect((await failureOf(store.get("k", bytes.byteLength + 5, 10))).message).toBe("object k ends at or before 1000005, before 1000015");
+      expect(proxy.requests.length).toBe(2);
+    }));
+
+  test("what the server could not delete is asked for again, alone, and then reported", async () => {
+    const errors = (code: string): Plan => {
+      const body = `<DeleteResult><Error><Key>b</Key><Code>${code}</Code><Message>said by a test</Message></Error></DeleteResult>`;
+      const change = () => Buffer.from(`HTTP/1.1 200 OK\r\ncontent-type: application/xml\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
+      return ({ number }) => (number === 0 || code === "AccessDenied" ? { kind: "rewrite", change } : { kind: "pass" });
+    };
+    await withWorld(errors("InternalError"), async ({ store, proxy }) => {
+      await store.delete(["a", "b", "c"]);
+      const lengths = proxy.requests.map(({ headers }) => Number(/content-length: (\d+)/i.exec(headers)?.[1]));
+      expect(lengths.length).toBe(2);
+      expect(lengths[1]).toBeLessThan(lengths[0] as number);
+      // Servers but the newest insist on it.
+      for (const { headers } of proxy.requests) expect(headers).toMatch(/\r\ncontent-md5: [A-Za-z0-9+/]{22}==\r\n/i);
+    });
+    await withWorld(errors("AccessDenied"), async ({ store, proxy }) => {
+      expect((await failureOf(store.delete(["a", "b", "c"]))).message).toMatch(/1 of 3 objects were not deleted, the first b: said by a test/);
+      expect(proxy.requests.length).toBe(1);
+    });
+  });
+
+  test("more keys than one request may delete are deleted by several, and listed by several", () =>
+    withWorld(() => ({ kind: "pass" }), async ({ store, direct, proxy }) => {
+      const keys = Array.from({ length: 1003 }, (_, i) => `many/${i}`);
+      await Promise.all(keys.map((key) => direct.put(key, { from: "slices", slices: [] })));
+      expect((await Array.fromAsync(store.list("many/"))).map(({ key }) => key).sort()).toEqual([...keys].sort());
+      expect(proxy.requests.length).toBe(2);
+      await store.delete(keys);
+      expect(puts(proxy, "POST")).toBe(2);
+      expect(await Array.fromAsync(direct.list(""))).toEqual([]);
+    }), 30_000);
 
   test("a storm of 503 is waited out, and uploads become fewer", () =>
     withWorld((request) => (request.number < 5 ? { kind: "answer", status: 503, code: "SlowDown" } : { kind: "pass" }), async ({ store, direct }) => {

@@ -107,12 +107,19 @@ describe("a pool of connections", () => {
   test("uses them again, opens no more than it may, and serves those who wait in their order", async () => {
     const ports = new Set<number>();
     const order: string[] = [];
+    let held: (() => void)[] = [];
     const server = Bun.serve({
       port: 0,
       hostname: "127.0.0.1",
       async fetch(request, own) {
         ports.add(own.requestIP(request)?.port ?? 0);
-        await Bun.sleep(5);
+        // Three at a time are answered together.
+        await new Promise<void>((resolve) => {
+          held.push(resolve);
+          if (held.length < 3) return;
+          for (const answer of held) answer();
+          held = [];
+        });
         return new Response(new URL(request.url).pathname);
       },
     });

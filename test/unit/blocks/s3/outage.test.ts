@@ -3,6 +3,7 @@ import { checkS3, openS3Blocks } from "#blocks/s3/index.ts";
 import { StoreUnavailableError } from "#model/block-store.ts";
 import { pattern } from "../../../contract/blocks.ts";
 import { missingRadosgw, sharedS3, startS3 } from "../../../support/radosgw.ts";
+import { after } from "../../../support/wait.ts";
 import { failureOf, soon } from "./kit.ts";
 
 const mib = 1024 * 1024;
@@ -23,9 +24,9 @@ describe.skipIf(missingRadosgw !== null)(`the S3 server goes and comes back${mis
         const puts = objects.map((bytes, i) => store.put(`during/${round}/${i}`, { from: "slices", slices: [bytes] }));
         const gets = objects.map((bytes, i) => store.get(`before/${i}`, 0, bytes.byteLength));
         // At another moment of the transfers each time, unpredictably.
-        await Promise.race([Promise.any(round === 0 ? gets : puts), Bun.sleep(40 * round)]);
+        await Promise.race([Promise.any(round === 0 ? gets : puts), after(40 * round)]);
         await server.kill();
-        await Bun.sleep(100);
+        await after(100);
         await server.start();
         await Promise.all(puts);
         for (const [i, got] of (await Promise.all(gets)).entries()) expect(Buffer.compare(got, objects[i] as Uint8Array)).toBe(0);

@@ -4,6 +4,7 @@ import os from "node:os";
 import { join } from "node:path";
 import { checkS3, openS3Blocks, type S3Options } from "#blocks/s3/index.ts";
 import { StoreFault, StoreFullError, StoreRefusedError, StoreUnavailableError } from "#model/block-store.ts";
+import { faultyProxy, type Plan } from "../../../support/faulty-proxy.ts";
 import { missingRadosgw, type S3Server, sharedS3 } from "../../../support/radosgw.ts";
 import { failureOf } from "./kit.ts";
 
@@ -134,6 +135,53 @@ describe.skipIf(missingRadosgw !== null)(`wrong settings of an S3 store${missing
     expect(failed).toBeInstanceOf(StoreFullError);
     expect(await store.size("k0")).toBe(1);
     await store.close();
+  });
+
+  test("what other servers say is understood: regions, tokens, full disks", async () => {
+    const { server, options } = await made();
+    const proxy = await faultyProxy(server.port);
+    const region = "<Region>eu-central-1</Region>";
+    const said: readonly (readonly [number, string, string, StoreFault | "full" | "away", string])[] = [
+      [400, "AuthorizationHeaderMalformed", region, StoreFault.region, 'it is "eu-central-1"'],
+      [301, "PermanentRedirect", "", StoreFault.region, 'the region "us-east-1"'],
+      [307, "TemporaryRedirect", "", StoreFault.region, "region"],
+      [400, "ExpiredToken", "", StoreFault.credentials, "have expired"],
+      [403, "RequestTimeTooSkewed", "", StoreFault.clock, "clock of this machine"],
+      [403, "AccessDenied", "", StoreFault.permission, "s3:PutObject"],
+      [507, "InsufficientStorage", "", "full", "no room"],
+      [507, "XMinioStorageFull", "", "full", "no room"],
+      [500, "InternalError", "", "away", "status 500"],
+      [503, "SlowDown", "", "away", "status 503"],
+      [429, "TooManyRequests", "", "away", "status 429"],
+    ];
+    const store = await openS3Blocks({ ...options, endpoint: proxy.endpoint, limits: { attemptsMax: 2, backoffMsMin: 1, backoffMsMax: 1 } });
+    await store.tidied;
+    for (const [status, code, more, fault, text] of said) {
+      proxy.plan = () => ({ kind: "answer", status, code, more });
+      const error = (await failureOf(store.put("k", { from: "slices", slices: [] }))) as StoreRefusedError;
+      expect(error.message).toContain(text);
+      expect(error.message).toContain(code);
+      const kind: string = error.fault ?? (error instanceof StoreFullError ? "full" : error instanceof StoreUnavailableError ? "away" : error.name);
+      expect(kind).toBe(fault);
+    }
+    await store.close();
+    await proxy.close();
+  });
+
+  test("a server that knows no conditional puts is found out, and keys are looked for before each put", async () => {
+    const { server, options } = await made();
+    const plan: Plan = ({ method, headers }) => (method === "PUT" && /if-none-match/i.test(headers) ? { kind: "answer", status: 501, code: "NotImplemented" } : { kind: "pass" });
+    const proxy = await faultyProxy(server.port, plan);
+    const through = { ...options, endpoint: proxy.endpoint };
+    expect((await checkS3(through)).conditionalPut).toBe(false);
+    const store = await openS3Blocks(through);
+    for (const key of ["a", "b"]) await store.put(key, { from: "slices", slices: [Buffer.from(key)] });
+    expect((await failureOf(store.put("a", { from: "slices", slices: [Buffer.from("other")] }))).message).toContain("already has an object a");
+    expect(Buffer.from(await store.get("a", 0, 1)).toString()).toBe("a");
+    // It is asked once.
+    expect(proxy.requests.filter(({ method, headers }) => method === "PUT" && /if-none-match/i.test(headers) && !headers.includes("probe")).length).toBe(1);
+    await store.close();
+    await proxy.close();
   });
 
   test("settings that can't be right are refused before anybody is asked", async () => {

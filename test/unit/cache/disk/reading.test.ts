@@ -24,7 +24,10 @@ test("what was read once is read from the disk, also while the store is away and
   expect(await cache.get(key, 0, 4 * block)).toEqual(contentOf(0, MiB).subarray(0, 4 * block));
   await cache.settled();
   store.down = new Error("away");
+  expect(cache.answers).toBe(1);
   expect(await cache.get(key, block, 2 * block)).toEqual(contentOf(0, MiB).subarray(block, 3 * block));
+  // A copy says nothing of whether the store works.
+  expect(cache.answers).toBe(1);
   await expect(cache.get(key, 3 * block, 2 * block)).rejects.toThrow("away");
   await cache.close();
   cache = await openCache(store.blocks, directory);

@@ -1,0 +1,114 @@
+import { type IncomingMessage, type Server, type ServerResponse, createServer } from "node:http";
+import type { Api } from "./api.ts";
+import type { ApiConnection, Connections } from "./connections.ts";
+
+/** What a connection's stream is to the handler of its calls. */
+export interface Caller {
+  readonly connection: ApiConnection;
+  readonly address: string;
+}
+
+/**
+ * HTTP over streams that were accepted elsewhere, since neither Bun.serve nor node:http's own listener can be told how many
+ * connections they may accept. A stream is handed over by `emit("connection", stream)`; `callerOf` says whose it is.
+ */
+export function createHttp(api: Api, scheme: "http" | "https", connections: Connections, callerOf: (request: IncomingMessage) => Caller | undefined): Server {
+  // The connections' own bounds hold: node:http's would need its own listener.
+  const server = createServer({ keepAliveTimeout: 0, requestTimeout: 0, headersTimeout: 0 });
+  server.on("request", (incoming, outgoing) => {
+    const caller = callerOf(incoming);
+    const bodied = hasBody(incoming);
+    if (caller === undefined || !connections.begin(caller.connection, !bodied)) return void incoming.destroy();
+    const { connection, address } = caller;
+    if (bodied) incoming.once("end", () => connections.received(connection));
+    outgoing.once("close", () => connections.end(connection));
+    const unhurried = (): void => {
+      connection.unhurried = true;
+    };
+    // A client that goes away is no failure of ours.
+    for (const half of [incoming, outgoing]) half.on("error", () => connections.close(connection));
+    const answering = async (): Promise<void> => {
+      const response = await answerOf(api, scheme, incoming, { address, unhurried });
+      const body = await response.arrayBuffer();
+      connections.answered(connection);
+      send(incoming, outgoing, response, body);
+    };
+    answering().catch(() => connections.close(connection));
+  });
+  return server;
+}
+
+function answerOf(api: Api, scheme: string, incoming: IncomingMessage, peer: { readonly address: string; unhurried(): void }): Promise<Response> {
+  let request: Request;
+  try {
+    request = requestOf(scheme, incoming);
+  } catch {
+    // Neither a method nor a host that any call could have.
+    return Promise.resolve(new Response(null, { status: 400, headers: { connection: "close" } }));
+  }
+  return api.fetch(request, peer);
+}
+
+function requestOf(scheme: string, incoming: IncomingMessage): Request {
+  const { headers, method = "GET", url = "/", rawHeaders } = incoming;
+  const fields = new Headers();
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) fields.append(rawHeaders[i] as string, rawHeaders[i + 1] as string);
+  // RFC 9112 §3.2.2: a target may be a whole address, as a proxy is sent it.
+  const target = url.startsWith("/") ? url : `/${url.replace(/^[a-z]+:\/\/[^/?#]*\/?/i, "")}`;
+  const host = headers.host || "localhost";
+  // With a slash or a question mark in it, it would push the target out of its place.
+  if (!/^[\w.:[\]-]+$/.test(host)) throw new Error("the host is none");
+  return new Request(`${scheme}://${host}${target}`, {
+    method,
+    headers: fields,
+    ...(hasBody(incoming) && method !== "GET" && method !== "HEAD" ? { body: bodyOf(incoming) } : {}),
+  });
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers["transfer-encoding"] !== undefined || (headers["content-length"] ?? "0") !== "0";
+}
+
+/** The body as it comes, no faster than it is read. */
+function bodyOf(incoming: IncomingMessage): ReadableStream<Uint8Array> {
+  let over = false;
+  return new ReadableStream<Uint8Array>({
+    start(controller) {
+      incoming.pause();
+      incoming.on("data", (chunk: Uint8Array) => {
+        if (over) return;
+        controller.enqueue(chunk);
+        if ((controller.desiredSize ?? 0) <= 0) incoming.pause();
+      });
+      incoming.once("end", () => {
+        if (!over) controller.close();
+        over = true;
+      });
+      const cut = (): void => {
+        if (!over) controller.error(new Error("the connection was closed"));
+        over = true;
+      };
+      incoming.once("error", cut);
+      incoming.once("close", cut);
+    },
+    pull() {
+      incoming.resume();
+    },
+    cancel() {
+      over = true;
+      incoming.resume();
+    },
+  });
+}
+
+function send(incoming: IncomingMessage, outgoing: ServerResponse, response: Response, body: ArrayBuffer): void {
+  const { status } = response;
+  const fields: string[] = [];
+  response.headers.forEach((value, name) => fields.push(name, value));
+  if (status !== 204 && status !== 304) fields.push("content-length", String(body.byteLength));
+  outgoing.writeHead(status, fields);
+  if (incoming.method === "HEAD" || body.byteLength === 0) outgoing.end();
+  else outgoing.end(new Uint8Array(body));
+  // What of a body nobody wanted is still to come: the next request is behind it.
+  if (!incoming.complete) incoming.resume();
+}
