@@ -3,7 +3,7 @@ import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
 import { openFilesystemBlocks, openMemoryBlocks } from "#blocks/index.ts";
 import { type Content, type ContentOptions, deriveContentLimits, openContent, type Recovered } from "#cache/index.ts";
-import { CachedBlocks, type DiskCacheLimits, type DiskCacheStats, openDiskCache } from "#cache/disk/index.ts";
+import { CachedBlocks, type DiskCacheLimits, type DiskCacheStats, openDiskCache, warm, type Warmed } from "#cache/disk/index.ts";
 import { type Config, formatSize, type Limits, parseSize } from "#config/index.ts";
 import type { SharePlan, StorePlan } from "#control/index.ts";
 import { openMemoryStore, openSqliteStore } from "#metadata/index.ts";
@@ -70,6 +70,16 @@ export class OpenShare {
   /** What the cache on disk does; null where the block store needs none. */
   get diskCacheStats(): DiskCacheStats | null {
     return this.diskCache?.stats ?? null;
+  }
+
+  /** Has the disk hold copies of what the share stores; null where its block store needs none. */
+  async warm(): Promise<Warmed | null> {
+    return this.diskCache === null ? null : await warm(this.diskCache, this.share.store);
+  }
+
+  /** Removes the copies that the disk holds, and gives their bytes; null where there are none to hold. */
+  async evict(): Promise<number | null> {
+    return (await this.diskCache?.evict()) ?? null;
   }
 
   /** Takes over what of another plan needs no closing: the policy, and what an acknowledgement means. */

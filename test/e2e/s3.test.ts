@@ -126,6 +126,30 @@ describe.skipIf(missingRadosgw !== null)("a share on S3", () => {
   );
 
   test(
+    "evicted, content is in the bucket alone; warmed, the disk holds it again",
+    async () => {
+      const root = await client.mount("/cloud");
+      const evicted = await admin.do("POST", "/api/v1/shares/cloud/evict");
+      expect(evicted.bytes).toBeGreaterThan(24 * MiB);
+      const warmed = await admin.do("POST", "/api/v1/shares/cloud/warm");
+      expect([warmed.bytes > 24 * MiB, warmed.complete]).toEqual([true, true]);
+      expect((await admin.do("POST", "/api/v1/shares/cloud/warm")).bytes).toBe(0);
+      expect((await admin.ask("POST", "/api/v1/shares/export/warm")).status).toBe(409);
+      client.close();
+      await server.kill();
+      await s3.kill();
+      await start();
+      await connect();
+      expect((await read(root, "large")).equals(pattern(24 * MiB, 1))).toBe(true);
+      await admin.do("POST", "/api/v1/shares/cloud/evict");
+      expect((await admin.ask("POST", "/api/v1/shares/cloud/warm")).status).toBe(503);
+      await s3.start();
+      expect((await admin.do("POST", "/api/v1/shares/cloud/warm")).complete).toBe(true);
+    },
+    2 * minuteMs,
+  );
+
+  test(
     "while the bucket is away writes go on and other shares don't notice; it heals by itself",
     async () => {
       const root = await client.mount("/cloud");

@@ -14,7 +14,7 @@ export interface DiskCacheLimits extends DiskLimits {
 }
 
 export interface DiskCacheStats {
-  /** Reads that needed no request to the store, and those that did; of their bytes likewise. */
+  /** Reads that needed no request of their own to the store, and those that did; of their bytes likewise. */
   readonly hits: number;
   readonly misses: number;
   readonly hitBytes: number;
@@ -38,6 +38,7 @@ export class CachedBlocks implements BlockStore, HoldsCopies {
   /** Objects being deleted: no copy of one is made. */
   private readonly leaving = new Set<string>();
   private savingBytes = 0;
+  private holdingBytes = 0;
   private saves: Promise<void> = Promise.resolve();
   private counts = { hits: 0, misses: 0, hitBytes: 0, missBytes: 0, aheadBytes: 0, damaged: 0 };
 
@@ -111,6 +112,36 @@ export class CachedBlocks implements BlockStore, HoldsCopies {
     const any = (this.disk?.drop(key) ?? false) || fetched;
     if (any) this.counts.damaged++;
     return any;
+  }
+
+  /** Has the disk hold a range; bytes fetched for that, or null where there is no room without removing something. */
+  async hold(key: string, offset: number, length: number): Promise<number | null> {
+    const { disk } = this;
+    if (disk === null) return null;
+    let bytes = 0;
+    for (const { from, to, source } of this.parts(key, offset, offset + length)) {
+      if (source === "disk") continue;
+      const missing = source === "store" ? to - from : 0;
+      // What others fetch to be held will need its room, too.
+      const room = missing + blockBytes;
+      if (!disk.hasRoom(this.holdingBytes + room)) return null;
+      this.holdingBytes += room;
+      try {
+        await (source === "store" ? this.fetches.begin(key, from - (from % blockBytes), to) : source).arrived;
+        // Behind what waits to be written: it is never more than may wait.
+        await this.saves;
+      } finally {
+        this.holdingBytes -= room;
+      }
+      bytes += missing;
+    }
+    return bytes;
+  }
+
+  /** Removes every copy from the disk; the bytes that gives back. */
+  async evict(): Promise<number> {
+    await this.saves;
+    return (await this.disk?.dropAll()) ?? 0;
   }
 
   size(key: string): Promise<number | null> {

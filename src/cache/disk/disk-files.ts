@@ -6,13 +6,12 @@ import { blockBytes, Entry, entryBytes } from "./entry.ts";
 import type { IndexDatabase } from "./index-database.ts";
 import { OpenFiles } from "./open-files.ts";
 import { filePath, isCacheable, reconcile } from "./reconcile.ts";
+import { Rest } from "./rest.ts";
 import { baseBytes, type DiskLimits, Room } from "./room.ts";
 
 const openFilesMax = 128;
 /** How often free space is looked at when nothing is written: others fill the disk, too. */
 const checkMs = 5_000;
-/** Nothing is written for so long after a write failed. */
-const restMs = 10_000;
 
 export interface DiskFilesOptions {
   readonly directory: string;
@@ -32,7 +31,7 @@ export class DiskFiles {
   private nextId = 1;
   private uses = 0;
   private evictedBytes = 0;
-  private restUntilMs = Number.NEGATIVE_INFINITY;
+  private readonly rest: Rest;
   private timer: Timer | null = null;
   private closed = false;
   private isReady = false;
@@ -49,6 +48,7 @@ export class DiskFiles {
     this.io = options.files;
     this.room = new Room(options.files, options.directory, options.limits, (bytes) => this.evict(bytes));
     this.open = new OpenFiles(options.files, openFilesMax);
+    this.rest = new Rest(options.clock, options.logger);
     this.index = index;
     for (const entry of found) {
       this.nextId = Math.max(this.nextId, entry.id + 1);
@@ -80,18 +80,15 @@ export class DiskFiles {
     if (entry === undefined) return false;
     this.use(entry);
     entry.users++;
+    let whole = false;
     try {
-      const got = await this.open.with(entry.id, this.path(entry), false, (fd) => this.io.read(fd, target, offset));
-      if (got === target.byteLength) return true;
-      this.forget(entry);
-      return false;
+      whole = (await this.open.with(entry.id, this.path(entry), false, (fd) => this.io.read(fd, target, offset))) === target.byteLength;
     } catch (error) {
       this.options.logger.warn({ error, key }, "a file of the disk cache can't be read; it is fetched anew");
-      this.forget(entry);
-      return false;
-    } finally {
-      this.leave(entry);
     }
+    if (!whole) this.forget(entry);
+    this.leave(entry);
+    return whole;
   }
 
   /** Keeps a copy of an object's bytes from `offset`, a multiple of `blockBytes`, on, if there is room; `wanted` is asked once they are written. Whether it is kept. */
@@ -110,7 +107,7 @@ export class DiskFiles {
       this.record(entry, offset, end, wanted());
       return !entry.gone;
     } catch (error) {
-      this.failed(error);
+      this.rest.begin(error);
       this.forget(entry);
       return false;
     } finally {
@@ -134,7 +131,7 @@ export class DiskFiles {
       return { path: incoming, size };
     } catch (error) {
       if (reserved) this.room.release(charge);
-      if (!isUnlinkable(error)) this.failed(error);
+      if (!isUnlinkable(error)) this.rest.begin(error);
       return null;
     }
   }
@@ -156,7 +153,7 @@ export class DiskFiles {
         this.leave(entry);
       }
     } catch (error) {
-      this.failed(error);
+      this.rest.begin(error);
       await this.io.unlink(path).catch(() => {});
     } finally {
       this.room.release(entryBytes + size + blockBytes);
@@ -166,9 +163,21 @@ export class DiskFiles {
   /** Forgets an object's copy. */
   drop(key: string): boolean {
     const entry = this.entries.get(key);
-    if (entry === undefined) return false;
-    this.forget(entry);
-    return true;
+    if (entry !== undefined) this.forget(entry);
+    return entry !== undefined;
+  }
+
+  /** Whether a new copy of so many bytes fits in without another one going. */
+  hasRoom(bytes: number): boolean {
+    return this.mayWrite("") && this.room.has(entryBytes + bytes + blockBytes);
+  }
+
+  async dropAll(): Promise<number> {
+    await this.ready;
+    const before = this.room.bytes;
+    for (const entry of [...this.entries.values()]) this.forget(entry);
+    await this.room.removed();
+    return Math.max(0, before - this.room.bytes);
   }
 
   /** Resolves when no removal is under way and the cache keeps its limits. */
@@ -198,7 +207,7 @@ export class DiskFiles {
         nextUse: () => ++this.uses,
       });
     } catch (error) {
-      this.failed(error);
+      this.rest.begin(error);
     }
     this.isReady = true;
     await this.trim();
@@ -211,7 +220,7 @@ export class DiskFiles {
   }
 
   private mayWrite(key: string): boolean {
-    return !this.closed && this.room.limits.bytesMax > baseBytes && isCacheable(key) && this.options.clock.monotonicMs() >= this.restUntilMs;
+    return !this.closed && this.room.limits.bytesMax > baseBytes && isCacheable(key) && this.rest.isOver;
   }
 
   private add(entry: Entry): Entry {
@@ -257,7 +266,7 @@ export class DiskFiles {
 
   private remove(entry: Entry): void {
     const removed = this.open.forget(entry.id).then(() => this.io.unlink(this.path(entry)));
-    this.room.removing(entry.charge, removed, (error) => this.failed(error));
+    this.room.removing(entry.charge, removed, (error) => this.rest.begin(error));
   }
 
   /** Forgets what was used longest ago and is not in use. */
@@ -275,7 +284,7 @@ export class DiskFiles {
 
   private trim(): Promise<void> {
     this.trimming ??= this.trimNow()
-      .catch((error: unknown) => this.failed(error))
+      .catch((error: unknown) => this.rest.begin(error))
       .finally(() => (this.trimming = null));
     return this.trimming;
   }
@@ -283,13 +292,6 @@ export class DiskFiles {
   private async trimNow(): Promise<void> {
     await this.room.trim();
     if (this.entries.size > 0) await this.room.leavesFree(0);
-  }
-
-  /** The disk is full or broken: the store has everything, so the cache only rests. */
-  private failed(error: unknown): void {
-    const now = this.options.clock.monotonicMs();
-    if (now >= this.restUntilMs) this.options.logger.warn({ error }, "the disk cache could not write or remove a file; it rests for a while, and reads go to the block store");
-    this.restUntilMs = now + restMs;
   }
 
   private path(entry: Entry): string {

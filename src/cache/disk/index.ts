@@ -22,6 +22,7 @@ import { makeDirectories } from "./reconcile.ts";
 
 export { CachedBlocks, type DiskCacheLimits, type DiskCacheStats } from "./cached-blocks.ts";
 export { type CacheFiles, systemCacheFiles } from "./cache-files.ts";
+export { warm, type Warmed } from "./warm.ts";
 export { blockBytes } from "./entry.ts";
 
 export interface DiskCacheOptions {

@@ -42,6 +42,11 @@ export class Room {
     return done;
   }
 
+  /** Whether there is room for so much as things are. */
+  has(bytes: number): boolean {
+    return this.lacking() + bytes <= 0;
+  }
+
   release(bytes: number): void {
     this.reserved -= bytes;
   }

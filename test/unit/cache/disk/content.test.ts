@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import fs from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "#base/clock.ts";
+import { warm } from "#cache/disk/index.ts";
 import { stepBytes, windowBytesMax } from "#cache/read-ahead.ts";
 import type { FileId } from "#model/ids.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
@@ -159,6 +160,34 @@ test("random reads ask for the frames they need and no more", async () => {
   expect(store.gets.length).toBeLessThanOrEqual(50);
   expect(store.gets.reduce((sum, { length }) => sum + length, 0)).toBeLessThanOrEqual(50 * 2 * block);
   expect(cache.stats.aheadBytes).toBe(0);
+  await stop();
+});
+
+test("warming fetches each byte once, the newest first, and stops where there is no room; nothing goes for it", async () => {
+  const bytes = await stored(48 * MiB);
+  await start(512 * MiB);
+  expect(await warm(cache, metadata)).toEqual({ bytes: bytes.length, complete: true });
+  expect(store.gets.reduce((sum, { length }) => sum + length, 0)).toBe(bytes.length);
+  expect(await warm(cache, metadata)).toEqual({ bytes: 0, complete: true });
+  store.gets.length = 0;
+  expect(Buffer.compare(await readAll(bytes.length), bytes)).toBe(0);
+  expect(store.gets).toEqual([]);
+  expect(await cache.evict()).toBeGreaterThan(bytes.length);
+  expect(copiesIn(directory)).toEqual([]);
+  await stop();
+  await start(30 * MiB);
+  const some = await warm(cache, metadata);
+  expect(some.complete).toBe(false);
+  expect(some.bytes).toBeGreaterThan(16 * MiB);
+  expect(cache.stats.evictedBytes).toBe(0);
+  expect(cache.stats.bytes).toBeLessThanOrEqual(30 * MiB);
+  store.gets.length = 0;
+  expect(Buffer.compare(await client.read(id, 47 * MiB, MiB), bytes.subarray(47 * MiB))).toBe(0);
+  expect(store.gets).toEqual([]);
+  store.down = new Error("away");
+  await expect(warm(cache, metadata).then(({ complete }) => complete)).resolves.toBe(false);
+  await cache.evict();
+  await expect(warm(cache, metadata)).rejects.toThrow("away");
   await stop();
 });
 
