@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import fs from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "#base/clock.ts";
-import { warm } from "#cache/disk/index.ts";
+import { type CacheFiles, systemCacheFiles, warm } from "#cache/disk/index.ts";
 import { stepBytes, windowBytesMax } from "#cache/read-ahead.ts";
 import type { FileId } from "#model/ids.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
@@ -30,9 +30,9 @@ afterEach(() => fs.rmSync(directory, { recursive: true, force: true }));
 
 let cache: Awaited<ReturnType<typeof openCache>>;
 
-async function start(bytesMax = 512 * MiB, cacheBytes = 16 * MiB): Promise<void> {
-  cache = await openCache(store.blocks, directory, { limits: { bytesMax, aheadBytesMax: 64 * MiB }, keyPrefix: anyKey });
-  ({ content } = await open(metadata, cache, directory, { limits: calm, cacheBytes, garbage: { graceMs: 0, intervalMs: 3_600_000 } }));
+async function start(bytesMax = 512 * MiB, files: CacheFiles = systemCacheFiles): Promise<void> {
+  cache = await openCache(store.blocks, directory, { limits: { bytesMax, aheadBytesMax: 64 * MiB }, keyPrefix: anyKey, files });
+  ({ content } = await open(metadata, cache, directory, { limits: calm, cacheBytes: 16 * MiB, garbage: { graceMs: 0, intervalMs: 3_600_000 } }));
   client = new Client(metadata, content);
 }
 
@@ -117,10 +117,15 @@ test("bytes that came damaged from the store are asked for again, and no copy of
   await stop();
 });
 
-for (const bytesMax of [0, 512 * MiB]) {
-  test(`a file read in order has at least 32 MiB on their way to a reader that waits, disk cache of ${bytesMax / MiB} MiB`, async () => {
+for (const [disk, bytesMax, hangs] of [
+  ["no disk", 0, false],
+  ["a disk", 512 * MiB, false],
+  ["a disk that hangs", 512 * MiB, true],
+] as const) {
+  test(`a file read in order has at least 32 MiB on their way to a reader that waits, with ${disk}`, async () => {
     const bytes = await stored(160 * MiB);
-    await start(bytesMax);
+    const hanging = Promise.withResolvers<void>();
+    await start(bytesMax, hangs ? { ...systemCacheFiles, write: () => hanging.promise } : systemCacheFiles);
     store.hold = true;
     let least = Number.POSITIVE_INFINITY;
     for (let at = 0; at < bytes.length; at += MiB) {
@@ -146,6 +151,7 @@ for (const bytesMax of [0, 512 * MiB]) {
     expect(store.gets.reduce((sum, { length }) => sum + length, 0)).toBeLessThan(bytes.length + MiB);
     store.hold = false;
     store.release();
+    hanging.resolve();
     await stop();
   }, 60_000);
 }
