@@ -16,6 +16,9 @@ import { Signals } from "./signals.ts";
 /** Exit statuses of a server, after those of sysexits.h where it gives up by itself. */
 const status = { ok: 0, failed: 1, bug: 70, ioError: 74 } as const;
 
+/** After so long code that only starting took, and its garbage, are given back: some megabytes that an idle server would keep. */
+const settleMs = 1500;
+
 /** Runs a server from its start to its stop; gives the exit status. What an operator can put right is thrown as an Error. */
 export async function runServer(loaded: Loaded, options: RunOptions): Promise<number> {
   try {
@@ -78,7 +81,9 @@ async function serve(loaded: Loaded, options: RunOptions, lock: DirectoryLock, l
     server = await startServer({ loaded, version: options.version, startedAt: now.sec * 1000, around, logger, lifecycle, announce: options.announce, changed });
     state = "ready";
     options.announce.ready(publish());
+    const settled = systemClock.after(settleMs, () => Bun.shrink());
     const signal = await signals.first;
+    settled.cancel();
     logger.info({ signal, timeoutMs: config.server.shutdown_timeout }, "stopping");
     state = "stopping";
     publish();

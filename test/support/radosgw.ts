@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -31,6 +31,8 @@ export interface S3Server {
   readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
   /** A name no bucket of this server has yet. */
   bucketName(): string;
+  /** The path of a file that goes when the server does. */
+  file(name: string): string;
   /** Runs radosgw-admin. */
   admin(...command: readonly string[]): Promise<string>;
   /** Ends the gateway as a power cut would. */
@@ -46,7 +48,7 @@ let shared: Promise<PrivateS3> | null = null;
 export async function sharedS3(): Promise<S3Server> {
   shared ??= start({});
   const server = await shared;
-  if (server.isAlive) return server;
+  if (await server.isAlive()) return server;
   // The test runner kills every process when a test takes too long; the others need not fail for it.
   shared = start({});
   return await shared;
@@ -89,8 +91,11 @@ async function freePorts(count: number): Promise<readonly number[]> {
   return ports;
 }
 
-/** Removes the directory when this process has ended, in whatever way: then the pipe to it is closed. */
-const sweeper = 'read line; sleep 1; rm -rf "$0"';
+/**
+ * Removes the directory when this process has ended, in whatever way. In the background, since the test runner kills its children
+ * when a test takes too long.
+ */
+const sweeper = '(while kill -0 "$1" && [ -d "$0" ]; do sleep 1; done; sleep 1; rm -rf "$0") >/dev/null 2>&1 </dev/null &';
 
 class PrivateS3 implements S3Server {
   readonly endpoint: string;
@@ -100,10 +105,10 @@ class PrivateS3 implements S3Server {
   readonly credentials = { accessKeyId: "test", secretAccessKey: "testsecret" };
   private readonly directory: string;
   private readonly ports: readonly number[];
-  private readonly sweep: ChildProcess;
   private readonly daemons: ChildProcess[] = [];
   private gateway: ChildProcess | null = null;
   private buckets = 0;
+  private files = 0;
 
   constructor(directory: string, ports: readonly number[]) {
     this.directory = directory;
@@ -112,14 +117,20 @@ class PrivateS3 implements S3Server {
     this.endpoint = `http://127.0.0.1:${this.port}`;
     this.tlsEndpoint = `https://localhost:${ports[3] ?? 0}`;
     this.rootCert = join(directory, "root.crt");
-    this.sweep = spawn("sh", ["-c", sweeper, directory], { stdio: ["pipe", "ignore", "ignore"] });
-    this.sweep.unref();
-    (this.sweep.stdin as unknown as { unref?(): void }).unref?.();
+    spawn("sh", ["-c", sweeper, directory, String(process.pid)], { stdio: "ignore" }).unref();
   }
 
-  get isAlive(): boolean {
-    const all = this.gateway === null ? this.daemons : [...this.daemons, this.gateway];
-    return all.every((daemon) => daemon.exitCode === null && daemon.signalCode === null);
+  /** It answers, or was told not to. */
+  async isAlive(): Promise<boolean> {
+    if (this.gateway === null) return true;
+    return await fetch(this.endpoint).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  file(name: string): string {
+    return join(this.directory, `test-${++this.files}-${name}`);
   }
 
   bucketName(): string {
@@ -269,10 +280,7 @@ rgw gc processor max time = 2
   async stop(): Promise<void> {
     await this.kill();
     for (const daemon of this.daemons.splice(0).reverse()) await end(daemon);
-    const swept = new Promise<void>((resolve) => this.sweep.once("exit", () => resolve()));
-    this.sweep.ref();
-    this.sweep.stdin?.end("\n");
-    await within("the directory to go", 30_000, swept);
+    rmSync(this.directory, { recursive: true, force: true });
   }
 }
 

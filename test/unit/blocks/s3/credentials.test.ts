@@ -1,7 +1,5 @@
 import { afterEach, beforeAll, describe, expect, test } from "bun:test";
 import fs from "node:fs";
-import os from "node:os";
-import { join } from "node:path";
 import { checkS3, openS3Blocks } from "#blocks/s3/index.ts";
 import { StoreFault, type StoreRefusedError } from "#model/block-store.ts";
 import { missingRadosgw, sharedS3 } from "../../../support/radosgw.ts";
@@ -35,7 +33,7 @@ describe.skipIf(missingRadosgw !== null)(`keys that are found, not given${missin
 
   test("in a profile", async () => {
     const server = await sharedS3();
-    const path = join(fs.mkdtempSync(join(os.tmpdir(), "dittofs-s3-test-")), "credentials");
+    const path = (await sharedS3()).file("credentials");
     fs.writeFileSync(path, `[default]\naws_access_key_id = ${server.credentials.accessKeyId}\naws_secret_access_key = ${server.credentials.secretAccessKey}\n`);
     environment({ AWS_SHARED_CREDENTIALS_FILE: path });
     expect((await checkS3({ bucket: server.bucketName(), endpoint: server.endpoint, createBucket: true })).conditionalPut).toBe(true);

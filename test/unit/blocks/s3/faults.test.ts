@@ -1,7 +1,5 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import fs from "node:fs";
-import os from "node:os";
-import { join } from "node:path";
 import { MissingObjectError, StoreUnavailableError } from "#model/block-store.ts";
 import { pattern } from "../../../contract/blocks.ts";
 import type { Plan } from "../../../support/faulty-proxy.ts";
@@ -44,7 +42,7 @@ describe.skipIf(missingRadosgw !== null)(`S3 over a bad network${missingRadosgw 
 
   test("a put that is cut half way is sent again from its beginning, from a file too", () =>
     withWorld(once("PUT", { kind: "cutRequest", bytes: 200_000 }), async ({ store, direct, proxy }) => {
-      const path = join(fs.mkdtempSync(join(os.tmpdir(), "dittofs-s3-test-")), "pack");
+      const path = (await sharedS3()).file("pack");
       fs.writeFileSync(path, bytes);
       await store.put("f", { from: "file", path, size: bytes.byteLength });
       expect(await direct.get("f", 0, bytes.byteLength)).toEqual(bytes);
@@ -54,7 +52,7 @@ describe.skipIf(missingRadosgw !== null)(`S3 over a bad network${missingRadosgw 
 
   test("a file whose put failed stays", () =>
     withWorld((request) => (request.method === "PUT" ? { kind: "cut" } : { kind: "pass" }), async ({ store, direct }) => {
-      const path = join(fs.mkdtempSync(join(os.tmpdir(), "dittofs-s3-test-")), "pack");
+      const path = (await sharedS3()).file("pack");
       fs.writeFileSync(path, bytes);
       expect(await failureOf(store.put("f", { from: "file", path, size: bytes.byteLength }))).toBeInstanceOf(StoreUnavailableError);
       expect(fs.statSync(path).size).toBe(bytes.byteLength);

@@ -1,8 +1,6 @@
 import { CreateMultipartUploadCommand, ListMultipartUploadsCommand, S3Client } from "@aws-sdk/client-s3";
 import { beforeAll, describe, expect, test } from "bun:test";
 import fs from "node:fs";
-import os from "node:os";
-import { join } from "node:path";
 import { openS3Blocks, type S3Limits, type S3Options } from "#blocks/s3/index.ts";
 import { StoreUnavailableError } from "#model/block-store.ts";
 import { pattern } from "../../../contract/blocks.ts";
@@ -37,7 +35,7 @@ describe.skipIf(missingRadosgw !== null)(`objects in parts${missingRadosgw === n
       async ({ store, direct, proxy, options }) => {
         await store.put("s", slices);
         expect(puts(proxy)).toBe(3);
-        const path = join(fs.mkdtempSync(join(os.tmpdir(), "dittofs-s3-test-")), "pack");
+        const path = (await sharedS3()).file("pack");
         fs.writeFileSync(path, bytes);
         await store.put("f", { from: "file", path, size: bytes.byteLength });
         expect(fs.existsSync(path)).toBe(false);

@@ -187,7 +187,7 @@ describe.skipIf(missingRadosgw !== null)(`wrong settings of an S3 store${missing
   test("settings that can't be right are refused before anybody is asked", async () => {
     const base = { bucket: "bucket", endpoint: "http://127.0.0.1:1" };
     const none = join(os.tmpdir(), "no-such-file.pem");
-    const empty = join(fs.mkdtempSync(join(os.tmpdir(), "dittofs-s3-test-")), "ca.pem");
+    const empty = (await sharedS3()).file("ca.pem");
     fs.writeFileSync(empty, "");
     const wrong: readonly (readonly [Partial<S3Options>, StoreFault])[] = [
       [{ endpoint: "127.0.0.1:9000" }, StoreFault.endpoint],
