@@ -5,7 +5,7 @@ import { openFilesystemBlocks, openMemoryBlocks } from "#blocks/index.ts";
 import { type Content, type ContentOptions, deriveContentLimits, openContent, type Recovered } from "#cache/index.ts";
 import { CachedBlocks, type DiskCacheLimits, type DiskCacheStats, openDiskCache, warm, type Warmed } from "#cache/disk/index.ts";
 import { type Config, formatSize, type Limits, parseSize } from "#config/index.ts";
-import type { SharePlan, StorePlan } from "#control/index.ts";
+import type { SharePlan, ShareState, StorePlan } from "#control/index.ts";
 import { openMemoryStore, openSqliteStore } from "#metadata/index.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
@@ -61,6 +61,12 @@ export class OpenShare {
 
   get unstoredBytes(): number {
     return this.content.unstoredBytes;
+  }
+
+  /** What is not in its stores yet, and why. */
+  get backlog(): Omit<ShareState, "state" | "error"> {
+    const { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError } = this.content;
+    return { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError };
   }
 
   get progress(): Content["progress"] {

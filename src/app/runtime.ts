@@ -108,11 +108,11 @@ export class ServerRuntime implements Runtime {
 
   share(name: string): ShareState | null {
     const share = this.open.get(name);
-    if (share !== undefined) return { state: "serving", error: null, dirtyBytes: share.dirtyBytes, unstoredBytes: share.unstoredBytes };
+    if (share !== undefined) return { state: "serving", error: null, ...share.backlog };
     const closing = this.closing.get(name);
-    if (closing !== undefined) return { state: "failed", error: stillClosing(name), dirtyBytes: closing.dirtyBytes, unstoredBytes: closing.unstoredBytes };
+    if (closing !== undefined) return { state: "failed", error: stillClosing(name), ...closing.backlog };
     const error = this.failed.get(name)?.message;
-    return error === undefined ? null : { state: "failed", error, dirtyBytes: 0, unstoredBytes: 0 };
+    return error === undefined ? null : { state: "failed", error, dirtyBytes: 0, unstoredBytes: 0, oldestUnstoredMs: null, storeError: null };
   }
 
   async usage(name: string): Promise<{ readonly bytes: number; readonly files: number } | null> {

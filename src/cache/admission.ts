@@ -79,6 +79,11 @@ export class Admission {
     this.waitTimer?.cancel();
   }
 
+  /** What the disk holds of unstored content. */
+  private get unstoredBytes(): number {
+    return Math.max(this.files.pendingBytes, this.files.filedBytes, this.log.bytes);
+  }
+
   private hasCapacity(length: number): boolean {
     const { dirtyBytesMax, dirtyMemoryMax, unstoredBytesMax } = this.limits;
     return (
@@ -86,7 +91,7 @@ export class Admission {
       this.files.dirtyMemory + length <= dirtyMemoryMax &&
       this.unwrittenBytes + length <= unwrittenBytesMax &&
       this.files.dirtyBytes + length <= dirtyBytesMax &&
-      Math.max(this.files.pendingBytes, this.log.bytes) + length <= unstoredBytesMax
+      this.unstoredBytes + length <= unstoredBytesMax
     );
   }
 
@@ -112,7 +117,7 @@ export class Admission {
     const now = this.clock.monotonicMs();
     let free = Math.min(
       this.limits.dirtyBytesMax - this.files.dirtyBytes,
-      this.limits.unstoredBytesMax - Math.max(this.files.pendingBytes, this.log.bytes),
+      this.limits.unstoredBytesMax - this.unstoredBytes,
       unwrittenBytesMax - this.unwrittenBytes,
     );
     let freeMemory = this.limits.dirtyMemoryMax - this.files.dirtyMemory;

@@ -15,10 +15,11 @@ import type { Flusher } from "./flusher.ts";
 import type { Garbage } from "./garbage.ts";
 import type { WriteAheadLog } from "./log/index.ts";
 import { payloadCrc } from "./packs/index.ts";
-import { isOutage, type Outage, type StoreTrouble } from "./outage.ts";
 import type { PageCache } from "./pages/index.ts";
 import type { Reader } from "./reader.ts";
 import type { Space } from "./space.ts";
+import { isPassing, type StoreHealth } from "./store-health.ts";
+import { StoredWaits } from "./stored-waits.ts";
 
 /** From this size on a write's bytes go straight into a pack; the log gets a record that points there. */
 export const largeWriteBytes = 128 * 1024;
@@ -52,7 +53,6 @@ export class Content implements FileContent {
   private readonly reader: Reader;
   private readonly flusher: Flusher;
   private readonly garbage: Garbage;
-  private readonly outage: Outage;
   private readonly log: WriteAheadLog;
   private readonly store: MetadataStore;
   private readonly room: Space;
@@ -62,6 +62,8 @@ export class Content implements FileContent {
   private limits: ContentLimits;
   private durability: Durability;
   private readonly admission: Admission;
+  private readonly health: StoreHealth;
+  private readonly storedWaits: StoredWaits;
   private ageTimer: Timer | null = null;
   private running: Promise<void> | null = null;
   private closing = false;
@@ -76,7 +78,7 @@ export class Content implements FileContent {
     reader: Reader;
     flusher: Flusher;
     garbage: Garbage;
-    outage: Outage;
+    health: StoreHealth;
     log: WriteAheadLog;
     store: MetadataStore;
     space: Space;
@@ -91,7 +93,7 @@ export class Content implements FileContent {
     this.reader = parts.reader;
     this.flusher = parts.flusher;
     this.garbage = parts.garbage;
-    this.outage = parts.outage;
+    this.health = parts.health;
     this.log = parts.log;
     this.store = parts.store;
     this.room = parts.space;
@@ -102,6 +104,11 @@ export class Content implements FileContent {
     this.writeVerifier = parts.writeVerifier;
     const { files, log, space, garbage, clock, limits } = parts;
     this.admission = new Admission(files, log, space, garbage, clock, limits, () => this.wake());
+    this.storedWaits = new StoredWaits(
+      clock,
+      () => this.wake(),
+      () => files.oldestSequence(),
+    );
   }
 
   /** What recovery left unstored is on its way from here on. */
@@ -167,6 +174,7 @@ export class Content implements FileContent {
   durable(id: FileId): Maybe<FsError | null> {
     const file = this.files.get(id);
     if (file === undefined || !file.isUnstored || file.gone) return null;
+    if (this.durability === Durability.remote) return this.storedWaits.stored(file);
     const survivesPower = this.durability !== Durability.writeback;
     const logged = survivesPower ? this.log.durable(file.sequence) : this.log.written(file.sequence);
     if (file.unsynced.size === 0) return after(logged);
@@ -187,7 +195,9 @@ export class Content implements FileContent {
     if (file === undefined || file.gone) return;
     const wasUnstored = file.isUnstored;
     this.files.drop(file);
-    if (wasUnstored) this.releaseSoon();
+    if (!wasUnstored) return;
+    this.storedWaits.look();
+    this.releaseSoon();
   }
 
   async space(): Promise<{ readonly free: number; readonly total: number; readonly available: number } | null> {
@@ -208,9 +218,14 @@ export class Content implements FileContent {
     return this.files.dirtyBytes + this.files.pendingBytes;
   }
 
-  /** Why the block store does not work at present; null where it does, as far as is known. */
-  get storeTrouble(): StoreTrouble | null {
-    return this.outage.trouble;
+  /** How long the oldest change has waited for the block store, in ms (since the start, where it is older); null: everything is there. */
+  get oldestUnstoredMs(): number | null {
+    return this.files.oldestUnstoredMs();
+  }
+
+  /** What keeps content from being stored or read at present; null: nothing that is known. */
+  get storeError(): string | null {
+    return this.health.error;
   }
 
   /** Other bounds from now on: the share's part of what all shares have together changed. */
@@ -221,9 +236,11 @@ export class Content implements FileContent {
     this.schedule();
   }
 
-  /** What an acknowledgement means from now on. */
+  /** What an acknowledgement means from now on, also for those who wait for one. */
   setDurability(durability: Durability): void {
+    if (durability === this.durability) return;
     this.durability = durability;
+    this.storedWaits.waitInstead((file) => this.durable(file.id));
   }
 
   /** The last change accepted, and the oldest that is not stored yet: beyond the last where everything is. */
@@ -253,6 +270,7 @@ export class Content implements FileContent {
     if (this.files.unstored.size > 0) {
       this.logger.warn({ files: this.files.unstored.size, bytes: this.unstoredBytes }, "stopping with content that could not be stored; it stays in the log");
     }
+    this.storedWaits.end();
     await this.garbage.close();
     this.closed = true;
     await this.log.close();
@@ -330,6 +348,7 @@ export class Content implements FileContent {
     return (
       this.drains > 0 ||
       this.admission.isWaitedFor ||
+      this.storedWaits.isWaitedFor ||
       this.files.dirtyBytes >= flushBytes ||
       this.files.dirtyMemory >= dirtyMemoryMax / 2 ||
       Math.max(this.files.pendingBytes, this.log.bytes) >= logBytesDue
@@ -355,33 +374,33 @@ export class Content implements FileContent {
   private async run(): Promise<boolean> {
     let pauseMs = retryMs;
     do {
-      const outcome = await this.batch();
+      const outcome = await this.flush();
+      this.storedWaits.look();
       this.admission.letIn();
       if (outcome === "idle") return true;
-      if (outcome === "stored") pauseMs = retryMs;
-      else {
-        // What is dead can't be collected from a store that is away.
-        if (outcome === "noRoom") await this.garbage.urgent();
-        if (this.closing) return false;
-        await new Promise<void>((resolve) => this.clock.after(pauseMs, resolve));
-        this.admission.letIn();
-        if (outcome === "away") pauseMs = Math.min(pauseMs * 2, retryMsMax);
+      if (outcome === "stored") {
+        pauseMs = retryMs;
+        continue;
       }
+      if (outcome === "noRoom") await this.garbage.urgent();
+      if (this.closing) return false;
+      await new Promise<void>((resolve) => this.clock.after(pauseMs, resolve));
+      this.admission.letIn();
+      if (outcome === "away") pauseMs = Math.min(pauseMs * 2, retryMsMax);
     } while (this.files.unstored.size > 0 && (this.closing || this.isDue() || this.hasAged()));
     return false;
   }
 
-  /** One batch of the flusher's; what it throws is logged, and the data stays in the log. */
-  private async batch(): Promise<"idle" | "stored" | "noRoom" | "away"> {
+  /** One batch of the flusher's. Whatever it throws, the data stays in the log, and health knows why. */
+  private async flush(): Promise<"idle" | "stored" | "noRoom" | "away" | "failed"> {
     try {
-      return await this.flusher.batch();
+      const outcome = await this.flusher.batch();
+      if (outcome === "stored") this.health.worked("flush");
+      return outcome;
     } catch (error) {
-      if (isOutage(error)) {
-        this.outage.failed(error);
-        return "away";
-      }
-      this.logger.error({ error }, "could not store written data; it stays in the log and will be tried again");
-      return "noRoom";
+      if (isPassing(error)) return "away";
+      this.health.failed("flush", error);
+      return "failed";
     }
   }
 }

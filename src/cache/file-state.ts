@@ -61,13 +61,15 @@ export class FileState {
   flushing: FlushCut | null = null;
   /** First sequence of the cut being stored; the log may not forget it before. */
   flushingFirst = 0;
+  /** When the oldest change of the cut being stored came, monotonic ms. */
+  flushingSinceMs = 0;
   /** Rises with every change of what lies below the pages: a fill that waited meanwhile starts over. */
   lowerVersion = 0;
   /** Operations that hold this state across an allocation or a wait. */
   busy = 0;
   /** No link is left. */
   gone = false;
-  /** When the oldest unflushed change came, monotonic ms. */
+  /** When the oldest change that no cut has taken came, monotonic ms. */
   dirtySinceMs = 0;
 
   constructor(owner: StateOwner, inode: Inode) {
@@ -90,6 +92,11 @@ export class FileState {
   /** Oldest log record of this file that the log must keep; 0: none. */
   get oldestSequence(): number {
     return this.flushing !== null ? this.flushingFirst : this.firstSequence;
+  }
+
+  /** When its oldest unstored change came, monotonic ms. */
+  get unstoredSinceMs(): number {
+    return this.flushing !== null ? this.flushingSinceMs : this.dirtySinceMs;
   }
 
   /** Stored bytes from here on must read as if they were not there. */

@@ -20,6 +20,8 @@ export class FileTable implements StateOwner {
   dirtyMemory = 0;
   /** Bytes in packs that no stored extent refers to yet. */
   pendingBytes = 0;
+  /** Bytes of large writes in pack files on the disk, those that were overwritten since included. */
+  filedBytes = 0;
   private readonly states = new Map<FileId, FileState>();
   private readonly cache: PageCache;
   private readonly clock: Clock;
@@ -87,9 +89,19 @@ export class FileTable implements StateOwner {
     file.pending.insert({ offset, length, pack, packOffset, sequence });
     this.pendingBytes += file.pending.bytes - before;
     pack.lastSequence = sequence;
+    if (pack.file !== null) {
+      pack.filed += length;
+      this.filedBytes += length;
+    }
     file.unsynced.set(pack, packOffset + length);
     file.lowerVersion++;
     file.busy--;
+  }
+
+  /** The pack's file is gone, into the block store or for good. */
+  unfile(pack: OpenPackRef): void {
+    this.filedBytes -= pack.filed;
+    pack.filed = 0;
   }
 
   /** Cuts what lies at `size` and above. */
@@ -149,6 +161,7 @@ export class FileTable implements StateOwner {
     };
     file.flushing = cut;
     file.flushingFirst = file.firstSequence;
+    file.flushingSinceMs = file.dirtySinceMs;
     file.firstSequence = 0;
     file.cutTo = -1;
     file.dirtyBytes = 0;
@@ -195,6 +208,7 @@ export class FileTable implements StateOwner {
     this.dirtyBytes -= cut.dirtyBytes;
     file.flushing = null;
     file.firstSequence = file.flushingFirst;
+    file.dirtySinceMs = file.flushingSinceMs;
     if (cut.cutTo >= 0) file.cutTo = file.cutTo < 0 ? cut.cutTo : Math.min(file.cutTo, cut.cutTo);
   }
 
@@ -223,6 +237,13 @@ export class FileTable implements StateOwner {
       if (first !== 0 && first < oldest) oldest = first;
     }
     return oldest;
+  }
+
+  /** How long the oldest change has waited for the store, in ms; null: everything is stored. */
+  oldestUnstoredMs(): number | null {
+    let since = Number.POSITIVE_INFINITY;
+    for (const file of this.unstored) since = Math.min(since, file.unstoredSinceMs);
+    return since === Number.POSITIVE_INFINITY ? null : Math.max(0, Math.round(this.clock.monotonicMs() - since));
   }
 
   /** mtime and ctime of a change now. An explicit mtime in the future ends with the next write, as on a local disk. */

@@ -1,19 +1,16 @@
 import type { Clock } from "#base/clock.ts";
-import type { Time } from "#base/time.ts";
-import type { ApplyResult, Change, Extent, Pack } from "#model/change-set.ts";
-import { PackState } from "#model/change-set.ts";
-import { type BlockStore, StoreFullError } from "#model/block-store.ts";
+import type { ApplyResult, Extent } from "#model/change-set.ts";
+import { StoreFullError } from "#model/block-store.ts";
 import { FsError } from "#model/fs-error.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
-import type { FileState, FlushCut, FlushPiece } from "./file-state.ts";
+import type { FileState, FlushCut } from "./file-state.ts";
 import type { FileTable } from "./file-table.ts";
-import { isFull } from "./log/file-ops.ts";
+import { Gathered, type Job, layered } from "./gathered.ts";
 import type { WriteAheadLog } from "./log/index.ts";
-import type { Outage } from "./outage.ts";
 import type { OpenPackRef, PackTable } from "./pack-table.ts";
-import { pageBytes } from "./pages/index.ts";
-import { PendingExtents } from "./pending.ts";
+import type { PackUploads } from "./pack-uploads.ts";
+import type { StoreHealth } from "./store-health.ts";
 
 /** A pack is sealed when the next chunk would make it larger. */
 export const packBytes = 16 * 1024 * 1024;
@@ -24,15 +21,6 @@ const batchBytesMax = 64 * 1024 * 1024;
 const setsPerTurn = 64;
 /** Extents laid by one set at most. */
 const extentsPerSet = 1024;
-/** Bytes, and slices of them, copied into packs by one write and between two turns of the event loop. */
-const gatheredBytes = 2 * 1024 * 1024;
-const gatheredSlices = 1024;
-
-interface Job {
-  readonly file: FileState;
-  readonly cut: FlushCut;
-  readonly extents: Extent[];
-}
 
 /**
  * Takes unstored changes to their home: dirty bytes into packs, packs into the block store, then size, times and extents of each
@@ -44,10 +32,10 @@ export class Flusher {
   private readonly packs: PackTable;
   private readonly log: WriteAheadLog;
   private readonly store: MetadataStore;
-  private readonly blocks: BlockStore;
+  private readonly uploads: PackUploads;
   private readonly clock: Clock;
   private readonly logger: Logger;
-  private readonly outage: Outage;
+  private readonly health: StoreHealth;
   /** The pack large writes go to at present. */
   private current: OpenPackRef | null = null;
 
@@ -56,19 +44,19 @@ export class Flusher {
     packs: PackTable,
     log: WriteAheadLog,
     store: MetadataStore,
-    blocks: BlockStore,
+    uploads: PackUploads,
     clock: Clock,
     logger: Logger,
-    outage: Outage,
+    health: StoreHealth,
   ) {
+    this.health = health;
     this.files = files;
     this.packs = packs;
     this.log = log;
     this.store = store;
-    this.blocks = blocks;
+    this.uploads = uploads;
     this.clock = clock;
     this.logger = logger;
-    this.outage = outage;
   }
 
   /** The pack a large write of `length` bytes is appended to. */
@@ -103,8 +91,9 @@ export class Flusher {
     } finally {
       this.releaseLog();
     }
-    if (error !== null) this.logger.warn({ files: jobs.length, bytes }, "no room to store written data; it stays in the log until there is");
-    return error === null ? "stored" : "noRoom";
+    if (error === null) return "stored";
+    if (!this.health.isFailing("write")) this.health.failed("flush", new StoreFullError("there is no room to store what was written; free some, or give the store more"));
+    return "noRoom";
   }
 
   private async run(jobs: readonly Job[]): Promise<FsError | null> {
@@ -128,7 +117,7 @@ export class Flusher {
     }
     if (this.current !== null && packs.has(this.current)) this.current = null;
     await this.log.durable(last);
-    if (!(await this.storePacks([...packs]))) return this.restoreAll(jobs, FsError.of("noSpace"));
+    if (!(await this.uploads.store([...packs]))) return this.restoreAll(jobs, FsError.of("noSpace"));
     return this.storeContents(jobs);
   }
 
@@ -161,50 +150,6 @@ export class Flusher {
       }
     }
     return gathered.length === 0 ? null : append();
-  }
-
-  /** Puts packs into the block store and makes their rows live; false when there is no room. */
-  private async storePacks(packs: readonly OpenPackRef[]): Promise<boolean> {
-    const fresh = packs.filter((pack) => pack.stored === null);
-    if (fresh.length > 0) {
-      const now = this.clock.now();
-      const pending = fresh.map((pack): Change => ({ do: "putPack", pack: row(pack, PackState.pending, 0, new Uint8Array(0), now) }));
-      const barred = await this.store.apply({ conditions: [], changes: pending });
-      if (!barred.applied) return false;
-      const outcomes = await Promise.allSettled(fresh.map((pack) => this.storePack(pack)));
-      for (const outcome of outcomes) {
-        if (outcome.status === "fulfilled") continue;
-        if (!(outcome.reason instanceof StoreFullError) && !isFull(outcome.reason)) throw outcome.reason;
-        return false;
-      }
-    }
-    const unadopted = packs.filter((pack) => !pack.adopted);
-    if (unadopted.length === 0) return true;
-    const now = this.clock.now();
-    const live = unadopted.map((pack): Change => {
-      const stored = pack.stored as NonNullable<OpenPackRef["stored"]>;
-      return { do: "putPack", pack: row(pack, PackState.live, stored.size, stored.frames, now) };
-    });
-    const adopted = await this.store.apply({ conditions: [], changes: live });
-    if (!adopted.applied) return false;
-    for (const pack of unadopted) pack.adopted = true;
-    return true;
-  }
-
-  private async storePack(pack: OpenPackRef): Promise<void> {
-    const file = pack.file as NonNullable<OpenPackRef["file"]>;
-    const sealed = await file.seal();
-    try {
-      await this.blocks.put(pack.key, { from: "file", path: file.path, size: sealed.objectBytes });
-    } catch (error) {
-      // An answer that was lost: the object is there, whole, and will be refused for ever after.
-      if (error instanceof StoreFullError || isFull(error) || (await this.packs.fromObject(pack.id)) === null) throw error;
-      this.logger.warn({ error, pack: pack.id }, "the block store failed to put an object, and has it");
-    }
-    this.outage.worked();
-    pack.stored = { key: pack.key, size: sealed.size, frames: sealed.frames };
-    pack.file = null;
-    await file.close();
   }
 
   /**
@@ -277,13 +222,14 @@ export class Flusher {
 
   /** The bytes of a repacked pack, stored like a flush's. */
   async storeRepacked(packs: readonly OpenPackRef[]): Promise<boolean> {
-    return this.storePacks(packs);
+    return this.uploads.store(packs);
   }
 
   /** Nobody refers to a pack that is not stored: its file goes. An object that was put after all is garbage to be collected. */
   private abandon(pack: OpenPackRef): void {
     const file = pack.file;
     this.packs.forget(pack.id);
+    this.files.unfile(pack);
     if (file === null) return;
     file.abandon().catch((error) => this.logger.warn({ error, path: file.path }, "a pack nobody needs could not be deleted; the next start does it"));
   }
@@ -293,62 +239,8 @@ export class Flusher {
   }
 }
 
-/** Dirty bytes of several files and places that go into a pack by one write. */
-class Gathered {
-  length = 0;
-  private slices: Uint8Array[] = [];
-  private runs: { readonly job: Job; readonly offset: number; readonly length: number; readonly at: number }[] = [];
-
-  get isFull(): boolean {
-    return this.length >= gatheredBytes || this.slices.length >= gatheredSlices;
-  }
-
-  /** Takes the pieces of the job from `first` on that are one stretch of the file, until this is full; gives the next piece. */
-  add(job: Job, first: number): number {
-    const pieces = job.cut.pieces;
-    const head = pieces[first] as FlushPiece;
-    const offset = head.page.index * pageBytes + head.start;
-    const at = this.length;
-    let next = first;
-    do {
-      const piece = pieces[next] as FlushPiece;
-      if (piece.page.index * pageBytes + piece.start !== offset + (this.length - at)) break;
-      this.slices.push(piece.buffer.bytes.subarray(piece.start, piece.end));
-      this.length += piece.end - piece.start;
-      next++;
-    } while (next < pieces.length && !this.isFull);
-    this.runs.push({ job, offset, length: this.length - at, at });
-    return next;
-  }
-
-  /** Writes everything and tells each job where its bytes are. */
-  appendTo(pack: OpenPackRef): FsError | null {
-    const start = (pack.file as NonNullable<OpenPackRef["file"]>).append(this.slices, this.length);
-    if (start instanceof FsError) return start;
-    for (const { job, offset, length, at } of this.runs) job.extents.push({ offset, length, pack: pack.id, packOffset: start + at });
-    this.slices = [];
-    this.runs = [];
-    this.length = 0;
-    return null;
-  }
-}
-
-/** The cut's new extents without overlaps, in order: dirty bytes lie over pending ones. */
-function layered(cut: FlushCut, dirty: readonly Extent[]): readonly Extent[] {
-  if (cut.pending.length === 0) return dirty;
-  const below = new PendingExtents();
-  below.list = [...cut.pending];
-  for (const extent of dirty) below.cut(extent.offset, extent.offset + extent.length);
-  const kept = below.list.map(({ offset, length, pack, packOffset }): Extent => ({ offset, length, pack: pack.id, packOffset }));
-  return dirty.length === 0 ? kept : [...kept, ...dirty].sort((a, b) => a.offset - b.offset);
-}
-
 function hold(pack: OpenPackRef, packs: Set<OpenPackRef>): void {
   if (packs.has(pack)) return;
   pack.holders++;
   packs.add(pack);
-}
-
-function row(pack: OpenPackRef, state: PackState, size: number, frames: Uint8Array, since: Time): Pack {
-  return { id: pack.id, key: pack.key, state, size, live: 0, frames, since };
 }

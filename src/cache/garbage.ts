@@ -6,9 +6,9 @@ import type { FileId, PackId } from "#model/ids.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { Flusher } from "./flusher.ts";
-import { isOutage } from "./outage.ts";
 import type { OpenPackRef, PackTable } from "./pack-table.ts";
 import { packKeyPrefix } from "./packs/index.ts";
+import { isPassing, type StoreHealth } from "./store-health.ts";
 
 export interface GarbageOptions {
   /** How long a pack nobody refers to stays, so that a reader that just learnt of it still finds it. */
@@ -48,6 +48,7 @@ export class Garbage {
   private readonly clock: Clock;
   private readonly logger: Logger;
   private readonly options: GarbageOptions;
+  private readonly health: StoreHealth;
   private timer: Timer | null = null;
   private soonTimer: Timer | null = null;
   private running: Promise<void> | null = null;
@@ -63,7 +64,9 @@ export class Garbage {
     clock: Clock,
     logger: Logger,
     options: GarbageOptions,
+    health: StoreHealth,
   ) {
+    this.health = health;
     this.packs = packs;
     this.store = store;
     this.blocks = blocks;
@@ -105,7 +108,7 @@ export class Garbage {
     if (this.closed) return Promise.resolve();
     this.running ??= this.collect(graceMs, listing)
       .catch((error) => {
-        if (isOutage(error)) this.logger.warn({ error: error.message }, "no garbage is collected while the block store is away");
+        if (isPassing(error)) this.health.failed("collect", error);
         else this.logger.error({ error }, "garbage collection stopped; it will be tried again");
       })
       .finally(() => {
@@ -120,7 +123,10 @@ export class Garbage {
     await this.eachPack((row) => (row.live === 0 ? this.retire(row.id, graceMs, pass) : null));
     const below = graceMs === 0 ? repackShortBelow : repackBelow;
     await this.eachPack((row) => (row.live > 0 && row.live < row.size * below ? this.rewrite(row, graceMs, pass) : null));
-    if (listing && !this.closed) await this.sweepStrays(graceMs, pass);
+    if (listing && !this.closed) {
+      await this.sweepStrays(graceMs, pass);
+      this.health.worked("collect");
+    }
     if (pass.deleted > 0) this.logger.info({ ...pass }, "garbage collected");
   }
 
@@ -134,8 +140,7 @@ export class Garbage {
         try {
           await visit(row);
         } catch (error) {
-          // No other pack would fare better.
-          if (isOutage(error)) throw error;
+          if (isPassing(error)) throw error;
           this.logger.error({ error, pack: row.id }, "a pack could not be collected; it will be tried again");
         }
       }

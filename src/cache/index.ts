@@ -16,15 +16,15 @@ import { Flusher } from "./flusher.ts";
 import { Garbage, type GarbageOptions } from "./garbage.ts";
 import { makeDirectory } from "./log/file-ops.ts";
 import { nullLog, openLog, systemFiles } from "./log/index.ts";
-import { Outage } from "./outage.ts";
 import { PackTable } from "./pack-table.ts";
+import { PackUploads } from "./pack-uploads.ts";
 import { PageCache } from "./pages/index.ts";
 import { Reader } from "./reader.ts";
 import { type Recovered, Replay, removeLeftovers } from "./recovery.ts";
 import { Space } from "./space.ts";
+import { StoreHealth } from "./store-health.ts";
 
 export { Content, type ContentLimits } from "./content.ts";
-export type { StoreTrouble } from "./outage.ts";
 export type { Recovered } from "./recovery.ts";
 
 /** What is told of the limits; the rest follows from it (`deriveContentLimits`). */
@@ -61,22 +61,22 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
   await makeDirectory(systemFiles, packDirectory);
   const cache = new PageCache(options.cacheBytes);
   const files = new FileTable(cache, clock);
-  const outage = new Outage(clock, logger);
-  const packs = new PackTable(packDirectory, store, blocks, logger, { clock, fatal: options.fatal }, outage);
+  const health = new StoreHealth(clock, logger);
+  const packs = new PackTable(packDirectory, store, blocks, logger, { clock, fatal: options.fatal }, health);
   const replay = new Replay(files, packs, store);
   const { log, tornBytes } = options.ephemeral ? { log: nullLog(), tornBytes: 0 } : await openShareLog(options, replay);
   await removeLeftovers(packs, logger);
-  const flusher = new Flusher(files, packs, log, store, blocks, clock, logger, outage);
-  const garbage = new Garbage(packs, store, blocks, flusher, clock, logger, options.garbage);
+  const flusher = new Flusher(files, packs, log, store, new PackUploads(files, packs, store, blocks, clock, logger, health), clock, logger, health);
+  const garbage = new Garbage(packs, store, blocks, flusher, clock, logger, options.garbage, health);
   const space = new Space(blocks);
   await space.read();
   const content = new Content({
     cache,
     files,
-    reader: new Reader(cache, packs, store),
+    reader: new Reader(cache, packs, store, clock),
     flusher,
+    health,
     garbage,
-    outage,
     log,
     store,
     space,
@@ -106,7 +106,7 @@ async function openShareLog(options: ContentOptions, replay: Replay) {
   const directory = join(options.directory, "log");
   const { segmentBytes, clock, logger, fatal } = options;
   const { log, recovered } = await openLog(
-    { directory, instance: options.store.identity.instance, segmentBytes, stagingBytes, clock, logger, fatal },
+    { directory, instance: options.store.identity.instance, segmentBytes, stagingBytes, beginsAbove: () => options.store.lastContentSequence(), clock, logger, fatal },
     (record) => replay.accept(record),
   );
   return { log, tornBytes: recovered.tornBytes };

@@ -6,7 +6,7 @@ import type { PackId } from "#model/ids.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { isFull } from "./log/file-ops.ts";
-import { isOutage, type Outage } from "./outage.ts";
+import { isPassing, type StoreHealth } from "./store-health.ts";
 import { createPack, frameBytes, type OpenPack, type PackOptions, packKey, readFooter, reopenPack, verifyFrames } from "./packs/index.ts";
 
 /** A pack in the block store: what a verified read needs of its row. */
@@ -24,6 +24,8 @@ export class OpenPackRef {
   stored: StoredPack | null = null;
   /** Log sequence of the last record that points here. */
   lastSequence = 0;
+  /** Bytes of large writes that count as in its file (`FileTable.filedBytes`). */
+  filed = 0;
   /** Its row says that it is live, so extents may refer to it. */
   adopted = false;
   /** Flushes and repackings under way that refer to it; while there are any it is neither settled nor given up. */
@@ -38,11 +40,12 @@ export class OpenPackRef {
 export type PackRef = OpenPackRef;
 
 const storedPacksMax = 16_384;
-/** How long a read waits for a block store that is away, and between its tries, before the client is told to come back. */
-const outageWaitMs = 10_000;
-const outagePauseMs = 500;
-/** Tries of a read whose bytes are wrong, or that fails in a way that is no outage. */
-const damagedTriesMax = 2;
+/** How long a read goes on trying while the store is away; whoever asked was told to come back by then. */
+const readTriesMs = 10_000;
+/** Pause between two such tries. */
+const readRetryMs = 500;
+/** Tries of a read whose bytes are wrong, or that fails for a reason that doesn't pass by itself. */
+const readTriesMax = 2;
 
 /** Every pack bytes are read from: open files, and the rows of stored ones (cached). Reads are verified against their frames. */
 export class PackTable {
@@ -55,11 +58,11 @@ export class PackTable {
   private readonly blocks: BlockStore;
   private readonly logger: Logger;
   private readonly options: PackOptions;
-  private readonly outage: Outage;
+  private readonly health: StoreHealth;
 
-  constructor(directory: string, store: MetadataStore, blocks: BlockStore, logger: Logger, options: PackOptions, outage: Outage) {
+  constructor(directory: string, store: MetadataStore, blocks: BlockStore, logger: Logger, options: PackOptions, health: StoreHealth) {
+    this.health = health;
     this.options = options;
-    this.outage = outage;
     this.directory = directory;
     this.store = store;
     this.blocks = blocks;
@@ -118,8 +121,8 @@ export class PackTable {
   }
 
   /**
-   * Fills `target` with the pack's bytes from `offset` on. Errors: io where the bytes are damaged (logged), jukebox where the store
-   * is away for longer than a client should wait.
+   * Fills `target` with the pack's bytes from `offset` on. Errors: io where the bytes are missing or damaged (logged), jukebox where
+   * the store is away.
    */
   read(id: PackId, offset: number, target: Uint8Array): Maybe<FsError | null> {
     const open = this.open.get(id);
@@ -187,32 +190,31 @@ export class PackTable {
     from: number,
     frames: Uint8Array,
   ): Promise<FsError | null> {
-    const { clock } = this.options;
-    const untilMs = clock.monotonicMs() + outageWaitMs;
+    const untilMs = this.options.clock.monotonicMs() + readTriesMs;
     let reason: unknown = "the bytes don't match their checksum";
     // The first may be of a copy that says nothing of what the store has.
-    for (let damaged = this.copies === null ? 0 : -1; damaged < damagedTriesMax; ) {
+    for (let tries = this.copies === null ? 0 : -1; tries < readTriesMax; ) {
       const answers = this.copies?.answers;
       try {
         await this.blocks.get(pack.key, from, frames.length, frames);
-        if (this.copies === null || this.copies.answers !== answers) this.outage.worked();
       } catch (error) {
         if (error instanceof MissingObjectError) throw error;
-        if (isOutage(error)) {
-          this.outage.failed(error);
-          if (clock.monotonicMs() + outagePauseMs > untilMs) return FsError.of("jukebox");
-          await new Promise<void>((resolve) => clock.after(outagePauseMs, resolve));
+        if (isPassing(error)) {
+          this.health.failed("read", error);
+          if (this.options.clock.monotonicMs() >= untilMs) return FsError.of("jukebox");
+          await new Promise<void>((resolve) => this.options.clock.after(readRetryMs, resolve));
           continue;
         }
         reason = error;
-        damaged++;
+        tries++;
         continue;
       }
+      if (this.copies === null || this.copies.answers !== answers) this.health.worked("read");
       if (verifyFrames(frames, from, pack.size, pack.frames)) {
         if (frames !== target) target.set(frames.subarray(offset - from, offset - from + target.length));
         return null;
       }
-      damaged++;
+      tries++;
       const copied = this.copies?.distrust(pack.key, from, frames.length) ?? false;
       this.logger.warn({ pack: id, key: pack.key, offset: from, length: frames.length, copied }, "content that was read does not match its checksum; it is read again");
     }

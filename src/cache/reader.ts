@@ -1,4 +1,5 @@
 import type { Maybe } from "#base/brand.ts";
+import type { Clock } from "#base/clock.ts";
 import { MissingObjectError } from "#model/block-store.ts";
 import type { Extent } from "#model/change-set.ts";
 import type { ContentRead } from "#model/file-content.ts";
@@ -14,6 +15,8 @@ import { type Piece, ReadAhead } from "./read-ahead.ts";
 const noSlices: readonly Uint8Array[] = [];
 /** Extents asked of the store at a time. */
 const extentsPage = 1024;
+/** How long a client waits for a read from the store before it is told to come back (NFS3ERR_JUKEBOX). */
+export const readWaitMs = 10_000;
 /** How often a read starts over because a truncation or collection overtook it. */
 const triesMax = 8;
 
@@ -44,10 +47,12 @@ export class Reader {
   private readonly cache: PageCache;
   private readonly packs: PackTable;
   private readonly store: MetadataStore;
+  private readonly clock: Clock;
   /** Null where the bytes are as near as they can be. */
   private readonly ahead: ReadAhead | null;
 
-  constructor(cache: PageCache, packs: PackTable, store: MetadataStore) {
+  constructor(cache: PageCache, packs: PackTable, store: MetadataStore, clock: Clock) {
+    this.clock = clock;
     this.cache = cache;
     this.packs = packs;
     this.store = store;
@@ -61,8 +66,25 @@ export class Reader {
     if (at !== null) return at;
     const filled = this.fill(file, offset, end);
     if (this.ahead !== null) this.ahead.note(file, offset, end);
-    if (filled instanceof Promise) return filled.then((error) => this.afterFill(file, offset, end, endOfFile, error));
+    if (filled instanceof Promise) return this.within(filled).then((error) => this.afterFill(file, offset, end, endOfFile, error));
     return this.afterFill(file, offset, end, endOfFile, filled);
+  }
+
+  /** What `filled` comes to, or jukebox when that takes too long: it then goes on by itself, and what it reads is kept. */
+  private within(filled: Promise<FsError | null>): Promise<FsError | null> {
+    return new Promise((resolve, reject) => {
+      const timer = this.clock.after(readWaitMs, () => resolve(FsError.of("jukebox")));
+      filled.then(
+        (error) => {
+          timer.cancel();
+          resolve(error);
+        },
+        (thrown: unknown) => {
+          timer.cancel();
+          reject(thrown);
+        },
+      );
+    });
   }
 
   private afterFill(file: FileState, offset: number, end: number, endOfFile: boolean, error: FsError | null): ContentRead | FsError {

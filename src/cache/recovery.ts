@@ -1,4 +1,5 @@
 import type { Maybe } from "#base/brand.ts";
+import { PackState } from "#model/change-set.ts";
 import type { Inode } from "#model/inode.ts";
 import type { FileId, PackId } from "#model/ids.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
@@ -119,7 +120,7 @@ async function packOf(id: PackId, packs: PackTable, store: MetadataStore): Promi
   const stored = row.frames.length > 0 ? { key, size: row.size, frames: row.frames } : await packs.fromObject(id);
   if (stored === null) return null;
   ref.stored = stored;
-  ref.adopted = row.frames.length > 0;
+  ref.adopted = row.state === PackState.live;
   packs.open.set(id, ref);
   return ref;
 }

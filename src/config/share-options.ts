@@ -58,8 +58,8 @@ export const shareOptions = {
     }),
   }),
   durability: choice({
-    help: "When a COMMIT is answered. local: the content is on stable storage and survives a power cut. writeback: it survives a killed server, not a power cut.",
-    of: ["local", "writeback"],
+    help: "When a COMMIT is answered. local: the content is on the local disk and survives a power cut. writeback: it survives a killed server, not a power cut. remote: it is in the block store and survives the loss of the local log and packs, but not of the metadata store.",
+    of: ["local", "writeback", "remote"],
     default: "local",
     example: "local",
     since: "0.1.0",

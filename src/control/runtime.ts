@@ -52,6 +52,10 @@ export interface ShareState {
   readonly error: string | null;
   readonly dirtyBytes: number;
   readonly unstoredBytes: number;
+  /** How long the oldest change has waited for the block store; null: nothing waits. */
+  readonly oldestUnstoredMs: number | null;
+  /** What keeps content from being stored or read at present; null: nothing that is known. */
+  readonly storeError: string | null;
 }
 
 export interface AdapterState {

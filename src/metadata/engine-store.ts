@@ -51,6 +51,9 @@ export class EngineStore implements MetadataStore {
   extentsOfPack(id: PackId, limit: number): readonly { readonly file: FileId; readonly extent: Extent }[] {
     return this.rows.extentsOfPack(id, limit);
   }
+  lastContentSequence(): number {
+    return this.rows.lastContentSequence();
+  }
   treeVersion(): number {
     return this.committer.totals.treeVersion;
   }

@@ -26,6 +26,7 @@ export interface RowReads {
   pack(id: PackId): Pack | null;
   packs(after: number, limit: number): readonly Pack[];
   extentsOfPack(id: PackId, limit: number): readonly { readonly file: FileId; readonly extent: Extent }[];
+  lastContentSequence(): number;
 }
 
 /** How many bytes of a pack something refers to. */

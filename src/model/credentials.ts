@@ -22,6 +22,6 @@ export const Squash = {
 } as const;
 export type Squash = (typeof Squash)[keyof typeof Squash];
 
-/** When content counts as acknowledged. */
-export const Durability = { writeback: "writeback", local: "local" } as const;
+/** Where content is when it counts as acknowledged: with the kernel, on the local disk, in the block store. */
+export const Durability = { writeback: "writeback", local: "local", remote: "remote" } as const;
 export type Durability = (typeof Durability)[keyof typeof Durability];

@@ -35,6 +35,8 @@ export interface MetadataStore {
   packs(after: number, limit: number): Maybe<readonly Pack[]>;
   /** The file an extent of this pack belongs to, with the extent; for repacking. At most `limit`. */
   extentsOfPack(id: PackId, limit: number): Maybe<readonly { readonly file: FileId; readonly extent: Extent }[]>;
+  /** The highest log sequence an inode speaks of: a log that begins anew begins above it. Looks at every inode. */
+  lastContentSequence(): Maybe<number>;
   treeVersion(): Maybe<number>;
   /** Live inodes and the bytes their extents store. */
   usage(): Maybe<{ readonly inodes: number; readonly bytes: number }>;

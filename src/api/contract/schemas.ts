@@ -35,7 +35,7 @@ export const Role = one(["user", "operator", "admin"]);
 export type Role = Static<typeof Role>;
 export const Level = one(["none", "read", "read-write", "admin"]);
 export type Level = Static<typeof Level>;
-export const Durability = one(["writeback", "local"], "When a COMMIT is answered.");
+export const Durability = one(["writeback", "local", "remote"], "When a COMMIT is answered: with the kernel, synced to the local disk, or in the block store.");
 export const Squash = one(["none", "root_to_guest", "root_to_admin", "all_to_guest", "all_to_admin"]);
 
 export const User = object({
@@ -150,8 +150,11 @@ export const ShareStatus = object({
   clients: Type.Integer(),
   used_bytes: orNull(Bytes),
   used_files: orNull(Bytes),
-  dirty_bytes: Type.Integer({ description: "Accepted and not yet in the block store." }),
-  unstored_bytes: Type.Integer({ description: "Write-ahead log and open packs on disk." }),
+  durability: Durability,
+  dirty_bytes: Type.Integer({ description: "Accepted bytes that are only in memory and the write-ahead log." }),
+  unstored_bytes: Type.Integer({ description: "Accepted bytes that are not yet in the block store, the dirty ones included." }),
+  oldest_unstored_ms: orNull(Type.Integer({ description: "How long the oldest of them has waited, since the server's start at most. Null: nothing waits." })),
+  store_error: orNull(Type.String({ description: "Why content can't be stored or read at present; it heals by itself once the reason is gone. Null: it can." })),
 });
 
 export const Grant = object({ type: one(["user", "group"]), name: Name, level: Level });

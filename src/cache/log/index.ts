@@ -95,6 +95,8 @@ export interface LogOptions {
   readonly instance: Uint8Array;
   readonly segmentBytes: number;
   readonly stagingBytes: number;
+  /** Where numbering begins if there is no segment: above every sequence that is known from elsewhere. Absent: 0. */
+  readonly beginsAbove?: () => Maybe<number>;
   readonly clock: Clock;
   readonly logger: Logger;
   /** A write or sync failed: nothing may be acknowledged from here on. Called at most once. */

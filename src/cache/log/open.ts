@@ -58,7 +58,7 @@ export async function openLog(
     const pool = new SegmentFiles({ ...options, directoryFd, files, spares, spareNumber });
     const generation = found.length === 0 ? 0 : found[found.length - 1]!.generation;
     const log = new SegmentedLog(options, files, directoryFd, pool, recovery.dead, {
-      sequence: found.length === 0 ? 0 : recovery.sequence + sequenceSkip,
+      sequence: found.length === 0 ? ((await options.beginsAbove?.()) ?? 0) : recovery.sequence + sequenceSkip,
       lastRecord: recovery.lastRecord,
       generation,
       previousGeneration: recovery.live[recovery.live.length - 1]?.generation ?? 0,

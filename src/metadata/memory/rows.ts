@@ -74,6 +74,12 @@ export class MemoryRows implements Rows {
     return found;
   }
 
+  lastContentSequence(): number {
+    let last = 0;
+    for (const { contentSequence, mtimeSequence } of this.inodes.values()) last = Math.max(last, contentSequence, mtimeSequence);
+    return last;
+  }
+
   private sortedAfter(ids: Iterable<number>, after: number, limit: number): number[] {
     const above: number[] = [];
     for (const id of ids) if (id > after) above.push(id);

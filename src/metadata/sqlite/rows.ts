@@ -134,6 +134,10 @@ export class SqliteRows implements Rows {
     }));
   }
 
+  lastContentSequence(): number {
+    return (this.s.lastContentSequence.get() as { last: number }).last;
+  }
+
   insertDirent(parent: FileId, name: string, child: FileId, cookie: Cookie): void {
     this.s.insertDirent.run(parent, name, child, cookie);
   }

@@ -35,6 +35,8 @@ const sql = {
   replaceExtent: "UPDATE extent SET length = ?, pack = ?, pack_start = ? WHERE file = ? AND start = ?",
   extentsOfPack: "SELECT file, start, length, pack_start FROM extent WHERE pack = ?+0 LIMIT ?+0",
 
+  lastContentSequence: "SELECT ifnull(max(max(content_sequence, mtime_sequence)), 0) AS last FROM inode",
+
   pack: "SELECT * FROM pack WHERE id = ?",
   packs: "SELECT * FROM pack WHERE id > ?+0 ORDER BY id LIMIT ?+0",
   insertPack: "INSERT INTO pack (id, key, state, size, live, since_sec, since_nsec, frames) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",

@@ -173,6 +173,15 @@ export function contentContract(name: string, factory: Factory): void {
       expect(await store.extents(file, 0, whole, 10)).toEqual([extent(0, 5, p), extent(5, 15, q)]);
     });
 
+    test("the last sequence that content or an explicit time was stored with is known", async () => {
+      const { store } = subject;
+      expect(await store.lastContentSequence()).toBe(0);
+      await must(store, content(file, 7, 10, [extent(0, 10, p)]));
+      expect(await store.lastContentSequence()).toBe(7);
+      await must(store, { do: "setAttributes", id: file, at, mtime: at, mtimeSequence: 9 });
+      expect(await store.lastContentSequence()).toBe(9);
+    });
+
     test("an orphan is freed piece by piece, its usage at once", async () => {
       const { store } = subject;
       const many = Array.from({ length: 25 }, (_, i) => extent(i * 10, 10, p));

@@ -1,6 +1,8 @@
-import { readdirSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { Admin } from "../../support/admin.ts";
 import { NfsClient } from "../../support/nfs-client.ts";
+import type { S3Server } from "../../support/radosgw.ts";
 import { SeededRandom } from "../../support/seeded-random.ts";
 import { freePort, Server, temporaryDirectory } from "../../support/server.ts";
 import { after } from "../../support/wait.ts";
@@ -16,7 +18,8 @@ import { Violation, Workload } from "./workload.ts";
  * a failure again often, not always.
  */
 
-export type Setting = "no crash" | "kill" | "power cut";
+/** "outage": the S3 server is killed and started, sometimes the server with it. "lost disk": killed, and its log and packs are gone. */
+export type Setting = "no crash" | "kill" | "power cut" | "outage" | "lost disk";
 
 export interface RoundsOptions {
   readonly setting: Setting;
@@ -26,7 +29,9 @@ export interface RoundsOptions {
   readonly ignoreSyncs?: string;
   /** A loss is wanted: the first start is an honest one, and nothing is kept to look into it. */
   readonly lossExpected?: boolean;
-  readonly durability?: "local" | "writeback";
+  readonly durability?: "local" | "writeback" | "remote";
+  /** Where the share's content lies; absent: in a directory. The bucket is there: a gateway that was killed once makes none for a while. */
+  readonly s3?: { readonly server: S3Server; readonly bucket: string; readonly prefix: string };
   /** The very first start is killed at a random moment, without a power cut: what it left half made must not be trusted. */
   readonly firstStartKilled?: boolean;
   readonly env?: Readonly<Record<string, string>>;
@@ -62,6 +67,11 @@ const smallLimits = {
   DITTOFS_GC_INTERVAL: "100ms",
   DITTOFS_GC_GRACE: "10ms",
 };
+/** Requests to the bucket cost more than the disk's: fewer of them a round. */
+const smallLimitsS3 = { ...smallLimits, DITTOFS_CACHE_FLUSH_AGE: "250ms", DITTOFS_GC_INTERVAL: "1s" };
+const operationsMaxS3 = 300;
+/** An outage lasts up to this longer than the S3 server takes to start. */
+const outageMsMax = 800;
 const mountOffset = Number(Bun.env.DITTOFS_TEST_MOUNT_OFFSET ?? 0);
 
 class Rounds {
@@ -92,7 +102,7 @@ class Rounds {
       await this.start();
       const workload = await this.firstWorkload();
       for (round = 1; round <= rounds; round++) {
-        const lost = setting === "no crash" ? await this.quietRound(workload) : await this.crashRound(workload);
+        const lost = await this.round(workload);
         this.options.print?.(`${setting} round ${round}/${rounds}: ${workload.completed} operations so far${lost}`);
       }
       for (const client of workload.clients) client.close();
@@ -109,6 +119,17 @@ class Rounds {
       const where = `${setting}, round ${round}, seed ${seed}; ${this.options.lossExpected === true ? "wanted" : `what is left lies in ${this.directory.path}`}`;
       if (this.options.lossExpected === true) this.directory.remove();
       throw new LossFound(round, `${where}\n${text}\nthe server's last words:\n${output.slice(-3000)}`);
+    }
+  }
+
+  private round(workload: Workload): Promise<string> {
+    switch (this.options.setting) {
+      case "no crash":
+        return this.quietRound(workload);
+      case "outage":
+        return this.outageRound(workload, (this.options.s3 as NonNullable<RoundsOptions["s3"]>).server);
+      default:
+        return this.crashRound(workload);
     }
   }
 
@@ -141,9 +162,9 @@ class Rounds {
   }
 
   private serverOptions(): Parameters<typeof Server.start>[0] {
-    const { durability, env } = this.options;
-    const options = { dataDir: this.dataDir, port: this.port, env: { ...smallLimits, ...env } };
-    if (durability === undefined) return options;
+    const { durability, env, s3 } = this.options;
+    const options = { dataDir: this.dataDir, port: this.port, env: { ...(s3 === undefined ? smallLimits : smallLimitsS3), ...env } };
+    if (durability === undefined || s3 !== undefined) return options;
     const config = join(this.directory.path, "config.yaml");
     writeFileSync(config, `shares:\n  - name: /export\n    durability: ${durability}\n`);
     return { ...options, config };
@@ -153,10 +174,23 @@ class Rounds {
     this.server = await Server.start(this.serverOptions());
   }
 
+  /** The share under test; on S3 it is made first. */
+  private async share(): Promise<string> {
+    const { s3, durability = "local" } = this.options;
+    if (s3 === undefined) return "/export";
+    const admin = await Admin.at(this.server as Server);
+    const { server, bucket, prefix } = s3;
+    const config = { bucket, prefix, endpoint: server.endpoint, access_key: server.credentials.accessKeyId, secret_key: server.credentials.secretAccessKey };
+    await admin.do("POST", "/api/v1/store/block", { name: "cloud", type: "s3", config });
+    await admin.do("POST", "/api/v1/shares", { name: "/cloud", blocks: "cloud", durability, default_permission: "read-write" });
+    return "/cloud";
+  }
+
   private async firstWorkload(): Promise<Workload> {
+    const name = await this.share();
     const connect = (): Promise<NfsClient> => NfsClient.connect({ port: this.port, mountPort: this.port + mountOffset, credentials });
     const clients = [await connect(), await connect()] as const;
-    const share = await clients[0].mount("/export");
+    const share = await clients[0].mount(name);
     const workload = new Workload(this.random, clients);
     this.workload = workload;
     const home = await clients[0].mkdir(share, "home", { mode: 0o755 });
@@ -181,7 +215,7 @@ class Rounds {
 
   private async crashRound(workload: Workload): Promise<string> {
     // Most crashes come early, some after a time that lets packs become garbage, some while only the flusher is at work.
-    const operationsMax = this.options.operationsMax ?? (this.random.chance(0.15) ? 4000 : 1200);
+    const operationsMax = this.options.operationsMax ?? (this.options.s3 !== undefined ? operationsMaxS3 : this.random.chance(0.15) ? 4000 : 1200);
     const target = workload.completed + this.random.between(1, operationsMax);
     if (this.random.chance(0.1)) {
       await workload.run(depth, step, () => workload.completed >= target);
@@ -191,6 +225,7 @@ class Rounds {
       await this.crashUnderLoad(workload, target);
     }
     let lost = await this.losePower();
+    this.loseDisk();
     if (this.random.chance(0.2)) {
       // Once more, while it starts: recovery itself must survive a crash.
       await this.hastyStart();
@@ -220,6 +255,47 @@ class Rounds {
     await crashed.promise;
   }
 
+  /** The S3 server goes away under load and comes back; sometimes the server is killed meanwhile, and starts without it. */
+  private async outageRound(workload: Workload, s3: S3Server): Promise<string> {
+    const target = workload.completed + this.random.between(1, this.options.operationsMax ?? operationsMaxS3);
+    const kills = this.random.chance(0.5);
+    const lastsMs = this.random.below(outageMsMax);
+    let outage: Promise<void> | null = null;
+    let over = false;
+    const away = async (): Promise<void> => {
+      await s3.kill();
+      await after(lastsMs);
+      if (kills) await this.server?.kill();
+      else await s3.start();
+    };
+    const enough = (): boolean => {
+      if (outage === null && workload.completed >= target) {
+        outage = away().finally(() => {
+          over = true;
+        });
+      }
+      return over;
+    };
+    await workload.run(depth, step, enough);
+    await outage;
+    if (kills) {
+      await this.recover(workload, () => s3.start());
+      return "; killed meanwhile";
+    }
+    const client = this.random.pick(workload.clients);
+    for (const node of workload.model.all()) if (node.content.pending.length > 0) await workload.commitNow(client, node);
+    await check(workload, client);
+    return "";
+  }
+
+  /** What the local disk held of the content is gone; names and attributes are elsewhere. */
+  private loseDisk(): void {
+    if (this.options.setting !== "lost disk") return;
+    const own = join(this.dataDir, "shares", "cloud");
+    for (const name of ["log", "packs"]) rmSync(join(own, name), { recursive: true });
+    mkdirSync(join(own, "log"));
+  }
+
   private async losePower(): Promise<string> {
     if (this.disk === null) return "";
     const line = await this.disk.cut(this.random.uint32());
@@ -227,8 +303,9 @@ class Rounds {
     return `; ${line}`;
   }
 
-  private async recover(workload: Workload): Promise<void> {
+  private async recover(workload: Workload, started: () => Promise<void> = () => Promise.resolve()): Promise<void> {
     await this.start();
+    await started();
     workload.restarted();
     for (const client of workload.clients) await client.reconnect();
     const client = this.random.pick(workload.clients);

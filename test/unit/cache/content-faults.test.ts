@@ -14,7 +14,7 @@ import { Inode } from "#model/inode.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import { until } from "../../support/wait.ts";
 import { SeededRandom, seedFor } from "../../support/seeded-random.ts";
-import { addFile, Client, compare, grown, open, removeFile, sizeMax, storeWith, temporary } from "./content-kit.ts";
+import { addFile, Client, compare, copyOf, grown, open, removeFile, sizeMax, storeWith, temporary } from "./content-kit.ts";
 
 const id = 101 as FileId;
 /** Files are flushed when a test says so. */
@@ -280,15 +280,37 @@ test("scattered single bytes make writers wait before they take the memory", asy
 test("a file whose content is newer than the log takes no writes", async () => {
   const store = await storeWith([id]);
   const blocks = openMemoryBlocks();
-  const first = await open(store, blocks, temporary(), calmly());
-  const client = new Client(store, first.content);
-  for (let i = 0; i < 10; i++) await client.write(id, 0, new Uint8Array([i]), 0);
-  await first.content.close();
-  const lost = await open(store, blocks, temporary(), calmly());
+  const directory = temporary();
+  await (await open(store, blocks, directory, calmly())).content.close();
+  const old = temporary();
+  cpSync(directory, old, { recursive: true });
+  // More starts than the old log may skip numbers for.
+  for (let start = 0; start < 3; start++) {
+    const { content } = await open(store, blocks, directory, calmly());
+    const client = new Client(store, content);
+    for (let i = 0; i < 10; i++) await client.write(id, 0, new Uint8Array([i]), 0);
+    await content.close();
+  }
+  const lost = await open(store, blocks, old, calmly());
   const refused = lost.content.write((await store.inode(id)) as Inode, 0, [new Uint8Array([99])], 1, systemClock.now());
   expect(refused).toBe(FsError.of("io"));
   expect([...(await new Client(store, lost.content).read(id, 0, 1))]).toEqual([9]);
   await lost.content.close();
+});
+
+test("where the log is lost, files whose content is stored are read and written as ever", async () => {
+  const store = await storeWith([id]);
+  const blocks = openMemoryBlocks();
+  const first = await open(store, blocks, temporary(), calmly());
+  for (let i = 0; i < 10; i++) await new Client(store, first.content).write(id, 0, new Uint8Array([i]), 0);
+  await first.content.close();
+  for (const byte of [20, 30]) {
+    const { content } = await open(store, blocks, temporary(), calmly());
+    const client = new Client(store, content);
+    await client.write(id, 1, new Uint8Array([byte]), 0);
+    await content.close();
+    expect([...(await new Client(store, (await open(store, blocks, temporary(), calmly())).content).read(id, 0, 2))]).toEqual([9, byte]);
+  }
 });
 
 test("a file removed while it is flushed takes no writes and keeps nothing", async () => {
@@ -442,9 +464,7 @@ test("files agree with a model through failing stores, removals and crashes in t
     } else {
       for (const each of ids) await content.durable(each);
       weather.killed = true;
-      const copy = temporary();
-      cpSync(directory, copy, { recursive: true });
-      directory = copy;
+      directory = copyOf(directory);
       ({ weather, content, client } = await begin());
       for (const each of ids) await compare(client, each, models.get(each) as Uint8Array);
     }

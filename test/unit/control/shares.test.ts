@@ -25,7 +25,7 @@ describe("shares", () => {
 
   test("say of every field at once what is wrong with it", async () => {
     const { shares } = await openKit();
-    const wrong = { name: "/x", metadata: "defalt", blocks: "no", durability: "remote", squash: "root", defaultPermission: "write", anonymousUid: -1, anonymousGid: 2 ** 32, allowedClients: ["10.0.0.0/33", "::1", "host"], netgroups: ["lab"], rootMode: 0o10000, quotaBytes: -1, quotaFiles: 0.5, description: "\u0000" };
+    const wrong = { name: "/x", metadata: "defalt", blocks: "no", durability: "cloud", squash: "root", defaultPermission: "write", anonymousUid: -1, anonymousGid: 2 ** 32, allowedClients: ["10.0.0.0/33", "::1", "host"], netgroups: ["lab"], rootMode: 0o10000, quotaBytes: -1, quotaFiles: 0.5, description: "\u0000" };
     const fields = await fieldsOf(shares.create(root, wrong as unknown as NewShare));
     expect([...fields].sort()).toEqual(["allowed_clients.0", "allowed_clients.2", "anonymous_gid", "anonymous_uid", "blocks", "default_permission", "description", "durability", "metadata", "netgroups.0", "quota_bytes", "quota_files", "root_mode", "squash"]);
     expect(shares.list()).toEqual([]);

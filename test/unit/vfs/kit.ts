@@ -117,6 +117,9 @@ export class HeldStore implements MetadataStore {
   extentsOfPack(...a: Parameters<MetadataStore["extentsOfPack"]>) {
     return this.inner.extentsOfPack(...a);
   }
+  lastContentSequence() {
+    return this.inner.lastContentSequence();
+  }
   treeVersion() {
     return this.later(this.inner.treeVersion());
   }

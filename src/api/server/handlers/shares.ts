@@ -80,8 +80,11 @@ export function sharesHandlers(services: Services) {
           clients: runtime.clients().filter((client) => client.shares.includes(share.name)).length,
           used_bytes: usage?.bytes ?? null,
           used_files: usage?.files ?? null,
+          durability: share.durability,
           dirty_bytes: running?.dirtyBytes ?? 0,
           unstored_bytes: running?.unstoredBytes ?? 0,
+          oldest_unstored_ms: running?.oldestUnstoredMs ?? null,
+          store_error: errorFor(running?.storeError ?? null, seesAll(user)),
         },
       };
     },

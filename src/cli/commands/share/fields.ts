@@ -3,7 +3,7 @@ import type { Flag } from "../../remote/index.ts";
 /** What of a share can be set when it is made and changed later. */
 export const shareFlags: readonly Flag[] = [
   { flags: "--description <text>", help: "what it is for", field: "description" },
-  { flags: "--durability <word>", help: "when a COMMIT is answered: writeback survives a killed server, local a power cut, too", field: "durability" },
+  { flags: "--durability <word>", help: "when a COMMIT is answered: writeback survives a killed server, local a power cut, too, remote waits until it is in the block store", field: "durability" },
   { flags: "--read-only [boolean]", help: "refuse every change", field: "read_only" },
   { flags: "--default-permission <level>", help: "what they may whom no grant names", field: "default_permission" },
   { flags: "--squash <word>", help: "how the user ids of clients are taken", field: "squash" },

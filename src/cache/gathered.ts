@@ -1,0 +1,67 @@
+import type { Extent } from "#model/change-set.ts";
+import { FsError } from "#model/fs-error.ts";
+import type { FileState, FlushCut, FlushPiece } from "./file-state.ts";
+import type { OpenPackRef } from "./pack-table.ts";
+import { pageBytes } from "./pages/index.ts";
+import { PendingExtents } from "./pending.ts";
+
+/** Bytes, and slices of them, copied into packs by one write and between two turns of the event loop. */
+const gatheredBytes = 2 * 1024 * 1024;
+const gatheredSlices = 1024;
+
+/** A file's cut on its way into the store, with where its dirty bytes are by now. */
+export interface Job {
+  readonly file: FileState;
+  readonly cut: FlushCut;
+  readonly extents: Extent[];
+}
+
+/** Dirty bytes of several files and places that go into a pack by one write. */
+export class Gathered {
+  length = 0;
+  private slices: Uint8Array[] = [];
+  private runs: { readonly job: Job; readonly offset: number; readonly length: number; readonly at: number }[] = [];
+
+  get isFull(): boolean {
+    return this.length >= gatheredBytes || this.slices.length >= gatheredSlices;
+  }
+
+  /** Takes the pieces of the job from `first` on that are one stretch of the file, until this is full; gives the next piece. */
+  add(job: Job, first: number): number {
+    const pieces = job.cut.pieces;
+    const head = pieces[first] as FlushPiece;
+    const offset = head.page.index * pageBytes + head.start;
+    const at = this.length;
+    let next = first;
+    do {
+      const piece = pieces[next] as FlushPiece;
+      if (piece.page.index * pageBytes + piece.start !== offset + (this.length - at)) break;
+      this.slices.push(piece.buffer.bytes.subarray(piece.start, piece.end));
+      this.length += piece.end - piece.start;
+      next++;
+    } while (next < pieces.length && !this.isFull);
+    this.runs.push({ job, offset, length: this.length - at, at });
+    return next;
+  }
+
+  /** Writes everything and tells each job where its bytes are. */
+  appendTo(pack: OpenPackRef): FsError | null {
+    const start = (pack.file as NonNullable<OpenPackRef["file"]>).append(this.slices, this.length);
+    if (start instanceof FsError) return start;
+    for (const { job, offset, length, at } of this.runs) job.extents.push({ offset, length, pack: pack.id, packOffset: start + at });
+    this.slices = [];
+    this.runs = [];
+    this.length = 0;
+    return null;
+  }
+}
+
+/** The cut's new extents without overlaps, in order: dirty bytes lie over pending ones. */
+export function layered(cut: FlushCut, dirty: readonly Extent[]): readonly Extent[] {
+  if (cut.pending.length === 0) return dirty;
+  const below = new PendingExtents();
+  below.list = [...cut.pending];
+  for (const extent of dirty) below.cut(extent.offset, extent.offset + extent.length);
+  const kept = below.list.map(({ offset, length, pack, packOffset }): Extent => ({ offset, length, pack: pack.id, packOffset }));
+  return dirty.length === 0 ? kept : [...kept, ...dirty].sort((a, b) => a.offset - b.offset);
+}

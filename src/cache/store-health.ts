@@ -1,0 +1,84 @@
+import type { Clock } from "#base/clock.ts";
+import { StoreFullError, StoreRefusedError, StoreUnavailableError } from "#model/block-store.ts";
+import type { Logger } from "#telemetry/logger.ts";
+
+/** What of a store is in question: its objects (a key may be good for one use and not for another), or the change sets of flushes. */
+export type Doing = "write" | "read" | "collect" | "flush";
+
+const notStored = "content can't be stored at present; it stays in the log and is tried again until it can";
+
+const failing: Readonly<Record<Doing, string>> = {
+  write: notStored,
+  flush: notStored,
+  read: "stored content can't be read at present; clients are told to come back",
+  collect: "garbage can't be collected at present; it will be tried again",
+};
+const working: Readonly<Record<Doing, string>> = {
+  write: "content is stored again",
+  flush: "content is stored again",
+  read: "stored content can be read again",
+  collect: "garbage is collected again",
+};
+
+interface Trouble {
+  readonly kind: string;
+  readonly message: string;
+  readonly sinceMs: number;
+}
+
+/** Whether an error says something of the store's state and nothing of the object asked for: what was asked will be possible later. */
+export function isPassing(error: unknown): boolean {
+  return error instanceof StoreUnavailableError || error instanceof StoreRefusedError;
+}
+
+/** What is wrong with a share's stores at present, in words. The log is told of each change of it, not of each try. */
+export class StoreHealth {
+  private readonly clock: Clock;
+  private readonly logger: Logger;
+  private readonly troubles = new Map<Doing, Trouble>();
+
+  constructor(clock: Clock, logger: Logger) {
+    this.clock = clock;
+    this.logger = logger;
+  }
+
+  /** What is wrong, what can't be written first; null: nothing that is known. */
+  get error(): string | null {
+    const { troubles } = this;
+    return (troubles.get("write") ?? troubles.get("flush") ?? troubles.get("read") ?? troubles.get("collect"))?.message ?? null;
+  }
+
+  isFailing(doing: Doing): boolean {
+    return this.troubles.has(doing);
+  }
+
+  failed(doing: Doing, error: unknown): void {
+    const kind = kindOf(error);
+    const before = this.troubles.get(doing);
+    if (before?.kind === kind) return;
+    const message = error instanceof Error ? error.message : String(error);
+    this.troubles.set(doing, { kind, message, sinceMs: before?.sinceMs ?? this.clock.monotonicMs() });
+    this.logger.error({ error }, failing[doing]);
+  }
+
+  worked(doing: Doing): void {
+    if (this.troubles.size === 0) return;
+    this.end(doing);
+    // Whoever answers one request can be reached for all.
+    for (const [other, { kind }] of this.troubles) if (kind === "unavailable") this.end(other);
+  }
+
+  private end(doing: Doing): void {
+    const trouble = this.troubles.get(doing);
+    if (trouble === undefined) return;
+    this.troubles.delete(doing);
+    this.logger.info({ seconds: Math.round((this.clock.monotonicMs() - trouble.sinceMs) / 1000) }, working[doing]);
+  }
+}
+
+function kindOf(error: unknown): string {
+  if (error instanceof StoreRefusedError) return `refused: ${error.fault}`;
+  if (error instanceof StoreUnavailableError) return "unavailable";
+  if (error instanceof StoreFullError) return "full";
+  return error instanceof Error ? `${error.name}: ${error.message}` : "unknown";
+}
