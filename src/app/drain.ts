@@ -35,3 +35,9 @@ export async function drainShare(open: OpenShare, stallMs: number, clock: Clock)
     }
   }
 }
+
+/** The same of several shares at once: bytes by share. */
+export async function drainShares(shares: readonly OpenShare[], stallMs: number, clock: Clock): Promise<ReadonlyMap<string, number>> {
+  const bytes = await Promise.all(shares.map((share) => drainShare(share, stallMs, clock)));
+  return new Map(shares.map((share, i) => [share.plan.name, bytes[i] as number]));
+}

@@ -3,6 +3,7 @@ import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
 import { openFilesystemBlocks, openMemoryBlocks } from "#blocks/index.ts";
 import { type Content, type ContentOptions, deriveContentLimits, openContent, type Recovered } from "#cache/index.ts";
+import { CachedBlocks, type DiskCacheLimits, type DiskCacheStats, openDiskCache, warm, type Warmed } from "#cache/disk/index.ts";
 import { type Config, formatSize, type Limits, parseSize } from "#config/index.ts";
 import type { SharePlan, ShareState, StorePlan } from "#control/index.ts";
 import { openMemoryStore, openSqliteStore } from "#metadata/index.ts";
@@ -15,7 +16,7 @@ import { claimBlocks } from "./claim.ts";
 import { makeDirectory } from "./durable-files.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { blockFilesWithin, openFilesMax } from "./open-files.ts";
-import { placesOf, type SharePlaces } from "./places.ts";
+import { diskCacheFolder, placesOf, type SharePlaces } from "./places.ts";
 import { s3OptionsOf } from "./s3.ts";
 
 /** What every part of the server is handed. */
@@ -39,15 +40,18 @@ export class OpenShare {
   readonly recovered: string | null;
   private readonly config: Config;
   private readonly content: Content;
+  /** Of a remote block store alone. */
+  private readonly diskCache: CachedBlocks | null;
   private readonly parts: Lifecycle;
 
-  constructor(plan: SharePlan, opened: { share: Share; places: SharePlaces; recovered: string | null; config: Config; content: Content; parts: Lifecycle }) {
+  constructor(plan: SharePlan, opened: { share: Share; places: SharePlaces; recovered: string | null; config: Config; content: Content; diskCache: CachedBlocks | null; parts: Lifecycle }) {
     this.plan = plan;
     this.share = opened.share;
     this.places = opened.places;
     this.recovered = opened.recovered;
     this.config = opened.config;
     this.content = opened.content;
+    this.diskCache = opened.diskCache;
     this.parts = opened.parts;
   }
 
@@ -69,6 +73,21 @@ export class OpenShare {
     return this.content.progress;
   }
 
+  /** What the cache on disk does; null where the block store needs none. */
+  get diskCacheStats(): DiskCacheStats | null {
+    return this.diskCache?.stats ?? null;
+  }
+
+  /** Has the disk hold copies of what the share stores; null where its block store needs none. */
+  async warm(): Promise<Warmed | null> {
+    return this.diskCache === null ? null : await warm(this.diskCache, this.share.store);
+  }
+
+  /** Removes the copies that the disk holds, and gives their bytes; null where there are none to hold. */
+  async evict(): Promise<number | null> {
+    return (await this.diskCache?.evict()) ?? null;
+  }
+
   /** Takes over what of another plan needs no closing: the policy, and what an acknowledgement means. */
   follow(plan: SharePlan): void {
     this.plan = plan;
@@ -80,6 +99,7 @@ export class OpenShare {
   setLimits(limits: Limits): void {
     const given = contentLimits(this.config, limits);
     this.content.setLimits(deriveContentLimits(given), given.cacheBytes);
+    this.diskCache?.setLimits(diskCacheLimits(this.config, limits));
     this.share.resizeCaches(limits.filesMaxPerShare, limits.filesMaxPerShare);
   }
 
@@ -131,7 +151,8 @@ async function open(config: Config, plan: SharePlan, limits: Limits, around: Sur
   checkLogIsThere(plan.name, places.content, (await store.usage()).inodes > 0);
   // Its entry must be as durable as what the log is going to hold.
   makeDirectory(join(places.content, "log"));
-  const blocks = await openBlocks(plan, places, store, parts, around);
+  const blocks = await openBlocks(plan, places, store, parts, diskCacheLimits(config, limits), around);
+  const diskCache = blocks instanceof CachedBlocks ? blocks : null;
   const { content, recovered } = await openContent({
     store,
     blocks,
@@ -159,7 +180,7 @@ async function open(config: Config, plan: SharePlan, limits: Limits, around: Sur
     namesMax: limits.filesMaxPerShare,
   });
   parts.started("share", () => share.close());
-  return new OpenShare(plan, { share, places, recovered: describeRecovered(recovered), config, content, parts });
+  return new OpenShare(plan, { share, places, recovered: describeRecovered(recovered), config, content, diskCache, parts });
 }
 
 function contentLimits(config: Config, limits: Limits): Pick<ContentOptions, "limits" | "cacheBytes" | "segmentBytes"> {
@@ -175,6 +196,10 @@ function contentLimits(config: Config, limits: Limits): Pick<ContentOptions, "li
   };
 }
 
+function diskCacheLimits({ cache }: Config, limits: Limits): DiskCacheLimits {
+  return { bytesMax: limits.diskCacheBytesPerShare, freeBytesMin: cache.disk_free_min, aheadBytesMax: limits.aheadBytesPerShare };
+}
+
 function openStore(plan: StorePlan, places: SharePlaces, { clock, random, logger, fatal }: Surroundings): MetadataStore {
   switch (plan.type) {
     case "memory":
@@ -186,7 +211,8 @@ function openStore(plan: StorePlan, places: SharePlaces, { clock, random, logger
   }
 }
 
-async function openBlocks(plan: SharePlan, places: SharePlaces, store: MetadataStore, parts: Lifecycle, around: Surroundings): Promise<BlockStore> {
+async function openBlocks(plan: SharePlan, places: SharePlaces, store: MetadataStore, parts: Lifecycle, cacheLimits: DiskCacheLimits, around: Surroundings): Promise<BlockStore> {
+  const instance = Buffer.from(store.identity.instance).toString("hex");
   if (plan.blocks.type === "memory") {
     const blocks = openMemoryBlocks({ bytesMax: memoryBytesMax(plan.blocks) });
     parts.started("blocks", () => blocks.close());
@@ -194,14 +220,16 @@ async function openBlocks(plan: SharePlan, places: SharePlaces, store: MetadataS
   }
   if (plan.blocks.type === "s3") {
     const { openS3Blocks } = await import("#blocks/s3/index.ts");
-    const blocks = await openS3Blocks(s3OptionsOf(plan.blocks, around));
+    const bucket = await openS3Blocks(s3OptionsOf(plan.blocks, around));
+    const { clock, logger } = around;
+    const blocks = await openDiskCache({ blocks: bucket, directory: join(places.content, diskCacheFolder), keyPrefix: `${instance}/`, limits: cacheLimits, clock, logger });
     parts.started("blocks", () => blocks.close());
     return blocks;
   }
   if (plan.blocks.type !== "filesystem") throw new Error(unknownType(plan.blocks));
   checkBlocksAreThere(plan.name, places.blocks, (await store.packs(0, 1)).length > 0);
   makeDirectory(places.blocks);
-  const owner = { instance: Buffer.from(store.identity.instance).toString("hex"), ephemeral: plan.metadata.type === "memory" };
+  const owner = { instance, ephemeral: plan.metadata.type === "memory" };
   const claim = claimBlocks(places.blocks, owner);
   parts.started(`hold on ${places.blocks}`, () => claim.release());
   const blocks = await openFilesystemBlocks({ directory: places.blocks, openFilesMax: blockFilesWithin(openFilesMax()) });

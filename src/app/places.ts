@@ -17,6 +17,9 @@ export interface SharePlaces {
 /** Folders of a block directory with content in them; the rest is its own administration. */
 export const contentFolders = ["objects", "staging", "temp"];
 
+/** In a share's content directory: copies of what a remote block store holds. */
+export const diskCacheFolder = "disk";
+
 /** The store every server has without anybody having made it: its shares lie in the data directory, each in its own. */
 export const builtInStore = "default";
 
@@ -64,7 +67,7 @@ export function placesOf(config: Config, plan: SharePlan): SharePlaces {
 
 /** What keeps two shares from being served at once: the place both would write to, or null. */
 export function collision(one: SharePlaces, other: SharePlaces): string | null {
-  const filled = ({ content, blocks }: SharePlaces) => [...["log", "packs"].map((part) => join(content, part)), ...contentFolders.map((part) => join(blocks, part))];
+  const filled = ({ content, blocks }: SharePlaces) => [...["log", "packs", diskCacheFolder].map((part) => join(content, part)), ...contentFolders.map((part) => join(blocks, part))];
   for (const [mine, theirs] of [[one, other], [other, one]] as const) {
     for (const place of [mine.database, mine.content, mine.blocks]) if (filled(theirs).some((folder) => isWithin(place, folder))) return place;
   }

@@ -1,7 +1,8 @@
 import { type Config, deriveLimits, sharesMax } from "#config/index.ts";
 import { type AdapterState, type AdapterType, type ClientInfo, ControlError, type Desired, type Failure, type MountInfo, type Runtime, type SharePlan, type ShareState, type StoreHealth, type StorePlan } from "#control/index.ts";
 import { ShareTable } from "#vfs/index.ts";
-import { drainShare } from "./drain.ts";
+import { drainShares } from "./drain.ts";
+import { evictShare, warmShare } from "./share-cache.ts";
 import { type NfsListening, NfsService } from "./nfs-service.ts";
 import { connectionsWithin, openFilesMax, sharesWithin } from "./open-files.ts";
 import { type OpenShare, openShare, type Surroundings } from "./open-share.ts";
@@ -38,6 +39,8 @@ export class ServerRuntime implements Runtime {
   private readonly options: RuntimeOptions;
   private readonly table = new ShareTable();
   private readonly open = new Map<string, OpenShare>();
+  readonly warm = (name: string) => warmShare(this.open.get(name), name);
+  readonly evict = (name: string) => evictShare(this.open.get(name), name);
   /** Those that were not closed in time: they still store what they hold, and nobody may open their log beside them. */
   private readonly closing = new Map<string, OpenShare>();
   /** Why shares that are desired are not served, by name. */
@@ -138,9 +141,7 @@ export class ServerRuntime implements Runtime {
 
   async drain(name: string | null): Promise<ReadonlyMap<string, number>> {
     const shares = [...this.open.values()].filter((share) => name === null || share.plan.name === name);
-    const stallMs = this.config.controlplane.drain_stall_timeout;
-    const bytes = await Promise.all(shares.map((share) => drainShare(share, stallMs, this.options.around.clock)));
-    return new Map(shares.map((share, i) => [share.plan.name, bytes[i] as number]));
+    return await drainShares(shares, this.config.controlplane.drain_stall_timeout, this.options.around.clock);
   }
 
   async purge(plan: SharePlan, others: readonly SharePlan[]): Promise<void> {

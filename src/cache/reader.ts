@@ -10,6 +10,7 @@ import type { FileState } from "./file-state.ts";
 import type { PackTable } from "./pack-table.ts";
 import type { PageCache } from "./pages/index.ts";
 import { type PageBuffer, pageBytes } from "./pages/index.ts";
+import { type Piece, ReadAhead } from "./read-ahead.ts";
 
 const noSlices: readonly Uint8Array[] = [];
 /** Extents asked of the store at a time. */
@@ -38,13 +39,8 @@ class PinnedRead implements ContentRead {
   }
 }
 
-/** A run of a file's bytes below the pages: in a pack, or a hole (pack 0). */
-interface Source {
-  readonly start: number;
-  readonly end: number;
-  readonly pack: PackId | 0;
-  readonly packOffset: number;
-}
+/** A run of a file's bytes below the pages. */
+type Source = Piece;
 
 /** Serves reads from pages and fills pages from what lies below: pending extents, then stored ones, then zeros. */
 export class Reader {
@@ -52,12 +48,15 @@ export class Reader {
   private readonly packs: PackTable;
   private readonly store: MetadataStore;
   private readonly clock: Clock;
+  /** Null where the bytes are as near as they can be. */
+  private readonly ahead: ReadAhead | null;
 
   constructor(cache: PageCache, packs: PackTable, store: MetadataStore, clock: Clock) {
     this.clock = clock;
     this.cache = cache;
     this.packs = packs;
     this.store = store;
+    this.ahead = packs.readsAhead ? new ReadAhead(packs, (file, start, end) => this.sources(file, start, end)) : null;
   }
 
   /** Bytes `offset`..`end` of the file (`end` <= its size), pinned. */
@@ -66,6 +65,7 @@ export class Reader {
     const at = this.fromPages(file, offset, end, endOfFile);
     if (at !== null) return at;
     const filled = this.fill(file, offset, end);
+    if (this.ahead !== null) this.ahead.note(file, offset, end);
     if (filled instanceof Promise) return this.within(filled).then((error) => this.afterFill(file, offset, end, endOfFile, error));
     return this.afterFill(file, offset, end, endOfFile, filled);
   }

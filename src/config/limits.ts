@@ -8,6 +8,10 @@ const MiB = 2 ** 20;
 /** Pages take so much of cache.size; the rest is for what is being received, sent and written, which the process holds beside them. */
 const pagesPart = 0.8;
 
+/** What is read ahead takes so much of that rest, and not less than keeps one reader in order at the speed of the network. */
+const aheadPart = 0.1;
+const aheadBytesMin = 64 * MiB;
+
 /** What follows from several options together. */
 export interface Limits {
   /** Dirty content one share may hold before its writers are slowed. */
@@ -18,6 +22,10 @@ export interface Limits {
   readonly flushBytesPerShare: number;
   /** Inodes, and names, one share keeps in memory. */
   readonly filesMaxPerShare: number;
+  /** Disk for copies of what a remote block store holds. */
+  readonly diskCacheBytesPerShare: number;
+  /** Memory for what is read ahead from such a store. */
+  readonly aheadBytesPerShare: number;
 }
 
 export function deriveLimits(config: Config, shares: number): Limits {
@@ -28,6 +36,8 @@ export function deriveLimits(config: Config, shares: number): Limits {
     unstoredBytesMaxPerShare: Math.floor(cache.unstored_limit / shares),
     flushBytesPerShare: Math.min(cache.flush_size, Math.floor(cache.dirty_limit / shares / 2)),
     filesMaxPerShare: Math.max(1, Math.floor(cache.files / shares)),
+    diskCacheBytesPerShare: Math.floor(cache.disk_size / shares),
+    aheadBytesPerShare: Math.max(aheadBytesMin, Math.floor((cache.size * aheadPart) / shares)),
   };
 }
 

@@ -117,6 +117,22 @@ export const options = {
       example: "16GiB",
       since: "0.1.0",
     }),
+    disk_size: size({
+      help: "Disk, where cache.path says, for copies of what a remote block store (s3) holds, of all shares together. 0: none are kept. They can be had again: losing them costs time alone.",
+      min: 0,
+      max: 1024 * TiB,
+      default: 10 * GiB,
+      example: "100GiB",
+      since: "0.1.0",
+    }),
+    disk_free_min: size({
+      help: "Free space of that disk below which copies are removed instead of kept.",
+      min: 0,
+      max: 64 * TiB,
+      default: GiB,
+      example: "20GiB",
+      since: "0.1.0",
+    }),
     flush_age: duration({
       help: "How long changed content waits for more of its kind before it goes to the block store. It is in the log meanwhile.",
       min: 10,

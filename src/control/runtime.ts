@@ -114,6 +114,10 @@ export interface Runtime {
   tryStore(plan: StorePlan, writing: boolean): Promise<StoreHealth>;
   /** Stores what is accepted and not yet in its block store; gives bytes by share. Throws ControlError `no_progress`. */
   drain(share: string | null): Promise<ReadonlyMap<string, number>>;
+  /** Fetches what a share on a remote store has into its cache on disk, as far as there is room. Throws ControlError. */
+  warm(share: string): Promise<{ readonly bytes: number; readonly complete: boolean }>;
+  /** Removes the copies in a share's cache on disk and gives their bytes. Throws ControlError. */
+  evict(share: string): Promise<number>;
   /** Where files of an earlier share lie that a new one with this plan would bring to light; null: nowhere. */
   leftBehind(plan: SharePlan): string | null;
   /** Removes the data of a share that is closed, for good; `others`, whose data stays, are all shares besides, deleted ones too. */

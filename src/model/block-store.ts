@@ -77,3 +77,13 @@ export interface SynchronousReads {
 export interface AdoptsFiles {
   readonly stagingDirectory: string;
 }
+
+/** An optional ability: copies of what a store that is slow to answer has given, and will be asked for. */
+export interface HoldsCopies {
+  /** Begins to fetch a range that will be asked for soon, as far as there is no copy of it; false where there is no room for that just now. */
+  prefetch(key: string, offset: number, length: number): boolean;
+  /** How many reads the store itself has answered: what a copy answers says nothing of whether the store works. */
+  readonly answers: number;
+  /** What was given for this range is not what was put: copies of it are given to nobody any more. Whether there were any. */
+  distrust(key: string, offset: number, length: number): boolean;
+}

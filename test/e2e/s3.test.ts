@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Admin } from "../support/admin.ts";
 import { NfsClient, Stable } from "../support/nfs-client.ts";
@@ -104,6 +105,51 @@ describe.skipIf(missingRadosgw !== null)("a share on S3", () => {
   );
 
   test(
+    "after a restart content is read from the local disk while the bucket is away, also with the cache's index lost",
+    async () => {
+      const root = await client.mount("/cloud");
+      const disk = join(dataDir, "shares", "cloud", "disk");
+      expect(existsSync(join(disk, "index.db"))).toBe(true);
+      await s3.kill();
+      for (const lost of [false, true]) {
+        client.close();
+        await server.kill();
+        if (lost) rmSync(join(disk, "index.db"));
+        await start();
+        await connect();
+        expect((await read(root, "large")).equals(pattern(24 * MiB, 1))).toBe(true);
+        for (let i = 0; i < 20; i++) expect((await read(root, `small-${i}`)).equals(pattern(4096, i + 2))).toBe(true);
+      }
+      await s3.start();
+    },
+    minuteMs,
+  );
+
+  test(
+    "evicted, content is in the bucket alone; warmed, the disk holds it again",
+    async () => {
+      const root = await client.mount("/cloud");
+      const evicted = await admin.do("POST", "/api/v1/shares/cloud/evict");
+      expect(evicted.bytes).toBeGreaterThan(24 * MiB);
+      const warmed = await admin.do("POST", "/api/v1/shares/cloud/warm");
+      expect([warmed.bytes > 24 * MiB, warmed.complete]).toEqual([true, true]);
+      expect((await admin.do("POST", "/api/v1/shares/cloud/warm")).bytes).toBe(0);
+      expect((await admin.ask("POST", "/api/v1/shares/export/warm")).status).toBe(409);
+      client.close();
+      await server.kill();
+      await s3.kill();
+      await start();
+      await connect();
+      expect((await read(root, "large")).equals(pattern(24 * MiB, 1))).toBe(true);
+      await admin.do("POST", "/api/v1/shares/cloud/evict");
+      expect((await admin.ask("POST", "/api/v1/shares/cloud/warm")).status).toBe(503);
+      await s3.start();
+      expect((await admin.do("POST", "/api/v1/shares/cloud/warm")).complete).toBe(true);
+    },
+    2 * minuteMs,
+  );
+
+  test(
     "while the bucket is away writes go on and other shares don't notice; it heals by itself",
     async () => {
       const root = await client.mount("/cloud");
@@ -132,6 +178,7 @@ describe.skipIf(missingRadosgw !== null)("a share on S3", () => {
       await admin.do("DELETE", "/api/v1/shares/cloud?force=true&purge=true");
       const listed = JSON.parse(await s3.admin("bucket", "list", `--bucket=${bucket}`)) as readonly { name: string }[];
       expect(listed.map(({ name }) => name)).toEqual([]);
+      expect(existsSync(join(dataDir, "shares", "cloud"))).toBe(false);
       await connect();
       expect((await read(await client.mount("/export"), "elsewhere")).length).toBe(4 * MiB);
     },

@@ -195,6 +195,8 @@ export function fakeRuntime(mounts: readonly MountInfo[] = []): Runtime {
     disconnect: () => false,
     tryStore: async () => health,
     drain: async () => new Map(),
+    warm: async () => ({ bytes: 0, complete: true }),
+    evict: async () => 0,
     leftBehind: () => null,
     purge: async () => {},
   };

@@ -276,6 +276,9 @@ export const Status = object({
 });
 export const Drained = object({ bytes: Type.Integer({ description: "Stored by this call." }), shares: Type.Array(object({ name: ShareName, bytes: Type.Integer() })), duration_ms: Type.Integer() });
 
+export const Warmed = object({ bytes: Type.Integer({ description: "Fetched by this call." }), complete: Type.Boolean({ description: "Everything is on the disk; else the newest, as far as there was room." }) });
+export const Evicted = object({ bytes: Type.Integer({ description: "Given back to the disk." }) });
+
 export const Health = object({
   status: one(["healthy", "degraded", "unhealthy"]),
   timestamp: When,

@@ -47,6 +47,7 @@ import { remove as deleteShare } from "./share/delete.ts";
 import { disable as disableShare } from "./share/disable.ts";
 import { edit as editShare } from "./share/edit.ts";
 import { enable as enableShare } from "./share/enable.ts";
+import { evict } from "./share/evict.ts";
 import { list as listShares } from "./share/list.ts";
 import { mountInfo } from "./share/mount-info.ts";
 import { mounts } from "./share/mounts.ts";
@@ -55,6 +56,7 @@ import { list as listGrants } from "./share/permission/list.ts";
 import { revoke } from "./share/permission/revoke.ts";
 import { show as showShare } from "./share/show.ts";
 import { status as shareStatus } from "./share/status.ts";
+import { warm } from "./share/warm.ts";
 import { add as addStore } from "./store/add.ts";
 import type { StoreKind } from "./store/config.ts";
 import { remove as removeStore } from "./store/delete.ts";
@@ -101,7 +103,7 @@ export const nouns: readonly (Noun | Verb)[] = [
   { name: "context", summary: "The servers one has logged in to.", example: "dittofs context list", verbs: [listContexts, useContext, renameContext, removeContext, currentContext] },
   { name: "user", summary: "Users: who may log in, and as which user id.", example: "dittofs user list", verbs: [createUser, listUsers, showUser, editUser, deleteUser, password, changePassword] },
   { name: "group", summary: "Groups of users.", example: "dittofs group list", verbs: [createGroup, listGroups, showGroup, editGroup, deleteGroup, addUser, removeUser] },
-  { name: "share", summary: "Shares: the file trees clients mount.", example: "dittofs share list", verbs: [createShare, listShares, showShare, editShare, deleteShare, enableShare, disableShare, shareStatus, mounts, mountInfo, permission] },
+  { name: "share", summary: "Shares: the file trees clients mount.", example: "dittofs share list", verbs: [createShare, listShares, showShare, editShare, deleteShare, enableShare, disableShare, shareStatus, warm, evict, mounts, mountInfo, permission] },
   {
     name: "store",
     summary: "Stores: where shares keep names and content.",

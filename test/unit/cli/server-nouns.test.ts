@@ -123,6 +123,15 @@ describe("audit list", () => {
   });
 });
 
+test("share warm and share evict say what they fetched and removed", async () => {
+  api.on(contract.shares.warm, { bytes: 3 * 2 ** 20, complete: true });
+  expect((await run(["share", "warm", "/a"])).out).toBe("fetched 3 MiB; the local disk holds all of it\n");
+  api.on(contract.shares.warm, { bytes: 2 ** 20, complete: false });
+  expect((await run(["share", "warm", "/a"])).out).toBe("fetched 1 MiB; there is no room for the rest\n");
+  api.on(contract.shares.evict, { bytes: 2 ** 20 });
+  expect((await run(["share", "evict", "/a"])).out).toBe("removed 1 MiB of copies\n");
+});
+
 test("system drain-uploads says what it stored", async () => {
   api.on(contract.system.drainUploads, { bytes: 3 * 2 ** 20, shares: [{ name: "/a", bytes: 3 * 2 ** 20 }, { name: "/b", bytes: 0 }], duration_ms: 1234 });
   expect((await run(["system", "drain-uploads", "--share", "/a"])).out).toBe("stored 3 MiB in 1.2 s: /a 3 MiB\n");

@@ -84,6 +84,14 @@ export class FakeRuntime implements Runtime {
     return new Map();
   }
 
+  async warm(): Promise<{ readonly bytes: number; readonly complete: boolean }> {
+    return { bytes: 0, complete: true };
+  }
+
+  async evict(): Promise<number> {
+    return 0;
+  }
+
   leftBehind(plan: SharePlan): string | null {
     return this.left.get(plan.name) ?? null;
   }

@@ -49,6 +49,8 @@ export function sharesHandlers(services: Services) {
   const { control, runtime } = services;
   return {
     ...changes(services),
+    warm: async ({ params }) => ({ body: await runtime.warm(control.shares.get(shareNameOf(params.share)).name) }),
+    evict: async ({ params }) => ({ body: { bytes: await runtime.evict(control.shares.get(shareNameOf(params.share)).name) } }),
     list: (call) => {
       const { query } = call;
       const { user } = callerOf(call);

@@ -1,0 +1,162 @@
+import type { Clock } from "#base/clock.ts";
+import type { BlockStore } from "#model/block-store.ts";
+import { blockBytes } from "./entry.ts";
+
+/** Longest range of one request that reads ahead. */
+export const pieceBytesMax = 4 * 2 ** 20;
+/** What was read ahead and not asked for in this time may go for something else. */
+const staleMs = 10_000;
+
+/** Bytes on their way from the store, or just come from there. */
+export class Fetch {
+  readonly key: string;
+  /** A multiple of `blockBytes`. */
+  readonly from: number;
+  readonly to: number;
+  readonly ahead: boolean;
+  readonly bytes: Uint8Array;
+  readonly arrived: Promise<void>;
+  /** What it gives is not to be kept: the object is deleted, or the bytes are not what was put. */
+  dropped = false;
+  isArrived = false;
+  /** Bytes of it that readers took. */
+  taken = 0;
+  /** Being written to the disk, and written there. */
+  saving = false;
+  onDisk = false;
+  arrivedMs = 0;
+
+  constructor(key: string, from: number, to: number, ahead: boolean, store: BlockStore) {
+    this.key = key;
+    this.from = from;
+    this.to = to;
+    this.ahead = ahead;
+    this.bytes = new Uint8Array(to - from);
+    this.arrived = store.get(key, from, to - from, this.bytes).then(() => void (this.isArrived = true));
+  }
+
+  get length(): number {
+    return this.to - this.from;
+  }
+}
+
+/**
+ * What is asked of the store at present. A block that is on its way is not asked for twice; what was read ahead is held until it
+ * is taken. Of what is read ahead, on its way or held for its first reader, there are never more bytes than `aheadBytesMax`.
+ */
+export class Fetches {
+  /** By key, then by block: the last fetch that has its beginning. */
+  private readonly byKey = new Map<string, Map<number, Fetch>>();
+  /** Read ahead and in the table, oldest first. */
+  private readonly ahead = new Set<Fetch>();
+  private aheadBytes = 0;
+  aheadBytesMax: number;
+  answers = 0;
+  private readonly store: BlockStore;
+  private readonly clock: Clock;
+  private readonly save: (fetch: Fetch) => boolean;
+
+  /** `save` takes what has arrived to be kept, until `saved`; false where it is not going to be. */
+  constructor(store: BlockStore, clock: Clock, aheadBytesMax: number, save: (fetch: Fetch) => boolean) {
+    this.store = store;
+    this.clock = clock;
+    this.aheadBytesMax = aheadBytesMax;
+    this.save = save;
+  }
+
+  /** The fetch that brings bytes `from`..`to` of one block, or null. */
+  find(key: string, from: number, to: number): Fetch | null {
+    const fetch = this.byKey.get(key)?.get(Math.floor(from / blockBytes));
+    return fetch !== undefined && fetch.from <= from && to <= fetch.to ? fetch : null;
+  }
+
+  /** Asks the store for a range that somebody waits for. */
+  begin(key: string, from: number, to: number): Fetch {
+    return this.add(new Fetch(key, from, to, false, this.store));
+  }
+
+  /** Asks for a range that nobody waits for yet; false where that would be too much. */
+  beginAhead(key: string, from: number, to: number): boolean {
+    if (this.aheadBytes + to - from > this.aheadBytesMax) this.letGo(to - from);
+    if (this.aheadBytes + to - from > this.aheadBytesMax) return false;
+    this.add(new Fetch(key, from, to, true, this.store));
+    return true;
+  }
+
+  /** A reader took bytes of it. */
+  took(fetch: Fetch, bytes: number): void {
+    fetch.taken += bytes;
+    // What was taken and waits for the disk is no longer ahead of anybody.
+    if (fetch.taken >= fetch.length) this.leaveAhead(fetch);
+    this.settle(fetch);
+  }
+
+  saved(fetch: Fetch, kept: boolean): void {
+    fetch.saving = false;
+    fetch.onDisk = kept;
+    this.settle(fetch);
+  }
+
+  /** No reader is given what the fetches of this range bring, nor is it kept. Whether there were any. */
+  drop(key: string, from: number, to: number): boolean {
+    let any = false;
+    for (const fetch of new Set(this.byKey.get(key)?.values() ?? [])) {
+      if (fetch.to <= from || to <= fetch.from) continue;
+      any = true;
+      fetch.dropped = true;
+      this.forget(fetch);
+    }
+    return any;
+  }
+
+  /** Resolves when nothing is on its way. */
+  async settled(): Promise<void> {
+    for (const blocks of [...this.byKey.values()]) await Promise.allSettled([...blocks.values()].map(({ arrived }) => arrived));
+  }
+
+  private add(fetch: Fetch): Fetch {
+    let blocks = this.byKey.get(fetch.key);
+    if (blocks === undefined) this.byKey.set(fetch.key, (blocks = new Map()));
+    for (let block = fetch.from / blockBytes; block * blockBytes < fetch.to; block++) blocks.set(block, fetch);
+    if (fetch.ahead) {
+      this.ahead.add(fetch);
+      this.aheadBytes += fetch.length;
+    }
+    fetch.arrived.then(
+      () => {
+        this.answers++;
+        fetch.arrivedMs = this.clock.monotonicMs();
+        if (!fetch.dropped) fetch.saving = this.save(fetch);
+        this.settle(fetch);
+      },
+      () => this.forget(fetch),
+    );
+    return fetch;
+  }
+
+  /** It stays in the table until it is on the disk, and what was read ahead until it was taken. */
+  private settle(fetch: Fetch): void {
+    if (fetch.isArrived && !fetch.saving && (!fetch.ahead || fetch.taken >= fetch.length)) this.forget(fetch);
+  }
+
+  /** What can be read from the disk goes first of all, and what nobody asked for in time. */
+  private letGo(bytes: number): void {
+    const before = this.clock.monotonicMs() - staleMs;
+    for (const fetch of this.ahead) {
+      if (this.aheadBytes + bytes <= this.aheadBytesMax) return;
+      if (fetch.isArrived && !fetch.saving && (fetch.onDisk || fetch.arrivedMs <= before)) this.forget(fetch);
+    }
+  }
+
+  private leaveAhead(fetch: Fetch): void {
+    if (this.ahead.delete(fetch)) this.aheadBytes -= fetch.length;
+  }
+
+  private forget(fetch: Fetch): void {
+    this.leaveAhead(fetch);
+    const blocks = this.byKey.get(fetch.key);
+    if (blocks === undefined) return;
+    for (let block = fetch.from / blockBytes; block * blockBytes < fetch.to; block++) if (blocks.get(block) === fetch) blocks.delete(block);
+    if (blocks.size === 0) this.byKey.delete(fetch.key);
+  }
+}
