@@ -92,7 +92,7 @@ for (const [what, error] of [["away", away], ["forbidden", forbidden], ["missing
     const { clock, faults, lines, content, client, passUntil, memory, store } = await share({ durability: Durability.remote });
     faults.down = error;
     const model = new Uint8Array(300_000).fill(5);
-    await client.write(id, 0, model, 0);
+    await client.write(id, 0, model.slice(), 0);
     const begun = clock.ms;
     const committed = Promise.resolve(content.durable(id));
     let answeredMs = -1;
@@ -112,7 +112,7 @@ for (const [what, error] of [["away", away], ["forbidden", forbidden], ["missing
     expect(lines.errors.filter((line) => /content can't be stored/.test(line)).length).toBe(1);
     // What was accepted is served meanwhile, and more is accepted.
     expect(await client.read(id, 0, 300_000)).toEqual(Buffer.from(model));
-    await client.write(id, 0, model.fill(6, 0, 1000).subarray(0, 1000), 0);
+    await client.write(id, 0, model.fill(6, 0, 1000).slice(0, 1000), 0);
     faults.down = null;
     await passUntil("it to heal", () => content.oldestUnstoredMs === null);
     expect(await content.durable(id)).toBeNull();
@@ -230,7 +230,7 @@ for (const ending of ["putPack", "storeContent"] as const) {
       return new Promise(() => {});
     });
     const model = new Uint8Array(300_000).fill(3);
-    await first.client.write(id, 0, model, 0);
+    await first.client.write(id, 0, model.slice(), 0);
     expect(await first.content.durable(id)).toBeNull();
     void first.content.drain();
     await reached.promise;

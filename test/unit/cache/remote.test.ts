@@ -67,8 +67,9 @@ test("a commit is answered when the block store and the metadata store have the 
   const { content } = await open(gated(store, stored.promise), faultyBlocks(memory, faults), temporary(), remotely());
   const client = new Client(store, content);
   const model = new Uint8Array(200_000).fill(1);
-  await client.write(id, 0, model, 0);
-  await client.write(id, 0, model.fill(2, 0, 5_000).subarray(0, 5_000), 0);
+  // Bytes that were handed over are the content's until they are written: they must not change any more.
+  await client.write(id, 0, model.slice(), 0);
+  await client.write(id, 0, model.fill(2, 0, 5_000).slice(0, 5_000), 0);
   const committed = Promise.resolve(content.durable(id));
   await putting.promise;
   expect(await isSettled(committed)).toBe(false);
