@@ -60,8 +60,8 @@ export function createApi(options: ApiOptions): Api {
   const calls = new Calls(clock, logger);
   const exchanges = new WeakMap<Request, Exchange>();
   const exchangeOf = (request: Request): Exchange => exchanges.get(request) as Exchange;
-  // Where an address begins after its scheme, for Elysia's search for the path: 7 is right for http:// only.
-  const app = new Elysia({ normalize: false, handler: { standardHostname: options.tls } });
+  // Where an address begins after its scheme, for Elysia's search for the path: the listener's are http:// always, and 11, for https://, would pass over a host of one or two letters.
+  const app = new Elysia({ normalize: false, handler: { standardHostname: false } });
   const pages = docsPages(options.about.version);
   const paths = pathsOf([...["/", ...Object.keys(pages)].map((path) => ({ method: "GET" as const, path })), ...allRoutes.map(({ route }) => route)]);
 

@@ -10,6 +10,8 @@ export class ApiConnection {
   readonly socket: Socket;
   /** Calls that are not answered to the end. */
   calls = 0;
+  /** The last of them has left: the next is answered then, so that a client that reads nothing is owed one answer and no more. */
+  left: Promise<void> = Promise.resolve();
   /** It has sent a whole request: its head. */
   spoke = false;
   /** One of its calls goes on for as long as it makes progress. */

@@ -12,7 +12,7 @@ export interface Caller {
  * HTTP over streams that were accepted elsewhere, since neither Bun.serve nor node:http's own listener can be told how many
  * connections they may accept. A stream is handed over by `emit("connection", stream)`; `callerOf` says whose it is.
  */
-export function createHttp(api: Api, scheme: "http" | "https", connections: Connections, callerOf: (request: IncomingMessage) => Caller | undefined): Server {
+export function createHttp(api: Api, connections: Connections, callerOf: (request: IncomingMessage) => Caller | undefined): Server {
   // The connections' own bounds hold: node:http's would need its own listener.
   const server = createServer({ keepAliveTimeout: 0, requestTimeout: 0, headersTimeout: 0 });
   server.on("request", (incoming, outgoing) => {
@@ -21,14 +21,23 @@ export function createHttp(api: Api, scheme: "http" | "https", connections: Conn
     if (caller === undefined || !connections.begin(caller.connection, !bodied)) return void incoming.destroy();
     const { connection, address } = caller;
     if (bodied) incoming.once("end", () => connections.received(connection));
-    outgoing.once("close", () => connections.end(connection));
+    // One answer is owed at a time: what a client asks for and doesn't take would pile up in memory, sixteen times what it is worth.
+    const before = connection.left;
+    connection.left = new Promise((resolve) => {
+      outgoing.once("close", () => {
+        connections.end(connection);
+        resolve();
+      });
+    });
     const unhurried = (): void => {
       connection.unhurried = true;
     };
     // A client that goes away is no failure of ours.
     for (const half of [incoming, outgoing]) half.on("error", () => connections.close(connection));
     const answering = async (): Promise<void> => {
-      const response = await answerOf(api, scheme, incoming, { address, unhurried });
+      await before;
+      if (outgoing.destroyed) return;
+      const response = await answerOf(api, incoming, { address, unhurried });
       const body = await response.arrayBuffer();
       connections.answered(connection);
       send(incoming, outgoing, response, body);
@@ -38,10 +47,10 @@ export function createHttp(api: Api, scheme: "http" | "https", connections: Conn
   return server;
 }
 
-function answerOf(api: Api, scheme: string, incoming: IncomingMessage, peer: { readonly address: string; unhurried(): void }): Promise<Response> {
+function answerOf(api: Api, incoming: IncomingMessage, peer: { readonly address: string; unhurried(): void }): Promise<Response> {
   let request: Request;
   try {
-    request = requestOf(scheme, incoming);
+    request = requestOf(incoming);
   } catch {
     // Neither a method nor a host that any call could have.
     return Promise.resolve(new Response(null, { status: 400, headers: { connection: "close" } }));
@@ -49,16 +58,19 @@ function answerOf(api: Api, scheme: string, incoming: IncomingMessage, peer: { r
   return api.fetch(request, peer);
 }
 
-function requestOf(scheme: string, incoming: IncomingMessage): Request {
+function requestOf(incoming: IncomingMessage): Request {
   const { headers, method = "GET", url = "/", rawHeaders } = incoming;
   const fields = new Headers();
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) fields.append(rawHeaders[i] as string, rawHeaders[i + 1] as string);
+  const hosts = rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === "host").length;
   // RFC 9112 §3.2.2: a target may be a whole address, as a proxy is sent it.
   const target = url.startsWith("/") ? url : `/${url.replace(/^[a-z]+:\/\/[^/?#]*\/?/i, "")}`;
   const host = headers.host || "localhost";
+  // RFC 9112 §3.2: one, and none only of HTTP/1.0. Those on the way may have looked at another.
+  if (hosts > 1 || (hosts === 0 && incoming.httpVersion === "1.1")) throw new Error("not one host");
   // With a slash or a question mark in it, it would push the target out of its place.
   if (!/^[\w.:[\]-]+$/.test(host)) throw new Error("the host is none");
-  return new Request(`${scheme}://${host}${target}`, {
+  return new Request(`http://${host}${target}`, {
     method,
     headers: fields,
     ...(hasBody(incoming) && method !== "GET" && method !== "HEAD" ? { body: bodyOf(incoming) } : {}),

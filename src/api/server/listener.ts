@@ -69,7 +69,7 @@ class Listener implements ApiListener {
     this.context = material === null ? null : contextOf(material);
     this.address = options.host;
     this.connections = new Connections(options.connectionsMax, options.clock);
-    this.http = createHttp(options.api, material === null ? "http" : "https", this.connections, ({ socket }) => this.callers.get(socket));
+    this.http = createHttp(options.api, this.connections, ({ socket }) => this.callers.get(socket));
     this.server = createServer({ noDelay: true }, (socket) => this.accepted(socket));
   }
 

@@ -5,7 +5,7 @@ import { systemClock } from "../../../src/base/clock.ts";
 import { systemRandom } from "../../../src/base/random.ts";
 import { ConnectError, createClient } from "../../../src/api/client/index.ts";
 import { contract } from "../../../src/api/contract/index.ts";
-import { type ApiListener, ListenError, type TlsFiles, createApi, listenApi } from "../../../src/api/server/index.ts";
+import { type Api, type ApiListener, ListenError, type TlsFiles, createApi, listenApi } from "../../../src/api/server/index.ts";
 import { CertificateError } from "../../../src/api/server/certificate.ts";
 import { limits } from "../../../src/api/server/limits.ts";
 import type { ControlPlane } from "../../../src/control/services.ts";
@@ -49,9 +49,21 @@ async function listen(tls: TlsFiles | null, more: { readonly clock?: HandClock; 
   const clock = more.clock ?? systemClock;
   const about = { version: "0.0.0-test", startedAt: 0, pid: 1, dataDir: "/srv/dittofs" };
   const api = createApi({ control: more.control ?? control(), runtime: fakeRuntime(), clock, random: systemRandom, logger: log, about, tls: tls !== null });
-  const listener = await listenApi({ host: "127.0.0.1", port: more.port ?? 0, tls, api, clock, logger: log, connectionsMax: more.connectionsMax ?? 64 });
+  let inHand = 0;
+  let most = 0;
+  const counted: Api = {
+    ...api,
+    close: () => api.close(),
+    async fetch(request, peer) {
+      most = Math.max(most, ++inHand);
+      // As long as a call that asks a database: what is sent after it has arrived by then.
+      for (let turns = 0; turns < 5; turns++) await new Promise((resolve) => setImmediate(resolve));
+      return api.fetch(request, peer).finally(() => inHand--);
+    },
+  };
+  const listener = await listenApi({ host: "127.0.0.1", port: more.port ?? 0, tls, api: counted, clock, logger: log, connectionsMax: more.connectionsMax ?? 64 });
   opened.push(listener);
-  return { listener, log };
+  return { listener, log, inHandMax: () => most };
 }
 
 function dial(port: number): Promise<TLSSocket> {
@@ -80,6 +92,9 @@ describe("a certificate", () => {
     expect((await client(listener).call(contract.health.live)).status).toBe("healthy");
     const response = await fetch(`${listener.url}/health`, { tls: { ca: made.read("root.pem") } });
     expect(response.headers.get("strict-transport-security")).toBe("max-age=31536000");
+    // Shorter than any name the router expects there.
+    const short = await fetch(`${listener.url}/health`, { tls: { ca: made.read("root.pem") }, headers: { host: "x" } });
+    expect(short.status).toBe(200);
   });
 
   test("that is replaced is served to new connections within the polling's interval, and no call in hand is cut", async () => {
@@ -285,9 +300,18 @@ describe("connections", () => {
     expect((await client(listener, {}).call(contract.health.live)).status).toBe("healthy");
   });
 
+  test("have one call in hand at a time: answers that nobody takes don't pile up", async () => {
+    const { listener, inHandMax } = await listen(null);
+    const [one] = (await crowd(listener.port, 1)) as [RawConnection];
+    one.send(Buffer.concat(Array.from({ length: 8 }, () => get)));
+    await one.wait("eight answers", 5000, () => one.bytes().toString().split("HTTP/1.1 200").length === 9);
+    expect(inHandMax()).toBe(1);
+    one.close();
+  });
+
   test("that smuggle a path in as a host, or send what is no HTTP, are told so and closed", async () => {
     const { listener } = await listen(null);
-    for (const bad of ["GET /health HTTP/1.1\r\nHost: x/api/docs?\r\n\r\n", "\x16\x03\x01 hello\r\n\r\n", "POST /health HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"]) {
+    for (const bad of ["GET /health HTTP/1.1\r\nHost: x/api/docs?\r\n\r\n", "GET /health HTTP/1.1\r\n\r\n", "GET /health HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "\x16\x03\x01 hello\r\n\r\n", "POST /health HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"]) {
       const [connection] = (await crowd(listener.port, 1)) as [RawConnection];
       connection.send(Buffer.from(bad, "latin1"));
       await connection.wait("its end", 5000, () => false);
