@@ -17,7 +17,7 @@ export class ShareTable implements Shares {
   private readonly byInstance = new Map<number, Share[]>();
 
   private readonly removed = new RemovedShares();
-  /** Shares that should be here are not, for now: a handle that none here made may be one of theirs, and is worth another try. */
+  /** Shares that are wanted could not be opened or are being opened: a handle that none here made may be one of theirs, and is worth another try. */
   expecting = false;
 
   constructor(shares: readonly Share[] = []) {
