@@ -1,0 +1,132 @@
+import type { GrowingBytes } from "./xdr-writer.ts";
+
+/*
+ * Little-endian integers at a place in bytes. None looks at bounds: a decoder has first seen that its fixed part lies in the
+ * message, and what lies past the end reads as 0 or NaN, never as another message's bytes.
+ */
+export function u16(b: Uint8Array, at: number): number {
+  return b[at]! | (b[at + 1]! << 8);
+}
+
+export function i32(b: Uint8Array, at: number): number {
+  return b[at]! | (b[at + 1]! << 8) | (b[at + 2]! << 16) | (b[at + 3]! << 24);
+}
+
+export function u32(b: Uint8Array, at: number): number {
+  return i32(b, at) >>> 0;
+}
+
+/** From 2^53 on only near the value: whoever uses it as an offset or id refuses it there. */
+export function u64(b: Uint8Array, at: number): number {
+  return u32(b, at + 4) * 4294967296 + u32(b, at);
+}
+
+/** UTF-16LE text of `length` bytes. */
+export function utf16(b: Uint8Array, at: number, length: number): string {
+  return Buffer.from(b.buffer, b.byteOffset + at, length).toString("utf16le");
+}
+
+/**
+ * Writes little-endian structures at the end of a `GrowingBytes`, as `XdrWriter` does for XDR: `attach`, `reserve` room, write,
+ * `commit`. Fixed-size writes don't check for room.
+ */
+export class LeWriter {
+  bytes: Uint8Array = new Uint8Array(0);
+  at = 0;
+  private target: GrowingBytes | null = null;
+
+  attach(target: GrowingBytes): void {
+    this.target = target;
+    this.bytes = target.bytes;
+    this.at = target.length;
+  }
+
+  commit(): void {
+    const target = this.target!;
+    if (this.at > this.bytes.length) throw new RangeError("a message was written past its reserved room");
+    target.bytes = this.bytes;
+    target.length = this.at;
+  }
+
+  reserve(length: number): void {
+    const needed = this.at + length;
+    if (needed <= this.bytes.length) return;
+    if (this.at > this.bytes.length) throw new RangeError("a message was written past its reserved room");
+    let size = Math.max(this.bytes.length * 2, 1024);
+    while (size < needed) size *= 2;
+    const bytes = new Uint8Array(size);
+    bytes.set(this.bytes.subarray(0, this.at));
+    this.bytes = bytes;
+  }
+
+  u8(value: number): void {
+    this.bytes[this.at++] = value;
+  }
+
+  u16(value: number): void {
+    this.setU16(this.at, value);
+    this.at += 2;
+  }
+
+  u32(value: number): void {
+    this.setU32(this.at, value);
+    this.at += 4;
+  }
+
+  /** An integer in 0..2^53-1. */
+  u64(value: number): void {
+    const high = (value / 4294967296) | 0;
+    let low = value - high * 4294967296;
+    if (low > 2147483647) low -= 4294967296;
+    this.u32(low | 0);
+    this.u32(high);
+  }
+
+  zeros(count: number): void {
+    this.bytes.fill(0, this.at, this.at + count);
+    this.at += count;
+  }
+
+  /** Zeros up to the next multiple of `unit` from `base`. Checks for room. */
+  align(unit: number, base: number): void {
+    const over = (this.at - base) % unit;
+    if (over === 0) return;
+    this.reserve(unit);
+    this.zeros(unit - over);
+  }
+
+  /** Checks for room. */
+  raw(from: Uint8Array): void {
+    this.reserve(from.length);
+    this.bytes.set(from, this.at);
+    this.at += from.length;
+  }
+
+  /** UTF-16LE; gives the bytes written. Checks for room. */
+  utf16(text: string): number {
+    const length = text.length;
+    this.reserve(length * 2);
+    const b = this.bytes;
+    let at = this.at;
+    for (let i = 0; i < length; i++) {
+      const unit = text.charCodeAt(i);
+      b[at++] = unit;
+      b[at++] = unit >> 8;
+    }
+    this.at = at;
+    return length * 2;
+  }
+
+  setU16(at: number, value: number): void {
+    this.bytes[at] = value;
+    this.bytes[at + 1] = value >> 8;
+  }
+
+  setU32(at: number, value: number): void {
+    const b = this.bytes;
+    b[at] = value;
+    b[at + 1] = value >> 8;
+    b[at + 2] = value >> 16;
+    b[at + 3] = value >>> 24;
+  }
+}
