@@ -1,3 +1,5 @@
+import type { Time } from "#base/time.ts";
+import { encodeFileTime } from "../filetime.ts";
 import { type LeWriter, u16, u32, utf16 } from "../le.ts";
 import { headerBytes } from "./header.ts";
 import { variable } from "./session.ts";
@@ -123,22 +125,22 @@ function decodeCreateContexts(b: Uint8Array, base: number, end: number, offset: 
   return null;
 }
 
-/** What CREATE and CLOSE say of a file (and FileNetworkOpenInformation too). Times as FILETIME halves are written by `fileTime`. */
+/** What CREATE and CLOSE say of a file, and FileNetworkOpenInformation too. */
 export interface OpenedFile {
-  readonly creationTime: Uint8Array;
-  readonly accessTime: Uint8Array;
-  readonly writeTime: Uint8Array;
-  readonly changeTime: Uint8Array;
+  readonly creationTime: Time;
+  readonly accessTime: Time;
+  readonly writeTime: Time;
+  readonly changeTime: Time;
   readonly allocationBytes: number;
   readonly endOfFile: number;
   readonly attributes: number;
 }
 
-function encodeFile(w: LeWriter, file: OpenedFile): void {
-  w.raw(file.creationTime);
-  w.raw(file.accessTime);
-  w.raw(file.writeTime);
-  w.raw(file.changeTime);
+export function encodeFile(w: LeWriter, file: OpenedFile): void {
+  encodeFileTime(w, file.creationTime);
+  encodeFileTime(w, file.accessTime);
+  encodeFileTime(w, file.writeTime);
+  encodeFileTime(w, file.changeTime);
   w.u64(file.allocationBytes);
   w.u64(file.endOfFile);
   w.u32(file.attributes);
