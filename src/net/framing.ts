@@ -20,6 +20,13 @@ export const recordMarking: Framing = {
   headerOf: (length) => length | 0x80000000,
 };
 
+/** SMB over TCP (MS-SMB2 2.1): a zero byte and a length of 24 bits; a message is never in pieces. */
+export const directTcp: Framing = {
+  lengthOf: (header) => (header < 0 || header > 0xffffff ? -1 : header),
+  isLast: () => true,
+  headerOf: (length) => length,
+};
+
 /** The length of the message whose header stands at `at`, where it lies whole and in one piece in the chunk; -1 otherwise. */
 export function wholeMessage(framing: Framing, chunk: Uint8Array, at: number): number {
   const left = chunk.length - at - headerBytes;
@@ -27,5 +34,5 @@ export function wholeMessage(framing: Framing, chunk: Uint8Array, at: number): n
   const header = (chunk[at]! << 24) | (chunk[at + 1]! << 16) | (chunk[at + 2]! << 8) | chunk[at + 3]!;
   if (!framing.isLast(header)) return -1;
   const length = framing.lengthOf(header);
-  return length <= left ? length : -1;
+  return length >= 0 && length <= left ? length : -1;
 }

@@ -1,0 +1,20 @@
+import { FsError } from "#model/fs-error.ts";
+import { NtStatus } from "#wire/ntstatus.ts";
+import { headerBytes } from "#wire/smb2/header.ts";
+import { closePostQueryAttributes, decodeClose, encodeClose } from "#wire/smb2/create.ts";
+import type { Call } from "../call.ts";
+import { closeOpen } from "../open/closing.ts";
+import { factsOf } from "../open/facts.ts";
+import { fileOf } from "./file-of.ts";
+
+/** CLOSE (MS-SMB2 3.3.5.10). */
+export async function close(call: Call): Promise<number> {
+  const flags = decodeClose(call.bytes, call.base, call.end);
+  if (flags < 0) return NtStatus.INVALID_PARAMETER;
+  const open = fileOf(call, call.base + headerBytes + 8);
+  if (typeof open === "number") return open;
+  const inode = (flags & closePostQueryAttributes) === 0 ? null : await open.tree.fs!.getattr(open.id);
+  await closeOpen(call.connection, open);
+  encodeClose(call.w, inode === null || inode instanceof FsError ? null : factsOf(inode));
+  return NtStatus.SUCCESS;
+}

@@ -1,0 +1,48 @@
+import { FsError } from "#model/fs-error.ts";
+import { NtStatus } from "#wire/ntstatus.ts";
+import { AccessMask } from "#wire/smb2/create.ts";
+import { decodeWrite, encodeWrite, Transfer, writeFlagThrough } from "#wire/smb2/io.ts";
+import type { Call } from "../call.ts";
+import { ntStatusOf } from "../status.ts";
+import { fileOf } from "./file-of.ts";
+
+const transfer = new Transfer();
+
+/** WRITE (MS-SMB2 3.3.5.13): answered once it is accepted; durable by FLUSH, or before its answer where it is written through. */
+export async function write(call: Call): Promise<number> {
+  if (!decodeWrite(call.bytes, call.base, call.end, transfer)) return NtStatus.INVALID_PARAMETER;
+  const { length, offset, fileIdAt, flags, dataOffset } = transfer;
+  if (length > call.connection.server.transferBytesMax || !Number.isSafeInteger(offset + length)) return NtStatus.INVALID_PARAMETER;
+  const payload = payloadOf(call, dataOffset, length);
+  if (payload === null) return NtStatus.INVALID_PARAMETER;
+  const open = fileOf(call, fileIdAt);
+  if (typeof open === "number") return open;
+  if (open.directory) return NtStatus.INVALID_DEVICE_REQUEST;
+  if ((open.access & (AccessMask.WRITE_DATA | AccessMask.APPEND_DATA)) === 0) return NtStatus.ACCESS_DENIED;
+  if (length > 0) {
+    const written = await open.tree.fs!.write(open.tree.credentials(), open.id, offset, payload, length, (flags & writeFlagThrough) !== 0);
+    if (written instanceof FsError) return ntStatusOf(written);
+  }
+  encodeWrite(call.w, length);
+  return NtStatus.SUCCESS;
+}
+
+/** `length` bytes from `offset` behind the header, as the slices they were received in; null where the message is shorter. */
+function payloadOf(call: Call, offset: number, length: number): Uint8Array[] | null {
+  const from = call.base + offset;
+  const inHead = Math.max(0, call.end - from);
+  if (length > inHead + call.tailBytes || (from > call.end && length > 0)) return null;
+  const slices: Uint8Array[] = [];
+  let left = length;
+  if (inHead > 0 && left > 0) {
+    const take = Math.min(inHead, left);
+    slices.push(call.bytes.subarray(from, from + take));
+    left -= take;
+  }
+  for (let i = 0; left > 0; i++) {
+    const slice = call.tail[i]!;
+    slices.push(slice.length <= left ? slice : slice.subarray(0, left));
+    left -= Math.min(left, slice.length);
+  }
+  return slices;
+}

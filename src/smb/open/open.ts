@@ -1,0 +1,86 @@
+import type { FileId } from "#model/ids.ts";
+import type { Inode } from "#model/inode.ts";
+import type { Tree } from "../tree/tree.ts";
+
+/** Where a listing stands. */
+export interface Scan {
+  readonly pattern: string;
+  cookie: number;
+  verifier: Uint8Array;
+  ended: boolean;
+  /** It gave an entry at least: none at all is another status than no more. */
+  gave: boolean;
+}
+
+/** An open file or directory (MS-SMB2 3.3.1.10). */
+export class Open {
+  readonly number: number;
+  readonly tree: Tree;
+  readonly id: FileId;
+  readonly directory: boolean;
+  /** Rights of MS-DTYP 2.4.3 it was opened with, generic ones resolved. */
+  readonly access: number;
+  /** Where its name is; null: the share's root. */
+  place: { parent: FileId; name: string } | null;
+  /** Its path in the share, parts separated by backslashes. */
+  path: string;
+  deleteOnClose = false;
+  scan: Scan | null = null;
+  readonly fileId: Uint8Array;
+
+  constructor(number: number, tree: Tree, inode: Inode, directory: boolean, access: number, place: { parent: FileId; name: string } | null, path: string) {
+    this.number = number;
+    this.tree = tree;
+    this.id = inode.id;
+    this.directory = directory;
+    this.access = access;
+    this.place = place;
+    this.path = path;
+    this.fileId = new Uint8Array(16);
+    const view = new DataView(this.fileId.buffer);
+    view.setUint32(0, number, true);
+    view.setUint32(8, number, true);
+  }
+}
+
+/** Files one connection's sessions may have open. */
+export const opensMax = 65_536;
+
+/** The open files of a connection, by the number in their file id. */
+export class Opens {
+  private readonly all = new Map<number, Open>();
+  private numbers = 0;
+
+  get full(): boolean {
+    return this.all.size >= opensMax;
+  }
+
+  next(): number {
+    return ++this.numbers;
+  }
+
+  add(open: Open): void {
+    this.all.set(open.number, open);
+  }
+
+  remove(open: Open): void {
+    this.all.delete(open.number);
+  }
+
+  /** The open file whose id stands at `at`; null where there is none of this tree. */
+  find(b: Uint8Array, at: number, tree: Tree): Open | null {
+    const number = new DataView(b.buffer, b.byteOffset + at, 16).getUint32(8, true);
+    const open = this.all.get(number);
+    if (open === undefined || open.tree !== tree) return null;
+    for (let i = 0; i < 16; i++) if (open.fileId[i] !== b[at + i]) return null;
+    return open;
+  }
+
+  ofTree(tree: Tree): readonly Open[] {
+    return [...this.all.values()].filter((open) => open.tree === tree);
+  }
+
+  list(): readonly Open[] {
+    return [...this.all.values()];
+  }
+}
