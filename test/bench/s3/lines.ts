@@ -1,0 +1,188 @@
+import { cpuSecondsOf, type Sample } from "../measure.ts";
+import type { ProxyCounts } from "./children.ts";
+import { latencyMs, packBytes, parallel, type Site, type Subject } from "./site.ts";
+
+/** One figure of one round: what is judged, and what it was made of. */
+export interface Figure {
+  readonly line: string;
+  readonly value: number;
+  readonly parts: Readonly<Record<string, number>>;
+}
+
+/** What a line measures with. */
+export interface Bench {
+  readonly site: Site;
+  readonly cloud: Subject;
+  /** The same program on the filesystem store. */
+  readonly local: Subject;
+  /** MiB of the files that are written and read in order. */
+  readonly sequentialMiB: number;
+  /** MiB of the file that is overwritten at random. */
+  readonly largeMiB: number;
+  readonly seconds: number;
+  readonly round: number;
+}
+
+const now = () => performance.now() / 1000;
+const mb = (bytes: number) => bytes / 1e6;
+const one = ["-C", "1", "-Q", "16", "-B", "data"] as const;
+
+function mustBeGood(sample: Sample, what: string): Sample {
+  if (sample.errors > 0 || sample.verify_bad > 0) throw new Error(`${what}: ${sample.errors} calls failed, ${sample.verify_bad} gave wrong data`);
+  return sample;
+}
+
+/** Runs `workload`, then waits until everything is in the bucket; seconds from its first call to there. */
+async function untilDrained(subject: Subject, workload: string, options: readonly string[]): Promise<{ readonly sample: Sample; readonly acceptedSec: number; readonly sec: number }> {
+  let began = now();
+  const sample = mustBeGood(await subject.load(workload, options, () => (began = now())), workload);
+  const acceptedSec = now() - began;
+  await subject.drain();
+  const sec = now() - began;
+  const left = await subject.unstoredBytes();
+  if (left !== 0) throw new Error(`${left} bytes are not in the bucket after a drain`);
+  return { sample, acceptedSec, sec };
+}
+
+/** `what` between two looks at the proxy. */
+async function counted<T>(site: Site, what: () => Promise<T>): Promise<{ readonly result: T; readonly puts: number; readonly upBytes: number }> {
+  const before: ProxyCounts = await site.proxy.counts();
+  const result = await what();
+  const after: ProxyCounts = await site.proxy.counts();
+  return { result, puts: after.put - before.put, upBytes: after.up - before.up };
+}
+
+/** Write and read in order, through the bucket, against as much by the SDK alone just before. */
+async function sequential({ site, cloud, sequentialMiB, round }: Bench): Promise<readonly Figure[]> {
+  const bytes = sequentialMiB * 2 ** 20;
+  const job = { name: `round${round}`, count: bytes / packBytes, bytes: packBytes, parallel };
+  const proxyCpu = await cpuSecondsOf(site.proxy.pid);
+  const put = await site.raw.run({ what: "put", ...job });
+  const rawPut = mb(bytes) / put.seconds;
+  const proxyCores = ((await cpuSecondsOf(site.proxy.pid)) - proxyCpu) / put.seconds;
+  const { acceptedSec, sec } = await untilDrained(cloud, "seqwrite", [...one, "-s", String(sequentialMiB), "-P", "1", "-k"]);
+  const written = mb(bytes) / sec;
+  const get = await site.raw.run({ what: "get", ...job });
+  const rawGet = mb(bytes) / get.seconds;
+  await cloud.restartCold();
+  const read = mustBeGood(await cloud.load("seqread", [...one, "-s", String(sequentialMiB), "-P", "1", "-t", "600", "-k", "-R", "-V"]), "cold seqread");
+  await site.raw.run({ what: "delete", ...job });
+  return [
+    { line: "sequential write", value: written / rawPut, parts: { "MB/s": written, "raw MB/s": rawPut, "accepted at MB/s": mb(bytes) / acceptedSec, "proxy CPU": proxyCores } },
+    { line: "cold sequential read", value: read.mb_s / rawGet, parts: { "MB/s": read.mb_s, "raw MB/s": rawGet, "server CPU": read.srv_cpu } },
+  ];
+}
+
+/** One read at a time of what is nowhere but in the bucket, against one small GET at a time. */
+async function coldRandom({ site, cloud, sequentialMiB, seconds, round }: Bench): Promise<readonly Figure[]> {
+  const job = { name: `small${round}`, count: 60, bytes: 4096, parallel: 1 };
+  await site.raw.run({ what: "put", ...job });
+  const { p50Ms } = await site.raw.run({ what: "get", ...job });
+  await site.raw.run({ what: "delete", ...job });
+  await cloud.restartCold();
+  const read = mustBeGood(await cloud.load("randread", ["-C", "1", "-Q", "1", "-B", "data", "-s", String(sequentialMiB), "-t", String(seconds), "-k", "-R", "-V"]), "cold randread");
+  return [{ line: "cold 4 KiB random read", value: read.p50_us / 1000 / p50Ms, parts: { "p50 ms": read.p50_us / 1000, "p99 ms": read.p99_us / 1000, "raw GET p50 ms": p50Ms } }];
+}
+
+const localWorkloads: readonly { readonly name: string; readonly options: readonly string[] }[] = [
+  { name: "seqwrite", options: ["-s", "64", "-P", "1"] },
+  { name: "randwrite", options: ["-s", "64"] },
+  { name: "randwrite_sync", options: ["-s", "64"] },
+  { name: "create", options: ["-n", "5000"] },
+  { name: "create_commit", options: ["-n", "5000"] },
+];
+const cachedWorkloads: readonly { readonly name: string; readonly options: readonly string[] }[] = [
+  { name: "seqread", options: ["-s", "128"] },
+  { name: "randread", options: ["-s", "128"] },
+];
+
+/** The same load on both servers in turn. */
+async function against({ cloud, local, seconds, round }: Bench, kind: string, workloads: typeof localWorkloads): Promise<readonly Figure[]> {
+  const figures: Figure[] = [];
+  for (const { name, options } of workloads) {
+    const rates = new Map<Subject, number>();
+    // Who goes first changes, as does what the machine has done just before.
+    for (const subject of round % 2 === 1 ? [local, cloud] : [cloud, local]) {
+      await subject.drain();
+      const sample = mustBeGood(await subject.load(name, ["-C", "2", "-Q", "16", "-t", String(seconds), ...options]), name);
+      rates.set(subject, name.startsWith("seq") ? sample.mb_s : sample.ops_s);
+    }
+    const [ours, theirs] = [rates.get(cloud) as number, rates.get(local) as number];
+    const unit = name.startsWith("seq") ? "MB/s" : "ops/s";
+    figures.push({ line: `${kind}: ${name}`, value: ours / theirs, parts: { [unit]: ours, [`filesystem ${unit}`]: theirs } });
+  }
+  await cloud.drain();
+  return figures;
+}
+
+const smallFiles = 10_000;
+
+/** Requests that small files cost, stored when the server thinks fit. */
+async function files({ site, cloud, round }: Bench): Promise<readonly Figure[]> {
+  const { puts, upBytes } = await counted(site, async () => {
+    mustBeGood(await cloud.load("create", ["-C", "2", "-Q", "16", "-F", "-n", String(smallFiles), "-B", `small${round}`, "-k"]), "create");
+    const deadline = now() + 60;
+    while ((await cloud.unstoredBytes()) > 0) {
+      if (now() > deadline) throw new Error("small files are not in the bucket after a minute");
+      await Bun.sleep(100);
+    }
+  });
+  const content = smallFiles * 4096;
+  return [{ line: "PUTs for small files", value: puts / (content / (10 * 2 ** 20)), parts: { PUTs: puts, "MB sent": mb(upBytes), "MB of content": mb(content) } }];
+}
+
+/** Scattered overwrites of a large file, until they are in the bucket. */
+async function scattered(bench: Bench, sequentialMbs: number): Promise<readonly Figure[]> {
+  const { site, cloud, largeMiB, seconds, round } = bench;
+  const shape = ["-C", "1", "-Q", "64", "-s", String(largeMiB), "-k", "-B", "large"];
+  if (round === 1) await untilDrained(cloud, "seqwrite", [...shape, "-P", "1"]);
+  const { result, puts, upBytes } = await counted(site, () => untilDrained(cloud, "randwrite", [...shape, "-t", String(seconds), "-R"]));
+  const bytes = result.sample.ops * 4096;
+  const speed = mb(bytes) / result.sec;
+  return [{ line: "scattered overwrites", value: speed / sequentialMbs, parts: { "MB/s": speed, "sequential MB/s": sequentialMbs, MB: mb(bytes), "accepted at MB/s": mb(bytes) / result.acceptedSec, PUTs: puts, "MB sent": mb(upBytes) } }];
+}
+
+/** 64 at a time who make a file, write it and commit it, each waiting for the bucket. */
+async function remote({ site, cloud, seconds, round }: Bench): Promise<readonly Figure[]> {
+  const job = { name: `commit${round}`, count: 40, bytes: 64 * 1024, parallel: 1 };
+  const { p50Ms } = await site.raw.run({ what: "put", ...job });
+  await site.raw.run({ what: "delete", ...job });
+  await cloud.admin.do("PUT", "/api/v1/shares/cloud", { durability: "remote" });
+  try {
+    const { result, puts } = await counted(site, () => cloud.load("create_commit", ["-C", "2", "-Q", "32", "-t", String(seconds), "-n", "1000"]));
+    mustBeGood(result, "create_commit");
+    return [{ line: "remote tier", value: (result.ops_s * p50Ms) / 1000, parts: { "files/s": result.ops_s, "p50 ms": result.p50_us / 1000, "raw PUT p50 ms": p50Ms, "files a PUT": result.ops / Math.max(1, puts) } }];
+  } finally {
+    await cloud.admin.do("PUT", "/api/v1/shares/cloud", { durability: "local" });
+  }
+}
+
+export const lineNames = ["cached", "local", "sequential", "coldread", "files", "scattered", "remote", "neighbour"] as const;
+export type LineName = (typeof lineNames)[number];
+
+/** One round of the lines asked for; `neighbour` is measured by itself. */
+export async function measureRound(bench: Bench, chosen: ReadonlySet<string>): Promise<readonly Figure[]> {
+  const figures: Figure[] = [];
+  const say = (more: readonly Figure[]) => {
+    for (const { line, value, parts } of more) console.error(`  ${line}: ${value.toFixed(3)}  ${partsText(parts)}`);
+    figures.push(...more);
+  };
+  if (chosen.has("cached")) say(await against(bench, "cached read", cachedWorkloads));
+  if (chosen.has("local")) say(await against(bench, "local write", localWorkloads));
+  const needsData = chosen.has("sequential") || chosen.has("coldread") || chosen.has("scattered");
+  const inOrder = needsData ? await sequential(bench) : [];
+  say(inOrder);
+  if (chosen.has("coldread")) say(await coldRandom(bench));
+  if (chosen.has("scattered")) say(await scattered(bench, inOrder[0]?.parts["MB/s"] ?? Number.NaN));
+  if (chosen.has("files")) say(await files(bench));
+  if (chosen.has("remote")) say(await remote(bench));
+  return figures;
+}
+
+export function partsText(parts: Readonly<Record<string, number>>): string {
+  return Object.entries(parts)
+    .map(([name, value]) => `${name} ${Number(value.toPrecision(3)).toLocaleString("en-US")}`)
+    .join(", ");
+}
+
+export const addedLatencyMs = latencyMs;
