@@ -171,12 +171,13 @@ async function main(): Promise<number> {
     console.log(help);
     return 0;
   }
-  const chosen = options.workloads === undefined ? workloads : workloadsNamed(options.workloads.split(",").filter((name) => name !== ""));
+  const named = options.workloads?.split(",").filter((name) => name !== "") ?? null;
+  const chosen = named === null || options.s3 ? workloads : workloadsNamed(named);
   await buildTools();
   await mkdir(options.dir, { recursive: true });
   const machine = await describeMachine(options.dir);
   if (options.s3) {
-    await reportS3(machine);
+    await reportS3(machine, named);
     return 0;
   }
   const servers: Server[] = [];
@@ -241,13 +242,13 @@ async function reportControl(machine: readonly string[], bounds: readonly Bound[
   if (options.publish) await publish(withSection(await published(), controlSection({ machine, ...asked(), rounds, bounds })));
 }
 
-async function reportS3(machine: readonly string[]): Promise<void> {
+async function reportS3(machine: readonly string[], lines: readonly string[] | null): Promise<void> {
   const bounds = await s3Bounds({
     directory: options.dir,
     program: programOf(options.subject),
     rounds,
     seconds: Number(options.secs ?? "1"),
-    lines: options.workloads?.split(",") ?? null,
+    lines,
     sequentialMiB: Number(options.size),
     largeMiB: Number(options.large),
   });

@@ -5,7 +5,7 @@ import { startNullServer } from "../servers.ts";
 import { Proxy } from "./children.ts";
 import { type Figure, lineNames, measureRound, partsText } from "./lines.ts";
 import { neighbour } from "./neighbour.ts";
-import { latencyMs, Site, startCloud, Subject } from "./site.ts";
+import { Site, startCloud, Subject } from "./site.ts";
 
 /** What each line must reach. `least`, or `most`. */
 const targets: readonly { readonly begins: string; readonly what: string; readonly unit: string; readonly least?: number; readonly most?: number }[] = [
