@@ -66,7 +66,7 @@ function boundsOf(figures: readonly Figure[]): readonly Bound[] {
     const parts = Object.fromEntries(names.map((name) => [name, median(all.map(({ parts: { [name]: value = Number.NaN } }) => value))]));
     return {
       what: `${line}${target === undefined ? "" : `, ${target.what}`}`,
-      value: median(all.map(({ value }) => value)),
+      value: all[0]?.value(parts) ?? Number.NaN,
       unit: target?.unit ?? "×",
       most: target?.most ?? null,
       ...(target?.least === undefined ? {} : { least: target.least }),

@@ -1,5 +1,5 @@
 import { Proxy } from "./children.ts";
-import type { Figure } from "./lines.ts";
+import { type Figure, partsText, ratio } from "./lines.ts";
 import { latencyMs, makeShare, type Site, Subject } from "./site.ts";
 
 const now = () => performance.now() / 1000;
@@ -41,8 +41,8 @@ export async function neighbour(site: Site, { directory, program, rounds, sequen
       other = new Proxy(site.s3.port, latencyMs, port.port);
       const began = now();
       await subject.drain("/ill");
-      const figure = { line: "a neighbour's bucket is down", value: during / before, parts: { "MB/s": during, "before MB/s": before, "MB waiting meanwhile": waiting / 1e6, "s until they were stored once it was back": now() - began } };
-      console.error(`  ${figure.line}: ${figure.value.toFixed(3)}`, figure.parts);
+      const figure: Figure = { line: "a neighbour's bucket is down", value: ratio("MB/s", "before MB/s"), parts: { "MB/s": during, "before MB/s": before, "MB waiting meanwhile": waiting / 1e6, "s until they were stored once it was back": now() - began } };
+      console.error(`  ${figure.line}: ${figure.value(figure.parts).toFixed(3)}  ${partsText(figure.parts)}`);
       figures.push(figure);
     }
     return figures;
