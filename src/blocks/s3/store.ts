@@ -1,6 +1,6 @@
 import type { Timer } from "#base/clock.ts";
 import type * as Sdk from "@aws-sdk/client-s3";
-import { type BlockStore, MissingObjectError, type ObjectSource } from "#model/block-store.ts";
+import { type BlockStore, MissingObjectError, type ObjectSource, StoreRefusedError, StoreUnavailableError } from "#model/block-store.ts";
 import { checkKey, checkPrefix, isKey } from "../keys.ts";
 import type { S3Client } from "./client.ts";
 import { codeOf, isTransient, portError, statusOf } from "./errors.ts";
@@ -78,7 +78,7 @@ export class S3Store implements S3Blocks {
     } catch (error) {
       if (codeOf(error) === "NoSuchKey") throw new MissingObjectError(key);
       if (statusOf(error) === 416) throw new RangeError(`object ${key} ends at or before ${offset}, before ${offset + length}`);
-      throw this.#portError(error, `reading object ${key}`);
+      throw passing(this.#portError(error, `reading object ${key}`));
     }
   }
 
@@ -217,4 +217,10 @@ export class S3Store implements S3Blocks {
   #portError(error: unknown, doing: string): Error {
     return portError(error, this.#settings, doing);
   }
+}
+
+/** Whatever else an answer to a read says, as that of a proxy without its server, it says nothing of the object: asked again, it may be there. */
+function passing(error: Error): Error {
+  if (error instanceof RangeError || error instanceof StoreRefusedError || error instanceof StoreUnavailableError) return error;
+  return new StoreUnavailableError(error.message, { cause: error });
 }
