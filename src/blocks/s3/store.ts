@@ -16,6 +16,8 @@ import { Writer } from "./writing.ts";
 const deleteKeysMax = 1000;
 /** Bytes that must have come for a cut answer to count as progress. */
 const progressBytesMin = 64 * 1024;
+/** A read that gets less in `readMsMax` stands still: on another connection it may not. */
+const trickleBytesMin = 16 * 1024;
 
 export interface S3Blocks extends BlockStore {
   /** Uploads on their way, and how many may be. */
@@ -99,20 +101,21 @@ export class S3Store implements S3Blocks {
     await withRetries(this.#settings, isTransient, attempt, progressed);
   }
 
-  /** Gives up on a read that gets no byte for too long; its target is the caller's again then. */
+  /** Gives up on a read that gets next to nothing for too long; its target is the caller's again then. */
   #bounded(sink: RangeSink, filled: Promise<void>): Promise<void> {
     const { clock, readMsMax } = this.#settings;
     return new Promise((resolve, reject) => {
       let seen = sink.done;
       const watch = (): Timer =>
         clock.after(readMsMax, () => {
-          if (sink.done !== seen) {
+          const came = sink.done - seen;
+          if (came >= trickleBytesMin) {
             seen = sink.done;
             timer = watch();
             return;
           }
           sink.cancel();
-          reject(new TransportError(Failure.stalled, `no byte within ${readMsMax} ms`));
+          reject(new TransportError(Failure.stalled, `${came <= 0 ? "no byte" : `no more than ${came} bytes`} within ${readMsMax} ms`));
         });
       let timer = watch();
       filled.then(resolve, reject).finally(() => timer.cancel());
