@@ -22,6 +22,10 @@ export interface SharePlan {
   readonly blocksPath: string;
   readonly durability: Durability;
   readonly rootMode: number;
+  /** Which tree it is: the instance of its metadata, in hexadecimal. Null: nobody has served it yet, or its metadata is in memory. */
+  readonly instance: string | null;
+  /** Whether this server may begin the tree, or take the one that it finds, as long as none is known. */
+  readonly mayBegin: boolean;
   /** Replaced at once when it changes; everything else of a plan takes closing and opening the share. */
   readonly policy: SharePolicy;
 }
