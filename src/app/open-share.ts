@@ -70,7 +70,7 @@ export class OpenShare {
   }
 
   /** What is not in its stores yet, and why. */
-  get backlog(): Omit<ShareState, "state" | "error"> {
+  get backlog(): Omit<ShareState, "state" | "error" | "elsewhere"> {
     const { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError } = this.content;
     return { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError };
   }

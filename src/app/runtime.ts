@@ -11,7 +11,7 @@ import { collision, placesOf, realPlaces } from "./places.ts";
 import { leftBehind, purgeShare } from "./purge.ts";
 import { isOther, mustReopen } from "./reopen.ts";
 import { warnOf } from "./share-warnings.ts";
-import { checkTree, lasts } from "./tree.ts";
+import { checkTree, lasts, OtherTree } from "./tree.ts";
 import { tryStore } from "./try-store.ts";
 
 /** What a server's parts are told besides their plans. */
@@ -116,8 +116,8 @@ export class ServerRuntime implements Runtime {
     if (share !== undefined) return { state: "serving", error: null, ...share.backlog };
     const closing = this.closing.get(name);
     if (closing !== undefined) return { state: "failed", error: stillClosing(name), ...closing.backlog };
-    const error = this.failed.get(name)?.message;
-    return error === undefined ? null : { state: "failed", error, dirtyBytes: 0, unstoredBytes: 0, oldestUnstoredMs: null, storeError: null };
+    const why = this.failed.get(name);
+    return why === undefined ? null : { state: "failed", error: why.message, elsewhere: why instanceof OtherTree, dirtyBytes: 0, unstoredBytes: 0, oldestUnstoredMs: null, storeError: null };
   }
 
   async usage(name: string): Promise<{ readonly bytes: number; readonly files: number } | null> {

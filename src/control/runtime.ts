@@ -54,6 +54,8 @@ export interface Failure {
 export interface ShareState {
   readonly state: "serving" | "failed";
   readonly error: string | null;
+  /** It fails because its tree is another server's, or lost: no change of the share brings that about or heals it. */
+  readonly elsewhere?: boolean;
   readonly dirtyBytes: number;
   readonly unstoredBytes: number;
   /** How long the oldest change has waited for the block store; null: nothing waits. */

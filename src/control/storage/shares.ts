@@ -72,7 +72,8 @@ export class ShareService implements Shares {
   async edit(actor: Actor, name: string, change: Partial<ShareFields>, ifVersion: IfVersion): Promise<Share> {
     const before = this.row(name);
     // One that was not served before is none the worse for this: nothing must keep anybody from closing it to clients. To serve it again is another matter.
-    const cause = this.parts.runtime.share(name)?.state === "serving" || (change.enabled === true && !before.enabled);
+    const running = this.parts.runtime.share(name);
+    const cause = running?.state === "serving" || (change.enabled === true && !before.enabled && running?.elsewhere !== true);
     const target = { type: "share", name } as const;
     const done = await this.change(actor, "edit", name, { target, onFailure: cause ? "undo" : "keep" }, (draft) => {
       const row = this.row(name);
