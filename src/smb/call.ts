@@ -32,6 +32,8 @@ export class Call {
   relatedStatus = 0;
   isRelated = false;
   encrypted = false;
+  /** The session an encrypted message was sealed in: it speaks for no other. */
+  sealedBy: Session | null = null;
   /** Done once the answer is on its way. */
   afterSend: (() => void) | null = null;
 

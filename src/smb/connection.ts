@@ -27,6 +27,8 @@ export class SmbConnection {
   clientDialects: readonly number[] = [];
   capabilities = 0;
   signing = 0;
+  /** 0: nothing is encrypted. */
+  cipher = 0;
   /** Chain of the hashes of what was negotiated (3.1.1). */
   preauth: Uint8Array = new Uint8Array(preauthBytes);
 
@@ -38,18 +40,27 @@ export class SmbConnection {
   /** Sends the answers of `call`, signed where they are to be. */
   send(call: Call): void {
     if (this.transport.closed) return;
-    this.sign(call);
+    const message = this.protect(call);
     const out = this.transport.beginMessage();
-    const length = out.length + call.out.length;
+    const length = out.length + message.length;
     if (out.bytes.length < length) {
       const grown = new Uint8Array(Math.max(length, out.bytes.length * 2));
       grown.set(out.bytes.subarray(0, out.length));
       out.bytes = grown;
     }
-    out.bytes.set(call.out.bytes.subarray(0, call.out.length), out.length);
+    out.bytes.set(message, out.length);
     out.length = length;
     this.transport.endMessage();
     call.afterSend?.();
+  }
+
+  /** The answers as they are sent: encrypted where the request was, else signed where they are to be. */
+  private protect(call: Call): Uint8Array {
+    const sealer = call.encrypted ? (call.session?.sealer ?? null) : null;
+    const { bytes, length } = call.out;
+    if (sealer !== null && call.session !== null) return sealer.seal(bytes.subarray(0, length), call.session.id);
+    this.sign(call);
+    return bytes.subarray(0, length);
   }
 
   private sign(call: Call): void {

@@ -1,13 +1,14 @@
 import type { Maybe } from "#base/brand.ts";
 import { i32 } from "#wire/le.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
-import { Command, commandsCount, decodeHeader, encodeHeader, headerBytes, HeaderFlag, nextCommandAt, smb1Magic, smb2Magic, statusAt } from "#wire/smb2/header.ts";
+import { Command, commandsCount, decodeHeader, decodeTransform, encodeHeader, headerBytes, HeaderFlag, nextCommandAt, smb1Magic, smb2Magic, statusAt, transformHeaderBytes, transformMagic } from "#wire/smb2/header.ts";
 import { Dialect } from "#wire/smb2/negotiate.ts";
 import { encodeError } from "#wire/smb2/query.ts";
 import { Call } from "./call.ts";
 import { type Handler, handlers, Needs } from "./commands/index.ts";
 import { answerSmb1Negotiate } from "./commands/negotiate.ts";
 import type { SmbConnection } from "./connection.ts";
+import type { Session } from "./session/session.ts";
 
 /** Requests of one compound. */
 const compoundMax = 64;
@@ -24,10 +25,17 @@ export function dispatch(connection: SmbConnection, bytes: Uint8Array, start: nu
     if (answered) connection.transport.requestDone(length);
     return answered;
   }
-  if (magic !== smb2Magic) return false;
   const call = new Call(connection);
   call.bytes = bytes;
-  call.base = start;
+  if (magic === transformMagic) {
+    const plain = opened(call, whole(bytes, start, end, tail, tailBytes));
+    if (plain === null) return false;
+    call.bytes = plain;
+    start = 0;
+    end = plain.length;
+    tail = [];
+    tailBytes = 0;
+  } else if (magic !== smb2Magic) return false;
   const done = run(call, start, end, tail, tailBytes);
   if (done instanceof Promise) {
     done
@@ -40,6 +48,33 @@ export function dispatch(connection: SmbConnection, bytes: Uint8Array, start: nu
   }
   connection.transport.requestDone(length);
   return done;
+}
+
+/** A message in one piece. */
+function whole(bytes: Uint8Array, start: number, end: number, tail: readonly Uint8Array[], tailBytes: number): Uint8Array {
+  if (tailBytes === 0) return bytes.subarray(start, end);
+  const all = new Uint8Array(end - start + tailBytes);
+  all.set(bytes.subarray(start, end), 0);
+  let at = end - start;
+  for (const slice of tail) {
+    all.set(slice, at);
+    at += slice.length;
+  }
+  return all;
+}
+
+/** The plain message of an encrypted one (MS-SMB2 3.3.5.2.1.1); null where the connection has to go. */
+function opened(call: Call, sealed: Uint8Array): Uint8Array | null {
+  const header = decodeTransform(sealed, 0, sealed.length);
+  if (header === null || header.flags !== 1 || header.sessionIdHigh !== 0) return null;
+  const session = call.connection.sessions.get(header.sessionIdLow);
+  const sealer = session?.sealer ?? null;
+  if (sealer === null || header.originalBytes !== sealed.length - transformHeaderBytes) return null;
+  const plain = sealer.open(sealed);
+  if (plain === null || plain.length < 4 || i32(plain, 0) !== smb2Magic) return null;
+  call.encrypted = true;
+  call.sealedBy = session!;
+  return plain;
 }
 
 /** Handles the requests of a message one after the other and sends their answers in one; false: malformed. */
@@ -127,19 +162,28 @@ function admit(call: Call, handler: Handler): number {
   }
   const { session } = call;
   if (session === null || !session.valid) return NtStatus.USER_SESSION_DELETED;
+  if (call.encrypted) {
+    if (call.sealedBy !== session) return NtStatus.ACCESS_DENIED;
+    return findTree(call, session, handler);
+  }
+  if (session.encryptionRequired) return NtStatus.ACCESS_DENIED;
   const signed = (header.flags & HeaderFlag.SIGNED) !== 0;
   if (signed || session.signingRequired) {
     if (!signed || session.signer === null || !session.signer.verifies(call.bytes, call.base, call.end, call.tail)) return NtStatus.ACCESS_DENIED;
   }
+  return findTree(call, session, handler);
+}
+
+function findTree(call: Call, session: Session, handler: Handler): number {
   if (handler.needs === Needs.session) return 0;
-  if (!call.isRelated) call.tree = session.trees.get(header.treeId) ?? null;
+  if (!call.isRelated) call.tree = session.trees.get(call.header.treeId) ?? null;
   return call.tree === null ? NtStatus.NETWORK_NAME_DELETED : 0;
 }
 
 /** Completes an answer: its status, an error's body, where the next one begins. */
 function finishRequest(call: Call, status: number, followed: boolean): void {
   if (status === cancelled) return;
-  const { w, out, header, session } = call;
+  const { w, header, session } = call;
   const { answerAt } = call;
   if (status !== 0 && !call.hasBody) {
     // What a handler wrote before it failed is forgotten.
@@ -147,15 +191,13 @@ function finishRequest(call: Call, status: number, followed: boolean): void {
     encodeError(w, 0, null);
   }
   w.setU32(answerAt + statusAt, status | 0);
-  const signs = session !== null && session.signer !== null && ((header.flags & HeaderFlag.SIGNED) !== 0 || session.signingRequired);
+  const signs = !call.encrypted && session !== null && session.signer !== null && ((header.flags & HeaderFlag.SIGNED) !== 0 || session.signingRequired);
   if (signs) w.bytes[answerAt + 16]! |= HeaderFlag.SIGNED;
   if (followed) {
     w.align(8, answerAt);
     w.setU32(answerAt + nextCommandAt, w.at - answerAt);
   }
   w.commit();
-  call.bytes = call.bytes;
-  void out;
 }
 
 function ended(call: Call): boolean {

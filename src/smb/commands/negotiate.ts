@@ -5,6 +5,7 @@ import { NtStatus } from "#wire/ntstatus.ts";
 import { Command, encodeHeader, RequestHeader } from "#wire/smb2/header.ts";
 import {
   Capability,
+  Cipher,
   ContextType,
   decodeChoices,
   decodeNegotiate,
@@ -25,6 +26,7 @@ import { chained, type SmbConnection } from "../connection.ts";
 /** Best first. */
 const dialects: readonly number[] = [Dialect.SMB_3_1_1, Dialect.SMB_3_0_2, Dialect.SMB_3_0, Dialect.SMB_2_1, Dialect.SMB_2_0_2];
 const signings: readonly number[] = [SigningAlgorithm.AES_GMAC, SigningAlgorithm.AES_CMAC, SigningAlgorithm.HMAC_SHA256];
+const ciphers: readonly number[] = [Cipher.AES_128_GCM, Cipher.AES_128_CCM, Cipher.AES_256_GCM, Cipher.AES_256_CCM];
 const saltBytes = 32;
 
 /** NEGOTIATE (MS-SMB2 3.3.5.4). */
@@ -42,7 +44,10 @@ export function negotiate(call: Call): number {
   if (typeof contexts === "number") return contexts;
   connection.dialect = dialect;
   if (dialect < Dialect.SMB_3_0) connection.signing = SigningAlgorithm.HMAC_SHA256;
-  else if (dialect < Dialect.SMB_3_1_1) connection.signing = SigningAlgorithm.AES_CMAC;
+  else if (dialect < Dialect.SMB_3_1_1) {
+    connection.signing = SigningAlgorithm.AES_CMAC;
+    if ((request.capabilities & Capability.ENCRYPTION) !== 0) connection.cipher = Cipher.AES_128_CCM;
+  }
   connection.clientGuid = request.clientGuid;
   connection.clientCapabilities = request.capabilities;
   connection.clientSecurityMode = request.securityMode;
@@ -78,6 +83,13 @@ function agree(connection: SmbConnection, request: NegotiateRequest): readonly N
       agreed.push({ type: ContextType.SIGNING_CAPABILITIES, data: encodeChoice(signing) });
     }
   }
+  const ciphersOffered = contexts.find(({ type }) => type === ContextType.ENCRYPTION_CAPABILITIES);
+  if (ciphersOffered !== undefined) {
+    const choices = decodeChoices(ciphersOffered.data);
+    if (choices === null) return NtStatus.INVALID_PARAMETER;
+    connection.cipher = ciphers.find((each) => choices.includes(each)) ?? 0;
+    agreed.push({ type: ContextType.ENCRYPTION_CAPABILITIES, data: encodeChoice(connection.cipher) });
+  }
   return agreed;
 }
 
@@ -85,7 +97,8 @@ function answer(call: Call, dialect: number, contexts: readonly NegotiateContext
   const { server } = call.connection;
   const large = dialect >= Dialect.SMB_2_1;
   const sizeMax = large ? server.transferBytesMax : 65_536;
-  const capabilities = large ? Capability.LARGE_MTU : 0;
+  const encrypts = dialect >= Dialect.SMB_3_0 && dialect < Dialect.SMB_3_1_1 && call.connection.cipher !== 0;
+  const capabilities = (large ? Capability.LARGE_MTU : 0) | (encrypts ? Capability.ENCRYPTION : 0);
   call.connection.capabilities = capabilities;
   encodeNegotiate(call.w, call.answerAt, {
     securityMode: SecurityMode.SIGNING_ENABLED | (server.signingRequired ? SecurityMode.SIGNING_REQUIRED : 0),

@@ -2,12 +2,13 @@ import { beginNtlm, claimOf, type NtlmProven, ntlmSignature, proveNtlm } from "#
 import { decodeNtlmNegotiate, NtlmType, ntlmType } from "#wire/ntlm.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { HeaderFlag } from "#wire/smb2/header.ts";
-import { Dialect, SecurityMode, SigningAlgorithm } from "#wire/smb2/negotiate.ts";
+import { type Cipher, Dialect, SecurityMode, type SigningAlgorithm } from "#wire/smb2/negotiate.ts";
 import { decodeSessionSetup, encodeEmptyBody, encodeSessionSetup, isEmptyBody, SessionSetupFlag, type SessionSetupRequest } from "#wire/smb2/session.ts";
 import { decodeSpnego, encodeSpnegoAnswer, Mechanism, NegState, same } from "#wire/spnego.ts";
 import type { Call } from "../call.ts";
 import { chained, sessionsMax } from "../connection.ts";
 import { KeyUse, sessionKey30, sessionKey311 } from "../crypto/kdf.ts";
+import { cipherKeyBytes, Sealer } from "../crypto/sealing.ts";
 import { Signer } from "../crypto/signing.ts";
 import { closeAll } from "../open/closing.ts";
 import { Session } from "../session/session.ts";
@@ -112,11 +113,16 @@ function challenge(call: Call, session: Session, message: Uint8Array): number {
 }
 
 function makeKeys(call: Call, session: Session, proven: NtlmProven): void {
-  const { dialect, signing } = call.connection;
-  let key = proven.sessionKey;
-  if (dialect === Dialect.SMB_3_1_1) key = sessionKey311(key, KeyUse.signing, session.preauth, 16);
-  else if (dialect >= Dialect.SMB_3_0) key = sessionKey30(key, KeyUse.signing);
-  session.signer = new Signer(signing as SigningAlgorithm, key);
+  const { dialect, signing, cipher } = call.connection;
+  const { sessionKey } = proven;
+  const keyOf = (use: KeyUse, bytes: 16 | 32): Uint8Array => {
+    if (dialect === Dialect.SMB_3_1_1) return sessionKey311(sessionKey, use, session.preauth, bytes);
+    return dialect >= Dialect.SMB_3_0 ? sessionKey30(sessionKey, use) : sessionKey;
+  };
+  session.signer = new Signer(signing as SigningAlgorithm, keyOf(KeyUse.signing, 16));
+  if (cipher === 0) return;
+  const bytes = cipherKeyBytes(cipher as Cipher);
+  session.sealer = new Sealer(cipher as Cipher, keyOf(KeyUse.serverOut, bytes), keyOf(KeyUse.serverIn, bytes));
 }
 
 /** LOGOFF (MS-SMB2 3.3.5.6). */

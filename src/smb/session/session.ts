@@ -1,5 +1,6 @@
 import type { KnownUser } from "#model/identity.ts";
 import type { NtlmExchange } from "#auth/ntlm.ts";
+import type { Sealer } from "../crypto/sealing.ts";
 import type { Signer } from "../crypto/signing.ts";
 import type { Tree } from "../tree/tree.ts";
 
@@ -17,6 +18,10 @@ export class Session {
   /** Whom it belongs to once it is valid. */
   user: KnownUser | null = null;
   signer: Signer | null = null;
+  /** Null: nothing was agreed on to encrypt with. */
+  sealer: Sealer | null = null;
+  /** Every request has to be encrypted. */
+  encryptionRequired = false;
   /** Every request has to be signed. */
   signingRequired = false;
   readonly trees: Map<number, Tree> = new Map<number, Tree>();
