@@ -1,13 +1,18 @@
+import { Time } from "#base/time.ts";
 import type { Credentials } from "#model/credentials.ts";
 import { FsError } from "#model/fs-error.ts";
+import type { FileId } from "#model/ids.ts";
 import { FileType, type Inode } from "#model/inode.ts";
 import { Access, type FileSystem } from "#vfs/file-system.ts";
+import { FileAttribute } from "#wire/fscc.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { AccessMask, CreateAction, type CreateContext, CreateOption, type CreateRequest, decodeCreate, Disposition, dispositionMax, encodeCreate } from "#wire/smb2/create.ts";
 import type { Call } from "../call.ts";
 import { factsOf } from "../open/facts.ts";
 import { Open } from "../open/open.ts";
 import { partsOf, type Resolved, resolve } from "../open/path.ts";
+import { pipes } from "../pipe/index.ts";
+import { Pipe } from "../pipe/pipe.ts";
 import { ntStatusOf } from "../status.ts";
 import { fullAccess } from "./tree-connect.ts";
 
@@ -28,7 +33,7 @@ export async function create(call: Call): Promise<number> {
 
 async function open(call: Call, request: CreateRequest): Promise<number> {
   const { fs } = call.tree!;
-  if (fs === null) return NtStatus.OBJECT_NAME_NOT_FOUND;
+  if (fs === null) return openPipe(call, request);
   if (request.disposition > dispositionMax) return NtStatus.INVALID_PARAMETER;
   if (call.connection.opens.full) return NtStatus.INSUFFICIENT_RESOURCES;
   const parts = partsOf(request.name);
@@ -44,12 +49,28 @@ async function open(call: Call, request: CreateRequest): Promise<number> {
   if (typeof access === "object") return access.refused;
   const place = parts.length === 0 ? null : { parent: found.parent.id, name: found.name };
   const { opens } = call.connection;
-  const one = new Open(opens.next(), call.tree!, inode, directory, access, place, parts.join("\\"));
+  const one = new Open(opens.next(), call.tree!, inode.id, directory, access, place, parts.join("\\"));
   one.deleteOnClose = (request.options & CreateOption.DELETE_ON_CLOSE) !== 0;
   if (one.deleteOnClose && (access & AccessMask.DELETE) === 0) return NtStatus.ACCESS_DENIED;
   opens.add(one);
   call.related = one;
   encodeCreate(call.w, call.answerAt, 0, action, factsOf(inode), one.fileId, contextsFor(request));
+  return NtStatus.SUCCESS;
+}
+
+/** A pipe of IPC$ (MS-SMB2 3.3.5.9, "if the share is a named pipe share"). */
+function openPipe(call: Call, request: CreateRequest): number {
+  const served = pipes.get(request.name.toLowerCase().replace(/^\\/, ""));
+  if (served === undefined) return NtStatus.OBJECT_NAME_NOT_FOUND;
+  const { opens } = call.connection;
+  if (opens.full) return NtStatus.INSUFFICIENT_RESOURCES;
+  const one = new Open(opens.next(), call.tree!, 0 as FileId, false, fullAccess, null, request.name);
+  one.pipe = new Pipe(request.name, served(call.connection.server));
+  opens.add(one);
+  call.related = one;
+  const zero = Time.zero;
+  const facts = { creationTime: zero, accessTime: zero, writeTime: zero, changeTime: zero, allocationBytes: 4096, endOfFile: 0, attributes: FileAttribute.NORMAL };
+  encodeCreate(call.w, call.answerAt, 0, CreateAction.OPENED, facts, one.fileId, []);
   return NtStatus.SUCCESS;
 }
 

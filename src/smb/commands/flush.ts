@@ -13,6 +13,7 @@ export async function flush(call: Call): Promise<number> {
   if (at < 0) return NtStatus.INVALID_PARAMETER;
   const open = fileOf(call, at);
   if (typeof open === "number") return open;
+  if (open.pipe !== null) return NtStatus.INVALID_DEVICE_REQUEST;
   if (!open.directory) {
     if ((open.access & (AccessMask.WRITE_DATA | AccessMask.APPEND_DATA)) === 0) return NtStatus.ACCESS_DENIED;
     const done = await open.tree.fs!.commit(open.tree.credentials(), open.id);

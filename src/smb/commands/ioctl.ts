@@ -1,14 +1,16 @@
 import { NtStatus } from "#wire/ntstatus.ts";
 import { decodeIoctl, encodeIoctl, FsControl, ioctlIsFsctl, type IoctlRequest } from "#wire/smb2/io.ts";
 import { Dialect, guidBytes, SecurityMode } from "#wire/smb2/negotiate.ts";
-import { i32, u16, u32 } from "#wire/le.ts";
+import { i32, u16 } from "#wire/le.ts";
 import type { Call } from "../call.ts";
+import { fileOf } from "./file-of.ts";
 
 /** IOCTL (MS-SMB2 3.3.5.15). */
 export function ioctl(call: Call): number {
   const request = decodeIoctl(call.bytes, call.base, call.end);
   if (request === null || request.flags !== ioctlIsFsctl) return NtStatus.INVALID_PARAMETER;
   if (request.code === FsControl.VALIDATE_NEGOTIATE_INFO) return validateNegotiate(call, request);
+  if (request.code === FsControl.PIPE_TRANSCEIVE) return transceive(call, request);
   if (request.code === FsControl.DFS_GET_REFERRALS) return NtStatus.FS_DRIVER_REQUIRED;
   return NtStatus.INVALID_DEVICE_REQUEST;
 }
@@ -43,6 +45,19 @@ function validateNegotiate(call: Call, request: IoctlRequest): number {
   view.setUint16(4 + guidBytes, SecurityMode.SIGNING_ENABLED | (connection.server.signingRequired ? SecurityMode.SIGNING_REQUIRED : 0), true);
   view.setUint16(6 + guidBytes, connection.dialect, true);
   encodeIoctl(call.w, request.code, call.bytes.subarray(request.fileIdAt, request.fileIdAt + 16), output);
-  void u32;
   return NtStatus.SUCCESS;
+}
+
+/** FSCTL_PIPE_TRANSCEIVE (MS-SMB2 3.3.5.15.10): a write and a read in one. */
+function transceive(call: Call, request: IoctlRequest): number {
+  const open = fileOf(call, request.fileIdAt);
+  if (typeof open === "number") return open;
+  if (open.pipe === null) return NtStatus.INVALID_DEVICE_REQUEST;
+  if (!open.pipe.write(request.input)) return NtStatus.PIPE_DISCONNECTED;
+  const got = open.pipe.read(request.outputBytesMax);
+  if (got === null) return NtStatus.PIPE_EMPTY;
+  encodeIoctl(call.w, request.code, open.fileId, got.bytes);
+  if (!got.more) return NtStatus.SUCCESS;
+  call.hasBody = true;
+  return NtStatus.BUFFER_OVERFLOW;
 }

@@ -16,6 +16,7 @@ export async function queryDirectory(call: Call): Promise<number> {
   if (request === null) return NtStatus.INVALID_PARAMETER;
   const open = fileOf(call, request.fileIdAt);
   if (typeof open === "number") return open;
+  if (open.pipe !== null) return NtStatus.INVALID_DEVICE_REQUEST;
   const { infoClass, flags } = request;
   if (entryBytes(infoClass, "") === 0) return NtStatus.INVALID_INFO_CLASS;
   if (!open.directory) return NtStatus.INVALID_PARAMETER;

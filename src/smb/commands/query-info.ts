@@ -18,6 +18,7 @@ export async function queryInfo(call: Call): Promise<number> {
   if (request === null) return NtStatus.INVALID_PARAMETER;
   const open = fileOf(call, request.fileIdAt);
   if (typeof open === "number") return open;
+  if (open.pipe !== null) return NtStatus.INVALID_DEVICE_REQUEST;
   const inode = await open.tree.fs!.getattr(open.id);
   if (inode instanceof FsError) return ntStatusOf(inode);
   const usage = request.infoType === InfoType.FILESYSTEM ? await open.tree.fs!.usage() : null;

@@ -3,6 +3,7 @@ import { NtStatus } from "#wire/ntstatus.ts";
 import { AccessMask } from "#wire/smb2/create.ts";
 import { decodeRead, encodeRead, Transfer } from "#wire/smb2/io.ts";
 import type { Call } from "../call.ts";
+import type { Pipe } from "../pipe/pipe.ts";
 import { ntStatusOf } from "../status.ts";
 import { fileOf } from "./file-of.ts";
 
@@ -15,6 +16,7 @@ export async function read(call: Call): Promise<number> {
   if (length > call.connection.server.transferBytesMax || !Number.isSafeInteger(offset + length)) return NtStatus.INVALID_PARAMETER;
   const open = fileOf(call, fileIdAt);
   if (typeof open === "number") return open;
+  if (open.pipe !== null) return readPipe(call, open.pipe, length);
   if (open.directory) return NtStatus.INVALID_DEVICE_REQUEST;
   if ((open.access & (AccessMask.READ_DATA | AccessMask.EXECUTE)) === 0) return NtStatus.ACCESS_DENIED;
   const result = await open.tree.fs!.read(open.tree.credentials(), open.id, offset, length);
@@ -28,4 +30,14 @@ export async function read(call: Call): Promise<number> {
   for (const slice of data.slices) call.w.raw(slice);
   data.release();
   return NtStatus.SUCCESS;
+}
+
+function readPipe(call: Call, pipe: Pipe, length: number): number {
+  const got = pipe.read(length);
+  if (got === null) return NtStatus.PIPE_EMPTY;
+  encodeRead(call.w, got.bytes.length);
+  call.w.raw(got.bytes);
+  if (!got.more) return NtStatus.SUCCESS;
+  call.hasBody = true;
+  return NtStatus.BUFFER_OVERFLOW;
 }

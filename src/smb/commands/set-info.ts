@@ -18,6 +18,7 @@ export async function setInfo(call: Call): Promise<number> {
   if (request === null) return NtStatus.INVALID_PARAMETER;
   const open = fileOf(call, request.fileIdAt);
   if (typeof open === "number") return open;
+  if (open.pipe !== null) return NtStatus.INVALID_DEVICE_REQUEST;
   if (request.infoType !== InfoType.FILE) return NtStatus.NOT_SUPPORTED;
   const status = await change(open, request);
   if (status === NtStatus.SUCCESS) encodeSetInfo(call.w);

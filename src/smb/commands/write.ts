@@ -3,6 +3,7 @@ import { NtStatus } from "#wire/ntstatus.ts";
 import { AccessMask } from "#wire/smb2/create.ts";
 import { decodeWrite, encodeWrite, Transfer, writeFlagThrough } from "#wire/smb2/io.ts";
 import type { Call } from "../call.ts";
+import type { Pipe } from "../pipe/pipe.ts";
 import { ntStatusOf } from "../status.ts";
 import { fileOf } from "./file-of.ts";
 
@@ -17,6 +18,7 @@ export async function write(call: Call): Promise<number> {
   if (payload === null) return NtStatus.INVALID_PARAMETER;
   const open = fileOf(call, fileIdAt);
   if (typeof open === "number") return open;
+  if (open.pipe !== null) return writePipe(call, open.pipe, payload, length);
   if (open.directory) return NtStatus.INVALID_DEVICE_REQUEST;
   if ((open.access & (AccessMask.WRITE_DATA | AccessMask.APPEND_DATA)) === 0) return NtStatus.ACCESS_DENIED;
   if (length > 0) {
@@ -45,4 +47,10 @@ function payloadOf(call: Call, offset: number, length: number): Uint8Array[] | n
     left -= Math.min(left, slice.length);
   }
   return slices;
+}
+
+function writePipe(call: Call, pipe: Pipe, payload: readonly Uint8Array[], length: number): number {
+  if (!pipe.write(Buffer.concat(payload))) return NtStatus.PIPE_DISCONNECTED;
+  encodeWrite(call.w, length);
+  return NtStatus.SUCCESS;
 }

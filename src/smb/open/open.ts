@@ -1,5 +1,5 @@
 import type { FileId } from "#model/ids.ts";
-import type { Inode } from "#model/inode.ts";
+import type { Pipe } from "../pipe/pipe.ts";
 import type { Tree } from "../tree/tree.ts";
 
 /** Where a listing stands. */
@@ -26,12 +26,14 @@ export class Open {
   path: string;
   deleteOnClose = false;
   scan: Scan | null = null;
+  /** Of IPC$: what is open is a pipe and no file. */
+  pipe: Pipe | null = null;
   readonly fileId: Uint8Array;
 
-  constructor(number: number, tree: Tree, inode: Inode, directory: boolean, access: number, place: { parent: FileId; name: string } | null, path: string) {
+  constructor(number: number, tree: Tree, id: FileId, directory: boolean, access: number, place: { parent: FileId; name: string } | null, path: string) {
     this.number = number;
     this.tree = tree;
-    this.id = inode.id;
+    this.id = id;
     this.directory = directory;
     this.access = access;
     this.place = place;

@@ -1,0 +1,17 @@
+/** The pipes of IPC$: remote procedure calls that clients look shares and servers up by. One file an interface; `pipe.ts` is what they share. */
+import type { SmbServer } from "../server.ts";
+import type { RpcInterface } from "./pipe.ts";
+import { srvsvc } from "./srvsvc.ts";
+import { wkssvc } from "./wkssvc.ts";
+
+/** What each pipe serves, by its name in lower case. */
+export const pipes: ReadonlyMap<string, (server: SmbServer) => RpcInterface> = new Map([
+  ["srvsvc", (server: SmbServer) => srvsvc({ server: server.name, shares: () => announcedBy(server) })],
+  ["wkssvc", (server: SmbServer) => wkssvc(server.name)],
+]);
+
+/** The shares that are offered over SMB, without the slash their names begin with, and IPC$. */
+function announcedBy({ shares }: SmbServer) {
+  const files = shares.list().flatMap(({ name, policy }) => (policy.enabled && policy.protocols.smb ? [{ name: name.slice(1), comment: "", pipe: false }] : []));
+  return [...files, { name: "IPC$", comment: "remote procedure calls", pipe: true }];
+}
