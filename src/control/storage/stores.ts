@@ -10,6 +10,7 @@ import type { Change, Rows } from "../state/index.ts";
 import type { StoreChecks } from "./store-checks.ts";
 import type { StorePlans } from "./store-plans.ts";
 import { isWithin, readConfig, type SortedConfig, storeTypes } from "./store-types.ts";
+import { checkWrappers, refuseLosing } from "./wrapper-fields.ts";
 
 type Config = Readonly<Record<string, ConfigValue>>;
 
@@ -101,6 +102,7 @@ export class StoreService implements Stores {
     const faults = new Faults();
     const sorted = readConfig(fields, config, was, faults);
     if (sorted.config["path"] !== was.config["path"]) this.checkPath(kind, name, row.type, sorted, faults);
+    if (kind === "block") checkWrappers(sorted.config, faults);
     faults.refuse(`${kind} store ${name}`);
     const old = this.parts.storePlans.resolved(kind, name, row.type, was.config);
     const next = this.parts.storePlans.resolved(kind, name, row.type, sorted.config);
@@ -111,6 +113,7 @@ export class StoreService implements Stores {
         hint: "Add another store with this configuration, and create new shares on it.",
       });
     }
+    if (kind === "block") refuseLosing(name, was.config, sorted.config, this.sharesOn(kind, row));
     return { row, sorted, secretsChanged: !Bun.deepEquals(was.secrets, sorted.secrets) };
   }
 
@@ -123,6 +126,7 @@ export class StoreService implements Stores {
     if (this.rows(kind).by("name", name) !== null) throw alreadyExists(`${kind} store`, name);
     const sorted = readConfig(storeTypes[kind][type] ?? {}, config, { config: {}, secrets: {} }, faults);
     this.checkPath(kind, name, type, sorted, faults);
+    if (kind === "block") checkWrappers(sorted.config, faults);
     faults.refuse(`${kind} store ${name}`);
     return sorted;
   }
