@@ -7,6 +7,7 @@ import { CachedBlocks, type DiskCacheLimits, type DiskCacheStats, openDiskCache,
 import { type Config, formatSize, type Limits, parseSize } from "#config/index.ts";
 import type { SharePlan, ShareState, StorePlan } from "#control/index.ts";
 import { openMemoryStore, openSqliteStore } from "#metadata/index.ts";
+import type { CheckTarget } from "#check/index.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
@@ -42,9 +43,11 @@ export class OpenShare {
   private readonly content: Content;
   /** Of a remote block store alone. */
   private readonly diskCache: CachedBlocks | null;
+  /** What a check of it works on. */
+  readonly checkTarget: CheckTarget;
   private readonly parts: Lifecycle;
 
-  constructor(plan: SharePlan, opened: { share: Share; places: SharePlaces; recovered: string | null; config: Config; content: Content; diskCache: CachedBlocks | null; parts: Lifecycle }) {
+  constructor(plan: SharePlan, opened: { share: Share; places: SharePlaces; recovered: string | null; config: Config; content: Content; diskCache: CachedBlocks | null; checkTarget: CheckTarget; parts: Lifecycle }) {
     this.plan = plan;
     this.share = opened.share;
     this.places = opened.places;
@@ -52,6 +55,7 @@ export class OpenShare {
     this.config = opened.config;
     this.content = opened.content;
     this.diskCache = opened.diskCache;
+    this.checkTarget = opened.checkTarget;
     this.parts = opened.parts;
   }
 
@@ -151,11 +155,12 @@ async function open(config: Config, plan: SharePlan, limits: Limits, around: Sur
   checkLogIsThere(plan.name, places.content, (await store.usage()).inodes > 0);
   // Its entry must be as durable as what the log is going to hold.
   makeDirectory(join(places.content, "log"));
-  const blocks = await openBlocks(plan, places, store, parts, diskCacheLimits(config, limits), around);
+  const { blocks, uncached } = await openBlocks(plan, places, store, parts, diskCacheLimits(config, limits), around);
   const diskCache = blocks instanceof CachedBlocks ? blocks : null;
-  const { content, recovered } = await openContent({
+  const { content, upkeep, recovered } = await openContent({
     store,
     blocks,
+    uncached,
     directory: places.content,
     durability: plan.durability,
     ephemeral: plan.metadata.type === "memory",
@@ -180,7 +185,8 @@ async function open(config: Config, plan: SharePlan, limits: Limits, around: Sur
     namesMax: limits.filesMaxPerShare,
   });
   parts.started("share", () => share.close());
-  return new OpenShare(plan, { share, places, recovered: describeRecovered(recovered), config, content, diskCache, parts });
+  const checkTarget = { store, blocks: uncached, content: upkeep, clock };
+  return new OpenShare(plan, { share, places, recovered: describeRecovered(recovered), config, content, diskCache, checkTarget, parts });
 }
 
 function contentLimits(config: Config, limits: Limits): Pick<ContentOptions, "limits" | "cacheBytes" | "segmentBytes"> {
@@ -211,12 +217,18 @@ function openStore(plan: StorePlan, places: SharePlaces, { clock, random, logger
   }
 }
 
-async function openBlocks(plan: SharePlan, places: SharePlaces, store: MetadataStore, parts: Lifecycle, cacheLimits: DiskCacheLimits, around: Surroundings): Promise<BlockStore> {
+/** A share's block store, as its content uses it and as it is below its cache. */
+interface OpenBlocks {
+  readonly blocks: BlockStore;
+  readonly uncached: BlockStore;
+}
+
+async function openBlocks(plan: SharePlan, places: SharePlaces, store: MetadataStore, parts: Lifecycle, cacheLimits: DiskCacheLimits, around: Surroundings): Promise<OpenBlocks> {
   const instance = Buffer.from(store.identity.instance).toString("hex");
   if (plan.blocks.type === "memory") {
     const blocks = openMemoryBlocks({ bytesMax: memoryBytesMax(plan.blocks) });
     parts.started("blocks", () => blocks.close());
-    return blocks;
+    return { blocks, uncached: blocks };
   }
   if (plan.blocks.type === "s3") {
     const { openS3Blocks } = await import("#blocks/s3/index.ts");
@@ -224,7 +236,7 @@ async function openBlocks(plan: SharePlan, places: SharePlaces, store: MetadataS
     const { clock, logger } = around;
     const blocks = await openDiskCache({ blocks: bucket, directory: join(places.content, diskCacheFolder), keyPrefix: `${instance}/`, limits: cacheLimits, clock, logger });
     parts.started("blocks", () => blocks.close());
-    return blocks;
+    return { blocks, uncached: bucket };
   }
   if (plan.blocks.type !== "filesystem") throw new Error(unknownType(plan.blocks));
   checkBlocksAreThere(plan.name, places.blocks, (await store.packs(0, 1)).length > 0);
@@ -234,7 +246,7 @@ async function openBlocks(plan: SharePlan, places: SharePlaces, store: MetadataS
   parts.started(`hold on ${places.blocks}`, () => claim.release());
   const blocks = await openFilesystemBlocks({ directory: places.blocks, openFilesMax: blockFilesWithin(openFilesMax()) });
   parts.started("blocks", () => blocks.close());
-  return blocks;
+  return { blocks, uncached: blocks };
 }
 
 export function unknownType(plan: StorePlan): string {

@@ -1,11 +1,14 @@
 import { type Config, deriveLimits, sharesMax } from "#config/index.ts";
 import { type AdapterState, type AdapterType, type ClientInfo, ControlError, type Desired, type Failure, type MountInfo, type Runtime, type SharePlan, type ShareState, type StoreHealth, type StorePlan } from "#control/index.ts";
 import { ShareTable } from "#vfs/index.ts";
+import { workOn } from "./check-share.ts";
 import { drainShares } from "./drain.ts";
+import { JobTable } from "./jobs.ts";
 import { evictShare, warmShare } from "./share-cache.ts";
 import { type NfsListening, NfsService } from "./nfs-service.ts";
 import { connectionsWithin, openFilesMax, sharesWithin } from "./open-files.ts";
 import { type OpenShare, openShare, type Surroundings } from "./open-share.ts";
+import { mustReopen } from "./must-reopen.ts";
 import { noRoom, stillClosing, tooFewFiles } from "./not-served.ts";
 import { collision, placesOf, realPlaces } from "./places.ts";
 import { leftBehind, purgeShare } from "./purge.ts";
@@ -41,6 +44,7 @@ export class ServerRuntime implements Runtime {
   private readonly open = new Map<string, OpenShare>();
   readonly warm = (name: string) => warmShare(this.open.get(name), name);
   readonly evict = (name: string) => evictShare(this.open.get(name), name);
+  readonly jobs: JobTable;
   /** Those that were not closed in time: they still store what they hold, and nobody may open their log beside them. */
   private readonly closing = new Map<string, OpenShare>();
   /** Why shares that are desired are not served, by name. */
@@ -55,6 +59,7 @@ export class ServerRuntime implements Runtime {
   constructor(options: RuntimeOptions) {
     this.options = options;
     this.config = options.config;
+    this.jobs = new JobTable((request, watch) => workOn(this.open.get(request.share), request, watch), (share) => this.open.has(share), options.around);
     this.nfs = new NfsService(this.table, options.around, (asked) => connectionsWithin(asked, Math.max(1, this.open.size), openFilesMax()));
   }
 
@@ -205,6 +210,7 @@ export class ServerRuntime implements Runtime {
     const { name } = share.plan;
     this.table.remove(name, back);
     this.open.delete(name);
+    await this.jobs.stop(name);
     const clean = await share.close(timeoutMs, this.options.around.clock);
     this.options.around.logger.info({ share: name, clean }, clean ? "closed a share" : "a share is not closed yet");
     if (!clean) this.lingers(share);
@@ -289,11 +295,4 @@ export class ServerRuntime implements Runtime {
       return [{ target: { type: "adapter", name: "nfs" }, reason: (error as Error).message }];
     }
   }
-}
-
-/** Whether a share has to be closed and opened for another plan: its policy and durability are replaced while it serves. */
-function mustReopen(before: SharePlan, after: SharePlan): boolean {
-  const { policy: _, durability: __, rootMode: ___, ...was } = before;
-  const { policy: ____, durability: _____, rootMode: ______, ...is } = after;
-  return !Bun.deepEquals(was, is);
 }
