@@ -7,7 +7,7 @@ import type { OfflineWork } from "#cli/ports.ts";
 import type { Loaded } from "#config/index.ts";
 import type { Desired, Failure } from "#control/index.ts";
 import { silentLogger } from "#telemetry/logger.ts";
-import { openControl } from "./control.ts";
+import { openControl, type RunningControl } from "./control.ts";
 import type { Surroundings } from "./open-share.ts";
 import { type RuntimeOptions, ServerRuntime } from "./runtime.ts";
 
@@ -37,8 +37,8 @@ export async function workOffline(loaded: Loaded, what: OfflineWork, told: (job:
   const { type, sqlite } = config.database;
   if (type === "sqlite" && !existsSync(sqlite.path)) throw new Error(`there is no control-plane database ${sqlite.path}; name the server's --data-dir or --config`);
   const around: Surroundings = { clock: systemClock, random: systemRandom, logger: silentLogger, fatal: die };
-  const runtime = new OneShareRuntime(what.share, { config, around, recovered() {}, setLogLevel() {}, changed() {} });
-  const control = await openControl({ loaded, runtime, around });
+  const runtime = new OneShareRuntime(what.share, { config, around, recovered() {}, identify: (shareId, instance) => control.identify(shareId, instance), setLogLevel() {}, changed() {} });
+  const control: RunningControl = await openControl({ loaded, runtime, around, begin: false });
   try {
     control.plane.shares.get(what.share);
     const [failure] = await control.start();

@@ -8,10 +8,12 @@ import { evictShare, warmShare } from "./share-cache.ts";
 import { type NfsListening, NfsService } from "./nfs-service.ts";
 import { connectionsWithin, openFilesMax, sharesWithin } from "./open-files.ts";
 import { type OpenShare, openShare, type Surroundings } from "./open-share.ts";
-import { mustReopen } from "./must-reopen.ts";
 import { noRoom, stillClosing, tooFewFiles } from "./not-served.ts";
-import { collision, placesOf, realPlaces } from "./places.ts";
+import { placesOf, refuseCollision } from "./places.ts";
 import { leftBehind, purgeShare } from "./purge.ts";
+import { isOther, mustReopen } from "./reopen.ts";
+import { warnOf } from "./share-warnings.ts";
+import { checkTree, lasts, OtherTree } from "./tree.ts";
 import { tryStore } from "./try-store.ts";
 
 /** What a server's parts are told besides their plans. */
@@ -20,6 +22,8 @@ export interface RuntimeOptions {
   readonly around: Surroundings;
   /** A share was opened whose log had something to go on with. */
   readonly recovered: (share: string, summary: string) => void;
+  /** Notes which tree a share is, where nobody knows; gives what is known then. */
+  readonly identify: (shareId: string, instance: string) => Promise<string>;
   /** The log says from now on what is at least so severe. */
   readonly setLogLevel: (level: string) => void;
   /** What is listened on or shared changed. */
@@ -42,6 +46,8 @@ export class ServerRuntime implements Runtime {
   private readonly options: RuntimeOptions;
   private readonly table = new ShareTable();
   private readonly open = new Map<string, OpenShare>();
+  readonly clients = (): readonly ClientInfo[] => this.nfs.clients();
+  readonly mounts = (): readonly MountInfo[] => this.nfs.mounts();
   readonly warm = (name: string) => warmShare(this.open.get(name), name);
   readonly evict = (name: string) => evictShare(this.open.get(name), name);
   readonly jobs: JobTable;
@@ -116,8 +122,8 @@ export class ServerRuntime implements Runtime {
     if (share !== undefined) return { state: "serving", error: null, ...share.backlog };
     const closing = this.closing.get(name);
     if (closing !== undefined) return { state: "failed", error: stillClosing(name), ...closing.backlog };
-    const error = this.failed.get(name)?.message;
-    return error === undefined ? null : { state: "failed", error, dirtyBytes: 0, unstoredBytes: 0, oldestUnstoredMs: null, storeError: null };
+    const why = this.failed.get(name);
+    return why === undefined ? null : { state: "failed", error: why.message, elsewhere: why instanceof OtherTree, dirtyBytes: 0, unstoredBytes: 0, oldestUnstoredMs: null, storeError: null };
   }
 
   async usage(name: string): Promise<{ readonly bytes: number; readonly files: number } | null> {
@@ -126,14 +132,6 @@ export class ServerRuntime implements Runtime {
 
   adapter(_type: AdapterType): AdapterState {
     return this.nfs.state;
-  }
-
-  clients(): readonly ClientInfo[] {
-    return this.nfs.clients();
-  }
-
-  mounts(): readonly MountInfo[] {
-    return this.nfs.mounts();
   }
 
   disconnect(id: string): boolean {
@@ -197,7 +195,7 @@ export class ServerRuntime implements Runtime {
     const plans = new Map(desired.shares.map((plan) => [plan.name, plan]));
     const gone = [...this.open.values()].filter((share) => {
       const plan = plans.get(share.plan.name);
-      return plan === undefined || mustReopen(share.plan, plan);
+      return plan === undefined || mustReopen(share.plan, plan) || isOther(share, plan);
     });
     this.table.expecting ||= gone.some((share) => plans.has(share.plan.name));
     await Promise.all(gone.map((share) => this.close(share, this.config.server.shutdown_timeout, plans.get(share.plan.name)?.id === share.plan.id)));
@@ -254,14 +252,11 @@ export class ServerRuntime implements Runtime {
 
   private async openOne(plan: SharePlan): Promise<void> {
     if (this.closing.has(plan.name)) throw new Error(stillClosing(plan.name));
-    const places = realPlaces(placesOf(this.config, plan));
-    for (const other of [...this.open.values(), ...this.closing.values()]) {
-      const place = collision(places, realPlaces(other.places));
-      if (place !== null) throw new Error(`share ${plan.name} would lie in ${place}, where share ${other.plan.name} lies; give its store another path`);
-    }
+    refuseCollision(plan.name, placesOf(this.config, plan), [...this.open.values(), ...this.closing.values()]);
     const share = await openShare(this.config, plan, deriveLimits(this.config, this.open.size + 1), this.options.around);
+    await this.identify(share);
     this.open.set(plan.name, share);
-    this.warnOf(plan);
+    warnOf(this.config, plan, this.options.around.logger);
     // The policy may be another by now.
     const latest = this.wanted?.shares.find((each) => each.id === plan.id);
     if (latest !== undefined && !mustReopen(plan, latest)) share.follow(latest);
@@ -269,13 +264,15 @@ export class ServerRuntime implements Runtime {
     if (share.recovered !== null) this.options.recovered(plan.name, share.recovered);
   }
 
-  /** What an operator should know though it is allowed; of the configuration's shares that was said by whoever read it. */
-  private warnOf({ name, metadata, blocks, durability }: SharePlan): void {
-    if (this.config.shares.some((share) => share.name === name)) return;
-    const logger = this.options.around.logger.child({ share: name });
-    if (metadata.type === "memory") logger.warn({}, "its metadata is in memory: everything in it is gone when the server stops");
-    else if (blocks.type === "memory") logger.warn({}, "its blocks are in memory: names stay when the server stops, but the content is gone");
-    if (durability === "writeback") logger.warn({}, "its durability is writeback: a power cut loses the last seconds, even what a COMMIT answered");
+  /** Before anybody is served from it. */
+  private async identify(share: OpenShare): Promise<void> {
+    const { plan, instance, places } = share;
+    if (!lasts(plan) || plan.instance !== null) return;
+    const known = await this.options.identify(plan.id, instance).catch((error: unknown) => error as Error);
+    if (known === instance) return;
+    await this.close(share, this.config.server.shutdown_timeout);
+    if (typeof known !== "string") throw known;
+    checkTree(plan, instance, places, known);
   }
 
   /** Gives each share its part of what all have together. */
