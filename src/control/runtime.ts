@@ -1,5 +1,6 @@
 import type { SharePolicy } from "#vfs/access/policy.ts";
 import type { Durability } from "#model/credentials.ts";
+import type { Jobs } from "./jobs.ts";
 import type { AdapterType, ConfigValue, SettingValue, StoreKind } from "./nouns.ts";
 
 /** A store as it is opened: its secrets are in plain text here and nowhere else. */
@@ -151,6 +152,7 @@ export interface Runtime {
   warm(share: string): Promise<{ readonly bytes: number; readonly complete: boolean }>;
   /** Removes the copies in a share's cache on disk and gives their bytes. Throws ControlError. */
   evict(share: string): Promise<number>;
+  readonly jobs: Jobs;
   /** Where files of an earlier share lie that a new one with this plan would bring to light; null: nowhere. */
   leftBehind(plan: SharePlan): string | null;
   /** Removes the data of a share that is closed, for good; `others`, whose data stays, are all shares besides, deleted ones too. */

@@ -1,5 +1,6 @@
 import type { Static } from "@sinclair/typebox";
 import type * as s from "#api/contract/schemas.ts";
+import type { Job } from "#control/jobs.ts";
 import type * as n from "#control/nouns.ts";
 import type { ClientInfo, MountInfo, Runtime, StoreHealth, StoreRequests } from "#control/runtime.ts";
 
@@ -137,6 +138,26 @@ export function clientView(client: ClientInfo): Static<typeof s.Client> {
 
 export function settingView(setting: n.Setting): Static<typeof s.Setting> {
   return { key: setting.key, value: setting.value, default: setting.default, help: setting.help, allowed: setting.allowed };
+}
+
+export function jobView(job: Job): s.Job {
+  return {
+    id: job.id,
+    kind: job.kind,
+    share: job.share,
+    state: job.state,
+    started_by: job.startedBy,
+    started_at: when(job.startedAt),
+    ended_at: job.endedAt === null ? null : when(job.endedAt),
+    progress: { ...job.progress },
+    findings_total: job.findingsTotal,
+    result: job.result === null ? null : { ...job.result },
+    error: job.error,
+  };
+}
+
+export function jobDetailView(job: Job): s.JobDetail {
+  return { ...jobView(job), findings: job.findings.map((finding) => ({ ...finding })) };
 }
 
 export function auditView(entry: n.AuditEntry): Static<typeof s.AuditEntry> {

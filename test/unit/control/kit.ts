@@ -2,6 +2,7 @@ import type { ControlDatabase } from "#control/database/port.ts";
 import { type Actor, type AdapterState, type ClientInfo, type ControlOptions, type Desired, type Failure, type MountInfo, openControlPlane, type RotatedShare, type Runtime, type SharePlan, type ShareState, type StoreHealth, type StorePlan, type StoreRequests } from "#control/index.ts";
 import { openPasswords } from "#control/passwords/index.ts";
 import { openKeyring } from "#control/secrets/index.ts";
+import { noJobs } from "../../support/fake-control.ts";
 import { SeededRandom } from "../../support/seeded-random.ts";
 import { MemoryDatabase } from "./sessions/memory-database.ts";
 import { CountingBcrypt, HandClock, LogLines } from "./sessions/world.ts";
@@ -12,6 +13,7 @@ export const secret = "a secret of the control plane for tests";
 
 /** A server that does what it is told at once, and fails where it is told to. */
 export class FakeRuntime implements Runtime {
+  readonly jobs = noJobs;
   readonly asked: Desired[] = [];
   readonly tried: StorePlan[] = [];
   readonly purged: string[] = [];
