@@ -19,7 +19,7 @@ interface StoredPack {
 /** A pack that was made by this process: a file first, an object later; pending extents hold on to it through both. */
 export class OpenPackRef {
   readonly id: PackId;
-  readonly key: string;
+  key: string;
   file: OpenPack | null;
   stored: StoredPack | null = null;
   /** Log sequence of the last record that points here. */
@@ -91,9 +91,8 @@ export class PackTable {
   }
 
   /** What the footer of a pack's object says, for a pack whose row does not know yet; null where there is no such whole object. */
-  async fromObject(id: PackId): Promise<StoredPack | null> {
+  async fromObject(id: PackId, key: string): Promise<StoredPack | null> {
     const { instance } = this.store.identity;
-    const key = packKey(instance, id);
     const bytes = await this.blocks.size(key);
     if (bytes === null) return null;
     const footer = await readFooter((offset, length) => this.blocks.get(key, offset, length), bytes, instance, id, key);

@@ -7,7 +7,7 @@ import type { Actor, ConfigValue, Store, StoreKind } from "../nouns.ts";
 import type { StoreHealth, StorePlan } from "../runtime.ts";
 import type { IfVersion, Stores } from "../services.ts";
 import type { Change, Rows } from "../state/index.ts";
-import type { StoreChecks } from "./store-checks.ts";
+import { asItIs, type StoreChecks } from "./store-checks.ts";
 import type { StorePlans } from "./store-plans.ts";
 import { isWithin, readConfig, type SortedConfig, storeTypes } from "./store-types.ts";
 
@@ -48,7 +48,8 @@ export class StoreService implements Stores {
   async edit(actor: Actor, kind: StoreKind, name: string, config: Config, ifVersion: IfVersion): Promise<Store> {
     const decide = () => this.decideEdit(kind, name, config, ifVersion);
     const { row, sorted } = decide();
-    await this.mustWork(this.parts.storePlans.make(kind, name, row.type, sorted));
+    const plan = this.parts.storePlans.make(kind, name, row.type, sorted);
+    await this.mustWork(this.sharesOn(kind, row).length > 0 ? asItIs(plan) : plan);
     await this.change(actor, kind, "edit", name, config, (draft) => {
       const now = decide();
       const set = { config: now.sorted.config, ...(now.secretsChanged ? { secrets: this.parts.storePlans.wrapped(kind, now.row.id, now.sorted.secrets) } : {}) };

@@ -74,6 +74,20 @@ describe("stores", () => {
     expect(stores.list("block").length).toBe(1);
   });
 
+  test("make their bucket when they are added, and no more once something may lie in it", async () => {
+    const { stores, shares, runtime } = await openKit();
+    const asked = () => runtime.tried.splice(0).filter(({ name }) => name === "cloud").map(({ config }) => config["create_bucket"] ?? false);
+    await stores.create(root, "block", { name: "cloud", type: "s3", config: { bucket: "b-1", create_bucket: true } });
+    expect(asked()).toEqual([true]);
+    await stores.edit(root, "block", "cloud", { bucket: "b-2" }, null);
+    expect(asked()).toEqual([true]);
+    await stores.check("block", "cloud");
+    expect(asked()).toEqual([false]);
+    await shares.create(root, { name: "/x", blocks: "cloud" });
+    await stores.edit(root, "block", "cloud", { endpoint: "http://elsewhere" }, null);
+    expect(asked()).toEqual([false]);
+  });
+
   test("with data are not moved or removed, not even that of deleted shares", async () => {
     const { stores, shares } = await openKit();
     await stores.create(root, "block", { name: "a", type: "filesystem", config: { path: "/srv/a" } });
