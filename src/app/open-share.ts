@@ -3,7 +3,7 @@ import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
 import type { Keyring, MeteredBlocks } from "#blocks/index.ts";
 import { type Content, type ContentOptions, deriveContentLimits, openContent, type Recovered } from "#cache/index.ts";
-import { CachedBlocks, type DiskCacheLimits, type DiskCacheStats, warm, type Warmed } from "#cache/disk/index.ts";
+import { CachedBlocks, type DiskCacheLimits, warm, type Warmed } from "#cache/disk/index.ts";
 import { type Config, formatSize, type Limits } from "#config/index.ts";
 import type { SharePlan, ShareState, StorePlan } from "#control/index.ts";
 import { openMemoryStore, openSqliteStore } from "#metadata/index.ts";
@@ -85,19 +85,14 @@ export class OpenShare {
     return this.content.unstoredBytes;
   }
 
-  /** What is not in its stores yet, and why. */
-  get backlog(): Omit<ShareState, "state" | "error" | "elsewhere"> {
+  /** What is not in its stores yet, and why, and how its cache on disk does. */
+  get report(): Omit<ShareState, "state" | "error" | "elsewhere"> {
     const { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError } = this.content;
-    return { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError };
+    return { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError, diskCache: this.diskCache?.stats ?? null };
   }
 
   get progress(): Content["progress"] {
     return this.content.progress;
-  }
-
-  /** What the cache on disk does; null where the block store needs none. */
-  get diskCacheStats(): DiskCacheStats | null {
-    return this.diskCache?.stats ?? null;
   }
 
   /** Has the disk hold copies of what the share stores; null where its block store needs none. */

@@ -123,11 +123,11 @@ export class ServerRuntime implements Runtime {
 
   share(name: string): ShareState | null {
     const share = this.open.get(name);
-    if (share !== undefined) return { state: "serving", error: null, ...share.backlog };
+    if (share !== undefined) return { state: "serving", error: null, ...share.report };
     const closing = this.closing.get(name);
-    if (closing !== undefined) return { state: "failed", error: stillClosing(name), ...closing.backlog };
+    if (closing !== undefined) return { state: "failed", error: stillClosing(name), ...closing.report };
     const why = this.failed.get(name);
-    return why === undefined ? null : { state: "failed", error: why.message, elsewhere: why instanceof OtherTree, dirtyBytes: 0, unstoredBytes: 0, oldestUnstoredMs: null, storeError: null };
+    return why === undefined ? null : { state: "failed", error: why.message, elsewhere: why instanceof OtherTree, dirtyBytes: 0, unstoredBytes: 0, oldestUnstoredMs: null, storeError: null, diskCache: null };
   }
 
   async usage(name: string): Promise<{ readonly bytes: number; readonly files: number } | null> {

@@ -63,6 +63,24 @@ export interface ShareState {
   readonly oldestUnstoredMs: number | null;
   /** What keeps content from being stored or read at present; null: nothing that is known. */
   readonly storeError: string | null;
+  /** What its cache on disk has done since the start; null: its block store needs none. */
+  readonly diskCache: DiskCacheState | null;
+}
+
+export interface DiskCacheState {
+  /** Reads that needed no request of their own to the block store, and those that did; their bytes likewise. */
+  readonly hits: number;
+  readonly misses: number;
+  readonly hitBytes: number;
+  readonly missBytes: number;
+  /** Copies that did not match their checksum. */
+  readonly damaged: number;
+  /** Removed to make room. */
+  readonly evictedBytes: number;
+  /** What it takes of the disk, and may. */
+  readonly bytes: number;
+  readonly bytesMax: number;
+  readonly objects: number;
 }
 
 export interface AdapterState {

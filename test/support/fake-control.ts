@@ -203,7 +203,7 @@ export const noJobs: Jobs = {
 export function fakeRuntime(mounts: readonly MountInfo[] = []): Runtime {
   return {
     reconcile: async () => [],
-    share: () => ({ state: "serving", error: null, dirtyBytes: 0, unstoredBytes: 0, oldestUnstoredMs: null, storeError: null }),
+    share: () => ({ state: "serving", error: null, dirtyBytes: 0, unstoredBytes: 0, oldestUnstoredMs: null, storeError: null, diskCache: null }),
     usage: async () => ({ bytes: 0, files: 1 }),
     adapter: () => ({ running: true, error: null, address: "127.0.0.1", port: 12049, connections: 0 }),
     clients: () => [],

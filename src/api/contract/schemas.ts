@@ -133,6 +133,18 @@ export const NewShare = object({
   adopt: optional(Type.Boolean({ description: "Take over the data of a deleted share of that name, or files of one that the control plane does not know any more." })),
 });
 export const ShareChange = object({ ...optionalShareFields, enabled: optional(Type.Boolean()) });
+export const DiskCache = object({
+  hit_rate: orNull(Type.Number({ minimum: 0, maximum: 1, description: "The part of the reads since the server's start that are hits. Null: nothing was read." })),
+  hits: Type.Integer({ description: "Reads, below the cache in memory, that needed no request of their own to the block store." }),
+  misses: Type.Integer({ description: "Reads that needed one." }),
+  hit_bytes: Type.Integer(),
+  miss_bytes: Type.Integer(),
+  bytes: Type.Integer({ description: "What it takes of the disk." }),
+  max_bytes: Type.Integer({ description: "What it may take." }),
+  objects: Type.Integer({ description: "Objects of which it has copies." }),
+  evicted_bytes: Type.Integer({ description: "Removed to make room." }),
+  damaged: Type.Integer({ description: "Copies that did not match their checksum and were fetched anew." }),
+});
 export const ShareStatus = object({
   name: ShareName,
   state: ShareState,
@@ -146,6 +158,7 @@ export const ShareStatus = object({
   unstored_bytes: Type.Integer({ description: "Accepted bytes that are not yet in the block store, the dirty ones included." }),
   oldest_unstored_ms: orNull(Type.Integer({ description: "How long the oldest of them has waited, since the server's start at most. Null: nothing waits." })),
   store_error: orNull(Type.String({ description: "Why content can't be stored or read at present; it heals by itself once the reason is gone. Null: it can." })),
+  disk_cache: orNull(DiskCache),
 });
 
 export const Grant = object({ type: one(["user", "group"]), name: Name, level: Level });

@@ -2,7 +2,7 @@ import type { Static } from "@sinclair/typebox";
 import type * as s from "#api/contract/schemas.ts";
 import type { Job } from "#control/jobs.ts";
 import type * as n from "#control/nouns.ts";
-import type { ClientInfo, MountInfo, Runtime, StoreHealth, StoreRequests } from "#control/runtime.ts";
+import type { ClientInfo, DiskCacheState, MountInfo, Runtime, StoreHealth, StoreRequests } from "#control/runtime.ts";
 
 /** The control plane's nouns as the interface shows them. */
 
@@ -72,6 +72,16 @@ export function shareView(share: n.Share, runtime: Runtime, whole: boolean): s.S
 /** What failed may name paths and hosts of the server. */
 export function errorFor(error: string | null, whole: boolean): string | null {
   return error === null || whole ? error : "It failed. An operator can see why.";
+}
+
+/** Digits of a rate behind the point. */
+const rateDigits = 4;
+
+export function diskCacheView(cache: DiskCacheState | null): Static<typeof s.DiskCache> | null {
+  if (cache === null) return null;
+  const { hits, misses, hitBytes, missBytes, bytes, bytesMax, objects, evictedBytes, damaged } = cache;
+  const rate = hits + misses === 0 ? null : Number((hits / (hits + misses)).toFixed(rateDigits));
+  return { hit_rate: rate, hits, misses, hit_bytes: hitBytes, miss_bytes: missBytes, bytes, max_bytes: bytesMax, objects, evicted_bytes: evictedBytes, damaged };
 }
 
 export function storeView(store: n.Store): s.Store {

@@ -53,7 +53,7 @@ export class FakeRuntime implements Runtime {
   share(name: string): ShareState | null {
     if (this.asked.length === 0 || !this.desired.shares.some((plan) => plan.name === name)) return null;
     const error = this.reason("share", name) ?? null;
-    return { state: error === null ? "serving" : "failed", error, dirtyBytes: 0, unstoredBytes: 0, oldestUnstoredMs: null, storeError: null };
+    return { state: error === null ? "serving" : "failed", error, dirtyBytes: 0, unstoredBytes: 0, oldestUnstoredMs: null, storeError: null, diskCache: null };
   }
 
   async usage(): Promise<null> {
