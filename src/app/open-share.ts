@@ -18,6 +18,7 @@ import { Lifecycle } from "./lifecycle.ts";
 import { blockFilesWithin, openFilesMax } from "./open-files.ts";
 import { diskCacheFolder, placesOf, type SharePlaces } from "./places.ts";
 import { s3OptionsOf } from "./s3.ts";
+import { checkMayOpen, checkTree, instanceOf } from "./tree.ts";
 
 /** What every part of the server is handed. */
 export interface Surroundings {
@@ -55,6 +56,11 @@ export class OpenShare {
     this.parts = opened.parts;
   }
 
+  /** Which tree it is, in hexadecimal. */
+  get instance(): string {
+    return instanceOf(this.share.store);
+  }
+
   get dirtyBytes(): number {
     return this.content.dirtyBytes;
   }
@@ -64,7 +70,7 @@ export class OpenShare {
   }
 
   /** What is not in its stores yet, and why. */
-  get backlog(): Omit<ShareState, "state" | "error"> {
+  get backlog(): Omit<ShareState, "state" | "error" | "elsewhere"> {
     const { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError } = this.content;
     return { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError };
   }
@@ -141,13 +147,13 @@ export async function openShare(config: Config, plan: SharePlan, limits: Limits,
 async function open(config: Config, plan: SharePlan, limits: Limits, around: Surroundings, parts: Lifecycle): Promise<OpenShare> {
   const { clock, random, logger, fatal } = around;
   const places = placesOf(config, plan);
+  if (plan.metadata.type === "sqlite") checkDatabaseIsThere(plan.name, places.content, places.database);
+  checkMayOpen(plan, places);
   makeDirectory(places.content);
-  if (plan.metadata.type === "sqlite") {
-    checkDatabaseIsThere(plan.name, places.content, places.database);
-    makeDirectory(dirname(places.database));
-  }
+  if (plan.metadata.type === "sqlite") makeDirectory(dirname(places.database));
   const store = openStore(plan.metadata, places, around);
   parts.started("metadata", () => store.close());
+  checkTree(plan, instanceOf(store), places);
   checkLogIsThere(plan.name, places.content, (await store.usage()).inodes > 0);
   // Its entry must be as durable as what the log is going to hold.
   makeDirectory(join(places.content, "log"));
@@ -212,7 +218,7 @@ function openStore(plan: StorePlan, places: SharePlaces, { clock, random, logger
 }
 
 async function openBlocks(plan: SharePlan, places: SharePlaces, store: MetadataStore, parts: Lifecycle, cacheLimits: DiskCacheLimits, around: Surroundings): Promise<BlockStore> {
-  const instance = Buffer.from(store.identity.instance).toString("hex");
+  const instance = instanceOf(store);
   if (plan.blocks.type === "memory") {
     const blocks = openMemoryBlocks({ bytesMax: memoryBytesMax(plan.blocks) });
     parts.started("blocks", () => blocks.close());

@@ -9,6 +9,9 @@ import { type OpenShare, openShare, type Surroundings } from "./open-share.ts";
 import { noRoom, stillClosing, tooFewFiles } from "./not-served.ts";
 import { collision, placesOf, realPlaces } from "./places.ts";
 import { leftBehind, purgeShare } from "./purge.ts";
+import { isOther, mustReopen } from "./reopen.ts";
+import { warnOf } from "./share-warnings.ts";
+import { checkTree, lasts, OtherTree } from "./tree.ts";
 import { tryStore } from "./try-store.ts";
 
 /** What a server's parts are told besides their plans. */
@@ -17,6 +20,8 @@ export interface RuntimeOptions {
   readonly around: Surroundings;
   /** A share was opened whose log had something to go on with. */
   readonly recovered: (share: string, summary: string) => void;
+  /** Notes which tree a share is, where nobody knows; gives what is known then. */
+  readonly identify: (shareId: string, instance: string) => Promise<string>;
   /** The log says from now on what is at least so severe. */
   readonly setLogLevel: (level: string) => void;
   /** What is listened on or shared changed. */
@@ -111,8 +116,8 @@ export class ServerRuntime implements Runtime {
     if (share !== undefined) return { state: "serving", error: null, ...share.backlog };
     const closing = this.closing.get(name);
     if (closing !== undefined) return { state: "failed", error: stillClosing(name), ...closing.backlog };
-    const error = this.failed.get(name)?.message;
-    return error === undefined ? null : { state: "failed", error, dirtyBytes: 0, unstoredBytes: 0, oldestUnstoredMs: null, storeError: null };
+    const why = this.failed.get(name);
+    return why === undefined ? null : { state: "failed", error: why.message, elsewhere: why instanceof OtherTree, dirtyBytes: 0, unstoredBytes: 0, oldestUnstoredMs: null, storeError: null };
   }
 
   async usage(name: string): Promise<{ readonly bytes: number; readonly files: number } | null> {
@@ -192,7 +197,7 @@ export class ServerRuntime implements Runtime {
     const plans = new Map(desired.shares.map((plan) => [plan.name, plan]));
     const gone = [...this.open.values()].filter((share) => {
       const plan = plans.get(share.plan.name);
-      return plan === undefined || mustReopen(share.plan, plan);
+      return plan === undefined || mustReopen(share.plan, plan) || isOther(share, plan);
     });
     this.table.expecting ||= gone.some((share) => plans.has(share.plan.name));
     await Promise.all(gone.map((share) => this.close(share, this.config.server.shutdown_timeout, plans.get(share.plan.name)?.id === share.plan.id)));
@@ -254,8 +259,9 @@ export class ServerRuntime implements Runtime {
       if (place !== null) throw new Error(`share ${plan.name} would lie in ${place}, where share ${other.plan.name} lies; give its store another path`);
     }
     const share = await openShare(this.config, plan, deriveLimits(this.config, this.open.size + 1), this.options.around);
+    await this.identify(share);
     this.open.set(plan.name, share);
-    this.warnOf(plan);
+    warnOf(this.config, plan, this.options.around.logger);
     // The policy may be another by now.
     const latest = this.wanted?.shares.find((each) => each.id === plan.id);
     if (latest !== undefined && !mustReopen(plan, latest)) share.follow(latest);
@@ -263,13 +269,15 @@ export class ServerRuntime implements Runtime {
     if (share.recovered !== null) this.options.recovered(plan.name, share.recovered);
   }
 
-  /** What an operator should know though it is allowed; of the configuration's shares that was said by whoever read it. */
-  private warnOf({ name, metadata, blocks, durability }: SharePlan): void {
-    if (this.config.shares.some((share) => share.name === name)) return;
-    const logger = this.options.around.logger.child({ share: name });
-    if (metadata.type === "memory") logger.warn({}, "its metadata is in memory: everything in it is gone when the server stops");
-    else if (blocks.type === "memory") logger.warn({}, "its blocks are in memory: names stay when the server stops, but the content is gone");
-    if (durability === "writeback") logger.warn({}, "its durability is writeback: a power cut loses the last seconds, even what a COMMIT answered");
+  /** Before anybody is served from it. */
+  private async identify(share: OpenShare): Promise<void> {
+    const { plan, instance, places } = share;
+    if (!lasts(plan) || plan.instance !== null) return;
+    const known = await this.options.identify(plan.id, instance).catch((error: unknown) => error as Error);
+    if (known === instance) return;
+    await this.close(share, this.config.server.shutdown_timeout);
+    if (typeof known !== "string") throw known;
+    checkTree(plan, instance, places, known);
   }
 
   /** Gives each share its part of what all have together. */
@@ -289,11 +297,4 @@ export class ServerRuntime implements Runtime {
       return [{ target: { type: "adapter", name: "nfs" }, reason: (error as Error).message }];
     }
   }
-}
-
-/** Whether a share has to be closed and opened for another plan: its policy and durability are replaced while it serves. */
-function mustReopen(before: SharePlan, after: SharePlan): boolean {
-  const { policy: _, durability: __, rootMode: ___, ...was } = before;
-  const { policy: ____, durability: _____, rootMode: ______, ...is } = after;
-  return !Bun.deepEquals(was, is);
 }

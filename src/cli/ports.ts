@@ -54,6 +54,8 @@ export interface RunOptions {
   /** A further file to hold the process id while the server runs. */
   readonly pidFile: string | null;
   readonly announce: Announce;
+  /** Begin a control plane although there are files of shares, and none that knows them. */
+  readonly newControlPlane: boolean;
 }
 
 /** What the command line needs of the server proper; `main.ts` brings the two together. */

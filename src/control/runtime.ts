@@ -22,6 +22,10 @@ export interface SharePlan {
   readonly blocksPath: string;
   readonly durability: Durability;
   readonly rootMode: number;
+  /** Which tree it is: the instance of its metadata, in hexadecimal. Null: nobody has served it yet, or its metadata is in memory. */
+  readonly instance: string | null;
+  /** Whether this server may begin the tree, or take the one that it finds, as long as none is known. */
+  readonly mayBegin: boolean;
   /** Replaced at once when it changes; everything else of a plan takes closing and opening the share. */
   readonly policy: SharePolicy;
 }
@@ -50,6 +54,8 @@ export interface Failure {
 export interface ShareState {
   readonly state: "serving" | "failed";
   readonly error: string | null;
+  /** It fails because its tree is another server's, or lost: no change of the share brings that about or heals it. */
+  readonly elsewhere?: boolean;
   readonly dirtyBytes: number;
   readonly unstoredBytes: number;
   /** How long the oldest change has waited for the block store; null: nothing waits. */

@@ -56,6 +56,8 @@ export interface Shares {
   get(name: string): n.Share;
   create(actor: n.Actor, share: n.NewShare): Promise<n.Share>;
   edit(actor: n.Actor, name: string, change: Partial<n.ShareFields>, ifVersion: IfVersion): Promise<n.Share>;
+  /** Forgets which tree the share is, and serves what this server has in its place, an empty one maybe. */
+  accept(actor: n.Actor, name: string, ifVersion: IfVersion): Promise<n.Share>;
   /** `purge` removes the data too, also of a share that is deleted already. Without `force` one that is mounted is `in_use`. */
   delete(actor: n.Actor, name: string, how: { readonly force: boolean; readonly purge: boolean }, ifVersion: IfVersion): Promise<void>;
   grants(name: string): readonly n.Grant[];

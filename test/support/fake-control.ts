@@ -133,6 +133,7 @@ export function fakeControl(): FakeControl {
       get: shares.get,
       create: async (_, { adopt: _adopt, ...share }) => shares.add(share.name, { ...fakeShare(share.name), ...share }),
       edit: async (_, name, change, ifVersion) => shares.change(name, change, ifVersion),
+      accept: async (_, name, ifVersion) => shares.change(name, {}, ifVersion),
       delete: async (_, name, _how, ifVersion) => shares.remove(name, ifVersion),
       grants: grantsOf,
       grant: async (_, name, grant, ifVersion) => {

@@ -42,6 +42,7 @@ import { list as listSettings } from "./settings/list.ts";
 import { reset as resetSetting } from "./settings/reset.ts";
 import { rotateSecret } from "./settings/rotate-secret.ts";
 import { set as setSetting } from "./settings/set.ts";
+import { accept as acceptShare } from "./share/accept.ts";
 import { create as createShare } from "./share/create.ts";
 import { remove as deleteShare } from "./share/delete.ts";
 import { disable as disableShare } from "./share/disable.ts";
@@ -103,7 +104,7 @@ export const nouns: readonly (Noun | Verb)[] = [
   { name: "context", summary: "The servers one has logged in to.", example: "dittofs context list", verbs: [listContexts, useContext, renameContext, removeContext, currentContext] },
   { name: "user", summary: "Users: who may log in, and as which user id.", example: "dittofs user list", verbs: [createUser, listUsers, showUser, editUser, deleteUser, password, changePassword] },
   { name: "group", summary: "Groups of users.", example: "dittofs group list", verbs: [createGroup, listGroups, showGroup, editGroup, deleteGroup, addUser, removeUser] },
-  { name: "share", summary: "Shares: the file trees clients mount.", example: "dittofs share list", verbs: [createShare, listShares, showShare, editShare, deleteShare, enableShare, disableShare, shareStatus, warm, evict, mounts, mountInfo, permission] },
+  { name: "share", summary: "Shares: the file trees clients mount.", example: "dittofs share list", verbs: [createShare, listShares, showShare, editShare, deleteShare, enableShare, disableShare, acceptShare, shareStatus, warm, evict, mounts, mountInfo, permission] },
   {
     name: "store",
     summary: "Stores: where shares keep names and content.",

@@ -33,6 +33,8 @@ export function sharePlan(name: string, changes: Partial<SharePlan> = {}): Share
     blocksPath: "",
     durability: "local",
     rootMode: 0o1777,
+    instance: null,
+    mayBegin: true,
     policy: policyOf(),
     ...changes,
   };
@@ -55,6 +57,6 @@ export function runtimeOn(dataDir: string, flags: Readonly<Record<string, string
     throw error;
   };
   const around = { clock: systemClock, random: systemRandom, logger: silentLogger, fatal };
-  const runtime = new ServerRuntime({ config, around, recovered() {}, setLogLevel: (level) => levels.push(level), changed() {} });
+  const runtime = new ServerRuntime({ config, around, recovered() {}, identify: async (_, instance) => instance, setLogLevel: (level) => levels.push(level), changed() {} });
   return { runtime, config, levels };
 }

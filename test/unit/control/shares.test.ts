@@ -99,7 +99,7 @@ describe("deleting a share", () => {
   test("and taking its data over begins with the new settings and no grants, on the same stores", async () => {
     const { shares, stores, users, runtime } = await openKit();
     await users.create(root, { name: "alice", password: "correct horse" });
-    await stores.create(root, "block", { name: "fast", type: "memory" });
+    await stores.create(root, "block", { name: "fast", type: "filesystem", config: { path: "/fast" } });
     await shares.create(root, { name: "/x", blocks: "fast", readOnly: true, defaultPermission: "admin", rootMode: 0o755 });
     await shares.grant(root, "/x", { type: "user", name: "alice", level: "admin" }, null);
     const { id } = runtime.plan("/x");

@@ -40,6 +40,7 @@ function changes({ control, runtime }: Services) {
     edit: async ({ params, body, actor, ifVersion }) => shown(await control.shares.edit(actor, shareNameOf(params.share), fieldsOf(body), ifVersion)),
     delete: ({ params, query, actor, ifVersion }) =>
       control.shares.delete(actor, shareNameOf(params.share), { force: query.force ?? false, purge: query.purge ?? false }, ifVersion),
+    accept: async ({ params, actor, ifVersion }) => shown(await control.shares.accept(actor, shareNameOf(params.share), ifVersion)),
     enable: async ({ params, actor }) => shown(await control.shares.edit(actor, shareNameOf(params.share), { enabled: true }, null)),
     disable: async ({ params, actor }) => shown(await control.shares.edit(actor, shareNameOf(params.share), { enabled: false }, null)),
   } satisfies Partial<Handlers<typeof shares>>;
