@@ -174,6 +174,7 @@ export class Garbage {
     await this.blocks.delete([row.key]);
     await this.store.apply({ conditions: [], changes: [{ do: "deletePack", id: row.id }] });
     this.packs.forget(row.id);
+    this.health.isDeleted(row.key);
     pass.deleted++;
     pass.bytes += row.size;
   }
