@@ -21,6 +21,10 @@ export class FakeRuntime implements Runtime {
   /** Databases of shares nobody knows any more, by name. */
   readonly left = new Map<string, string>();
   readonly inUse = new Map<string, string>();
+  /** Addresses of clients with a connection. */
+  readonly connected: string[] = [];
+  /** Of those. */
+  seenAt = 1_800_000_000_250;
   purging: Promise<void> = Promise.resolve();
   hold: Promise<void> = Promise.resolve();
 
@@ -63,11 +67,11 @@ export class FakeRuntime implements Runtime {
   }
 
   clients(): readonly ClientInfo[] {
-    return [];
+    return this.connected.map((address) => ({ id: address, protocol: "nfs", address, shares: [], connectedAt: 0, lastSeenAt: 0, requests: 0, bytesIn: 0, bytesOut: 0 }));
   }
 
   mounts(): readonly MountInfo[] {
-    return [...this.inUse].map(([share, client]) => ({ client, protocol: "nfs", share, path: share, mountedAt: 0 }));
+    return [...this.inUse].map(([share, client]) => ({ client, protocol: "nfs", share, path: share, mountedAt: 0, seenAt: this.seenAt }));
   }
 
   disconnect(): boolean {
