@@ -111,6 +111,8 @@ export interface MountInfo {
   readonly path: string;
   /** Milliseconds since 1970. */
   readonly mountedAt: number;
+  /** When its client last did something that shows it is there: ended a connection, or mounted this. Later ones may be open still. */
+  readonly seenAt: number;
 }
 
 export interface StoreHealth {

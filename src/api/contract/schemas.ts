@@ -279,7 +279,7 @@ export const Status = object({
   started_at: When,
   uptime_seconds: Type.Integer(),
   pid: Type.Integer(),
-  data_dir: Type.String(),
+  data_dir: orNull(Type.String({ description: "Null for role user." })),
   database: one(["sqlite", "postgres"]),
   shares: object({ serving: Type.Integer(), disabled: Type.Integer(), failed: Type.Integer() }),
   adapters: Type.Array(AdapterPort),

@@ -25,6 +25,10 @@ export class FakeRuntime implements Runtime {
   readonly inUse = new Map<string, string>();
   /** What became of the keys of the shares it serves. */
   rotated: readonly RotatedShare[] = [];
+  /** Addresses of clients with a connection. */
+  readonly connected: string[] = [];
+  /** Of those. */
+  seenAt = 1_800_000_000_250;
   purging: Promise<void> = Promise.resolve();
   hold: Promise<void> = Promise.resolve();
 
@@ -67,11 +71,11 @@ export class FakeRuntime implements Runtime {
   }
 
   clients(): readonly ClientInfo[] {
-    return [];
+    return this.connected.map((address) => ({ id: address, protocol: "nfs", address, shares: [], connectedAt: 0, lastSeenAt: 0, requests: 0, bytesIn: 0, bytesOut: 0 }));
   }
 
   mounts(): readonly MountInfo[] {
-    return [...this.inUse].map(([share, client]) => ({ client, protocol: "nfs", share, path: share, mountedAt: 0 }));
+    return [...this.inUse].map(([share, client]) => ({ client, protocol: "nfs", share, path: share, mountedAt: 0, seenAt: this.seenAt }));
   }
 
   disconnect(): boolean {
