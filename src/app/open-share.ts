@@ -1,7 +1,7 @@
 import { dirname, join } from "node:path";
 import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
-import { openFilesystemBlocks, openMemoryBlocks } from "#blocks/index.ts";
+import { type Keyring, type MeteredBlocks, openFilesystemBlocks, openMemoryBlocks } from "#blocks/index.ts";
 import { type Content, type ContentOptions, deriveContentLimits, openContent, type Recovered } from "#cache/index.ts";
 import { CachedBlocks, type DiskCacheLimits, openDiskCache, warm, type Warmed } from "#cache/disk/index.ts";
 import { type Config, formatSize, type Limits, parseSize } from "#config/index.ts";
@@ -14,11 +14,13 @@ import { createShare, type Share } from "#vfs/index.ts";
 import { checkBlocksAreThere, checkDatabaseIsThere, checkLogIsThere } from "./away.ts";
 import { claimBlocks } from "./claim.ts";
 import { makeDirectory } from "./durable-files.ts";
+import { gatherPacks } from "./gather-packs.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { blockFilesWithin, openFilesMax } from "./open-files.ts";
 import { diskCacheFolder, placesOf, type SharePlaces } from "./places.ts";
 import { s3OptionsOf } from "./s3.ts";
 import { checkMayOpen, checkTree, instanceOf } from "./tree.ts";
+import { type WrappedBlocks, wrapBlocks } from "./wrap-blocks.ts";
 
 /** What every part of the server is handed. */
 export interface Surroundings {
@@ -43,9 +45,10 @@ export class OpenShare {
   private readonly content: Content;
   /** Of a remote block store alone. */
   private readonly diskCache: CachedBlocks | null;
+  private readonly wrapped: WrappedBlocks;
   private readonly parts: Lifecycle;
 
-  constructor(plan: SharePlan, opened: { share: Share; places: SharePlaces; recovered: string | null; config: Config; content: Content; diskCache: CachedBlocks | null; parts: Lifecycle }) {
+  constructor(plan: SharePlan, opened: { share: Share; places: SharePlaces; recovered: string | null; config: Config; content: Content; diskCache: CachedBlocks | null; wrapped: WrappedBlocks; parts: Lifecycle }) {
     this.plan = plan;
     this.share = opened.share;
     this.places = opened.places;
@@ -53,6 +56,7 @@ export class OpenShare {
     this.config = opened.config;
     this.content = opened.content;
     this.diskCache = opened.diskCache;
+    this.wrapped = opened.wrapped;
     this.parts = opened.parts;
   }
 
@@ -87,6 +91,16 @@ export class OpenShare {
   /** Removes the copies that the disk holds, and gives their bytes; null where there are none to hold. */
   async evict(): Promise<number | null> {
     return (await this.diskCache?.evict()) ?? null;
+  }
+
+  /** With what its content is encrypted; null where nothing is or was. */
+  get keyring(): Keyring | null {
+    return this.wrapped.keyring;
+  }
+
+  /** What was asked of its block store since it was opened. */
+  get requests(): MeteredBlocks["counts"] {
+    return this.wrapped.meter.counts;
   }
 
   /** Takes over what of another plan needs no closing: the policy, and what an acknowledgement means. */
@@ -152,7 +166,8 @@ async function open(config: Config, plan: SharePlan, limits: Limits, around: Sur
   checkLogIsThere(plan.name, places.content, (await store.usage()).inodes > 0);
   // Its entry must be as durable as what the log is going to hold.
   makeDirectory(join(places.content, "log"));
-  const blocks = await openBlocks(plan, places, store, parts, diskCacheLimits(config, limits), around);
+  const wrapped = await openBlocks(plan, places, store, parts, diskCacheLimits(config, limits), around);
+  const { blocks } = wrapped;
   const diskCache = blocks instanceof CachedBlocks ? blocks : null;
   const { content, recovered } = await openContent({
     store,
@@ -181,7 +196,7 @@ async function open(config: Config, plan: SharePlan, limits: Limits, around: Sur
     namesMax: limits.filesMaxPerShare,
   });
   parts.started("share", () => share.close());
-  return new OpenShare(plan, { share, places, recovered: describeRecovered(recovered), config, content, diskCache, parts });
+  return new OpenShare(plan, { share, places, recovered: describeRecovered(recovered), config, content, diskCache, wrapped, parts });
 }
 
 function contentLimits(config: Config, limits: Limits): Pick<ContentOptions, "limits" | "cacheBytes" | "segmentBytes"> {
@@ -212,30 +227,36 @@ function openStore(plan: StorePlan, places: SharePlaces, { clock, random, logger
   }
 }
 
-async function openBlocks(plan: SharePlan, places: SharePlaces, store: MetadataStore, parts: Lifecycle, cacheLimits: DiskCacheLimits, around: Surroundings): Promise<BlockStore> {
+/** A share's block store with all that stands around it. */
+async function openBlocks(plan: SharePlan, places: SharePlaces, store: MetadataStore, parts: Lifecycle, cacheLimits: DiskCacheLimits, around: Surroundings): Promise<WrappedBlocks> {
   const instance = instanceOf(store);
+  const keyPrefix = `${instance}/`;
+  const filled = (await store.packs(0, 1)).length > 0;
+  const wrap = (blocks: BlockStore) => wrapBlocks(plan.blocks, blocks, { keyPrefix, filled }, around);
   if (plan.blocks.type === "memory") {
-    const blocks = openMemoryBlocks({ bytesMax: memoryBytesMax(plan.blocks) });
-    parts.started("blocks", () => blocks.close());
-    return blocks;
+    const wrapped = await wrap(openMemoryBlocks({ bytesMax: memoryBytesMax(plan.blocks) }));
+    parts.started("blocks", () => wrapped.blocks.close());
+    return wrapped;
   }
   if (plan.blocks.type === "s3") {
     const { openS3Blocks } = await import("#blocks/s3/index.ts");
-    const bucket = await openS3Blocks(s3OptionsOf(plan.blocks, around));
+    const wrapped = await wrap(await openS3Blocks(s3OptionsOf(plan.blocks, around)));
     const { clock, logger } = around;
-    const blocks = await openDiskCache({ blocks: bucket, directory: join(places.content, diskCacheFolder), keyPrefix: `${instance}/`, limits: cacheLimits, clock, logger });
+    const blocks = await openDiskCache({ blocks: wrapped.blocks, directory: join(places.content, diskCacheFolder), keyPrefix, limits: cacheLimits, clock, logger });
     parts.started("blocks", () => blocks.close());
-    return blocks;
+    return { ...wrapped, blocks };
   }
   if (plan.blocks.type !== "filesystem") throw new Error(unknownType(plan.blocks));
-  checkBlocksAreThere(plan.name, places.blocks, (await store.packs(0, 1)).length > 0);
+  checkBlocksAreThere(plan.name, places.blocks, filled);
   makeDirectory(places.blocks);
   const owner = { instance, ephemeral: plan.metadata.type === "memory" };
   const claim = claimBlocks(places.blocks, owner);
   parts.started(`hold on ${places.blocks}`, () => claim.release());
-  const blocks = await openFilesystemBlocks({ directory: places.blocks, openFilesMax: blockFilesWithin(openFilesMax()) });
-  parts.started("blocks", () => blocks.close());
-  return blocks;
+  const wrapped = await wrap(await openFilesystemBlocks({ directory: places.blocks, openFilesMax: blockFilesWithin(openFilesMax()) }));
+  parts.started("blocks", () => wrapped.blocks.close());
+  const [staging, packs] = [join(places.blocks, "staging"), join(places.content, "packs")];
+  await ("stagingDirectory" in wrapped.blocks ? gatherPacks(packs, staging) : gatherPacks(staging, packs));
+  return wrapped;
 }
 
 export function unknownType(plan: StorePlan): string {

@@ -12,6 +12,7 @@ import { leftBehind, purgeShare } from "./purge.ts";
 import { isOther, mustReopen } from "./reopen.ts";
 import { warnOf } from "./share-warnings.ts";
 import { checkTree, lasts, OtherTree } from "./tree.ts";
+import { checkKeys, requestsOf, rotateKeys } from "./rotate-keys.ts";
 import { tryStore } from "./try-store.ts";
 
 /** What a server's parts are told besides their plans. */
@@ -46,6 +47,9 @@ export class ServerRuntime implements Runtime {
   private readonly open = new Map<string, OpenShare>();
   readonly warm = (name: string) => warmShare(this.open.get(name), name);
   readonly evict = (name: string) => evictShare(this.open.get(name), name);
+  readonly leftBehind = (plan: SharePlan) => (this.open.has(plan.name) ? null : leftBehind(this.config, plan));
+  readonly rotateKeys = (plan: StorePlan) => rotateKeys(plan, this.open.values());
+  readonly storeRequests = (plan: StorePlan) => requestsOf(plan, this.open.values());
   /** Those that were not closed in time: they still store what they hold, and nobody may open their log beside them. */
   private readonly closing = new Map<string, OpenShare>();
   /** Why shares that are desired are not served, by name. */
@@ -140,8 +144,8 @@ export class ServerRuntime implements Runtime {
     return this.nfs.disconnect(id);
   }
 
-  tryStore(plan: StorePlan, writing: boolean): Promise<StoreHealth> {
-    return tryStore(this.config, plan, writing, this.options.around);
+  async tryStore(plan: StorePlan, writing: boolean): Promise<StoreHealth> {
+    return await checkKeys(plan, writing, await tryStore(this.config, plan, writing, this.options.around), this.open.values());
   }
 
   async drain(name: string | null): Promise<ReadonlyMap<string, number>> {
@@ -156,10 +160,6 @@ export class ServerRuntime implements Runtime {
     if (this.closing.has(plan.name)) throw new ControlError("in_use", stillClosing(plan.name), { hint: "Purge it again in a while; the server's log says what it waits for." });
     await purgeShare(this.config, plan, others, this.options.around);
     this.options.around.logger.info({ share: plan.name }, "removed the data of a share for good");
-  }
-
-  leftBehind(plan: SharePlan): string | null {
-    return this.open.has(plan.name) ? null : leftBehind(this.config, plan);
   }
 
   /** What of the plans holds at once, whatever is being opened or closed. */

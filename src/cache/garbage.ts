@@ -7,7 +7,7 @@ import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { Flusher } from "./flusher.ts";
 import type { OpenPackRef, PackTable } from "./pack-table.ts";
-import { packKeyPrefix } from "./packs/index.ts";
+import { isPackKey, packKeyPrefix } from "./packs/index.ts";
 import { isPassing, type StoreHealth } from "./store-health.ts";
 
 export interface GarbageOptions {
@@ -219,7 +219,7 @@ export class Garbage {
     return true;
   }
 
-  /** Objects no row speaks of: seen by two complete listings a grace apart, they go. */
+  /** Packs no row speaks of: seen by two complete listings a grace apart, they go. */
   private async sweepStrays(graceMs: number, pass: Pass): Promise<void> {
     const nowMs = this.clock.monotonicMs();
     const seen = new Map<string, number>();
@@ -234,7 +234,7 @@ export class Garbage {
       await this.turn();
     }
     for await (const { key } of this.blocks.list(packKeyPrefix(this.store.identity.instance))) {
-      if (known.has(key)) continue;
+      if (known.has(key) || !isPackKey(key)) continue;
       const since = this.strays.get(key) ?? nowMs;
       if (nowMs - since >= graceMs && since !== nowMs) doomed.push(key);
       else seen.set(key, since);

@@ -120,6 +120,29 @@ export interface StoreHealth {
   readonly checkedAt: number;
 }
 
+/** What became of the keys of a share's content. */
+export interface RotatedShare {
+  readonly share: string;
+  /** Id of the master key its keyring is wrapped with now, and how many keys it has; null where that failed. */
+  readonly master: string | null;
+  readonly keys: number | null;
+  /** Why its keyring is as it was. */
+  readonly error: string | null;
+}
+
+/** Requests of one kind to a block store, since the shares on it were opened. */
+export interface StoreRequests {
+  readonly operation: string;
+  readonly ok: number;
+  /** Answered that there is no such object. */
+  readonly missing: number;
+  readonly failed: number;
+  readonly bytes: number;
+  /** Of all of them together, and of the slowest. */
+  readonly ms: number;
+  readonly msMax: number;
+}
+
 /** The running server, as the control plane sees it; the composition root implements it. */
 export interface Runtime {
   /**
@@ -136,6 +159,10 @@ export interface Runtime {
   disconnect(id: string): boolean;
   /** Tries a store as it would be opened. `writing`: with everything a share does, at a cost; else only whether it answers, where that costs less. */
   tryStore(plan: StorePlan, writing: boolean): Promise<StoreHealth>;
+  /** Wraps the keyrings of the served shares on an encrypted block store anew. Throws ControlError. */
+  rotateKeys(plan: StorePlan): Promise<readonly RotatedShare[]>;
+  /** Empty where no served share has content there. */
+  storeRequests(plan: StorePlan): readonly StoreRequests[];
   /** Stores what is accepted and not yet in its block store; gives bytes by share. Throws ControlError `no_progress`. */
   drain(share: string | null): Promise<ReadonlyMap<string, number>>;
   /** Fetches what a share on a remote store has into its cache on disk, as far as there is room. Throws ControlError. */

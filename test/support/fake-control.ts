@@ -154,6 +154,8 @@ export function fakeControl(): FakeControl {
       delete: async (_, kind, name, ifVersion) => stores[kind].remove(name, ifVersion),
       check: async (kind, name) => (stores[kind].get(name), health),
       known: (kind, name) => (stores[kind].get(name), health),
+      requests: () => [],
+      rotateKeys: async (_, name) => (stores.block.get(name), []),
     },
     adapters: {
       list: adapters.list,
@@ -198,6 +200,8 @@ export function fakeRuntime(mounts: readonly MountInfo[] = []): Runtime {
     drain: async () => new Map(),
     warm: async () => ({ bytes: 0, complete: true }),
     evict: async () => 0,
+    rotateKeys: async () => [],
+    storeRequests: () => [],
     leftBehind: () => null,
     purge: async () => {},
   };

@@ -203,6 +203,13 @@ export const StoreHealth = object({
   error: orNull(Type.String()),
   latency_ms: orNull(Type.Number()),
   checked_at: When,
+  requests: optional(Type.Array(object({ operation: Type.String(), ok: Type.Integer(), missing: Type.Integer({ description: "Answered that there is no such object." }), failed: Type.Integer(), bytes: Type.Integer(), latency_ms_sum: Type.Number(), latency_ms_max: Type.Number() }), {
+    description: "What the served shares asked of a block store since they were opened, by kind of request.",
+  })),
+});
+export const RotatedKeys = object({
+  name: Name,
+  shares: Type.Array(object({ share: ShareName, master_key: orNull(Type.String({ description: "Id of the master key its keyring is wrapped with now." })), keys: orNull(Type.Integer({ description: "Keys in its keyring." })), error: orNull(Type.String({ description: "Why its keyring is as it was." })) })),
 });
 
 export const AdapterType = one(["nfs"]);

@@ -1,7 +1,7 @@
 import type { Static } from "@sinclair/typebox";
 import type * as s from "#api/contract/schemas.ts";
 import type * as n from "#control/nouns.ts";
-import type { ClientInfo, DiskCacheState, MountInfo, Runtime, StoreHealth } from "#control/runtime.ts";
+import type { ClientInfo, DiskCacheState, MountInfo, Runtime, StoreHealth, StoreRequests } from "#control/runtime.ts";
 
 /** The control plane's nouns as the interface shows them. */
 
@@ -87,8 +87,9 @@ export function storeView(store: n.Store): s.Store {
   return { name: store.name, type: store.type, config: { ...store.config }, secrets: [...store.secrets], used_by: [...store.usedBy], ...times(store) };
 }
 
-export function storeHealthView(name: string, health: StoreHealth): Static<typeof s.StoreHealth> {
-  return { name, healthy: health.healthy, error: health.error, latency_ms: health.latencyMs, checked_at: when(health.checkedAt) };
+export function storeHealthView(name: string, health: StoreHealth, requests: readonly StoreRequests[]): Static<typeof s.StoreHealth> {
+  const counted = requests.map(({ ms, msMax, ...counts }) => ({ ...counts, latency_ms_sum: Math.round(ms), latency_ms_max: Math.round(msMax) }));
+  return { ...(counted.length === 0 ? {} : { requests: counted }), name, healthy: health.healthy, error: health.error, latency_ms: health.latencyMs, checked_at: when(health.checkedAt) };
 }
 
 export function adapterView(adapter: n.Adapter, runtime: Runtime): s.Adapter {

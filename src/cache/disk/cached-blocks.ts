@@ -157,7 +157,7 @@ export class CachedBlocks implements BlockStore, HoldsCopies {
     }
   }
 
-  list(prefix: string): AsyncIterable<{ readonly key: string; readonly size: number }> {
+  list(prefix: string): AsyncIterable<{ readonly key: string; readonly size: number | null }> {
     return this.store.list(prefix);
   }
 

@@ -1,5 +1,5 @@
 import type { ControlDatabase } from "#control/database/port.ts";
-import { type Actor, type AdapterState, type ClientInfo, type ControlOptions, type Desired, type Failure, type MountInfo, openControlPlane, type Runtime, type SharePlan, type ShareState, type StoreHealth, type StorePlan } from "#control/index.ts";
+import { type Actor, type AdapterState, type ClientInfo, type ControlOptions, type Desired, type Failure, type MountInfo, openControlPlane, type RotatedShare, type Runtime, type SharePlan, type ShareState, type StoreHealth, type StorePlan, type StoreRequests } from "#control/index.ts";
 import { openPasswords } from "#control/passwords/index.ts";
 import { openKeyring } from "#control/secrets/index.ts";
 import { SeededRandom } from "../../support/seeded-random.ts";
@@ -21,6 +21,8 @@ export class FakeRuntime implements Runtime {
   /** Databases of shares nobody knows any more, by name. */
   readonly left = new Map<string, string>();
   readonly inUse = new Map<string, string>();
+  /** What became of the keys of the shares it serves. */
+  rotated: readonly RotatedShare[] = [];
   purging: Promise<void> = Promise.resolve();
   hold: Promise<void> = Promise.resolve();
 
@@ -90,6 +92,14 @@ export class FakeRuntime implements Runtime {
 
   async evict(): Promise<number> {
     return 0;
+  }
+
+  async rotateKeys(): Promise<readonly RotatedShare[]> {
+    return this.rotated;
+  }
+
+  storeRequests(): readonly StoreRequests[] {
+    return [];
   }
 
   leftBehind(plan: SharePlan): string | null {
