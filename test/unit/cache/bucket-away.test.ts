@@ -80,7 +80,7 @@ async function cold(bytes: Uint8Array): Promise<World> {
   await first.content.drain();
   await first.content.close();
   const memory = openMemoryBlocks();
-  for await (const { key, size } of first.memory.list("")) await memory.put(key, { from: "slices", slices: [await first.memory.get(key, 0, size)] });
+  for await (const { key, size } of first.memory.list("")) await memory.put(key, { from: "slices", slices: [await first.memory.get(key, 0, size ?? 0)] });
   return world({}, first.store, memory);
 }
 
