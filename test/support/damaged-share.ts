@@ -5,10 +5,11 @@ import { systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
 import { openFilesystemBlocks } from "#blocks/index.ts";
 import { type Content, openContent } from "#cache/index.ts";
+import { packKey } from "#cache/packs/index.ts";
 import type { CheckTarget, Finding, Watch } from "#check/index.ts";
 import { openSqliteStore } from "#metadata/index.ts";
 import { FsError } from "#model/fs-error.ts";
-import { type FileId, rootId } from "#model/ids.ts";
+import { type FileId, type PackId, rootId } from "#model/ids.ts";
 import { FileType, Inode } from "#model/inode.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import { silentLogger } from "#telemetry/logger.ts";
@@ -202,6 +203,7 @@ export interface Planting {
 }
 
 const absentId = 4_000_000;
+const pendingId = 90_010;
 
 /** Damages, each done to something of its own. */
 export const plantings: readonly Planting[] = [
@@ -282,5 +284,13 @@ export const plantings: readonly Planting[] = [
       copyFileSync(object(at("/d5/f0").key), stranger);
     },
   },
-  { name: "a pack that was begun and never put", kind: "pending_pack", repairable: false, plant: ({ sql, at }) => sql("INSERT INTO pack SELECT 90010, substr(key, 1, 17) || 'ba/' || printf('%014x', 90010), 1, 0, 0, 0, 0, x'' FROM pack WHERE id = ?", at("/d5/f0").pack) },
+  {
+    name: "a pack that was begun and never put",
+    kind: "pending_pack",
+    repairable: false,
+    plant({ sql, at }) {
+      const instance = Buffer.from(at("/d5/f0").key.slice(0, 16), "hex");
+      sql("INSERT INTO pack VALUES (?, ?, 1, 0, 0, 0, 0, x'')", pendingId, packKey(instance, pendingId as PackId));
+    },
+  },
 ];
