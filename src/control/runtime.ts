@@ -1,5 +1,6 @@
 import type { SharePolicy } from "#vfs/access/policy.ts";
 import type { Durability } from "#model/credentials.ts";
+import type { Jobs } from "./jobs.ts";
 import type { AdapterType, ConfigValue, SettingValue, StoreKind } from "./nouns.ts";
 
 /** A store as it is opened: its secrets are in plain text here and nowhere else. */
@@ -62,6 +63,24 @@ export interface ShareState {
   readonly oldestUnstoredMs: number | null;
   /** What keeps content from being stored or read at present; null: nothing that is known. */
   readonly storeError: string | null;
+  /** What its cache on disk has done since the start; null: its block store needs none. */
+  readonly diskCache: DiskCacheState | null;
+}
+
+export interface DiskCacheState {
+  /** Reads that needed no request of their own to the block store, and those that did; their bytes likewise. */
+  readonly hits: number;
+  readonly misses: number;
+  readonly hitBytes: number;
+  readonly missBytes: number;
+  /** Copies that did not match their checksum. */
+  readonly damaged: number;
+  /** Removed to make room. */
+  readonly evictedBytes: number;
+  /** What it takes of the disk, and may. */
+  readonly bytes: number;
+  readonly bytesMax: number;
+  readonly objects: number;
 }
 
 export interface AdapterState {
@@ -92,6 +111,8 @@ export interface MountInfo {
   readonly path: string;
   /** Milliseconds since 1970. */
   readonly mountedAt: number;
+  /** When its client last did something that shows it is there: ended a connection, or mounted this. Later ones may be open still. */
+  readonly seenAt: number;
 }
 
 export interface StoreHealth {
@@ -151,6 +172,7 @@ export interface Runtime {
   warm(share: string): Promise<{ readonly bytes: number; readonly complete: boolean }>;
   /** Removes the copies in a share's cache on disk and gives their bytes. Throws ControlError. */
   evict(share: string): Promise<number>;
+  readonly jobs: Jobs;
   /** Where files of an earlier share lie that a new one with this plan would bring to light; null: nowhere. */
   leftBehind(plan: SharePlan): string | null;
   /** Removes the data of a share that is closed, for good; `others`, whose data stays, are all shares besides, deleted ones too. */
