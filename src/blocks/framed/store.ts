@@ -41,7 +41,7 @@ export class FramedBlocks implements BlockStore {
   private readonly clock: Clock;
   private readonly now: SynchronousReads | null;
   private readonly heads: Heads;
-  private readonly buffers = new Buffers();
+  private readonly buffers: Buffers;
   private readonly gate = new ByteGate(puttingBytesMax);
   /** New objects are framed. */
   private readonly frames: boolean;
@@ -53,6 +53,7 @@ export class FramedBlocks implements BlockStore {
     this.blocks = blocks;
     this.clock = clock;
     this.now = readsNow(blocks);
+    this.buffers = new Buffers(clock);
     this.heads = new Heads({ blocks, keyring, suffix: framedSuffix, sealedOnly: !this.readsPlain });
     this.frames = compress || encrypt;
     const staging = adoptsFrom(blocks);
