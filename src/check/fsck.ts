@@ -3,7 +3,7 @@ import { confirm } from "./confirm.ts";
 import type { Damage } from "./damage.ts";
 import { type Finding, identityOf } from "./finding.ts";
 import { checkContent, unpaced } from "./frames.ts";
-import { checkObjects } from "./objects.ts";
+import { checkObjects, locate } from "./objects.ts";
 import { mend } from "./repair.ts";
 import { eachPack } from "./scan.ts";
 import { Survey } from "./survey.ts";
@@ -52,9 +52,8 @@ export async function fsck(target: CheckTarget, options: FsckOptions, watch: Wat
     const before = look;
     look = await inspect(target, options, watch);
     const left = new Set(look.damages.map(({ finding }) => identityOf(finding)));
-    for (const { finding } of before.damages) if (!left.has(identityOf(finding))) repaired.set(identityOf(finding), { ...finding, repaired: true });
+    for (const { finding } of before.damages) if (!left.has(identityOf(finding))) repaired.set(`${identityOf(finding)} ${finding.path}`, { ...finding, repaired: true });
   }
-  for (const { finding } of look.damages) repaired.delete(identityOf(finding));
   for (const one of repaired.values()) watch.found(one);
   for (const { finding } of look.damages) watch.found(finding);
   for (const notice of look.notices) watch.found(notice);
@@ -78,13 +77,13 @@ async function inspect(target: CheckTarget, options: FsckOptions, watch: Watch):
     watch.step("content", bytes, "bytes");
     for (const id of packs) damages.push(...(await checkContent(target, watch, id, unpaced)));
   }
-  return { damages: unique(damages), notices: objects.notices, survey, packs: packs.length };
+  return { damages: unique(await locate(target, watch, damages)), notices: objects.notices, survey, packs: packs.length };
 }
 
 function unique(damages: readonly Damage[]): readonly Damage[] {
   const seen = new Set<string>();
   return damages.filter(({ finding }) => {
-    const identity = identityOf(finding);
+    const identity = `${identityOf(finding)} ${finding.path}`;
     return !seen.has(identity) && seen.add(identity);
   });
 }
