@@ -306,7 +306,9 @@ async function livePacksAreThere(store: MetadataStore, blocks: BlockStore): Prom
   for (const row of await store.packs(0, 100_000)) {
     if (row.live === 0) continue;
     live++;
-    expect([row.key, await blocks.size(row.key)]).not.toEqual([row.key, null]);
+    if ((await blocks.size(row.key)) !== null) continue;
+    // Since the row was read, it may have been emptied and its object collected: one without the other never.
+    expect([row.key, (await store.pack(row.id))?.live ?? 0]).toEqual([row.key, 0]);
   }
   return live;
 }
