@@ -12,6 +12,7 @@ import { silentLogger } from "#telemetry/logger.ts";
 import { adminPasswordFile, forgetAdminPassword } from "./admin-password.ts";
 import { examineControlDatabase, openControlDatabase } from "./control-database.ts";
 import { makeDirectory, syncDirectory } from "./durable-files.ts";
+import { workOffline } from "./offline-work.ts";
 import { DirectoryLock, findInstance } from "./instance.ts";
 import { refuseLostControl } from "./lost-control.ts";
 
@@ -39,6 +40,7 @@ export const offline: Offline = {
     const work = () => restore(loaded.config, file, force);
     return force ? explained(work) : alone(loaded, "shares would be opened and closed, and everybody logged out, under it (--force restores nevertheless: it takes the backup up within a second)", work);
   },
+  work: (loaded, what, told) => alone(loaded, "leave out --offline to have it do the work", () => workOffline(loaded, what, told)),
 };
 
 function places({ config }: Loaded): ControlPlaces {

@@ -1,3 +1,4 @@
+import type { schemas } from "#api/contract/index.ts";
 import type { Clock } from "#base/clock.ts";
 import type { Environment, Loaded } from "#config/index.ts";
 
@@ -88,6 +89,16 @@ export interface Offline {
   backup(loaded: Loaded, file: string): Promise<BackupWritten>;
   /** Puts a backup in the place of the database, whole or not at all. `force`: although a server runs or the backup is of another secret. */
   restore(loaded: Loaded, file: string, how: { readonly force: boolean }): Promise<BackupRestored>;
+  /** Does long work on a share; `told` hears of its progress some times a second. Resolves when it has ended. */
+  work(loaded: Loaded, what: OfflineWork, told: (job: schemas.JobDetail) => void): Promise<schemas.JobDetail>;
+}
+
+/** Long work on a share, without a server. */
+export interface OfflineWork {
+  readonly kind: "fsck";
+  readonly share: string;
+  readonly data: boolean;
+  readonly repair: boolean;
 }
 
 export interface ControlPlaces {
@@ -173,6 +184,8 @@ export const ExitStatus = {
   notFound: 5,
   conflict: 6,
   unreachable: 7,
+  /** A check found damage, and it is still there. */
+  damaged: 8,
   /** 128 and the number of SIGINT, as shells say it. */
   interrupted: 130,
 } as const;
@@ -188,5 +201,6 @@ export const exitStatusMeanings: readonly (readonly [number, string])[] = [
   [ExitStatus.notFound, "there is no such thing"],
   [ExitStatus.conflict, "it exists already, is in use, or was changed meanwhile"],
   [ExitStatus.unreachable, "the server doesn't answer"],
+  [ExitStatus.damaged, "damage was found and not repaired (fsck, scrub)"],
   [ExitStatus.interrupted, "interrupted by Ctrl-C at a question"],
 ];

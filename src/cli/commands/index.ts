@@ -1,5 +1,7 @@
 /** Every noun of the control plane with its verbs, in the order help and reference show them; those of the server's own process are added in `cli/program.ts`. */
 import type { Noun, Verb } from "../remote/index.ts";
+import { cancel as cancelJob, list as listJobs, show as showJob } from "./job/jobs.ts";
+import { fsck } from "./check/fsck.ts";
 import { login } from "./account/login.ts";
 import { logout } from "./account/logout.ts";
 import { disable as disableAdapter } from "./adapter/disable.ts";
@@ -61,6 +63,8 @@ import { warm } from "./share/warm.ts";
 import { add as addStore } from "./store/add.ts";
 import type { StoreKind } from "./store/config.ts";
 import { remove as removeStore } from "./store/delete.ts";
+import { newKey } from "./store/new-key.ts";
+import { rotateKey } from "./store/rotate-key.ts";
 import { edit as editStore } from "./store/edit.ts";
 import { health as storeHealth } from "./store/health.ts";
 import { list as listStores } from "./store/list.ts";
@@ -85,7 +89,7 @@ const stores = (kind: StoreKind, summary: string): Noun => ({
   name: kind,
   summary,
   example: `dittofs store ${kind} list`,
-  verbs: [addStore(kind), listStores(kind), showStore(kind), editStore(kind), removeStore(kind), storeHealth(kind)],
+  verbs: [addStore(kind), listStores(kind), showStore(kind), editStore(kind), removeStore(kind), storeHealth(kind), ...(kind === "block" ? [newKey, rotateKey] : [])],
 });
 
 const adapterSettings: Noun = {
@@ -111,6 +115,8 @@ export const nouns: readonly (Noun | Verb)[] = [
     example: "dittofs store block list",
     verbs: [stores("metadata", "Stores of names, attributes and content maps."), stores("block", "Stores of file content.")],
   },
+  fsck,
+  { name: "job", summary: "Long work of the server: checks, moves.", example: "dittofs job list", verbs: [listJobs, showJob, cancelJob] },
   { name: "adapter", summary: "Adapters: the protocols that serve the shares.", example: "dittofs adapter list", verbs: [listAdapters, showAdapter, enableAdapter, disableAdapter, editAdapter, deleteAdapter, adapterSettings] },
   { name: "netgroup", summary: "Netgroups: clients under one name.", example: "dittofs netgroup list", verbs: [createNetgroup, listNetgroups, showNetgroup, removeNetgroup, addMember, removeMember] },
   { name: "client", summary: "Clients that are connected.", example: "dittofs client list", verbs: [listClients, disconnect] },

@@ -1,9 +1,9 @@
 import type { Clock } from "#base/clock.ts";
+import { nameOf } from "#base/postgres/dial.ts";
+import type { Account } from "#base/postgres/errors.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { type Applied, type Step, createMigrationsTable, migrationsTable, pending } from "./migrate.ts";
 import type { PostgresConnection } from "./postgres-connection.ts";
-import { nameOf } from "./postgres-dial.ts";
-import type { Account } from "./postgres-errors.ts";
 
 /** Of the advisory lock, in this database, that migrations are made under: "DtFC". */
 const lockKey = 0x44744643;

@@ -268,7 +268,7 @@ describe("health", () => {
     expect((await asked({ ...withAdmin(), health: async () => "down" }, "/health/ready")).status).toBe(503);
     const control = withAdmin();
     await control.shares.create({ name: "", address: "" }, { name: "/export" });
-    expect(await asked(control, "/health/ready", { ...fakeRuntime(), share: () => ({ state: "failed", error: "x", dirtyBytes: 0, unstoredBytes: 0, oldestUnstoredMs: null, storeError: null }) })).toMatchObject({ status: 200, body: { status: "degraded" } });
+    expect(await asked(control, "/health/ready", { ...fakeRuntime(), share: () => ({ state: "failed", error: "x", dirtyBytes: 0, unstoredBytes: 0, oldestUnstoredMs: null, storeError: null, diskCache: null }) })).toMatchObject({ status: 200, body: { status: "degraded" } });
   });
 
   test("tells each store's latency, not its reason", async () => {
