@@ -2,7 +2,7 @@ import { dirname, join } from "node:path";
 import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
 import { openFilesystemBlocks, openMemoryBlocks } from "#blocks/index.ts";
-import { type Content, type ContentOptions, deriveContentLimits, openContent, type Recovered } from "#cache/index.ts";
+import { type Content, type ContentOptions, deriveContentLimits, openContent, type Recovered, type Upkeep } from "#cache/index.ts";
 import { CachedBlocks, type DiskCacheLimits, type DiskCacheStats, openDiskCache, warm, type Warmed } from "#cache/disk/index.ts";
 import { type Config, formatSize, type Limits, parseSize } from "#config/index.ts";
 import type { SharePlan, ShareState, StorePlan } from "#control/index.ts";
@@ -18,6 +18,7 @@ import { makeDirectory } from "./durable-files.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { blockFilesWithin, openFilesMax } from "./open-files.ts";
 import { diskCacheFolder, placesOf, type SharePlaces } from "./places.ts";
+import { scrubFile, Scrubber } from "./scrubber.ts";
 import { s3OptionsOf } from "./s3.ts";
 import { checkMayOpen, checkTree, instanceOf } from "./tree.ts";
 
@@ -44,11 +45,13 @@ export class OpenShare {
   private readonly content: Content;
   /** Of a remote block store alone. */
   private readonly diskCache: CachedBlocks | null;
+  readonly upkeep: Upkeep;
+  readonly scrubber: Scrubber;
   /** What a check of it works on. */
   readonly checkTarget: CheckTarget;
   private readonly parts: Lifecycle;
 
-  constructor(plan: SharePlan, opened: { share: Share; places: SharePlaces; recovered: string | null; config: Config; content: Content; diskCache: CachedBlocks | null; checkTarget: CheckTarget; parts: Lifecycle }) {
+  constructor(plan: SharePlan, opened: { share: Share; places: SharePlaces; recovered: string | null; config: Config; content: Content; diskCache: CachedBlocks | null; upkeep: Upkeep; scrubber: Scrubber; checkTarget: CheckTarget; parts: Lifecycle }) {
     this.plan = plan;
     this.share = opened.share;
     this.places = opened.places;
@@ -56,6 +59,8 @@ export class OpenShare {
     this.config = opened.config;
     this.content = opened.content;
     this.diskCache = opened.diskCache;
+    this.upkeep = opened.upkeep;
+    this.scrubber = opened.scrubber;
     this.checkTarget = opened.checkTarget;
     this.parts = opened.parts;
   }
@@ -76,7 +81,7 @@ export class OpenShare {
   /** What is not in its stores yet, and why. */
   get backlog(): Omit<ShareState, "state" | "error" | "elsewhere"> {
     const { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError } = this.content;
-    return { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError };
+    return { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError, scrub: this.scrubber.state };
   }
 
   get progress(): Content["progress"] {
@@ -103,6 +108,7 @@ export class OpenShare {
     this.plan = plan;
     if (this.share.policy !== plan.policy) this.share.setPolicy(plan.policy);
     this.content.setDurability(plan.durability);
+    this.scrubber.setRate(plan.scrubRate);
   }
 
   /** Another part of what all shares have together. */
@@ -192,7 +198,10 @@ async function open(config: Config, plan: SharePlan, limits: Limits, around: Sur
   });
   parts.started("share", () => share.close());
   const checkTarget = { store, blocks: uncached, content: upkeep, clock };
-  return new OpenShare(plan, { share, places, recovered: describeRecovered(recovered), config, content, diskCache, checkTarget, parts });
+  const scrubber = new Scrubber(checkTarget, join(places.content, scrubFile), logger);
+  parts.started("scrubbing", () => scrubber.close());
+  scrubber.setRate(plan.scrubRate);
+  return new OpenShare(plan, { share, places, recovered: describeRecovered(recovered), config, content, diskCache, upkeep, scrubber, checkTarget, parts });
 }
 
 function contentLimits(config: Config, limits: Limits): Pick<ContentOptions, "limits" | "cacheBytes" | "segmentBytes"> {

@@ -6,7 +6,11 @@ export type JobState = "running" | "done" | "failed" | "cancelled";
 /** What is to be done. */
 export type JobRequest =
   /** `data`: read all content, not only whether it is there. */
-  { readonly kind: "fsck"; readonly share: string; readonly data: boolean; readonly repair: boolean };
+  { readonly kind: "fsck"; readonly share: string; readonly data: boolean; readonly repair: boolean }
+  /** As fast as it goes where there is no rate. */
+  | { readonly kind: "scrub"; readonly share: string; readonly bytesPerSecond: number | null }
+  /** Without `remove` it only shows what would be deleted. */
+  | { readonly kind: "gc"; readonly share: string; readonly remove: boolean };
 
 /** What a job found; `kind` is a stable word. */
 export interface JobFinding {

@@ -56,7 +56,7 @@ export function fakeUser(name: string, more: Partial<n.User> = {}): n.User {
 function fakeShare(name: string): n.Share {
   return {
     name, metadata: "default", blocks: "default", rootMode: 0o1777, deleted: false, effectiveClients: [], description: "", durability: "local", readOnly: false, defaultPermission: "none",
-    squash: "none", anonymousUid: 65534, anonymousGid: 65534, allowedClients: null, netgroups: [], protocols: { nfs: true, smb: false }, manageGroups: false, quotaBytes: null, quotaFiles: null,
+    squash: "none", anonymousUid: 65534, anonymousGid: 65534, allowedClients: null, netgroups: [], protocols: { nfs: true, smb: false }, manageGroups: false, quotaBytes: null, quotaFiles: null, scrubRate: null,
     enabled: true, ...times,
   };
 }

@@ -41,6 +41,8 @@ export const JobFinding = object({
 export type JobFinding = Static<typeof JobFinding>;
 export const JobDetail = object({ ...jobFields, findings: Type.Array(JobFinding, { description: "The first thousand." }) });
 export type JobDetail = Static<typeof JobDetail>;
+export const ScrubOptions = object({ rate: optional(orNull(Type.Integer({ minimum: 65536, maximum: Number.MAX_SAFE_INTEGER, description: "Bytes a second; null or left out: as fast as it goes." }))) });
+export const GcOptions = object({ delete: optional(Type.Boolean({ description: "Delete what may go; else it is only shown." })) });
 export const FsckOptions = object({
   data: optional(Type.Boolean({ description: "Read all content and compare it with its checksums; else objects only have to be there, with their size." })),
   repair: optional(Type.Boolean({ description: "Put right what can be put right without doubt." })),

@@ -107,6 +107,7 @@ const shareFields = {
   manage_groups: Type.Boolean({ description: "Groups of AUTH_SYS callers come from the control plane, not from the call, which holds 16 at most." }),
   quota_bytes: orNull(Bytes),
   quota_files: orNull(Bytes),
+  scrub_rate: orNull(Type.Integer({ minimum: 65536, maximum: Number.MAX_SAFE_INTEGER, description: "Bytes a second at which all content is read again and again and compared with its checksums; null: never." })),
 };
 export const Share = object({
   name: ShareName,
@@ -145,6 +146,16 @@ export const ShareStatus = object({
   dirty_bytes: Type.Integer({ description: "Accepted bytes that are only in memory and the write-ahead log." }),
   unstored_bytes: Type.Integer({ description: "Accepted bytes that are not yet in the block store, the dirty ones included." }),
   oldest_unstored_ms: orNull(Type.Integer({ description: "How long the oldest of them has waited, since the server's start at most. Null: nothing waits." })),
+  scrub: orNull(
+    object({
+      rate: orNull(Type.Integer({ description: "Bytes a second; null: off." })),
+      running: Type.Boolean(),
+      checked_bytes: Type.Integer({ description: "Of the pass that is under way." }),
+      damaged: Type.Integer({ description: "Found by it." }),
+      last_ended_at: orNull(When),
+      last_damaged: orNull(Type.Integer({ description: "Found by the last that ended." })),
+    }),
+  ),
   store_error: orNull(Type.String({ description: "Why content can't be stored or read at present; it heals by itself once the reason is gone. Null: it can." })),
 });
 

@@ -1,6 +1,8 @@
 /** Every noun of the control plane with its verbs, in the order help and reference show them; those of the server's own process are added in `cli/program.ts`. */
 import type { Noun, Verb } from "../remote/index.ts";
 import { cancel as cancelJob, list as listJobs, show as showJob } from "./job/jobs.ts";
+import { scrub } from "./check/scrub.ts";
+import { gc } from "./check/gc.ts";
 import { fsck } from "./check/fsck.ts";
 import { login } from "./account/login.ts";
 import { logout } from "./account/logout.ts";
@@ -114,6 +116,8 @@ export const nouns: readonly (Noun | Verb)[] = [
     verbs: [stores("metadata", "Stores of names, attributes and content maps."), stores("block", "Stores of file content.")],
   },
   fsck,
+  scrub,
+  gc,
   { name: "job", summary: "Long work of the server: checks, moves.", example: "dittofs job list", verbs: [listJobs, showJob, cancelJob] },
   { name: "adapter", summary: "Adapters: the protocols that serve the shares.", example: "dittofs adapter list", verbs: [listAdapters, showAdapter, enableAdapter, disableAdapter, editAdapter, deleteAdapter, adapterSettings] },
   { name: "netgroup", summary: "Netgroups: clients under one name.", example: "dittofs netgroup list", verbs: [createNetgroup, listNetgroups, showNetgroup, removeNetgroup, addMember, removeMember] },

@@ -63,6 +63,8 @@ export const shares = table(
     rootMode: integer(),
     quotaBytes: nullable(integer()),
     quotaFiles: nullable(integer()),
+    /** Bytes a second; null: off. */
+    scrubRate: nullable(integer()),
     enabled: boolean(),
     /** Deleted, its data not yet purged. */
     deletedAt: nullable(time()),
