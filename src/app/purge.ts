@@ -4,6 +4,7 @@ import { rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Config } from "#config/index.ts";
 import { ControlError, type SharePlan } from "#control/index.ts";
+import { StoreFault, StoreRefusedError } from "#model/block-store.ts";
 import { checkBlocksAreThere } from "./away.ts";
 import { isFilled, removeContent, removeIfEmpty } from "./block-content.ts";
 import { claimBlocks, ownerOf } from "./claim.ts";
@@ -149,6 +150,10 @@ async function removeObjects(plan: SharePlan, instance: string, around: Surround
       await blocks.close();
     }
   } catch (error) {
+    if (error instanceof StoreRefusedError && error.fault === StoreFault.bucket) {
+      around.logger.warn({ share: plan.name, store: plan.blocks.name, error, keys: `${instance}/` }, "purging a share whose bucket is not there: if it is elsewhere, objects with these keys are left in it");
+      return;
+    }
     throw new ControlError("store_unreachable", `The content of ${plan.name} could not be removed from the block store ${plan.blocks.name}: ${(error as Error).message}`, { hint: "Purge again once the store answers." });
   }
 }

@@ -14,6 +14,7 @@ import { leftBehind, purgeShare } from "./purge.ts";
 import { isOther, mustReopen } from "./reopen.ts";
 import { warnOf } from "./share-warnings.ts";
 import { checkTree, lasts, OtherTree } from "./tree.ts";
+import { checkKeys, requestsOf, rotateKeys } from "./rotate-keys.ts";
 import { tryStore } from "./try-store.ts";
 
 /** What a server's parts are told besides their plans. */
@@ -50,6 +51,9 @@ export class ServerRuntime implements Runtime {
   readonly mounts = (): readonly MountInfo[] => this.nfs.mounts();
   readonly warm = (name: string) => warmShare(this.open.get(name), name);
   readonly evict = (name: string) => evictShare(this.open.get(name), name);
+  readonly leftBehind = (plan: SharePlan) => (this.open.has(plan.name) ? null : leftBehind(this.config, plan));
+  readonly rotateKeys = (plan: StorePlan) => rotateKeys(plan, this.open.values());
+  readonly storeRequests = (plan: StorePlan) => requestsOf(plan, this.open.values());
   readonly jobs: JobTable;
   /** Those that were not closed in time: they still store what they hold, and nobody may open their log beside them. */
   private readonly closing = new Map<string, OpenShare>();
@@ -119,11 +123,11 @@ export class ServerRuntime implements Runtime {
 
   share(name: string): ShareState | null {
     const share = this.open.get(name);
-    if (share !== undefined) return { state: "serving", error: null, ...share.backlog };
+    if (share !== undefined) return { state: "serving", error: null, ...share.report };
     const closing = this.closing.get(name);
-    if (closing !== undefined) return { state: "failed", error: stillClosing(name), ...closing.backlog };
+    if (closing !== undefined) return { state: "failed", error: stillClosing(name), ...closing.report };
     const why = this.failed.get(name);
-    return why === undefined ? null : { state: "failed", error: why.message, elsewhere: why instanceof OtherTree, dirtyBytes: 0, unstoredBytes: 0, oldestUnstoredMs: null, storeError: null };
+    return why === undefined ? null : { state: "failed", error: why.message, elsewhere: why instanceof OtherTree, dirtyBytes: 0, unstoredBytes: 0, oldestUnstoredMs: null, storeError: null, diskCache: null };
   }
 
   async usage(name: string): Promise<{ readonly bytes: number; readonly files: number } | null> {
@@ -138,8 +142,8 @@ export class ServerRuntime implements Runtime {
     return this.nfs.disconnect(id);
   }
 
-  tryStore(plan: StorePlan, writing: boolean): Promise<StoreHealth> {
-    return tryStore(this.config, plan, writing, this.options.around);
+  async tryStore(plan: StorePlan, writing: boolean): Promise<StoreHealth> {
+    return await checkKeys(plan, writing, await tryStore(this.config, plan, writing, this.options.around), this.open.values());
   }
 
   async drain(name: string | null): Promise<ReadonlyMap<string, number>> {
@@ -154,10 +158,6 @@ export class ServerRuntime implements Runtime {
     if (this.closing.has(plan.name)) throw new ControlError("in_use", stillClosing(plan.name), { hint: "Purge it again in a while; the server's log says what it waits for." });
     await purgeShare(this.config, plan, others, this.options.around);
     this.options.around.logger.info({ share: plan.name }, "removed the data of a share for good");
-  }
-
-  leftBehind(plan: SharePlan): string | null {
-    return this.open.has(plan.name) ? null : leftBehind(this.config, plan);
   }
 
   /** What of the plans holds at once, whatever is being opened or closed. */

@@ -8,7 +8,7 @@ import type { Logger } from "#telemetry/logger.ts";
 import type { Flusher } from "./flusher.ts";
 import type { OpenPackRef, PackTable } from "./pack-table.ts";
 import { findUnreferenced, type Unreferenced } from "./unreferenced.ts";
-import { packKeyPrefix } from "./packs/index.ts";
+import { isPackKey, packKeyPrefix } from "./packs/index.ts";
 import { isPassing, type StoreHealth } from "./store-health.ts";
 
 export interface GarbageOptions {
@@ -194,6 +194,7 @@ export class Garbage {
     await this.blocks.delete([row.key]);
     await this.store.apply({ conditions: [], changes: [{ do: "deletePack", id: row.id }] });
     this.packs.forget(row.id);
+    this.health.isDeleted(row.key);
     pass.deleted++;
     pass.bytes += row.size;
   }
@@ -253,7 +254,7 @@ export class Garbage {
     return true;
   }
 
-  /** Objects no row speaks of: seen by two complete listings a grace apart, they go. */
+  /** Packs no row speaks of: seen by two complete listings a grace apart, they go. */
   private async sweepStrays(graceMs: number, pass: Pass): Promise<void> {
     const nowMs = this.clock.monotonicMs();
     const seen = new Map<string, number>();
@@ -268,7 +269,7 @@ export class Garbage {
       await this.turn();
     }
     for await (const { key } of this.blocks.list(packKeyPrefix(this.store.identity.instance))) {
-      if (known.has(key)) continue;
+      if (known.has(key) || !isPackKey(key)) continue;
       const since = this.strays.get(key) ?? nowMs;
       if (nowMs - since >= graceMs && since !== nowMs) doomed.push(key);
       else seen.set(key, since);

@@ -3,14 +3,14 @@ import type { BlockStore } from "#model/block-store.ts";
 import { type Pack, PackState } from "#model/change-set.ts";
 import type { PackId } from "#model/ids.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
-import { packKeyPrefix } from "./packs/index.ts";
+import { isPackKey, packKeyPrefix } from "./packs/index.ts";
 
 /** An object nobody refers to. */
 export interface Unreferenced {
   readonly key: string;
   /** Null: no row speaks of it. */
   readonly pack: PackId | null;
-  /** Bytes of the object; of a pack that was never put, those it would have had. */
+  /** Payload bytes of a pack, else of the object; 0 where the store can't tell without opening it. */
   readonly size: number;
   /** For how long that is known; null: it is seen for the first time. */
   readonly ageMs: number | null;
@@ -46,10 +46,10 @@ export async function* findUnreferenced(place: Place): AsyncGenerator<Unreferenc
     await new Promise<void>((resolve) => clock.atTurnEnd(resolve));
   }
   for await (const { key, size } of blocks.list(packKeyPrefix(store.identity.instance))) {
-    if (known.has(key) || place.isOpen(idOf(key)) || (await store.pack(idOf(key)))?.key === key) continue;
+    if (known.has(key) || !isPackKey(key) || place.isOpen(idOf(key)) || (await store.pack(idOf(key)))?.key === key) continue;
     const since = place.strays.get(key);
     const ageMs = since === undefined ? null : clock.monotonicMs() - since;
-    yield { key, pack: null, size, ageMs, due: ageMs !== null && ageMs >= graceMs };
+    yield { key, pack: null, size: size ?? 0, ageMs, due: ageMs !== null && ageMs >= graceMs };
   }
 }
 

@@ -1,4 +1,4 @@
-import { type BlockStore, StoreUnavailableError } from "#model/block-store.ts";
+import { type BlockStore, StoreRefusedError, StoreUnavailableError } from "#model/block-store.ts";
 import { type Pack, PackState } from "#model/change-set.ts";
 import type { PackId } from "#model/ids.ts";
 import { type Damage, damage } from "./damage.ts";
@@ -95,8 +95,9 @@ export async function checkObjects(target: CheckTarget, prefix: string, watch: W
       goOn(watch);
       watch.advance(1);
       const row = expected.get(key);
-      if (row === undefined) strangers.push({ key, size });
-      else row.seen = size;
+      const payload = size ?? (await payloadOf(blocks, key));
+      if (row === undefined) strangers.push({ key, size: payload ?? 0 });
+      else row.seen = payload;
     }
   });
   const damages: Damage[] = [];
@@ -105,8 +106,18 @@ export async function checkObjects(target: CheckTarget, prefix: string, watch: W
     goOn(watch);
     if (seen === null || !(await fits(target, id, seen))) damages.push(...(await judgeObject(target, watch, id, notices)));
   }
-  for (const { key, size } of strangers) if (await isStranger(target, key)) notices.push(stranger(key, size));
+  for (const { key, size } of strangers) if (isPackKey(key) && (await isStranger(target, key))) notices.push(stranger(key, size));
   return { damages, notices };
+}
+
+/** Of an object whose listing doesn't tell how long its payload is. Null: it can't be told, and the object is judged by itself. */
+async function payloadOf(blocks: BlockStore, key: string): Promise<number | null> {
+  try {
+    return await blocks.size(key);
+  } catch (error) {
+    if (error instanceof StoreUnavailableError || error instanceof StoreRefusedError) throw error;
+    return null;
+  }
 }
 
 async function fits({ store, content }: CheckTarget, id: PackId, size: number): Promise<boolean> {
@@ -142,6 +153,11 @@ async function isStranger(target: CheckTarget, key: string): Promise<boolean> {
   const id = Number.parseInt(key.slice(key.lastIndexOf("/") + 1), 16) as PackId;
   if (!Number.isSafeInteger(id)) return true;
   return !target.content.isOpen(id) && (await target.store.pack(id))?.key !== key && (await target.blocks.size(key)) !== null;
+}
+
+/** A share has other objects than packs, too (docs/formats/pack.md). */
+function isPackKey(key: string): boolean {
+  return /^[0-9a-f]{16}\/[0-9a-f]{2}\/[0-9a-f]{14}$/.test(key);
 }
 
 function stranger(key: string, size: number): Finding {

@@ -73,12 +73,14 @@ export interface ServerControl {
 }
 
 /**
- * What is done to a control-plane database without its server. All but `places` and `backup` throw where a server runs on the
+ * What is done to a control-plane database without its server. All but `places`, `examine` and `backup` throw where a server runs on the
  * data directory; every one throws an Error whose message says what to do.
  */
 export interface Offline {
   /** Where the control plane keeps its things, whether they are there or not. */
   places(loaded: Loaded): ControlPlaces;
+  /** Looks at the database without changing anything, and says how it is; null: it isn't there yet, and need not be. */
+  examine(loaded: Loaded): Promise<string | null>;
   /** Gives the user a new random password that must be changed at the next log-in, enables them, and ends their sessions. */
   resetPassword(loaded: Loaded, username: string): Promise<{ readonly username: string; readonly password: string }>;
   /** Wraps the data keys with `next`, or with a new random secret that replaces the file (null). */

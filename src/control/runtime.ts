@@ -65,6 +65,8 @@ export interface ShareState {
   readonly oldestUnstoredMs: number | null;
   /** What keeps content from being stored or read at present; null: nothing that is known. */
   readonly storeError: string | null;
+  /** What its cache on disk has done since the start; null: its block store needs none. */
+  readonly diskCache: DiskCacheState | null;
   readonly scrub?: ScrubState;
 }
 
@@ -79,6 +81,22 @@ export interface ScrubState {
   /** Of the last that ended; milliseconds since 1970. */
   readonly lastEndedAt: number | null;
   readonly lastDamaged: number | null;
+}
+
+export interface DiskCacheState {
+  /** Reads that needed no request of their own to the block store, and those that did; their bytes likewise. */
+  readonly hits: number;
+  readonly misses: number;
+  readonly hitBytes: number;
+  readonly missBytes: number;
+  /** Copies that did not match their checksum. */
+  readonly damaged: number;
+  /** Removed to make room. */
+  readonly evictedBytes: number;
+  /** What it takes of the disk, and may. */
+  readonly bytes: number;
+  readonly bytesMax: number;
+  readonly objects: number;
 }
 
 export interface AdapterState {
@@ -109,6 +127,8 @@ export interface MountInfo {
   readonly path: string;
   /** Milliseconds since 1970. */
   readonly mountedAt: number;
+  /** When its client last did something that shows it is there: ended a connection, or mounted this. Later ones may be open still. */
+  readonly seenAt: number;
 }
 
 export interface StoreHealth {
@@ -117,6 +137,29 @@ export interface StoreHealth {
   readonly latencyMs: number | null;
   /** Milliseconds since 1970. */
   readonly checkedAt: number;
+}
+
+/** What became of the keys of a share's content. */
+export interface RotatedShare {
+  readonly share: string;
+  /** Id of the master key its keyring is wrapped with now, and how many keys it has; null where that failed. */
+  readonly master: string | null;
+  readonly keys: number | null;
+  /** Why its keyring is as it was. */
+  readonly error: string | null;
+}
+
+/** Requests of one kind to a block store, since the shares on it were opened. */
+export interface StoreRequests {
+  readonly operation: string;
+  readonly ok: number;
+  /** Answered that there is no such object. */
+  readonly missing: number;
+  readonly failed: number;
+  readonly bytes: number;
+  /** Of all of them together, and of the slowest. */
+  readonly ms: number;
+  readonly msMax: number;
 }
 
 /** The running server, as the control plane sees it; the composition root implements it. */
@@ -135,6 +178,10 @@ export interface Runtime {
   disconnect(id: string): boolean;
   /** Tries a store as it would be opened. `writing`: with everything a share does, at a cost; else only whether it answers, where that costs less. */
   tryStore(plan: StorePlan, writing: boolean): Promise<StoreHealth>;
+  /** Wraps the keyrings of the served shares on an encrypted block store anew. Throws ControlError. */
+  rotateKeys(plan: StorePlan): Promise<readonly RotatedShare[]>;
+  /** Empty where no served share has content there. */
+  storeRequests(plan: StorePlan): readonly StoreRequests[];
   /** Stores what is accepted and not yet in its block store; gives bytes by share. Throws ControlError `no_progress`. */
   drain(share: string | null): Promise<ReadonlyMap<string, number>>;
   /** Fetches what a share on a remote store has into its cache on disk, as far as there is room. Throws ControlError. */

@@ -155,6 +155,8 @@ export function fakeControl(): FakeControl {
       delete: async (_, kind, name, ifVersion) => stores[kind].remove(name, ifVersion),
       check: async (kind, name) => (stores[kind].get(name), health),
       known: (kind, name) => (stores[kind].get(name), health),
+      requests: () => [],
+      rotateKeys: async (_, name) => (stores.block.get(name), []),
     },
     adapters: {
       list: adapters.list,
@@ -201,7 +203,7 @@ export const noJobs: Jobs = {
 export function fakeRuntime(mounts: readonly MountInfo[] = []): Runtime {
   return {
     reconcile: async () => [],
-    share: () => ({ state: "serving", error: null, dirtyBytes: 0, unstoredBytes: 0, oldestUnstoredMs: null, storeError: null }),
+    share: () => ({ state: "serving", error: null, dirtyBytes: 0, unstoredBytes: 0, oldestUnstoredMs: null, storeError: null, diskCache: null }),
     usage: async () => ({ bytes: 0, files: 1 }),
     adapter: () => ({ running: true, error: null, address: "127.0.0.1", port: 12049, connections: 0 }),
     clients: () => [],
@@ -211,6 +213,8 @@ export function fakeRuntime(mounts: readonly MountInfo[] = []): Runtime {
     drain: async () => new Map(),
     warm: async () => ({ bytes: 0, complete: true }),
     evict: async () => 0,
+    rotateKeys: async () => [],
+    storeRequests: () => [],
     jobs: noJobs,
     leftBehind: () => null,
     purge: async () => {},

@@ -1,8 +1,10 @@
 import { type Static, type TOptional, type TSchema, Type } from "@sinclair/typebox";
 import { object } from "./route.ts";
+import { Bytes, Durability, ShareState } from "./share-status.ts";
 import { one, optional, orNull, ShareName, When } from "./schema-words.ts";
 
 export * from "./job-schemas.ts";
+export * from "./share-status.ts";
 export { ShareName } from "./schema-words.ts";
 
 /** The nouns of the REST interface. Sizes are bytes, times ISO 8601 in UTC; what can't be known is null. */
@@ -26,7 +28,6 @@ export const Role = one(["user", "operator", "admin"]);
 export type Role = Static<typeof Role>;
 export const Level = one(["none", "read", "read-write", "admin"]);
 export type Level = Static<typeof Level>;
-export const Durability = one(["writeback", "local", "remote"], "When a COMMIT is answered: with the kernel, synced to the local disk, or in the block store.");
 export const Squash = one(["none", "root_to_guest", "root_to_admin", "all_to_guest", "all_to_admin"]);
 
 export const User = object({
@@ -90,8 +91,6 @@ export const Member = object({ username: Name });
 export const Protocols = object({ nfs: Type.Boolean(), smb: Type.Boolean() });
 const Clients = Type.Array(Type.String({ maxLength: 64, pattern: "^[0-9A-Fa-f.:/]+$" }), { maxItems: 1000, description: "IPv4 and IPv6 addresses and networks (CIDR)." });
 const Netgroups = Type.Array(Name, { maxItems: 100 });
-const Bytes = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
-export const ShareState = one(["serving", "disabled", "failed", "deleted"]);
 
 const shareFields = {
   description: Text,
@@ -134,31 +133,6 @@ export const NewShare = object({
   adopt: optional(Type.Boolean({ description: "Take over the data of a deleted share of that name, or files of one that the control plane does not know any more." })),
 });
 export const ShareChange = object({ ...optionalShareFields, enabled: optional(Type.Boolean()) });
-export const ShareStatus = object({
-  name: ShareName,
-  state: ShareState,
-  error: orNull(Type.String()),
-  mounts: Type.Integer(),
-  clients: Type.Integer(),
-  used_bytes: orNull(Bytes),
-  used_files: orNull(Bytes),
-  durability: Durability,
-  dirty_bytes: Type.Integer({ description: "Accepted bytes that are only in memory and the write-ahead log." }),
-  unstored_bytes: Type.Integer({ description: "Accepted bytes that are not yet in the block store, the dirty ones included." }),
-  oldest_unstored_ms: orNull(Type.Integer({ description: "How long the oldest of them has waited, since the server's start at most. Null: nothing waits." })),
-  scrub: orNull(
-    object({
-      rate: orNull(Type.Integer({ description: "Bytes a second; null: off." })),
-      running: Type.Boolean(),
-      checked_bytes: Type.Integer({ description: "Of the pass that is under way." }),
-      damaged: Type.Integer({ description: "Found by it." }),
-      last_ended_at: orNull(When),
-      last_damaged: orNull(Type.Integer({ description: "Found by the last that ended." })),
-    }),
-  ),
-  store_error: orNull(Type.String({ description: "Why content can't be stored or read at present; it heals by itself once the reason is gone. Null: it can." })),
-});
-
 export const Grant = object({ type: one(["user", "group"]), name: Name, level: Level });
 export type Grant = Static<typeof Grant>;
 export const GrantLevel = object({ level: Level });
@@ -192,6 +166,13 @@ export const StoreHealth = object({
   error: orNull(Type.String()),
   latency_ms: orNull(Type.Number()),
   checked_at: When,
+  requests: optional(Type.Array(object({ operation: Type.String(), ok: Type.Integer(), missing: Type.Integer({ description: "Answered that there is no such object." }), failed: Type.Integer(), bytes: Type.Integer(), latency_ms_sum: Type.Number(), latency_ms_max: Type.Number() }), {
+    description: "What the served shares asked of a block store since they were opened, by kind of request.",
+  })),
+});
+export const RotatedKeys = object({
+  name: Name,
+  shares: Type.Array(object({ share: ShareName, master_key: orNull(Type.String({ description: "Id of the master key its keyring is wrapped with now." })), keys: orNull(Type.Integer({ description: "Keys in its keyring." })), error: orNull(Type.String({ description: "Why its keyring is as it was." })) })),
 });
 
 export const AdapterType = one(["nfs"]);
@@ -270,7 +251,7 @@ export const Status = object({
   started_at: When,
   uptime_seconds: Type.Integer(),
   pid: Type.Integer(),
-  data_dir: Type.String(),
+  data_dir: orNull(Type.String({ description: "Null for role user." })),
   database: one(["sqlite", "postgres"]),
   shares: object({ serving: Type.Integer(), disabled: Type.Integer(), failed: Type.Integer() }),
   adapters: Type.Array(AdapterPort),

@@ -65,6 +65,8 @@ import { warm } from "./share/warm.ts";
 import { add as addStore } from "./store/add.ts";
 import type { StoreKind } from "./store/config.ts";
 import { remove as removeStore } from "./store/delete.ts";
+import { newKey } from "./store/new-key.ts";
+import { rotateKey } from "./store/rotate-key.ts";
 import { edit as editStore } from "./store/edit.ts";
 import { health as storeHealth } from "./store/health.ts";
 import { list as listStores } from "./store/list.ts";
@@ -89,7 +91,7 @@ const stores = (kind: StoreKind, summary: string): Noun => ({
   name: kind,
   summary,
   example: `dittofs store ${kind} list`,
-  verbs: [addStore(kind), listStores(kind), showStore(kind), editStore(kind), removeStore(kind), storeHealth(kind)],
+  verbs: [addStore(kind), listStores(kind), showStore(kind), editStore(kind), removeStore(kind), storeHealth(kind), ...(kind === "block" ? [newKey, rotateKey] : [])],
 });
 
 const adapterSettings: Noun = {

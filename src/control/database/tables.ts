@@ -63,12 +63,12 @@ export const shares = table(
     rootMode: integer(),
     quotaBytes: nullable(integer()),
     quotaFiles: nullable(integer()),
-    /** Bytes a second; null: off. */
-    scrubRate: nullable(integer()),
     enabled: boolean(),
     /** Deleted, its data not yet purged. */
     deletedAt: nullable(time()),
     ...common,
+    /** Bytes a second; null: off. */
+    scrubRate: nullable(integer()),
   },
   ["id"],
 );

@@ -78,9 +78,14 @@ export class Subject {
     this.#admin = await adminOf(this.#server);
   }
 
+  /** With nothing in the cache on disk. */
+  async evict(): Promise<void> {
+    await this.admin.do("POST", "/api/v1/shares/cloud/evict");
+  }
+
   /** With nothing in memory, nor in the cache on disk. */
   async restartCold(): Promise<void> {
-    await this.admin.do("POST", "/api/v1/shares/cloud/evict");
+    await this.evict();
     await this.stop(true);
     await this.start(true);
   }

@@ -15,6 +15,7 @@ function fake() {
   const offline: Offline = {
     places: () => ({ databaseFile: null, secretFile: "/srv/d/controlplane.secret", initialPasswordFile: null }),
     resetPassword: async (loaded, username) => ({ ...(await note("reset", {})(loaded, username)), username, password: "Xy7-random" }),
+    examine: async () => null,
     rotateSecret: async (loaded, next) => await note("rotate", { rewrapped: 4, secretFile: next === null ? "/srv/d/controlplane.secret" : null })(loaded, next),
     backup: async (loaded, file) => await note("backup", { file, bytes: 8192, schemaVersion: 3 })(loaded, file),
     work: unexpectedWork,

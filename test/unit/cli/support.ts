@@ -45,6 +45,7 @@ const unexpected = () => Promise.reject(new Error("nobody expected the database 
 /** Offline verbs of tests that are about others. */
 const untouched: Offline = {
   places: () => ({ databaseFile: null, secretFile: null, initialPasswordFile: null }),
+  examine: async () => null,
   resetPassword: unexpected,
   rotateSecret: unexpected,
   backup: unexpected,

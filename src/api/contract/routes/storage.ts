@@ -46,4 +46,5 @@ export const stores = {
   delete: route("DELETE /api/v1/store/{kind}/{name}", { tag: "Stores", summary: "Take a store off the list. What it holds stays.", role: "admin", errors: ["not_found", "in_use"] }, { params: store }),
   health: route("GET /api/v1/store/{kind}/{name}/health", { tag: "Stores", summary: "Try a store now.", role: "operator", errors: ["not_found"] }, { params: store, reply: s.StoreHealth }),
   status: route("GET /api/v1/store/{kind}/{name}/status", { tag: "Stores", summary: "What is known of a store, without trying it.", role: "operator", errors: ["not_found"] }, { params: store, reply: s.StoreHealth }),
+  rotateKeys: route("POST /api/v1/store/block/{name}/rotate-keys", { tag: "Stores", summary: "Wrap the keyrings of all shares on an encrypted block store with the first master key of its file or variable, and begin a new key for what is stored from here on. Content stays as it is.", role: "admin", unhurried: true, errors: ["not_found", "conflict", "store_unreachable"] }, { params: object({ name: s.Name }), reply: s.RotatedKeys }),
 };
