@@ -31,6 +31,8 @@ export interface Surroundings {
 
 /** The part of a share's time to stop that its requests in hand may take; the rest is for content on its way into its store. */
 const drainPart = 0.5;
+/** Nobody waits longer for a timer than it can be set for. */
+const lastWorkMsMax = 2 ** 31 - 1;
 
 /** A share that is served, with what it is made of. */
 interface OpenedParts {
@@ -44,7 +46,13 @@ interface OpenedParts {
   readonly upkeep: Upkeep;
   readonly scrubber: Scrubber;
   readonly checkTarget: CheckTarget;
+  readonly last: LastWork;
   readonly parts: Lifecycle;
+}
+
+/** What is done while a share is being closed, when nothing changes any more and its stores are still open. */
+interface LastWork {
+  run: () => Promise<void>;
 }
 
 export class OpenShare {
@@ -62,6 +70,7 @@ export class OpenShare {
   readonly scrubber: Scrubber;
   /** What a check of it works on. */
   readonly checkTarget: CheckTarget;
+  private readonly last: LastWork;
   private readonly parts: Lifecycle;
 
   constructor(plan: SharePlan, opened: OpenedParts) {
@@ -76,6 +85,7 @@ export class OpenShare {
     this.upkeep = opened.upkeep;
     this.scrubber = opened.scrubber;
     this.checkTarget = opened.checkTarget;
+    this.last = opened.last;
     this.parts = opened.parts;
   }
 
@@ -148,6 +158,23 @@ export class OpenShare {
     return { bytes, files: inodes };
   }
 
+  /** Something accepted is in its log and not yet in its block store. */
+  get isUnstored(): boolean {
+    return this.content.unstoredBytes > 0 || this.content.oldestUnstoredMs !== null;
+  }
+
+  /** Closes it, with `work` done when nothing changes any more and before its stores are closed; throws what that throws. */
+  async closeAfter(work: () => Promise<void>, drainMs: number): Promise<void> {
+    let failure: unknown = new Error("the share could not be closed");
+    this.last.run = async () => {
+      failure = null;
+      await work().catch((error: unknown) => (failure = error));
+    };
+    await this.share.drain(drainMs);
+    await this.parts.stop(lastWorkMsMax);
+    if (failure !== null) throw failure;
+  }
+
   /** When nothing of it runs any more, once it is being closed. */
   get ended(): Promise<void> {
     return this.parts.ended;
@@ -202,6 +229,8 @@ async function open(config: Config, plan: SharePlan, limits: Limits, around: Sur
     logger,
     fatal,
   });
+  const last: LastWork = { run: () => Promise.resolve() };
+  parts.started("last work", () => last.run());
   parts.started("content", () => content.close());
   const share = await createShare({
     name: plan.name,
@@ -220,7 +249,7 @@ async function open(config: Config, plan: SharePlan, limits: Limits, around: Sur
   const scrubber = new Scrubber(checkTarget, join(places.content, scrubFile), logger);
   parts.started("scrubbing", () => scrubber.close());
   scrubber.setRate(plan.scrubRate);
-  return new OpenShare(plan, { share, places, recovered: describeRecovered(recovered), config, content, diskCache, wrapped, upkeep, scrubber, checkTarget, parts });
+  return new OpenShare(plan, { share, places, recovered: describeRecovered(recovered), config, content, diskCache, wrapped, upkeep, scrubber, checkTarget, last, parts });
 }
 
 function contentLimits(config: Config, limits: Limits): Pick<ContentOptions, "limits" | "cacheBytes" | "segmentBytes"> {

@@ -136,6 +136,10 @@ export function fakeControl(): FakeControl {
       edit: async (_, name, change, ifVersion) => shares.change(name, change, ifVersion),
       accept: async (_, name, ifVersion) => shares.change(name, {}, ifVersion),
       delete: async (_, name, _how, ifVersion) => shares.remove(name, ifVersion),
+      movePlan: () => {
+        throw new ControlError("unavailable", "Nothing is moved here.");
+      },
+      moved: async (_, name) => shares.get(name),
       grants: grantsOf,
       grant: async (_, name, grant, ifVersion) => {
         grants.set(name, [...grantsWithout(name, grant), grant]);

@@ -1,17 +1,14 @@
 import { type Static, type TOptional, type TSchema, Type } from "@sinclair/typebox";
 import { object } from "./route.ts";
 import { Bytes, Durability, ShareState } from "./share-status.ts";
-import { one, optional, orNull, ShareName, When } from "./schema-words.ts";
+import { Name, one, optional, orNull, ShareName, When } from "./schema-words.ts";
 
 export * from "./job-schemas.ts";
 export * from "./share-status.ts";
-export { ShareName } from "./schema-words.ts";
+export { Name, nameBytesMax, ShareName } from "./schema-words.ts";
 
 /** The nouns of the REST interface. Sizes are bytes, times ISO 8601 in UTC; what can't be known is null. */
 
-export const nameBytesMax = 64;
-/** Names of users, groups, stores and netgroups. */
-export const Name = Type.String({ pattern: "^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}$", maxLength: nameBytesMax, description: "Letters, digits, _ . @ -, at most 64, not beginning with a dot or dash." });
 /** In a path the slash in front is left out or encoded. */
 export const ShareParam = Type.String({ minLength: 1, maxLength: 255, pattern: "^[^\\u0000-\\u001f\\u007f]+$", description: "The share's name, the slash in front left out or encoded." });
 /** bcrypt ends a password at a NUL and after 72 bytes. */

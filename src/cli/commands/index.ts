@@ -1,6 +1,7 @@
 /** Every noun of the control plane with its verbs, in the order help and reference show them; those of the server's own process are added in `cli/program.ts`. */
 import type { Noun, Verb } from "../remote/index.ts";
 import { cancel as cancelJob, list as listJobs, show as showJob } from "./job/jobs.ts";
+import { migrate } from "./store/migrate.ts";
 import { scrub } from "./check/scrub.ts";
 import { gc } from "./check/gc.ts";
 import { fsck } from "./check/fsck.ts";
@@ -115,7 +116,7 @@ export const nouns: readonly (Noun | Verb)[] = [
     name: "store",
     summary: "Stores: where shares keep names and content.",
     example: "dittofs store block list",
-    verbs: [stores("metadata", "Stores of names, attributes and content maps."), stores("block", "Stores of file content.")],
+    verbs: [stores("metadata", "Stores of names, attributes and content maps."), stores("block", "Stores of file content."), migrate],
   },
   fsck,
   scrub,

@@ -56,6 +56,10 @@ function jobStarts({ control, runtime }: Services) {
   };
   return {
     fsck: ({ params, body, actor }) => begin({ kind: "fsck", share: control.shares.get(shareNameOf(params.share)).name, data: body.data ?? false, repair: body.repair ?? false }, actor),
+    migrate: ({ params, body, actor }) => {
+      const { name } = control.shares.get(shareNameOf(params.share));
+      return begin({ kind: "migrate", share: name, plan: control.shares.movePlan(name, body), commit: () => control.shares.moved(actor, name, body) }, actor);
+    },
     scrub: ({ params, body, actor }) => begin({ kind: "scrub", share: control.shares.get(shareNameOf(params.share)).name, bytesPerSecond: body.rate ?? null }, actor),
     gc: ({ params, body, actor }) => begin({ kind: "gc", share: control.shares.get(shareNameOf(params.share)).name, remove: body.delete ?? false }, actor),
   } satisfies Partial<Handlers<typeof shares>>;
