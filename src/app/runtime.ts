@@ -72,7 +72,7 @@ export class ServerRuntime implements Runtime {
   constructor(options: RuntimeOptions) {
     this.options = options;
     this.config = options.config;
-    this.moves = new Moves(options, (name) => this.letGo(name), () => (this.wanted === null || this.stopping ? Promise.resolve() : this.reconcile(this.wanted)));
+    this.moves = new Moves(options, { table: this.table, open: this.open }, () => (this.wanted === null || this.stopping ? Promise.resolve() : this.reconcile(this.wanted)));
     this.jobs = new JobTable((request, watch) => workOn(this.moves, this.open.get(request.share), request, watch), (share) => this.open.has(share), options.around);
     this.nfs = new NfsService(this.table, options.around, (asked) => connectionsWithin(asked, Math.max(1, this.open.size), openFilesMax()));
   }
@@ -248,13 +248,6 @@ export class ServerRuntime implements Runtime {
     if (missing.length > 0) this.shareOut(this.open.size);
     this.table.expecting = this.failed.size > 0;
     return failures;
-  }
-
-  /** Takes a share from its clients, who come again; whoever moves it closes it. */
-  private letGo(name: string): void {
-    this.table.expecting = true;
-    this.table.remove(name, true);
-    this.open.delete(name);
   }
 
   private async openOne(plan: SharePlan): Promise<void> {
