@@ -6,6 +6,7 @@ import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Content } from "./content.ts";
 import type { FileTable } from "./file-table.ts";
 import type { Garbage, KnownBytes } from "./garbage.ts";
+import type { Unreferenced } from "./unreferenced.ts";
 import type { PackTable } from "./pack-table.ts";
 import { trailerBytes } from "./packs/format.ts";
 import { frameBytes, isKeyOfPack, packKey, readFooter } from "./packs/index.ts";
@@ -90,6 +91,16 @@ export class Upkeep {
       at += to - from;
     }
     return Promise.resolve(true);
+  }
+
+  /** See `Garbage.unreferenced`. */
+  unreferenced(): AsyncGenerator<Unreferenced> {
+    return this.garbage.unreferenced();
+  }
+
+  /** See `Garbage.pass`. */
+  collect(): Promise<{ readonly deleted: number; readonly bytes: number }> {
+    return this.garbage.pass();
   }
 
   /** See `Garbage.replace`. */

@@ -5,7 +5,7 @@ import type { ShareRow } from "../effects/index.ts";
 import { ControlError } from "../errors.ts";
 import type { Actor, Grant, NewShare, Share, ShareFields } from "../nouns.ts";
 import type { MountInfo, SharePlan } from "../runtime.ts";
-import type { IfVersion, Shares } from "../services.ts";
+import type { IfVersion, MoveTo, Shares } from "../services.ts";
 import type { Change } from "../state/index.ts";
 import { accessLevels } from "#model/identity.ts";
 import { defaultStore } from "./default-store.ts";
@@ -89,6 +89,16 @@ export class ShareService implements Shares {
     });
     // Nothing to change, but it is not served: somebody has put its store right and wants it tried again.
     if (done === null && change.enabled === true && this.parts.runtime.share(name)?.state === "failed") await this.parts.effects.retry(target);
+    return this.get(name);
+  }
+
+  movePlan(name: string, to: MoveTo): SharePlan {
+    const row = this.row(name);
+    return this.parts.planOf({ ...row, ...this.movedTo(name, to) });
+  }
+
+  async moved(actor: Actor, name: string, to: MoveTo): Promise<Share> {
+    await this.change(actor, "move", name, { target: { type: "share", name }, onFailure: "undo" }, (draft) => draft.update(tables.shares, this.row(name), this.movedTo(name, to)));
     return this.get(name);
   }
 
@@ -219,6 +229,17 @@ export class ShareService implements Shares {
     const names = this.parts.state.metadataStores.get(metadata);
     if (this.parts.state.blockStores.get(blocks)?.type !== "memory" || names === null || names.type === "memory") return;
     faults.add("blocks", `keeps content in memory, and metadata store ${names.name} (${names.type}) keeps names: after a restart there would be files without their content. Name a metadata store of type memory, too, or a block store that lasts`);
+  }
+
+  /** Where a share lies in other stores follows from these and its name. */
+  private movedTo(name: string, { metadata, blocks }: MoveTo): Partial<ShareRow> {
+    const faults = new Faults();
+    const moved = {
+      ...(metadata === undefined ? {} : { metadataStoreId: this.store("metadata", metadata, undefined, faults), metadataPath: "" }),
+      ...(blocks === undefined ? {} : { blockStoreId: this.store("block", blocks, undefined, faults), blocksPath: "" }),
+    };
+    faults.refuse(`share ${name}`);
+    return moved;
   }
 
   /** Netgroups are kept by id. */
