@@ -9,6 +9,7 @@ import type { IfVersion, MoveTo, Shares } from "../services.ts";
 import type { Change } from "../state/index.ts";
 import { accessLevels } from "#model/identity.ts";
 import { defaultStore } from "./default-store.ts";
+import { movedTo } from "./share-moves.ts";
 import { checkShare, foldedName, shareDefaults, shareNameFault } from "./share-fields.ts";
 import type { ShareIdentities } from "./share-identities.ts";
 import type { ShareViews } from "./share-views.ts";
@@ -94,11 +95,11 @@ export class ShareService implements Shares {
 
   movePlan(name: string, to: MoveTo): SharePlan {
     const row = this.row(name);
-    return this.parts.planOf({ ...row, ...this.movedTo(name, to) });
+    return this.parts.planOf({ ...row, ...movedTo(this.parts.state, name, to) });
   }
 
   async moved(actor: Actor, name: string, to: MoveTo): Promise<Share> {
-    await this.change(actor, "move", name, { target: { type: "share", name }, onFailure: "undo" }, (draft) => draft.update(tables.shares, this.row(name), this.movedTo(name, to)));
+    await this.change(actor, "move", name, { target: { type: "share", name }, onFailure: "undo" }, (draft) => draft.update(tables.shares, this.row(name), movedTo(this.parts.state, name, to)));
     return this.get(name);
   }
 
@@ -229,17 +230,6 @@ export class ShareService implements Shares {
     const names = this.parts.state.metadataStores.get(metadata);
     if (this.parts.state.blockStores.get(blocks)?.type !== "memory" || names === null || names.type === "memory") return;
     faults.add("blocks", `keeps content in memory, and metadata store ${names.name} (${names.type}) keeps names: after a restart there would be files without their content. Name a metadata store of type memory, too, or a block store that lasts`);
-  }
-
-  /** Where a share lies in other stores follows from these and its name. */
-  private movedTo(name: string, { metadata, blocks }: MoveTo): Partial<ShareRow> {
-    const faults = new Faults();
-    const moved = {
-      ...(metadata === undefined ? {} : { metadataStoreId: this.store("metadata", metadata, undefined, faults), metadataPath: "" }),
-      ...(blocks === undefined ? {} : { blockStoreId: this.store("block", blocks, undefined, faults), blocksPath: "" }),
-    };
-    faults.refuse(`share ${name}`);
-    return moved;
   }
 
   /** Netgroups are kept by id. */
