@@ -6,6 +6,7 @@ import type { PackId } from "#model/ids.ts";
 import type { FileExtent, MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { Flusher } from "./flusher.ts";
+import { liveRuns } from "./live-runs.ts";
 import type { OpenPackRef, PackTable } from "./pack-table.ts";
 import { findUnreferenced, type Unreferenced } from "./unreferenced.ts";
 import { isPackKey, packKeyPrefix } from "./packs/index.ts";
@@ -238,11 +239,16 @@ export class Garbage {
   private async moveTo(target: OpenPackRef, found: readonly (FileExtent | KnownBytes)[]): Promise<boolean> {
     const file = target.file as NonNullable<OpenPackRef["file"]>;
     const moves: Change[] = [];
+    const read = new Map<FileExtent, Uint8Array>();
+    for (const run of liveRuns(found.filter((one) => !("bytes" in one)))) {
+      const bytes = new Uint8Array(run.to - run.from);
+      if ((await this.packs.read((run.extents[0] as FileExtent).extent.pack, run.from, bytes)) !== null) return false;
+      for (const one of run.extents) read.set(one, bytes.subarray(one.extent.packOffset - run.from, one.extent.packOffset - run.from + one.extent.length));
+    }
     for (const one of found) {
       const { file: owner, extent } = one;
-      const bytes = "bytes" in one ? one.bytes : new Uint8Array(extent.length);
-      const error = "bytes" in one ? null : await this.packs.read(extent.pack, extent.packOffset, bytes);
-      const at = error === null ? file.append([bytes], bytes.length) : error;
+      const bytes = "bytes" in one ? one.bytes : (read.get(one) as Uint8Array);
+      const at = file.append([bytes], bytes.length);
       if (at instanceof FsError) return false;
       moves.push({ do: "moveExtent", file: owner, from: extent, to: { ...extent, pack: target.id, packOffset: at } });
     }
