@@ -94,8 +94,7 @@ export class ShareService implements Shares {
   }
 
   movePlan(name: string, to: MoveTo): SharePlan {
-    const row = this.row(name);
-    return this.parts.planOf({ ...row, ...movedTo(this.parts.state, name, to) });
+    return this.parts.planOf({ ...this.row(name), ...movedTo(this.parts.state, name, to) });
   }
 
   async moved(actor: Actor, name: string, to: MoveTo): Promise<Share> {
