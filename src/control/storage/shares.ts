@@ -14,6 +14,8 @@ import { checkShare, foldedName, shareDefaults, shareNameFault } from "./share-f
 import type { ShareIdentities } from "./share-identities.ts";
 import type { ShareViews } from "./share-views.ts";
 
+const noTarget: Effect = { target: null, onFailure: "keep" };
+
 export interface SharesParts extends Core {
   readonly shareViews: ShareViews;
   readonly planOf: (share: ShareRow) => SharePlan;
@@ -97,9 +99,8 @@ export class ShareService implements Shares {
     return this.parts.planOf({ ...this.row(name), ...movedTo(this.parts.state, name, to) });
   }
 
-  async moved(actor: Actor, name: string, to: MoveTo): Promise<Share> {
+  async moved(actor: Actor, name: string, to: MoveTo): Promise<void> {
     await this.change(actor, "move", name, { target: { type: "share", name }, onFailure: "undo" }, (draft) => draft.update(tables.shares, this.row(name), movedTo(this.parts.state, name, to)));
-    return this.get(name);
   }
 
   async accept(actor: Actor, name: string, ifVersion: IfVersion): Promise<Share> {
@@ -297,5 +298,3 @@ export class ShareService implements Shares {
 function nothingToAdopt(name: string): ControlError {
   return new ControlError("not_found", `There is no deleted share ${name} whose data could be taken over.`, { hint: "Create it without adopt." });
 }
-
-const noTarget: Effect = { target: null, onFailure: "keep" };
