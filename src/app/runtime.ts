@@ -1,17 +1,21 @@
 import { type Config, deriveLimits, sharesMax } from "#config/index.ts";
 import { type AdapterState, type AdapterType, type ClientInfo, ControlError, type Desired, type Failure, type MountInfo, type Runtime, type SharePlan, type ShareState, type StoreHealth, type StorePlan } from "#control/index.ts";
 import { ShareTable } from "#vfs/index.ts";
+import { workOn } from "./check-share.ts";
 import { drainShares } from "./drain.ts";
+import { JobTable } from "./jobs.ts";
 import { evictShare, warmShare } from "./share-cache.ts";
+import { Moves } from "./moves.ts";
 import { type NfsListening, NfsService } from "./nfs-service.ts";
 import { connectionsWithin, openFilesMax, sharesWithin } from "./open-files.ts";
 import { type OpenShare, openShare, type Surroundings } from "./open-share.ts";
+import { stateOf } from "./share-state.ts";
 import { noRoom, stillClosing, tooFewFiles } from "./not-served.ts";
-import { collision, placesOf, realPlaces } from "./places.ts";
+import { placesOf, refuseCollision } from "./places.ts";
 import { leftBehind, purgeShare } from "./purge.ts";
 import { isOther, mustReopen } from "./reopen.ts";
 import { warnOf } from "./share-warnings.ts";
-import { checkTree, lasts, OtherTree } from "./tree.ts";
+import { checkTree, lasts } from "./tree.ts";
 import { checkKeys, requestsOf, rotateKeys } from "./rotate-keys.ts";
 import { tryStore } from "./try-store.ts";
 
@@ -45,11 +49,15 @@ export class ServerRuntime implements Runtime {
   private readonly options: RuntimeOptions;
   private readonly table = new ShareTable();
   private readonly open = new Map<string, OpenShare>();
+  readonly clients = (): readonly ClientInfo[] => this.nfs.clients();
+  readonly mounts = (): readonly MountInfo[] => this.nfs.mounts();
   readonly warm = (name: string) => warmShare(this.open.get(name), name);
   readonly evict = (name: string) => evictShare(this.open.get(name), name);
   readonly leftBehind = (plan: SharePlan) => (this.open.has(plan.name) ? null : leftBehind(this.config, plan));
   readonly rotateKeys = (plan: StorePlan) => rotateKeys(plan, this.open.values());
   readonly storeRequests = (plan: StorePlan) => requestsOf(plan, this.open.values());
+  readonly jobs: JobTable;
+  private readonly moves: Moves;
   /** Those that were not closed in time: they still store what they hold, and nobody may open their log beside them. */
   private readonly closing = new Map<string, OpenShare>();
   /** Why shares that are desired are not served, by name. */
@@ -64,6 +72,8 @@ export class ServerRuntime implements Runtime {
   constructor(options: RuntimeOptions) {
     this.options = options;
     this.config = options.config;
+    this.moves = new Moves(options, { table: this.table, open: this.open }, () => (this.wanted === null || this.stopping ? Promise.resolve() : this.reconcile(this.wanted)));
+    this.jobs = new JobTable((request, watch) => workOn(this.moves, this.open.get(request.share), request, watch), (share) => this.open.has(share), options.around);
     this.nfs = new NfsService(this.table, options.around, (asked) => connectionsWithin(asked, Math.max(1, this.open.size), openFilesMax()));
   }
 
@@ -92,6 +102,7 @@ export class ServerRuntime implements Runtime {
 
   async stopShares(leftMs: number): Promise<boolean> {
     this.stopping = true;
+    await this.jobs.stop(null);
     // A share that is being opened is closed once it is.
     await this.current?.outcome.promise.catch(() => {});
     const closed = await Promise.all([...this.open.values()].map((share) => this.close(share, leftMs)));
@@ -116,12 +127,7 @@ export class ServerRuntime implements Runtime {
   }
 
   share(name: string): ShareState | null {
-    const share = this.open.get(name);
-    if (share !== undefined) return { state: "serving", error: null, ...share.report };
-    const closing = this.closing.get(name);
-    if (closing !== undefined) return { state: "failed", error: stillClosing(name), ...closing.report };
-    const why = this.failed.get(name);
-    return why === undefined ? null : { state: "failed", error: why.message, elsewhere: why instanceof OtherTree, dirtyBytes: 0, unstoredBytes: 0, oldestUnstoredMs: null, storeError: null, diskCache: null };
+    return stateOf(name, this.open, this.closing, this.failed);
   }
 
   async usage(name: string): Promise<{ readonly bytes: number; readonly files: number } | null> {
@@ -130,14 +136,6 @@ export class ServerRuntime implements Runtime {
 
   adapter(_type: AdapterType): AdapterState {
     return this.nfs.state;
-  }
-
-  clients(): readonly ClientInfo[] {
-    return this.nfs.clients();
-  }
-
-  mounts(): readonly MountInfo[] {
-    return this.nfs.mounts();
   }
 
   disconnect(id: string): boolean {
@@ -210,6 +208,7 @@ export class ServerRuntime implements Runtime {
     const { name } = share.plan;
     this.table.remove(name, back);
     this.open.delete(name);
+    await this.jobs.stop(name);
     const clean = await share.close(timeoutMs, this.options.around.clock);
     this.options.around.logger.info({ share: name, clean }, clean ? "closed a share" : "a share is not closed yet");
     if (!clean) this.lingers(share);
@@ -252,12 +251,9 @@ export class ServerRuntime implements Runtime {
   }
 
   private async openOne(plan: SharePlan): Promise<void> {
+    this.moves.refuse(plan);
     if (this.closing.has(plan.name)) throw new Error(stillClosing(plan.name));
-    const places = realPlaces(placesOf(this.config, plan));
-    for (const other of [...this.open.values(), ...this.closing.values()]) {
-      const place = collision(places, realPlaces(other.places));
-      if (place !== null) throw new Error(`share ${plan.name} would lie in ${place}, where share ${other.plan.name} lies; give its store another path`);
-    }
+    refuseCollision(plan.name, placesOf(this.config, plan), [...this.open.values(), ...this.closing.values()]);
     const share = await openShare(this.config, plan, deriveLimits(this.config, this.open.size + 1), this.options.around);
     await this.identify(share);
     this.open.set(plan.name, share);

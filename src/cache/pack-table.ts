@@ -147,6 +147,7 @@ export class PackTable {
     const whole = from === offset && to === offset + target.length;
     const frames = whole ? target : new Uint8Array(to - from);
     if (this.synchronous?.getNow(pack.key, from, frames) && verifyFrames(frames, from, pack.size, pack.frames)) {
+      this.health.isFound(pack.key, from);
       if (!whole) target.set(frames.subarray(offset - from, offset - from + target.length));
       return null;
     }
@@ -178,6 +179,7 @@ export class PackTable {
   /** An extent says that an object is there, and it stays away. */
   missing(error: MissingObjectError): FsError {
     this.logger.error({ key: error.key }, "stored content is missing");
+    this.health.isLost(error.key, null);
     return FsError.of("io");
   }
 
@@ -210,6 +212,7 @@ export class PackTable {
       }
       if (this.copies === null || this.copies.answers !== answers) this.health.worked("read");
       if (verifyFrames(frames, from, pack.size, pack.frames)) {
+        this.health.isFound(pack.key, from);
         if (frames !== target) target.set(frames.subarray(offset - from, offset - from + target.length));
         return null;
       }
@@ -218,6 +221,7 @@ export class PackTable {
       this.logger.warn({ pack: id, key: pack.key, offset: from, length: frames.length, copied }, "content that was read does not match its checksum; it is read again");
     }
     this.logger.error({ pack: id, key: pack.key, offset: from, length: frames.length, reason }, "stored content is damaged");
+    this.health.isLost(pack.key, from);
     return FsError.of("io");
   }
 }

@@ -1,5 +1,6 @@
 import type { SharePolicy } from "#vfs/access/policy.ts";
 import type { Durability } from "#model/credentials.ts";
+import type { Jobs } from "./jobs.ts";
 import type { AdapterType, ConfigValue, SettingValue, StoreKind } from "./nouns.ts";
 
 /** A store as it is opened: its secrets are in plain text here and nowhere else. */
@@ -22,6 +23,8 @@ export interface SharePlan {
   readonly blocksPath: string;
   readonly durability: Durability;
   readonly rootMode: number;
+  /** Bytes a second; null: off. */
+  readonly scrubRate: number | null;
   /** Which tree it is: the instance of its metadata, in hexadecimal. Null: nobody has served it yet, or its metadata is in memory. */
   readonly instance: string | null;
   /** Whether this server may begin the tree, or take the one that it finds, as long as none is known. */
@@ -64,6 +67,20 @@ export interface ShareState {
   readonly storeError: string | null;
   /** What its cache on disk has done since the start; null: its block store needs none. */
   readonly diskCache: DiskCacheState | null;
+  readonly scrub?: ScrubState;
+}
+
+/** How reading all content in the background is doing. */
+export interface ScrubState {
+  /** Null: off. */
+  readonly bytesPerSecond: number | null;
+  readonly running: boolean;
+  /** Of the pass that is under way. */
+  readonly checkedBytes: number;
+  readonly damaged: number;
+  /** Of the last that ended; milliseconds since 1970. */
+  readonly lastEndedAt: number | null;
+  readonly lastDamaged: number | null;
 }
 
 export interface DiskCacheState {
@@ -110,6 +127,8 @@ export interface MountInfo {
   readonly path: string;
   /** Milliseconds since 1970. */
   readonly mountedAt: number;
+  /** When its client last did something that shows it is there: ended a connection, or mounted this. Later ones may be open still. */
+  readonly seenAt: number;
 }
 
 export interface StoreHealth {
@@ -169,6 +188,7 @@ export interface Runtime {
   warm(share: string): Promise<{ readonly bytes: number; readonly complete: boolean }>;
   /** Removes the copies in a share's cache on disk and gives their bytes. Throws ControlError. */
   evict(share: string): Promise<number>;
+  readonly jobs: Jobs;
   /** Where files of an earlier share lie that a new one with this plan would bring to light; null: nowhere. */
   leftBehind(plan: SharePlan): string | null;
   /** Removes the data of a share that is closed, for good; `others`, whose data stays, are all shares besides, deleted ones too. */

@@ -219,8 +219,22 @@ ${markdown(boundTable(bounds))}
 `;
 }
 
+const wrappersHeading = "## Compression and encryption";
+
+/** The section of docs/benchmarks.md about what compression and encryption cost. */
+export function wrappersSection({ machine, date, command, rounds, bounds }: Pick<Report, "machine" | "date" | "command" | "rounds" | "bounds">): string {
+  return `${wrappersHeading}
+
+Written by \`${command}\` on ${date}, at a ${machine.at(-1) ?? ""}. Eight shares of one server, on a filesystem store and in a bucket of Ceph's radosgw
+on the same two processors; lines of a log are written in order to each in turn, from the first WRITE to the end of \`system drain-uploads\`, in another order each round.
+What something costs is the part of the plain share's speed in the same round that is missing: medians of ${rounds} rounds.
+
+${markdown(boundTable(bounds))}
+`;
+}
+
 /** Sections that are measured and written by themselves, in their order. */
-export const sectionHeadings: readonly string[] = [s3Heading, controlHeading];
+export const sectionHeadings: readonly string[] = [s3Heading, wrappersHeading, controlHeading];
 
 /** A section of a page; "" where there is none. */
 export function sectionIn(text: string, heading: string): string {

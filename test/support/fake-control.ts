@@ -1,4 +1,5 @@
 import { ControlError } from "../../src/control/errors.ts";
+import type { Jobs } from "../../src/control/jobs.ts";
 import type * as n from "../../src/control/nouns.ts";
 import type { MountInfo, Runtime, StoreHealth } from "../../src/control/runtime.ts";
 import type { Caller, ControlPlane, IfVersion, Logins } from "../../src/control/services.ts";
@@ -55,7 +56,7 @@ export function fakeUser(name: string, more: Partial<n.User> = {}): n.User {
 function fakeShare(name: string): n.Share {
   return {
     name, metadata: "default", blocks: "default", rootMode: 0o1777, deleted: false, effectiveClients: [], description: "", durability: "local", readOnly: false, defaultPermission: "none",
-    squash: "none", anonymousUid: 65534, anonymousGid: 65534, allowedClients: null, netgroups: [], protocols: { nfs: true, smb: false }, manageGroups: false, quotaBytes: null, quotaFiles: null,
+    squash: "none", anonymousUid: 65534, anonymousGid: 65534, allowedClients: null, netgroups: [], protocols: { nfs: true, smb: false }, manageGroups: false, quotaBytes: null, quotaFiles: null, scrubRate: null,
     enabled: true, ...times,
   };
 }
@@ -135,6 +136,10 @@ export function fakeControl(): FakeControl {
       edit: async (_, name, change, ifVersion) => shares.change(name, change, ifVersion),
       accept: async (_, name, ifVersion) => shares.change(name, {}, ifVersion),
       delete: async (_, name, _how, ifVersion) => shares.remove(name, ifVersion),
+      movePlan: () => {
+        throw new ControlError("unavailable", "Nothing is moved here.");
+      },
+      moved: async (_, name) => shares.get(name),
       grants: grantsOf,
       grant: async (_, name, grant, ifVersion) => {
         grants.set(name, [...grantsWithout(name, grant), grant]);
@@ -186,6 +191,18 @@ export function fakeControl(): FakeControl {
   };
 }
 
+/** A server that begins every job and forgets it. */
+export const noJobs: Jobs = {
+  list: () => [],
+  get: (id) => {
+    throw new ControlError("not_found", `There is no job ${id}.`);
+  },
+  start: ({ kind, share }, startedBy) => ({ id: "0123456789abcdef", kind, share, state: "running", startedBy, startedAt: 0, endedAt: null, progress: { step: "", done: 0, total: null, unit: "" }, findings: [], findingsTotal: 0, result: null, error: null }),
+  cancel: (id) => {
+    throw new ControlError("not_found", `There is no job ${id}.`);
+  },
+};
+
 /** A server that serves whatever it is told, with nobody connected. */
 export function fakeRuntime(mounts: readonly MountInfo[] = []): Runtime {
   return {
@@ -202,6 +219,7 @@ export function fakeRuntime(mounts: readonly MountInfo[] = []): Runtime {
     evict: async () => 0,
     rotateKeys: async () => [],
     storeRequests: () => [],
+    jobs: noJobs,
     leftBehind: () => null,
     purge: async () => {},
   };

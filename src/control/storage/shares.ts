@@ -5,12 +5,13 @@ import type { ShareRow } from "../effects/index.ts";
 import { ControlError } from "../errors.ts";
 import type { Actor, Grant, NewShare, Share, ShareFields } from "../nouns.ts";
 import type { SharePlan } from "../runtime.ts";
-import type { IfVersion, Shares } from "../services.ts";
+import type { IfVersion, MoveTo, Shares } from "../services.ts";
 import type { Change } from "../state/index.ts";
 import { accessLevels } from "#model/identity.ts";
 import { defaultStore } from "./default-store.ts";
 import { checkShare, foldedName, shareDefaults, shareNameFault } from "./share-fields.ts";
 import type { ShareIdentities } from "./share-identities.ts";
+import { refuseInUse } from "./share-use.ts";
 import type { ShareViews } from "./share-views.ts";
 
 export interface SharesParts extends Core {
@@ -83,6 +84,16 @@ export class ShareService implements Shares {
     });
     // Nothing to change, but it is not served: somebody has put its store right and wants it tried again.
     if (done === null && change.enabled === true && this.parts.runtime.share(name)?.state === "failed") await this.parts.effects.retry(target);
+    return this.get(name);
+  }
+
+  movePlan(name: string, to: MoveTo): SharePlan {
+    const row = this.row(name);
+    return this.parts.planOf({ ...row, ...this.movedTo(name, to) });
+  }
+
+  async moved(actor: Actor, name: string, to: MoveTo): Promise<Share> {
+    await this.change(actor, "move", name, { target: { type: "share", name }, onFailure: "undo" }, (draft) => draft.update(tables.shares, this.row(name), this.movedTo(name, to)));
     return this.get(name);
   }
 
@@ -215,6 +226,17 @@ export class ShareService implements Shares {
     faults.add("blocks", `keeps content in memory, and metadata store ${names.name} (${names.type}) keeps names: after a restart there would be files without their content. Name a metadata store of type memory, too, or a block store that lasts`);
   }
 
+  /** Where a share lies in other stores follows from these and its name. */
+  private movedTo(name: string, { metadata, blocks }: MoveTo): Partial<ShareRow> {
+    const faults = new Faults();
+    const moved = {
+      ...(metadata === undefined ? {} : { metadataStoreId: this.store("metadata", metadata, undefined, faults), metadataPath: "" }),
+      ...(blocks === undefined ? {} : { blockStoreId: this.store("block", blocks, undefined, faults), blocksPath: "" }),
+    };
+    faults.refuse(`share ${name}`);
+    return moved;
+  }
+
   /** Netgroups are kept by id. */
   private stored<F extends Partial<ShareFields>>(fields: F): F {
     const { netgroups } = fields;
@@ -235,19 +257,8 @@ export class ShareService implements Shares {
     await this.change(actor, "delete", name, noTarget, (draft) => {
       const row = this.row(name);
       checkVersion(ifVersion, row, `share ${name}`);
-      if (!force) this.refuseInUse(name);
+      if (!force) refuseInUse(this.parts, name);
       draft.update(tables.shares, row, { deletedAt: this.parts.changes.nowMs() });
-    });
-  }
-
-  private refuseInUse(name: string): void {
-    const { runtime } = this.parts;
-    const addresses = new Set(runtime.mounts().filter(({ share }) => share === name).map(({ client }) => client));
-    for (const { address, shares } of runtime.clients()) if (shares.includes(name)) addresses.add(address);
-    if (addresses.size === 0) return;
-    const some = [...addresses].slice(0, 5).join(", ");
-    throw new ControlError("in_use", `Share ${name} is in use by ${addresses.size} ${addresses.size === 1 ? "client" : "clients"}: ${some}${addresses.size > 5 ? ", …" : ""}.`, {
-      hint: "Unmount it there, or delete it by force: those clients then get errors.",
     });
   }
 
