@@ -25,7 +25,7 @@ import { StoredWaits } from "./stored-waits.ts";
 export const largeWriteBytes = 128 * 1024;
 /** A flush begins when the log is so many times `flushBytes` long, however few of its bytes are not overwritten: a start has to read it. */
 export const logPerDirty = 4;
-/** Pause after a flush that failed; while the block store is away, twice as long each time, up to the bound. */
+/** Pause after a flush that failed; twice as long each time, up to the bound, unless it is for room on a disk. */
 const retryMs = 1_000;
 const retryMsMax = 8_000;
 /** Tries to store everything before a close leaves the rest to the next start. */
@@ -386,7 +386,8 @@ export class Content implements FileContent {
       if (this.closing) return false;
       await new Promise<void>((resolve) => this.clock.after(pauseMs, resolve));
       this.admission.letIn();
-      if (outcome === "away") pauseMs = Math.min(pauseMs * 2, retryMsMax);
+      // Room on a disk is worth a look each second; that a bucket says so again costs an upload.
+      if (outcome !== "noRoom" || this.room.totalBytes === null) pauseMs = Math.min(pauseMs * 2, retryMsMax);
     } while (this.files.unstored.size > 0 && (this.closing || this.isDue() || this.hasAged()));
     return false;
   }

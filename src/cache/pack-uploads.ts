@@ -8,7 +8,7 @@ import type { Logger } from "#telemetry/logger.ts";
 import type { FileTable } from "./file-table.ts";
 import { isFull } from "./log/file-ops.ts";
 import type { OpenPackRef, PackTable } from "./pack-table.ts";
-import type { SealedPack } from "./packs/index.ts";
+import { packKey, type SealedPack } from "./packs/index.ts";
 import { isPassing, type StoreHealth } from "./store-health.ts";
 
 /** Takes pack files into the block store: a row that bars collection, the object, then the row that extents may refer to. */
@@ -67,26 +67,46 @@ export class PackUploads {
 
   private async put(pack: OpenPackRef): Promise<void> {
     const file = pack.file as NonNullable<OpenPackRef["file"]>;
-    const { size, objectBytes, frames } = await sealed(pack);
+    const whole = await sealed(pack);
+    const source = { from: "file", path: file.path, size: whole.objectBytes } as const;
     try {
-      await this.blocks.put(pack.key, { from: "file", path: file.path, size: objectBytes });
+      await this.blocks.put(pack.key, source);
     } catch (error) {
-      if (error instanceof StoreFullError || error instanceof StoreRefusedError || isFull(error) || !(await this.isThere(pack))) throw error;
-      this.logger.warn({ error, pack: pack.id }, "the block store failed to put an object, and has it");
+      if (error instanceof StoreFullError || error instanceof StoreRefusedError || isFull(error)) throw error;
+      const there = await this.whatIsThere(pack, whole);
+      if (there === "nothing") throw error;
+      if (there === "ours") this.logger.warn({ error, pack: pack.id }, "the block store failed to put an object, and has it");
+      else {
+        await this.takeOtherKey(pack, whole, error);
+        await this.blocks.put(pack.key, source);
+      }
     }
-    pack.stored = { key: pack.key, size, frames };
+    pack.stored = { key: pack.key, size: whole.size, frames: whole.frames };
     pack.file = null;
     this.files.unfile(pack);
     await file.close();
   }
 
-  /** An answer may have been lost: the object is there, whole, and will be refused for ever after. Not known: it is put again. */
-  private async isThere(pack: OpenPackRef): Promise<boolean> {
+  /**
+   * An answer may have been lost: the object is there, whole, and will be refused for ever after. Or the key is that of an object
+   * of which the metadata doesn't know, as where a backup of it was put back. Not known: it is put again.
+   */
+  private async whatIsThere(pack: OpenPackRef, { size, frames }: SealedPack): Promise<"ours" | "other" | "nothing"> {
     try {
-      return (await this.packs.fromObject(pack.id)) !== null;
+      if ((await this.blocks.size(pack.key)) === null) return "nothing";
+      const found = await this.packs.fromObject(pack.id, pack.key);
+      return found !== null && found.size === size && Buffer.compare(found.frames, frames) === 0 ? "ours" : "other";
     } catch {
-      return false;
+      return "nothing";
     }
+  }
+
+  /** A key that nobody has, in its row before there is an object. */
+  private async takeOtherKey(pack: OpenPackRef, whole: SealedPack, error: unknown): Promise<void> {
+    this.logger.warn({ error, pack: pack.id, key: pack.key }, "the block store has another object under a new pack's key, as after an older state of the metadata was put back; the pack gets another key");
+    pack.key = `${packKey(this.metadata.identity.instance, pack.id)}-${this.metadata.draw().toString(16)}`;
+    const barred = await this.metadata.apply({ conditions: [], changes: [{ do: "putPack", pack: row(pack, PackState.pending, whole, this.clock.now()) }] });
+    if (!barred.applied) throw error;
   }
 }
 

@@ -1,9 +1,9 @@
 import fs from "node:fs";
 import type * as Sdk from "@aws-sdk/client-s3";
-import type { ObjectSource } from "#model/block-store.ts";
+import { type ObjectSource, StoreFault, StoreRefusedError } from "#model/block-store.ts";
 import { type Part, type PartedSource, partSource } from "./bodies.ts";
 import type { S3Client } from "./client.ts";
-import { codeOf, isThrottle, isTransient, statusOf } from "./errors.ts";
+import { codeOf, isThrottle, isTransient, statusOf, whereOf } from "./errors.ts";
 import { Failure, TransportError } from "./http/message.ts";
 import type { S3Settings } from "./options.ts";
 import { withRetries } from "./retry.ts";
@@ -68,7 +68,7 @@ export class Writer {
         Metadata: { [tokenName]: upload.source.token },
         ...(this.#conditional ? ifNew : {}),
       });
-      await this.#client.send(command, { body: part.body, sha256: part.sha256 });
+      this.#mustBeTaken(await this.#client.send<Sdk.PutObjectCommandOutput>(command, { body: part.body, sha256: part.sha256 }));
     };
     await this.#retrying(() => this.#settled(upload, () => this.#uploading(part.body.bytes, attempt)));
   }
@@ -134,7 +134,7 @@ export class Writer {
         this.#client.send<Sdk.UploadPartCommandOutput>(new sdk.UploadPartCommand(input), { body: part.body, sha256: part.sha256 }),
       ),
     );
-    return { PartNumber: number, ...(done.ETag === undefined ? {} : { ETag: done.ETag }) };
+    return { PartNumber: number, ETag: this.#mustBeTaken(done) };
   }
 
   async #complete(upload: Upload, id: string, parts: Sdk.CompletedPart[]): Promise<void> {
@@ -147,7 +147,13 @@ export class Writer {
       MultipartUpload: { Parts: parts },
       ...(this.#conditional ? ifNew : {}),
     });
-    await this.#client.send(command);
+    this.#mustBeTaken(await this.#client.send<Sdk.CompleteMultipartUploadCommandOutput>(command));
+  }
+
+  /** Every S3 server names what it took. Whoever says that all is well and doesn't, a proxy without its server, has taken nothing. */
+  #mustBeTaken({ ETag: tag }: { readonly ETag?: string | undefined }): string {
+    if (tag !== undefined) return tag;
+    throw new StoreRefusedError(StoreFault.endpoint, `what answers at ${whereOf(this.#settings)} takes objects without naming them, so that it does not speak S3; check the endpoint's host and port`);
   }
 
   /** What can't be aborted now is found by its age, at a later start. */

@@ -114,6 +114,14 @@ export class CachedBlocks implements BlockStore, HoldsCopies {
     return any;
   }
 
+  /** Fills `target` where the disk has a copy of all of it, without asking the store; false: it hasn't. */
+  async copy(key: string, offset: number, target: Uint8Array): Promise<boolean> {
+    for (const { from, to, source } of this.parts(key, offset, offset + target.byteLength)) {
+      if (source !== "disk" || (await this.disk?.read(key, from, target.subarray(from - offset, to - offset))) !== true) return false;
+    }
+    return true;
+  }
+
   /** Has the disk hold a range; bytes fetched for that, or null where there is no room without removing something. */
   async hold(key: string, offset: number, length: number): Promise<number | null> {
     const { disk } = this;
@@ -157,7 +165,7 @@ export class CachedBlocks implements BlockStore, HoldsCopies {
     }
   }
 
-  list(prefix: string): AsyncIterable<{ readonly key: string; readonly size: number }> {
+  list(prefix: string): AsyncIterable<{ readonly key: string; readonly size: number | null }> {
     return this.store.list(prefix);
   }
 

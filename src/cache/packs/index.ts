@@ -67,6 +67,11 @@ export function packKeyPrefix(instance: Uint8Array): string {
   return `${Buffer.from(instance.buffer, instance.byteOffset, instance.byteLength).toString("hex")}/`;
 }
 
+/** Whether a key is that of a pack: a share has other objects, too, under its instance. */
+export function isPackKey(key: string): boolean {
+  return /^[0-9a-f]{16}\/[0-9a-f]{2}\/[0-9a-f]{14}$/.test(key);
+}
+
 /** The key of a pack's object: the share's instance, then one of 256 directories, then the pack. */
 export function packKey(instance: Uint8Array, id: PackId): string {
   const spread = Math.imul(id | 0, 0x9e3779b1) >>> 24;

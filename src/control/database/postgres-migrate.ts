@@ -18,14 +18,23 @@ async function applied(connection: PostgresConnection): Promise<readonly Applied
   return rows.map((row) => ({ number: Number(row["number"]), name: String(row["name"]), hash: String(row["hash"]) }));
 }
 
+function nameOfDatabase(account: Account): string {
+  return `the control plane's database "${account.database}" at ${nameOf(account)}`;
+}
+
+/** The steps the database lacks; changes nothing, and throws where it isn't ours or is newer than this program. */
+export async function missingPostgresSteps(connection: PostgresConnection, account: Account, known: readonly Step[]): Promise<readonly Step[]> {
+  return pending(nameOfDatabase(account), known, await applied(connection));
+}
+
 /**
  * Brings the tables up to date, in one transaction under an advisory lock: of two nodes that start together one makes the tables and
  * the other, once it has the lock, finds them; a crash leaves the old ones or the new ones. Read committed, so that what
  * the other one committed meanwhile is seen.
  */
 export async function migratePostgres(connection: PostgresConnection, account: Account, known: readonly Step[], clock: Clock, logger: Logger): Promise<void> {
-  const where = `the control plane's database "${account.database}" at ${nameOf(account)}`;
-  if (pending(where, known, await applied(connection)).length === 0) return;
+  const where = nameOfDatabase(account);
+  if ((await missingPostgresSteps(connection, account, known)).length === 0) return;
   await connection.execute(`begin isolation level read committed; set local statement_timeout = ${stepMsMax}`);
   try {
     await connection.execute(`select pg_advisory_xact_lock(${lockKey})`, stepMsMax);
