@@ -3,7 +3,7 @@ import { silentLogger } from "#telemetry/logger.ts";
 import { steps } from "./migrate.ts";
 import { PostgresConnection } from "./postgres-connection.ts";
 import { missingPostgresSteps } from "./postgres-migrate.ts";
-import { postgresError } from "./postgres-errors.ts";
+import { databaseTerms, postgresError } from "./postgres-errors.ts";
 import type { PostgresControlOptions } from "./postgres.ts";
 import { SqliteConnection } from "./sqlite-connection.ts";
 import { sqliteError } from "./sqlite-errors.ts";
@@ -23,7 +23,8 @@ export async function examineSqlite(path: string, clock: Clock): Promise<number>
 }
 
 /** The same of one in PostgreSQL. */
-export async function examinePostgres(login: Omit<PostgresControlOptions, "logger" | "steps" | "maxOpen" | "maxIdle">): Promise<number> {
+export async function examinePostgres(options: Omit<PostgresControlOptions, "logger" | "steps" | "maxOpen" | "maxIdle">): Promise<number> {
+  const login = { ...options, terms: databaseTerms };
   const connection = await PostgresConnection.open(login, login.clock, silentLogger);
   try {
     return (await missingPostgresSteps(connection, login, steps("postgres"))).length;

@@ -1,4 +1,5 @@
-import type { Clock } from "#base/clock.ts";
+import type { Clock, Timer } from "#base/clock.ts";
+import { StoreUnavailableError } from "#model/block-store.ts";
 import type { ApplyResult, ChangeSet } from "#model/change-set.ts";
 import type { AppliedListener } from "#model/metadata-store.ts";
 import { Batch } from "../batch.ts";
@@ -20,6 +21,10 @@ const batchExtentsMax = 20_000;
 /** Batches on their way at a time. */
 const batchesMax = 2;
 
+/** How long a set waits for its turn before whoever asked is told to come again; what was evaluated by then goes on. */
+const waitMsMax = 10_000;
+const queueMax = 20_000;
+
 /** A set in the queue. */
 interface Waiting extends Pending {
   /** Rows it needs that are being fetched. */
@@ -28,6 +33,7 @@ interface Waiting extends Pending {
   readonly held: Held[];
   /** Its needs were looked at. */
   seen: boolean;
+  readonly sinceMs: number;
   /** It is in the queue no more. */
   left: boolean;
 }
@@ -60,6 +66,7 @@ export class Applier {
   private batchNumber = 0;
   /** So many of the next sets are evaluated each by itself: together they came to nothing. */
   private alone = 0;
+  private patience: Timer | null = null;
   private closing: Error | null = null;
   private ended: unknown = null;
   private emptied: (() => void)[] = [];
@@ -79,10 +86,32 @@ export class Applier {
   apply(set: ChangeSet): Promise<ApplyResult> {
     const refusal = this.ended ?? this.closing;
     if (refusal !== null) return Promise.reject(refusal);
+    if (this.queue.length >= queueMax) return Promise.reject(new StoreUnavailableError(`more than ${queueMax} changes wait for the metadata's database`));
     return new Promise((resolve, reject) => {
-      this.queue.push({ set, result: null, fetching: 0, held: [], seen: false, left: false, resolve, reject });
+      const sinceMs = this.parts.clock.monotonicMs();
+      this.queue.push({ set, result: null, fetching: 0, held: [], seen: false, left: false, sinceMs, resolve, reject });
       this.schedule();
+      if (this.patience === null) this.watch(waitMsMax);
     });
+  }
+
+  private watch(ms: number): void {
+    this.patience = this.parts.clock.after(ms, () => {
+      this.patience = null;
+      this.withdraw();
+    });
+  }
+
+  /** Takes out of the queue what has waited for too long: nothing of it has happened. */
+  private withdraw(): void {
+    const now = this.parts.clock.monotonicMs();
+    let count = 0;
+    while (count < this.queue.length && now - (this.queue[count] as Waiting).sinceMs >= waitMsMax) count++;
+    for (const one of this.queue.splice(0, count)) this.reject(one, new StoreUnavailableError("the metadata's database does not take changes for now"));
+    this.alone = Math.max(0, this.alone - count);
+    const first = this.queue[0];
+    if (first !== undefined) this.watch(waitMsMax - (now - first.sinceMs) + 1);
+    else this.empty();
   }
 
   /** Something became possible. */
@@ -261,6 +290,7 @@ export class Applier {
     const { queue } = this;
     this.queue = [];
     for (const one of queue) this.reject(one, error);
+    this.patience?.cancel();
     this.empty();
   }
 }

@@ -2,6 +2,7 @@ import { Time } from "#base/time.ts";
 import type { Extent, Pack, PackState } from "#model/change-set.ts";
 import type { Cookie, FileId, PackId } from "#model/ids.ts";
 import { type Dirent, type FileType, Inode } from "#model/inode.ts";
+import type { FileExtent } from "#model/metadata-store.ts";
 import { inodeColumns } from "./schema.ts";
 
 /** A row as an array of its columns. */
@@ -70,6 +71,11 @@ export function toDirent(parent: FileId, name: string, row: Row, at: number): Di
 /** Of columns start, length, pack, pack_start at an index. */
 export function toExtent(row: Row, at: number): Extent {
   return { offset: row[at] as number, length: row[at + 1] as number, pack: row[at + 2] as PackId, packOffset: row[at + 3] as number };
+}
+
+/** Of columns file, start, length, pack, pack_start. */
+export function toFileExtent(row: Row): FileExtent {
+  return { file: row[0] as FileId, extent: toExtent(row, 1) };
 }
 
 export const packSelection = "p.id, p.key, p.state, p.size, p.live, p.frames, p.since_sec, p.since_nsec";

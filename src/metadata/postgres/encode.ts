@@ -71,7 +71,8 @@ export function encode(writes: Writes): string[] {
   arrays.push(integers(writes.goneInodes));
   pushNames(arrays, writes);
   pushExtents(arrays, writes);
-  arrays.push(integers(writes.newOrphans), integers(writes.goneOrphans));
+  const orphans = [...writes.orphans];
+  for (const wanted of [true, false]) arrays.push(integers(orphans.filter(([, listed]) => listed === wanted).map(([id]) => id)));
   pushPacks(arrays, writes);
   return arrays;
 }

@@ -6,12 +6,14 @@ import type { Reader } from "./readers.ts";
 import type { Need } from "./rows.ts";
 import type { Value } from "./sessions.ts";
 import { statements } from "./statements.ts";
-import type { View } from "./view/view.ts";
+import type { Counts, View } from "./view/view.ts";
 
 /** Rows of a kind that one query asks for. */
 const wantedMax = 1000;
 /** Extents that one query brings of a range. */
 const extentsMax = 4096;
+/** How long a look at a whole table may take. */
+export const scanMsMax = 3_600_000;
 /** An end that is before everything PostgreSQL could take for one behind. */
 const endMax = Number.MAX_SAFE_INTEGER;
 
@@ -32,6 +34,8 @@ function keyOf(need: Need): string {
     case "extents":
     case "sum":
       return `${need.what} ${need.file} ${need.from} ${need.to}`;
+    case "usage":
+      return "usage";
     default:
       return `${need.what} ${need.id}`;
   }
@@ -110,16 +114,20 @@ export class Fetcher {
         return this.extents(needs as Of<"extents">[]);
       case "sum":
         return Promise.all((needs as Of<"sum">[]).map((need) => this.sum(need)));
+      case "referred":
+        return Promise.all((needs as Of<"referred">[]).map(({ id }) => this.count(statements.referred, [id], (counts, [bytes]) => counts.referred.set(id, bytes as number))));
+      case "usage":
+        return this.count(statements.usage, [], (counts, [inodes, bytes]) => (counts.usage = { inodes: inodes as number, bytes: bytes as number }));
     }
   }
 
   private readonly trim = (): void => this.view.trim();
 
   /** Asks, and hands the rows to `admit` while nothing they might be too old for was let go. */
-  async query<T>(statement: string, values: readonly Value[], admit: (rows: readonly Row[]) => T, reader = this.reader): Promise<T> {
+  async query<T>(statement: string, values: readonly Value[], admit: (rows: readonly Row[]) => T, reader = this.reader, serverMsMax?: number): Promise<T> {
     const fetching = this.view.fetchBegins();
     try {
-      const rows = await reader.rows(statement, [this.share, ...values]);
+      const rows = await reader.rows(statement, [this.share, ...values], serverMsMax);
       this.view.swell();
       this.clock.atTurnEnd(this.trim);
       return admit(rows);
@@ -184,6 +192,13 @@ export class Fetcher {
         this.view.admitExtents(file, from, Math.max(from, upTo), found);
       }
     });
+  }
+
+  /** Counted by the database while nothing is on its way there. */
+  private async count(statement: string, values: readonly Value[], note: (counts: Counts, row: Row) => void): Promise<void> {
+    while (!this.view.quiet) await this.view.nextRelease();
+    const counts = this.view.count();
+    await this.query(statement, values, ([row]) => note(counts, row as Row), this.reader, scanMsMax);
   }
 
   /** Added up by the database, over rows that nothing on its way changes. */

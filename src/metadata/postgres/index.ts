@@ -6,43 +6,31 @@
  * Invariants: batches are committed in order, each once; what a server that lost its share had not had committed was not acknowledged.
  */
 import type { Clock } from "#base/clock.ts";
-import { type SslMode, nameOf } from "#base/postgres/dial.ts";
-import type { Login, PostgresSession } from "#base/postgres/session.ts";
-import { PostgresFailure } from "#base/postgres/terms.ts";
+import { nameOf } from "#base/postgres/dial.ts";
+import type { PostgresSession } from "#base/postgres/session.ts";
 import type { Random } from "#base/random.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
-import { MetadataStoreError } from "../errors.ts";
 import { Applier } from "./applier.ts";
-import { inWords, storeTerms } from "./errors.ts";
+import { asStoreError, connect, type PostgresPlace } from "./connect.ts";
 import { Fetcher } from "./fetcher.ts";
-import { migrate, take, type Taken } from "./open.ts";
+import { type FoundShare, migrate, take, type Taken } from "./open.ts";
 import { PageReader } from "./pages.ts";
 import { Reader } from "./readers.ts";
 import { Reservation } from "./reservation.ts";
 import { PostgresRows } from "./rows.ts";
-import { openSession, type Server } from "./sessions.ts";
+import type { Server } from "./sessions.ts";
 import { PostgresStore } from "./store.ts";
 import { View, type ViewLimits } from "./view/view.ts";
 import { Writer } from "./writer.ts";
+
+export { checkPostgres, findPostgresShare, type PostgresAccess, type PostgresPlace, removePostgresShare } from "./connect.ts";
+export type { FoundShare } from "./open.ts";
 
 /** How often a server that has nothing to commit looks whether the share is still its own. */
 const checkMs = 2_000;
 
 const defaultLimits: ViewLimits = { inodes: 65_536, names: 65_536, directories: 16_384, files: 8_192, extents: 500_000, packs: 4_096 };
-
-/** Where a database is and how to get in. */
-export interface PostgresPlace {
-  /** A name or address; a path: the directory of a Unix socket. */
-  readonly host: string;
-  readonly port: number;
-  readonly database: string;
-  readonly user: string;
-  readonly password: string;
-  readonly sslmode: SslMode;
-  /** File of the certificates of the authorities that are trusted, "system" for the public ones, or null. */
-  readonly sslRootCert: string | null;
-}
 
 export interface PostgresStoreOptions extends PostgresPlace {
   /** What the share is known by in the database, for good. */
@@ -51,8 +39,8 @@ export interface PostgresStoreOptions extends PostgresPlace {
   readonly name: string;
   /** Who this server is, for whoever it takes the share from. */
   readonly holder: string;
-  /** Whether the share may be made where it isn't there; default true. */
-  readonly create?: boolean;
+  /** Told what there is of the share before it is taken, null where it would be made; throws where it is to be left alone. Without it nothing is asked. */
+  readonly examine?: (found: FoundShare | null) => void;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -69,35 +57,12 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   const { server, session } = await connect(options);
   try {
     await migrate(session, server, options.writer ?? "DittoFS");
-    const taken = await take(session, { writer: "DittoFS", create: true, ...options });
+    const taken = await take(session, { writer: "DittoFS", examine: () => {}, ...options });
     if (taken.before !== null) options.logger.warn({ share: options.name, from: taken.before }, "the share was taken over from a server that had not given it back");
     return assemble(options, server, session, taken);
   } catch (error) {
     session.destroy();
-    throw error instanceof MetadataStoreError ? error : new MetadataStoreError(inWords(server.login, error));
-  }
-}
-
-async function connect({ clock, logger, host, port, database, user, password, sslmode, sslRootCert }: PostgresPlace & { readonly clock: Clock; readonly logger: Logger }): Promise<{ server: Server; session: PostgresSession }> {
-  const login: Login = { host, port, database, user, password, sslmode, sslRootCert, terms: storeTerms };
-  const server = { login, clock, logger };
-  try {
-    return { server, session: await openSession(server) };
-  } catch (error) {
-    throw error instanceof PostgresFailure ? new MetadataStoreError(error.message) : error;
-  }
-}
-
-/** Whether shares can be kept there: connects, logs in, and where `writing` makes the tables. Throws a MetadataStoreError that says what to do. */
-export async function checkPostgres(options: PostgresPlace & { readonly clock: Clock; readonly logger: Logger; readonly writing: boolean }): Promise<void> {
-  const { server, session } = await connect(options);
-  try {
-    if (options.writing) await migrate(session, server, "DittoFS");
-    await session.execute("select 1");
-  } catch (error) {
-    throw error instanceof MetadataStoreError ? error : new MetadataStoreError(inWords(server.login, error));
-  } finally {
-    session.destroy();
+    throw asStoreError(server, error);
   }
 }
 

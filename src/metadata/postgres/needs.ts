@@ -60,7 +60,14 @@ function ofChange(c: Change, view: View, needs: Need[]): void {
     case "insertInode":
       if (!view.knows(c.inode.id)) needs.push({ what: "inode", id: c.inode.id });
       return;
+    case "recountInode":
+      if (view.inode(c.id) === undefined) needs.push({ what: "inode", id: c.id });
+      return;
+    case "recountPack":
+      if (view.pack(c.id) === undefined) needs.push({ what: "pack", id: c.id });
+      return;
     case "raiseTreeVersion":
+    case "recountUsage":
       return;
   }
 }

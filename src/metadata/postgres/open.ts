@@ -36,8 +36,15 @@ export interface TakeOptions {
   readonly holder: string;
   readonly writer: string;
   readonly random: Random;
-  /** Whether the share may be made where it isn't there. */
-  readonly create: boolean;
+  /** Told what there is of the share before anything is changed, null where it would be made; throws where it is to be left alone. */
+  readonly examine: (found: FoundShare | null) => void;
+}
+
+/** A share in a database. */
+export interface FoundShare {
+  readonly instance: Uint8Array;
+  /** Live ones. */
+  readonly inodes: number;
 }
 
 /** Brings the tables up to date, under a lock, in one transaction; refuses those of a newer program. */
@@ -81,16 +88,12 @@ export async function take(session: PostgresSession, options: TakeOptions): Prom
   }
 }
 
-async function takeOnce(session: PostgresSession, { key, name, holder, random, create }: TakeOptions): Promise<Taken> {
+async function takeOnce(session: PostgresSession, { key, name, holder, random, examine }: TakeOptions): Promise<Taken> {
   await session.execute("begin");
   await session.execute(`select pg_advisory_xact_lock(${lockKey})`);
-  const found = await run(session, "select share from dittofs_share where key = $1", [key]);
-  if (found.length === 0 && !create) {
-    throw new MetadataStoreError(
-      `share ${name} has been in use, as its write-ahead log shows, but its metadata is not in this database. Correct the metadata store's settings, or put the database back. If it is lost for good, move the share's log/ away to begin it anew`,
-    );
-  }
-  if (found.length === 0) {
+  const [found] = (await run(session, "select instance, inodes from dittofs_share where key = $1", [key])) as readonly (readonly [Uint8Array, number])[];
+  examine(found === undefined ? null : { instance: found[0], inodes: found[1] });
+  if (found === undefined) {
     const { instance, handleKey } = newIdentity(random);
     await run(session, "insert into dittofs_share (key, name, instance, handle_key, epoch, reserved, tree_version, inodes, bytes) values ($1, $2, $3, $4, 0, $5, 0, 0, 0)", [key, name, instance, handleKey, firstDrawn]);
   }

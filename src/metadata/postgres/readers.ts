@@ -1,5 +1,5 @@
 import type { PostgresSession } from "#base/postgres/session.ts";
-import { MetadataStoreError } from "../errors.ts";
+import { StoreUnavailableError } from "#model/block-store.ts";
 import type { Row } from "./decode.ts";
 import { inWords, verdictOf } from "./errors.ts";
 import { openSession, run, type Server, type Value } from "./sessions.ts";
@@ -20,7 +20,7 @@ export class Reader {
     this.server = server;
   }
 
-  /** Rows of a prepared statement; throws a MetadataStoreError where the server stays away. */
+  /** Rows of a prepared statement; throws a StoreUnavailableError where the server stays away. */
   async rows(statement: string, values: readonly Value[], serverMsMax?: number): Promise<readonly Row[]> {
     const { clock, login } = this.server;
     const begun = clock.monotonicMs();
@@ -30,7 +30,7 @@ export class Reader {
       } catch (error) {
         if (this.closed) throw new Error("the metadata store is closed");
         if (verdictOf(error) === "broken") throw error;
-        if (clock.monotonicMs() + pauseMs - begun > readMsMax) throw new MetadataStoreError(`the metadata can't be read for now: ${inWords(login, error)}`);
+        if (clock.monotonicMs() + pauseMs - begun > readMsMax) throw new StoreUnavailableError(`the metadata can't be read for now: ${inWords(login, error)}`);
       }
       await new Promise<void>((resolve) => clock.after(pauseMs, resolve));
     }

@@ -15,7 +15,10 @@ export type Need =
   | { readonly what: "entries"; readonly id: FileId }
   | { readonly what: "pack"; readonly id: PackId }
   | { readonly what: "extents"; readonly file: FileId; readonly from: number; readonly to: number }
-  | { readonly what: "sum"; readonly file: FileId; readonly from: number; readonly to: number };
+  | { readonly what: "sum"; readonly file: FileId; readonly from: number; readonly to: number }
+  /** Bytes of a pack that extents refer to, counted. */
+  | { readonly what: "referred"; readonly id: PackId }
+  | { readonly what: "usage" };
 
 /** Thrown by the rows: what is needed has to be fetched before the set can be evaluated. */
 export class Unknown extends Error {
@@ -32,6 +35,8 @@ export class PostgresRows implements EngineRows {
   private readonly view: View;
   private journal: (() => void)[] = [];
   private writes = new Writes();
+  /** The last answer that was added up by the database. */
+  private summed: { readonly view: FileView; readonly from: number; readonly to: number; readonly bytes: readonly PackBytes[] } | null = null;
 
   constructor(view: View) {
     this.view = view;
@@ -39,6 +44,7 @@ export class PostgresRows implements EngineRows {
 
   begin(): void {
     this.journal = [];
+    this.summed = null;
     this.writes = new Writes();
   }
 
@@ -131,6 +137,7 @@ export class PostgresRows implements EngineRows {
     if (sum === undefined || sum === null || sum.version !== view?.version || sum.from !== from || sum.to !== to) {
       throw new Unknown({ what: "sum", file, from, to });
     }
+    this.summed = { view: view as FileView, from, to, bytes: sum.bytes };
     return sum.bytes;
   }
 
@@ -163,6 +170,11 @@ export class PostgresRows implements EngineRows {
     const writes = this.writes.fileWrites(view);
     const first = view.firstFrom(from);
     const removed = view.extents.splice(first, view.firstFrom(to) - first);
+    const { summed } = this;
+    this.summed = null;
+    // More may go than is known: then it was just added up.
+    if (summed !== null && summed.view === view && summed.from === from && summed.to === to) for (const { pack, bytes } of summed.bytes) this.writes.refer(pack, -bytes);
+    else for (const { pack, length } of removed) this.writes.refer(pack, -length);
     this.view.countExtents(-removed.length);
     writes.deleted.push([from, to]);
     for (const offset of [...writes.laid]) if (offset >= from && offset < to) writes.laid.delete(offset);
@@ -174,6 +186,7 @@ export class PostgresRows implements EngineRows {
     assert(view.extents[view.firstFrom(extent.offset)]?.offset !== extent.offset, "a file has an extent at that offset already");
     view.insert(extent);
     this.view.countExtents(1);
+    this.writes.refer(extent.pack, extent.length);
     this.writes.fileWrites(view).laid.add(extent.offset);
     view.learn(extent.offset, extentEnd(extent));
   }
@@ -181,7 +194,10 @@ export class PostgresRows implements EngineRows {
   replaceExtent(file: FileId, extent: Extent): void {
     const view = this.changing(file);
     const index = view.firstFrom(extent.offset);
-    assert(view.extents[index]?.offset === extent.offset, "a file has no extent at that offset");
+    const before = view.extents[index];
+    assert(before?.offset === extent.offset, "a file has no extent at that offset");
+    this.writes.refer(before.pack, -before.length);
+    this.writes.refer(extent.pack, extent.length);
     view.extents[index] = extent;
     this.writes.fileWrites(view).laid.add(extent.offset);
     view.learn(extent.offset, extentEnd(extent));
@@ -241,6 +257,7 @@ export class PostgresRows implements EngineRows {
     const changed = slot;
     const before = slot.present;
     slot.present = present;
+    this.writes.orphans.set(id, present);
     this.writes.slots.push(slot);
     this.journal.push(() => {
       changed.present = before;
@@ -250,12 +267,22 @@ export class PostgresRows implements EngineRows {
 
   insertOrphan(id: FileId): void {
     this.setOrphan(id, true);
-    this.writes.newOrphans.push(id);
   }
 
   deleteOrphan(id: FileId): void {
     this.setOrphan(id, false);
-    this.writes.goneOrphans.push(id);
+  }
+
+  liveBytes(id: PackId): number {
+    const bytes = this.view.counted()?.referred.get(id);
+    if (bytes === undefined) throw new Unknown({ what: "referred", id });
+    return bytes + (this.writes.referred.get(id) ?? 0);
+  }
+
+  countUsage(): { readonly inodes: number; readonly bytes: number } {
+    const usage = this.view.counted()?.usage;
+    if (usage === undefined || usage === null) throw new Unknown({ what: "usage" });
+    return usage;
   }
 
   private setPack(id: PackId, row: Pack | null): Pack | null {

@@ -192,8 +192,8 @@ ${step(
   "INSERT INTO dittofs_extent SELECT the_share, * FROM unnest(laid_file, laid_start, laid_length, laid_pack, laid_pack_start) ON CONFLICT (share, file, start) DO UPDATE SET length = excluded.length, pack = excluded.pack, pack_start = excluded.pack_start",
   false,
 )}
-${step("new_orphan", "INSERT INTO dittofs_orphan SELECT the_share, * FROM unnest(new_orphan)", false)}
-${step("gone_orphan", "DELETE FROM dittofs_orphan o USING unnest(gone_orphan) AS g(id) WHERE o.share = the_share AND o.id = g.id", true)}
+${step("new_orphan", "INSERT INTO dittofs_orphan SELECT the_share, * FROM unnest(new_orphan) ON CONFLICT DO NOTHING", false)}
+${step("gone_orphan", "DELETE FROM dittofs_orphan o USING unnest(gone_orphan) AS g(id) WHERE o.share = the_share AND o.id = g.id", false)}
 ${step(
   "put_pack",
   `INSERT INTO dittofs_pack SELECT the_share, * FROM unnest(put_pack, put_size, put_live, put_since_sec, put_since_nsec, put_state, put_key, put_frames)

@@ -27,10 +27,16 @@ export const statements = {
       AND start >= coalesce((SELECT max(start) FROM dittofs_extent WHERE share = $1 AND file = w.file AND start <= w.a), w.a) ORDER BY start LIMIT $5) AS e ORDER BY w.n, e.start`,
   sum: "SELECT pack, sum(length)::bigint FROM dittofs_extent WHERE share = $1 AND file = $2 AND start >= $3 AND start < $4 GROUP BY pack",
 
+  referred: "SELECT coalesce(sum(length), 0)::bigint FROM dittofs_extent WHERE share = $1 AND pack = $2",
+  usage: "SELECT count(*), coalesce(sum(CASE type WHEN 1 THEN used ELSE 0 END), 0)::bigint FROM dittofs_inode WHERE share = $1 AND links > 0",
+
   directory: `SELECT d.name, d.child, d.cookie, ${inodeSelection("i")} FROM (SELECT name, child, cookie FROM dittofs_dirent WHERE share = $1 AND parent = $2 AND cookie > $3 ORDER BY cookie LIMIT $4) AS d
     LEFT JOIN dittofs_inode i ON i.share = $1 AND i.id = d.child ORDER BY d.cookie`,
   orphans: "SELECT id FROM dittofs_orphan WHERE share = $1 AND id > $2 ORDER BY id LIMIT $3",
   packPage: `SELECT ${packSelection} FROM dittofs_pack p WHERE share = $1 AND id > $2 ORDER BY id LIMIT $3`,
   extentsOfPack: "SELECT file, start, length, pack, pack_start FROM dittofs_extent WHERE share = $1 AND pack = $2 LIMIT $3",
+  scanInodes: `SELECT ${inodeSelection("i")} FROM dittofs_inode i WHERE share = $1 AND id > $2 ORDER BY id LIMIT $3`,
+  scanDirents: "SELECT parent, name, child, cookie FROM dittofs_dirent WHERE share = $1 AND (parent, cookie) > ($2, $3) ORDER BY parent, cookie LIMIT $4",
+  scanExtents: "SELECT file, start, length, pack, pack_start FROM dittofs_extent WHERE share = $1 AND (file, start) > ($2, $3) ORDER BY file, start LIMIT $4",
   lastContentSequence: "SELECT coalesce(max(greatest(content_sequence, mtime_sequence)), 0) FROM dittofs_inode WHERE share = $1",
 } as const;

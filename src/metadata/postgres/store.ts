@@ -2,10 +2,10 @@ import type { Maybe } from "#base/brand.ts";
 import type { ApplyResult, ChangeSet, Extent, Pack } from "#model/change-set.ts";
 import type { Cookie, FileId, PackId } from "#model/ids.ts";
 import type { Dirent, Inode } from "#model/inode.ts";
-import type { AppliedListener, MetadataStore, ShareIdentity } from "#model/metadata-store.ts";
+import type { AppliedListener, FileExtent, MetadataStore, ScansTables, ShareIdentity } from "#model/metadata-store.ts";
 import type { Applier } from "./applier.ts";
-import { toExtent } from "./decode.ts";
-import type { Fetcher } from "./fetcher.ts";
+import { nameOfBytes, type Row, toDirent, toFileExtent, toInode } from "./decode.ts";
+import { type Fetcher, scanMsMax } from "./fetcher.ts";
 import type { PageReader } from "./pages.ts";
 import type { Reader } from "./readers.ts";
 import type { Reservation } from "./reservation.ts";
@@ -27,11 +27,8 @@ export interface StoreParts {
   readonly release: () => Promise<void>;
 }
 
-/** How long a look at every inode may take. */
-const scanMsMax = 3_600_000;
-
 /** A share's metadata in PostgreSQL: reads are answered from the view where it knows, and wait for the database where not. */
-export class PostgresStore implements MetadataStore {
+export class PostgresStore implements MetadataStore, ScansTables {
   readonly identity: ShareIdentity;
   private readonly parts: StoreParts;
   private closing: Promise<void> | null = null;
@@ -115,17 +112,31 @@ export class PostgresStore implements MetadataStore {
     return this.parts.pages.packs(after, limit);
   }
 
-  async extentsOfPack(id: PackId, limit: number): Promise<readonly { readonly file: FileId; readonly extent: Extent }[]> {
+  /** What the database has once everything that is on its way now is there. */
+  private async scan(statement: string, values: readonly number[], serverMsMax?: number): Promise<readonly Row[]> {
     const { writer, scans, share } = this.parts;
     await writer.drainNow();
-    const rows = await scans.rows(statements.extentsOfPack, [share, id, limit]);
-    return rows.map((row) => ({ file: row[0] as FileId, extent: toExtent(row, 1) }));
+    return await scans.rows(statement, [share, ...values], serverMsMax);
+  }
+
+  async extentsOfPack(id: PackId, limit: number): Promise<readonly FileExtent[]> {
+    return (await this.scan(statements.extentsOfPack, [id, limit])).map(toFileExtent);
   }
 
   async lastContentSequence(): Promise<number> {
-    const { writer, scans, share } = this.parts;
-    await writer.drainNow();
-    return (await scans.rows(statements.lastContentSequence, [share], scanMsMax))[0]?.[0] as number;
+    return (await this.scan(statements.lastContentSequence, [], scanMsMax))[0]?.[0] as number;
+  }
+
+  async scanInodes(after: number, limit: number): Promise<readonly Inode[]> {
+    return (await this.scan(statements.scanInodes, [after, limit])).map((row) => toInode(row, 0) as Inode);
+  }
+
+  async scanDirents(parent: number, cookie: number, limit: number): Promise<readonly Dirent[]> {
+    return (await this.scan(statements.scanDirents, [parent, cookie, limit])).map((row) => toDirent(row[0] as FileId, nameOfBytes(row[1]), row, 2));
+  }
+
+  async scanExtents(file: number, offset: number, limit: number): Promise<readonly FileExtent[]> {
+    return (await this.scan(statements.scanExtents, [file, offset, limit])).map(toFileExtent);
   }
 
   treeVersion(): number {

@@ -14,8 +14,8 @@ export class Writes {
   readonly newInodes: Inode[] = [];
   readonly changedInodes: Inode[] = [];
   readonly goneInodes: FileId[] = [];
-  readonly newOrphans: FileId[] = [];
-  readonly goneOrphans: FileId[] = [];
+  /** Whether they are listed from now on. */
+  readonly orphans = new Map<FileId, boolean>();
   readonly putPacks: Pack[] = [];
   /** Bytes to add to the `live` of packs that exist. */
   readonly live: { readonly id: PackId; readonly delta: number }[] = [];
@@ -23,6 +23,8 @@ export class Writes {
   /** Names that were touched, with what they were before the batch. */
   readonly names = new Map<NameSlot, Dirent | null>();
   readonly files = new Map<FileView, FileWrites>();
+  /** By how much the bytes that extents refer to grow, by pack. */
+  readonly referred = new Map<PackId, number>();
   /** Every row that was touched, some more than once. */
   readonly slots: Slot[] = [];
   treeVersions = 0;
@@ -31,6 +33,10 @@ export class Writes {
 
   get empty(): boolean {
     return this.slots.length === 0 && this.treeVersions === 0;
+  }
+
+  refer(pack: PackId, bytes: number): void {
+    this.referred.set(pack, (this.referred.get(pack) ?? 0) + bytes);
   }
 
   fileWrites(view: FileView): FileWrites {

@@ -16,6 +16,12 @@ export interface ViewLimits {
   readonly packs: number;
 }
 
+/** What the database counted when nothing was on its way there. */
+export interface Counts {
+  readonly referred: Map<PackId, number>;
+  usage: { readonly inodes: number; readonly bytes: number } | null;
+}
+
 /** A query on its way: what it brings is older than every batch above `acked`. */
 export interface Fetching {
   readonly acked: number;
@@ -46,6 +52,7 @@ export class View {
   private extentsHeld = 0;
 
   private acked = 0;
+  private counts: Counts | null = null;
   private readonly fetching = new Set<Fetching>();
   private unreleased: { readonly batch: number; readonly slots: readonly Slot[] }[] = [];
   private released: (() => void)[] = [];
@@ -120,6 +127,21 @@ export class View {
     if (slot === undefined) return undefined;
     slot.used = true;
     return slot.row;
+  }
+
+  /** Nothing is on its way. */
+  get quiet(): boolean {
+    return this.unreleased.length === 0;
+  }
+
+  /** What was counted, as long as it holds. */
+  counted(): Counts | null {
+    return this.counts;
+  }
+
+  /** To write down what is counted now; what is evaluated meanwhile makes it worthless. */
+  count(): Counts {
+    return (this.counts ??= { referred: new Map(), usage: null });
   }
 
   fetchBegins(): Fetching {
@@ -237,6 +259,7 @@ export class View {
 
   /** A batch wrote these; they stay until it is committed and no query is older. */
   pin(batch: number, slots: readonly Slot[]): void {
+    this.counts = null;
     for (let i = 0; i < slots.length; i++) {
       const slot = slots[i] as Slot;
       if (slot.pins++ === 0) this.takeFromRing(slot);
@@ -260,6 +283,9 @@ export class View {
       case "extents":
       case "sum":
         return this.keep(this.files.get(need.file), into);
+      case "referred":
+      case "usage":
+        return;
       case "name":
       case "entries": {
         const directory = this.directories.get(need.what === "name" ? need.parent : need.id);
