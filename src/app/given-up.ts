@@ -6,9 +6,19 @@ import type { SharePlan } from "#control/index.ts";
  */
 export class GivenUp {
   private readonly errors = new Map<string, Error>();
+  private readonly reconcile: () => Promise<unknown> | null;
 
-  add({ id }: SharePlan, error: Error): void {
-    this.errors.set(id, error);
+  /** `reconcile` closes shares that are given up. */
+  constructor(reconcile: () => Promise<unknown> | null) {
+    this.reconcile = reconcile;
+  }
+
+  /** What a share's parts call when it can't be served any more. */
+  teller({ id }: SharePlan): (error: Error) => void {
+    return (error) => {
+      this.errors.set(id, error);
+      this.reconcile()?.catch(() => {});
+    };
   }
 
   has({ id }: SharePlan): boolean {

@@ -60,7 +60,7 @@ export class ServerRuntime implements Runtime {
   private readonly closing = new Map<string, OpenShare>();
   /** Why shares that are desired are not served, by name. */
   private readonly failed = new Map<string, Error>();
-  private readonly givenUp = new GivenUp();
+  private readonly givenUp = new GivenUp(() => (this.wanted === null || this.stopping ? null : this.reconcile(this.wanted)));
   private current: Run | null = null;
   private next: Run | null = null;
   /** What was asked for last. */
@@ -256,8 +256,7 @@ export class ServerRuntime implements Runtime {
   private async openOne(plan: SharePlan): Promise<void> {
     if (this.closing.has(plan.name)) throw new Error(stillClosing(plan.name));
     refuseCollision(plan.name, placesOf(this.config, plan), [...this.open.values(), ...this.closing.values()]);
-    const broken = (error: Error): void => this.giveUp(plan, error);
-    const share = await openShare(this.config, plan, deriveLimits(this.config, this.open.size + 1), { ...this.options.around, broken });
+    const share = await openShare(this.config, plan, deriveLimits(this.config, this.open.size + 1), { ...this.options.around, broken: this.givenUp.teller(plan) });
     await this.identify(share);
     this.open.set(plan.name, share);
     warnOf(this.config, plan, this.options.around.logger);
@@ -266,11 +265,6 @@ export class ServerRuntime implements Runtime {
     if (latest !== undefined && !mustReopen(plan, latest)) share.follow(latest);
     this.table.add(share.share);
     if (share.recovered !== null) this.options.recovered(plan.name, share.recovered);
-  }
-
-  private giveUp(plan: SharePlan, error: Error): void {
-    this.givenUp.add(plan, error);
-    if (this.wanted !== null && !this.stopping) void this.reconcile(this.wanted).catch(() => {});
   }
 
   /** Before anybody is served from it. */

@@ -9,10 +9,12 @@ import type { Totals } from "../rows.ts";
 import type { Sequence } from "../sequence.ts";
 import { encode } from "./encode.ts";
 import type { Fetcher } from "./fetcher.ts";
+import type { Holds } from "./holds.ts";
 import { needsOf } from "./needs.ts";
-import { type Need, type PostgresRows, Unknown } from "./rows.ts";
-import type { Held } from "./view/slots.ts";
-import type { View } from "./view/view.ts";
+import { type Need, Unknown } from "./need.ts";
+import type { PostgresRows } from "./rows.ts";
+import type { Held } from "./slots.ts";
+import type { View } from "./view.ts";
 import type { Waiter, Writer } from "./writer.ts";
 
 /** Sets of one batch at most, and extents in them: bounds the time the event loop is held, and a statement. */
@@ -40,6 +42,7 @@ interface Waiting extends Pending {
 
 export interface ApplierParts {
   readonly view: View;
+  readonly holds: Holds;
   readonly rows: PostgresRows;
   readonly fetcher: Fetcher;
   readonly sequence: Sequence;
@@ -143,7 +146,7 @@ export class Applier {
       () => {
         waiting.fetching--;
         if (waiting.left) return;
-        this.parts.view.hold(need, waiting.held);
+        this.parts.holds.hold(need, waiting.held);
         this.schedule();
       },
       (error: unknown) => {
@@ -200,7 +203,7 @@ export class Applier {
 
   private leave(waiting: Waiting): void {
     waiting.left = true;
-    this.parts.view.drop(waiting.held);
+    this.parts.holds.drop(waiting.held);
   }
 
   private reject(waiting: Waiting, error: unknown): void {
@@ -241,13 +244,13 @@ export class Applier {
       return;
     }
     const number = ++this.batchNumber;
-    view.pin(number, writes.slots);
+    view.pins.pin(number, writes.slots);
     for (const one of sets) this.leave(one);
-    for (const { id } of writes.newInodes) view.made(id);
+    for (const { id } of writes.newInodes) view.drawn.delete(id);
     view.bound();
     const values = [share, epoch, number, writes.treeVersions, writes.inodes, writes.bytes, ...encode(writes)];
     if (!this.tell(sets)) return;
-    writer.send({ number, values, waiters: [{ committed: () => view.committed(number), failed: () => {} }, waiter] });
+    writer.send({ number, values, waiters: [{ committed: () => view.pins.committed(number), failed: () => {} }, waiter] });
   }
 
   private tell(sets: readonly Waiting[]): boolean {

@@ -3,10 +3,11 @@ import type { FileId, PackId } from "#model/ids.ts";
 import { nameOfBytes, type Row, toDirent, toExtent, toInode, toPack } from "./decode.ts";
 import { names as nameArray } from "./encode.ts";
 import type { Reader } from "./readers.ts";
-import type { Need } from "./rows.ts";
+import type { Need } from "./need.ts";
 import type { Value } from "./sessions.ts";
 import { statements } from "./statements.ts";
-import type { Counts, View } from "./view/view.ts";
+import type { Counts } from "./pins.ts";
+import type { View } from "./view.ts";
 
 /** Rows of a kind that one query asks for. */
 const wantedMax = 1000;
@@ -125,14 +126,14 @@ export class Fetcher {
 
   /** Asks, and hands the rows to `admit` while nothing they might be too old for was let go. */
   async query<T>(statement: string, values: readonly Value[], admit: (rows: readonly Row[]) => T, reader = this.reader, serverMsMax?: number): Promise<T> {
-    const fetching = this.view.fetchBegins();
+    const fetching = this.view.pins.fetchBegins();
     try {
       const rows = await reader.rows(statement, [this.share, ...values], serverMsMax);
       this.view.swell();
       this.clock.atTurnEnd(this.trim);
       return admit(rows);
     } finally {
-      this.view.fetchEnds(fetching);
+      this.view.pins.fetchEnds(fetching);
     }
   }
 
@@ -165,7 +166,7 @@ export class Fetcher {
 
   /** An entry that was found may be one that a batch on its way takes away: so none of the directories may have such. */
   private async entries(needs: readonly Of<"entries">[]): Promise<void> {
-    while (needs.some(({ id }) => (this.view.directories.get(id)?.pinned.size ?? 0) > 0)) await this.view.nextRelease();
+    while (needs.some(({ id }) => (this.view.directories.get(id)?.pinned.size ?? 0) > 0)) await this.view.pins.nextRelease();
     await this.query(statements.entries, [integers(needs.map((n) => n.id))], (rows) => {
       const occupied = new Set<number>();
       for (const row of rows) {
@@ -196,14 +197,14 @@ export class Fetcher {
 
   /** Counted by the database while nothing is on its way there. */
   private async count(statement: string, values: readonly Value[], note: (counts: Counts, row: Row) => void): Promise<void> {
-    while (!this.view.quiet) await this.view.nextRelease();
-    const counts = this.view.count();
+    while (!this.view.pins.quiet) await this.view.pins.nextRelease();
+    const counts = this.view.pins.count();
     await this.query(statement, values, ([row]) => note(counts, row as Row), this.reader, scanMsMax);
   }
 
   /** Added up by the database, over rows that nothing on its way changes. */
   private async sum({ file, from, to }: Of<"sum">): Promise<void> {
-    while ((this.view.files.get(file)?.pins ?? 0) > 0) await this.view.nextRelease();
+    while ((this.view.files.get(file)?.pins ?? 0) > 0) await this.view.pins.nextRelease();
     const version = this.view.files.get(file)?.version ?? 0;
     await this.query(statements.sum, [file, from, to], (rows) => {
       const view = this.view.fileView(file);

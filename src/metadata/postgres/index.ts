@@ -14,14 +14,16 @@ import type { Logger } from "#telemetry/logger.ts";
 import { Applier } from "./applier.ts";
 import { asStoreError, connect, type PostgresPlace } from "./connect.ts";
 import { Fetcher } from "./fetcher.ts";
+import { Holds } from "./holds.ts";
 import { type FoundShare, migrate, take, type Taken } from "./open.ts";
 import { PageReader } from "./pages.ts";
 import { Reader } from "./readers.ts";
 import { Reservation } from "./reservation.ts";
+import type { ViewLimits } from "./ring.ts";
 import { PostgresRows } from "./rows.ts";
 import type { Server } from "./sessions.ts";
 import { PostgresStore } from "./store.ts";
-import { View, type ViewLimits } from "./view/view.ts";
+import { View } from "./view.ts";
 import { Writer } from "./writer.ts";
 
 export { checkPostgres, findPostgresShare, type PostgresAccess, type PostgresPlace, removePostgresShare } from "./connect.ts";
@@ -82,6 +84,7 @@ function assemble(options: PostgresStoreOptions, server: Server, session: Postgr
   const writer = new Writer(session, { server, share, epoch, name, moved: () => parts.applier?.schedule(), broken });
   const applier = new Applier({
     view,
+    holds: new Holds(view),
     rows: new PostgresRows(view),
     fetcher,
     sequence: reservation.sequence,

@@ -1,6 +1,6 @@
 import type { Change, ChangeSet, Condition } from "#model/change-set.ts";
-import type { Need } from "./rows.ts";
-import type { View } from "./view/view.ts";
+import type { Need } from "./need.ts";
+import type { View } from "./view.ts";
 
 /** The rows a set is going to ask for that the view does not know; what depends on rows comes to light in its evaluation. */
 export function needsOf(set: ChangeSet, view: View): Need[] {

@@ -4,7 +4,7 @@ import type { Dirent } from "#model/inode.ts";
 import { nameOfBytes, type Row, toDirent, toInode, toPack } from "./decode.ts";
 import type { Fetcher } from "./fetcher.ts";
 import { statements } from "./statements.ts";
-import type { View } from "./view/view.ts";
+import type { View } from "./view.ts";
 
 /** What a kind of page is put together from. */
 interface Kind<T> {

@@ -2,65 +2,45 @@ import { assert } from "#base/assert.ts";
 import type { Extent, Pack } from "#model/change-set.ts";
 import type { Cookie, FileId, PackId } from "#model/ids.ts";
 import { type Dirent, FileType, type Inode } from "#model/inode.ts";
-import { extentEnd } from "../overlay.ts";
 import type { EngineRows, PackBytes, Totals } from "../rows.ts";
-import { type FileView, InodeSlot, OrphanSlot, PackSlot } from "./view/slots.ts";
-import type { View } from "./view/view.ts";
-import { Writes } from "./writes.ts";
-
-/** A row that an evaluation asks for and the view does not know. */
-export type Need =
-  | { readonly what: "inode"; readonly id: FileId }
-  | { readonly what: "name"; readonly parent: FileId; readonly name: string }
-  | { readonly what: "entries"; readonly id: FileId }
-  | { readonly what: "pack"; readonly id: PackId }
-  | { readonly what: "extents"; readonly file: FileId; readonly from: number; readonly to: number }
-  | { readonly what: "sum"; readonly file: FileId; readonly from: number; readonly to: number }
-  /** Bytes of a pack that extents refer to, counted. */
-  | { readonly what: "referred"; readonly id: PackId }
-  | { readonly what: "usage" };
-
-/** Thrown by the rows: what is needed has to be fetched before the set can be evaluated. */
-export class Unknown extends Error {
-  readonly need: Need;
-
-  constructor(need: Need) {
-    super("a row is not at hand");
-    this.need = need;
-  }
-}
+import { ExtentRows } from "./extent-rows.ts";
+import { Unknown } from "./need.ts";
+import { InodeSlot, OrphanSlot, PackSlot } from "./slots.ts";
+import { Transaction } from "./transaction.ts";
+import type { View } from "./view.ts";
+import type { Writes } from "./writes.ts";
 
 /** The view as the engine changes it. What a batch writes is gathered on the way; `rollback` puts everything back. */
 export class PostgresRows implements EngineRows {
   private readonly view: View;
-  private journal: (() => void)[] = [];
-  private writes = new Writes();
-  /** The last answer that was added up by the database. */
-  private summed: { readonly view: FileView; readonly from: number; readonly to: number; readonly bytes: readonly PackBytes[] } | null = null;
+  private readonly transaction = new Transaction();
+  private readonly extentRows: ExtentRows;
 
   constructor(view: View) {
     this.view = view;
+    this.extentRows = new ExtentRows(view, this.transaction);
+  }
+
+  private get writes(): Writes {
+    return this.transaction.writes;
   }
 
   begin(): void {
-    this.journal = [];
-    this.summed = null;
-    this.writes = new Writes();
+    this.transaction.begin();
+    this.extentRows.begin();
   }
 
   commit(): void {
-    this.journal = [];
+    this.transaction.end();
   }
 
   /** What the batch that was committed writes. */
   take(): Writes {
-    return this.writes;
+    return this.transaction.writes;
   }
 
   rollback(): void {
-    for (let i = this.journal.length - 1; i >= 0; i--) this.journal[i]?.();
-    this.journal = [];
-    this.writes = new Writes();
+    this.transaction.rollback();
   }
 
   inode(id: FileId): Inode | null {
@@ -82,9 +62,7 @@ export class PostgresRows implements EngineRows {
   }
 
   extents(file: FileId, offset: number, end: number, limit: number): readonly Extent[] {
-    const found = this.view.extents(file, offset, end, limit);
-    if (typeof found === "number") throw new Unknown({ what: "extents", file, from: found, to: Math.min(end, this.view.files.get(file)?.nextKnown(found) ?? end) });
-    return found;
+    return this.extentRows.extents(file, offset, end, limit);
   }
 
   pack(id: PackId): Pack | null {
@@ -101,7 +79,7 @@ export class PostgresRows implements EngineRows {
     view.setName(slot, row);
     if (!writes.names.has(slot)) writes.names.set(slot, before);
     writes.slots.push(slot);
-    this.journal.push(() => {
+    this.transaction.note(() => {
       view.setName(slot, before);
       if (made) slot.directory.names.delete(name);
     });
@@ -118,89 +96,19 @@ export class PostgresRows implements EngineRows {
   }
 
   packBytes(file: FileId, from: number, to: number): readonly PackBytes[] {
-    const view = this.view.files.get(file);
-    if (view !== undefined && view.knownTo(from) >= to) {
-      const sums = new Map<PackId, number>();
-      for (let i = view.firstFrom(from); i < view.extents.length; i++) {
-        const e = view.extents[i] as Extent;
-        if (e.offset >= to) break;
-        sums.set(e.pack, (sums.get(e.pack) ?? 0) + e.length);
-      }
-      return [...sums].map(([pack, bytes]) => ({ pack, bytes }));
-    }
-    // The database knows nothing of what this batch has done to the file: then the rows themselves are needed.
-    if (view !== undefined && this.writes.files.has(view)) {
-      const gap = view.knownTo(from);
-      throw new Unknown({ what: "extents", file, from: gap, to: Math.min(to, view.nextKnown(gap)) });
-    }
-    const sum = view?.sum;
-    if (sum === undefined || sum === null || sum.version !== view?.version || sum.from !== from || sum.to !== to) {
-      throw new Unknown({ what: "sum", file, from, to });
-    }
-    this.summed = { view: view as FileView, from, to, bytes: sum.bytes };
-    return sum.bytes;
-  }
-
-  /** The file's view, to be changed; all of it comes back where the batch comes to nothing. */
-  private changing(file: FileId): FileView {
-    const { view } = this;
-    const changed = view.fileView(file);
-    const first = !this.writes.files.has(changed);
-    this.writes.fileWrites(changed);
-    if (first) {
-      const { extents, known, version } = changed;
-      // Copied once a batch: the arrays of before are what a rollback puts back.
-      changed.extents = extents.slice();
-      changed.known = known.map(({ from, to }) => ({ from, to }));
-      this.writes.slots.push(changed);
-      this.journal.push(() => {
-        view.countExtents(extents.length - changed.extents.length);
-        changed.extents = extents;
-        changed.known = known;
-        changed.version = version;
-        view.letGo(changed);
-      });
-    }
-    changed.version++;
-    return changed;
+    return this.extentRows.packBytes(file, from, to);
   }
 
   deleteExtents(file: FileId, from: number, to: number): void {
-    const view = this.changing(file);
-    const writes = this.writes.fileWrites(view);
-    const first = view.firstFrom(from);
-    const removed = view.extents.splice(first, view.firstFrom(to) - first);
-    const { summed } = this;
-    this.summed = null;
-    // More may go than is known: then it was just added up.
-    if (summed !== null && summed.view === view && summed.from === from && summed.to === to) for (const { pack, bytes } of summed.bytes) this.writes.refer(pack, -bytes);
-    else for (const { pack, length } of removed) this.writes.refer(pack, -length);
-    this.view.countExtents(-removed.length);
-    writes.deleted.push([from, to]);
-    for (const offset of [...writes.laid]) if (offset >= from && offset < to) writes.laid.delete(offset);
-    view.learn(from, to);
+    this.extentRows.deleteExtents(file, from, to);
   }
 
   insertExtent(file: FileId, extent: Extent): void {
-    const view = this.changing(file);
-    assert(view.extents[view.firstFrom(extent.offset)]?.offset !== extent.offset, "a file has an extent at that offset already");
-    view.insert(extent);
-    this.view.countExtents(1);
-    this.writes.refer(extent.pack, extent.length);
-    this.writes.fileWrites(view).laid.add(extent.offset);
-    view.learn(extent.offset, extentEnd(extent));
+    this.extentRows.insertExtent(file, extent);
   }
 
   replaceExtent(file: FileId, extent: Extent): void {
-    const view = this.changing(file);
-    const index = view.firstFrom(extent.offset);
-    const before = view.extents[index];
-    assert(before?.offset === extent.offset, "a file has no extent at that offset");
-    this.writes.refer(before.pack, -before.length);
-    this.writes.refer(extent.pack, extent.length);
-    view.extents[index] = extent;
-    this.writes.fileWrites(view).laid.add(extent.offset);
-    view.learn(extent.offset, extentEnd(extent));
+    this.extentRows.replaceExtent(file, extent);
   }
 
   private setInode(id: FileId, row: Inode | null): void {
@@ -215,7 +123,7 @@ export class PostgresRows implements EngineRows {
     const before = slot.row;
     slot.row = row;
     this.writes.slots.push(slot);
-    this.journal.push(() => {
+    this.transaction.note(() => {
       changed.row = before;
       if (made) inodes.delete(id);
     });
@@ -229,7 +137,7 @@ export class PostgresRows implements EngineRows {
     // Whatever is in it came with this batch.
     const directory = this.view.directoryView(row.id);
     directory.complete = true;
-    this.journal.push(() => {
+    this.transaction.note(() => {
       directory.complete = false;
     });
   }
@@ -259,7 +167,7 @@ export class PostgresRows implements EngineRows {
     slot.present = present;
     this.writes.orphans.set(id, present);
     this.writes.slots.push(slot);
-    this.journal.push(() => {
+    this.transaction.note(() => {
       changed.present = before;
       if (made) orphans.delete(id);
     });
@@ -274,13 +182,13 @@ export class PostgresRows implements EngineRows {
   }
 
   liveBytes(id: PackId): number {
-    const bytes = this.view.counted()?.referred.get(id);
+    const bytes = this.view.pins.counted()?.referred.get(id);
     if (bytes === undefined) throw new Unknown({ what: "referred", id });
     return bytes + (this.writes.referred.get(id) ?? 0);
   }
 
   countUsage(): { readonly inodes: number; readonly bytes: number } {
-    const usage = this.view.counted()?.usage;
+    const usage = this.view.pins.counted()?.usage;
     if (usage === undefined || usage === null) throw new Unknown({ what: "usage" });
     return usage;
   }
@@ -297,7 +205,7 @@ export class PostgresRows implements EngineRows {
     const before = slot.row;
     slot.row = row;
     this.writes.slots.push(slot);
-    this.journal.push(() => {
+    this.transaction.note(() => {
       changed.row = before;
       if (made) packs.delete(id);
     });

@@ -10,7 +10,7 @@ import type { PageReader } from "./pages.ts";
 import type { Reader } from "./readers.ts";
 import type { Reservation } from "./reservation.ts";
 import { statements } from "./statements.ts";
-import type { View } from "./view/view.ts";
+import type { View } from "./view.ts";
 import type { Writer } from "./writer.ts";
 
 export interface StoreParts {
@@ -42,7 +42,7 @@ export class PostgresStore implements MetadataStore, ScansTables {
     const { reservation, view } = this.parts;
     reservation.keep();
     const drawn = reservation.sequence.draw();
-    view.drew(drawn);
+    view.drawn.add(drawn);
     return drawn;
   }
 

@@ -1,7 +1,7 @@
 import type { Extent, Pack } from "#model/change-set.ts";
 import type { FileId, PackId } from "#model/ids.ts";
 import type { Dirent, Inode } from "#model/inode.ts";
-import type { FileView, NameSlot, Slot } from "./view/slots.ts";
+import type { FileView, NameSlot, Slot } from "./slots.ts";
 
 /** What a batch does to the extents of a file: those that begin in the ranges go, then those at the offsets come. */
 export interface FileWrites {

@@ -2,7 +2,7 @@ import type { Ringed } from "#base/lru.ts";
 import type { Extent, Pack } from "#model/change-set.ts";
 import type { FileId, PackId } from "#model/ids.ts";
 import type { Dirent, Inode } from "#model/inode.ts";
-import { extentEnd } from "../../overlay.ts";
+import { extentEnd } from "../overlay.ts";
 
 /** Something that must not be dropped for now stays out of the ring of those that may be. */
 export interface Held extends Ringed {

@@ -1,31 +1,11 @@
 import type { Extent, Pack } from "#model/change-set.ts";
 import type { FileId, PackId } from "#model/ids.ts";
 import type { Dirent, Inode } from "#model/inode.ts";
-import { extentEnd } from "../../overlay.ts";
-import type { Need } from "../rows.ts";
-import { Ring } from "./ring.ts";
+import { extentEnd } from "../overlay.ts";
+import { Drawn } from "./drawn.ts";
+import { Pins } from "./pins.ts";
+import { Ring, type ViewLimits } from "./ring.ts";
 import { DirectoryView, FileView, type Held, InodeSlot, NameSlot, OrphanSlot, PackSlot, type Slot } from "./slots.ts";
-
-/** Most that is held of each kind besides what batches on their way pin. */
-export interface ViewLimits {
-  readonly inodes: number;
-  readonly names: number;
-  readonly directories: number;
-  readonly files: number;
-  readonly extents: number;
-  readonly packs: number;
-}
-
-/** What the database counted when nothing was on its way there. */
-export interface Counts {
-  readonly referred: Map<PackId, number>;
-  usage: { readonly inodes: number; readonly bytes: number } | null;
-}
-
-/** A query on its way: what it brings is older than every batch above `acked`. */
-export interface Fetching {
-  readonly acked: number;
-}
 
 /**
  * The rows of a share as of the last change set that was evaluated: an exact cache of the database under an overlay of what is on
@@ -41,8 +21,7 @@ export class View {
   readonly orphans = new Map<number, OrphanSlot>();
   readonly pinnedPacks = new Set<PackSlot>();
 
-  /** Numbers that were drawn lately and that no inode was made of since: nobody has them. */
-  private readonly drawn = new Set<number>();
+  readonly drawn: Drawn;
   private readonly limits: ViewLimits;
   private readonly inodeRing: Ring<InodeSlot>;
   private readonly nameRing: Ring<NameSlot>;
@@ -51,14 +30,16 @@ export class View {
   private readonly packRing: Ring<PackSlot>;
   private extentsHeld = 0;
 
-  private acked = 0;
-  private counts: Counts | null = null;
-  private readonly fetching = new Set<Fetching>();
-  private unreleased: { readonly batch: number; readonly slots: readonly Slot[] }[] = [];
-  private released: (() => void)[] = [];
+  /** What must stay. */
+  readonly pins: Pins;
 
   constructor(limits: ViewLimits) {
     this.limits = limits;
+    this.drawn = new Drawn(limits.inodes);
+    this.pins = new Pins(
+      (slot) => this.pinned(slot),
+      (slot) => this.letGoOf(slot),
+    );
     this.inodeRing = new Ring(limits.inodes, ({ id }) => this.inodes.delete(id));
     this.nameRing = new Ring(limits.names, (slot) => this.dropName(slot));
     this.directoryRing = new Ring(limits.directories, (directory) => {
@@ -69,17 +50,6 @@ export class View {
     this.packRing = new Ring(limits.packs, ({ id }) => this.packs.delete(id));
   }
 
-  /** A number was drawn. */
-  drew(id: number): void {
-    this.drawn.add(id);
-    if (this.drawn.size > this.limits.inodes) this.drawn.delete(this.drawn.values().next().value as number);
-  }
-
-  /** An inode was made of it. */
-  made(id: number): void {
-    this.drawn.delete(id);
-  }
-
   /** Whether it is known if there is such an inode. */
   knows(id: FileId): boolean {
     return this.drawn.has(id) || this.inodes.has(id);
@@ -87,10 +57,7 @@ export class View {
 
   /** undefined: not known. */
   inode(id: FileId): Inode | null | undefined {
-    const slot = this.inodes.get(id);
-    if (slot === undefined) return undefined;
-    slot.used = true;
-    return slot.row;
+    return touched(this.inodes.get(id));
   }
 
   dirent(parent: FileId, name: string): Dirent | null | undefined {
@@ -123,36 +90,7 @@ export class View {
   }
 
   pack(id: PackId): Pack | null | undefined {
-    const slot = this.packs.get(id);
-    if (slot === undefined) return undefined;
-    slot.used = true;
-    return slot.row;
-  }
-
-  /** Nothing is on its way. */
-  get quiet(): boolean {
-    return this.unreleased.length === 0;
-  }
-
-  /** What was counted, as long as it holds. */
-  counted(): Counts | null {
-    return this.counts;
-  }
-
-  /** To write down what is counted now; what is evaluated meanwhile makes it worthless. */
-  count(): Counts {
-    return (this.counts ??= { referred: new Map(), usage: null });
-  }
-
-  fetchBegins(): Fetching {
-    const fetching = { acked: this.acked };
-    this.fetching.add(fetching);
-    return fetching;
-  }
-
-  fetchEnds(fetching: Fetching): void {
-    this.fetching.delete(fetching);
-    this.release();
+    return touched(this.packs.get(id));
   }
 
   /** What queries brought; what is known already is newer. */
@@ -257,104 +195,33 @@ export class View {
     this.extentsHeld += delta;
   }
 
-  /** A batch wrote these; they stay until it is committed and no query is older. */
-  pin(batch: number, slots: readonly Slot[]): void {
-    this.counts = null;
-    for (let i = 0; i < slots.length; i++) {
-      const slot = slots[i] as Slot;
-      if (slot.pins++ === 0) this.takeFromRing(slot);
-    }
-    this.unreleased.push({ batch, slots });
-  }
-
-  /** Batches up to this one are committed. */
-  committed(batch: number): void {
-    this.acked = batch;
-    this.release();
-  }
-
-  /** Keeps what a set that waits asked for, as far as it is still there; `drop` ends it. */
-  hold(need: Need, into: Held[]): void {
-    switch (need.what) {
-      case "inode":
-        return this.keep(this.inodes.get(need.id), into);
-      case "pack":
-        return this.keep(this.packs.get(need.id), into);
-      case "extents":
-      case "sum":
-        return this.keep(this.files.get(need.file), into);
-      case "referred":
-      case "usage":
-        return;
-      case "name":
-      case "entries": {
-        const directory = this.directories.get(need.what === "name" ? need.parent : need.id);
-        if (directory === undefined) return;
-        const one = need.what === "name" ? directory.names.get(need.name) : directory.names.values().find(({ row }) => row !== null);
-        return this.keep(one ?? directory, into);
-      }
-    }
-  }
-
-  private keep(held: Held | undefined, into: Held[]): void {
-    if (held === undefined) return;
-    if (held.holds++ === 0) {
-      if (held.kind === "directory") this.directoryRing.remove(held as DirectoryView);
-      else if ((held as Slot).pins === 0) this.ringOf(held)?.remove(held as never);
-    }
-    into.push(held);
-  }
-
-  drop(held: readonly Held[]): void {
-    for (const one of held) {
-      if (--one.holds > 0) continue;
-      if (one.kind === "directory") this.directoryView((one as DirectoryView).id);
-      else if ((one as Slot).pins === 0) this.settle(one as Slot);
-    }
-  }
-
-  private ringOf({ kind }: Held): Ring<InodeSlot> | Ring<NameSlot> | Ring<FileView> | Ring<PackSlot> | null {
+  private ringOf({ kind }: Held): Ring<InodeSlot> | Ring<NameSlot> | Ring<FileView> | Ring<PackSlot> | Ring<DirectoryView> | null {
     if (kind === "inode") return this.inodeRing;
     if (kind === "name") return this.nameRing;
     if (kind === "file") return this.fileRing;
+    if (kind === "directory") return this.directoryRing;
     return kind === "pack" ? this.packRing : null;
   }
 
-  /** Resolves when some batch let go of its rows. */
-  nextRelease(): Promise<void> {
-    return new Promise((resolve) => this.released.push(resolve));
-  }
-
-  private release(): void {
-    let oldest = this.acked;
-    for (const { acked } of this.fetching) if (acked < oldest) oldest = acked;
-    let count = 0;
-    while (count < this.unreleased.length && (this.unreleased[count]?.batch as number) <= oldest) {
-      const { slots } = this.unreleased[count++] as { slots: readonly Slot[] };
-      for (let i = 0; i < slots.length; i++) this.unpin(slots[i] as Slot);
-    }
-    if (count === 0) return;
-    this.unreleased = this.unreleased.slice(count);
-    const waiting = this.released;
-    this.released = [];
-    for (const go of waiting) go();
-  }
-
-  private takeFromRing(slot: Slot): void {
+  private pinned(slot: Slot): void {
     if (slot.kind === "name") (slot as NameSlot).directory.pinned.add(slot as NameSlot);
     else if (slot.kind === "pack") this.pinnedPacks.add(slot as PackSlot);
+    this.takeFromRing(slot);
+  }
+
+  /** It must not be dropped. */
+  takeFromRing(slot: Held): void {
     this.ringOf(slot)?.remove(slot as never);
   }
 
-  private unpin(slot: Slot): void {
-    if (--slot.pins > 0) return;
+  private letGoOf(slot: Slot): void {
     if (slot.kind === "name") (slot as NameSlot).directory.pinned.delete(slot as NameSlot);
     else if (slot.kind === "pack") this.pinnedPacks.delete(slot as PackSlot);
     if (slot.holds === 0) this.settle(slot);
   }
 
   /** Nothing keeps it any more: to where it may be dropped. */
-  private settle(slot: Slot): void {
+  settle(slot: Held): void {
     switch (slot.kind) {
       case "inode":
         return this.inodeRing.add(slot as InodeSlot);
@@ -372,6 +239,7 @@ export class View {
         this.orphans.delete((slot as OrphanSlot).id);
         return;
       case "directory":
+        this.directoryView((slot as DirectoryView).id);
         return;
     }
   }
@@ -415,4 +283,10 @@ export class View {
   private rings(): readonly { swell(): void; trim(): void }[] {
     return [this.inodeRing, this.nameRing, this.directoryRing, this.fileRing, this.packRing];
   }
+}
+
+function touched<T>(slot: { row: T; used: boolean } | undefined): T | undefined {
+  if (slot === undefined) return undefined;
+  slot.used = true;
+  return slot.row;
 }

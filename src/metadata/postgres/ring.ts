@@ -1,5 +1,15 @@
 import { Recency, type Ringed } from "#base/lru.ts";
 
+/** Most that is held of each kind besides what batches on their way pin. */
+export interface ViewLimits {
+  readonly inodes: number;
+  readonly names: number;
+  readonly directories: number;
+  readonly files: number;
+  readonly extents: number;
+  readonly packs: number;
+}
+
 /** What may be dropped, bounded; for a moment it may hold more. */
 export class Ring<V extends Ringed> {
   private readonly recency: Recency<V>;
