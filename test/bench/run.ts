@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { describeMachine, waitForIdle } from "./machine.ts";
 import { type Lag, type Sample, load, median, memoryOf, probeLag } from "./measure.ts";
 import { controlBounds } from "./control.ts";
-import { type Bound, type Figures, type Report, type Row, boundTable, controlSection, controlSectionIn, figuresOf, lagDetail, page, plain, tableOf, withControlSection } from "./report.ts";
+import { type Bound, type Figures, type Report, type Row, boundTable, controlSection, controlSectionIn, figuresOf, lagDetail, page, plain, tableOf, withControlSection, withRows } from "./report.ts";
 import { type Server, foreignServer, startDittofs, startGanesha, startNullServer } from "./servers.ts";
 import { buildTools, outputOf, projectRoot, tool } from "./tools.ts";
 import { type Workload, defaultShape, workloads, workloadsNamed } from "./workloads.ts";
@@ -28,7 +28,7 @@ const help = `bun test/bench/run.ts [options]
   --quiet S         wait up to S seconds for an idle machine before each run
   --dir PATH        where the servers keep their data (.tmp/bench in the project)
   --keep            leave data and logs
-  --publish         write docs/benchmarks.md`;
+  --publish         write docs/benchmarks.md; with --workloads, only their rows in it`;
 
 const { values: options } = parseArgs({
   args: Bun.argv.slice(2),
@@ -232,7 +232,9 @@ async function report(all: Report): Promise<void> {
   if (all.bounds.length > 0) console.log(`\n${plain(boundTable(all.bounds))}`);
   if (all.limits !== null) console.log(`\n${all.limits.trimEnd()}`);
   if (!options.publish) return;
-  await publish(withControlSection(page(all), controlSectionIn(await published())));
+  const before = await published();
+  if (options.workloads !== undefined) await publish(withRows(before, all));
+  else await publish(withControlSection(page(all), controlSectionIn(before)));
 }
 
 process.exit(await main());
