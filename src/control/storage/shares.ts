@@ -4,7 +4,7 @@ import { tables } from "../database/tables.ts";
 import type { ShareRow } from "../effects/index.ts";
 import { ControlError } from "../errors.ts";
 import type { Actor, Grant, NewShare, Share, ShareFields } from "../nouns.ts";
-import type { MountInfo, SharePlan } from "../runtime.ts";
+import type { SharePlan } from "../runtime.ts";
 import type { IfVersion, MoveTo, Shares } from "../services.ts";
 import type { Change } from "../state/index.ts";
 import { accessLevels } from "#model/identity.ts";
@@ -12,6 +12,7 @@ import { defaultStore } from "./default-store.ts";
 import { movedTo } from "./share-moves.ts";
 import { checkShare, foldedName, shareDefaults, shareNameFault } from "./share-fields.ts";
 import type { ShareIdentities } from "./share-identities.ts";
+import { refuseInUse } from "./share-use.ts";
 import type { ShareViews } from "./share-views.ts";
 
 const noTarget: Effect = { target: null, onFailure: "keep" };
@@ -21,12 +22,6 @@ export interface SharesParts extends Core {
   readonly planOf: (share: ShareRow) => SharePlan;
   readonly identities: ShareIdentities;
 }
-
-/**
- * The list of mounts is advisory (RFC 1813 appendix I): a client that ends without UMNT stays in it. One that has had no connection
- * for so long is taken to be gone. A Linux client that is idle closes its connection after 5 minutes and has the share mounted all the same.
- */
-const idleMountMsMax = 60 * 60_000;
 
 export class ShareService implements Shares {
   private readonly parts: SharesParts;
@@ -252,23 +247,8 @@ export class ShareService implements Shares {
     await this.change(actor, "delete", name, noTarget, (draft) => {
       const row = this.row(name);
       checkVersion(ifVersion, row, `share ${name}`);
-      if (!force) this.refuseInUse(name);
+      if (!force) refuseInUse(this.parts, name);
       draft.update(tables.shares, row, { deletedAt: this.parts.changes.nowMs() });
-    });
-  }
-
-  private refuseInUse(name: string): void {
-    const { runtime } = this.parts;
-    const clients = runtime.clients();
-    const connected = new Set(clients.map(({ address }) => address));
-    const now = this.parts.changes.nowMs();
-    const counts = ({ client, seenAt }: MountInfo) => connected.has(client) || now - seenAt < idleMountMsMax;
-    const addresses = new Set(runtime.mounts().filter((mount) => mount.share === name && counts(mount)).map(({ client }) => client));
-    for (const { address, shares } of clients) if (shares.includes(name)) addresses.add(address);
-    if (addresses.size === 0) return;
-    const some = [...addresses].slice(0, 5).join(", ");
-    throw new ControlError("in_use", `Share ${name} is in use by ${addresses.size} ${addresses.size === 1 ? "client" : "clients"}: ${some}${addresses.size > 5 ? ", …" : ""}.`, {
-      hint: `Unmount it there, or delete it by force: those clients then get errors. A client without a connection for ${idleMountMsMax / 60_000} minutes counts no more.`,
     });
   }
 
