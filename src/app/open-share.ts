@@ -5,16 +5,15 @@ import type { Keyring, MeteredBlocks } from "#blocks/index.ts";
 import { type Content, type ContentOptions, deriveContentLimits, openContent, type Recovered, type Upkeep } from "#cache/index.ts";
 import { CachedBlocks, type DiskCacheLimits, warm, type Warmed } from "#cache/disk/index.ts";
 import { type Config, formatSize, type Limits } from "#config/index.ts";
-import type { SharePlan, ShareState, StorePlan } from "#control/index.ts";
-import { openMemoryStore, openSqliteStore } from "#metadata/index.ts";
+import type { SharePlan, ShareState } from "#control/index.ts";
 import type { CheckTarget } from "#check/index.ts";
-import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { createShare, type Share } from "#vfs/index.ts";
 import { checkDatabaseIsThere, checkLogIsThere } from "./away.ts";
 import { makeDirectory } from "./durable-files.ts";
 import { Lifecycle } from "./lifecycle.ts";
-import { openBlocks, unknownType } from "./open-blocks.ts";
+import { openBlocks } from "./open-blocks.ts";
+import { openMetadata } from "./open-metadata.ts";
 import { placesOf, type SharePlaces } from "./places.ts";
 import { scrubFile, Scrubber } from "./scrubber.ts";
 import { checkMayOpen, checkTree, instanceOf } from "./tree.ts";
@@ -27,6 +26,12 @@ export interface Surroundings {
   readonly logger: Logger;
   /** Something acknowledged is at risk if the process goes on: it must end at once. */
   readonly fatal: (error: Error) => void;
+}
+
+/** What the parts of a share are handed. */
+export interface ShareSurroundings extends Surroundings {
+  /** This share can't be served any more; the others can. */
+  readonly broken: (error: Error) => void;
 }
 
 /** The part of a share's time to stop that its requests in hand may take; the rest is for content on its way into its store. */
@@ -189,7 +194,7 @@ export class OpenShare {
 }
 
 /** Opens one share: metadata, blocks, content with its recovery, and the file semantics over them. Where that fails nothing stays open. */
-export async function openShare(config: Config, plan: SharePlan, limits: Limits, around: Surroundings): Promise<OpenShare> {
+export async function openShare(config: Config, plan: SharePlan, limits: Limits, around: ShareSurroundings): Promise<OpenShare> {
   const logger = around.logger.child({ share: plan.name });
   const parts = new Lifecycle(around.clock, logger);
   try {
@@ -200,14 +205,14 @@ export async function openShare(config: Config, plan: SharePlan, limits: Limits,
   }
 }
 
-async function open(config: Config, plan: SharePlan, limits: Limits, around: Surroundings, parts: Lifecycle): Promise<OpenShare> {
+async function open(config: Config, plan: SharePlan, limits: Limits, around: ShareSurroundings, parts: Lifecycle): Promise<OpenShare> {
   const { clock, random, logger, fatal } = around;
   const places = placesOf(config, plan);
   if (plan.metadata.type === "sqlite") checkDatabaseIsThere(plan.name, places.content, places.database);
   checkMayOpen(plan, places);
   makeDirectory(places.content);
   if (plan.metadata.type === "sqlite") makeDirectory(dirname(places.database));
-  const store = openStore(plan.metadata, places, around);
+  const store = await openMetadata(config, plan, places, around);
   parts.started("metadata", () => store.close());
   checkTree(plan, instanceOf(store), places);
   checkLogIsThere(plan.name, places.content, (await store.usage()).inodes > 0);
@@ -267,17 +272,6 @@ function contentLimits(config: Config, limits: Limits): Pick<ContentOptions, "li
 
 function diskCacheLimits({ cache }: Config, limits: Limits): DiskCacheLimits {
   return { bytesMax: limits.diskCacheBytesPerShare, freeBytesMin: cache.disk_free_min, aheadBytesMax: limits.aheadBytesPerShare };
-}
-
-function openStore(plan: StorePlan, places: SharePlaces, { clock, random, logger, fatal }: Surroundings): MetadataStore {
-  switch (plan.type) {
-    case "memory":
-      return openMemoryStore({ clock, random });
-    case "sqlite":
-      return openSqliteStore({ path: places.database, clock, random, logger, fatal });
-    default:
-      throw new Error(unknownType(plan));
-  }
 }
 
 /** What a start found in the log and did about it. */

@@ -26,8 +26,9 @@ export async function purgeShare(config: Config, plan: SharePlan, others: readon
   for (const other of others) refuseNested(plan, places, other, placesOf(config, other));
   const sqlite = plan.metadata.type === "sqlite";
   if (sqlite) checkPurgeable(places);
-  const known = sqlite ? identityIn(places.database) : null;
-  if (plan.instance !== null && known !== null && known.instance !== plan.instance) throw otherTree(plan, places.database);
+  const postgres = plan.metadata.type === "postgres" ? await import("./postgres.ts") : null;
+  const known = sqlite ? identityIn(places.database) : ((await postgres?.findPostgres(plan, around)) ?? null);
+  if (plan.instance !== null && known !== null && known.instance !== plan.instance) throw otherTree(plan, sqlite ? places.database : `what metadata store ${plan.metadata.name} has`);
   const blocks = plan.blocks.type === "filesystem" ? places.blocks : null;
   if (blocks !== null && known?.hasPacks === true) checkBlocksPurgeable(plan.name, blocks);
   if (blocks !== null && existsSync(blocks)) await removeBlocks(blocks, plan, known?.instance ?? null);
@@ -36,6 +37,7 @@ export async function purgeShare(config: Config, plan: SharePlan, others: readon
   await rm(join(places.content, diskCacheFolder), { recursive: true, force: true });
   for (const part of ["log", "packs"]) await removeFiles(join(places.content, part));
   if (sqlite) await removeDatabase(places.database);
+  await postgres?.removePostgres(plan, around);
   if (blocks !== null && existsSync(blocks)) await removeClaim(blocks);
   await removeEmptied(config, places);
 }
@@ -71,7 +73,7 @@ function otherTree({ name }: SharePlan, database: string): ControlError {
   });
 }
 
-interface Known {
+export interface Known {
   /** In hexadecimal. */
   readonly instance: string;
   readonly hasPacks: boolean;
