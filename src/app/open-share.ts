@@ -1,23 +1,24 @@
 import { dirname, join } from "node:path";
 import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
-import { openFilesystemBlocks, openMemoryBlocks } from "#blocks/index.ts";
-import { type Content, type ContentOptions, deriveContentLimits, openContent, type Recovered } from "#cache/index.ts";
-import { CachedBlocks, type DiskCacheLimits, type DiskCacheStats, openDiskCache, warm, type Warmed } from "#cache/disk/index.ts";
-import { type Config, formatSize, type Limits, parseSize } from "#config/index.ts";
+import type { Keyring, MeteredBlocks } from "#blocks/index.ts";
+import { type Content, type ContentOptions, deriveContentLimits, openContent, type Recovered, type Upkeep } from "#cache/index.ts";
+import { CachedBlocks, type DiskCacheLimits, warm, type Warmed } from "#cache/disk/index.ts";
+import { type Config, formatSize, type Limits } from "#config/index.ts";
 import type { SharePlan, ShareState, StorePlan } from "#control/index.ts";
 import { openMemoryStore, openSqliteStore } from "#metadata/index.ts";
-import type { BlockStore } from "#model/block-store.ts";
+import type { CheckTarget } from "#check/index.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { createShare, type Share } from "#vfs/index.ts";
-import { checkBlocksAreThere, checkDatabaseIsThere, checkLogIsThere } from "./away.ts";
-import { claimBlocks } from "./claim.ts";
+import { checkDatabaseIsThere, checkLogIsThere } from "./away.ts";
 import { makeDirectory } from "./durable-files.ts";
 import { Lifecycle } from "./lifecycle.ts";
-import { blockFilesWithin, openFilesMax } from "./open-files.ts";
-import { diskCacheFolder, placesOf, type SharePlaces } from "./places.ts";
-import { s3OptionsOf } from "./s3.ts";
+import { openBlocks, unknownType } from "./open-blocks.ts";
+import { placesOf, type SharePlaces } from "./places.ts";
+import { scrubFile, Scrubber } from "./scrubber.ts";
+import { checkMayOpen, checkTree, instanceOf } from "./tree.ts";
+import type { WrappedBlocks } from "./wrap-blocks.ts";
 
 /** What every part of the server is handed. */
 export interface Surroundings {
@@ -30,8 +31,30 @@ export interface Surroundings {
 
 /** The part of a share's time to stop that its requests in hand may take; the rest is for content on its way into its store. */
 const drainPart = 0.5;
+/** Nobody waits longer for a timer than it can be set for. */
+const lastWorkMsMax = 2 ** 31 - 1;
 
 /** A share that is served, with what it is made of. */
+interface OpenedParts {
+  readonly share: Share;
+  readonly places: SharePlaces;
+  readonly recovered: string | null;
+  readonly config: Config;
+  readonly content: Content;
+  readonly diskCache: CachedBlocks | null;
+  readonly wrapped: WrappedBlocks;
+  readonly upkeep: Upkeep;
+  readonly scrubber: Scrubber;
+  readonly checkTarget: CheckTarget;
+  readonly last: LastWork;
+  readonly parts: Lifecycle;
+}
+
+/** What is done while a share is being closed, when nothing changes any more and its stores are still open. */
+interface LastWork {
+  run: () => Promise<void>;
+}
+
 export class OpenShare {
   plan: SharePlan;
   readonly share: Share;
@@ -42,9 +65,15 @@ export class OpenShare {
   private readonly content: Content;
   /** Of a remote block store alone. */
   private readonly diskCache: CachedBlocks | null;
+  private readonly wrapped: WrappedBlocks;
+  readonly upkeep: Upkeep;
+  readonly scrubber: Scrubber;
+  /** What a check of it works on. */
+  readonly checkTarget: CheckTarget;
+  private readonly last: LastWork;
   private readonly parts: Lifecycle;
 
-  constructor(plan: SharePlan, opened: { share: Share; places: SharePlaces; recovered: string | null; config: Config; content: Content; diskCache: CachedBlocks | null; parts: Lifecycle }) {
+  constructor(plan: SharePlan, opened: OpenedParts) {
     this.plan = plan;
     this.share = opened.share;
     this.places = opened.places;
@@ -52,7 +81,17 @@ export class OpenShare {
     this.config = opened.config;
     this.content = opened.content;
     this.diskCache = opened.diskCache;
+    this.wrapped = opened.wrapped;
+    this.upkeep = opened.upkeep;
+    this.scrubber = opened.scrubber;
+    this.checkTarget = opened.checkTarget;
+    this.last = opened.last;
     this.parts = opened.parts;
+  }
+
+  /** Which tree it is, in hexadecimal. */
+  get instance(): string {
+    return instanceOf(this.share.store);
   }
 
   get dirtyBytes(): number {
@@ -63,19 +102,14 @@ export class OpenShare {
     return this.content.unstoredBytes;
   }
 
-  /** What is not in its stores yet, and why. */
-  get backlog(): Omit<ShareState, "state" | "error"> {
+  /** What is not in its stores yet, and why, and how its cache on disk does. */
+  get report(): Omit<ShareState, "state" | "error" | "elsewhere"> {
     const { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError } = this.content;
-    return { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError };
+    return { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError, diskCache: this.diskCache?.stats ?? null, scrub: this.scrubber.state };
   }
 
   get progress(): Content["progress"] {
     return this.content.progress;
-  }
-
-  /** What the cache on disk does; null where the block store needs none. */
-  get diskCacheStats(): DiskCacheStats | null {
-    return this.diskCache?.stats ?? null;
   }
 
   /** Has the disk hold copies of what the share stores; null where its block store needs none. */
@@ -88,11 +122,22 @@ export class OpenShare {
     return (await this.diskCache?.evict()) ?? null;
   }
 
+  /** With what its content is encrypted; null where nothing is or was. */
+  get keyring(): Keyring | null {
+    return this.wrapped.keyring;
+  }
+
+  /** What was asked of its block store since it was opened. */
+  get requests(): MeteredBlocks["counts"] {
+    return this.wrapped.meter.counts;
+  }
+
   /** Takes over what of another plan needs no closing: the policy, and what an acknowledgement means. */
   follow(plan: SharePlan): void {
     this.plan = plan;
     if (this.share.policy !== plan.policy) this.share.setPolicy(plan.policy);
     this.content.setDurability(plan.durability);
+    this.scrubber.setRate(plan.scrubRate);
   }
 
   /** Another part of what all shares have together. */
@@ -111,6 +156,23 @@ export class OpenShare {
   async usage(): Promise<{ readonly bytes: number; readonly files: number }> {
     const { bytes, inodes } = await this.share.store.usage();
     return { bytes, files: inodes };
+  }
+
+  /** Something accepted is in its log and not yet in its block store. */
+  get isUnstored(): boolean {
+    return this.content.unstoredBytes > 0 || this.content.oldestUnstoredMs !== null;
+  }
+
+  /** Closes it, with `work` done when nothing changes any more and before its stores are closed; throws what that throws. */
+  async closeAfter(work: () => Promise<void>, drainMs: number): Promise<void> {
+    let failure: unknown = new Error("the share could not be closed");
+    this.last.run = async () => {
+      failure = null;
+      await work().catch((error: unknown) => (failure = error));
+    };
+    await this.share.drain(drainMs);
+    await this.parts.stop(lastWorkMsMax);
+    if (failure !== null) throw failure;
   }
 
   /** When nothing of it runs any more, once it is being closed. */
@@ -141,21 +203,22 @@ export async function openShare(config: Config, plan: SharePlan, limits: Limits,
 async function open(config: Config, plan: SharePlan, limits: Limits, around: Surroundings, parts: Lifecycle): Promise<OpenShare> {
   const { clock, random, logger, fatal } = around;
   const places = placesOf(config, plan);
+  if (plan.metadata.type === "sqlite") checkDatabaseIsThere(plan.name, places.content, places.database);
+  checkMayOpen(plan, places);
   makeDirectory(places.content);
-  if (plan.metadata.type === "sqlite") {
-    checkDatabaseIsThere(plan.name, places.content, places.database);
-    makeDirectory(dirname(places.database));
-  }
+  if (plan.metadata.type === "sqlite") makeDirectory(dirname(places.database));
   const store = openStore(plan.metadata, places, around);
   parts.started("metadata", () => store.close());
+  checkTree(plan, instanceOf(store), places);
   checkLogIsThere(plan.name, places.content, (await store.usage()).inodes > 0);
   // Its entry must be as durable as what the log is going to hold.
   makeDirectory(join(places.content, "log"));
-  const blocks = await openBlocks(plan, places, store, parts, diskCacheLimits(config, limits), around);
+  const { blocks, uncached, wrapped } = await openBlocks(plan, places, store, parts, diskCacheLimits(config, limits), around);
   const diskCache = blocks instanceof CachedBlocks ? blocks : null;
-  const { content, recovered } = await openContent({
+  const { content, upkeep, recovered } = await openContent({
     store,
     blocks,
+    uncached,
     directory: places.content,
     durability: plan.durability,
     ephemeral: plan.metadata.type === "memory",
@@ -166,6 +229,8 @@ async function open(config: Config, plan: SharePlan, limits: Limits, around: Sur
     logger,
     fatal,
   });
+  const last: LastWork = { run: () => Promise.resolve() };
+  parts.started("last work", () => last.run());
   parts.started("content", () => content.close());
   const share = await createShare({
     name: plan.name,
@@ -180,7 +245,11 @@ async function open(config: Config, plan: SharePlan, limits: Limits, around: Sur
     namesMax: limits.filesMaxPerShare,
   });
   parts.started("share", () => share.close());
-  return new OpenShare(plan, { share, places, recovered: describeRecovered(recovered), config, content, diskCache, parts });
+  const checkTarget = { store, blocks: uncached, content: upkeep, clock };
+  const scrubber = new Scrubber(checkTarget, join(places.content, scrubFile), logger);
+  parts.started("scrubbing", () => scrubber.close());
+  scrubber.setRate(plan.scrubRate);
+  return new OpenShare(plan, { share, places, recovered: describeRecovered(recovered), config, content, diskCache, wrapped, upkeep, scrubber, checkTarget, last, parts });
 }
 
 function contentLimits(config: Config, limits: Limits): Pick<ContentOptions, "limits" | "cacheBytes" | "segmentBytes"> {
@@ -209,45 +278,6 @@ function openStore(plan: StorePlan, places: SharePlaces, { clock, random, logger
     default:
       throw new Error(unknownType(plan));
   }
-}
-
-async function openBlocks(plan: SharePlan, places: SharePlaces, store: MetadataStore, parts: Lifecycle, cacheLimits: DiskCacheLimits, around: Surroundings): Promise<BlockStore> {
-  const instance = Buffer.from(store.identity.instance).toString("hex");
-  if (plan.blocks.type === "memory") {
-    const blocks = openMemoryBlocks({ bytesMax: memoryBytesMax(plan.blocks) });
-    parts.started("blocks", () => blocks.close());
-    return blocks;
-  }
-  if (plan.blocks.type === "s3") {
-    const { openS3Blocks } = await import("#blocks/s3/index.ts");
-    const bucket = await openS3Blocks(s3OptionsOf(plan.blocks, around));
-    const { clock, logger } = around;
-    const blocks = await openDiskCache({ blocks: bucket, directory: join(places.content, diskCacheFolder), keyPrefix: `${instance}/`, limits: cacheLimits, clock, logger });
-    parts.started("blocks", () => blocks.close());
-    return blocks;
-  }
-  if (plan.blocks.type !== "filesystem") throw new Error(unknownType(plan.blocks));
-  checkBlocksAreThere(plan.name, places.blocks, (await store.packs(0, 1)).length > 0);
-  makeDirectory(places.blocks);
-  const owner = { instance, ephemeral: plan.metadata.type === "memory" };
-  const claim = claimBlocks(places.blocks, owner);
-  parts.started(`hold on ${places.blocks}`, () => claim.release());
-  const blocks = await openFilesystemBlocks({ directory: places.blocks, openFilesMax: blockFilesWithin(openFilesMax()) });
-  parts.started("blocks", () => blocks.close());
-  return blocks;
-}
-
-export function unknownType(plan: StorePlan): string {
-  return `the ${plan.kind} store ${plan.name} is of type ${plan.type}, which this program doesn't know; start the newer program that it was made with`;
-}
-
-const memoryBytesDefault = 2 ** 30;
-
-/** What a memory store holds at most: bytes, or a size as the configuration has them. */
-function memoryBytesMax(plan: StorePlan): number {
-  const { size } = plan.config;
-  if (typeof size === "number") return size;
-  return typeof size === "string" ? (parseSize(size) ?? memoryBytesDefault) : memoryBytesDefault;
 }
 
 /** What a start found in the log and did about it. */

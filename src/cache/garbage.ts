@@ -1,13 +1,15 @@
 import type { Clock, Timer } from "#base/clock.ts";
 import type { BlockStore } from "#model/block-store.ts";
-import { type Change, type Extent, type Pack, PackState } from "#model/change-set.ts";
+import { type Change, type Pack, PackState } from "#model/change-set.ts";
 import { FsError } from "#model/fs-error.ts";
-import type { FileId, PackId } from "#model/ids.ts";
-import type { MetadataStore } from "#model/metadata-store.ts";
+import type { PackId } from "#model/ids.ts";
+import type { FileExtent, MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { Flusher } from "./flusher.ts";
+import { liveRuns } from "./live-runs.ts";
 import type { OpenPackRef, PackTable } from "./pack-table.ts";
-import { packKeyPrefix } from "./packs/index.ts";
+import { findUnreferenced, type Unreferenced } from "./unreferenced.ts";
+import { isPackKey, packKeyPrefix } from "./packs/index.ts";
 import { isPassing, type StoreHealth } from "./store-health.ts";
 
 export interface GarbageOptions {
@@ -27,6 +29,11 @@ const soonMs = 300;
 const repackBelow = 0.5;
 /** The same where space is short: what is removed must come back, though more has to be copied for it. */
 const repackShortBelow = 0.75;
+
+/** A run of a file's bytes with the bytes themselves. */
+export interface KnownBytes extends FileExtent {
+  readonly bytes: Uint8Array;
+}
 
 interface Pass {
   repacked: number;
@@ -104,9 +111,27 @@ export class Garbage {
     await this.running;
   }
 
+  /** A regular pass now, after the one that runs: what it deleted. */
+  async pass(): Promise<{ readonly deleted: number; readonly bytes: number }> {
+    await this.running;
+    if (this.closed) return { deleted: 0, bytes: 0 };
+    let done: Pass | null = null;
+    const work = this.collect(this.options.graceMs, true).then((pass) => void (done = pass));
+    this.running = work.catch(() => {}).finally(() => (this.running = null));
+    await work;
+    return done ?? { deleted: 0, bytes: 0 };
+  }
+
+  /** What nobody refers to, and what a regular pass would do with it now; nothing is changed. */
+  unreferenced(): AsyncGenerator<Unreferenced> {
+    const { store, blocks, packs, strays, clock, options } = this;
+    return findUnreferenced({ store, blocks, isOpen: (id) => packs.open.has(id), strays, clock, graceMs: options.graceMs });
+  }
+
   private once(graceMs: number, listing: boolean): Promise<void> {
     if (this.closed) return Promise.resolve();
     this.running ??= this.collect(graceMs, listing)
+      .then(() => {})
       .catch((error) => {
         if (isPassing(error)) this.health.failed("collect", error);
         else this.logger.error({ error }, "garbage collection stopped; it will be tried again");
@@ -117,7 +142,7 @@ export class Garbage {
     return this.running;
   }
 
-  private async collect(graceMs: number, listing: boolean): Promise<void> {
+  private async collect(graceMs: number, listing: boolean): Promise<Pass> {
     const pass: Pass = { repacked: 0, deleted: 0, bytes: 0 };
     // What is dead already goes first: where space is short, it makes the room that repacking needs.
     await this.eachPack((row) => (row.live === 0 ? this.retire(row.id, graceMs, pass) : null));
@@ -128,6 +153,7 @@ export class Garbage {
       this.health.worked("collect");
     }
     if (pass.deleted > 0) this.logger.info({ ...pass }, "garbage collected");
+    return pass;
   }
 
   /** Goes through the rows of all packs but the open ones, a page of them an event-loop turn. One that fails doesn't keep the rest. */
@@ -169,6 +195,7 @@ export class Garbage {
     await this.blocks.delete([row.key]);
     await this.store.apply({ conditions: [], changes: [{ do: "deletePack", id: row.id }] });
     this.packs.forget(row.id);
+    this.health.isDeleted(row.key);
     pass.deleted++;
     pass.bytes += row.size;
   }
@@ -188,7 +215,15 @@ export class Garbage {
     }
   }
 
-  private async move(found: readonly { readonly file: FileId; readonly extent: Extent }[]): Promise<boolean> {
+  /**
+   * Puts bytes that are known to be right into a fresh pack, and has the extents they belong to refer there, as far as these are still the
+   * same. False: not stored; nothing has changed.
+   */
+  replace(pieces: readonly KnownBytes[]): Promise<boolean> {
+    return this.closed ? Promise.resolve(false) : this.move(pieces);
+  }
+
+  private async move(found: readonly (FileExtent | KnownBytes)[]): Promise<boolean> {
     const target = this.packs.create();
     if (target instanceof FsError) return false;
     target.holders++;
@@ -201,13 +236,19 @@ export class Garbage {
     }
   }
 
-  private async moveTo(target: OpenPackRef, found: readonly { readonly file: FileId; readonly extent: Extent }[]): Promise<boolean> {
+  private async moveTo(target: OpenPackRef, found: readonly (FileExtent | KnownBytes)[]): Promise<boolean> {
     const file = target.file as NonNullable<OpenPackRef["file"]>;
     const moves: Change[] = [];
-    for (const { file: owner, extent } of found) {
-      const bytes = new Uint8Array(extent.length);
-      const error = await this.packs.read(extent.pack, extent.packOffset, bytes);
-      const at = error === null ? file.append([bytes], bytes.length) : error;
+    const read = new Map<FileExtent, Uint8Array>();
+    for (const run of liveRuns(found.filter((one) => !("bytes" in one)))) {
+      const bytes = new Uint8Array(run.to - run.from);
+      if ((await this.packs.read((run.extents[0] as FileExtent).extent.pack, run.from, bytes)) !== null) return false;
+      for (const one of run.extents) read.set(one, bytes.subarray(one.extent.packOffset - run.from, one.extent.packOffset - run.from + one.extent.length));
+    }
+    for (const one of found) {
+      const { file: owner, extent } = one;
+      const bytes = "bytes" in one ? one.bytes : (read.get(one) as Uint8Array);
+      const at = file.append([bytes], bytes.length);
       if (at instanceof FsError) return false;
       moves.push({ do: "moveExtent", file: owner, from: extent, to: { ...extent, pack: target.id, packOffset: at } });
     }
@@ -219,7 +260,7 @@ export class Garbage {
     return true;
   }
 
-  /** Objects no row speaks of: seen by two complete listings a grace apart, they go. */
+  /** Packs no row speaks of: seen by two complete listings a grace apart, they go. */
   private async sweepStrays(graceMs: number, pass: Pass): Promise<void> {
     const nowMs = this.clock.monotonicMs();
     const seen = new Map<string, number>();
@@ -234,7 +275,7 @@ export class Garbage {
       await this.turn();
     }
     for await (const { key } of this.blocks.list(packKeyPrefix(this.store.identity.instance))) {
-      if (known.has(key)) continue;
+      if (known.has(key) || !isPackKey(key)) continue;
       const since = this.strays.get(key) ?? nowMs;
       if (nowMs - since >= graceMs && since !== nowMs) doomed.push(key);
       else seen.set(key, since);

@@ -11,3 +11,4 @@
 export { MetadataStoreError } from "./errors.ts";
 export { type MemoryStoreOptions, openMemoryStore } from "./memory/index.ts";
 export { type SqliteStoreOptions, openSqliteStore } from "./sqlite/index.ts";
+export { importIntoSqlite, type ImportOptions } from "./sqlite/import.ts";

@@ -1,4 +1,5 @@
 import { ControlError } from "../../src/control/errors.ts";
+import type { Jobs } from "../../src/control/jobs.ts";
 import type * as n from "../../src/control/nouns.ts";
 import type { MountInfo, Runtime, StoreHealth } from "../../src/control/runtime.ts";
 import type { Caller, ControlPlane, IfVersion, Logins } from "../../src/control/services.ts";
@@ -55,7 +56,7 @@ export function fakeUser(name: string, more: Partial<n.User> = {}): n.User {
 function fakeShare(name: string): n.Share {
   return {
     name, metadata: "default", blocks: "default", rootMode: 0o1777, deleted: false, effectiveClients: [], description: "", durability: "local", readOnly: false, defaultPermission: "none",
-    squash: "none", anonymousUid: 65534, anonymousGid: 65534, allowedClients: null, netgroups: [], protocols: { nfs: true, smb: false }, manageGroups: false, quotaBytes: null, quotaFiles: null,
+    squash: "none", anonymousUid: 65534, anonymousGid: 65534, allowedClients: null, netgroups: [], protocols: { nfs: true, smb: false }, manageGroups: false, quotaBytes: null, quotaFiles: null, scrubRate: null,
     enabled: true, ...times,
   };
 }
@@ -133,7 +134,12 @@ export function fakeControl(): FakeControl {
       get: shares.get,
       create: async (_, { adopt: _adopt, ...share }) => shares.add(share.name, { ...fakeShare(share.name), ...share }),
       edit: async (_, name, change, ifVersion) => shares.change(name, change, ifVersion),
+      accept: async (_, name, ifVersion) => shares.change(name, {}, ifVersion),
       delete: async (_, name, _how, ifVersion) => shares.remove(name, ifVersion),
+      movePlan: () => {
+        throw new ControlError("unavailable", "Nothing is moved here.");
+      },
+      moved: async () => {},
       grants: grantsOf,
       grant: async (_, name, grant, ifVersion) => {
         grants.set(name, [...grantsWithout(name, grant), grant]);
@@ -153,6 +159,8 @@ export function fakeControl(): FakeControl {
       delete: async (_, kind, name, ifVersion) => stores[kind].remove(name, ifVersion),
       check: async (kind, name) => (stores[kind].get(name), health),
       known: (kind, name) => (stores[kind].get(name), health),
+      requests: () => [],
+      rotateKeys: async (_, name) => (stores.block.get(name), []),
     },
     adapters: {
       list: adapters.list,
@@ -183,11 +191,23 @@ export function fakeControl(): FakeControl {
   };
 }
 
+/** A server that begins every job and forgets it. */
+export const noJobs: Jobs = {
+  list: () => [],
+  get: (id) => {
+    throw new ControlError("not_found", `There is no job ${id}.`);
+  },
+  start: ({ kind, share }, startedBy) => ({ id: "0123456789abcdef", kind, share, state: "running", startedBy, startedAt: 0, endedAt: null, progress: { step: "", done: 0, total: null, unit: "" }, findings: [], findingsTotal: 0, result: null, error: null }),
+  cancel: (id) => {
+    throw new ControlError("not_found", `There is no job ${id}.`);
+  },
+};
+
 /** A server that serves whatever it is told, with nobody connected. */
 export function fakeRuntime(mounts: readonly MountInfo[] = []): Runtime {
   return {
     reconcile: async () => [],
-    share: () => ({ state: "serving", error: null, dirtyBytes: 0, unstoredBytes: 0, oldestUnstoredMs: null, storeError: null }),
+    share: () => ({ state: "serving", error: null, dirtyBytes: 0, unstoredBytes: 0, oldestUnstoredMs: null, storeError: null, diskCache: null }),
     usage: async () => ({ bytes: 0, files: 1 }),
     adapter: () => ({ running: true, error: null, address: "127.0.0.1", port: 12049, connections: 0 }),
     clients: () => [],
@@ -197,6 +217,9 @@ export function fakeRuntime(mounts: readonly MountInfo[] = []): Runtime {
     drain: async () => new Map(),
     warm: async () => ({ bytes: 0, complete: true }),
     evict: async () => 0,
+    rotateKeys: async () => [],
+    storeRequests: () => [],
+    jobs: noJobs,
     leftBehind: () => null,
     purge: async () => {},
   };

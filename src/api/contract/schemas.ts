@@ -1,25 +1,16 @@
-import { type Static, type TLiteral, type TOptional, type TSchema, type TUnion, Type } from "@sinclair/typebox";
+import { type Static, type TOptional, type TSchema, Type } from "@sinclair/typebox";
 import { object } from "./route.ts";
+import { Bytes, Durability, ShareState } from "./share-status.ts";
+import { Name, one, optional, orNull, ShareName, When } from "./schema-words.ts";
+
+export * from "./job-schemas.ts";
+export * from "./share-status.ts";
+export { Name, nameBytesMax, ShareName } from "./schema-words.ts";
 
 /** The nouns of the REST interface. Sizes are bytes, times ISO 8601 in UTC; what can't be known is null. */
 
-type Literals<T extends readonly string[]> = { -readonly [K in keyof T]: TLiteral<T[K]> };
-/** One of these words. */
-function one<const T extends readonly string[]>(words: T, description?: string): TUnion<Literals<T>> {
-  return Type.Union(
-    words.map((word) => Type.Literal(word)),
-    description === undefined ? {} : { description },
-  ) as unknown as TUnion<Literals<T>>;
-}
-const optional = Type.Optional;
-const orNull = <T extends TSchema>(of: T) => Type.Union([of, Type.Null()]);
-
-export const nameBytesMax = 64;
-/** Names of users, groups, stores and netgroups. */
-export const Name = Type.String({ pattern: "^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}$", maxLength: nameBytesMax, description: "Letters, digits, _ . @ -, at most 64, not beginning with a dot or dash." });
 /** In a path the slash in front is left out or encoded. */
 export const ShareParam = Type.String({ minLength: 1, maxLength: 255, pattern: "^[^\\u0000-\\u001f\\u007f]+$", description: "The share's name, the slash in front left out or encoded." });
-export const ShareName = Type.String({ pattern: "^/[^\\u0000-\\u001f\\u007f]+$", maxLength: 255, description: "The path clients mount; it begins with a slash, as /export does." });
 /** bcrypt ends a password at a NUL and after 72 bytes. */
 export const Password = Type.String({ minLength: 8, maxLength: 72, pattern: "^[^\\u0000]*$", description: "8 characters at least, 72 bytes at most (bcrypt takes no more)." });
 /** Any text that is compared with a password: no rules, a bound. */
@@ -29,13 +20,11 @@ const Id32 = Type.Integer({ minimum: 0, maximum: 4294967294 });
 const Text = Type.String({ maxLength: 1024, pattern: "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]*$", description: "A line of text, at most 1024 characters." });
 /** Text that is looked for: no control characters, which no database keeps or finds. */
 export const searchText = (maxLength: number) => Type.String({ maxLength, pattern: "^[^\\u0000-\\u001f\\u007f]*$" });
-const When = Type.String({ description: "ISO 8601, UTC." });
 
 export const Role = one(["user", "operator", "admin"]);
 export type Role = Static<typeof Role>;
 export const Level = one(["none", "read", "read-write", "admin"]);
 export type Level = Static<typeof Level>;
-export const Durability = one(["writeback", "local", "remote"], "When a COMMIT is answered: with the kernel, synced to the local disk, or in the block store.");
 export const Squash = one(["none", "root_to_guest", "root_to_admin", "all_to_guest", "all_to_admin"]);
 
 export const User = object({
@@ -99,8 +88,6 @@ export const Member = object({ username: Name });
 export const Protocols = object({ nfs: Type.Boolean(), smb: Type.Boolean() });
 const Clients = Type.Array(Type.String({ maxLength: 64, pattern: "^[0-9A-Fa-f.:/]+$" }), { maxItems: 1000, description: "IPv4 and IPv6 addresses and networks (CIDR)." });
 const Netgroups = Type.Array(Name, { maxItems: 100 });
-const Bytes = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
-export const ShareState = one(["serving", "disabled", "failed", "deleted"]);
 
 const shareFields = {
   description: Text,
@@ -116,6 +103,7 @@ const shareFields = {
   manage_groups: Type.Boolean({ description: "Groups of AUTH_SYS callers come from the control plane, not from the call, which holds 16 at most." }),
   quota_bytes: orNull(Bytes),
   quota_files: orNull(Bytes),
+  scrub_rate: orNull(Type.Integer({ minimum: 65536, maximum: Number.MAX_SAFE_INTEGER, description: "Bytes a second at which all content is read again and again and compared with its checksums; null: never." })),
 };
 export const Share = object({
   name: ShareName,
@@ -142,21 +130,6 @@ export const NewShare = object({
   adopt: optional(Type.Boolean({ description: "Take over the data of a deleted share of that name, or files of one that the control plane does not know any more." })),
 });
 export const ShareChange = object({ ...optionalShareFields, enabled: optional(Type.Boolean()) });
-export const ShareStatus = object({
-  name: ShareName,
-  state: ShareState,
-  error: orNull(Type.String()),
-  mounts: Type.Integer(),
-  clients: Type.Integer(),
-  used_bytes: orNull(Bytes),
-  used_files: orNull(Bytes),
-  durability: Durability,
-  dirty_bytes: Type.Integer({ description: "Accepted bytes that are only in memory and the write-ahead log." }),
-  unstored_bytes: Type.Integer({ description: "Accepted bytes that are not yet in the block store, the dirty ones included." }),
-  oldest_unstored_ms: orNull(Type.Integer({ description: "How long the oldest of them has waited, since the server's start at most. Null: nothing waits." })),
-  store_error: orNull(Type.String({ description: "Why content can't be stored or read at present; it heals by itself once the reason is gone. Null: it can." })),
-});
-
 export const Grant = object({ type: one(["user", "group"]), name: Name, level: Level });
 export type Grant = Static<typeof Grant>;
 export const GrantLevel = object({ level: Level });
@@ -190,6 +163,13 @@ export const StoreHealth = object({
   error: orNull(Type.String()),
   latency_ms: orNull(Type.Number()),
   checked_at: When,
+  requests: optional(Type.Array(object({ operation: Type.String(), ok: Type.Integer(), missing: Type.Integer({ description: "Answered that there is no such object." }), failed: Type.Integer(), bytes: Type.Integer(), latency_ms_sum: Type.Number(), latency_ms_max: Type.Number() }), {
+    description: "What the served shares asked of a block store since they were opened, by kind of request.",
+  })),
+});
+export const RotatedKeys = object({
+  name: Name,
+  shares: Type.Array(object({ share: ShareName, master_key: orNull(Type.String({ description: "Id of the master key its keyring is wrapped with now." })), keys: orNull(Type.Integer({ description: "Keys in its keyring." })), error: orNull(Type.String({ description: "Why its keyring is as it was." })) })),
 });
 
 export const AdapterType = one(["nfs"]);
@@ -268,7 +248,7 @@ export const Status = object({
   started_at: When,
   uptime_seconds: Type.Integer(),
   pid: Type.Integer(),
-  data_dir: Type.String(),
+  data_dir: orNull(Type.String({ description: "Null for role user." })),
   database: one(["sqlite", "postgres"]),
   shares: object({ serving: Type.Integer(), disabled: Type.Integer(), failed: Type.Integer() }),
   adapters: Type.Array(AdapterPort),

@@ -1,19 +1,20 @@
 import type { Body } from "#api/contract/route.ts";
 import type { shares } from "#api/contract/routes/storage.ts";
-import type { Share as Shown } from "#api/contract/schemas.ts";
-import type { Share, ShareFields } from "#control/nouns.ts";
+import type { Job as ShownJob, Share as Shown } from "#api/contract/schemas.ts";
+import type { JobRequest } from "#control/jobs.ts";
+import type { Actor, Share, ShareFields } from "#control/nouns.ts";
 import { type Answer, type Handlers, type Services, callerOf, given } from "../handler.ts";
 import { nfsLines } from "../mount-lines.ts";
 import { type Orders, found, pageOf } from "../paging.ts";
 import { maySee, seesAll, shareNameOf, visibleShare } from "../share-access.ts";
-import { errorFor, mountView, shareStateOf, shareView } from "../views.ts";
+import { diskCacheView, errorFor, jobView, mountView, scrubView, shareStateOf, shareView } from "../views.ts";
 import { mountOrders } from "./clients.ts";
 
 const orders: Orders<"name" | "created_at", Share> = { name: (share) => share.name, created_at: (share) => share.createdAt };
 
 /** What can be changed of a share, in the control plane's words. */
 function fieldsOf(body: Body<typeof shares.edit>): Partial<ShareFields> {
-  const { read_only, default_permission, anonymous_uid, anonymous_gid, allowed_clients, manage_groups, quota_bytes, quota_files, ...same } = body;
+  const { read_only, default_permission, anonymous_uid, anonymous_gid, allowed_clients, manage_groups, quota_bytes, quota_files, scrub_rate, ...same } = body;
   return {
     ...same,
     ...given({
@@ -25,6 +26,7 @@ function fieldsOf(body: Body<typeof shares.edit>): Partial<ShareFields> {
       manageGroups: manage_groups,
       quotaBytes: quota_bytes,
       quotaFiles: quota_files,
+      scrubRate: scrub_rate,
     }),
   };
 }
@@ -40,8 +42,26 @@ function changes({ control, runtime }: Services) {
     edit: async ({ params, body, actor, ifVersion }) => shown(await control.shares.edit(actor, shareNameOf(params.share), fieldsOf(body), ifVersion)),
     delete: ({ params, query, actor, ifVersion }) =>
       control.shares.delete(actor, shareNameOf(params.share), { force: query.force ?? false, purge: query.purge ?? false }, ifVersion),
+    accept: async ({ params, actor, ifVersion }) => shown(await control.shares.accept(actor, shareNameOf(params.share), ifVersion)),
     enable: async ({ params, actor }) => shown(await control.shares.edit(actor, shareNameOf(params.share), { enabled: true }, null)),
     disable: async ({ params, actor }) => shown(await control.shares.edit(actor, shareNameOf(params.share), { enabled: false }, null)),
+  } satisfies Partial<Handlers<typeof shares>>;
+}
+
+/** What begins long work. */
+function jobStarts({ control, runtime }: Services) {
+  const begin = (request: JobRequest, actor: Actor): Answer<ShownJob> => {
+    const job = runtime.jobs.start(request, actor.name);
+    return { body: jobView(job), location: `/api/v1/jobs/${job.id}` };
+  };
+  return {
+    fsck: ({ params, body, actor }) => begin({ kind: "fsck", share: control.shares.get(shareNameOf(params.share)).name, data: body.data ?? false, repair: body.repair ?? false }, actor),
+    migrate: ({ params, body, actor }) => {
+      const { name } = control.shares.get(shareNameOf(params.share));
+      return begin({ kind: "migrate", share: name, plan: control.shares.movePlan(name, body), commit: () => control.shares.moved(actor, name, body) }, actor);
+    },
+    scrub: ({ params, body, actor }) => begin({ kind: "scrub", share: control.shares.get(shareNameOf(params.share)).name, bytesPerSecond: body.rate ?? null }, actor),
+    gc: ({ params, body, actor }) => begin({ kind: "gc", share: control.shares.get(shareNameOf(params.share)).name, remove: body.delete ?? false }, actor),
   } satisfies Partial<Handlers<typeof shares>>;
 }
 
@@ -49,6 +69,7 @@ export function sharesHandlers(services: Services) {
   const { control, runtime } = services;
   return {
     ...changes(services),
+    ...jobStarts(services),
     warm: async ({ params }) => ({ body: await runtime.warm(control.shares.get(shareNameOf(params.share)).name) }),
     evict: async ({ params }) => ({ body: { bytes: await runtime.evict(control.shares.get(shareNameOf(params.share)).name) } }),
     list: (call) => {
@@ -84,7 +105,9 @@ export function sharesHandlers(services: Services) {
           dirty_bytes: running?.dirtyBytes ?? 0,
           unstored_bytes: running?.unstoredBytes ?? 0,
           oldest_unstored_ms: running?.oldestUnstoredMs ?? null,
+          scrub: running?.scrub === undefined ? null : scrubView(running.scrub),
           store_error: errorFor(running?.storeError ?? null, seesAll(user)),
+          disk_cache: diskCacheView(running?.diskCache ?? null),
         },
       };
     },
