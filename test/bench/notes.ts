@@ -32,3 +32,15 @@ export const missed: Readonly<Record<string, string>> = {
     "machine. Single workloads stay below 900 MB.",
   randread: "Half of the time is the kernel copying replies to the socket.",
 };
+
+/** The same of a share on S3, keyed by how the line begins. */
+export const missedOnS3: Readonly<Record<string, string>> = {
+  "sequential write":
+    "Both processors are busy nine tenths of the time, three fifths of that with the S3 server. Besides what raw PUTs do, a byte is received over NFS, written to " +
+    "the local disk and synced before it is acknowledged, and read from there to be sent; and nothing is sent before a flush is due (cache.flush_size), " +
+    "a tenth of so short a run.",
+  "cold sequential read":
+    "Besides what raw GETs do, a byte is copied from the answer into what is read ahead, from there into pages, and sent over NFS; a third of the thread is page faults of " +
+    "fresh buffers. Keeping the received pieces instead of copying them would save one copy and most faults.",
+  "local write: randwrite": "Hashing and sending what is uploaded meanwhile take their share of the thread that answers the writes.",
+};
