@@ -39,3 +39,21 @@ export const missed: Readonly<Record<string, string>> = {
     "machine. Single workloads stay below 900 MB.",
   randread: "Half of the time is the kernel copying replies to the socket.",
 };
+
+/** The same of a share on S3, keyed by how the line begins. */
+export const missedOnS3: Readonly<Record<string, string>> = {
+  "sequential write":
+    "Both processors are busy nine tenths of the time, three fifths of that with the S3 server. Besides what raw PUTs do, a byte is received over NFS, written to " +
+    "the local disk and synced before it is acknowledged, and read from there to be sent; and nothing is sent before a flush is due (cache.flush_size), " +
+    "a tenth of so short a run.",
+  "cold sequential read":
+    "Besides what raw GETs do, a byte is copied from the answer into what is read ahead, from there into pages, and sent over NFS; a third of the thread is page faults of " +
+    "fresh buffers. Keeping the received pieces instead of copying them would save one copy and most faults.",
+  "cached read": "Nothing of S3 is in its way; the figure moves by a fifth from round to round where others use the machine.",
+  "local write: randwrite_sync": "The figure moved between 0.4 and 2.6 from round to round, with what else used the disk.",
+  "local write: create": "The figure moved between 0.7 and 1.8 from round to round, with what else used the disk.",
+  "scattered overwrites":
+    "A page of 64 KiB is held for most 4 KiB that are written somewhere in it, so that some 40 MB fill the memory for dirty pages; a file is flushed one cut at a time, " +
+    "and a cut of 40 MB takes 0.4 s: 40 ms to write packs, 250 ms to hash and put them, 100 ms for its 10,000 extents.",
+  "local write: randwrite": "Hashing and sending what is uploaded meanwhile take their share of the thread that answers the writes.",
+};

@@ -1,6 +1,6 @@
 import { type Lag, type Sample, median } from "./measure.ts";
 import type { Workload } from "./workloads.ts";
-import { missed } from "./notes.ts";
+import { missed, missedOnS3 } from "./notes.ts";
 
 /** What one server did in one workload, medians over the rounds. */
 export interface Figures {
@@ -243,7 +243,16 @@ with nothing left unstored by the share's status; what is read cold was evicted 
 the proxy. The filesystem store is a second server of the same program, in turns with the first.
 
 ${markdown(boundTable(bounds))}
-`;
+${explainedOnS3(bounds)}`;
+}
+
+function explainedOnS3(bounds: readonly Bound[]): string {
+  const missing = bounds.filter(({ value, most, least }) => value > (most ?? value) || value < (least ?? value));
+  const lines = missing.map(({ what }) => {
+    const why = Object.entries(missedOnS3).find(([begins]) => what.startsWith(begins))?.[1];
+    return `- **${what}**: ${why ?? "not looked into yet."}`;
+  });
+  return lines.length === 0 ? "" : `\nWhat was missed, and why:\n\n${lines.join("\n")}\n`;
 }
 
 const wrappersHeading = "## Compression and encryption";
