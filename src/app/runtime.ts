@@ -60,7 +60,7 @@ export class ServerRuntime implements Runtime {
   private readonly closing = new Map<string, OpenShare>();
   /** Why shares that are desired are not served, by name. */
   private readonly failed = new Map<string, Error>();
-  private readonly givenUp = new GivenUp(() => (this.wanted === null || this.stopping ? null : this.reconcile(this.wanted)));
+  private readonly givenUp: GivenUp;
   private current: Run | null = null;
   private next: Run | null = null;
   /** What was asked for last. */
@@ -71,6 +71,7 @@ export class ServerRuntime implements Runtime {
   constructor(options: RuntimeOptions) {
     this.options = options;
     this.config = options.config;
+    this.givenUp = new GivenUp(options.around.clock, () => (this.wanted === null || this.stopping ? null : this.reconcile(this.wanted)));
     this.jobs = new JobTable((request, watch) => workOn(this.open.get(request.share), request, watch), (share) => this.open.has(share), options.around);
     this.nfs = new NfsService(this.table, options.around, (asked) => connectionsWithin(asked, Math.max(1, this.open.size), openFilesMax()));
   }
@@ -250,6 +251,7 @@ export class ServerRuntime implements Runtime {
     }
     if (missing.length > 0) this.shareOut(this.open.size);
     this.table.expecting = this.failed.size > 0;
+    this.givenUp.comeBack(this.failed.values());
     return failures;
   }
 

@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs
 import { join } from "node:path";
 import { Admin } from "../../support/admin.ts";
 import { NfsClient } from "../../support/nfs-client.ts";
+import type { Cluster, DatabaseLogin } from "../../support/postgres.ts";
 import type { S3Server } from "../../support/radosgw.ts";
 import { SeededRandom } from "../../support/seeded-random.ts";
 import { freePort, Server, temporaryDirectory } from "../../support/server.ts";
@@ -18,7 +19,7 @@ import { Violation, Workload } from "./workload.ts";
  * a failure again often, not always.
  */
 
-/** "outage": the S3 server is killed and started, sometimes the server with it. "lost disk": killed, and its log and packs are gone. */
+/** "outage": the S3 server or PostgreSQL is killed and started, sometimes the server with it. "lost disk": killed, and its log and packs are gone. */
 export type Setting = "no crash" | "kill" | "power cut" | "outage" | "lost disk";
 
 export interface RoundsOptions {
@@ -32,6 +33,8 @@ export interface RoundsOptions {
   readonly durability?: "local" | "writeback" | "remote";
   /** Where the share's content lies; absent: in a directory. The bucket is there: a gateway that was killed once makes none for a while. */
   readonly s3?: { readonly server: S3Server; readonly bucket: string; readonly prefix: string };
+  /** Where the share's names and attributes lie; absent: in SQLite. */
+  readonly postgres?: { readonly cluster: Cluster; readonly login: DatabaseLogin };
   /** The very first start is killed at a random moment, without a power cut: what it left half made must not be trusted. */
   readonly firstStartKilled?: boolean;
   readonly env?: Readonly<Record<string, string>>;
@@ -127,7 +130,7 @@ class Rounds {
       case "no crash":
         return this.quietRound(workload);
       case "outage":
-        return this.outageRound(workload, (this.options.s3 as NonNullable<RoundsOptions["s3"]>).server);
+        return this.outageRound(workload, this.remote());
       default:
         return this.crashRound(workload);
     }
@@ -176,10 +179,15 @@ class Rounds {
 
   /** The share under test; on S3 it is made first. */
   private async share(): Promise<string> {
-    const { s3, durability = "local" } = this.options;
-    if (s3 === undefined) return "/export";
+    const { s3, postgres, durability = "local" } = this.options;
+    if (s3 === undefined && postgres === undefined) return "/export";
     const admin = await Admin.at(this.server as Server);
-    const { server, bucket, prefix } = s3;
+    if (postgres !== undefined) {
+      await admin.do("POST", "/api/v1/store/metadata", { name: "pg", type: "postgres", config: { ...postgres.login, sslmode: "disable" } });
+      await admin.do("POST", "/api/v1/shares", { name: "/team", metadata: "pg", durability, default_permission: "read-write" });
+      return "/team";
+    }
+    const { server, bucket, prefix } = s3 as NonNullable<RoundsOptions["s3"]>;
     const config = { bucket, prefix, endpoint: server.endpoint, access_key: server.credentials.accessKeyId, secret_key: server.credentials.secretAccessKey };
     await admin.do("POST", "/api/v1/store/block", { name: "cloud", type: "s3", config });
     await admin.do("POST", "/api/v1/shares", { name: "/cloud", blocks: "cloud", durability, default_permission: "read-write" });
@@ -255,18 +263,24 @@ class Rounds {
     await crashed.promise;
   }
 
-  /** The S3 server goes away under load and comes back; sometimes the server is killed meanwhile, and starts without it. */
-  private async outageRound(workload: Workload, s3: S3Server): Promise<string> {
+  private remote(): { kill(): Promise<void>; start(): Promise<void> } {
+    const { postgres, s3 } = this.options;
+    if (postgres === undefined) return (s3 as NonNullable<RoundsOptions["s3"]>).server;
+    return { kill: () => postgres.cluster.crash(), start: () => postgres.cluster.resume() };
+  }
+
+  /** That server goes away under load and comes back; sometimes the server is killed meanwhile, and starts without it. */
+  private async outageRound(workload: Workload, remote: { kill(): Promise<void>; start(): Promise<void> }): Promise<string> {
     const target = workload.completed + this.random.between(1, this.options.operationsMax ?? operationsMaxS3);
     const kills = this.random.chance(0.5);
     const lastsMs = this.random.below(outageMsMax);
     let outage: Promise<void> | null = null;
     let over = false;
     const away = async (): Promise<void> => {
-      await s3.kill();
+      await remote.kill();
       await after(lastsMs);
       if (kills) await this.server?.kill();
-      else await s3.start();
+      else await remote.start();
     };
     const enough = (): boolean => {
       if (outage === null && workload.completed >= target) {
@@ -279,7 +293,7 @@ class Rounds {
     await workload.run(depth, step, enough);
     await outage;
     if (kills) {
-      await this.recover(workload, () => s3.start());
+      await this.recover(workload, () => remote.start());
       return "; killed meanwhile";
     }
     const client = this.random.pick(workload.clients);
