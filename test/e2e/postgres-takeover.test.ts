@@ -61,7 +61,7 @@ describe.skipIf(missingPostgres !== null)("two servers on one share in PostgreSQ
       client.close();
       const state = await until("the first server to notice", 20_000, async () => {
         const seen = JSON.stringify(await admin.do("GET", "/api/v1/shares/team/status"));
-        return /"failed"/.test(seen) ? seen : null;
+        return /"failed".*taken over/.test(seen) ? seen : null;
       });
       expect(state).toMatch(/taken over by the server on .* with the data directory .*second/);
       client = await NfsClient.connect({ port: first.port, credentials });
