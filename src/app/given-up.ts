@@ -13,10 +13,10 @@ export class GivenUp {
   private readonly errors = new Map<string, Error>();
   private readonly clock: Clock;
   private timer: Timer | null = null;
-  private readonly reconcile: () => Promise<unknown> | null;
+  private readonly reconcile: () => Promise<unknown>;
 
   /** `reconcile` closes shares that are given up, and opens those that are not open. */
-  constructor(clock: Clock, reconcile: () => Promise<unknown> | null) {
+  constructor(clock: Clock, reconcile: () => Promise<unknown>) {
     this.clock = clock;
     this.reconcile = reconcile;
   }
@@ -25,7 +25,7 @@ export class GivenUp {
   teller({ id }: SharePlan): (error: Error) => void {
     return (error) => {
       this.errors.set(id, error);
-      this.reconcile()?.catch(() => {});
+      this.reconcile().catch(() => {});
     };
   }
 
@@ -34,7 +34,7 @@ export class GivenUp {
     if (this.timer !== null || ![...failed].some((error) => error instanceof StoreUnavailableError)) return;
     this.timer = this.clock.after(comeBackMs, () => {
       this.timer = null;
-      this.reconcile()?.catch(() => {});
+      this.reconcile().catch(() => {});
     });
   }
 

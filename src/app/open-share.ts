@@ -2,7 +2,7 @@ import { dirname, join } from "node:path";
 import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
 import type { Keyring, MeteredBlocks } from "#blocks/index.ts";
-import { type Content, type ContentOptions, deriveContentLimits, openContent, type Recovered } from "#cache/index.ts";
+import { type Content, type ContentOptions, deriveContentLimits, openContent, type Recovered, type Upkeep } from "#cache/index.ts";
 import { CachedBlocks, type DiskCacheLimits, warm, type Warmed } from "#cache/disk/index.ts";
 import { type Config, formatSize, type Limits } from "#config/index.ts";
 import type { SharePlan, ShareState } from "#control/index.ts";
@@ -16,6 +16,7 @@ import { makeDirectory } from "./durable-files.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { openBlocks, unknownType } from "./open-blocks.ts";
 import { placesOf, type SharePlaces } from "./places.ts";
+import { scrubFile, Scrubber } from "./scrubber.ts";
 import { checkMayOpen, checkTree, instanceOf } from "./tree.ts";
 import type { WrappedBlocks } from "./wrap-blocks.ts";
 
@@ -36,6 +37,8 @@ export interface ShareSurroundings extends Surroundings {
 
 /** The part of a share's time to stop that its requests in hand may take; the rest is for content on its way into its store. */
 const drainPart = 0.5;
+/** Nobody waits longer for a timer than it can be set for. */
+const lastWorkMsMax = 2 ** 31 - 1;
 
 /** A share that is served, with what it is made of. */
 interface OpenedParts {
@@ -46,8 +49,16 @@ interface OpenedParts {
   readonly content: Content;
   readonly diskCache: CachedBlocks | null;
   readonly wrapped: WrappedBlocks;
+  readonly upkeep: Upkeep;
+  readonly scrubber: Scrubber;
   readonly checkTarget: CheckTarget;
+  readonly last: LastWork;
   readonly parts: Lifecycle;
+}
+
+/** What is done while a share is being closed, when nothing changes any more and its stores are still open. */
+interface LastWork {
+  run: () => Promise<void>;
 }
 
 export class OpenShare {
@@ -61,8 +72,11 @@ export class OpenShare {
   /** Of a remote block store alone. */
   private readonly diskCache: CachedBlocks | null;
   private readonly wrapped: WrappedBlocks;
+  readonly upkeep: Upkeep;
+  readonly scrubber: Scrubber;
   /** What a check of it works on. */
   readonly checkTarget: CheckTarget;
+  private readonly last: LastWork;
   private readonly parts: Lifecycle;
 
   constructor(plan: SharePlan, opened: OpenedParts) {
@@ -74,7 +88,10 @@ export class OpenShare {
     this.content = opened.content;
     this.diskCache = opened.diskCache;
     this.wrapped = opened.wrapped;
+    this.upkeep = opened.upkeep;
+    this.scrubber = opened.scrubber;
     this.checkTarget = opened.checkTarget;
+    this.last = opened.last;
     this.parts = opened.parts;
   }
 
@@ -94,7 +111,7 @@ export class OpenShare {
   /** What is not in its stores yet, and why, and how its cache on disk does. */
   get report(): Omit<ShareState, "state" | "error" | "elsewhere"> {
     const { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError } = this.content;
-    return { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError, diskCache: this.diskCache?.stats ?? null };
+    return { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError, diskCache: this.diskCache?.stats ?? null, scrub: this.scrubber.state };
   }
 
   get progress(): Content["progress"] {
@@ -126,6 +143,7 @@ export class OpenShare {
     this.plan = plan;
     if (this.share.policy !== plan.policy) this.share.setPolicy(plan.policy);
     this.content.setDurability(plan.durability);
+    this.scrubber.setRate(plan.scrubRate);
   }
 
   /** Another part of what all shares have together. */
@@ -144,6 +162,23 @@ export class OpenShare {
   async usage(): Promise<{ readonly bytes: number; readonly files: number }> {
     const { bytes, inodes } = await this.share.store.usage();
     return { bytes, files: inodes };
+  }
+
+  /** Something accepted is in its log and not yet in its block store. */
+  get isUnstored(): boolean {
+    return this.content.unstoredBytes > 0 || this.content.oldestUnstoredMs !== null;
+  }
+
+  /** Closes it, with `work` done when nothing changes any more and before its stores are closed; throws what that throws. */
+  async closeAfter(work: () => Promise<void>, drainMs: number): Promise<void> {
+    let failure: unknown = new Error("the share could not be closed");
+    this.last.run = async () => {
+      failure = null;
+      await work().catch((error: unknown) => (failure = error));
+    };
+    await this.share.drain(drainMs);
+    await this.parts.stop(lastWorkMsMax);
+    if (failure !== null) throw failure;
   }
 
   /** When nothing of it runs any more, once it is being closed. */
@@ -200,6 +235,8 @@ async function open(config: Config, plan: SharePlan, limits: Limits, around: Sha
     logger,
     fatal,
   });
+  const last: LastWork = { run: () => Promise.resolve() };
+  parts.started("last work", () => last.run());
   parts.started("content", () => content.close());
   const share = await createShare({
     name: plan.name,
@@ -215,7 +252,10 @@ async function open(config: Config, plan: SharePlan, limits: Limits, around: Sha
   });
   parts.started("share", () => share.close());
   const checkTarget = { store, blocks: uncached, content: upkeep, clock };
-  return new OpenShare(plan, { share, places, recovered: describeRecovered(recovered), config, content, diskCache, wrapped, checkTarget, parts });
+  const scrubber = new Scrubber(checkTarget, join(places.content, scrubFile), logger);
+  parts.started("scrubbing", () => scrubber.close());
+  scrubber.setRate(plan.scrubRate);
+  return new OpenShare(plan, { share, places, recovered: describeRecovered(recovered), config, content, diskCache, wrapped, upkeep, scrubber, checkTarget, last, parts });
 }
 
 function contentLimits(config: Config, limits: Limits): Pick<ContentOptions, "limits" | "cacheBytes" | "segmentBytes"> {

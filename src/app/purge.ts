@@ -4,12 +4,15 @@ import { rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Config } from "#config/index.ts";
 import { ControlError, type SharePlan } from "#control/index.ts";
+import { StoreFault, StoreRefusedError } from "#model/block-store.ts";
 import { checkBlocksAreThere } from "./away.ts";
 import { isFilled, removeContent, removeIfEmpty } from "./block-content.ts";
 import { claimBlocks, ownerOf } from "./claim.ts";
 import { syncDirectory } from "./durable-files.ts";
 import type { Surroundings } from "./open-share.ts";
 import { s3OptionsOf } from "./s3.ts";
+import { damageFile } from "./damage-record.ts";
+import { scrubFile } from "./scrubber.ts";
 import { collision, diskCacheFolder, placesOf, realPlaces, type SharePlaces } from "./places.ts";
 
 /**
@@ -30,6 +33,7 @@ export async function purgeShare(config: Config, plan: SharePlan, others: readon
   if (blocks !== null && known?.hasPacks === true) checkBlocksPurgeable(plan.name, blocks);
   if (blocks !== null && existsSync(blocks)) await removeBlocks(blocks, plan, known?.instance ?? null);
   if (plan.blocks.type === "s3" && known !== null) await removeObjects(plan, known.instance, around);
+  for (const name of [scrubFile, damageFile]) await rm(join(places.content, name), { force: true });
   await rm(join(places.content, diskCacheFolder), { recursive: true, force: true });
   for (const part of ["log", "packs"]) await removeFiles(join(places.content, part));
   if (sqlite) await removeDatabase(places.database);
@@ -149,6 +153,10 @@ async function removeObjects(plan: SharePlan, instance: string, around: Surround
       await blocks.close();
     }
   } catch (error) {
+    if (error instanceof StoreRefusedError && error.fault === StoreFault.bucket) {
+      around.logger.warn({ share: plan.name, store: plan.blocks.name, error, keys: `${instance}/` }, "purging a share whose bucket is not there: if it is elsewhere, objects with these keys are left in it");
+      return;
+    }
     throw new ControlError("store_unreachable", `The content of ${plan.name} could not be removed from the block store ${plan.blocks.name}: ${(error as Error).message}`, { hint: "Purge again once the store answers." });
   }
 }

@@ -38,11 +38,11 @@ export interface ContentLimits {
   readonly dirtyMemoryMax: number;
   /** Bytes in the log and in packs not stored yet, past which writers wait. */
   readonly unstoredBytesMax: number;
-  /** Such a log, or so much in packs, is flushed without waiting for its age. */
+  /** Such a log is flushed without waiting for its age, or so much in packs, which a block store near by takes over as they are. */
   readonly logBytesDue: number;
   /** A change is on its way into the store after this. */
   readonly flushAgeMs: number;
-  /** So many dirty bytes are flushed without waiting for their age. */
+  /** So many dirty bytes are flushed without waiting for their age; so much in packs, too, where it takes the block store its time. */
   readonly flushBytes: number;
 }
 
@@ -109,6 +109,9 @@ export class Content implements FileContent {
       () => this.wake(),
       () => files.oldestSequence(),
     );
+    parts.flusher.onFull = () => {
+      if (this.running !== null && !this.closing && this.isDue()) this.flusher.uploadAhead();
+    };
   }
 
   /** What recovery left unstored is on its way from here on. */
@@ -271,6 +274,7 @@ export class Content implements FileContent {
       this.logger.warn({ files: this.files.unstored.size, bytes: this.unstoredBytes }, "stopping with content that could not be stored; it stays in the log");
     }
     this.storedWaits.end();
+    await this.flusher.idle();
     await this.garbage.close();
     this.closed = true;
     await this.log.close();
@@ -351,7 +355,8 @@ export class Content implements FileContent {
       this.storedWaits.isWaitedFor ||
       this.files.dirtyBytes >= flushBytes ||
       this.files.dirtyMemory >= dirtyMemoryMax / 2 ||
-      Math.max(this.files.pendingBytes, this.log.bytes) >= logBytesDue
+      this.files.pendingBytes >= (this.flusher.isFar ? flushBytes : logBytesDue) ||
+      this.log.bytes >= logBytesDue
     );
   }
 

@@ -23,8 +23,8 @@ export async function examineSqlite(path: string, clock: Clock): Promise<number>
 }
 
 /** The same of one in PostgreSQL. */
-export async function examinePostgres(options: Omit<PostgresControlOptions, "logger" | "steps" | "maxOpen" | "maxIdle">): Promise<number> {
-  const login = { ...options, terms: databaseTerms };
+export async function examinePostgres(account: Omit<PostgresControlOptions, "logger" | "steps" | "maxOpen" | "maxIdle">): Promise<number> {
+  const login = { ...account, terms: databaseTerms };
   const connection = await PostgresConnection.open(login, login.clock, silentLogger);
   try {
     return (await missingPostgresSteps(connection, login, steps("postgres"))).length;

@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs
 import { join } from "node:path";
 import { Admin } from "../../support/admin.ts";
 import { NfsClient } from "../../support/nfs-client.ts";
+import { masterKeyLine } from "../../support/master-keys.ts";
 import type { Cluster, DatabaseLogin } from "../../support/postgres.ts";
 import type { S3Server } from "../../support/radosgw.ts";
 import { SeededRandom } from "../../support/seeded-random.ts";
@@ -33,6 +34,8 @@ export interface RoundsOptions {
   readonly durability?: "local" | "writeback" | "remote";
   /** Where the share's content lies; absent: in a directory. The bucket is there: a gateway that was killed once makes none for a while. */
   readonly s3?: { readonly server: S3Server; readonly bucket: string; readonly prefix: string };
+  /** The content lies in a directory, compressed and encrypted. */
+  readonly sealed?: boolean;
   /** Where the share's names and attributes lie; absent: in SQLite. */
   readonly postgres?: { readonly cluster: Cluster; readonly login: DatabaseLogin };
   /** The very first start is killed at a random moment, without a power cut: what it left half made must not be trusted. */
@@ -180,6 +183,7 @@ class Rounds {
   /** The share under test; on S3 it is made first. */
   private async share(): Promise<string> {
     const { s3, postgres, durability = "local" } = this.options;
+    if (this.options.sealed === true) return await this.sealedShare(durability);
     if (s3 === undefined && postgres === undefined) return "/export";
     const admin = await Admin.at(this.server as Server);
     if (postgres !== undefined) {
@@ -192,6 +196,16 @@ class Rounds {
     await admin.do("POST", "/api/v1/store/block", { name: "cloud", type: "s3", config });
     await admin.do("POST", "/api/v1/shares", { name: "/cloud", blocks: "cloud", durability, default_permission: "read-write" });
     return "/cloud";
+  }
+
+  private async sealedShare(durability: string): Promise<string> {
+    const admin = await Admin.at(this.server as Server);
+    const keyFile = join(this.directory.path, "master.keys");
+    writeFileSync(keyFile, `${masterKeyLine("crash")}\n`, { mode: 0o600 });
+    const config = { compression: "zstd", encryption: "aes-256-gcm", encryption_key_file: keyFile };
+    await admin.do("POST", "/api/v1/store/block", { name: "sealed", type: "filesystem", config });
+    await admin.do("POST", "/api/v1/shares", { name: "/sealed", blocks: "sealed", durability, default_permission: "read-write" });
+    return "/sealed";
   }
 
   private async firstWorkload(): Promise<Workload> {
