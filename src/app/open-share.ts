@@ -6,15 +6,14 @@ import { type Content, type ContentOptions, deriveContentLimits, openContent, ty
 import { CachedBlocks, type DiskCacheLimits, warm, type Warmed } from "#cache/disk/index.ts";
 import { type Config, formatSize, type Limits } from "#config/index.ts";
 import type { SharePlan, ShareState } from "#control/index.ts";
-import { openMemoryStore, openSqliteStore } from "#metadata/index.ts";
 import type { CheckTarget } from "#check/index.ts";
-import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { createShare, type Share } from "#vfs/index.ts";
 import { checkDatabaseIsThere, checkLogIsThere } from "./away.ts";
 import { makeDirectory } from "./durable-files.ts";
 import { Lifecycle } from "./lifecycle.ts";
-import { openBlocks, unknownType } from "./open-blocks.ts";
+import { openMetadata } from "./open-metadata.ts";
+import { openBlocks } from "./open-blocks.ts";
 import { placesOf, type SharePlaces } from "./places.ts";
 import { scrubFile, Scrubber } from "./scrubber.ts";
 import { checkMayOpen, checkTree, instanceOf } from "./tree.ts";
@@ -213,7 +212,7 @@ async function open(config: Config, plan: SharePlan, limits: Limits, around: Sha
   checkMayOpen(plan, places);
   makeDirectory(places.content);
   if (plan.metadata.type === "sqlite") makeDirectory(dirname(places.database));
-  const store = await openStore(config, plan, places, around);
+  const store = await openMetadata(config, plan, places, around);
   parts.started("metadata", () => store.close());
   checkTree(plan, instanceOf(store), places);
   checkLogIsThere(plan.name, places.content, (await store.usage()).inodes > 0);
@@ -273,22 +272,6 @@ function contentLimits(config: Config, limits: Limits): Pick<ContentOptions, "li
 
 function diskCacheLimits({ cache }: Config, limits: Limits): DiskCacheLimits {
   return { bytesMax: limits.diskCacheBytesPerShare, freeBytesMin: cache.disk_free_min, aheadBytesMax: limits.aheadBytesPerShare };
-}
-
-async function openStore(config: Config, plan: SharePlan, places: SharePlaces, around: ShareSurroundings): Promise<MetadataStore> {
-  const { clock, random, logger, fatal } = around;
-  switch (plan.metadata.type) {
-    case "memory":
-      return openMemoryStore({ clock, random });
-    case "sqlite":
-      return openSqliteStore({ path: places.database, clock, random, logger, fatal });
-    case "postgres": {
-      const { openPostgres } = await import("./postgres.ts");
-      return await openPostgres(config, plan, places, around);
-    }
-    default:
-      throw new Error(unknownType(plan.metadata));
-  }
 }
 
 /** What a start found in the log and did about it. */
