@@ -7,7 +7,7 @@ import type { Cluster, DatabaseLogin } from "../../support/postgres.ts";
 import type { S3Server } from "../../support/radosgw.ts";
 import { SeededRandom } from "../../support/seeded-random.ts";
 import { freePort, Server, temporaryDirectory } from "../../support/server.ts";
-import { after } from "../../support/wait.ts";
+import { after, until } from "../../support/wait.ts";
 import { check, replay } from "./check.ts";
 import { PowerCutDisk } from "./power-cut.ts";
 import { step } from "./steps.ts";
@@ -280,7 +280,15 @@ class Rounds {
   private remote(): { kill(): Promise<void>; start(): Promise<void> } {
     const { postgres, s3 } = this.options;
     if (postgres === undefined) return (s3 as NonNullable<RoundsOptions["s3"]>).server;
-    return { kill: () => postgres.cluster.crash(), start: () => postgres.cluster.resume() };
+    const start = async (): Promise<void> => {
+      await postgres.cluster.resume();
+      // A share that could not be opened without it is opened a moment later.
+      await until("the share to be served", 30_000, async () => {
+        const admin = await Admin.at(this.server as Server);
+        return (await admin.do("GET", "/api/v1/shares/team/status")).state === "serving" ? true : null;
+      });
+    };
+    return { kill: () => postgres.cluster.crash(), start };
   }
 
   /** That server goes away under load and comes back; sometimes the server is killed meanwhile, and starts without it. */
