@@ -6,7 +6,7 @@ import { unknownType } from "./open-blocks.ts";
 import type { ShareSurroundings } from "./open-share.ts";
 import type { SharePlaces } from "./places.ts";
 
-/** Opens a share's metadata store, which makes it where it isn't there. */
+/** Opens a share's metadata, or begins it. */
 export async function openMetadata(config: Config, plan: SharePlan, places: SharePlaces, around: ShareSurroundings): Promise<MetadataStore> {
   const { clock, random, logger, fatal } = around;
   switch (plan.metadata.type) {
