@@ -273,8 +273,11 @@ ${markdown(boundTable(bounds))}
 `;
 }
 
+/** Written by hand, from what metadata-postgres.ts and metadata-postgres-nfs.ts print. */
+const postgresHeading = "## Metadata in PostgreSQL";
+
 /** Sections that are measured and written by themselves, in their order. */
-export const sectionHeadings: readonly string[] = [s3Heading, wrappersHeading, controlHeading];
+export const sectionHeadings: readonly string[] = [s3Heading, wrappersHeading, controlHeading, postgresHeading];
 
 /** A section of a page; "" where there is none. */
 export function sectionIn(text: string, heading: string): string {
