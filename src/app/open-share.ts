@@ -7,7 +7,9 @@ import { CachedBlocks, type DiskCacheLimits, type DiskCacheStats, openDiskCache,
 import { type Config, formatSize, type Limits, parseSize } from "#config/index.ts";
 import type { SharePlan, ShareState, StorePlan } from "#control/index.ts";
 import { openMemoryStore, openSqliteStore } from "#metadata/index.ts";
+import { type History, TurnWriter } from "#history/index.ts";
 import type { BlockStore } from "#model/block-store.ts";
+import { Durability } from "#model/credentials.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { createShare, type Share } from "#vfs/index.ts";
@@ -17,6 +19,7 @@ import { makeDirectory } from "./durable-files.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { blockFilesWithin, openFilesMax } from "./open-files.ts";
 import { diskCacheFolder, placesOf, type SharePlaces } from "./places.ts";
+import { keepsHistory, openHistory } from "./share-history.ts";
 import { s3OptionsOf } from "./s3.ts";
 
 /** What every part of the server is handed. */
@@ -28,8 +31,19 @@ export interface Surroundings {
   readonly fatal: (error: Error) => void;
 }
 
+/** Another machine took the share: it must be closed, and nothing of it be acknowledged. */
+export type OnTaken = (error: Error) => void;
+
+/** A start waits so long for the word that the share is still ours; while its store is away it serves without. */
+const takeMsMax = 5_000;
+
 /** The part of a share's time to stop that its requests in hand may take; the rest is for content on its way into its store. */
 const drainPart = 0.5;
+
+/** What an acknowledgement means at present. */
+interface Tier {
+  durability: Durability;
+}
 
 /** A share that is served, with what it is made of. */
 export class OpenShare {
@@ -40,17 +54,22 @@ export class OpenShare {
   readonly recovered: string | null;
   private readonly config: Config;
   private readonly content: Content;
+  private readonly tier: Tier;
+  /** Null: the share keeps none. */
+  readonly history: History | null;
   /** Of a remote block store alone. */
   private readonly diskCache: CachedBlocks | null;
   private readonly parts: Lifecycle;
 
-  constructor(plan: SharePlan, opened: { share: Share; places: SharePlaces; recovered: string | null; config: Config; content: Content; diskCache: CachedBlocks | null; parts: Lifecycle }) {
+  constructor(plan: SharePlan, opened: { tier: Tier; history: History | null; share: Share; places: SharePlaces; recovered: string | null; config: Config; content: Content; diskCache: CachedBlocks | null; parts: Lifecycle }) {
     this.plan = plan;
     this.share = opened.share;
     this.places = opened.places;
     this.recovered = opened.recovered;
     this.config = opened.config;
     this.content = opened.content;
+    this.tier = opened.tier;
+    this.history = opened.history;
     this.diskCache = opened.diskCache;
     this.parts = opened.parts;
   }
@@ -92,6 +111,7 @@ export class OpenShare {
   follow(plan: SharePlan): void {
     this.plan = plan;
     if (this.share.policy !== plan.policy) this.share.setPolicy(plan.policy);
+    this.tier.durability = plan.durability;
     this.content.setDurability(plan.durability);
   }
 
@@ -127,18 +147,18 @@ export class OpenShare {
 }
 
 /** Opens one share: metadata, blocks, content with its recovery, and the file semantics over them. Where that fails nothing stays open. */
-export async function openShare(config: Config, plan: SharePlan, limits: Limits, around: Surroundings): Promise<OpenShare> {
+export async function openShare(config: Config, plan: SharePlan, limits: Limits, around: Surroundings, onTaken: OnTaken = () => {}): Promise<OpenShare> {
   const logger = around.logger.child({ share: plan.name });
   const parts = new Lifecycle(around.clock, logger);
   try {
-    return await open(config, plan, limits, { ...around, logger }, parts);
+    return await open(config, plan, limits, { ...around, logger }, parts, onTaken);
   } catch (error) {
     await parts.stop(config.server.shutdown_timeout);
     throw error;
   }
 }
 
-async function open(config: Config, plan: SharePlan, limits: Limits, around: Surroundings, parts: Lifecycle): Promise<OpenShare> {
+async function open(config: Config, plan: SharePlan, limits: Limits, around: Surroundings, parts: Lifecycle, onTaken: OnTaken): Promise<OpenShare> {
   const { clock, random, logger, fatal } = around;
   const places = placesOf(config, plan);
   makeDirectory(places.content);
@@ -146,14 +166,17 @@ async function open(config: Config, plan: SharePlan, limits: Limits, around: Sur
     checkDatabaseIsThere(plan.name, places.content, places.database);
     makeDirectory(dirname(places.database));
   }
-  const store = openStore(plan.metadata, places, around);
+  const keeps = keepsHistory(plan);
+  const store = openStore(plan.metadata, places, around, keeps);
   parts.started("metadata", () => store.close());
   checkLogIsThere(plan.name, places.content, (await store.usage()).inodes > 0);
   // Its entry must be as durable as what the log is going to hold.
   makeDirectory(join(places.content, "log"));
-  const blocks = await openBlocks(plan, places, store, parts, diskCacheLimits(config, limits), around);
+  const { blocks, bucket } = await openBlocks(plan, places, store, parts, diskCacheLimits(config, limits), around);
+  const history = keeps ? openHistory({ plan, places, store, blocks: bucket, lost: onTaken, unshippedBytesMax: limits.dirtyBytesMaxPerShare }, around) : null;
+  if (history !== null) parts.started("history", () => history.close());
   const diskCache = blocks instanceof CachedBlocks ? blocks : null;
-  const { content, recovered } = await openContent({
+  const { content, recovered, shipped } = await openContent({
     store,
     blocks,
     directory: places.content,
@@ -161,13 +184,17 @@ async function open(config: Config, plan: SharePlan, limits: Limits, around: Sur
     ephemeral: plan.metadata.type === "memory",
     ...contentLimits(config, limits),
     garbage: { graceMs: config.gc.grace, intervalMs: config.gc.interval },
+    ...(history === null ? {} : { history }),
     clock,
     random,
     logger,
     fatal,
   });
   parts.started("content", () => content.close());
+  await history?.start(shipped, takeMsMax);
+  const tier: Tier = { durability: plan.durability };
   const share = await createShare({
+    ...(history === null ? {} : { publication: history.publication(() => tier.durability === Durability.remote) }),
     name: plan.name,
     store,
     content,
@@ -180,7 +207,7 @@ async function open(config: Config, plan: SharePlan, limits: Limits, around: Sur
     namesMax: limits.filesMaxPerShare,
   });
   parts.started("share", () => share.close());
-  return new OpenShare(plan, { share, places, recovered: describeRecovered(recovered), config, content, diskCache, parts });
+  return new OpenShare(plan, { tier, history, share, places, recovered: describeRecovered(recovered), config, content, diskCache, parts });
 }
 
 function contentLimits(config: Config, limits: Limits): Pick<ContentOptions, "limits" | "cacheBytes" | "segmentBytes"> {
@@ -200,23 +227,23 @@ function diskCacheLimits({ cache }: Config, limits: Limits): DiskCacheLimits {
   return { bytesMax: limits.diskCacheBytesPerShare, freeBytesMin: cache.disk_free_min, aheadBytesMax: limits.aheadBytesPerShare };
 }
 
-function openStore(plan: StorePlan, places: SharePlaces, { clock, random, logger, fatal }: Surroundings): MetadataStore {
+function openStore(plan: StorePlan, places: SharePlaces, { clock, random, logger, fatal }: Surroundings, keeps: boolean): MetadataStore {
   switch (plan.type) {
     case "memory":
       return openMemoryStore({ clock, random });
     case "sqlite":
-      return openSqliteStore({ path: places.database, clock, random, logger, fatal });
+      return openSqliteStore({ path: places.database, clock, random, logger, fatal, ...(keeps ? { journal: new TurnWriter() } : {}) });
     default:
       throw new Error(unknownType(plan));
   }
 }
 
-async function openBlocks(plan: SharePlan, places: SharePlaces, store: MetadataStore, parts: Lifecycle, cacheLimits: DiskCacheLimits, around: Surroundings): Promise<BlockStore> {
+async function openBlocks(plan: SharePlan, places: SharePlaces, store: MetadataStore, parts: Lifecycle, cacheLimits: DiskCacheLimits, around: Surroundings): Promise<{ readonly blocks: BlockStore; readonly bucket: BlockStore }> {
   const instance = Buffer.from(store.identity.instance).toString("hex");
   if (plan.blocks.type === "memory") {
     const blocks = openMemoryBlocks({ bytesMax: memoryBytesMax(plan.blocks) });
     parts.started("blocks", () => blocks.close());
-    return blocks;
+    return { blocks, bucket: blocks };
   }
   if (plan.blocks.type === "s3") {
     const { openS3Blocks } = await import("#blocks/s3/index.ts");
@@ -224,7 +251,7 @@ async function openBlocks(plan: SharePlan, places: SharePlaces, store: MetadataS
     const { clock, logger } = around;
     const blocks = await openDiskCache({ blocks: bucket, directory: join(places.content, diskCacheFolder), keyPrefix: `${instance}/`, limits: cacheLimits, clock, logger });
     parts.started("blocks", () => blocks.close());
-    return blocks;
+    return { blocks, bucket };
   }
   if (plan.blocks.type !== "filesystem") throw new Error(unknownType(plan.blocks));
   checkBlocksAreThere(plan.name, places.blocks, (await store.packs(0, 1)).length > 0);
@@ -234,7 +261,7 @@ async function openBlocks(plan: SharePlan, places: SharePlaces, store: MetadataS
   parts.started(`hold on ${places.blocks}`, () => claim.release());
   const blocks = await openFilesystemBlocks({ directory: places.blocks, openFilesMax: blockFilesWithin(openFilesMax()) });
   parts.started("blocks", () => blocks.close());
-  return blocks;
+  return { blocks, bucket: blocks };
 }
 
 export function unknownType(plan: StorePlan): string {

@@ -69,6 +69,11 @@ export class Flusher {
     return this.current;
   }
 
+  /** Packs that are to be stored as they are: no large write goes to them any more. */
+  finish(packs: readonly OpenPackRef[]): void {
+    if (this.current !== null && packs.includes(this.current)) this.current = null;
+  }
+
   /** Stores one batch of what waits longest; `noRoom`: it could not be stored and stays unstored. */
   async batch(): Promise<"idle" | "stored" | "noRoom"> {
     const jobs: Job[] = [];
@@ -220,7 +225,7 @@ export class Flusher {
     }
   }
 
-  /** The bytes of a repacked pack, stored like a flush's. */
+  /** Packs of a repacking, or of a cut of the history, stored like a flush's. */
   async storeRepacked(packs: readonly OpenPackRef[]): Promise<boolean> {
     return this.uploads.store(packs);
   }

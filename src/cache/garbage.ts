@@ -2,12 +2,13 @@ import type { Clock, Timer } from "#base/clock.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import { type Change, type Extent, type Pack, PackState } from "#model/change-set.ts";
 import { FsError } from "#model/fs-error.ts";
+import type { ShareHistory } from "#model/history.ts";
 import type { FileId, PackId } from "#model/ids.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { Flusher } from "./flusher.ts";
 import type { OpenPackRef, PackTable } from "./pack-table.ts";
-import { packKeyPrefix } from "./packs/index.ts";
+import { isPackKey, packKeyPrefix } from "./packs/index.ts";
 import { isPassing, type StoreHealth } from "./store-health.ts";
 
 export interface GarbageOptions {
@@ -49,12 +50,16 @@ export class Garbage {
   private readonly logger: Logger;
   private readonly options: GarbageOptions;
   private readonly health: StoreHealth;
+  private readonly history: ShareHistory | null;
   private timer: Timer | null = null;
   private soonTimer: Timer | null = null;
   private running: Promise<void> | null = null;
   private closed = false;
   /** Objects without a row as an earlier listing found them, with when. */
   private strays = new Map<string, number>();
+  /** Keys of objects that may go once what is applied is published. */
+  private readonly leaving: string[] = [];
+  private parting: Promise<void> | null = null;
 
   constructor(
     packs: PackTable,
@@ -65,7 +70,9 @@ export class Garbage {
     logger: Logger,
     options: GarbageOptions,
     health: StoreHealth,
+    history: ShareHistory | null = null,
   ) {
+    this.history = history;
     this.health = health;
     this.packs = packs;
     this.store = store;
@@ -166,11 +173,42 @@ export class Garbage {
       return;
     }
     if (graceMs > 0 && (now.sec - row.since.sec) * 1000 < graceMs) return;
+    if (this.history !== null) return await this.retirePublished(row, this.history, pass);
     await this.blocks.delete([row.key]);
     await this.store.apply({ conditions: [], changes: [{ do: "deletePack", id: row.id }] });
     this.packs.forget(row.id);
     pass.deleted++;
     pass.bytes += row.size;
+  }
+
+  /**
+   * What is published may refer to the pack until it is published, too, that nothing does. An end before the object goes leaves it without a
+   * row: a stray.
+   */
+  private async retirePublished(row: Pack, history: ShareHistory, pass: Pass): Promise<void> {
+    await this.store.apply({ conditions: [], changes: [{ do: "deletePack", id: row.id }] });
+    this.packs.forget(row.id);
+    pass.deleted++;
+    pass.bytes += row.size;
+    this.leaving.push(row.key);
+    this.leave(history);
+  }
+
+  /** Deletes what has no row any more as soon as that is published; nothing waits for it. */
+  private leave(history: ShareHistory): void {
+    if (this.parting !== null) return;
+    this.parting = (async () => {
+      while (this.leaving.length > 0) {
+        const keys = this.leaving.splice(0);
+        if (!(await history.passed())) return;
+        await this.blocks.delete(keys);
+      }
+    })()
+      // What stays is a stray that a later listing finds.
+      .catch((error) => this.logger.warn({ error }, "objects nobody refers to could not be deleted; it will be tried again"))
+      .finally(() => {
+        this.parting = null;
+      });
   }
 
   /** Repacks; what that emptied goes at once when space is short. */
@@ -234,7 +272,8 @@ export class Garbage {
       await this.turn();
     }
     for await (const { key } of this.blocks.list(packKeyPrefix(this.store.identity.instance))) {
-      if (known.has(key)) continue;
+      // The share has other objects, too; and what has left its row waits for its own end.
+      if (known.has(key) || !isPackKey(key) || this.leaving.includes(key)) continue;
       const since = this.strays.get(key) ?? nowMs;
       if (nowMs - since >= graceMs && since !== nowMs) doomed.push(key);
       else seen.set(key, since);
@@ -244,6 +283,7 @@ export class Garbage {
     this.strays = seen;
     const gone = doomed.filter((key) => ![...this.packs.open.values()].some((pack) => pack.key === key));
     if (gone.length === 0) return;
+    if (this.history !== null && !(await this.history.passed())) return;
     await this.blocks.delete(gone);
     pass.deleted += gone.length;
   }

@@ -26,6 +26,8 @@ export class OpenPackRef {
   lastSequence = 0;
   /** Bytes of large writes that count as in its file (`FileTable.filedBytes`). */
   filed = 0;
+  /** Resolves when its way into the block store is over: with false where there was no room for it. Null: it is not on its way. */
+  storing: Promise<boolean> | null = null;
   /** Its row says that it is live, so extents may refer to it. */
   adopted = false;
   /** Flushes and repackings under way that refer to it; while there are any it is neither settled nor given up. */

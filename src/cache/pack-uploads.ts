@@ -33,16 +33,17 @@ export class PackUploads {
 
   /** Puts packs into the block store and makes their rows live; false when there is no room. */
   async store(packs: readonly OpenPackRef[]): Promise<boolean> {
-    const fresh = packs.filter((pack) => pack.stored === null);
+    const fresh = packs.filter((pack) => pack.stored === null && pack.storing === null);
     if (fresh.length > 0) {
-      if (!(await succeeded(fresh.map((pack) => sealed(pack))))) return false;
-      const now = this.clock.now();
-      // With its frames: where the process ends before the row is live, a start needs nothing of the object to go on with it.
-      const pending = await Promise.all(fresh.map(async (pack): Promise<Change> => ({ do: "putPack", pack: row(pack, PackState.pending, await sealed(pack), now) })));
-      const barred = await this.metadata.apply({ conditions: [], changes: pending });
-      if (!barred.applied) return false;
-      if (!(await this.putAll(fresh))) return false;
+      const storing = this.storeFresh(fresh);
+      const over = (): void => fresh.forEach((pack) => (pack.storing = null));
+      for (const pack of fresh) pack.storing = storing;
+      storing.then(over, over);
     }
+    // A pack may be on its way for somebody else, too.
+    const ways = new Set<Promise<boolean>>();
+    for (const { storing } of packs) if (storing !== null) ways.add(storing);
+    for (const stored of await Promise.all(ways)) if (!stored) return false;
     const unadopted = packs.filter((pack) => !pack.adopted);
     if (unadopted.length === 0) return true;
     const now = this.clock.now();
@@ -53,6 +54,15 @@ export class PackUploads {
     if (!adopted.applied) return false;
     for (const pack of unadopted) pack.adopted = true;
     return true;
+  }
+
+  private async storeFresh(fresh: readonly OpenPackRef[]): Promise<boolean> {
+    if (!(await succeeded(fresh.map((pack) => sealed(pack))))) return false;
+    const now = this.clock.now();
+    // With its frames: where the process ends before the row is live, a start needs nothing of the object to go on with it.
+    const pending = await Promise.all(fresh.map(async (pack): Promise<Change> => ({ do: "putPack", pack: row(pack, PackState.pending, await sealed(pack), now) })));
+    const barred = await this.metadata.apply({ conditions: [], changes: pending });
+    return barred.applied && (await this.putAll(fresh));
   }
 
   /** Puts them all at once, and notes what that says of the store. */

@@ -10,4 +10,4 @@
  */
 export { MetadataStoreError } from "./errors.ts";
 export { type MemoryStoreOptions, openMemoryStore } from "./memory/index.ts";
-export { type SqliteStoreOptions, openSqliteStore } from "./sqlite/index.ts";
+export { SqliteStore, type SqliteStoreOptions, openSqliteStore } from "./sqlite/index.ts";

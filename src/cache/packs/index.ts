@@ -15,6 +15,7 @@ import type { PackId } from "#model/ids.ts";
 import type { FileOps } from "../log/file-ops.ts";
 
 export { frameBytes, payloadCrc, verifyFrames } from "./frames.ts";
+export { isPackKey } from "./format.ts";
 export { readFooter } from "./footer.ts";
 export { createPack, listOpenPacks, reopenPack } from "./open-pack.ts";
 

@@ -9,7 +9,8 @@ import { assert } from "#base/assert.ts";
 import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
 import type { ApplyResult } from "#model/change-set.ts";
-import type { MetadataStore, ShareIdentity } from "#model/metadata-store.ts";
+import type { Journal, TurnEncoder } from "#model/history.ts";
+import type { ShareIdentity } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { Committer, type Pending } from "../committer.ts";
 import { EngineStore } from "../engine-store.ts";
@@ -19,6 +20,7 @@ import { Sequence } from "../sequence.ts";
 import { Checkpointer } from "./checkpointer.ts";
 import { explain, isNoSpace, keepWalAtClose, openDatabase } from "./database.ts";
 import { GroupSync, type SyncFile } from "./group-sync.ts";
+import { endJournal, SqliteJournal } from "./journal.ts";
 import { Reservation } from "./reservation.ts";
 import { ReservingRows } from "./reserving-rows.ts";
 import { MetaKey, pageBytes } from "./schema.ts";
@@ -50,6 +52,8 @@ export interface SqliteStoreOptions {
   readonly sync?: SyncFile;
   /** fdatasync on the event loop, for the rare moments that cannot wait. */
   readonly syncNow?: (fd: number) => void;
+  /** Keeps what is applied until it is published, written down by this. Absent: nothing is kept. */
+  readonly journal?: TurnEncoder;
   /** Length of the WAL, in pages, at which it is taken into the database. */
   readonly checkpointPages?: number;
 }
@@ -58,15 +62,24 @@ export interface SqliteStoreOptions {
  * Opens or makes a share's metadata in an SQLite database. Throws a MetadataStoreError where the file is not ours, is newer
  * than this program, or is in use by another process.
  */
-export function openSqliteStore(options: SqliteStoreOptions): MetadataStore {
+export function openSqliteStore(options: SqliteStoreOptions): SqliteStore {
   const db = openDatabase(options.path, options.writer ?? "DittoFS", options.random);
   const files = new OpenFiles(db);
   try {
     const parts = new Parts(db, files, options);
-    return new EngineStore(parts.identity(), parts.rows, parts.sequence, parts.committer, () => parts.release());
+    return new SqliteStore(parts.identity(), parts.rows, parts.sequence, parts.committer, () => parts.release(), parts.journal);
   } catch (error) {
     files.close();
     throw explain(options.path, error);
+  }
+}
+
+/** A store on SQLite, with what it keeps for the share's history. */
+export class SqliteStore extends EngineStore {
+  readonly journal: Journal | null;
+  constructor(identity: ShareIdentity, rows: ReservingRows, sequence: Sequence, committer: Committer, release: () => Promise<void>, journal: Journal | null) {
+    super(identity, rows, sequence, committer, release);
+    this.journal = journal;
   }
 }
 
@@ -111,6 +124,7 @@ class Parts {
   readonly rows: ReservingRows;
   readonly sequence: Sequence;
   readonly committer: Committer;
+  readonly journal: SqliteJournal | null;
   private readonly options: SqliteStoreOptions;
   private readonly db: Database;
   private readonly files: OpenFiles;
@@ -151,13 +165,14 @@ class Parts {
     this.rows = new ReservingRows(db, statements, this.sequence, this.reservation, this.reserveNow, (raised) =>
       this.walSync.add(() => this.sequence.raise(raised)),
     );
+    this.journal = this.openJournal(statements);
     this.committer = new Committer(this.rows, this.sequence, this.totals(), options.clock, {
       isNoSpace,
       makeRoom: this.makeRoom,
       admits: (set) => this.reserve.admits(set),
       committed: (applied) => this.committed(applied),
       fatal: this.fatal,
-    });
+    }, this.journal);
     this.checkpointer = new Checkpointer({
       db,
       statements,
@@ -171,6 +186,19 @@ class Parts {
       logger: options.logger,
       pagesMax,
       afterwards: () => this.shortenWal(),
+    });
+  }
+
+  private openJournal(statements: Statements): SqliteJournal | null {
+    const encoder = this.options.journal;
+    if (encoder === undefined) {
+      endJournal(statements);
+      return null;
+    }
+    return new SqliteJournal(statements, encoder, this.sequence, {
+      durable: () => new Promise<void>((resolve) => this.walSync.add(resolve)),
+      commit: () => this.committer.apply({ conditions: [], changes: [] }),
+      copyTo: (path, taken) => this.checkpointer.copyTo(path, taken),
     });
   }
 

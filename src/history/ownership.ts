@@ -1,0 +1,98 @@
+import type { Clock } from "#base/clock.ts";
+import type { Random } from "#base/random.ts";
+import type { BlockStore } from "#model/block-store.ts";
+import type { HistoryMark, Journal } from "#model/history.ts";
+import { isPassing, placeAfter, readHead, sameToken, ShareTaken } from "./chain.ts";
+import { encodeSegmentHead, HistoryError, type Owner, type Place, type SegmentHead, segmentKey, tokenBytes } from "./format.ts";
+
+/** Tokens of this database's own servers that are remembered: an answer to a request of one of the last few may still be on its way. */
+const tokensKept = 8;
+export const noPart = { bytes: 0, crc: 0 } as const;
+
+export interface OwnershipParts {
+  readonly blocks: BlockStore;
+  /** In hexadecimal. */
+  readonly instance: string;
+  readonly share: string;
+  readonly host: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly journal: Pick<Journal, "mark" | "turn" | "setMark" | "keepMark">;
+}
+
+/** The share is ours from the next segment on. */
+export interface Taken {
+  readonly owner: Owner;
+  /** Of the first segment to be written. */
+  readonly next: Place;
+  /** What the history has already. */
+  readonly turn: number;
+  readonly sequence: number;
+  /** The first segment that what it has needs for a recovery. */
+  readonly from: Place;
+  /** What came before is not gone on with: there must be a snapshot. */
+  readonly anew: boolean;
+}
+
+const start: Place = { epoch: 0, number: 1 };
+
+/**
+ * Takes the share: follows the history from where this database left it, all of it our own, and puts the segment that says so at its end.
+ * Of several who do, the store lets one. Throws ShareTaken where the share is another machine's, and what the store throws.
+ */
+export async function takeOver(parts: OwnershipParts): Promise<Taken> {
+  const { blocks, instance, journal, random, clock, host, share } = parts;
+  const owner: Owner = { token: random.bytes(tokenBytes), host, share, since: clock.now() };
+  const known = journal.mark;
+  let mark: HistoryMark = known ?? { epoch: 0, number: 0, turn: journal.turn, sequence: 0, oldestNeeded: 0, fromEpoch: 0, fromNumber: 1, continues: false, tokens: [] };
+  let next: Place = known === null ? start : { epoch: mark.epoch, number: mark.number + 1 };
+  let last: SegmentHead | null = null;
+  // A request that was never answered may yet take effect: whatever comes of it must be known for ours.
+  mark = { ...mark, tokens: [...mark.tokens, owner.token].slice(-tokensKept) };
+  journal.setMark(mark);
+  await journal.keepMark();
+  for (;;) {
+    const head = await readHead(blocks, instance, next);
+    if (head !== null) {
+      if (!sameToken(head.owner.token, owner.token) && !mark.tokens.some((token) => sameToken(token, head.owner.token))) throw new ShareTaken(head);
+      last = head;
+      next = placeAfter(head);
+      mark = marked(mark, head, next.epoch);
+      if (sameToken(head.owner.token, owner.token)) break;
+      continue;
+    }
+    const segment: SegmentHead = {
+      kind: "owner", anew: !mark.continues, instance, place: next, owner,
+      firstTurn: mark.turn + 1, lastTurn: mark.turn, lastSequence: mark.sequence,
+      oldestNeeded: mark.continues ? mark.oldestNeeded : mark.sequence + 1,
+      from: mark.continues ? { epoch: mark.fromEpoch, number: mark.fromNumber } : next,
+      turns: noPart, content: noPart,
+    };
+    await tryPut(blocks, segmentKey(instance, next), encodeSegmentHead(segment));
+  }
+  if (mark.continues && mark.turn > journal.turn) {
+    throw new HistoryError(
+      `the share's metadata here ends with transaction ${journal.turn}, but its history in the block store goes on to ${mark.turn}: an older copy of it was put in place. ` +
+        "Put back the newest one, or recover the share from its block store (dittofs recover)",
+    );
+  }
+  journal.setMark(mark);
+  return { owner, next, turn: mark.turn, sequence: mark.sequence, from: (last as SegmentHead).from, anew: (last as SegmentHead).anew };
+}
+
+function marked(mark: HistoryMark, { place, lastTurn, lastSequence, oldestNeeded, from }: SegmentHead, epoch: number): HistoryMark {
+  return {
+    ...mark, epoch, number: place.number, turn: Math.max(mark.turn, lastTurn), sequence: Math.max(mark.sequence, lastSequence),
+    oldestNeeded, fromEpoch: from.epoch, fromNumber: from.number,
+  };
+}
+
+/** Puts the segment, or finds out with the next look who else did. */
+async function tryPut(blocks: BlockStore, key: string, bytes: Uint8Array): Promise<void> {
+  try {
+    await blocks.put(key, { from: "slices", slices: [bytes] });
+  } catch (error) {
+    if (isPassing(error)) throw error;
+    if ((await blocks.size(key)) === null) throw error;
+  }
+}
