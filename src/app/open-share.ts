@@ -85,7 +85,7 @@ export class OpenShare {
   /** What is not in its stores yet, and why. */
   get backlog(): Omit<ShareState, "state" | "error"> {
     const { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError } = this.content;
-    return { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError };
+    return { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError, history: this.history?.status ?? null };
   }
 
   get progress(): Content["progress"] {

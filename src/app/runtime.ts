@@ -253,7 +253,7 @@ export class ServerRuntime implements Runtime {
       const place = collision(places, realPlaces(other.places));
       if (place !== null) throw new Error(`share ${plan.name} would lie in ${place}, where share ${other.plan.name} lies; give its store another path`);
     }
-    const share = await openShare(this.config, plan, deriveLimits(this.config, this.open.size + 1), this.options.around);
+    const share = await openShare(this.config, plan, deriveLimits(this.config, this.open.size + 1), this.options.around, (why) => this.wasTaken(plan, why));
     this.open.set(plan.name, share);
     this.warnOf(plan);
     // The policy may be another by now.
@@ -261,6 +261,14 @@ export class ServerRuntime implements Runtime {
     if (latest !== undefined && !mustReopen(plan, latest)) share.follow(latest);
     this.table.add(share.share);
     if (share.recovered !== null) this.options.recovered(plan.name, share.recovered);
+  }
+
+  /** Another machine has the share now: it is closed here, and whoever asks is told why. */
+  private wasTaken(plan: SharePlan, why: Error): void {
+    const share = this.open.get(plan.name);
+    if (share === undefined || this.stopping) return;
+    this.failed.set(plan.name, why);
+    void this.close(share, this.config.server.shutdown_timeout).finally(() => this.options.changed());
   }
 
   /** What an operator should know though it is allowed; of the configuration's shares that was said by whoever read it. */

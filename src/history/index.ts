@@ -12,5 +12,8 @@
  */
 export { ShareTaken } from "./chain.ts";
 export { TurnWriter } from "./change-sets.ts";
-export { HistoryError } from "./format.ts";
+export type { ContentRecord } from "./content-records.ts";
+export { HistoryError, type Manifest, type SegmentHead } from "./format.ts";
+export { listShares, newestSnapshot, segmentsFrom, snapshotPieces } from "./reading.ts";
+export { HistoryReader, type RecoveryTarget, type Replayed, takeRecovered } from "./recovering.ts";
 export { History, type HistoryOptions, type HistoryStatus, lookMs } from "./history.ts";

@@ -10,4 +10,5 @@
  */
 export { MetadataStoreError } from "./errors.ts";
 export { type MemoryStoreOptions, openMemoryStore } from "./memory/index.ts";
+export { SqliteReplay } from "./sqlite/replay.ts";
 export { SqliteStore, type SqliteStoreOptions, openSqliteStore } from "./sqlite/index.ts";

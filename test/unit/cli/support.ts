@@ -49,6 +49,7 @@ const untouched: Offline = {
   rotateSecret: unexpected,
   backup: unexpected,
   restore: unexpected,
+  recover: unexpected,
 };
 
 /** A home without any settings in it: tests must not meet those of whoever runs them. */

@@ -85,6 +85,11 @@ export function sharesHandlers(services: Services) {
           unstored_bytes: running?.unstoredBytes ?? 0,
           oldest_unstored_ms: running?.oldestUnstoredMs ?? null,
           store_error: errorFor(running?.storeError ?? null, seesAll(user)),
+          recoverable: running?.history?.ready ?? null,
+          history_lag_segments: running?.history?.segments ?? null,
+          history_lag_bytes: running?.history?.bytes ?? null,
+          history_lag_ms: running?.history?.oldestMs ?? null,
+          history_error: errorFor(running?.history?.error ?? null, seesAll(user)),
         },
       };
     },
