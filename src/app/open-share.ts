@@ -6,7 +6,7 @@ import { type Content, type ContentOptions, deriveContentLimits, openContent, ty
 import { CachedBlocks, type DiskCacheLimits, type DiskCacheStats, openDiskCache, warm, type Warmed } from "#cache/disk/index.ts";
 import { type Config, formatSize, type Limits, parseSize } from "#config/index.ts";
 import type { SharePlan, ShareState, StorePlan } from "#control/index.ts";
-import { openMemoryStore, openSqliteStore } from "#metadata/index.ts";
+import { openMemoryStore, openSqliteStore, type SqliteStore } from "#metadata/index.ts";
 import { type History, TurnWriter } from "#history/index.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import { Durability } from "#model/credentials.ts";
@@ -18,6 +18,7 @@ import { claimBlocks } from "./claim.ts";
 import { makeDirectory } from "./durable-files.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { blockFilesWithin, openFilesMax } from "./open-files.ts";
+import { restoreLostLog } from "./lost-log.ts";
 import { diskCacheFolder, placesOf, type SharePlaces } from "./places.ts";
 import { keepsHistory, openHistory } from "./share-history.ts";
 import { s3OptionsOf } from "./s3.ts";
@@ -174,7 +175,11 @@ async function open(config: Config, plan: SharePlan, limits: Limits, around: Sur
   makeDirectory(join(places.content, "log"));
   const { blocks, bucket } = await openBlocks(plan, places, store, parts, diskCacheLimits(config, limits), around);
   const history = keeps ? openHistory({ plan, places, store, blocks: bucket, lost: onTaken, unshippedBytesMax: limits.dirtyBytesMaxPerShare }, around) : null;
-  if (history !== null) parts.started("history", () => history.close());
+  if (history !== null) {
+    parts.started("history", () => history.close());
+    const { identity, journal } = store as SqliteStore;
+    await restoreLostLog({ share: plan.name, instance: identity.instance, directory: join(places.content, "log"), segmentBytes: config.cache.log_segment_size, blocks: bucket, mark: journal?.mark ?? null }, around);
+  }
   const diskCache = blocks instanceof CachedBlocks ? blocks : null;
   const { content, recovered, shipped } = await openContent({
     store,

@@ -19,7 +19,7 @@ export const lookMs = 5_000;
 /** Pause between tries to take the share while its store is away. */
 const takeRetryMs = 2_000;
 /** A snapshot is made when the segments since the last one are longer than it, and than this. */
-const snapshotBytesMin = 4 * chunkBytes;
+const snapshotBytesMinDefault = 4 * chunkBytes;
 /** After a snapshot that could not be made. */
 const snapshotRetryMs = 30_000;
 /** A change of names is not begun where what was applied has waited so long to be published: it would wait as long. */
@@ -42,6 +42,8 @@ export interface HistoryOptions {
   readonly unshippedBytesMax: number;
   /** Where a copy of the metadata is made for a snapshot; on the disk it lies on. */
   readonly snapshotPath: string;
+  /** A snapshot is not made for fewer bytes of segments. */
+  readonly snapshotBytesMin?: number;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -276,7 +278,7 @@ export class History implements ShareHistory {
     this.sinceSnapshot += bytes;
     if (this.based) this.waits.look(this.publisher.publishedCuts);
     this.source.shipped();
-    if (this.sinceSnapshot > Math.max(snapshotBytesMin, this.snapshotPacked)) this.snapshot();
+    if (this.sinceSnapshot > Math.max(this.options.snapshotBytesMin ?? snapshotBytesMinDefault, this.snapshotPacked)) this.snapshot();
   }
 
   private wasLost(error: ShareTaken): void {
@@ -329,7 +331,8 @@ export class History implements ShareHistory {
       .catch((error: Error) => {
         if (this.closed || this.taken !== null) return;
         this.options.logger.warn({ error: error.message }, "a snapshot of the share's metadata could not be put into its block store; it is tried again");
-        this.after(snapshotRetryMs, () => this.snapshot());
+        // Before the first one nothing can be recovered.
+        this.after(this.based ? snapshotRetryMs : takeRetryMs, () => this.snapshot());
       })
       .finally(() => {
         this.snapshotting = null;
@@ -356,9 +359,18 @@ export class History implements ShareHistory {
       this.sinceSnapshot -= since;
       this.isBased();
       logger.info({ bytes, packed, turn, ms: Math.round(clock.monotonicMs() - beganMs) }, "a snapshot of the share's metadata is in its block store");
-      await removeOld(this.snapshots, head);
+      await this.removeOld(head);
     } finally {
       await removeFile(snapshotPath);
+    }
+  }
+
+  private async removeOld(head: SegmentHead): Promise<void> {
+    try {
+      await removeOld(this.snapshots, head);
+    } catch (error) {
+      // The next snapshot does it.
+      this.options.logger.debug({ error: (error as Error).message }, "old parts of the share's history could not be deleted");
     }
   }
 

@@ -33,6 +33,8 @@ export class HistoryReader {
   private readonly manifest: Manifest;
   private readonly target: RecoveryTarget;
   private turn: number;
+  /** The last content change that was given, and the last one that the history speaks of. */
+  private given = 0;
   private sequence = 0;
   private segments = 0;
   private last: SegmentHead | null = null;
@@ -73,8 +75,9 @@ export class HistoryReader {
     if (head.anew && head.place.number > this.manifest.cut.number) this.stopped = true;
     if (this.stopped) return;
     for (const record of content()) {
-      if (record.sequence <= this.sequence) continue;
-      this.sequence = record.sequence;
+      // A start tells again what it doesn't know to be published.
+      if (record.sequence <= this.given) continue;
+      this.given = record.sequence;
       this.target.record(record);
     }
     this.sequence = Math.max(this.sequence, head.lastSequence);

@@ -84,6 +84,12 @@ export class RecoveredLog {
     this.fd = -1;
   }
 
+  /** Nothing of it stays. */
+  async discard(): Promise<void> {
+    this.finishSegment();
+    for (; this.generation > 0; this.generation--) await fs.promises.unlink(segmentPath(this.directory, this.generation));
+  }
+
   /** Everything is durable, the names of the files included. */
   async finish(): Promise<void> {
     this.finishSegment();
