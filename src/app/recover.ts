@@ -83,17 +83,20 @@ class Recovery {
   }
 
   async run(dryRun: boolean): Promise<Figures> {
-    const manifest = this.found.manifest ?? (await newestSnapshot(this.blocks, this.found.instance));
-    if (manifest === null) throw new HistoryError(`there is no whole snapshot of share ${this.found.name} (instance ${this.found.instance}) in the store, so it can't be recovered from it`);
     makeDirectory(dirname(this.places.database));
     makeDirectory(this.places.content);
-    this.clear();
-    try {
-      await this.fetch(manifest);
-      return await this.replay(manifest, dryRun);
-    } catch (error) {
+    for (;;) {
+      const manifest = await newestSnapshot(this.blocks, this.found.instance);
+      if (manifest === null) throw new HistoryError(`there is no whole snapshot of share ${this.found.name} (instance ${this.found.instance}) in the store, so it can't be recovered from it`);
       this.clear();
-      throw error;
+      try {
+        await this.fetch(manifest);
+        const figures = await this.replay(manifest, dryRun);
+        if (figures !== null) return figures;
+      } catch (error) {
+        this.clear();
+        throw error;
+      }
     }
   }
 
@@ -117,7 +120,8 @@ class Recovery {
     if (done !== manifest.bytes) throw new HistoryError(`the share's snapshot has ${done} bytes, not ${manifest.bytes}`);
   }
 
-  private async replay(manifest: Manifest, dryRun: boolean): Promise<Figures> {
+  /** Null: its server made a newer snapshot meanwhile, which has to be begun with. */
+  private async replay(manifest: Manifest, dryRun: boolean): Promise<Figures | null> {
     const metadata = new SqliteReplay(this.database, systemRandom);
     let open = true;
     try {
@@ -129,6 +133,7 @@ class Recovery {
       let figures = figuresOf(metadata, replayed, log);
       if (!dryRun) {
         const mark = await takeRecovered({ blocks: this.blocks, share: this.name, host: hostname(), clock: systemClock, random: systemRandom }, reader, replayed);
+        if (await reader.isOutdated()) return null;
         replayed = reader.replayed;
         await this.knowPacks(metadata);
         await log.finish();

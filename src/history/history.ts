@@ -8,7 +8,7 @@ import type { HistoryMark, Journal, Publication, ShareHistory, ShippedContent } 
 import type { FileId, PackId } from "#model/ids.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { describeOwner, isPassing, readHead, ShareTaken } from "./chain.ts";
-import { encodeShare, HistoryError, type SegmentHead, shareKey } from "./format.ts";
+import { encodeShare, HistoryError, type SegmentHead, shareKey, tokenBytes } from "./format.ts";
 import { type Taken, takeOver } from "./ownership.ts";
 import { Publisher } from "./publisher.ts";
 import { chunkBytes, putSnapshot, removeFile, removeOld, type SnapshotParts } from "./snapshots.ts";
@@ -140,9 +140,10 @@ export class History implements ShareHistory {
   }
 
   private async take(first: PromiseWithResolvers<void>): Promise<void> {
+    const token = this.options.random.bytes(tokenBytes);
     while (!this.closed) {
       try {
-        this.owns(await takeOver(this.options));
+        this.owns(await takeOver({ ...this.options, token }));
         return first.resolve();
       } catch (error) {
         if (error instanceof HistoryError) {
@@ -355,6 +356,7 @@ export class History implements ShareHistory {
       if (head === undefined) throw new Error("the share is being closed");
       await this.cutIsPublished(serial);
       const packed = await putSnapshot(this.snapshots, snapshotPath, bytes, turn, head);
+      if (!this.based) await this.confirm();
       this.snapshotPacked = packed;
       this.sinceSnapshot -= since;
       this.isBased();
@@ -363,6 +365,13 @@ export class History implements ShareHistory {
     } finally {
       await removeFile(snapshotPath);
     }
+  }
+
+  /** A manifest can be put by whoever lost the share meanwhile; a segment can't. */
+  private async confirm(): Promise<void> {
+    const cut = this.publisher.cut();
+    if (cut === null) throw new Error("the share is being closed");
+    await this.cutIsPublished(cut.serial);
   }
 
   private async removeOld(head: SegmentHead): Promise<void> {

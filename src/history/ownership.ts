@@ -1,11 +1,10 @@
 import type { Clock } from "#base/clock.ts";
-import type { Random } from "#base/random.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import type { HistoryMark, Journal } from "#model/history.ts";
 import { isPassing, placeAfter, readHead, sameToken, ShareTaken } from "./chain.ts";
-import { encodeSegmentHead, HistoryError, type Owner, type Place, type SegmentHead, segmentKey, tokenBytes } from "./format.ts";
+import { encodeSegmentHead, HistoryError, type Owner, type Place, type SegmentHead, segmentKey } from "./format.ts";
 
-/** Tokens of this database's own servers that are remembered: an answer to a request of one of the last few may still be on its way. */
+/** Tokens of this database's own servers that are remembered once the share is taken: requests of the last few may still be on their way. */
 const tokensKept = 8;
 export const noPart = { bytes: 0, crc: 0 } as const;
 
@@ -16,7 +15,8 @@ export interface OwnershipParts {
   readonly share: string;
   readonly host: string;
   readonly clock: Clock;
-  readonly random: Random;
+  /** 16 random bytes, new with every start. */
+  readonly token: Uint8Array;
   readonly journal: Pick<Journal, "mark" | "turn" | "setMark" | "keepMark">;
 }
 
@@ -41,24 +41,26 @@ const start: Place = { epoch: 0, number: 1 };
  * Of several who do, the store lets one. Throws ShareTaken where the share is another machine's, and what the store throws.
  */
 export async function takeOver(parts: OwnershipParts): Promise<Taken> {
-  const { blocks, instance, journal, random, clock, host, share } = parts;
-  const owner: Owner = { token: random.bytes(tokenBytes), host, share, since: clock.now() };
+  const { blocks, instance, journal, token, clock, host, share } = parts;
+  const owner: Owner = { token, host, share, since: clock.now() };
   const known = journal.mark;
   let mark: HistoryMark = known ?? { epoch: 0, number: 0, turn: journal.turn, sequence: 0, oldestNeeded: 0, fromEpoch: 0, fromNumber: 1, continues: false, tokens: [] };
   let next: Place = known === null ? start : { epoch: mark.epoch, number: mark.number + 1 };
   let last: SegmentHead | null = null;
   // A request that was never answered may yet take effect: whatever comes of it must be known for ours.
-  mark = { ...mark, tokens: [...mark.tokens, owner.token].slice(-tokensKept) };
-  journal.setMark(mark);
-  await journal.keepMark();
+  if (!mark.tokens.some((known) => sameToken(known, token))) {
+    mark = { ...mark, tokens: [...mark.tokens, token] };
+    journal.setMark(mark);
+    await journal.keepMark();
+  }
   for (;;) {
     const head = await readHead(blocks, instance, next);
     if (head !== null) {
-      if (!sameToken(head.owner.token, owner.token) && !mark.tokens.some((token) => sameToken(token, head.owner.token))) throw new ShareTaken(head);
+      if (!mark.tokens.some((known) => sameToken(known, head.owner.token))) throw new ShareTaken(head);
       last = head;
       next = placeAfter(head);
       mark = marked(mark, head, next.epoch);
-      if (sameToken(head.owner.token, owner.token)) break;
+      if (sameToken(head.owner.token, token)) break;
       continue;
     }
     const segment: SegmentHead = {
@@ -76,7 +78,7 @@ export async function takeOver(parts: OwnershipParts): Promise<Taken> {
         "Put back the newest one, or recover the share from its block store (dittofs recover)",
     );
   }
-  journal.setMark(mark);
+  journal.setMark({ ...mark, tokens: mark.tokens.slice(-tokensKept) });
   return { owner, next, turn: mark.turn, sequence: mark.sequence, from: (last as SegmentHead).from, anew: (last as SegmentHead).anew };
 }
 

@@ -7,7 +7,7 @@ import type { ContentRecord } from "./content-records.ts";
 import { encodeSegmentHead, HistoryError, type Manifest, type Owner, type Place, type SegmentHead, segmentKey, tokenBytes } from "./format.ts";
 import { noPart } from "./ownership.ts";
 import type { Turn } from "./read-change-sets.ts";
-import { readSegment, segmentsFrom } from "./reading.ts";
+import { newestSnapshot, readSegment, segmentsFrom } from "./reading.ts";
 
 /** Where what is read goes. */
 export interface RecoveryTarget {
@@ -67,6 +67,13 @@ export class HistoryReader {
       if (next === null) return this.replayed;
       this.take(next.head, next.turns, next.content);
     }
+  }
+
+  /** Whether there is a newer snapshot by now, which says more than what was read behind this one. */
+  async isOutdated(): Promise<boolean> {
+    if (!this.stopped) return false;
+    const newest = await newestSnapshot(this.blocks, this.manifest.instance);
+    return newest !== null && newest.cut.number > this.manifest.cut.number;
   }
 
   private take(head: SegmentHead, turns: () => Iterable<Turn>, content: () => Iterable<ContentRecord>): void {

@@ -1,4 +1,4 @@
-import { open, rm } from "node:fs/promises";
+import fs from "node:fs";
 import type { Clock } from "#base/clock.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
@@ -33,14 +33,13 @@ export async function putSnapshot(parts: SnapshotParts, path: string, bytes: num
   const { instance, share, host, clock } = parts;
   const count = Math.max(1, Math.ceil(bytes / chunkBytes));
   const chunks: Manifest["chunks"][number][] = new Array(count);
-  const file = await open(path, "r");
+  const file = fs.openSync(path, "r");
   let next = 0;
   let packed = 0;
   const work = async (): Promise<void> => {
     for (let index = next++; index < count; index = next++) {
       const raw = new Uint8Array(Math.min(chunkBytes, bytes - index * chunkBytes));
-      const { bytesRead } = await file.read(raw, 0, raw.length, index * chunkBytes);
-      if (bytesRead !== raw.length) throw new Error(`${path} ends too early`);
+      if ((await readSome(file, raw, index * chunkBytes)) !== raw.length) throw new Error(`${path} ends too early`);
       const small = await Bun.zstdCompress(raw, { level: levelOfCompression });
       chunks[index] = { bytes: raw.length, packed: small.length, crc: Bun.hash.crc32(raw) };
       packed += small.length;
@@ -50,11 +49,15 @@ export async function putSnapshot(parts: SnapshotParts, path: string, bytes: num
   try {
     await Promise.all(Array.from({ length: Math.min(chunksAtOnce, count) }, work));
   } finally {
-    await file.close();
+    fs.closeSync(file);
   }
   const manifest: Manifest = { instance, cut: cut.place, turn, share, host, at: clock.now(), bytes, chunks };
   await putPatiently(parts, manifestKey(instance, cut.place), encodeManifest(manifest));
   return packed;
+}
+
+function readSome(fd: number, into: Uint8Array, at: number): Promise<number> {
+  return new Promise((resolve, reject) => fs.read(fd, into, 0, into.length, at, (error, got) => (error ? reject(error) : resolve(got))));
 }
 
 async function putPatiently({ blocks, clock, ended }: SnapshotParts, key: string, bytes: Uint8Array): Promise<void> {
@@ -96,5 +99,5 @@ export async function removeOld({ blocks, instance, logger }: SnapshotParts, cut
 }
 
 export async function removeFile(path: string): Promise<void> {
-  await rm(path, { force: true });
+  await fs.promises.rm(path, { force: true });
 }
