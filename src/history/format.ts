@@ -114,6 +114,8 @@ export interface SegmentHead {
   readonly oldestNeeded: number;
   /** The first segment with one that is needed. */
   readonly from: Place;
+  /** The snapshot whose cut has this number is whole, and its manifest was put by whoever had the share still; 0: nothing is said. */
+  readonly confirms: number;
   readonly turns: Part;
   readonly content: Part;
 }
@@ -208,6 +210,7 @@ export function encodeSegmentHead(head: SegmentHead): Uint8Array {
   out.uint(head.lastSequence);
   out.uint(head.oldestNeeded);
   putPlace(out, head.from);
+  out.uint(head.confirms);
   putPart(out, head.turns);
   putPart(out, head.content);
   return frame("segment", out);
@@ -224,7 +227,7 @@ export function decodeSegmentHead(bytes: Uint8Array, key: string): SegmentHead {
     return {
       kind: kind === 1 ? "changes" : "owner", anew: kind === 3, instance, place, owner,
       firstTurn: from.uint(), lastTurn: from.uint(), lastSequence: from.uint(), oldestNeeded: from.uint(),
-      from: getPlace(from), turns: getPart(from), content: getPart(from),
+      from: getPlace(from), confirms: from.uint(), turns: getPart(from), content: getPart(from),
     };
   });
 }

@@ -356,7 +356,7 @@ export class History implements ShareHistory {
       if (head === undefined) throw new Error("the share is being closed");
       await this.cutIsPublished(serial);
       const packed = await putSnapshot(this.snapshots, snapshotPath, bytes, turn, head);
-      if (!this.based) await this.confirm();
+      await this.confirm(head);
       this.snapshotPacked = packed;
       this.sinceSnapshot -= since;
       this.isBased();
@@ -367,9 +367,9 @@ export class History implements ShareHistory {
     }
   }
 
-  /** A manifest can be put by whoever lost the share meanwhile; a segment can't. */
-  private async confirm(): Promise<void> {
-    const cut = this.publisher.cut();
+  /** A manifest can be put by whoever lost the share meanwhile, a segment can't: only what one confirms counts. */
+  private async confirm({ place }: SegmentHead): Promise<void> {
+    const cut = this.publisher.cut(place.number);
     if (cut === null) throw new Error("the share is being closed");
     await this.cutIsPublished(cut.serial);
   }

@@ -68,7 +68,7 @@ export async function takeOver(parts: OwnershipParts): Promise<Taken> {
       firstTurn: mark.turn + 1, lastTurn: mark.turn, lastSequence: mark.sequence,
       oldestNeeded: mark.continues ? mark.oldestNeeded : mark.sequence + 1,
       from: mark.continues ? { epoch: mark.fromEpoch, number: mark.fromNumber } : next,
-      turns: noPart, content: noPart,
+      confirms: 0, turns: noPart, content: noPart,
     };
     await tryPut(blocks, segmentKey(instance, next), encodeSegmentHead(segment));
   }

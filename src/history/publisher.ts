@@ -155,8 +155,8 @@ export class Publisher {
     else this.cutSoon();
   }
 
-  /** Takes everything gathered into a segment, also where there is nothing; null where that can't be. */
-  cut(): { readonly serial: number; readonly head: SegmentHead } | null {
+  /** Takes everything gathered into a segment, also where there is nothing; null where that can't be. `confirms`: see SegmentHead. */
+  cut(confirms = 0): { readonly serial: number; readonly head: SegmentHead } | null {
     const { owner, parts } = this;
     if (owner === null || this.ended) return null;
     this.due = false;
@@ -175,6 +175,7 @@ export class Publisher {
       kind: "changes", anew: false, instance: parts.instance, place, owner,
       firstTurn: turns.length === 0 ? this.lastTurn + 1 : this.firstTurn, lastTurn: this.lastTurn, lastSequence: this.lastSequence, oldestNeeded,
       from: (this.needed[0] as Needed).place,
+      confirms,
       turns: { bytes: this.turnBytes, crc: crcOf(turns) },
       content: { bytes: content.bytes, crc: crcOf(content.slices) },
     };

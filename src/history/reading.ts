@@ -22,16 +22,29 @@ export async function listShares(blocks: BlockStore): Promise<readonly string[]>
   return found.sort();
 }
 
-/** The manifest of a share's newest whole snapshot; null where there is none. */
+/** The manifest of a share's newest whole snapshot that a segment confirms; null where there is none. */
 export async function newestSnapshot(blocks: BlockStore, instance: string): Promise<Manifest | null> {
-  let newest: Place | null = null;
+  const cuts: Place[] = [];
   for await (const { key } of blocks.list(snapshotPrefix(instance))) {
     const found = parseSnapshotKey(key);
-    if (found?.manifest === true && (newest === null || found.cut.number > newest.number)) newest = found.cut;
+    if (found?.manifest === true) cuts.push(found.cut);
   }
-  if (newest === null) return null;
-  const key = manifestKey(instance, newest);
-  return decodeManifest(await whole(blocks, key), key);
+  cuts.sort((a, b) => b.number - a.number);
+  for (const cut of cuts) {
+    const key = manifestKey(instance, cut);
+    const manifest = decodeManifest(await whole(blocks, key), key);
+    if (await isConfirmed(blocks, instance, cut)) return manifest;
+  }
+  return null;
+}
+
+async function isConfirmed(blocks: BlockStore, instance: string, cut: Place): Promise<boolean> {
+  for await (const { head } of segmentsFrom(blocks, instance, cut)) {
+    if (head.confirms === cut.number) return true;
+    // Whoever came next confirms nothing of what was before.
+    if (head.kind === "owner") return false;
+  }
+  return false;
 }
 
 async function whole(blocks: BlockStore, key: string): Promise<Uint8Array> {

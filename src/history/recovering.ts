@@ -38,8 +38,8 @@ export class HistoryReader {
   private sequence = 0;
   private segments = 0;
   private last: SegmentHead | null = null;
-  /** A later owner began anew: what he published can't be gone on with. */
-  private stopped = false;
+  /** A later owner began anew and made no snapshot yet: what he published can't be made anything of, and the chain of segments is cut. */
+  stopped = false;
 
   constructor(blocks: BlockStore, manifest: Manifest, target: RecoveryTarget) {
     this.blocks = blocks;
@@ -114,7 +114,7 @@ export interface TakeParts {
 
 /**
  * Takes the share for this machine, at the end of what was read: where its former owner still publishes, that is read, too. Gives where the
- * history is gone on with.
+ * history is gone on with; not at all where the chain was cut: then a snapshot has to begin it again.
  */
 export async function takeRecovered({ blocks, share, host, clock, random }: TakeParts, reader: HistoryReader, so: Replayed): Promise<HistoryMark> {
   const owner: Owner = { token: random.bytes(tokenBytes), host, share, since: clock.now() };
@@ -122,7 +122,8 @@ export async function takeRecovered({ blocks, share, host, clock, random }: Take
     const { last, turn, sequence } = replayed;
     const place: Place = placeAfter(last);
     const { instance, oldestNeeded, from } = last;
-    const head: SegmentHead = { kind: "owner", anew: false, instance, place, owner, firstTurn: turn + 1, lastTurn: turn, lastSequence: sequence, oldestNeeded, from, turns: noPart, content: noPart };
+    const anew = reader.stopped;
+    const head: SegmentHead = { kind: "owner", anew, instance, place, owner, firstTurn: turn + 1, lastTurn: turn, lastSequence: sequence, oldestNeeded, from, confirms: 0, turns: noPart, content: noPart };
     try {
       await blocks.put(segmentKey(instance, place), { from: "slices", slices: [encodeSegmentHead(head)] });
     } catch (error) {
@@ -130,6 +131,6 @@ export async function takeRecovered({ blocks, share, host, clock, random }: Take
     }
     const found = await readHead(blocks, instance, place);
     if (found === null || !sameToken(found.owner.token, owner.token)) continue;
-    return { epoch: place.number, number: place.number, turn, sequence, oldestNeeded, fromEpoch: from.epoch, fromNumber: from.number, continues: true, tokens: [owner.token] };
+    return { epoch: place.number, number: place.number, turn, sequence, oldestNeeded, fromEpoch: from.epoch, fromNumber: from.number, continues: !anew, tokens: [owner.token] };
   }
 }

@@ -20,7 +20,7 @@ async function takeOver(world: World): Promise<void> {
   world.faults.paused = true;
   world.setOutage(false);
   const acknowledged = world.acknowledged;
-  const recovered = await world.clock.until(recover(world.store, world.clock, world.seeded, true));
+  const recovered = await recover(world.store, world.clock, world.seeded, true);
   // As long as nothing can be recovered, the server goes on meanwhile.
   const moment = world.judge(recovered, recovered === null ? acknowledged : world.acknowledged);
   if (recovered === null || recovered.mark === null) return;
@@ -58,7 +58,7 @@ async function play(seed: number): Promise<string> {
     else if (draw < 93) world.setOutage(seeded.chance(0.5));
     else if (draw < 97) {
       world.kill();
-      world.judge(await world.clock.until(recover(world.store, world.clock, seeded, false)));
+      world.judge(await recover(world.store, world.clock, seeded, false));
       lives++;
       await start(world);
       expect(world.lost).toBeNull();
@@ -77,7 +77,7 @@ async function play(seed: number): Promise<string> {
   }
   expect(world.acknowledged).toBe(world.happened.length);
   world.kill();
-  world.judge(await world.clock.until(recover(world.store, world.clock, seeded, false)));
+  world.judge(await recover(world.store, world.clock, seeded, false));
   return `${world.happened.length} happenings, ${lives} lives, taken ${taken} times`;
 }
 
