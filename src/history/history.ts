@@ -376,6 +376,8 @@ export class History implements ShareHistory {
 
   private async removeOld(head: SegmentHead): Promise<void> {
     try {
+      // A start follows the segments from the mark on: none of them may go.
+      await this.options.journal.keepMark();
       await removeOld(this.snapshots, head);
     } catch (error) {
       // The next snapshot does it.

@@ -2,7 +2,7 @@ import type { Clock } from "#base/clock.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import type { HistoryMark, Journal } from "#model/history.ts";
 import { isPassing, placeAfter, readHead, sameToken, ShareTaken } from "./chain.ts";
-import { encodeSegmentHead, HistoryError, type Owner, type Place, type SegmentHead, segmentKey } from "./format.ts";
+import { encodeSegmentHead, HistoryError, type Owner, parseSnapshotKey, type Place, type SegmentHead, segmentKey, snapshotPrefix } from "./format.ts";
 
 /** Tokens of this database's own servers that are remembered once the share is taken: requests of the last few may still be on their way. */
 const tokensKept = 8;
@@ -63,6 +63,7 @@ export async function takeOver(parts: OwnershipParts): Promise<Taken> {
       if (sameToken(head.owner.token, token)) break;
       continue;
     }
+    await refuseGap(parts, next.number);
     const segment: SegmentHead = {
       kind: "owner", anew: !mark.continues, instance, place: next, owner,
       firstTurn: mark.turn + 1, lastTurn: mark.turn, lastSequence: mark.sequence,
@@ -72,14 +73,24 @@ export async function takeOver(parts: OwnershipParts): Promise<Taken> {
     };
     await tryPut(blocks, segmentKey(instance, next), encodeSegmentHead(segment));
   }
-  if (mark.continues && mark.turn > journal.turn) {
-    throw new HistoryError(
-      `the share's metadata here ends with transaction ${journal.turn}, but its history in the block store goes on to ${mark.turn}: an older copy of it was put in place. ` +
-        "Put back the newest one, or recover the share from its block store (dittofs recover)",
-    );
-  }
+  if (mark.continues && mark.turn > journal.turn) throw olderCopy(`ends with transaction ${journal.turn}`, `goes on to ${mark.turn}`);
   journal.setMark({ ...mark, tokens: mark.tokens.slice(-tokensKept) });
   return { owner, next, turn: mark.turn, sequence: mark.sequence, from: (last as SegmentHead).from, anew: (last as SegmentHead).anew };
+}
+
+function olderCopy(here: string, there: string): HistoryError {
+  return new HistoryError(
+    `the share's metadata here ${here}, but its history in the block store ${there}: an older copy of it was put in place. ` +
+      "Put back the newest one, or recover the share from its block store (dittofs recover)",
+  );
+}
+
+/** No segment at the place after the last one that is known of can also mean that it went long ago, when a later snapshot covered it. */
+async function refuseGap({ blocks, instance }: OwnershipParts, number: number): Promise<void> {
+  for await (const { key } of blocks.list(snapshotPrefix(instance))) {
+    const found = parseSnapshotKey(key);
+    if (found?.manifest === true && found.cut.number >= number) throw olderCopy(`knows of ${number - 1} segments`, `has a snapshot at segment ${found.cut.number}`);
+  }
 }
 
 function marked(mark: HistoryMark, { place, lastTurn, lastSequence, oldestNeeded, from }: SegmentHead, epoch: number): HistoryMark {
