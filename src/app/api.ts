@@ -1,5 +1,6 @@
 import type { ApiOptions } from "#api/server/api.ts";
 import { listenApi } from "#api/server/listener.ts";
+import { isLoopback } from "#api/server/host.ts";
 import { apiOnDemand } from "#api/server/on-demand.ts";
 import type { Listening } from "#cli/ports.ts";
 import type { Config } from "#config/index.ts";
@@ -17,12 +18,13 @@ export interface RunningApi {
 }
 
 /** Opens the REST interface. */
-export async function startApi(config: Config, options: Omit<ApiOptions, "clock" | "random" | "logger" | "tls">, around: Surroundings): Promise<RunningApi> {
+export async function startApi(config: Config, options: Omit<ApiOptions, "clock" | "random" | "logger" | "tls" | "hosts">, around: Surroundings): Promise<RunningApi> {
   const { clock, random } = around;
   const logger = around.logger.child({ part: "api" });
-  const { host, port, tls } = config.controlplane;
+  const { host, port, tls, allowed_hosts } = config.controlplane;
   const files = tls.cert_file === "" ? null : { certFile: tls.cert_file, keyFile: tls.key_file, clientCa: tls.client_ca === "" ? null : tls.client_ca };
-  const api = apiOnDemand({ ...options, clock, random, logger, tls: files !== null });
+  const hosts = isLoopback(host) ? allowed_hosts.map((name) => name.toLowerCase()) : null;
+  const api = apiOnDemand({ ...options, clock, random, logger, tls: files !== null, hosts });
   const listener = await listenApi({ host, port, tls: files, api, clock, logger, connectionsMax: apiConnectionsWithin(openFilesMax()) });
   return {
     listening: { protocol: "api", address: listener.address, port: listener.port, ...(files === null ? {} : { tls: true }) },

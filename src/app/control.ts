@@ -1,13 +1,16 @@
 import { lookup } from "node:dns/promises";
+import { existsSync } from "node:fs";
 import { clientsByDefault, type Config, type Loaded, processEnvironment, recordOverheadBytesMax, sharesMax, thisMachine } from "#config/index.ts";
 import { type AdapterOverrides, type AdapterPlan, type ControlPlane, type Failure, type FieldError, openControlPlane, type SettingValue } from "#control/index.ts";
 import { openPasswords } from "#control/passwords/index.ts";
 import type { FirstStart } from "#control/start/index.ts";
 import { openSecrets, SecretDirectory } from "#control/secrets/index.ts";
+import { revisionOf } from "#control/state/index.ts";
 import { openLogins } from "#control/sessions/index.ts";
 import { adminPasswordFile, forgetAdminPassword, keepAdminPassword } from "./admin-password.ts";
 import { openControlDatabase } from "./control-database.ts";
 import { Lifecycle } from "./lifecycle.ts";
+import { refuseLostControl } from "./lost-control.ts";
 import type { Surroundings } from "./open-share.ts";
 import type { ServerRuntime } from "./runtime.ts";
 
@@ -16,28 +19,42 @@ export interface RunningControl {
   readonly plane: ControlPlane;
   /** What is said of a first start, and null at every other; with the password it made up where a person at a terminal reads it. */
   readonly firstWords: ((person: boolean) => string) | null;
+  /** Notes which tree a share is, where that is not known; gives what is known then. */
+  identify(shareId: string, instance: string): Promise<string>;
   /** Asks the runtime for everything that should run; gives what failed. */
   start(): Promise<readonly Failure[]>;
   stop(leftMs: number): Promise<boolean>;
 }
 
+export interface ControlParts {
+  readonly loaded: Loaded;
+  readonly runtime: ServerRuntime;
+  readonly around: Surroundings;
+  /** Begin one although there are files of shares. */
+  readonly begin: boolean;
+}
+
 /** Opens the control plane of a configuration: its database, its secrets, its rows, its log-ins. */
-export async function openControl({ loaded, runtime, around }: { readonly loaded: Loaded; readonly runtime: ServerRuntime; readonly around: Surroundings }): Promise<RunningControl> {
+export async function openControl(given: ControlParts): Promise<RunningControl> {
+  const { loaded, around } = given;
   const parts = new Lifecycle(around.clock, around.logger);
   try {
-    return await open(loaded, runtime, around, parts);
+    return await open(given, parts);
   } catch (error) {
     await parts.stop(loaded.config.server.shutdown_timeout);
     throw error;
   }
 }
 
-async function open(loaded: Loaded, runtime: ServerRuntime, around: Surroundings, parts: Lifecycle): Promise<RunningControl> {
+async function open({ loaded, runtime, around, begin }: ControlParts, parts: Lifecycle): Promise<RunningControl> {
   const { config } = loaded;
   const { clock, random } = around;
   const logger = around.logger.child({ part: "control" });
+  // A refused start must leave nothing in the place where the lost one belongs.
+  if (!begin && config.database.type === "sqlite" && !existsSync(config.database.sqlite.path)) refuseLostControl(config);
   const database = await openControlDatabase(config, { clock, logger });
   parts.started("control-plane database", () => database.close());
+  if (!begin && (await database.transaction(revisionOf)) === 0) refuseLostControl(config);
   const given = config.controlplane.secret === "" ? null : config.controlplane.secret;
   const { keyring, tokenKey } = await openSecrets({ db: database, given, files: new SecretDirectory(config.data_dir, random), random, logger });
   const passwords = openPasswords({ clock });
@@ -82,6 +99,7 @@ async function open(loaded: Loaded, runtime: ServerRuntime, around: Surroundings
   return {
     plane: { ...control.services, logins },
     firstWords: firstStart === null ? null : (person) => firstWords(firstStart, loaded, person),
+    identify: (shareId, instance) => control.identify(shareId, instance),
     start: () => control.start(),
     stop: (leftMs) => parts.stop(leftMs),
   };

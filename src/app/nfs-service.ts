@@ -101,7 +101,7 @@ export class NfsService {
   }
 
   mounts(): readonly MountInfo[] {
-    return (this.adapter?.mounts() ?? []).map((mount) => ({ client: mount.host, protocol: "nfs", share: mount.share, path: mount.path, mountedAt: millisecondsOf(mount.mountedAt) }));
+    return (this.adapter?.mounts() ?? []).map((mount) => ({ client: mount.host, protocol: "nfs", share: mount.share, path: mount.path, mountedAt: millisecondsOf(mount.mountedAt), seenAt: millisecondsOf(mount.seenAt) }));
   }
 
   disconnect(id: string): boolean {

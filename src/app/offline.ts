@@ -10,10 +10,12 @@ import { openPasswords } from "#control/passwords/index.ts";
 import { changeSecret, openSecrets, opensKeyring, SecretDirectory, type SecretOptions } from "#control/secrets/index.ts";
 import { silentLogger } from "#telemetry/logger.ts";
 import { adminPasswordFile, forgetAdminPassword } from "./admin-password.ts";
-import { openControlDatabase } from "./control-database.ts";
+import { examineControlDatabase, openControlDatabase } from "./control-database.ts";
 import { makeDirectory, syncDirectory } from "./durable-files.ts";
 import { recoverShare } from "./recover.ts";
+import { workOffline } from "./offline-work.ts";
 import { DirectoryLock, findInstance } from "./instance.ts";
+import { refuseLostControl } from "./lost-control.ts";
 
 const clock = systemClock;
 const random = systemRandom;
@@ -22,6 +24,7 @@ const logger = silentLogger;
 /** What is done to a control plane's database without its server: everything here holds the data directory's lock where a server's memory would be wrong afterwards. */
 export const offline: Offline = {
   places,
+  examine: ({ config }) => explained(() => examine(config)),
   resetPassword: (loaded, username) =>
     alone(loaded, "its password would be changed under it", () =>
       withDatabase(loaded.config, async (database) => {
@@ -39,6 +42,7 @@ export const offline: Offline = {
     const work = () => restore(loaded.config, file, force);
     return force ? explained(work) : alone(loaded, "shares would be opened and closed, and everybody logged out, under it (--force restores nevertheless: it takes the backup up within a second)", work);
   },
+  work: (loaded, what, told) => alone(loaded, "leave out --offline to have it do the work", () => workOffline(loaded, what, told)),
 };
 
 function places({ config }: Loaded): ControlPlaces {
@@ -47,6 +51,17 @@ function places({ config }: Loaded): ControlPlaces {
     secretFile: config.controlplane.secret === "" ? secretFiles(config).path : null,
     initialPasswordFile: existsSync(adminPasswordFile(config.data_dir)) ? adminPasswordFile(config.data_dir) : null,
   };
+}
+
+async function examine(config: Config): Promise<string | null> {
+  const { type, sqlite, postgres } = config.database;
+  const lacks = await examineControlDatabase(config, clock);
+  if (lacks === null) {
+    refuseLostControl(config);
+    return null;
+  }
+  const name = type === "sqlite" ? sqlite.path : `"${postgres.database}" on ${postgres.host === "" ? "this machine" : postgres.host}`;
+  return `${name} ${lacks === 0 ? "is of this program's schema" : `is brought up to date by ${lacks} ${lacks === 1 ? "step" : "steps"} at the next start`}`;
 }
 
 /** Does something while no server runs on the data directory; `why` says what would become of one. */

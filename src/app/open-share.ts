@@ -1,27 +1,27 @@
 import { dirname, join } from "node:path";
 import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
-import { openFilesystemBlocks, openMemoryBlocks } from "#blocks/index.ts";
+import type { Keyring, MeteredBlocks } from "#blocks/index.ts";
 import { type Content, type ContentOptions, deriveContentLimits, openContent, type Recovered } from "#cache/index.ts";
-import { CachedBlocks, type DiskCacheLimits, type DiskCacheStats, openDiskCache, warm, type Warmed } from "#cache/disk/index.ts";
-import { type Config, formatSize, type Limits, parseSize } from "#config/index.ts";
+import { CachedBlocks, type DiskCacheLimits, warm, type Warmed } from "#cache/disk/index.ts";
+import { type Config, formatSize, type Limits } from "#config/index.ts";
 import type { SharePlan, ShareState, StorePlan } from "#control/index.ts";
 import { openMemoryStore, openSqliteStore, type SqliteStore } from "#metadata/index.ts";
 import { type History, TurnWriter } from "#history/index.ts";
-import type { BlockStore } from "#model/block-store.ts";
 import { Durability } from "#model/credentials.ts";
+import type { CheckTarget } from "#check/index.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { createShare, type Share } from "#vfs/index.ts";
-import { checkBlocksAreThere, checkDatabaseIsThere, checkLogIsThere } from "./away.ts";
-import { claimBlocks } from "./claim.ts";
+import { checkDatabaseIsThere, checkLogIsThere } from "./away.ts";
 import { makeDirectory } from "./durable-files.ts";
 import { Lifecycle } from "./lifecycle.ts";
-import { blockFilesWithin, openFilesMax } from "./open-files.ts";
+import { openBlocks, unknownType } from "./open-blocks.ts";
 import { restoreLostLog } from "./lost-log.ts";
-import { diskCacheFolder, placesOf, type SharePlaces } from "./places.ts";
 import { keepsHistory, openHistory } from "./share-history.ts";
-import { s3OptionsOf } from "./s3.ts";
+import { placesOf, type SharePlaces } from "./places.ts";
+import { checkMayOpen, checkTree, instanceOf } from "./tree.ts";
+import type { WrappedBlocks } from "./wrap-blocks.ts";
 
 /** What every part of the server is handed. */
 export interface Surroundings {
@@ -47,6 +47,20 @@ interface Tier {
 }
 
 /** A share that is served, with what it is made of. */
+interface OpenedParts {
+  readonly tier: Tier;
+  readonly history: History | null;
+  readonly share: Share;
+  readonly places: SharePlaces;
+  readonly recovered: string | null;
+  readonly config: Config;
+  readonly content: Content;
+  readonly diskCache: CachedBlocks | null;
+  readonly wrapped: WrappedBlocks;
+  readonly checkTarget: CheckTarget;
+  readonly parts: Lifecycle;
+}
+
 export class OpenShare {
   plan: SharePlan;
   readonly share: Share;
@@ -60,9 +74,12 @@ export class OpenShare {
   readonly history: History | null;
   /** Of a remote block store alone. */
   private readonly diskCache: CachedBlocks | null;
+  private readonly wrapped: WrappedBlocks;
+  /** What a check of it works on. */
+  readonly checkTarget: CheckTarget;
   private readonly parts: Lifecycle;
 
-  constructor(plan: SharePlan, opened: { tier: Tier; history: History | null; share: Share; places: SharePlaces; recovered: string | null; config: Config; content: Content; diskCache: CachedBlocks | null; parts: Lifecycle }) {
+  constructor(plan: SharePlan, opened: OpenedParts) {
     this.plan = plan;
     this.share = opened.share;
     this.places = opened.places;
@@ -72,7 +89,14 @@ export class OpenShare {
     this.tier = opened.tier;
     this.history = opened.history;
     this.diskCache = opened.diskCache;
+    this.wrapped = opened.wrapped;
+    this.checkTarget = opened.checkTarget;
     this.parts = opened.parts;
+  }
+
+  /** Which tree it is, in hexadecimal. */
+  get instance(): string {
+    return instanceOf(this.share.store);
   }
 
   get dirtyBytes(): number {
@@ -83,19 +107,14 @@ export class OpenShare {
     return this.content.unstoredBytes;
   }
 
-  /** What is not in its stores yet, and why. */
-  get backlog(): Omit<ShareState, "state" | "error"> {
+  /** What is not in its stores yet, and why, and how its cache on disk does. */
+  get report(): Omit<ShareState, "state" | "error" | "elsewhere"> {
     const { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError } = this.content;
-    return { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError, history: this.history?.status ?? null };
+    return { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError, diskCache: this.diskCache?.stats ?? null, history: this.history?.status ?? null };
   }
 
   get progress(): Content["progress"] {
     return this.content.progress;
-  }
-
-  /** What the cache on disk does; null where the block store needs none. */
-  get diskCacheStats(): DiskCacheStats | null {
-    return this.diskCache?.stats ?? null;
   }
 
   /** Has the disk hold copies of what the share stores; null where its block store needs none. */
@@ -106,6 +125,16 @@ export class OpenShare {
   /** Removes the copies that the disk holds, and gives their bytes; null where there are none to hold. */
   async evict(): Promise<number | null> {
     return (await this.diskCache?.evict()) ?? null;
+  }
+
+  /** With what its content is encrypted; null where nothing is or was. */
+  get keyring(): Keyring | null {
+    return this.wrapped.keyring;
+  }
+
+  /** What was asked of its block store since it was opened. */
+  get requests(): MeteredBlocks["counts"] {
+    return this.wrapped.meter.counts;
   }
 
   /** Takes over what of another plan needs no closing: the policy, and what an acknowledgement means. */
@@ -162,28 +191,29 @@ export async function openShare(config: Config, plan: SharePlan, limits: Limits,
 async function open(config: Config, plan: SharePlan, limits: Limits, around: Surroundings, parts: Lifecycle, onTaken: OnTaken): Promise<OpenShare> {
   const { clock, random, logger, fatal } = around;
   const places = placesOf(config, plan);
+  if (plan.metadata.type === "sqlite") checkDatabaseIsThere(plan.name, places.content, places.database);
+  checkMayOpen(plan, places);
   makeDirectory(places.content);
-  if (plan.metadata.type === "sqlite") {
-    checkDatabaseIsThere(plan.name, places.content, places.database);
-    makeDirectory(dirname(places.database));
-  }
+  if (plan.metadata.type === "sqlite") makeDirectory(dirname(places.database));
   const keeps = keepsHistory(plan);
   const store = openStore(plan.metadata, places, around, keeps);
   parts.started("metadata", () => store.close());
+  checkTree(plan, instanceOf(store), places);
   checkLogIsThere(plan.name, places.content, (await store.usage()).inodes > 0);
   // Its entry must be as durable as what the log is going to hold.
   makeDirectory(join(places.content, "log"));
-  const { blocks, bucket } = await openBlocks(plan, places, store, parts, diskCacheLimits(config, limits), around);
-  const history = keeps ? openHistory({ plan, places, store, blocks: bucket, lost: onTaken, unshippedBytesMax: limits.dirtyBytesMaxPerShare }, around) : null;
+  const { blocks, uncached, wrapped } = await openBlocks(plan, places, store, parts, diskCacheLimits(config, limits), around);
+  const history = keeps ? openHistory({ plan, places, store, blocks: uncached, unwrapped: wrapped.meter, lost: onTaken, unshippedBytesMax: limits.dirtyBytesMaxPerShare }, around) : null;
   if (history !== null) {
     parts.started("history", () => history.close());
     const { identity, journal } = store as SqliteStore;
-    await restoreLostLog({ share: plan.name, instance: identity.instance, directory: join(places.content, "log"), segmentBytes: config.cache.log_segment_size, blocks: bucket, mark: journal?.mark ?? null }, around);
+    await restoreLostLog({ share: plan.name, instance: identity.instance, directory: join(places.content, "log"), segmentBytes: config.cache.log_segment_size, blocks: uncached, mark: journal?.mark ?? null }, around);
   }
   const diskCache = blocks instanceof CachedBlocks ? blocks : null;
-  const { content, recovered, shipped } = await openContent({
+  const { content, upkeep, recovered, shipped } = await openContent({
     store,
     blocks,
+    uncached,
     directory: places.content,
     durability: plan.durability,
     ephemeral: plan.metadata.type === "memory",
@@ -212,7 +242,8 @@ async function open(config: Config, plan: SharePlan, limits: Limits, around: Sur
     namesMax: limits.filesMaxPerShare,
   });
   parts.started("share", () => share.close());
-  return new OpenShare(plan, { tier, history, share, places, recovered: describeRecovered(recovered), config, content, diskCache, parts });
+  const checkTarget = { store, blocks: uncached, content: upkeep, clock };
+  return new OpenShare(plan, { tier, history, share, places, recovered: describeRecovered(recovered), config, content, diskCache, wrapped, checkTarget, parts });
 }
 
 function contentLimits(config: Config, limits: Limits): Pick<ContentOptions, "limits" | "cacheBytes" | "segmentBytes"> {
@@ -241,45 +272,6 @@ function openStore(plan: StorePlan, places: SharePlaces, { clock, random, logger
     default:
       throw new Error(unknownType(plan));
   }
-}
-
-async function openBlocks(plan: SharePlan, places: SharePlaces, store: MetadataStore, parts: Lifecycle, cacheLimits: DiskCacheLimits, around: Surroundings): Promise<{ readonly blocks: BlockStore; readonly bucket: BlockStore }> {
-  const instance = Buffer.from(store.identity.instance).toString("hex");
-  if (plan.blocks.type === "memory") {
-    const blocks = openMemoryBlocks({ bytesMax: memoryBytesMax(plan.blocks) });
-    parts.started("blocks", () => blocks.close());
-    return { blocks, bucket: blocks };
-  }
-  if (plan.blocks.type === "s3") {
-    const { openS3Blocks } = await import("#blocks/s3/index.ts");
-    const bucket = await openS3Blocks(s3OptionsOf(plan.blocks, around));
-    const { clock, logger } = around;
-    const blocks = await openDiskCache({ blocks: bucket, directory: join(places.content, diskCacheFolder), keyPrefix: `${instance}/`, limits: cacheLimits, clock, logger });
-    parts.started("blocks", () => blocks.close());
-    return { blocks, bucket };
-  }
-  if (plan.blocks.type !== "filesystem") throw new Error(unknownType(plan.blocks));
-  checkBlocksAreThere(plan.name, places.blocks, (await store.packs(0, 1)).length > 0);
-  makeDirectory(places.blocks);
-  const owner = { instance, ephemeral: plan.metadata.type === "memory" };
-  const claim = claimBlocks(places.blocks, owner);
-  parts.started(`hold on ${places.blocks}`, () => claim.release());
-  const blocks = await openFilesystemBlocks({ directory: places.blocks, openFilesMax: blockFilesWithin(openFilesMax()) });
-  parts.started("blocks", () => blocks.close());
-  return { blocks, bucket: blocks };
-}
-
-export function unknownType(plan: StorePlan): string {
-  return `the ${plan.kind} store ${plan.name} is of type ${plan.type}, which this program doesn't know; start the newer program that it was made with`;
-}
-
-const memoryBytesDefault = 2 ** 30;
-
-/** What a memory store holds at most: bytes, or a size as the configuration has them. */
-function memoryBytesMax(plan: StorePlan): number {
-  const { size } = plan.config;
-  if (typeof size === "number") return size;
-  return typeof size === "string" ? (parseSize(size) ?? memoryBytesDefault) : memoryBytesDefault;
 }
 
 /** What a start found in the log and did about it. */

@@ -76,6 +76,15 @@ export function collision(one: SharePlaces, other: SharePlaces): string | null {
   return one.blocks === other.blocks ? one.blocks : null;
 }
 
+/** Refuses a share that would write where another one lies. */
+export function refuseCollision(name: string, places: SharePlaces, others: readonly { readonly plan: SharePlan; readonly places: SharePlaces }[]): void {
+  const real = realPlaces(places);
+  for (const other of others) {
+    const place = collision(real, realPlaces(other.places));
+    if (place !== null) throw new Error(`share ${name} would lie in ${place}, where share ${other.plan.name} lies; give its store another path`);
+  }
+}
+
 /** The places with every symlink on the way resolved, as far as the way exists. */
 export function realPlaces(places: SharePlaces): SharePlaces {
   return { database: realPath(places.database), content: realPath(places.content), blocks: realPath(places.blocks), own: places.own };

@@ -4,6 +4,7 @@ import { rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Config } from "#config/index.ts";
 import { ControlError, type SharePlan } from "#control/index.ts";
+import { StoreFault, StoreRefusedError } from "#model/block-store.ts";
 import { checkBlocksAreThere } from "./away.ts";
 import { isFilled, removeContent, removeIfEmpty } from "./block-content.ts";
 import { claimBlocks, ownerOf } from "./claim.ts";
@@ -24,6 +25,7 @@ export async function purgeShare(config: Config, plan: SharePlan, others: readon
   const sqlite = plan.metadata.type === "sqlite";
   if (sqlite) checkPurgeable(places);
   const known = sqlite ? identityIn(places.database) : null;
+  if (plan.instance !== null && known !== null && known.instance !== plan.instance) throw otherTree(plan, places.database);
   const blocks = plan.blocks.type === "filesystem" ? places.blocks : null;
   if (blocks !== null && known?.hasPacks === true) checkBlocksPurgeable(plan.name, blocks);
   if (blocks !== null && existsSync(blocks)) await removeBlocks(blocks, plan, known?.instance ?? null);
@@ -60,6 +62,12 @@ function checkBlocksPurgeable(share: string, directory: string): void {
   }
 }
 
+function otherTree({ name }: SharePlan, database: string): ControlError {
+  return new ControlError("conflict", `${database} is not of the share ${name} that the control plane knows; nothing was removed`, {
+    hint: "Purge it at the server that has it. What lies here is removed by hand, if it may go.",
+  });
+}
+
 interface Known {
   /** In hexadecimal. */
   readonly instance: string;
@@ -88,14 +96,18 @@ function identityIn(path: string): Known | null {
 /** Where files lie that a new share with this plan would bring to light, of one that the control plane doesn't know any more; null: nowhere. */
 export function leftBehind(config: Config, plan: SharePlan): string | null {
   const { database } = placesOf(config, plan);
-  if (plan.metadata.type !== "sqlite" || !existsSync(database)) return null;
+  return plan.metadata.type === "sqlite" && existsSync(database) && holdsTree(database) ? database : null;
+}
+
+/** Whether somebody was served from a metadata database: it has a root at least. One that can't be read is taken for one that has. */
+export function holdsTree(database: string): boolean {
   let db: Database | null = null;
   try {
     db = new Database(database, { create: false, readwrite: true });
     // Of a share that never got to be served there is a database with nothing in it.
-    return db.query("SELECT 1 FROM inode LIMIT 1").get() === null ? null : database;
+    return db.query("SELECT 1 FROM inode LIMIT 1").get() !== null;
   } catch (error) {
-    return /no such table/.test((error as Error).message) ? null : database;
+    return !/no such table/.test((error as Error).message);
   } finally {
     db?.close();
   }
@@ -136,6 +148,10 @@ async function removeObjects(plan: SharePlan, instance: string, around: Surround
       await blocks.close();
     }
   } catch (error) {
+    if (error instanceof StoreRefusedError && error.fault === StoreFault.bucket) {
+      around.logger.warn({ share: plan.name, store: plan.blocks.name, error, keys: `${instance}/` }, "purging a share whose bucket is not there: if it is elsewhere, objects with these keys are left in it");
+      return;
+    }
     throw new ControlError("store_unreachable", `The content of ${plan.name} could not be removed from the block store ${plan.blocks.name}: ${(error as Error).message}`, { hint: "Purge again once the store answers." });
   }
 }

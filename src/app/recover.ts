@@ -29,24 +29,17 @@ const progressMs = 500;
 export async function recoverShare(loaded: Loaded, request: RecoverRequest, tell: (progress: RecoverProgress) => void): Promise<RecoveredShare> {
   const { config } = loaded;
   checkLayout(config.data_dir);
-  const store = await openRecoveryStore(config, request);
+  const found = chooseShare(await sharesOf(await openRecoveryStore(request)), request);
+  const name = request.name ?? found.name;
+  const places = placesOf(config, planOfRecovered(request, name));
+  refuseOverwriting(places, name);
+  const blocks = await found.open();
   try {
-    const found = chooseShare(await sharesOf(store), request);
-    const name = request.name ?? found.name;
-    const plan = planOfRecovered(request, name);
-    const places = placesOf(config, plan);
-    refuseOverwriting(places, name);
-    const blocks = await found.open();
-    try {
-      const work = new Recovery(blocks, found, name, places, config.cache.log_segment_size, tell);
-      const done = await work.run(request.dryRun);
-      if (!request.dryRun) await registerShare(loaded, request, name);
-      return { ...done, name, instance: found.instance, host: found.manifest?.host ?? "", database: places.database };
-    } finally {
-      await blocks.close();
-    }
+    const done = await new Recovery(blocks, found, name, places, config.cache.log_segment_size, tell).run(request.dryRun);
+    if (!request.dryRun) await registerShare(loaded, request, name);
+    return { ...done, name, instance: found.instance, host: found.manifest?.host ?? "", database: places.database };
   } finally {
-    await store.close();
+    await blocks.close();
   }
 }
 

@@ -23,8 +23,10 @@ export async function registerShare(loaded: Loaded, request: RecoverRequest, nam
   };
   // The shares of a first start belong to a server that begins with nothing.
   const alone: Loaded = { ...loaded, config: { ...loaded.config, shares: [] } };
-  const runtime = new ServerRuntime({ config: alone.config, around, recovered: () => {}, setLogLevel: () => {}, changed: () => {} });
-  const control = await openControl({ loaded: alone, runtime, around });
+  let identify = (_id: string, _instance: string): Promise<string> => Promise.reject(new Error("the control plane is not open yet"));
+  const runtime = new ServerRuntime({ config: alone.config, around, recovered: () => {}, identify: (id, instance) => identify(id, instance), setLogLevel: () => {}, changed: () => {} });
+  const control = await openControl({ loaded: alone, runtime, around, begin: true });
+  identify = (id, instance) => control.identify(id, instance);
   try {
     await control.start();
     await enter(control.plane, request, name);

@@ -4,7 +4,6 @@ import { systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
 import { openFilesystemBlocks } from "#blocks/index.ts";
 import type { RecoverRequest } from "#cli/ports.ts";
-import type { Config } from "#config/index.ts";
 import type { SharePlan, StorePlan } from "#control/index.ts";
 import { HistoryError, listShares, type Manifest, newestSnapshot } from "#history/index.ts";
 import type { BlockStore } from "#model/block-store.ts";
@@ -16,6 +15,7 @@ import { safeName } from "./data-directory.ts";
 import { blockFilesWithin, openFilesMax } from "./open-files.ts";
 import { builtInStore } from "./places.ts";
 import { s3OptionsOf } from "./s3.ts";
+import { wrapBlocks } from "./wrap-blocks.ts";
 
 /** A share as its store has it. */
 export interface FoundShare {
@@ -30,9 +30,11 @@ export interface FoundShare {
 
 /** A store that shares are recovered from: one bucket, or the directories of a filesystem store. */
 export interface RecoveryStore {
+  readonly plan: StorePlan;
   readonly parts: readonly { readonly name: string | null; open(): Promise<BlockStore> }[];
-  close(): Promise<void>;
 }
+
+const around = { clock: systemClock, random: systemRandom, logger: silentLogger };
 
 function storePlan({ type, config, storeName }: RecoverRequest): StorePlan {
   const secrets: Record<string, string> = {};
@@ -45,19 +47,18 @@ function storePlan({ type, config, storeName }: RecoverRequest): StorePlan {
   return { kind: "block", name: storeName, type, config: shown, secrets };
 }
 
-export async function openRecoveryStore(_config: Config, request: RecoverRequest): Promise<RecoveryStore> {
+export async function openRecoveryStore(request: RecoverRequest): Promise<RecoveryStore> {
   const plan = storePlan(request);
   if (plan.type === "s3") {
     const { openS3Blocks } = await import("#blocks/s3/index.ts");
-    const around = { clock: systemClock, random: systemRandom, logger: silentLogger };
-    return { parts: [{ name: null, open: () => openS3Blocks(s3OptionsOf(plan, around)) }], close: () => Promise.resolve() };
+    return { plan, parts: [{ name: null, open: () => openS3Blocks(s3OptionsOf(plan, around)) }] };
   }
   if (plan.type !== "filesystem") throw new Error(`shares can be recovered from stores of type s3 and filesystem, not from ${plan.type}`);
   const { path } = plan.config;
   if (typeof path !== "string" || !existsSync(path)) throw new Error(`${path === undefined ? "--path is missing: the directory" : `${String(path)} is not there: it should be the directory`} that the filesystem store lies in`);
   const openAt = (directory: string) => (): Promise<BlockStore> => openFilesystemBlocks({ directory, openFilesMax: blockFilesWithin(openFilesMax()) });
   const within = readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isDirectory() && existsSync(join(path, entry.name, "format")));
-  return { parts: within.map(({ name }) => ({ name, open: openAt(join(path, name)) })), close: () => Promise.resolve() };
+  return { plan, parts: within.map(({ name }) => ({ name, open: openAt(join(path, name)) })) };
 }
 
 /** Every share a store has the history of. */
@@ -65,13 +66,12 @@ export async function sharesOf(store: RecoveryStore): Promise<readonly FoundShar
   const found: FoundShare[] = [];
   for (const part of store.parts) {
     const blocks = await part.open();
-    try {
-      for (const instance of await listShares(blocks)) {
-        const manifest = await newestSnapshot(blocks, instance);
-        found.push({ instance, name: manifest?.share ?? "", manifest, open: part.open });
-      }
-    } finally {
-      await blocks.close();
+    const instances = await listShares(blocks).finally(() => blocks.close());
+    for (const instance of instances) {
+      const open = async () => (await wrapBlocks(store.plan, await part.open(), { keyPrefix: `${instance}/`, filled: true }, around)).blocks;
+      const wrapped = await open();
+      const manifest = await newestSnapshot(wrapped, instance).finally(() => wrapped.close());
+      found.push({ instance, name: manifest?.share ?? "", manifest, open });
     }
   }
   return found;
@@ -97,7 +97,7 @@ export function planOfRecovered(request: RecoverRequest, name: string): SharePla
     id: "", name,
     metadata: { kind: "metadata", name: builtInStore, type: "sqlite", config: {}, secrets: {} },
     blocks: storePlan(request),
-    metadataPath: "", blocksPath: "", durability: Durability.local, rootMode: 0,
+    instance: null, mayBegin: true, metadataPath: "", blocksPath: "", durability: Durability.local, rootMode: 0,
     policy: new SharePolicy({ enabled: false, readOnly: true, squash: "root_to_guest", anonymousUid: 65534, anonymousGid: 65534, allowedClients: [], protocols: { nfs: false, smb: false }, defaultPermission: "none", grants: { users: new Map(), groups: new Map() }, identity: nobodyKnown, manageGroups: false }),
   };
 }

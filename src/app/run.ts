@@ -78,7 +78,7 @@ async function serve(loaded: Loaded, options: RunOptions, lock: DirectoryLock, l
     const changed = (): void => {
       if (server !== null) publish();
     };
-    server = await startServer({ loaded, version: options.version, startedAt: now.sec * 1000, around, logger, lifecycle, announce: options.announce, changed });
+    server = await startServer({ loaded, version: options.version, startedAt: now.sec * 1000, around, logger, lifecycle, announce: options.announce, newControlPlane: options.newControlPlane, changed });
     state = "ready";
     options.announce.ready(publish());
     const settled = systemClock.after(settleMs, () => Bun.shrink());

@@ -1,14 +1,20 @@
 import { type Config, deriveLimits, sharesMax } from "#config/index.ts";
 import { type AdapterState, type AdapterType, type ClientInfo, ControlError, type Desired, type Failure, type MountInfo, type Runtime, type SharePlan, type ShareState, type StoreHealth, type StorePlan } from "#control/index.ts";
 import { ShareTable } from "#vfs/index.ts";
+import { workOn } from "./check-share.ts";
 import { drainShares } from "./drain.ts";
+import { JobTable } from "./jobs.ts";
 import { evictShare, warmShare } from "./share-cache.ts";
 import { type NfsListening, NfsService } from "./nfs-service.ts";
 import { connectionsWithin, openFilesMax, sharesWithin } from "./open-files.ts";
 import { type OpenShare, openShare, type Surroundings } from "./open-share.ts";
 import { noRoom, stillClosing, tooFewFiles } from "./not-served.ts";
-import { collision, placesOf, realPlaces } from "./places.ts";
+import { placesOf, refuseCollision } from "./places.ts";
 import { leftBehind, purgeShare } from "./purge.ts";
+import { isOther, mustReopen } from "./reopen.ts";
+import { warnOf } from "./share-warnings.ts";
+import { checkTree, lasts, OtherTree } from "./tree.ts";
+import { checkKeys, requestsOf, rotateKeys } from "./rotate-keys.ts";
 import { tryStore } from "./try-store.ts";
 
 /** What a server's parts are told besides their plans. */
@@ -17,6 +23,8 @@ export interface RuntimeOptions {
   readonly around: Surroundings;
   /** A share was opened whose log had something to go on with. */
   readonly recovered: (share: string, summary: string) => void;
+  /** Notes which tree a share is, where nobody knows; gives what is known then. */
+  readonly identify: (shareId: string, instance: string) => Promise<string>;
   /** The log says from now on what is at least so severe. */
   readonly setLogLevel: (level: string) => void;
   /** What is listened on or shared changed. */
@@ -39,8 +47,14 @@ export class ServerRuntime implements Runtime {
   private readonly options: RuntimeOptions;
   private readonly table = new ShareTable();
   private readonly open = new Map<string, OpenShare>();
+  readonly clients = (): readonly ClientInfo[] => this.nfs.clients();
+  readonly mounts = (): readonly MountInfo[] => this.nfs.mounts();
   readonly warm = (name: string) => warmShare(this.open.get(name), name);
   readonly evict = (name: string) => evictShare(this.open.get(name), name);
+  readonly leftBehind = (plan: SharePlan) => (this.open.has(plan.name) ? null : leftBehind(this.config, plan));
+  readonly rotateKeys = (plan: StorePlan) => rotateKeys(plan, this.open.values());
+  readonly storeRequests = (plan: StorePlan) => requestsOf(plan, this.open.values());
+  readonly jobs: JobTable;
   /** Those that were not closed in time: they still store what they hold, and nobody may open their log beside them. */
   private readonly closing = new Map<string, OpenShare>();
   /** Why shares that are desired are not served, by name. */
@@ -55,6 +69,7 @@ export class ServerRuntime implements Runtime {
   constructor(options: RuntimeOptions) {
     this.options = options;
     this.config = options.config;
+    this.jobs = new JobTable((request, watch) => workOn(this.open.get(request.share), request, watch), (share) => this.open.has(share), options.around);
     this.nfs = new NfsService(this.table, options.around, (asked) => connectionsWithin(asked, Math.max(1, this.open.size), openFilesMax()));
   }
 
@@ -108,11 +123,11 @@ export class ServerRuntime implements Runtime {
 
   share(name: string): ShareState | null {
     const share = this.open.get(name);
-    if (share !== undefined) return { state: "serving", error: null, ...share.backlog };
+    if (share !== undefined) return { state: "serving", error: null, ...share.report };
     const closing = this.closing.get(name);
-    if (closing !== undefined) return { state: "failed", error: stillClosing(name), ...closing.backlog };
-    const error = this.failed.get(name)?.message;
-    return error === undefined ? null : { state: "failed", error, dirtyBytes: 0, unstoredBytes: 0, oldestUnstoredMs: null, storeError: null };
+    if (closing !== undefined) return { state: "failed", error: stillClosing(name), ...closing.report };
+    const why = this.failed.get(name);
+    return why === undefined ? null : { state: "failed", error: why.message, elsewhere: why instanceof OtherTree, dirtyBytes: 0, unstoredBytes: 0, oldestUnstoredMs: null, storeError: null, diskCache: null };
   }
 
   async usage(name: string): Promise<{ readonly bytes: number; readonly files: number } | null> {
@@ -123,20 +138,12 @@ export class ServerRuntime implements Runtime {
     return this.nfs.state;
   }
 
-  clients(): readonly ClientInfo[] {
-    return this.nfs.clients();
-  }
-
-  mounts(): readonly MountInfo[] {
-    return this.nfs.mounts();
-  }
-
   disconnect(id: string): boolean {
     return this.nfs.disconnect(id);
   }
 
-  tryStore(plan: StorePlan, writing: boolean): Promise<StoreHealth> {
-    return tryStore(this.config, plan, writing, this.options.around);
+  async tryStore(plan: StorePlan, writing: boolean): Promise<StoreHealth> {
+    return await checkKeys(plan, writing, await tryStore(this.config, plan, writing, this.options.around), this.open.values());
   }
 
   async drain(name: string | null): Promise<ReadonlyMap<string, number>> {
@@ -151,10 +158,6 @@ export class ServerRuntime implements Runtime {
     if (this.closing.has(plan.name)) throw new ControlError("in_use", stillClosing(plan.name), { hint: "Purge it again in a while; the server's log says what it waits for." });
     await purgeShare(this.config, plan, others, this.options.around);
     this.options.around.logger.info({ share: plan.name }, "removed the data of a share for good");
-  }
-
-  leftBehind(plan: SharePlan): string | null {
-    return this.open.has(plan.name) ? null : leftBehind(this.config, plan);
   }
 
   /** What of the plans holds at once, whatever is being opened or closed. */
@@ -192,7 +195,7 @@ export class ServerRuntime implements Runtime {
     const plans = new Map(desired.shares.map((plan) => [plan.name, plan]));
     const gone = [...this.open.values()].filter((share) => {
       const plan = plans.get(share.plan.name);
-      return plan === undefined || mustReopen(share.plan, plan);
+      return plan === undefined || mustReopen(share.plan, plan) || isOther(share, plan);
     });
     this.table.expecting ||= gone.some((share) => plans.has(share.plan.name));
     await Promise.all(gone.map((share) => this.close(share, this.config.server.shutdown_timeout, plans.get(share.plan.name)?.id === share.plan.id)));
@@ -205,6 +208,7 @@ export class ServerRuntime implements Runtime {
     const { name } = share.plan;
     this.table.remove(name, back);
     this.open.delete(name);
+    await this.jobs.stop(name);
     const clean = await share.close(timeoutMs, this.options.around.clock);
     this.options.around.logger.info({ share: name, clean }, clean ? "closed a share" : "a share is not closed yet");
     if (!clean) this.lingers(share);
@@ -248,14 +252,11 @@ export class ServerRuntime implements Runtime {
 
   private async openOne(plan: SharePlan): Promise<void> {
     if (this.closing.has(plan.name)) throw new Error(stillClosing(plan.name));
-    const places = realPlaces(placesOf(this.config, plan));
-    for (const other of [...this.open.values(), ...this.closing.values()]) {
-      const place = collision(places, realPlaces(other.places));
-      if (place !== null) throw new Error(`share ${plan.name} would lie in ${place}, where share ${other.plan.name} lies; give its store another path`);
-    }
+    refuseCollision(plan.name, placesOf(this.config, plan), [...this.open.values(), ...this.closing.values()]);
     const share = await openShare(this.config, plan, deriveLimits(this.config, this.open.size + 1), this.options.around, (why) => this.wasTaken(plan, why));
+    await this.identify(share);
     this.open.set(plan.name, share);
-    this.warnOf(plan);
+    warnOf(this.config, plan, this.options.around.logger);
     // The policy may be another by now.
     const latest = this.wanted?.shares.find((each) => each.id === plan.id);
     if (latest !== undefined && !mustReopen(plan, latest)) share.follow(latest);
@@ -271,13 +272,15 @@ export class ServerRuntime implements Runtime {
     void this.close(share, this.config.server.shutdown_timeout).finally(() => this.options.changed());
   }
 
-  /** What an operator should know though it is allowed; of the configuration's shares that was said by whoever read it. */
-  private warnOf({ name, metadata, blocks, durability }: SharePlan): void {
-    if (this.config.shares.some((share) => share.name === name)) return;
-    const logger = this.options.around.logger.child({ share: name });
-    if (metadata.type === "memory") logger.warn({}, "its metadata is in memory: everything in it is gone when the server stops");
-    else if (blocks.type === "memory") logger.warn({}, "its blocks are in memory: names stay when the server stops, but the content is gone");
-    if (durability === "writeback") logger.warn({}, "its durability is writeback: a power cut loses the last seconds, even what a COMMIT answered");
+  /** Before anybody is served from it. */
+  private async identify(share: OpenShare): Promise<void> {
+    const { plan, instance, places } = share;
+    if (!lasts(plan) || plan.instance !== null) return;
+    const known = await this.options.identify(plan.id, instance).catch((error: unknown) => error as Error);
+    if (known === instance) return;
+    await this.close(share, this.config.server.shutdown_timeout);
+    if (typeof known !== "string") throw known;
+    checkTree(plan, instance, places, known);
   }
 
   /** Gives each share its part of what all have together. */
@@ -297,11 +300,4 @@ export class ServerRuntime implements Runtime {
       return [{ target: { type: "adapter", name: "nfs" }, reason: (error as Error).message }];
     }
   }
-}
-
-/** Whether a share has to be closed and opened for another plan: its policy and durability are replaced while it serves. */
-function mustReopen(before: SharePlan, after: SharePlan): boolean {
-  const { policy: _, durability: __, rootMode: ___, ...was } = before;
-  const { policy: ____, durability: _____, rootMode: ______, ...is } = after;
-  return !Bun.deepEquals(was, is);
 }

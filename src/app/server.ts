@@ -7,6 +7,7 @@ import { DataDirectoryError } from "./data-directory.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Surroundings } from "./open-share.ts";
 import { ServerRuntime } from "./runtime.ts";
+import { OtherTree } from "./tree.ts";
 
 /** The part of a stop's time that requests in hand may take; the rest is for content on its way into its store. */
 const drainPart = 0.5;
@@ -20,6 +21,8 @@ export interface ServerParts {
   readonly logger: OpenLogger;
   readonly lifecycle: Lifecycle;
   readonly announce: Announce;
+  /** Begin a control plane although there are files of shares. */
+  readonly newControlPlane: boolean;
   /** What is listened on or shared changed. */
   readonly changed: () => void;
 }
@@ -72,11 +75,13 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
       if (started) logger.info({ share, summary }, "recovered a share");
       else announce.recovered(share, summary);
     },
+    // Nothing is asked of the runtime before the control plane is open.
+    identify: (shareId, instance) => control.identify(shareId, instance),
     setLogLevel: (level) => logger.setLevel(level as LogLevel),
     changed: parts.changed,
   });
   const server = new Server(runtime);
-  const control = await openControl({ loaded, runtime, around });
+  const control: RunningControl = await openControl({ loaded, runtime, around, begin: parts.newControlPlane });
   lifecycle.started("control plane", async (leftMs) => {
     if (!(await control.stop(leftMs))) throw new Error("the control plane did not close in good order; what was answered is durable");
   });
@@ -97,10 +102,11 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   return server;
 }
 
-/** Opens the shares. Where none of those that are wanted can be, that is no server. */
+/** Opens the shares. Where none of those that are wanted can be, that is no server; but what lies on another one, or is to be decided by an operator, keeps it from nothing. */
 async function openShares(runtime: ServerRuntime, control: RunningControl, { logger }: ServerParts): Promise<void> {
   const failures = await control.start();
-  if (failures.length > 0 && failures.length === control.plane.shares.list().length) {
+  const away = failures.some(({ target }) => runtime.whyNot(target.name) instanceof OtherTree);
+  if (!away && failures.length > 0 && failures.length === control.plane.shares.list().length) {
     const [only] = failures;
     throw (failures.length === 1 && only !== undefined && runtime.whyNot(only.target.name)) || new DataDirectoryError(failures.map((failure) => failure.reason).join("\n"));
   }

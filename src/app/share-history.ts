@@ -22,17 +22,20 @@ interface HistoryParts {
   /** Opened with a journal. */
   readonly store: MetadataStore;
   readonly blocks: BlockStore;
+  /** The same without compression and encryption. */
+  readonly unwrapped: BlockStore;
   readonly lost: (error: Error) => void;
   readonly unshippedBytesMax: number;
 }
 
-export function openHistory({ plan, places, store, blocks, lost, unshippedBytesMax }: HistoryParts, around: Surroundings): History {
+export function openHistory({ plan, places, store, blocks, unwrapped, lost, unshippedBytesMax }: HistoryParts, around: Surroundings): History {
   const { journal } = store as SqliteStore;
   if (journal === null) throw new Error("a share with a history has metadata with a journal");
   const lagMs = plan.blocks.config["history_lag_ms"];
   return new History({
     ...around,
     blocks,
+    unwrapped,
     journal,
     instance: Buffer.from(store.identity.instance).toString("hex"),
     share: plan.name,

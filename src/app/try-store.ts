@@ -3,7 +3,9 @@ import { dirname, join } from "node:path";
 import type { Random } from "#base/random.ts";
 import type { Config } from "#config/index.ts";
 import type { StoreHealth, StorePlan } from "#control/index.ts";
-import { type Surroundings, unknownType } from "./open-share.ts";
+import { unknownType } from "./open-blocks.ts";
+import type { Surroundings } from "./open-share.ts";
+import { masterKeysOf } from "./key-file.ts";
 import { rootOf } from "./places.ts";
 import { s3OptionsOf } from "./s3.ts";
 
@@ -35,6 +37,8 @@ export async function tryStore(config: Config, plan: StorePlan, writing: boolean
 
 async function probe(config: Config, plan: StorePlan, writing: boolean, around: Pick<Surroundings, "clock" | "random" | "logger">): Promise<void> {
   const { random } = around;
+  // The file must be there, in order and private before anything is encrypted with what it says.
+  masterKeysOf(plan);
   if (plan.type === "memory") return;
   if (plan.type === "s3") {
     const options = s3OptionsOf(plan, around);

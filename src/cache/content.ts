@@ -27,7 +27,7 @@ import { StoredWaits, storedWaitMs } from "./stored-waits.ts";
 export const largeWriteBytes = 128 * 1024;
 /** A flush begins when the log is so many times `flushBytes` long, however few of its bytes are not overwritten: a start has to read it. */
 export const logPerDirty = 4;
-/** Pause after a flush that failed; while the block store is away, twice as long each time, up to the bound. */
+/** Pause after a flush that failed; twice as long each time, up to the bound, unless it is for room on a disk. */
 const retryMs = 1_000;
 const retryMsMax = 8_000;
 /** Tries to store everything before a close leaves the rest to the next start. */
@@ -40,11 +40,11 @@ export interface ContentLimits {
   readonly dirtyMemoryMax: number;
   /** Bytes in the log and in packs not stored yet, past which writers wait. */
   readonly unstoredBytesMax: number;
-  /** Such a log, or so much in packs, is flushed without waiting for its age. */
+  /** Such a log is flushed without waiting for its age, or so much in packs, which a block store near by takes over as they are. */
   readonly logBytesDue: number;
   /** A change is on its way into the store after this. */
   readonly flushAgeMs: number;
-  /** So many dirty bytes are flushed without waiting for their age. */
+  /** So many dirty bytes are flushed without waiting for their age; so much in packs, too, where it takes the block store its time. */
   readonly flushBytes: number;
 }
 
@@ -117,6 +117,9 @@ export class Content implements FileContent {
       () => this.wake(),
       () => files.oldestSequence(),
     );
+    parts.flusher.onFull = () => {
+      if (this.running !== null && !this.closing && this.isDue()) this.flusher.uploadAhead();
+    };
   }
 
   /** What recovery left unstored is on its way from here on. */
@@ -281,6 +284,7 @@ export class Content implements FileContent {
       this.logger.warn({ files: this.files.unstored.size, bytes: this.unstoredBytes }, "stopping with content that could not be stored; it stays in the log");
     }
     this.storedWaits.end();
+    await this.flusher.idle();
     await this.garbage.close();
     this.closed = true;
     await this.log.close();
@@ -367,7 +371,8 @@ export class Content implements FileContent {
       this.storedWaits.isWaitedFor ||
       this.files.dirtyBytes >= flushBytes ||
       this.files.dirtyMemory >= dirtyMemoryMax / 2 ||
-      Math.max(this.files.pendingBytes, this.log.bytes) >= logBytesDue
+      this.files.pendingBytes >= (this.flusher.isFar ? flushBytes : logBytesDue) ||
+      this.log.bytes >= logBytesDue
     );
   }
 
@@ -407,7 +412,8 @@ export class Content implements FileContent {
       if (this.closing) return false;
       await new Promise<void>((resolve) => this.clock.after(pauseMs, resolve));
       this.admission.letIn();
-      if (outcome === "away") pauseMs = Math.min(pauseMs * 2, retryMsMax);
+      // Room on a disk is worth a look each second; that a bucket says so again costs an upload.
+      if (outcome !== "noRoom" || this.room.totalBytes === null) pauseMs = Math.min(pauseMs * 2, retryMsMax);
     } while (this.files.unstored.size > 0 && (this.closing || this.isDue() || this.hasAged()));
     return false;
   }

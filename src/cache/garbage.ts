@@ -1,10 +1,10 @@
 import type { Clock, Timer } from "#base/clock.ts";
 import type { BlockStore } from "#model/block-store.ts";
-import { type Change, type Extent, type Pack, PackState } from "#model/change-set.ts";
+import { type Change, type Pack, PackState } from "#model/change-set.ts";
 import { FsError } from "#model/fs-error.ts";
 import type { ShareHistory } from "#model/history.ts";
-import type { FileId, PackId } from "#model/ids.ts";
-import type { MetadataStore } from "#model/metadata-store.ts";
+import type { PackId } from "#model/ids.ts";
+import type { FileExtent, MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { Flusher } from "./flusher.ts";
 import type { OpenPackRef, PackTable } from "./pack-table.ts";
@@ -28,6 +28,11 @@ const soonMs = 300;
 const repackBelow = 0.5;
 /** The same where space is short: what is removed must come back, though more has to be copied for it. */
 const repackShortBelow = 0.75;
+
+/** A run of a file's bytes with the bytes themselves. */
+export interface KnownBytes extends FileExtent {
+  readonly bytes: Uint8Array;
+}
 
 interface Pass {
   repacked: number;
@@ -177,6 +182,7 @@ export class Garbage {
     await this.blocks.delete([row.key]);
     await this.store.apply({ conditions: [], changes: [{ do: "deletePack", id: row.id }] });
     this.packs.forget(row.id);
+    this.health.isDeleted(row.key);
     pass.deleted++;
     pass.bytes += row.size;
   }
@@ -226,7 +232,15 @@ export class Garbage {
     }
   }
 
-  private async move(found: readonly { readonly file: FileId; readonly extent: Extent }[]): Promise<boolean> {
+  /**
+   * Puts bytes that are known to be right into a fresh pack, and has the extents they belong to refer there, as far as these are still the
+   * same. False: not stored; nothing has changed.
+   */
+  replace(pieces: readonly KnownBytes[]): Promise<boolean> {
+    return this.closed ? Promise.resolve(false) : this.move(pieces);
+  }
+
+  private async move(found: readonly (FileExtent | KnownBytes)[]): Promise<boolean> {
     const target = this.packs.create();
     if (target instanceof FsError) return false;
     target.holders++;
@@ -239,12 +253,13 @@ export class Garbage {
     }
   }
 
-  private async moveTo(target: OpenPackRef, found: readonly { readonly file: FileId; readonly extent: Extent }[]): Promise<boolean> {
+  private async moveTo(target: OpenPackRef, found: readonly (FileExtent | KnownBytes)[]): Promise<boolean> {
     const file = target.file as NonNullable<OpenPackRef["file"]>;
     const moves: Change[] = [];
-    for (const { file: owner, extent } of found) {
-      const bytes = new Uint8Array(extent.length);
-      const error = await this.packs.read(extent.pack, extent.packOffset, bytes);
+    for (const one of found) {
+      const { file: owner, extent } = one;
+      const bytes = "bytes" in one ? one.bytes : new Uint8Array(extent.length);
+      const error = "bytes" in one ? null : await this.packs.read(extent.pack, extent.packOffset, bytes);
       const at = error === null ? file.append([bytes], bytes.length) : error;
       if (at instanceof FsError) return false;
       moves.push({ do: "moveExtent", file: owner, from: extent, to: { ...extent, pack: target.id, packOffset: at } });
@@ -257,7 +272,7 @@ export class Garbage {
     return true;
   }
 
-  /** Objects no row speaks of: seen by two complete listings a grace apart, they go. */
+  /** Packs no row speaks of: seen by two complete listings a grace apart, they go. */
   private async sweepStrays(graceMs: number, pass: Pass): Promise<void> {
     const nowMs = this.clock.monotonicMs();
     const seen = new Map<string, number>();
@@ -272,7 +287,7 @@ export class Garbage {
       await this.turn();
     }
     for await (const { key } of this.blocks.list(packKeyPrefix(this.store.identity.instance))) {
-      // The share has other objects, too; and what has left its row waits for its own end.
+      // What has left its row waits for its own end.
       if (known.has(key) || !isPackKey(key) || this.leaving.includes(key)) continue;
       const since = this.strays.get(key) ?? nowMs;
       if (nowMs - since >= graceMs && since !== nowMs) doomed.push(key);

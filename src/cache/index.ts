@@ -24,11 +24,13 @@ import { Reader } from "./reader.ts";
 import { type Recovered, Replay, removeLeftovers } from "./recovery.ts";
 import { Shipped } from "./shipped-content.ts";
 import { Space } from "./space.ts";
+import { Upkeep } from "./upkeep.ts";
 import { StoreHealth } from "./store-health.ts";
 import { TappedLog } from "./tapped-log.ts";
 
 export { Content, type ContentLimits } from "./content.ts";
 export type { Recovered } from "./recovery.ts";
+export { Upkeep } from "./upkeep.ts";
 
 /** What is told of the limits; the rest follows from it (`deriveContentLimits`). */
 export type GivenLimits = Omit<ContentLimits, "dirtyMemoryMax" | "logBytesDue">;
@@ -36,6 +38,8 @@ export type GivenLimits = Omit<ContentLimits, "dirtyMemoryMax" | "logBytesDue">;
 export interface ContentOptions {
   readonly store: MetadataStore;
   readonly blocks: BlockStore;
+  /** The store below every cache, where `blocks` is one in front of it. */
+  readonly uncached?: BlockStore;
   /** Where the log and packs being filled lie. */
   readonly directory: string;
   readonly durability: Durability;
@@ -60,7 +64,7 @@ const stagingBytes = 4 * 1024 * 1024;
 const verifierBytes = 8;
 
 /** Opens a share's content, replaying its log. Nothing else may apply change sets to the store before it resolves. */
-export async function openContent(options: ContentOptions): Promise<{ content: Content; recovered: Recovered; shipped: ShippedContent }> {
+export async function openContent(options: ContentOptions): Promise<{ content: Content; upkeep: Upkeep; recovered: Recovered; shipped: ShippedContent }> {
   const { store, blocks, clock, logger } = options;
   const packDirectory = "stagingDirectory" in blocks ? (blocks as unknown as AdoptsFiles).stagingDirectory : join(options.directory, "packs");
   await makeDirectory(systemFiles, packDirectory);
@@ -98,7 +102,8 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
   });
   content.start();
   garbage.start();
-  return { content, recovered: { ...replay.result, tornBytes }, shipped };
+  const upkeep = new Upkeep({ content, files, packs, garbage, store, blocks: options.uncached ?? blocks, copies: blocks, clock });
+  return { content, upkeep, recovered: { ...replay.result, tornBytes }, shipped };
 }
 
 /** A log without anything in it that is needed is still up to two segments long: limits below that would never be kept. */

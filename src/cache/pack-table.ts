@@ -19,15 +19,13 @@ interface StoredPack {
 /** A pack that was made by this process: a file first, an object later; pending extents hold on to it through both. */
 export class OpenPackRef {
   readonly id: PackId;
-  readonly key: string;
+  key: string;
   file: OpenPack | null;
   stored: StoredPack | null = null;
   /** Log sequence of the last record that points here. */
   lastSequence = 0;
   /** Bytes of large writes that count as in its file (`FileTable.filedBytes`). */
   filed = 0;
-  /** Resolves when its way into the block store is over: with false where there was no room for it. Null: it is not on its way. */
-  storing: Promise<boolean> | null = null;
   /** Its row says that it is live, so extents may refer to it. */
   adopted = false;
   /** Flushes and repackings under way that refer to it; while there are any it is neither settled nor given up. */
@@ -93,9 +91,8 @@ export class PackTable {
   }
 
   /** What the footer of a pack's object says, for a pack whose row does not know yet; null where there is no such whole object. */
-  async fromObject(id: PackId): Promise<StoredPack | null> {
+  async fromObject(id: PackId, key: string): Promise<StoredPack | null> {
     const { instance } = this.store.identity;
-    const key = packKey(instance, id);
     const bytes = await this.blocks.size(key);
     if (bytes === null) return null;
     const footer = await readFooter((offset, length) => this.blocks.get(key, offset, length), bytes, instance, id, key);
@@ -150,14 +147,15 @@ export class PackTable {
     const whole = from === offset && to === offset + target.length;
     const frames = whole ? target : new Uint8Array(to - from);
     if (this.synchronous?.getNow(pack.key, from, frames) && verifyFrames(frames, from, pack.size, pack.frames)) {
+      this.health.isFound(pack.key, from);
       if (!whole) target.set(frames.subarray(offset - from, offset - from + target.length));
       return null;
     }
     return this.readSlowly(id, pack, offset, target, from, frames);
   }
 
-  /** Whether it is worth while to say what will be read. */
-  get readsAhead(): boolean {
+  /** Whether the block store is slow to answer: then it is worth while to say early what will be read, and to put early what is written. */
+  get areFar(): boolean {
     return this.copies !== null;
   }
 
@@ -181,6 +179,7 @@ export class PackTable {
   /** An extent says that an object is there, and it stays away. */
   missing(error: MissingObjectError): FsError {
     this.logger.error({ key: error.key }, "stored content is missing");
+    this.health.isLost(error.key, null);
     return FsError.of("io");
   }
 
@@ -213,6 +212,7 @@ export class PackTable {
       }
       if (this.copies === null || this.copies.answers !== answers) this.health.worked("read");
       if (verifyFrames(frames, from, pack.size, pack.frames)) {
+        this.health.isFound(pack.key, from);
         if (frames !== target) target.set(frames.subarray(offset - from, offset - from + target.length));
         return null;
       }
@@ -221,6 +221,7 @@ export class PackTable {
       this.logger.warn({ pack: id, key: pack.key, offset: from, length: frames.length, copied }, "content that was read does not match its checksum; it is read again");
     }
     this.logger.error({ pack: id, key: pack.key, offset: from, length: frames.length, reason }, "stored content is damaged");
+    this.health.isLost(pack.key, from);
     return FsError.of("io");
   }
 }

@@ -8,8 +8,11 @@ import type { Logger } from "#telemetry/logger.ts";
 import type { FileTable } from "./file-table.ts";
 import { isFull } from "./log/file-ops.ts";
 import type { OpenPackRef, PackTable } from "./pack-table.ts";
-import type { SealedPack } from "./packs/index.ts";
+import { packKey, type SealedPack } from "./packs/index.ts";
 import { isPassing, type StoreHealth } from "./store-health.ts";
+
+/** Packs on their way past which none is put ahead of its flush: enough for a store to have work, few enough to be given up with. */
+const underWayMax = 16;
 
 /** Takes pack files into the block store: a row that bars collection, the object, then the row that extents may refer to. */
 export class PackUploads {
@@ -20,6 +23,8 @@ export class PackUploads {
   private readonly clock: Clock;
   private readonly logger: Logger;
   private readonly health: StoreHealth;
+  /** Packs on their way into the store: whoever wants one there joins. */
+  private readonly underWay = new Map<OpenPackRef, Promise<boolean>>();
 
   constructor(files: FileTable, packs: PackTable, metadata: MetadataStore, blocks: BlockStore, clock: Clock, logger: Logger, health: StoreHealth) {
     this.files = files;
@@ -33,17 +38,7 @@ export class PackUploads {
 
   /** Puts packs into the block store and makes their rows live; false when there is no room. */
   async store(packs: readonly OpenPackRef[]): Promise<boolean> {
-    const fresh = packs.filter((pack) => pack.stored === null && pack.storing === null);
-    if (fresh.length > 0) {
-      const storing = this.storeFresh(fresh);
-      const over = (): void => fresh.forEach((pack) => (pack.storing = null));
-      for (const pack of fresh) pack.storing = storing;
-      storing.then(over, over);
-    }
-    // A pack may be on its way for somebody else, too.
-    const ways = new Set<Promise<boolean>>();
-    for (const { storing } of packs) if (storing !== null) ways.add(storing);
-    for (const stored of await Promise.all(ways)) if (!stored) return false;
+    if (!(await this.inStore(packs))) return false;
     const unadopted = packs.filter((pack) => !pack.adopted);
     if (unadopted.length === 0) return true;
     const now = this.clock.now();
@@ -56,7 +51,51 @@ export class PackUploads {
     return true;
   }
 
-  private async storeFresh(fresh: readonly OpenPackRef[]): Promise<boolean> {
+  /** Begins to put a pack that takes no more payload and that a flush will ask for: what came of it is the flush's, which puts anew what failed. */
+  async ahead(pack: OpenPackRef): Promise<boolean> {
+    pack.holders++;
+    try {
+      return await this.inStore([pack]);
+    } catch {
+      return false;
+    } finally {
+      pack.holders--;
+    }
+  }
+
+  /** Whether more may be put ahead of a flush. */
+  get hasRoomAhead(): boolean {
+    return this.underWay.size < underWayMax;
+  }
+
+  /** Resolves when nothing is on its way. */
+  async idle(): Promise<void> {
+    while (this.underWay.size > 0) await Promise.allSettled(this.underWay.values());
+  }
+
+  /** Resolves when the packs are objects, each put once; false when there is no room. */
+  private async inStore(packs: readonly OpenPackRef[]): Promise<boolean> {
+    const waits = new Set<Promise<boolean>>();
+    const fresh: OpenPackRef[] = [];
+    for (const pack of packs) {
+      if (pack.stored !== null) continue;
+      const joined = this.underWay.get(pack);
+      if (joined === undefined) fresh.push(pack);
+      else waits.add(joined);
+    }
+    if (fresh.length > 0) {
+      const begun = this.barAndPut(fresh).finally(() => {
+        for (const pack of fresh) this.underWay.delete(pack);
+      });
+      for (const pack of fresh) this.underWay.set(pack, begun);
+      waits.add(begun);
+    }
+    const outcomes = await Promise.allSettled(waits);
+    for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
+    return outcomes.every((outcome) => outcome.status === "fulfilled" && outcome.value);
+  }
+
+  private async barAndPut(fresh: readonly OpenPackRef[]): Promise<boolean> {
     if (!(await succeeded(fresh.map((pack) => sealed(pack))))) return false;
     const now = this.clock.now();
     // With its frames: where the process ends before the row is live, a start needs nothing of the object to go on with it.
@@ -77,26 +116,46 @@ export class PackUploads {
 
   private async put(pack: OpenPackRef): Promise<void> {
     const file = pack.file as NonNullable<OpenPackRef["file"]>;
-    const { size, objectBytes, frames } = await sealed(pack);
+    const whole = await sealed(pack);
+    const source = { from: "file", path: file.path, size: whole.objectBytes } as const;
     try {
-      await this.blocks.put(pack.key, { from: "file", path: file.path, size: objectBytes });
+      await this.blocks.put(pack.key, source);
     } catch (error) {
-      if (error instanceof StoreFullError || error instanceof StoreRefusedError || isFull(error) || !(await this.isThere(pack))) throw error;
-      this.logger.warn({ error, pack: pack.id }, "the block store failed to put an object, and has it");
+      if (error instanceof StoreFullError || error instanceof StoreRefusedError || isFull(error)) throw error;
+      const there = await this.whatIsThere(pack, whole);
+      if (there === "nothing") throw error;
+      if (there === "ours") this.logger.warn({ error, pack: pack.id }, "the block store failed to put an object, and has it");
+      else {
+        await this.takeOtherKey(pack, whole, error);
+        await this.blocks.put(pack.key, source);
+      }
     }
-    pack.stored = { key: pack.key, size, frames };
+    pack.stored = { key: pack.key, size: whole.size, frames: whole.frames };
     pack.file = null;
     this.files.unfile(pack);
     await file.close();
   }
 
-  /** An answer may have been lost: the object is there, whole, and will be refused for ever after. Not known: it is put again. */
-  private async isThere(pack: OpenPackRef): Promise<boolean> {
+  /**
+   * An answer may have been lost: the object is there, whole, and will be refused for ever after. Or the key is that of an object
+   * of which the metadata doesn't know, as where a backup of it was put back. Not known: it is put again.
+   */
+  private async whatIsThere(pack: OpenPackRef, { size, frames }: SealedPack): Promise<"ours" | "other" | "nothing"> {
     try {
-      return (await this.packs.fromObject(pack.id)) !== null;
+      if ((await this.blocks.size(pack.key)) === null) return "nothing";
+      const found = await this.packs.fromObject(pack.id, pack.key);
+      return found !== null && found.size === size && Buffer.compare(found.frames, frames) === 0 ? "ours" : "other";
     } catch {
-      return false;
+      return "nothing";
     }
+  }
+
+  /** A key that nobody has, in its row before there is an object. */
+  private async takeOtherKey(pack: OpenPackRef, whole: SealedPack, error: unknown): Promise<void> {
+    this.logger.warn({ error, pack: pack.id, key: pack.key }, "the block store has another object under a new pack's key, as after an older state of the metadata was put back; the pack gets another key");
+    pack.key = `${packKey(this.metadata.identity.instance, pack.id)}-${this.metadata.draw().toString(16)}`;
+    const barred = await this.metadata.apply({ conditions: [], changes: [{ do: "putPack", pack: row(pack, PackState.pending, whole, this.clock.now()) }] });
+    if (!barred.applied) throw error;
   }
 }
 

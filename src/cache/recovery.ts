@@ -123,17 +123,17 @@ export async function removeLeftovers(packs: PackTable, logger: Logger): Promise
 async function packOf(id: PackId, packs: PackTable, store: MetadataStore): Promise<OpenPackRef | null> {
   const open = packs.open.get(id);
   if (open !== undefined) return open;
-  const key = packKey(store.identity.instance, id);
   const file = await packs.reopen(id);
   if (file !== null) {
-    const ref = new OpenPackRef(id, key, file);
+    const ref = new OpenPackRef(id, packKey(store.identity.instance, id), file);
     packs.open.set(id, ref);
     return ref;
   }
   const row = await store.pack(id);
   if (row === null) return null;
+  const { key, size, frames } = row;
   const ref = new OpenPackRef(id, key, null);
-  const stored = row.frames.length > 0 ? { key, size: row.size, frames: row.frames } : await packs.fromObject(id);
+  const stored = frames.length > 0 ? { key, size, frames } : await packs.fromObject(id, key);
   if (stored === null) return null;
   ref.stored = stored;
   ref.adopted = row.state === PackState.live;

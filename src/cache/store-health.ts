@@ -31,11 +31,15 @@ export function isPassing(error: unknown): boolean {
   return error instanceof StoreUnavailableError || error instanceof StoreRefusedError;
 }
 
+/** Objects that are missing or damaged, as far as they are remembered. */
+const lostMax = 10_000;
+
 /** What is wrong with a share's stores at present, in words. The log is told of each change of it, not of each try. */
 export class StoreHealth {
   private readonly clock: Clock;
   private readonly logger: Logger;
   private readonly troubles = new Map<Doing, Trouble>();
+  private readonly lost = new Set<string>();
 
   constructor(clock: Clock, logger: Logger) {
     this.clock = clock;
@@ -45,7 +49,31 @@ export class StoreHealth {
   /** What is wrong, what can't be written first; null: nothing that is known. */
   get error(): string | null {
     const { troubles } = this;
-    return (troubles.get("write") ?? troubles.get("flush") ?? troubles.get("read") ?? troubles.get("collect"))?.message ?? null;
+    return (troubles.get("write") ?? troubles.get("flush") ?? troubles.get("read") ?? troubles.get("collect"))?.message ?? this.lostError;
+  }
+
+  /** An object is not there, or, from an offset on, not what was put: reads of it are I/O errors until it is. */
+  isLost(key: string, offset: number | null): void {
+    if (this.lost.size < lostMax) this.lost.add(offset === null ? key : `${key} at ${offset}`);
+  }
+
+  /** What was read there is what was put. */
+  isFound(key: string, offset: number): void {
+    if (this.lost.size === 0) return;
+    this.lost.delete(key);
+    this.lost.delete(`${key} at ${offset}`);
+  }
+
+  /** Nobody needs the object any more. */
+  isDeleted(key: string): void {
+    for (const each of this.lost) if (each.startsWith(key)) this.lost.delete(each);
+  }
+
+  private get lostError(): string | null {
+    const { size } = this.lost;
+    if (size === 0) return null;
+    const [first] = this.lost;
+    return `${size === 1 ? `object ${first} is` : `${size} objects, such as ${first}, are`} missing or damaged in the block store, and what lies there can't be read; if it was emptied or is another one than before, put the right one in its place`;
   }
 
   isFailing(doing: Doing): boolean {

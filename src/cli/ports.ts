@@ -1,3 +1,4 @@
+import type { schemas } from "#api/contract/index.ts";
 import type { Clock } from "#base/clock.ts";
 import type { Environment, Loaded } from "#config/index.ts";
 
@@ -54,6 +55,8 @@ export interface RunOptions {
   /** A further file to hold the process id while the server runs. */
   readonly pidFile: string | null;
   readonly announce: Announce;
+  /** Begin a control plane although there are files of shares, and none that knows them. */
+  readonly newControlPlane: boolean;
 }
 
 /** What the command line needs of the server proper; `main.ts` brings the two together. */
@@ -70,12 +73,14 @@ export interface ServerControl {
 }
 
 /**
- * What is done to a control-plane database without its server. All but `places` and `backup` throw where a server runs on the
+ * What is done to a control-plane database without its server. All but `places`, `examine` and `backup` throw where a server runs on the
  * data directory; every one throws an Error whose message says what to do.
  */
 export interface Offline {
   /** Where the control plane keeps its things, whether they are there or not. */
   places(loaded: Loaded): ControlPlaces;
+  /** Looks at the database without changing anything, and says how it is; null: it isn't there yet, and need not be. */
+  examine(loaded: Loaded): Promise<string | null>;
   /** Gives the user a new random password that must be changed at the next log-in, enables them, and ends their sessions. */
   resetPassword(loaded: Loaded, username: string): Promise<{ readonly username: string; readonly password: string }>;
   /** Wraps the data keys with `next`, or with a new random secret that replaces the file (null). */
@@ -86,6 +91,16 @@ export interface Offline {
   recover(loaded: Loaded, request: RecoverRequest, tell: (progress: RecoverProgress) => void): Promise<RecoveredShare>;
   /** Puts a backup in the place of the database, whole or not at all. `force`: although a server runs or the backup is of another secret. */
   restore(loaded: Loaded, file: string, how: { readonly force: boolean }): Promise<BackupRestored>;
+  /** Does long work on a share; `told` hears of its progress some times a second. Resolves when it has ended. */
+  work(loaded: Loaded, what: OfflineWork, told: (job: schemas.JobDetail) => void): Promise<schemas.JobDetail>;
+}
+
+/** Long work on a share, without a server. */
+export interface OfflineWork {
+  readonly kind: "fsck";
+  readonly share: string;
+  readonly data: boolean;
+  readonly repair: boolean;
 }
 
 /** What a share is recovered from, and as what. */
@@ -207,6 +222,8 @@ export const ExitStatus = {
   notFound: 5,
   conflict: 6,
   unreachable: 7,
+  /** A check found damage, and it is still there. */
+  damaged: 8,
   /** 128 and the number of SIGINT, as shells say it. */
   interrupted: 130,
 } as const;
@@ -222,5 +239,6 @@ export const exitStatusMeanings: readonly (readonly [number, string])[] = [
   [ExitStatus.notFound, "there is no such thing"],
   [ExitStatus.conflict, "it exists already, is in use, or was changed meanwhile"],
   [ExitStatus.unreachable, "the server doesn't answer"],
+  [ExitStatus.damaged, "damage was found and not repaired (fsck, scrub)"],
   [ExitStatus.interrupted, "interrupted by Ctrl-C at a question"],
 ];

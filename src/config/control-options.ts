@@ -1,11 +1,13 @@
 import { resolve } from "node:path";
 import { checkHost, checkSecret } from "./checks.ts";
-import { choice, duration, integer, section, text } from "./option.ts";
+import { choice, duration, integer, section, text, texts } from "./option.ts";
 
 const second = 1000;
 const minute = 60 * second;
 const hour = 60 * minute;
 const day = 24 * hour;
+
+const hostNamePattern = "^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?$";
 
 /** What the control plane needs to start. */
 export const controlOptions = {
@@ -54,6 +56,15 @@ export const controlOptions = {
   controlplane: section("The REST interface, by which the server is run.", {
     host: text({ help: "Address to listen on.", default: "127.0.0.1", example: "0.0.0.0", since: "0.2.0", allowed: "an IPv4 or IPv6 address, or localhost", check: checkHost }),
     port: integer({ help: "TCP port of the REST interface; 0 takes a free one.", min: 0, max: 65535, default: 8080, example: "8443", since: "0.2.0" }),
+    allowed_hosts: texts({
+      help: "Names the interface may be called by besides addresses and localhost, where it listens on this machine alone: those a proxy in front of it passes on. Others are refused, since a page in a browser could have its own name lead here. Repeatable as a flag.",
+      default: [],
+      example: "[dittofs.example.com]",
+      since: "0.2.0",
+      allowed: "a host name",
+      of: { type: "string", pattern: hostNamePattern },
+      check: (value) => (new RegExp(hostNamePattern).test(value) ? null : `${JSON.stringify(value)} is no host name`),
+    }),
     secret: text({
       help: "What tokens are signed and stored secrets are encrypted with; without it a random one is made once, in controlplane.secret in data_dir. Servers that share a database need the same one.",
       default: "",

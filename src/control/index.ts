@@ -4,6 +4,7 @@
  * the running server only as `Runtime` and nothing of HTTP.
  */
 export * from "./errors.ts";
+export type * from "./jobs.ts";
 export type * from "./nouns.ts";
 export type * from "./runtime.ts";
 export type * from "./services.ts";

@@ -1,5 +1,6 @@
 import type { SharePolicy } from "#vfs/access/policy.ts";
 import type { Durability } from "#model/credentials.ts";
+import type { Jobs } from "./jobs.ts";
 import type { AdapterType, ConfigValue, SettingValue, StoreKind } from "./nouns.ts";
 
 /** A store as it is opened: its secrets are in plain text here and nowhere else. */
@@ -22,6 +23,10 @@ export interface SharePlan {
   readonly blocksPath: string;
   readonly durability: Durability;
   readonly rootMode: number;
+  /** Which tree it is: the instance of its metadata, in hexadecimal. Null: nobody has served it yet, or its metadata is in memory. */
+  readonly instance: string | null;
+  /** Whether this server may begin the tree, or take the one that it finds, as long as none is known. */
+  readonly mayBegin: boolean;
   /** Replaced at once when it changes; everything else of a plan takes closing and opening the share. */
   readonly policy: SharePolicy;
 }
@@ -50,6 +55,8 @@ export interface Failure {
 export interface ShareState {
   readonly state: "serving" | "failed";
   readonly error: string | null;
+  /** It fails because its tree is another server's, or lost: no change of the share brings that about or heals it. */
+  readonly elsewhere?: boolean;
   readonly dirtyBytes: number;
   readonly unstoredBytes: number;
   /** How long the oldest change has waited for the block store; null: nothing waits. */
@@ -58,6 +65,8 @@ export interface ShareState {
   readonly storeError: string | null;
   /** Of a share that keeps its history in its block store. */
   readonly history?: HistoryState | null;
+  /** What its cache on disk has done since the start; null: its block store needs none. */
+  readonly diskCache: DiskCacheState | null;
 }
 
 /** How far the history in a share's block store is behind. */
@@ -70,6 +79,22 @@ export interface HistoryState {
   readonly ready: boolean;
   /** What keeps it from being published; null: nothing that is known. */
   readonly error: string | null;
+}
+
+export interface DiskCacheState {
+  /** Reads that needed no request of their own to the block store, and those that did; their bytes likewise. */
+  readonly hits: number;
+  readonly misses: number;
+  readonly hitBytes: number;
+  readonly missBytes: number;
+  /** Copies that did not match their checksum. */
+  readonly damaged: number;
+  /** Removed to make room. */
+  readonly evictedBytes: number;
+  /** What it takes of the disk, and may. */
+  readonly bytes: number;
+  readonly bytesMax: number;
+  readonly objects: number;
 }
 
 export interface AdapterState {
@@ -100,6 +125,8 @@ export interface MountInfo {
   readonly path: string;
   /** Milliseconds since 1970. */
   readonly mountedAt: number;
+  /** When its client last did something that shows it is there: ended a connection, or mounted this. Later ones may be open still. */
+  readonly seenAt: number;
 }
 
 export interface StoreHealth {
@@ -108,6 +135,29 @@ export interface StoreHealth {
   readonly latencyMs: number | null;
   /** Milliseconds since 1970. */
   readonly checkedAt: number;
+}
+
+/** What became of the keys of a share's content. */
+export interface RotatedShare {
+  readonly share: string;
+  /** Id of the master key its keyring is wrapped with now, and how many keys it has; null where that failed. */
+  readonly master: string | null;
+  readonly keys: number | null;
+  /** Why its keyring is as it was. */
+  readonly error: string | null;
+}
+
+/** Requests of one kind to a block store, since the shares on it were opened. */
+export interface StoreRequests {
+  readonly operation: string;
+  readonly ok: number;
+  /** Answered that there is no such object. */
+  readonly missing: number;
+  readonly failed: number;
+  readonly bytes: number;
+  /** Of all of them together, and of the slowest. */
+  readonly ms: number;
+  readonly msMax: number;
 }
 
 /** The running server, as the control plane sees it; the composition root implements it. */
@@ -126,12 +176,17 @@ export interface Runtime {
   disconnect(id: string): boolean;
   /** Tries a store as it would be opened. `writing`: with everything a share does, at a cost; else only whether it answers, where that costs less. */
   tryStore(plan: StorePlan, writing: boolean): Promise<StoreHealth>;
+  /** Wraps the keyrings of the served shares on an encrypted block store anew. Throws ControlError. */
+  rotateKeys(plan: StorePlan): Promise<readonly RotatedShare[]>;
+  /** Empty where no served share has content there. */
+  storeRequests(plan: StorePlan): readonly StoreRequests[];
   /** Stores what is accepted and not yet in its block store; gives bytes by share. Throws ControlError `no_progress`. */
   drain(share: string | null): Promise<ReadonlyMap<string, number>>;
   /** Fetches what a share on a remote store has into its cache on disk, as far as there is room. Throws ControlError. */
   warm(share: string): Promise<{ readonly bytes: number; readonly complete: boolean }>;
   /** Removes the copies in a share's cache on disk and gives their bytes. Throws ControlError. */
   evict(share: string): Promise<number>;
+  readonly jobs: Jobs;
   /** Where files of an earlier share lie that a new one with this plan would bring to light; null: nowhere. */
   leftBehind(plan: SharePlan): string | null;
   /** Removes the data of a share that is closed, for good; `others`, whose data stays, are all shares besides, deleted ones too. */

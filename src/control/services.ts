@@ -1,5 +1,5 @@
 import type * as n from "./nouns.ts";
-import type { StoreHealth } from "./runtime.ts";
+import type { RotatedShare, StoreHealth, StoreRequests } from "./runtime.ts";
 
 /**
  * What the REST interface asks of the control plane. Reading is from memory and synchronous; a change resolves when it is durable
@@ -56,6 +56,8 @@ export interface Shares {
   get(name: string): n.Share;
   create(actor: n.Actor, share: n.NewShare): Promise<n.Share>;
   edit(actor: n.Actor, name: string, change: Partial<n.ShareFields>, ifVersion: IfVersion): Promise<n.Share>;
+  /** Forgets which tree the share is, and serves what this server has in its place, an empty one maybe. */
+  accept(actor: n.Actor, name: string, ifVersion: IfVersion): Promise<n.Share>;
   /** `purge` removes the data too, also of a share that is deleted already. Without `force` one that is mounted is `in_use`. */
   delete(actor: n.Actor, name: string, how: { readonly force: boolean; readonly purge: boolean }, ifVersion: IfVersion): Promise<void>;
   grants(name: string): readonly n.Grant[];
@@ -73,6 +75,10 @@ export interface Stores {
   check(kind: n.StoreKind, name: string): Promise<StoreHealth>;
   /** The last result; tried in the background. */
   known(kind: n.StoreKind, name: string): StoreHealth;
+  /** What was asked of it since the shares on it were opened. */
+  requests(kind: n.StoreKind, name: string): readonly StoreRequests[];
+  /** Wraps the keyrings of all shares on an encrypted block store with the master key that is in use by now. */
+  rotateKeys(actor: n.Actor, name: string): Promise<readonly RotatedShare[]>;
 }
 
 export interface Adapters {

@@ -22,6 +22,9 @@ export const Kind = {
   deletePack: 13,
   moveExtent: 14,
   raiseTreeVersion: 15,
+  recountInode: 16,
+  recountPack: 17,
+  recountUsage: 18,
 } as const;
 
 /** What of an inode's columns is not what most have; then they follow. */
@@ -135,7 +138,12 @@ function writeChange(out: ByteWriter, c: Change): void {
       writeExtent(out, c.from);
       writeExtent(out, c.to);
       return;
+    case "recountInode":
+    case "recountPack":
+      out.uint(c.id);
+      return;
     case "raiseTreeVersion":
+    case "recountUsage":
       return;
     default:
       return exhaustive(c);

@@ -32,6 +32,8 @@ const closeMsMax = 10_000;
 export interface HistoryOptions {
   /** The bucket itself: copies of what it had are no good for finding out whose a share is. */
   readonly blocks: BlockStore;
+  /** The same without compression and encryption: the list of a store's shares is read by who has no key yet. */
+  readonly unwrapped: BlockStore;
   readonly journal: Journal;
   /** Of the share, in hexadecimal. */
   readonly instance: string;
@@ -171,10 +173,10 @@ export class History implements ShareHistory {
 
   /** The object by which the shares of a store are found. */
   private async introduce(): Promise<void> {
-    const { blocks, instance, share, logger } = this.options;
+    const { unwrapped, instance, share, logger } = this.options;
     const key = shareKey(instance);
     try {
-      if ((await blocks.size(key)) === null) await blocks.put(key, { from: "slices", slices: [encodeShare(instance, share)] });
+      if ((await unwrapped.size(key)) === null) await unwrapped.put(key, { from: "slices", slices: [encodeShare(instance, share)] });
     } catch (error) {
       logger.warn({ error: (error as Error).message }, "the share could not be entered into the list of its block store; the next start does it");
     }

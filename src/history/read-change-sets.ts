@@ -98,6 +98,12 @@ function readContentChange(from: ByteReader, kind: number): Change {
       return { do: "moveExtent", file: file(from), from: readExtent(from), to: readExtent(from) };
     case Kind.raiseTreeVersion:
       return { do: "raiseTreeVersion" };
+    case Kind.recountInode:
+      return { do: "recountInode", id: file(from) };
+    case Kind.recountPack:
+      return { do: "recountPack", id: pack(from) };
+    case Kind.recountUsage:
+      return { do: "recountUsage" };
     default:
       throw new MalformedBytes(`there is no change of kind ${kind}`);
   }

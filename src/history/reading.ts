@@ -126,7 +126,7 @@ export async function readSegment(blocks: BlockStore, instance: string, place: P
 
 /** The segments from a place on, in order, up to the first that is not there; fetched ahead. */
 export async function* segmentsFrom(blocks: BlockStore, instance: string, from: Place): AsyncGenerator<ReadSegment> {
-  const sizes = new Map<string, number>();
+  const sizes = new Map<string, number | null>();
   for await (const { key, size } of blocks.list(historyPrefix(instance))) if (parseSegmentKey(key) !== null) sizes.set(key, size);
   const coming = new Map<string, Promise<ReadSegment>>();
   const fetch = (place: Place): Promise<ReadSegment> | null => {
@@ -135,7 +135,7 @@ export async function* segmentsFrom(blocks: BlockStore, instance: string, from: 
     if (known !== undefined) return known;
     const size = sizes.get(key);
     if (size === undefined) return null;
-    const one = blocks.get(key, 0, size).then((bytes) => decodeSegment(bytes, key));
+    const one = (size === null ? whole(blocks, key) : blocks.get(key, 0, size)).then((bytes) => decodeSegment(bytes, key));
     one.catch(() => {});
     coming.set(key, one);
     return one;

@@ -90,7 +90,7 @@ export async function removeOld({ blocks, instance, logger }: SnapshotParts, cut
     }
     const place = parseSegmentKey(key);
     if (place === null || place.number >= cut.from.number) continue;
-    if (size > ownerBytesMax) gone.push(key);
+    if (size !== null && size > ownerBytesMax) gone.push(key);
     else small.push({ key, place });
   }
   for (const { key, place } of small) if ((await readHead(blocks, instance, place))?.kind === "changes") gone.push(key);

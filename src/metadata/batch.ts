@@ -58,6 +58,8 @@ export class Batch {
   private readonly inodes = new Map<number, InodeEntry>();
   private readonly packs = new Map<number, PackEntry>();
   private opened: InodeEntry[] = [];
+  /** Whether they are listed as orphans is looked at anew. */
+  private readonly recounted = new Set<FileId>();
   treeVersion: number;
   private inodeCount: number;
   private byteCount: number;
@@ -164,6 +166,37 @@ export class Batch {
     assert(entry.live >= 0, `pack ${id} would hold ${entry.live} live bytes`);
   }
 
+  /** What extents say of a file's stored bytes, and its links of its place among the orphans, whatever was counted before. */
+  recountInode(id: FileId): void {
+    const inode = this.peek(id);
+    this.recounted.add(id);
+    if (inode === null) return;
+    let used = 0;
+    for (const { bytes } of this.rows.packBytes(id, 0, Number.MAX_SAFE_INTEGER)) used += bytes;
+    if (used !== inode.used) this.draft(id).used = used;
+  }
+
+  recountPack(id: PackId): void {
+    const entry = this.packEntry(id);
+    if (entry.row !== null) entry.live = this.rows.liveBytes(id);
+  }
+
+  /** The rows, and on top of them what the sets of this transaction made of them; not what the set under way makes: that is added at its end. */
+  recountUsage(): void {
+    const { inodes, bytes } = this.rows.countUsage();
+    this.inodeCount = inodes;
+    this.byteCount = bytes;
+    for (const { stored, current } of this.inodes.values()) {
+      if (isLive(stored)) this.count(stored, -1);
+      if (isLive(current)) this.count(current, 1);
+    }
+  }
+
+  private count(inode: Inode, times: number): void {
+    this.inodeCount += times;
+    this.byteCount += times * storedBytes(inode);
+  }
+
   /** Ends a set that was applied. */
   endSet(): readonly Touched[] {
     const opened = this.opened;
@@ -173,14 +206,8 @@ export class Batch {
       const after = entry.draft;
       const before = entry.current;
       if (after !== null && entry.draws) after.change = this.sequence.draw();
-      if (isLive(before)) {
-        this.inodeCount--;
-        this.byteCount -= storedBytes(before);
-      }
-      if (isLive(after)) {
-        this.inodeCount++;
-        this.byteCount += storedBytes(after);
-      }
+      if (isLive(before)) this.count(before, -1);
+      if (isLive(after)) this.count(after, 1);
       entry.current = after;
       entry.draft = null;
       entry.open = false;
@@ -194,6 +221,10 @@ export class Batch {
   flush(): void {
     for (const [id, entry] of this.inodes) {
       if (entry.current !== entry.stored) this.flushInode(id as FileId, entry.stored, entry.current);
+    }
+    for (const id of this.recounted) {
+      if (this.inode(id)?.links === 0) this.rows.insertOrphan(id);
+      else this.rows.deleteOrphan(id);
     }
     for (const [id, entry] of this.packs) this.flushPack(id as PackId, entry);
     const b = this.before;

@@ -1,13 +1,13 @@
 import type { ApplyResult, ChangeSet, Extent, Pack } from "#model/change-set.ts";
 import type { Cookie, FileId, PackId } from "#model/ids.ts";
 import type { Dirent, Inode } from "#model/inode.ts";
-import type { AppliedListener, MetadataStore, ShareIdentity } from "#model/metadata-store.ts";
+import type { AppliedListener, FileExtent, MetadataStore, ScansTables, ShareIdentity } from "#model/metadata-store.ts";
 import type { Committer } from "./committer.ts";
 import type { RowReads } from "./rows.ts";
 import type { Sequence } from "./sequence.ts";
 
 /** A store whose change sets the engine evaluates: reads go to the rows, sets to the committer. All reads are synchronous. */
-export class EngineStore implements MetadataStore {
+export class EngineStore implements MetadataStore, ScansTables {
   readonly identity: ShareIdentity;
   private readonly rows: RowReads;
   private readonly sequence: Sequence;
@@ -48,11 +48,20 @@ export class EngineStore implements MetadataStore {
   packs(after: number, limit: number): readonly Pack[] {
     return this.rows.packs(after, limit);
   }
-  extentsOfPack(id: PackId, limit: number): readonly { readonly file: FileId; readonly extent: Extent }[] {
+  extentsOfPack(id: PackId, limit: number): readonly FileExtent[] {
     return this.rows.extentsOfPack(id, limit);
   }
   lastContentSequence(): number {
     return this.rows.lastContentSequence();
+  }
+  scanInodes(after: number, limit: number): readonly Inode[] {
+    return this.rows.scanInodes(after, limit);
+  }
+  scanDirents(parent: number, cookie: number, limit: number): readonly Dirent[] {
+    return this.rows.scanDirents(parent, cookie, limit);
+  }
+  scanExtents(file: number, offset: number, limit: number): readonly FileExtent[] {
+    return this.rows.scanExtents(file, offset, limit);
   }
   treeVersion(): number {
     return this.committer.totals.treeVersion;

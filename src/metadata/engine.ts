@@ -80,6 +80,12 @@ function change(c: Change, batch: Batch): void {
     case "raiseTreeVersion":
       batch.treeVersion++;
       return;
+    case "recountInode":
+      return batch.recountInode(c.id);
+    case "recountPack":
+      return batch.recountPack(c.id);
+    case "recountUsage":
+      return batch.recountUsage();
     default:
       return exhaustive(c);
   }

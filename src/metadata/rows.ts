@@ -1,6 +1,7 @@
 import type { Extent, Pack } from "#model/change-set.ts";
 import type { Cookie, FileId, PackId } from "#model/ids.ts";
 import type { Dirent, Inode } from "#model/inode.ts";
+import type { FileExtent } from "#model/metadata-store.ts";
 
 /** Figures of a whole share that every commit writes with its rows. */
 export interface Totals {
@@ -25,8 +26,11 @@ export interface RowReads {
   orphans(after: number, limit: number): readonly FileId[];
   pack(id: PackId): Pack | null;
   packs(after: number, limit: number): readonly Pack[];
-  extentsOfPack(id: PackId, limit: number): readonly { readonly file: FileId; readonly extent: Extent }[];
+  extentsOfPack(id: PackId, limit: number): readonly FileExtent[];
   lastContentSequence(): number;
+  scanInodes(after: number, limit: number): readonly Inode[];
+  scanDirents(parent: number, cookie: number, limit: number): readonly Dirent[];
+  scanExtents(file: number, offset: number, limit: number): readonly FileExtent[];
 }
 
 /** How many bytes of a pack something refers to. */
@@ -60,6 +64,11 @@ export interface Rows extends RowReads {
   insertInode(row: Inode): void;
   updateInode(row: Inode): void;
   deleteInode(id: FileId): void;
+  /** Bytes of a pack that extents refer to. */
+  liveBytes(id: PackId): number;
+  /** Live inodes and the bytes of regular ones, counted. */
+  countUsage(): { readonly inodes: number; readonly bytes: number };
+  /** Only where it is not listed. */
   insertOrphan(id: FileId): void;
   deleteOrphan(id: FileId): void;
 

@@ -60,8 +60,8 @@ export interface BlockStore {
   size(key: string): Promise<number | null>;
   /** Deletes; a key that is not there is no error. Resolves when the space is given back. */
   delete(keys: readonly string[]): Promise<void>;
-  /** All keys with the prefix, in no order; throws rather than give a part of them. */
-  list(prefix: string): AsyncIterable<{ readonly key: string; readonly size: number }>;
+  /** All keys with the prefix, in no order; throws rather than give a part of them. A size is null where the store would have to open the object to know it. */
+  list(prefix: string): AsyncIterable<{ readonly key: string; readonly size: number | null }>;
   /** Bytes free and in all for new objects, as `statfs` has them, where the store has such a bound; null where it hasn't. */
   space(): Promise<{ readonly free: number; readonly total: number } | null>;
   close(): Promise<void>;

@@ -102,7 +102,14 @@ export type Change =
   | { readonly do: "deletePack"; readonly id: PackId }
   /** The same bytes now lie elsewhere: an extent of `file` that still points at `from` is pointed at `to` (repacking). */
   | { readonly do: "moveExtent"; readonly file: FileId; readonly from: Extent; readonly to: Extent }
-  | { readonly do: "raiseTreeVersion" };
+  | { readonly do: "raiseTreeVersion" }
+  /**
+   * What is kept by deltas is counted anew from the rows: of an inode `used`, and whether it is listed among the orphans (also where
+   * there is no such inode); of a pack `live`; of the share its usage. Right whatever is applied at the time; only damage makes a difference.
+   */
+  | { readonly do: "recountInode"; readonly id: FileId }
+  | { readonly do: "recountPack"; readonly id: PackId }
+  | { readonly do: "recountUsage" };
 
 /** What one file operation wants: applied whole, or refused with the condition that failed. */
 export interface ChangeSet {

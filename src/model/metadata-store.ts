@@ -14,6 +14,31 @@ export interface ShareIdentity {
 /** Told of every applied set, in commit order, before its sync: how caches stay exact. */
 export type AppliedListener = (set: ChangeSet, result: ApplyResult & { applied: true }) => void;
 
+/** An extent with the file it belongs to. */
+export interface FileExtent {
+  readonly file: FileId;
+  readonly extent: Extent;
+}
+
+/**
+ * An optional ability: whole tables page by page, for whoever checks or copies a share. A page is as of one moment, two pages are not:
+ * what is applied in between shows in the later ones alone. Rows come as they are stored, damaged ones too, and in the order of their
+ * keys; `after` is any number, below the first key to begin.
+ */
+export interface ScansTables {
+  /** Inodes with an id above `after`. */
+  scanInodes(after: number, limit: number): Maybe<readonly Inode[]>;
+  /** Entries of all directories, whether their directory exists or not, that follow (`parent`, `cookie`) in that order. */
+  scanDirents(parent: number, cookie: number, limit: number): Maybe<readonly Dirent[]>;
+  /** Extents of all files, whether the file exists or not, that follow (`file`, `offset`) in that order. */
+  scanExtents(file: number, offset: number, limit: number): Maybe<readonly FileExtent[]>;
+}
+
+/** The ability of a store that has it. */
+export function scansOf(store: MetadataStore): ScansTables | null {
+  return "scanInodes" in store ? (store as unknown as ScansTables) : null;
+}
+
 /**
  * A share's names, attributes and content map. Reads see every applied set at once, synced or not. `test/contract/metadata.ts`
  * is the meaning of each method; it runs on every implementation.
@@ -34,7 +59,7 @@ export interface MetadataStore {
   /** Packs with an id above `after`, in order. */
   packs(after: number, limit: number): Maybe<readonly Pack[]>;
   /** The file an extent of this pack belongs to, with the extent; for repacking. At most `limit`. */
-  extentsOfPack(id: PackId, limit: number): Maybe<readonly { readonly file: FileId; readonly extent: Extent }[]>;
+  extentsOfPack(id: PackId, limit: number): Maybe<readonly FileExtent[]>;
   /** The highest log sequence an inode speaks of: a log that begins anew begins above it. Looks at every inode. */
   lastContentSequence(): Maybe<number>;
   treeVersion(): Maybe<number>;

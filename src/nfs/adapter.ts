@@ -7,7 +7,7 @@ import { nfsProgram } from "#wire/nfs3.ts";
 import { Client } from "./client.ts";
 import { describeClient, type NfsClient } from "./clients.ts";
 import { DuplicateCache, type DuplicateLimits, duplicateLimitDefaults } from "./drc.ts";
-import { type Mount, mount3, MountList } from "./mount/index.ts";
+import { mount3, MountList, type SeenMount } from "./mount/index.ts";
 import { Dispatcher, type Program, type RpcStats } from "./rpc.ts";
 import { nfs3 } from "./v3/index.ts";
 import type { TransferSizes } from "./v3/reply.ts";
@@ -68,7 +68,7 @@ export interface NfsAdapter {
   /** Closes a connection at once; false: there is none. What it asked is done all the same, and a client that connects again is served. */
   disconnect(id: number): boolean;
   /** Who said to have mounted what, of the shares there are. */
-  mounts(): readonly Mount[];
+  mounts(): readonly SeenMount[];
 }
 
 /** NFS and MOUNT over TCP on one port: which of them a call is for, its program number says. */
@@ -102,7 +102,7 @@ class Adapter implements NfsAdapter {
       { number: mountProgram, name: "mountd", versions: [mount3({ shares, logger, mounts: this.mountList })] },
     ];
     this.dispatcher = new Dispatcher(programs, this.duplicates, logger);
-    const { dispatcher } = this;
+    const { dispatcher, mountList } = this;
     this.server = new StreamServer<Client>({
       bind,
       port,
@@ -115,6 +115,7 @@ class Adapter implements NfsAdapter {
           const client = (connection.context ??= new Client(connection));
           if (!dispatcher.dispatch(client, bytes, start, end, tail, tailBytes)) dropMalformed(connection, logger);
         },
+        closed: (connection) => mountList.left(connection.address),
       },
     });
   }
@@ -164,8 +165,8 @@ class Adapter implements NfsAdapter {
     return true;
   }
 
-  mounts(): readonly Mount[] {
-    return [...this.mountList.list()].filter((mount) => this.options.shares.byName(mount.share) !== undefined);
+  mounts(): readonly SeenMount[] {
+    return this.mountList.seen().filter((mount) => this.options.shares.byName(mount.share) !== undefined);
   }
 
   private settings(): Required<NfsSettings> {

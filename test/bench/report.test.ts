@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { type Sample, median } from "./measure.ts";
 import { spentByFunction } from "./profile.ts";
-import { boundTable, controlSection, controlSectionIn, figuresOf, markdown, page, plain, reached, tableOf, withControlSection } from "./report.ts";
+import { boundTable, controlSection, figuresOf, markdown, page, plain, reached, sectionHeadings, sectionIn, tableOf, withSection } from "./report.ts";
 import { workloadsNamed } from "./workloads.ts";
 
 const sample = (changes: Partial<Sample>): Sample => ({
@@ -18,6 +18,7 @@ const sample = (changes: Partial<Sample>): Sample => ({
   ops: 1000,
   ...changes,
 });
+const controlHeading = sectionHeadings[1] as string;
 const [getattr, create, seqread, one] = workloadsNamed(["getattr", "create", "seqread", "getattr_one"]);
 
 describe("figures", () => {
@@ -65,13 +66,13 @@ describe("the control plane's section", () => {
 
   test("takes the place of the old one and leaves the rest of the page alone", () => {
     const before = "# Benchmarks\n\n## One\n\n1\n";
-    const with1 = withControlSection(before, sectionOf(1));
+    const with1 = withSection(before, sectionOf(1));
     expect(with1).toBe(`${before}\n${sectionOf(1)}`);
-    expect(withControlSection(with1, sectionOf(2))).toBe(`${before}\n${sectionOf(2)}`);
+    expect(withSection(with1, sectionOf(2))).toBe(`${before}\n${sectionOf(2)}`);
     const amid = `${with1}\n## Two\n\n2\n`;
-    expect(withControlSection(amid, sectionOf(2))).toBe(`${before}\n${sectionOf(2)}\n## Two\n\n2\n`);
-    expect(withControlSection(before, controlSectionIn(amid)).trimEnd()).toBe(with1.trimEnd());
-    expect(withControlSection(before, controlSectionIn(before))).toBe(before);
+    expect(withSection(amid, sectionOf(2))).toBe(`${before}\n${sectionOf(2)}\n## Two\n\n2\n`);
+    expect(withSection(before, sectionIn(amid, controlHeading)).trimEnd()).toBe(with1.trimEnd());
+    expect(withSection(before, sectionIn(before, controlHeading))).toBe(before);
   });
 });
 

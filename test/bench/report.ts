@@ -201,17 +201,52 @@ ${markdown(boundTable(bounds))}
 `;
 }
 
-/** The section of the control plane in a page; "" where there is none. */
-export function controlSectionIn(text: string): string {
-  const from = text.indexOf(`${controlHeading}\n`);
+const s3Heading = "## A share on S3";
+
+/** The section of docs/benchmarks.md about a share on S3, which is measured by itself. */
+export function s3Section({ machine, date, command, rounds, bounds }: Pick<Report, "machine" | "date" | "command" | "rounds" | "bounds">): string {
+  return `${s3Heading}
+
+Written by \`${command}\` on ${date}, at a ${machine.at(-1) ?? ""}. Medians of ${rounds} rounds. The S3 server is Ceph's radosgw with its objects in memory,
+on the same two processors as server, load generator and the proxy between server and bucket, which adds 20 ms to each request: it holds back the first
+byte of each answer, and no byte of a body. *Raw* is the AWS SDK in a process of its own through the same proxy in the same round, 16 requests at a time of
+16 MiB each, or one at a time of 4 KiB (of 64 KiB for the remote tier); a line is judged against the faster of the SDK as it comes and the SDK's commands
+over the connections of our block store. What is written counts from the first WRITE to the end of \`system drain-uploads\`,
+with nothing left unstored by the share's status; what is read cold was evicted from the cache on disk and is in no page of memory; the proxy says that it came from the bucket. PUTs are counted by
+the proxy. The filesystem store is a second server of the same program, in turns with the first.
+
+${markdown(boundTable(bounds))}
+`;
+}
+
+const wrappersHeading = "## Compression and encryption";
+
+/** The section of docs/benchmarks.md about what compression and encryption cost. */
+export function wrappersSection({ machine, date, command, rounds, bounds }: Pick<Report, "machine" | "date" | "command" | "rounds" | "bounds">): string {
+  return `${wrappersHeading}
+
+Written by \`${command}\` on ${date}, at a ${machine.at(-1) ?? ""}. Eight shares of one server, on a filesystem store and in a bucket of Ceph's radosgw
+on the same two processors; lines of a log are written in order to each in turn, from the first WRITE to the end of \`system drain-uploads\`, in another order each round.
+What something costs is the part of the plain share's speed in the same round that is missing: medians of ${rounds} rounds.
+
+${markdown(boundTable(bounds))}
+`;
+}
+
+/** Sections that are measured and written by themselves, in their order. */
+export const sectionHeadings: readonly string[] = [s3Heading, wrappersHeading, controlHeading];
+
+/** A section of a page; "" where there is none. */
+export function sectionIn(text: string, heading: string): string {
+  const from = text.indexOf(`${heading}\n`);
   if (from < 0) return "";
   const to = text.indexOf("\n## ", from);
   return to < 0 ? text.slice(from) : text.slice(from, to + 1);
 }
 
-/** A page with this section in place of the one it has, or at its end. */
-export function withControlSection(text: string, section: string): string {
-  const old = controlSectionIn(text);
+/** A page with this section in place of the one of its heading, or at its end. */
+export function withSection(text: string, section: string): string {
   if (section === "") return text;
+  const old = sectionIn(text, section.slice(0, section.indexOf("\n")));
   return old === "" ? `${text.trimEnd()}\n\n${section}` : text.replace(old, () => (text.endsWith(old) ? section : `${section}\n`));
 }

@@ -7,7 +7,9 @@ import { join } from "node:path";
 import { describeMachine, waitForIdle } from "./machine.ts";
 import { type Lag, type Sample, load, median, memoryOf, probeLag } from "./measure.ts";
 import { controlBounds } from "./control.ts";
-import { type Bound, type Figures, type Report, type Row, boundTable, controlSection, controlSectionIn, figuresOf, lagDetail, page, plain, tableOf, withControlSection } from "./report.ts";
+import { type Bound, type Figures, type Report, type Row, boundTable, controlSection, figuresOf, lagDetail, page, plain, s3Section, wrappersSection, sectionHeadings, sectionIn, tableOf, withSection } from "./report.ts";
+import { s3Bounds } from "./s3/index.ts";
+import { wrapperBounds } from "./wrappers.ts";
 import { type Server, foreignServer, startDittofs, startGanesha, startNullServer } from "./servers.ts";
 import { buildTools, outputOf, projectRoot, tool } from "./tools.ts";
 import { type Workload, defaultShape, workloads, workloadsNamed } from "./workloads.ts";
@@ -23,7 +25,11 @@ const help = `bun test/bench/run.ts [options]
   --million         also list a directory of a million entries (making it takes minutes)
   --limits          also what the machine allows without any server
   --control         only the control plane: reads of the REST interface, and files while log-ins are offered
+  --s3              only a share on S3, against the filesystem store and against the S3 server alone; --workloads then names its lines
+  --wrappers        only what compression and encryption of a block store cost
   --all             --lag --memory --million --limits
+  --size MIB        what --s3 writes and reads in order, and --wrappers writes (512)
+  --large MIB       the file that --s3 overwrites at random (2048)
   --verify          check all data, names and handles (slower client)
   --quiet S         wait up to S seconds for an idle machine before each run
   --dir PATH        where the servers keep their data (.tmp/bench in the project)
@@ -43,6 +49,10 @@ const { values: options } = parseArgs({
     million: { type: "boolean", default: false },
     limits: { type: "boolean", default: false },
     control: { type: "boolean", default: false },
+    s3: { type: "boolean", default: false },
+    wrappers: { type: "boolean", default: false },
+    size: { type: "string", default: "512" },
+    large: { type: "string", default: "2048" },
     all: { type: "boolean", default: false },
     verify: { type: "boolean", default: false },
     quiet: { type: "string", default: "0" },
@@ -63,9 +73,12 @@ async function startServer(name: string): Promise<Server | null> {
   if (name.includes("=")) return foreignServer(name);
   if (name === "ganesha") return startGanesha(options.dir);
   if (name === "nullnfs") return startNullServer(options.dir);
-  if (name === "dist") return startDittofs(options.dir, [join(projectRoot, "dist/dittofs")]);
-  if (name === "source") return startDittofs(options.dir, ["bun", join(projectRoot, "src/main.ts")]);
+  if (name === "dist" || name === "source") return startDittofs(options.dir, programOf(name));
   throw new Error(`no such server: ${name}`);
+}
+
+function programOf(name: string): readonly string[] {
+  return name === "source" ? ["bun", join(projectRoot, "src/main.ts")] : [join(projectRoot, "dist/dittofs")];
 }
 
 function optionsOf(workload: Workload): readonly string[] {
@@ -161,10 +174,19 @@ async function main(): Promise<number> {
     console.log(help);
     return 0;
   }
-  const chosen = options.workloads === undefined ? workloads : workloadsNamed(options.workloads.split(",").filter((name) => name !== ""));
+  const named = options.workloads?.split(",").filter((name) => name !== "") ?? null;
+  const chosen = named === null || options.s3 ? workloads : workloadsNamed(named);
   await buildTools();
   await mkdir(options.dir, { recursive: true });
   const machine = await describeMachine(options.dir);
+  if (options.s3) {
+    await reportS3(machine, named);
+    return 0;
+  }
+  if (options.wrappers) {
+    await reportWrappers(machine);
+    return 0;
+  }
   const servers: Server[] = [];
   try {
     const subject = (await startServer(options.subject)) as Server;
@@ -224,7 +246,27 @@ async function publish(text: string): Promise<void> {
 
 async function reportControl(machine: readonly string[], bounds: readonly Bound[]): Promise<void> {
   console.log(plain(boundTable(bounds)));
-  if (options.publish) await publish(withControlSection(await published(), controlSection({ machine, ...asked(), rounds, bounds })));
+  if (options.publish) await publish(withSection(await published(), controlSection({ machine, ...asked(), rounds, bounds })));
+}
+
+async function reportS3(machine: readonly string[], lines: readonly string[] | null): Promise<void> {
+  const bounds = await s3Bounds({
+    directory: options.dir,
+    program: programOf(options.subject),
+    rounds,
+    seconds: Number(options.secs ?? "1"),
+    lines,
+    sequentialMiB: Number(options.size),
+    largeMiB: Number(options.large),
+  });
+  console.log(plain(boundTable(bounds)));
+  if (options.publish) await publish(withSection(await published(), s3Section({ machine, ...asked(), rounds, bounds })));
+}
+
+async function reportWrappers(machine: readonly string[]): Promise<void> {
+  const bounds = await wrapperBounds({ directory: options.dir, program: programOf(options.subject), rounds, sequentialMiB: Number(options.size) });
+  console.log(plain(boundTable(bounds)));
+  if (options.publish) await publish(withSection(await published(), wrappersSection({ machine, ...asked(), rounds, bounds })));
 }
 
 async function report(all: Report): Promise<void> {
@@ -232,7 +274,8 @@ async function report(all: Report): Promise<void> {
   if (all.bounds.length > 0) console.log(`\n${plain(boundTable(all.bounds))}`);
   if (all.limits !== null) console.log(`\n${all.limits.trimEnd()}`);
   if (!options.publish) return;
-  await publish(withControlSection(page(all), controlSectionIn(await published())));
+  const before = await published();
+  await publish(sectionHeadings.reduce((text, heading) => withSection(text, sectionIn(before, heading)), page(all)));
 }
 
 process.exit(await main());

@@ -163,21 +163,32 @@ async function cacheSizeOf(program: readonly string[], configuration: string): P
   return match === null ? null : Number(match[1]) * (units[match[2] as string] ?? Number.NaN);
 }
 
+interface DittofsOptions {
+  readonly name?: string;
+  /** What the load generator mounts. */
+  readonly export?: string;
+  /** With the data an earlier one of that name left. */
+  readonly again?: boolean;
+}
+
+const adminPassword = "administrator of a benchmark";
+
 /** `program`: what `start` is said to, an executable or `bun [options] src/main.ts`. */
-export async function startDittofs(base: string, program: readonly string[]): Promise<Server> {
-  const folder = await freshFolder(base, "dittofs");
+export async function startDittofs(base: string, program: readonly string[], options: DittofsOptions = {}): Promise<Server> {
+  const name = options.name ?? "dittofs";
+  const folder = options.again === true ? join(base, name) : await freshFolder(base, name);
   const configuration = join(folder, "config.yaml");
   await Bun.write(configuration, dittofsConfiguration);
   const port = freePort();
-  const api = { port: freePort(), password: "administrator of a benchmark" };
+  const api = { port: freePort(), password: adminPassword };
   return launch({
-    name: "dittofs",
+    name,
     command: [...program, "start", "--data-dir", join(folder, "data"), "--config", configuration, "--nfs-port", String(port), "--bind", "127.0.0.1", "--controlplane-port", String(api.port)],
     environment: { DITTOFS_ADMIN_INITIAL_PASSWORD: api.password },
     folder,
     port,
     mountPort: port,
-    export: "/export",
+    export: options.export ?? "/export",
     cacheBytes: await cacheSizeOf(program, configuration),
     api,
   });

@@ -13,6 +13,7 @@ const tools: readonly { readonly name: string; readonly source: string; readonly
   { name: "nfsload", source: "nfsload/nfsload.c", flags: [] },
   { name: "nullprobe", source: "nullprobe.c", flags: [] },
   { name: "nullnfs", source: "nullnfs.c", flags: ["-pthread"] },
+  { name: "delayproxy", source: "delayproxy.c", flags: [] },
   { name: "limits", source: "limits.c", flags: ["-pthread"] },
   { name: "norpcb.so", source: "norpcb.c", flags: ["-shared", "-fPIC"] },
 ];

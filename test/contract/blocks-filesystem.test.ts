@@ -1,11 +1,6 @@
-import fs from "node:fs";
-import os from "node:os";
 import { openFilesystemBlocks } from "#blocks/filesystem/index.ts";
 import { blocksContract } from "./blocks.ts";
-
-/** ext4, XFS, btrfs: file systems that are known to take RWF_NOWAIT; on others the ability answers false. */
-const readNowTypes = [0xef53, 0x58465342, 0x9123683e];
-const readsNow = process.platform === "linux" && readNowTypes.includes(fs.statfsSync(os.tmpdir()).type);
+import { readsNow } from "./reads-now.ts";
 
 blocksContract({ name: "filesystem", open: (directory) => openFilesystemBlocks({ directory }), keeps: true, readsNow });
 blocksContract({

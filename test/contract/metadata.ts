@@ -6,6 +6,7 @@ import type { Factory } from "./metadata/kit.ts";
 import { orderContract } from "./metadata/order.ts";
 import { packContract } from "./metadata/packs.ts";
 import { persistenceContract } from "./metadata/persistence.ts";
+import { scanContract } from "./metadata/scans.ts";
 import { randomContract } from "./metadata/random.ts";
 
 export interface Capabilities {
@@ -22,5 +23,6 @@ export function metadataContract(name: string, factory: Factory, capabilities: C
   packContract(name, factory);
   orderContract(name, factory);
   randomContract(name, factory);
+  scanContract(name, factory);
   if (capabilities.persistent) persistenceContract(name, factory);
 }

@@ -119,7 +119,11 @@ describe.skipIf(missingRadosgw !== null)("a share on S3", () => {
         await connect();
         expect((await read(root, "large")).equals(pattern(24 * MiB, 1))).toBe(true);
         for (let i = 0; i < 20; i++) expect((await read(root, `small-${i}`)).equals(pattern(4096, i + 2))).toBe(true);
+        const { disk_cache: cache } = await admin.do("GET", "/api/v1/shares/cloud/status");
+        expect(cache).toMatchObject({ hit_rate: 1, misses: 0, miss_bytes: 0, evicted_bytes: 0, damaged: 0 });
+        expect([cache.hits > 0, cache.hit_bytes >= 24 * MiB, cache.objects > 1, cache.bytes > 24 * MiB, cache.bytes < cache.max_bytes]).toEqual(Array(5).fill(true));
       }
+      expect((await admin.do("GET", "/api/v1/shares/export/status")).disk_cache).toBeNull();
       await s3.start();
     },
     minuteMs,

@@ -16,6 +16,7 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
   blocks: ["base", "model", "telemetry"],
   cache: ["base", "model", "telemetry"],
   history: ["base", "model", "telemetry"],
+  check: ["base", "model", "telemetry"],
   vfs: ["base", "model", "telemetry"],
   net: ["base", "telemetry"],
   auth: ["base", "model", "wire", "telemetry"],

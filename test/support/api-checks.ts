@@ -43,6 +43,9 @@ interface Shape {
   readonly required?: readonly string[];
 }
 
+/** A text of each pattern there is. */
+const samples = ["sample12", "sample", "/sample", "12", "0123456789abcdef"];
+
 /** Some value a schema takes, the same each time; of an object only what has to be there. */
 export function sampleOf(schema: TSchema): unknown {
   const shape = schema as Shape & TSchema;
@@ -50,7 +53,7 @@ export function sampleOf(schema: TSchema): unknown {
   if (shape.anyOf !== undefined) return sampleOf(shape.anyOf[0] as TSchema);
   switch (shape.type) {
     case "string":
-      return shape.pattern?.startsWith("^/") === true ? "/sample" : shape.pattern?.startsWith("^[a-z]") === true ? "sample" : "sample12";
+      return samples.find((sample) => shape.pattern === undefined || new RegExp(shape.pattern).test(sample)) ?? "";
     case "integer":
     case "number":
       return shape.minimum ?? 1;

@@ -36,7 +36,7 @@ export interface TestApi {
 export async function serveApi(control: ControlPlane, runtime: Runtime = fakeRuntime(), logger?: Logger): Promise<TestApi> {
   const log = new LogLines();
   const about = { version: "0.0.0-test", startedAt: 1_700_000_000_000, pid: 1, dataDir: "/srv/dittofs" };
-  const api = createApi({ control, runtime, clock: systemClock, random: systemRandom, logger: logger ?? log, about, tls: false });
+  const api = createApi({ control, runtime, clock: systemClock, random: systemRandom, logger: logger ?? log, about, tls: false, hosts: null });
   const listener = await listenApi({ host: "127.0.0.1", port: 0, tls: null, api, clock: systemClock, logger: log, connectionsMax: 256 });
   return {
     api,

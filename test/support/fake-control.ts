@@ -1,4 +1,5 @@
 import { ControlError } from "../../src/control/errors.ts";
+import type { Jobs } from "../../src/control/jobs.ts";
 import type * as n from "../../src/control/nouns.ts";
 import type { MountInfo, Runtime, StoreHealth } from "../../src/control/runtime.ts";
 import type { Caller, ControlPlane, IfVersion, Logins } from "../../src/control/services.ts";
@@ -133,6 +134,7 @@ export function fakeControl(): FakeControl {
       get: shares.get,
       create: async (_, { adopt: _adopt, ...share }) => shares.add(share.name, { ...fakeShare(share.name), ...share }),
       edit: async (_, name, change, ifVersion) => shares.change(name, change, ifVersion),
+      accept: async (_, name, ifVersion) => shares.change(name, {}, ifVersion),
       delete: async (_, name, _how, ifVersion) => shares.remove(name, ifVersion),
       grants: grantsOf,
       grant: async (_, name, grant, ifVersion) => {
@@ -153,6 +155,8 @@ export function fakeControl(): FakeControl {
       delete: async (_, kind, name, ifVersion) => stores[kind].remove(name, ifVersion),
       check: async (kind, name) => (stores[kind].get(name), health),
       known: (kind, name) => (stores[kind].get(name), health),
+      requests: () => [],
+      rotateKeys: async (_, name) => (stores.block.get(name), []),
     },
     adapters: {
       list: adapters.list,
@@ -183,11 +187,23 @@ export function fakeControl(): FakeControl {
   };
 }
 
+/** A server that begins every job and forgets it. */
+export const noJobs: Jobs = {
+  list: () => [],
+  get: (id) => {
+    throw new ControlError("not_found", `There is no job ${id}.`);
+  },
+  start: ({ kind, share }, startedBy) => ({ id: "0123456789abcdef", kind, share, state: "running", startedBy, startedAt: 0, endedAt: null, progress: { step: "", done: 0, total: null, unit: "" }, findings: [], findingsTotal: 0, result: null, error: null }),
+  cancel: (id) => {
+    throw new ControlError("not_found", `There is no job ${id}.`);
+  },
+};
+
 /** A server that serves whatever it is told, with nobody connected. */
 export function fakeRuntime(mounts: readonly MountInfo[] = []): Runtime {
   return {
     reconcile: async () => [],
-    share: () => ({ state: "serving", error: null, dirtyBytes: 0, unstoredBytes: 0, oldestUnstoredMs: null, storeError: null }),
+    share: () => ({ state: "serving", error: null, dirtyBytes: 0, unstoredBytes: 0, oldestUnstoredMs: null, storeError: null, diskCache: null }),
     usage: async () => ({ bytes: 0, files: 1 }),
     adapter: () => ({ running: true, error: null, address: "127.0.0.1", port: 12049, connections: 0 }),
     clients: () => [],
@@ -197,6 +213,9 @@ export function fakeRuntime(mounts: readonly MountInfo[] = []): Runtime {
     drain: async () => new Map(),
     warm: async () => ({ bytes: 0, complete: true }),
     evict: async () => 0,
+    rotateKeys: async () => [],
+    storeRequests: () => [],
+    jobs: noJobs,
     leftBehind: () => null,
     purge: async () => {},
   };

@@ -232,6 +232,7 @@ osd crush chooseleaf type = 0
 osd max object name len = 2048
 ms bind ipv6 = false
 rgw data = ${at}/rgw
+rgw dns name = localhost
 rgw frontends = beast endpoint=127.0.0.1:${this.port} tcp_nodelay=1 ${tls}
 rgw dynamic resharding = false
 rgw enable usage log = false

@@ -17,6 +17,7 @@ export const errorCodes = {
   data_exists: { status: 409, title: "Data of an earlier share of that name is still there" },
   changed_meanwhile: { status: 412, title: "Somebody changed it since you read it" },
   too_large: { status: 413, title: "The request is too large" },
+  misdirected: { status: 421, title: "This server is not known by that name" },
   unsupported_media_type: { status: 415, title: "The body must be JSON" },
   invalid_value: { status: 422, title: "A value is not allowed" },
   too_many_attempts: { status: 429, title: "Too many log-in attempts" },
@@ -34,7 +35,7 @@ export const problemMediaType = "application/problem+json";
 export const problemType = (code: ErrorCode): string => `urn:dittofs:problem:${code}`;
 
 /** What any call can answer. */
-export const commonErrors: readonly ErrorCode[] = ["invalid_request", "too_large", "internal", "unavailable"];
+export const commonErrors: readonly ErrorCode[] = ["invalid_request", "too_large", "misdirected", "internal", "unavailable"];
 /** What any call that needs a token can answer, too. */
 export const tokenErrors: readonly ErrorCode[] = ["unauthenticated", "token_expired", "invalid_token", "forbidden", "password_change_required"];
 

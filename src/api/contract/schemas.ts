@@ -1,25 +1,17 @@
-import { type Static, type TLiteral, type TOptional, type TSchema, type TUnion, Type } from "@sinclair/typebox";
+import { type Static, type TOptional, type TSchema, Type } from "@sinclair/typebox";
 import { object } from "./route.ts";
+import { one, optional, orNull, ShareName, When } from "./schema-words.ts";
+
+export * from "./job-schemas.ts";
+export { ShareName } from "./schema-words.ts";
 
 /** The nouns of the REST interface. Sizes are bytes, times ISO 8601 in UTC; what can't be known is null. */
-
-type Literals<T extends readonly string[]> = { -readonly [K in keyof T]: TLiteral<T[K]> };
-/** One of these words. */
-function one<const T extends readonly string[]>(words: T, description?: string): TUnion<Literals<T>> {
-  return Type.Union(
-    words.map((word) => Type.Literal(word)),
-    description === undefined ? {} : { description },
-  ) as unknown as TUnion<Literals<T>>;
-}
-const optional = Type.Optional;
-const orNull = <T extends TSchema>(of: T) => Type.Union([of, Type.Null()]);
 
 export const nameBytesMax = 64;
 /** Names of users, groups, stores and netgroups. */
 export const Name = Type.String({ pattern: "^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}$", maxLength: nameBytesMax, description: "Letters, digits, _ . @ -, at most 64, not beginning with a dot or dash." });
 /** In a path the slash in front is left out or encoded. */
 export const ShareParam = Type.String({ minLength: 1, maxLength: 255, pattern: "^[^\\u0000-\\u001f\\u007f]+$", description: "The share's name, the slash in front left out or encoded." });
-export const ShareName = Type.String({ pattern: "^/[^\\u0000-\\u001f\\u007f]+$", maxLength: 255, description: "The path clients mount; it begins with a slash, as /export does." });
 /** bcrypt ends a password at a NUL and after 72 bytes. */
 export const Password = Type.String({ minLength: 8, maxLength: 72, pattern: "^[^\\u0000]*$", description: "8 characters at least, 72 bytes at most (bcrypt takes no more)." });
 /** Any text that is compared with a password: no rules, a bound. */
@@ -29,7 +21,6 @@ const Id32 = Type.Integer({ minimum: 0, maximum: 4294967294 });
 const Text = Type.String({ maxLength: 1024, pattern: "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]*$", description: "A line of text, at most 1024 characters." });
 /** Text that is looked for: no control characters, which no database keeps or finds. */
 export const searchText = (maxLength: number) => Type.String({ maxLength, pattern: "^[^\\u0000-\\u001f\\u007f]*$" });
-const When = Type.String({ description: "ISO 8601, UTC." });
 
 export const Role = one(["user", "operator", "admin"]);
 export type Role = Static<typeof Role>;
@@ -142,6 +133,18 @@ export const NewShare = object({
   adopt: optional(Type.Boolean({ description: "Take over the data of a deleted share of that name, or files of one that the control plane does not know any more." })),
 });
 export const ShareChange = object({ ...optionalShareFields, enabled: optional(Type.Boolean()) });
+export const DiskCache = object({
+  hit_rate: orNull(Type.Number({ minimum: 0, maximum: 1, description: "The part of the reads since the server's start that are hits. Null: nothing was read." })),
+  hits: Type.Integer({ description: "Reads, below the cache in memory, that needed no request of their own to the block store." }),
+  misses: Type.Integer({ description: "Reads that needed one." }),
+  hit_bytes: Type.Integer(),
+  miss_bytes: Type.Integer(),
+  bytes: Type.Integer({ description: "What it takes of the disk." }),
+  max_bytes: Type.Integer({ description: "What it may take." }),
+  objects: Type.Integer({ description: "Objects of which it has copies." }),
+  evicted_bytes: Type.Integer({ description: "Removed to make room." }),
+  damaged: Type.Integer({ description: "Copies that did not match their checksum and were fetched anew." }),
+});
 export const ShareStatus = object({
   name: ShareName,
   state: ShareState,
@@ -160,6 +163,7 @@ export const ShareStatus = object({
   history_lag_bytes: orNull(Type.Integer({ description: "Their bytes, in memory." })),
   history_lag_ms: orNull(Type.Integer({ description: "How long the oldest change that is not in the history yet has waited. Null: everything is." })),
   history_error: orNull(Type.String({ description: "What keeps the history from being published at present." })),
+  disk_cache: orNull(DiskCache),
 });
 
 export const Grant = object({ type: one(["user", "group"]), name: Name, level: Level });
@@ -195,6 +199,13 @@ export const StoreHealth = object({
   error: orNull(Type.String()),
   latency_ms: orNull(Type.Number()),
   checked_at: When,
+  requests: optional(Type.Array(object({ operation: Type.String(), ok: Type.Integer(), missing: Type.Integer({ description: "Answered that there is no such object." }), failed: Type.Integer(), bytes: Type.Integer(), latency_ms_sum: Type.Number(), latency_ms_max: Type.Number() }), {
+    description: "What the served shares asked of a block store since they were opened, by kind of request.",
+  })),
+});
+export const RotatedKeys = object({
+  name: Name,
+  shares: Type.Array(object({ share: ShareName, master_key: orNull(Type.String({ description: "Id of the master key its keyring is wrapped with now." })), keys: orNull(Type.Integer({ description: "Keys in its keyring." })), error: orNull(Type.String({ description: "Why its keyring is as it was." })) })),
 });
 
 export const AdapterType = one(["nfs"]);
@@ -273,7 +284,7 @@ export const Status = object({
   started_at: When,
   uptime_seconds: Type.Integer(),
   pid: Type.Integer(),
-  data_dir: Type.String(),
+  data_dir: orNull(Type.String({ description: "Null for role user." })),
   database: one(["sqlite", "postgres"]),
   shares: object({ serving: Type.Integer(), disabled: Type.Integer(), failed: Type.Integer() }),
   adapters: Type.Array(AdapterPort),

@@ -6,11 +6,13 @@ import type { Random } from "#base/random.ts";
 import type { Runtime } from "#control/runtime.ts";
 import type { ControlPlane } from "#control/services.ts";
 import type { Logger } from "#telemetry/logger.ts";
+import { Bodies } from "./bodies.ts";
 import { Calls, refuse } from "./calls.ts";
 import { Exchange, type Peer, targetOf } from "./exchange.ts";
 import { docsPages, servePage } from "./docs-page.ts";
 import type { About, Handler } from "./handler.ts";
 import { allHandlers } from "./handlers/all.ts";
+import { checkHost } from "./host.ts";
 import { limits } from "./limits.ts";
 import { type Paths, pathsOf } from "./paths.ts";
 import { type Bound, answer, bind } from "./pipeline.ts";
@@ -26,6 +28,8 @@ export interface ApiOptions {
   readonly about: About;
   /** Served over TLS: browsers are told never to come without. */
   readonly tls: boolean;
+  /** The names it may be called by, besides addresses and localhost; null: any. */
+  readonly hosts: readonly string[] | null;
 }
 
 export interface Api {
@@ -58,6 +62,7 @@ const elysiaPath = (path: string): string => path.replace(/\{(\w+)\}/g, ":$1");
 export function createApi(options: ApiOptions): Api {
   const { clock, logger } = options;
   const calls = new Calls(clock, logger);
+  const bodies = new Bodies();
   const exchanges = new WeakMap<Request, Exchange>();
   const exchangeOf = (request: Request): Exchange => exchanges.get(request) as Exchange;
   // Where an address begins after its scheme, for Elysia's search for the path: the listener's are http:// always, and 11, for https://, would pass over a host of one or two letters.
@@ -74,7 +79,7 @@ export function createApi(options: ApiOptions): Api {
       exchange.route = bound.name;
       if (unhurried) exchange.peer.unhurried();
       const begin = (): Promise<Response> => {
-        const work = answer(bound, options, exchange, params ?? {});
+        const work = answer(bound, options, bodies, exchange, params ?? {});
         return unhurried ? work : calls.timed(exchange, work);
       };
       return (stranger ? calls.stranger(begin) : begin()).catch((error: unknown) => refuse(exchange, error));
@@ -96,9 +101,11 @@ function fetcher(app: { fetch(request: Request): Response | Promise<Response> },
   return async (request, peer) => {
     const exchange = new Exchange(request, peer, `${run}-${++number}`, options.clock.monotonicMs());
     exchanges.set(request, exchange);
-    const response = await calls.run(exchange, async () =>
-      request.url.length > limits.targetBytesMax ? refuse(exchange, new Refusal("too_large", `The address is longer than ${limits.targetBytesMax} bytes.`)) : app.fetch(request),
-    );
+    const response = await calls.run(exchange, async () => {
+      if (request.url.length > limits.targetBytesMax) throw new Refusal("too_large", `The address is longer than ${limits.targetBytesMax} bytes.`);
+      checkHost(request, options.hosts);
+      return await app.fetch(request);
+    });
     if (options.tls) response.headers.set("strict-transport-security", "max-age=31536000");
     return response;
   };

@@ -29,6 +29,8 @@ export const limits = {
    * bodies slowly, must leave room for those who have one. More than passwords are waiting for at once (`verificationsWaitingMax`).
    */
   strangersMax: 128,
+  /** Of these, calls of one user whose body is on its way. One that comes with its head is read before the next is looked at. */
+  bodiesPerUserMax: 64,
   /** What a caller that came at a bad moment is told to wait. */
   retryAfterSec: 1,
   /** Wrong fields a problem document names at most. */

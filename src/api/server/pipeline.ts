@@ -1,10 +1,12 @@
-import type { AnyRoute } from "#api/contract/route.ts";
+import { type AnyRoute, none } from "#api/contract/route.ts";
 import type { Caller } from "#control/services.ts";
 import { admit, callerOfRequest } from "./entry.ts";
 import { RouteChecks } from "./checks.ts";
 import { etagOf, versionOf } from "./etag.ts";
 import { type Exchange, targetOf } from "./exchange.ts";
 import type { Answer, Call, Handler, Services } from "./handler.ts";
+import type { Bodies } from "./bodies.ts";
+import { hostOf } from "./host.ts";
 import { Refusal } from "./refusal.ts";
 import { jsonReply, reply } from "./replies.ts";
 
@@ -28,18 +30,11 @@ function ifVersionOf(route: AnyRoute, request: Request): number | null {
   return versionOf(header);
 }
 
-function hostOf(request: Request): string {
-  const url = request.url;
-  const start = url.indexOf("://") + 3;
-  const authority = url.slice(start, url.indexOf("/", start));
-  return /^(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?=:\d+$|$)/.exec(authority)?.[0] ?? "";
-}
-
 /**
  * Everything the contract demands, in this order, so that nobody learns more than they may: the token, the role, the parameters, the
  * body. Then the handler. Throws what is refused.
  */
-export async function answer(bound: Bound, services: Services, exchange: Exchange, params: Record<string, unknown>): Promise<Response> {
+export async function answer(bound: Bound, services: Services, bodies: Bodies, exchange: Exchange, params: Record<string, unknown>): Promise<Response> {
   const { route, checks } = bound;
   const { request, peer } = exchange;
   let caller: Caller | null = null;
@@ -51,7 +46,7 @@ export async function answer(bound: Bound, services: Services, exchange: Exchang
   const call: Call<AnyRoute> = {
     params: checks.paramsOf(params),
     query: checks.queryOf(targetOf(request).query),
-    body: await checks.bodyOf(request),
+    body: await (caller === null || route.body === none ? checks.bodyOf(request) : bodies.read(caller.user.name, () => checks.bodyOf(request))),
     ifVersion: ifVersionOf(route, request),
     caller,
     actor: { name: caller?.user.name ?? "", address: peer.address },

@@ -1,7 +1,8 @@
 import type { Static } from "@sinclair/typebox";
 import type * as s from "#api/contract/schemas.ts";
+import type { Job } from "#control/jobs.ts";
 import type * as n from "#control/nouns.ts";
-import type { ClientInfo, MountInfo, Runtime, StoreHealth } from "#control/runtime.ts";
+import type { ClientInfo, DiskCacheState, MountInfo, Runtime, StoreHealth, StoreRequests } from "#control/runtime.ts";
 
 /** The control plane's nouns as the interface shows them. */
 
@@ -73,12 +74,23 @@ export function errorFor(error: string | null, whole: boolean): string | null {
   return error === null || whole ? error : "It failed. An operator can see why.";
 }
 
+/** Digits of a rate behind the point. */
+const rateDigits = 4;
+
+export function diskCacheView(cache: DiskCacheState | null): Static<typeof s.DiskCache> | null {
+  if (cache === null) return null;
+  const { hits, misses, hitBytes, missBytes, bytes, bytesMax, objects, evictedBytes, damaged } = cache;
+  const rate = hits + misses === 0 ? null : Number((hits / (hits + misses)).toFixed(rateDigits));
+  return { hit_rate: rate, hits, misses, hit_bytes: hitBytes, miss_bytes: missBytes, bytes, max_bytes: bytesMax, objects, evicted_bytes: evictedBytes, damaged };
+}
+
 export function storeView(store: n.Store): s.Store {
   return { name: store.name, type: store.type, config: { ...store.config }, secrets: [...store.secrets], used_by: [...store.usedBy], ...times(store) };
 }
 
-export function storeHealthView(name: string, health: StoreHealth): Static<typeof s.StoreHealth> {
-  return { name, healthy: health.healthy, error: health.error, latency_ms: health.latencyMs, checked_at: when(health.checkedAt) };
+export function storeHealthView(name: string, health: StoreHealth, requests: readonly StoreRequests[]): Static<typeof s.StoreHealth> {
+  const counted = requests.map(({ ms, msMax, ...counts }) => ({ ...counts, latency_ms_sum: Math.round(ms), latency_ms_max: Math.round(msMax) }));
+  return { ...(counted.length === 0 ? {} : { requests: counted }), name, healthy: health.healthy, error: health.error, latency_ms: health.latencyMs, checked_at: when(health.checkedAt) };
 }
 
 export function adapterView(adapter: n.Adapter, runtime: Runtime): s.Adapter {
@@ -136,6 +148,26 @@ export function clientView(client: ClientInfo): Static<typeof s.Client> {
 
 export function settingView(setting: n.Setting): Static<typeof s.Setting> {
   return { key: setting.key, value: setting.value, default: setting.default, help: setting.help, allowed: setting.allowed };
+}
+
+export function jobView(job: Job): s.Job {
+  return {
+    id: job.id,
+    kind: job.kind,
+    share: job.share,
+    state: job.state,
+    started_by: job.startedBy,
+    started_at: when(job.startedAt),
+    ended_at: job.endedAt === null ? null : when(job.endedAt),
+    progress: { ...job.progress },
+    findings_total: job.findingsTotal,
+    result: job.result === null ? null : { ...job.result },
+    error: job.error,
+  };
+}
+
+export function jobDetailView(job: Job): s.JobDetail {
+  return { ...jobView(job), findings: job.findings.map((finding) => ({ ...finding })) };
 }
 
 export function auditView(entry: n.AuditEntry): Static<typeof s.AuditEntry> {

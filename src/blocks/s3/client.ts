@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
 import type * as Sdk from "@aws-sdk/client-s3";
+import { isOfKeys } from "./errors.ts";
 import type { HttpAnswer, HttpRequest, RequestBody, ResponseSink } from "./http/message.ts";
 import { ConnectionPool } from "./http/pool.ts";
 import type { S3Settings } from "./options.ts";
@@ -32,18 +33,29 @@ export interface Payload {
   readonly sha256?: string;
 }
 
+/** Keys that are refused are looked for anew this often at most. */
+const renewMsMin = 5_000;
+
 /** A client of one store: the SDK's commands over our own connections. Each `send` is one attempt. */
 export class S3Client {
   readonly sdk: typeof Sdk;
-  readonly #client: Sdk.S3Client;
+  readonly #settings: S3Settings;
   readonly #pool: ConnectionPool;
+  #client: Sdk.S3Client;
+  #renewedMs = Number.NEGATIVE_INFINITY;
   /** What the server's clock said last, in milliseconds since 1970, or null. */
   serverMs: number | null = null;
 
   constructor(sdk: typeof Sdk, settings: S3Settings) {
     this.sdk = sdk;
+    this.#settings = settings;
     this.#pool = new ConnectionPool(settings);
-    this.#client = new sdk.S3Client({
+    this.#client = this.#newClient();
+  }
+
+  #newClient(): Sdk.S3Client {
+    const settings = this.#settings;
+    const config: Sdk.S3ClientConfig & { readonly ignoreCache: true } = {
       region: settings.region,
       ...(settings.endpoint === null ? {} : { endpoint: settings.endpoint }),
       ...(settings.credentials === null ? {} : { credentials: settings.credentials }),
@@ -58,12 +70,34 @@ export class S3Client {
       followRegionRedirects: false,
       customUserAgent: "dittofs",
       requestHandler: this.#handler(),
-    });
+      // Files of credentials are read anew, and not what they were when the process first did.
+      ignoreCache: true,
+    };
+    return new this.sdk.S3Client(config);
   }
 
   /** Throws the SDK's errors and TransportError. `Output` is that of the command. */
   async send<Output extends Sdk.ServiceOutputTypes>(command: object, payload: Payload = {}): Promise<Output> {
-    return (await this.#client.send(addHeaders(command, payload.sha256) as never, { payload } as never)) as Output;
+    const client = this.#client;
+    const send = async () => (await this.#client.send(addHeaders(command, payload.sha256) as never, { payload } as never)) as Output;
+    try {
+      return await send();
+    } catch (error) {
+      if (!this.#renewed(client, error)) throw error;
+      return await send();
+    }
+  }
+
+  /** Whether keys that were found, not given, and are refused are looked for anew: who changes them in their file tells nobody. */
+  #renewed(used: Sdk.S3Client, error: unknown): boolean {
+    const { credentials, clock } = this.#settings;
+    if (credentials !== null || !isOfKeys(error)) return false;
+    if (used !== this.#client) return true;
+    if (clock.monotonicMs() - this.#renewedMs < renewMsMin) return false;
+    this.#renewedMs = clock.monotonicMs();
+    this.#client.destroy();
+    this.#client = this.#newClient();
+    return true;
   }
 
   close(): void {

@@ -24,6 +24,13 @@ export function isThrottle(error: unknown): boolean {
   return throttles.has(codeOf(error)) || statusOf(error) === 429 || statusOf(error) === 503;
 }
 
+const keyCodes = new Set(["InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "InvalidToken"]);
+
+/** The server objects to the keys: others may be right. */
+export function isOfKeys(error: unknown): boolean {
+  return keyCodes.has(codeOf(error));
+}
+
 /** Another try may do what this one did not. */
 export function isTransient(error: unknown): boolean {
   if (error instanceof StoreUnavailableError) return true;

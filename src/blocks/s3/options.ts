@@ -44,7 +44,7 @@ export interface S3Limits {
   readonly connectTimeoutMs: number;
   /** Longest time in which nothing moves while a request is on its way. */
   readonly stallTimeoutMs: number;
-  /** Longest time in which a read gets no byte, over all its tries: who waits for it has other clients to answer. */
+  /** Longest time in which a read gets no byte, or a few of many, over all its tries: who waits for it has other clients to answer. */
   readonly readMsMax: number;
   /** Tries of one request in all, while the store is unavailable. */
   readonly attemptsMax: number;

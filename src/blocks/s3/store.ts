@@ -1,6 +1,6 @@
 import type { Timer } from "#base/clock.ts";
 import type * as Sdk from "@aws-sdk/client-s3";
-import { type BlockStore, MissingObjectError, type ObjectSource } from "#model/block-store.ts";
+import { type BlockStore, MissingObjectError, type ObjectSource, StoreRefusedError, StoreUnavailableError } from "#model/block-store.ts";
 import { checkKey, checkPrefix, isKey } from "../keys.ts";
 import type { S3Client } from "./client.ts";
 import { codeOf, isTransient, portError, statusOf } from "./errors.ts";
@@ -16,6 +16,8 @@ import { Writer } from "./writing.ts";
 const deleteKeysMax = 1000;
 /** Bytes that must have come for a cut answer to count as progress. */
 const progressBytesMin = 64 * 1024;
+/** A read that gets less in `readMsMax` stands still: on another connection it may not. */
+const trickleBytesMin = 16 * 1024;
 
 export interface S3Blocks extends BlockStore {
   /** Uploads on their way, and how many may be. */
@@ -78,7 +80,7 @@ export class S3Store implements S3Blocks {
     } catch (error) {
       if (codeOf(error) === "NoSuchKey") throw new MissingObjectError(key);
       if (statusOf(error) === 416) throw new RangeError(`object ${key} ends at or before ${offset}, before ${offset + length}`);
-      throw this.#portError(error, `reading object ${key}`);
+      throw passing(this.#portError(error, `reading object ${key}`));
     }
   }
 
@@ -99,20 +101,21 @@ export class S3Store implements S3Blocks {
     await withRetries(this.#settings, isTransient, attempt, progressed);
   }
 
-  /** Gives up on a read that gets no byte for too long; its target is the caller's again then. */
+  /** Gives up on a read that gets next to nothing for too long; its target is the caller's again then. */
   #bounded(sink: RangeSink, filled: Promise<void>): Promise<void> {
     const { clock, readMsMax } = this.#settings;
     return new Promise((resolve, reject) => {
       let seen = sink.done;
       const watch = (): Timer =>
         clock.after(readMsMax, () => {
-          if (sink.done !== seen) {
+          const came = sink.done - seen;
+          if (came >= trickleBytesMin) {
             seen = sink.done;
             timer = watch();
             return;
           }
           sink.cancel();
-          reject(new TransportError(Failure.stalled, `no byte within ${readMsMax} ms`));
+          reject(new TransportError(Failure.stalled, `${came <= 0 ? "no byte" : `no more than ${came} bytes`} within ${readMsMax} ms`));
         });
       let timer = watch();
       filled.then(resolve, reject).finally(() => timer.cancel());
@@ -217,4 +220,10 @@ export class S3Store implements S3Blocks {
   #portError(error: unknown, doing: string): Error {
     return portError(error, this.#settings, doing);
   }
+}
+
+/** Whatever else an answer to a read says, as that of a proxy without its server, it says nothing of the object: asked again, it may be there. */
+function passing(error: Error): Error {
+  if (error instanceof RangeError || error instanceof StoreRefusedError || error instanceof StoreUnavailableError) return error;
+  return new StoreUnavailableError(error.message, { cause: error });
 }

@@ -1,16 +1,20 @@
 import fs from "node:fs";
 import type * as Sdk from "@aws-sdk/client-s3";
-import type { ObjectSource } from "#model/block-store.ts";
+import { type ObjectSource, StoreFault, StoreRefusedError } from "#model/block-store.ts";
 import { type Part, type PartedSource, partSource } from "./bodies.ts";
 import type { S3Client } from "./client.ts";
-import { codeOf, isThrottle, isTransient, statusOf } from "./errors.ts";
+import { codeOf, isThrottle, isTransient, statusOf, whereOf } from "./errors.ts";
 import { Failure, TransportError } from "./http/message.ts";
 import type { S3Settings } from "./options.ts";
 import { withRetries } from "./retry.ts";
+import { Lanes } from "./lanes.ts";
 import type { UploadLimit } from "./upload-limit.ts";
 
 /** What an object's metadata says of its bytes, so that whoever finds its key taken knows whether by the same bytes. */
 const tokenName = "dittofs-content";
+
+/** Objects hashed at a time: the first is on its way while the next is hashed, and one read of the disk is under way beside. */
+const hashingMax = 2;
 
 /** Only with a key that is free: RFC 9110 section 13.1.2. */
 const ifNew = { IfNoneMatch: "*" } as const;
@@ -27,6 +31,7 @@ export class Writer {
   readonly #limit: UploadLimit;
   /** The server knows conditional puts; false once it said it doesn't, and then a look before each put has to do. */
   #conditional = true;
+  readonly #hashing = new Lanes(hashingMax);
 
   constructor(client: S3Client, settings: S3Settings, limit: UploadLimit) {
     this.#client = client;
@@ -36,7 +41,7 @@ export class Writer {
 
   /** Throws what the server or the connection said; an Error where the key holds other bytes. */
   async put(key: string, source: ObjectSource): Promise<void> {
-    const parted = await partSource(source, this.#settings.partBytes, this.#settings.clock);
+    const parted = await this.#hashing.run(() => partSource(source, this.#settings.partBytes, this.#settings.clock));
     try {
       const upload = { key, source: parted };
       if (parted.parts.length === 1) await this.#putWhole(upload, parted.parts[0] as Part);
@@ -68,7 +73,7 @@ export class Writer {
         Metadata: { [tokenName]: upload.source.token },
         ...(this.#conditional ? ifNew : {}),
       });
-      await this.#client.send(command, { body: part.body, sha256: part.sha256 });
+      this.#mustBeTaken(await this.#client.send<Sdk.PutObjectCommandOutput>(command, { body: part.body, sha256: part.sha256 }));
     };
     await this.#retrying(() => this.#settled(upload, () => this.#uploading(part.body.bytes, attempt)));
   }
@@ -134,7 +139,7 @@ export class Writer {
         this.#client.send<Sdk.UploadPartCommandOutput>(new sdk.UploadPartCommand(input), { body: part.body, sha256: part.sha256 }),
       ),
     );
-    return { PartNumber: number, ...(done.ETag === undefined ? {} : { ETag: done.ETag }) };
+    return { PartNumber: number, ETag: this.#mustBeTaken(done) };
   }
 
   async #complete(upload: Upload, id: string, parts: Sdk.CompletedPart[]): Promise<void> {
@@ -147,7 +152,13 @@ export class Writer {
       MultipartUpload: { Parts: parts },
       ...(this.#conditional ? ifNew : {}),
     });
-    await this.#client.send(command);
+    this.#mustBeTaken(await this.#client.send<Sdk.CompleteMultipartUploadCommandOutput>(command));
+  }
+
+  /** Every S3 server names what it took. Whoever says that all is well and doesn't, a proxy without its server, has taken nothing. */
+  #mustBeTaken({ ETag: tag }: { readonly ETag?: string | undefined }): string {
+    if (tag !== undefined) return tag;
+    throw new StoreRefusedError(StoreFault.endpoint, `what answers at ${whereOf(this.#settings)} takes objects without naming them, so that it does not speak S3; check the endpoint's host and port`);
   }
 
   /** What can't be aborted now is found by its age, at a later start. */

@@ -114,7 +114,15 @@ export class CachedBlocks implements BlockStore, HoldsCopies {
     return any;
   }
 
-  /** Has the disk hold a range; bytes fetched for that, or null where there is no room without removing something. */
+  /** Fills `target` where the disk has a copy of all of it, without asking the store; false: it hasn't. */
+  async copy(key: string, offset: number, target: Uint8Array): Promise<boolean> {
+    for (const { from, to, source } of this.parts(key, offset, offset + target.byteLength)) {
+      if (source !== "disk" || (await this.disk?.read(key, from, target.subarray(from - offset, to - offset))) !== true) return false;
+    }
+    return true;
+  }
+
+  /** Has the disk hold a range; bytes fetched for that, or null where it can't: there is no room without removing something, or writing fails. */
   async hold(key: string, offset: number, length: number): Promise<number | null> {
     const { disk } = this;
     if (disk === null) return null;
@@ -135,7 +143,8 @@ export class CachedBlocks implements BlockStore, HoldsCopies {
       }
       bytes += missing;
     }
-    return bytes;
+    // The disk may have been full, or broken.
+    return this.parts(key, offset, offset + length).every(({ source }) => source === "disk") ? bytes : null;
   }
 
   /** Removes every copy from the disk; the bytes that gives back. */
@@ -157,7 +166,7 @@ export class CachedBlocks implements BlockStore, HoldsCopies {
     }
   }
 
-  list(prefix: string): AsyncIterable<{ readonly key: string; readonly size: number }> {
+  list(prefix: string): AsyncIterable<{ readonly key: string; readonly size: number | null }> {
     return this.store.list(prefix);
   }
 

@@ -48,7 +48,7 @@ export class DiskFiles {
     this.io = options.files;
     this.room = new Room(options.files, options.directory, options.limits, (bytes) => this.evict(bytes));
     this.open = new OpenFiles(options.files, openFilesMax);
-    this.rest = new Rest(options.clock, options.logger);
+    this.rest = new Rest(options);
     this.index = index;
     for (const entry of found) {
       this.nextId = Math.max(this.nextId, entry.id + 1);

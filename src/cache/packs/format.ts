@@ -63,13 +63,6 @@ export function footerIsWhole(footer: Uint8Array): boolean {
   return view.getUint32(footer.byteLength - 4) === Bun.hash.crc32(footer.subarray(0, footer.byteLength - 4));
 }
 
-const packKeyPattern = /^[0-9a-f]{16}\/[0-9a-f]{2}\/[0-9a-f]{14}$/;
-
-/** Whether a key can be that of a pack: other objects of a share have others. */
-export function isPackKey(key: string): boolean {
-  return packKeyPattern.test(key);
-}
-
 function putUint64(view: DataView, at: number, value: number): void {
   const high = (value / two32) | 0;
   view.setUint32(at, high);

@@ -15,7 +15,6 @@ import type { PackId } from "#model/ids.ts";
 import type { FileOps } from "../log/file-ops.ts";
 
 export { frameBytes, payloadCrc, verifyFrames } from "./frames.ts";
-export { isPackKey } from "./format.ts";
 export { readFooter } from "./footer.ts";
 export { createPack, listOpenPacks, reopenPack } from "./open-pack.ts";
 
@@ -66,6 +65,11 @@ export interface PackOptions {
 /** What the keys of all packs of a share begin with. */
 export function packKeyPrefix(instance: Uint8Array): string {
   return `${Buffer.from(instance.buffer, instance.byteOffset, instance.byteLength).toString("hex")}/`;
+}
+
+/** Whether a key is that of a pack: a share has other objects, too, under its instance. */
+export function isPackKey(key: string): boolean {
+  return /^[0-9a-f]{16}\/[0-9a-f]{2}\/[0-9a-f]{14}$/.test(key);
 }
 
 /** The key of a pack's object: the share's instance, then one of 256 directories, then the pack. */

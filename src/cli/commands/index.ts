@@ -1,5 +1,7 @@
 /** Every noun of the control plane with its verbs, in the order help and reference show them; those of the server's own process are added in `cli/program.ts`. */
 import type { Noun, Verb } from "../remote/index.ts";
+import { cancel as cancelJob, list as listJobs, show as showJob } from "./job/jobs.ts";
+import { fsck } from "./check/fsck.ts";
 import { login } from "./account/login.ts";
 import { logout } from "./account/logout.ts";
 import { disable as disableAdapter } from "./adapter/disable.ts";
@@ -43,6 +45,7 @@ import { list as listSettings } from "./settings/list.ts";
 import { reset as resetSetting } from "./settings/reset.ts";
 import { rotateSecret } from "./settings/rotate-secret.ts";
 import { set as setSetting } from "./settings/set.ts";
+import { accept as acceptShare } from "./share/accept.ts";
 import { create as createShare } from "./share/create.ts";
 import { remove as deleteShare } from "./share/delete.ts";
 import { disable as disableShare } from "./share/disable.ts";
@@ -61,6 +64,8 @@ import { warm } from "./share/warm.ts";
 import { add as addStore } from "./store/add.ts";
 import type { StoreKind } from "./store/config.ts";
 import { remove as removeStore } from "./store/delete.ts";
+import { newKey } from "./store/new-key.ts";
+import { rotateKey } from "./store/rotate-key.ts";
 import { edit as editStore } from "./store/edit.ts";
 import { health as storeHealth } from "./store/health.ts";
 import { list as listStores } from "./store/list.ts";
@@ -85,7 +90,7 @@ const stores = (kind: StoreKind, summary: string): Noun => ({
   name: kind,
   summary,
   example: `dittofs store ${kind} list`,
-  verbs: [addStore(kind), listStores(kind), showStore(kind), editStore(kind), removeStore(kind), storeHealth(kind)],
+  verbs: [addStore(kind), listStores(kind), showStore(kind), editStore(kind), removeStore(kind), storeHealth(kind), ...(kind === "block" ? [newKey, rotateKey] : [])],
 });
 
 const adapterSettings: Noun = {
@@ -104,13 +109,15 @@ export const nouns: readonly (Noun | Verb)[] = [
   { name: "context", summary: "The servers one has logged in to.", example: "dittofs context list", verbs: [listContexts, useContext, renameContext, removeContext, currentContext] },
   { name: "user", summary: "Users: who may log in, and as which user id.", example: "dittofs user list", verbs: [createUser, listUsers, showUser, editUser, deleteUser, password, changePassword] },
   { name: "group", summary: "Groups of users.", example: "dittofs group list", verbs: [createGroup, listGroups, showGroup, editGroup, deleteGroup, addUser, removeUser] },
-  { name: "share", summary: "Shares: the file trees clients mount.", example: "dittofs share list", verbs: [createShare, listShares, showShare, editShare, deleteShare, enableShare, disableShare, shareStatus, warm, evict, mounts, mountInfo, permission] },
+  { name: "share", summary: "Shares: the file trees clients mount.", example: "dittofs share list", verbs: [createShare, listShares, showShare, editShare, deleteShare, enableShare, disableShare, acceptShare, shareStatus, warm, evict, mounts, mountInfo, permission] },
   {
     name: "store",
     summary: "Stores: where shares keep names and content.",
     example: "dittofs store block list",
     verbs: [stores("metadata", "Stores of names, attributes and content maps."), stores("block", "Stores of file content.")],
   },
+  fsck,
+  { name: "job", summary: "Long work of the server: checks, moves.", example: "dittofs job list", verbs: [listJobs, showJob, cancelJob] },
   { name: "adapter", summary: "Adapters: the protocols that serve the shares.", example: "dittofs adapter list", verbs: [listAdapters, showAdapter, enableAdapter, disableAdapter, editAdapter, deleteAdapter, adapterSettings] },
   { name: "netgroup", summary: "Netgroups: clients under one name.", example: "dittofs netgroup list", verbs: [createNetgroup, listNetgroups, showNetgroup, removeNetgroup, addMember, removeMember] },
   { name: "client", summary: "Clients that are connected.", example: "dittofs client list", verbs: [listClients, disconnect] },

@@ -45,6 +45,7 @@ export const statusOfCode: Readonly<Record<ErrorCode, ExitStatus>> = {
   data_exists: conflict,
   changed_meanwhile: conflict,
   too_large: usage,
+  misdirected: failed,
   unsupported_media_type: failed,
   invalid_value: usage,
   too_many_attempts: failed,

@@ -32,7 +32,11 @@ export function itemsTable<T>(items: readonly T[], columns: readonly Column<T>[]
 
 /** Every field of an object, a line each. */
 export function facts(of: object): string {
-  return table(Object.entries(of).map(([key, value]) => [key.replaceAll("_", " "), key.endsWith("bytes") && typeof value === "number" ? approximateSize(value) : shown(value)]));
+  return table(Object.entries(of).map(([key, value]) => [key.replaceAll("_", " "), shownField(key, value)]));
+}
+
+function shownField(key: string, value: unknown): string {
+  return key.endsWith("bytes") && typeof value === "number" ? approximateSize(value) : shown(value);
 }
 
 /** A value as people read it; what isn't there is a dash. Not yet fit for a terminal: `table` makes it so. */
@@ -40,7 +44,7 @@ export function shown(value: unknown): string {
   if (value === null || value === undefined || value === "") return "-";
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (Array.isArray(value)) return value.length === 0 ? "-" : value.map(shown).join(", ");
-  if (typeof value === "object") return shown(Object.entries(value).map(([key, inner]) => `${key}=${shown(inner)}`));
+  if (typeof value === "object") return shown(Object.entries(value).map(([key, inner]) => `${key}=${shownField(key, inner)}`));
   return String(value);
 }
 

@@ -12,5 +12,5 @@ export { backupControl, checkBackup, restoreControl } from "./backup.ts";
 export type { BackupContext, BackupSummary } from "./backup-scratch.ts";
 export { type ControlDatabase, DatabaseError, type Page, type Transaction, UniqueViolation, type Where } from "./port.ts";
 export { type PostgresControlOptions, openPostgresControlDatabase } from "./postgres.ts";
-export { type SslMode, sslModes } from "./postgres-dial.ts";
+export { type SslMode, sslModes } from "#base/postgres/dial.ts";
 export { type SqliteControlOptions, openSqliteControlDatabase } from "./sqlite.ts";

@@ -1,142 +1,58 @@
-import type { Socket } from "node:net";
-import { Socket as NetSocket } from "node:net";
 import { drizzle } from "drizzle-orm/postgres-js";
-import postgres from "postgres";
+import type postgres from "postgres";
 import type { Clock } from "#base/clock.ts";
+import { answerMsMore, type Login, PostgresSession } from "#base/postgres/session.ts";
+import { PostgresFailure } from "#base/postgres/terms.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { Builder } from "./drizzle-transaction.ts";
 import { idleMsMax } from "./idle-watch.ts";
 import { DatabaseError } from "./port.ts";
-import { dial, nameOf } from "./postgres-dial.ts";
-import { type Account, ConnectionLost, loginError } from "./postgres-errors.ts";
 
-/** After this the server gives up a statement. */
-const statementMsMax = 30_000;
-/** What the answer may take longer than that: beyond it the network or the server is taken for dead. */
-const answerMsMore = 5_000;
-const loginMsMax = 10_000;
-const closeSecondsMax = 2;
-/** Oldest major version whose SQL ours is (identity columns; what PostgreSQL itself no longer cares for is not tried). */
-const majorVersionMin = 12;
-
-export interface Login extends Account {
-  readonly password: string;
-}
-
-/**
- * One session of the server. A client of postgres.js with a pool of one, which is handed one socket and never a second: a client
- * that reconnected unseen within a transaction would run the rest of its statements outside of any.
- */
+/** One session of the server, for transactions of drizzle's builder. */
 export class PostgresConnection {
   readonly builder: Builder;
-  private readonly client: postgres.Sql;
-  private readonly socket: Socket;
-  private readonly clock: Clock;
-  private gone = false;
-  /** Cut for want of an answer. */
-  private late = false;
-  /** What to call for each statement that waits for its answer when the connection is gone. */
-  private readonly unanswered = new Set<(error: Error) => void>();
+  private readonly session: PostgresSession;
 
-  private constructor(socket: Socket, login: Login, clock: Clock, logger: Logger) {
-    this.socket = socket;
-    this.clock = clock;
-    socket.once("error", () => {
-      this.gone = true;
-    });
-    socket.once("close", () => {
-      this.gone = true;
-      // The driver says why, if it does; it forgets statements begun between a socket's error and its close.
-      clock.atTurnEnd(() => this.unanswered.forEach((lost) => lost(new ConnectionLost("the connection was lost"))));
-    });
-    this.client = clientOver(socket, login, clock, logger);
-    this.builder = drizzle(this.client) as unknown as Builder;
+  private constructor(session: PostgresSession) {
+    this.session = session;
+    this.builder = drizzle(session.client) as unknown as Builder;
   }
 
   /** Connects, logs in and sets the session's limits; throws DatabaseError. */
   static async open(login: Login, clock: Clock, logger: Logger): Promise<PostgresConnection> {
-    const connection = new PostgresConnection(await dial(login, clock), login, clock, logger);
     try {
-      const limits = `set statement_timeout = ${statementMsMax}; set idle_in_transaction_session_timeout = ${idleMsMax + answerMsMore}`;
-      const results = await connection.execute(`${limits}; select current_setting('server_version_num') as version`, loginMsMax - answerMsMore);
-      const major = Math.floor(Number((results.at(-1) as unknown as readonly { version: string }[])[0]?.version) / 10_000);
-      if (major < majorVersionMin) throw new DatabaseError(`PostgreSQL at ${nameOf(login)} is of version ${major}; DittoFS needs ${majorVersionMin} or later`);
-      return connection;
+      const session = await PostgresSession.open({
+        login,
+        clock,
+        settings: `set idle_in_transaction_session_timeout = ${idleMsMax + answerMsMore}`,
+        onNotice: (message) => logger.debug({ notice: message }, "a notice of PostgreSQL"),
+      });
+      return new PostgresConnection(session);
     } catch (error) {
-      const { late } = connection;
-      connection.destroy();
-      throw late ? new DatabaseError(`PostgreSQL at ${nameOf(login)} did not finish the log-in of user "${login.user}" within ${loginMsMax / 1000} s. Check that it is PostgreSQL that listens there, and look into its log`) : loginError(login, error);
+      throw error instanceof PostgresFailure ? new DatabaseError(error.message) : error;
     }
   }
 
   /** Whether no statement can be run here any more. */
   get lost(): boolean {
-    return this.gone || this.socket.destroyed;
+    return this.session.lost;
   }
 
-  /** Runs a statement; cuts the connection where no answer comes, so that nobody waits for a network that is dead. */
-  async run<T>(statement: () => PromiseLike<T>, serverMsMax = statementMsMax): Promise<T> {
-    if (this.lost) throw new ConnectionLost("the connection was lost");
-    const gone = Promise.withResolvers<never>();
-    this.unanswered.add(gone.reject);
-    const timer = this.clock.after(serverMsMax + answerMsMore, () => {
-      this.late = true;
-      this.destroy();
-    });
-    try {
-      return await Promise.race([statement(), gone.promise]);
-    } finally {
-      this.unanswered.delete(gone.reject);
-      timer.cancel();
-    }
+  /** As PostgresSession's. */
+  run<T>(statement: () => PromiseLike<T>, serverMsMax?: number): Promise<T> {
+    return this.session.run(statement, serverMsMax);
   }
 
   /** Runs SQL of ours, without values. */
   execute(sql: string, serverMsMax?: number): Promise<postgres.RowList<postgres.Row[]>> {
-    return this.run(() => this.client.unsafe(sql), serverMsMax);
+    return this.session.execute(sql, serverMsMax);
   }
 
   destroy(): void {
-    this.gone = true;
-    this.socket.destroy();
+    this.session.destroy();
   }
 
-  async close(): Promise<void> {
-    if (!this.gone) await this.client.end({ timeout: closeSecondsMax });
-    this.destroy();
+  close(): Promise<void> {
+    return this.session.close();
   }
-}
-
-function clientOver(socket: Socket, login: Login, clock: Clock, logger: Logger): postgres.Sql {
-  let handedOut = false;
-  const options = {
-    host: [login.host],
-    port: [login.port],
-    database: login.database,
-    user: login.user,
-    // As a function: the driver would take PGPASSWORD from the environment in place of an empty one.
-    pass: () => login.password,
-    ssl: false,
-    max: 1,
-    idle_timeout: null,
-    max_lifetime: null,
-    // Only behind the limit of `open`, which is by our clock.
-    connect_timeout: (2 * loginMsMax) / 1000,
-    fetch_types: false,
-    connection: { application_name: "dittofs" },
-    onnotice: (notice: postgres.Notice) => logger.debug({ notice: notice["message"] }, "a notice of PostgreSQL"),
-    socket: () => {
-      if (handedOut) return brokenSocket(clock);
-      handedOut = true;
-      return socket;
-    },
-  };
-  return postgres(options as unknown as postgres.Options<Record<string, never>>);
-}
-
-/** The driver takes no for an answer only from a socket that fails after it was handed over. */
-function brokenSocket(clock: Clock): Socket {
-  const socket = new NetSocket();
-  clock.atTurnEnd(() => socket.destroy(new ConnectionLost("the connection was lost")));
-  return socket;
 }

@@ -1,9 +1,9 @@
 import type { Clock } from "#base/clock.ts";
+import { nameOf } from "#base/postgres/dial.ts";
+import type { Account } from "#base/postgres/errors.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { type Applied, type Step, createMigrationsTable, migrationsTable, pending } from "./migrate.ts";
 import type { PostgresConnection } from "./postgres-connection.ts";
-import { nameOf } from "./postgres-dial.ts";
-import type { Account } from "./postgres-errors.ts";
 
 /** Of the advisory lock, in this database, that migrations are made under: "DtFC". */
 const lockKey = 0x44744643;
@@ -18,14 +18,23 @@ async function applied(connection: PostgresConnection): Promise<readonly Applied
   return rows.map((row) => ({ number: Number(row["number"]), name: String(row["name"]), hash: String(row["hash"]) }));
 }
 
+function nameOfDatabase(account: Account): string {
+  return `the control plane's database "${account.database}" at ${nameOf(account)}`;
+}
+
+/** The steps the database lacks; changes nothing, and throws where it isn't ours or is newer than this program. */
+export async function missingPostgresSteps(connection: PostgresConnection, account: Account, known: readonly Step[]): Promise<readonly Step[]> {
+  return pending(nameOfDatabase(account), known, await applied(connection));
+}
+
 /**
  * Brings the tables up to date, in one transaction under an advisory lock: of two nodes that start together one makes the tables and
  * the other, once it has the lock, finds them; a crash leaves the old ones or the new ones. Read committed, so that what
  * the other one committed meanwhile is seen.
  */
 export async function migratePostgres(connection: PostgresConnection, account: Account, known: readonly Step[], clock: Clock, logger: Logger): Promise<void> {
-  const where = `the control plane's database "${account.database}" at ${nameOf(account)}`;
-  if (pending(where, known, await applied(connection)).length === 0) return;
+  const where = nameOfDatabase(account);
+  if ((await missingPostgresSteps(connection, account, known)).length === 0) return;
   await connection.execute(`begin isolation level read committed; set local statement_timeout = ${stepMsMax}`);
   try {
     await connection.execute(`select pg_advisory_xact_lock(${lockKey})`, stepMsMax);

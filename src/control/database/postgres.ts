@@ -1,6 +1,10 @@
 import { sql } from "drizzle-orm";
 import { assert } from "#base/assert.ts";
 import type { Clock } from "#base/clock.ts";
+import { nameOf, type SslMode } from "#base/postgres/dial.ts";
+import { loginError } from "#base/postgres/errors.ts";
+import type { Login } from "#base/postgres/session.ts";
+import { ConnectionLost } from "#base/postgres/terms.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { columnName } from "./naming.ts";
 import { type Dialect, DrizzleTransaction } from "./drizzle-transaction.ts";
@@ -8,9 +12,8 @@ import { IdleWatch } from "./idle-watch.ts";
 import { Lane } from "./lane.ts";
 import { type Step, steps } from "./migrate.ts";
 import { type ControlDatabase, DatabaseError, type Transaction } from "./port.ts";
-import { type Login, PostgresConnection } from "./postgres-connection.ts";
-import { type SslMode, nameOf } from "./postgres-dial.ts";
-import { Conflict, ConnectionLost, isRefusal, loginError, postgresError } from "./postgres-errors.ts";
+import { PostgresConnection } from "./postgres-connection.ts";
+import { Conflict, databaseTerms, isRefusal, postgresError } from "./postgres-errors.ts";
 import { migratePostgres } from "./postgres-migrate.ts";
 import { type PoolLimits, PostgresPool } from "./postgres-pool.ts";
 import { postgresTables } from "./postgres-tables.ts";
@@ -41,7 +44,8 @@ export interface PostgresControlOptions extends PoolLimits {
 
 /** Opens the control plane's database on a PostgreSQL server and brings its tables up to date; throws DatabaseError. */
 export async function openPostgresControlDatabase(options: PostgresControlOptions): Promise<ControlDatabase> {
-  const { clock, logger, maxOpen, maxIdle, steps: known = steps("postgres"), ...login } = options;
+  const { clock, logger, maxOpen, maxIdle, steps: known = steps("postgres"), ...account } = options;
+  const login: Login = { ...account, terms: databaseTerms };
   assert(maxOpen >= 1 && maxIdle >= 0, "the pool has room for a connection");
   const pool = new PostgresPool(() => PostgresConnection.open(login, clock, logger), { maxOpen, maxIdle }, clock);
   const connection = await pool.take();
@@ -50,7 +54,7 @@ export async function openPostgresControlDatabase(options: PostgresControlOption
   } catch (error) {
     connection.destroy();
     const explained = postgresError(login, "the database", error);
-    throw explained instanceof ConnectionLost ? loginError(login, explained) : explained;
+    throw explained instanceof ConnectionLost ? new DatabaseError(loginError(login, explained).message) : explained;
   } finally {
     pool.give(connection);
   }

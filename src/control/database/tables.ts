@@ -74,6 +74,12 @@ export const shares = table(
 /** `subjectId` is a user's or a group's id, by `subjectType`. */
 export const grants = table("grants", { shareId: belongsTo("shares"), subjectType: text(), subjectId: indexed(id()), level: text() }, ["shareId", "subjectType", "subjectId"]);
 
+/**
+ * Which tree a share is: the instance of the metadata it was first served from, hexadecimal. A server whose own stores hold another, or
+ * none, must not serve it under this name. No row: it was never served, or its metadata is in memory and another at each start.
+ */
+export const shareIdentities = table("share_identities", { shareId: belongsTo("shares"), instance: text() }, ["shareId"]);
+
 export const adapters = table(
   "adapters",
   { type: text(), enabled: boolean(), port: integer(), settings: json<Readonly<Record<string, unknown>>>(), ...common },
@@ -118,4 +124,4 @@ export const audit = numbered("audit", {
 /** The server's own notes: `revision` (raised by every change), `keyring` (wrapped data keys), `imported` (the shares of the file), `retired` (numbers of users and groups that are gone). */
 export const notes = table("notes", { key: text(), value: text() }, ["key"]);
 
-export const tables = { users, groups, memberships, metadataStores, blockStores, shares, grants, adapters, settings, netgroups, netgroupMembers, sessions, audit, notes } as const;
+export const tables = { users, groups, memberships, metadataStores, blockStores, shares, grants, shareIdentities, adapters, settings, netgroups, netgroupMembers, sessions, audit, notes } as const;

@@ -14,6 +14,7 @@ export interface PlanParts {
   readonly identity: () => Identity;
   readonly storePlan: (kind: StorePlan["kind"], row: StoreRow) => StorePlan;
   readonly effectiveClients: (share: ShareRow) => readonly string[];
+  readonly identities: { of(shareId: string): string | null; mayBegin(shareId: string): boolean };
 }
 
 /** Makes the plans of shares. What didn't change stays the very object it was: `SharePolicy` says why that matters. */
@@ -45,6 +46,8 @@ export class SharePlans {
       blocksPath: share.blocksPath,
       durability: share.durability as Durability,
       rootMode: share.rootMode,
+      instance: this.parts.identities.of(share.id),
+      mayBegin: this.parts.identities.mayBegin(share.id),
       policy: this.policy(share, was?.policy),
     };
     return was !== undefined && shallowEqual(was, plan) ? was : plan;

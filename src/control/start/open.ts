@@ -13,7 +13,7 @@ import { type AdapterOverrides, AdapterService, AuditLog, HostNames, NetgroupSer
 import type { ControlPlane } from "../services.ts";
 import type { LoginDirectory, LoginEvent } from "../sessions/port.ts";
 import { Changes, State } from "../state/index.ts";
-import { ShareService, ShareViews, StoreChecks, StorePlans, StoreService } from "../storage/index.ts";
+import { ShareIdentities, ShareService, ShareViews, StoreChecks, StorePlans, StoreService } from "../storage/index.ts";
 import { differing } from "./file-shares.ts";
 import { type FirstStart, firstStart } from "./first-start.ts";
 import { Follower } from "./follower.ts";
@@ -61,6 +61,8 @@ export interface OpenControl {
   /** What an operator should know. */
   readonly warnings: readonly string[];
   desired(): Desired;
+  /** Notes which tree a share is, where that is not known; gives what is known then. */
+  identify(shareId: string, instance: string): Promise<string>;
   /** Asks the runtime for everything, and follows the database, host names and stores from then on; gives what failed. */
   start(): Promise<readonly Failure[]>;
   /** A line of the audit log about a log-in. */
@@ -79,7 +81,7 @@ export async function openControlPlane(options: ControlOptions): Promise<OpenCon
   const { core, desired, byDefault } = parts;
   const first = await firstStart({ ...core, passwords: options.passwords, keyring: options.keyring, clientsByDefault: byDefault(), keepPassword: options.keepAdminPassword }, options.fileShares, options.adminPassword);
   const differ = first === null && options.fileSharesGiven ? differing(state, options.fileShares, byDefault()) : [];
-  const { effects, hostNames, storeChecks, services, directory, audit } = parts;
+  const { effects, hostNames, storeChecks, services, directory, audit, identities } = parts;
   const follower = new Follower(changes, clock, logger);
   return {
     services,
@@ -87,7 +89,9 @@ export async function openControlPlane(options: ControlOptions): Promise<OpenCon
     firstStart: first,
     warnings: differ.length === 0 ? [] : [fileIgnored(differ)],
     desired: () => desired.current(),
+    identify: (shareId, instance) => identities.note(shareId, instance),
     async start() {
+      identities.allowAll();
       changes.whenMoved(() => {
         hostNames.lookForNew();
         void effects.bringAndLog("a change of another node");
@@ -137,8 +141,9 @@ function assemble(options: ControlOptions, state: State, changes: Changes) {
     () => options.clientsByDefault(String(adapters.plan("nfs").settings["bind"])),
   );
   const clientsOf = (share: ShareRow) => effectiveClients(state, share, byDefault(), (hostName) => hostNames.addresses(hostName));
-  const identities = new Identities(state);
-  const sharePlans = new SharePlans(state, { identity: () => identities.current(), storePlan: (kind, row) => storePlans.of(kind, row), effectiveClients: clientsOf });
+  const known = new Identities(state);
+  const identities = new ShareIdentities(state, changes);
+  const sharePlans = new SharePlans(state, { identity: () => known.current(), storePlan: (kind, row) => storePlans.of(kind, row), effectiveClients: clientsOf, identities });
   const desired: DesiredState = new DesiredState(
     sharePlans,
     () => adapters.plans(),
@@ -155,7 +160,7 @@ function assemble(options: ControlOptions, state: State, changes: Changes) {
   const services: Services = {
     users,
     groups: new GroupService({ ...core, views }),
-    shares: new ShareService({ ...core, shareViews: new ShareViews(state, clientsOf), planOf: (share) => sharePlans.of(share) }),
+    shares: new ShareService({ ...core, shareViews: new ShareViews(state, clientsOf), planOf: (share) => sharePlans.of(share), identities }),
     stores: new StoreService({ ...core, storePlans, storeChecks }),
     adapters,
     netgroups: new NetgroupService({ ...core, hostNames }),
@@ -164,5 +169,5 @@ function assemble(options: ControlOptions, state: State, changes: Changes) {
     databaseType: database.type,
     health: () => database.health(),
   };
-  return { core, services, desired, effects, hostNames, storeChecks, audit, byDefault, directory: new Directory(state, views, users) };
+  return { core, services, desired, effects, hostNames, storeChecks, audit, identities, byDefault, directory: new Directory(state, views, users) };
 }

@@ -8,4 +8,4 @@ export * from "./changes.ts";
 export { Draft } from "./draft.ts";
 export { type Retired, autoMax } from "./retired.ts";
 export { Rows } from "./rows.ts";
-export { type AnyRow, type Operation, State } from "./state.ts";
+export { type AnyRow, type Operation, revisionOf, State } from "./state.ts";

@@ -24,6 +24,7 @@ export class State {
   readonly blockStores = new Rows(tables.blockStores);
   readonly shares = new Rows(tables.shares);
   readonly grants = new Rows(tables.grants);
+  readonly shareIdentities = new Rows(tables.shareIdentities);
   readonly adapters = new Rows(tables.adapters);
   readonly settings = new Rows(tables.settings);
   readonly netgroups = new Rows(tables.netgroups);
@@ -80,8 +81,8 @@ export class State {
   }
 
   held(): readonly Rows<Table>[] {
-    const { users, groups, memberships, metadataStores, blockStores, shares, grants, adapters, settings, netgroups, netgroupMembers } = this;
-    const all = [users, groups, memberships, metadataStores, blockStores, shares, grants, adapters, settings, netgroups, netgroupMembers];
+    const { users, groups, memberships, metadataStores, blockStores, shares, grants, shareIdentities, adapters, settings, netgroups, netgroupMembers } = this;
+    const all = [users, groups, memberships, metadataStores, blockStores, shares, grants, shareIdentities, adapters, settings, netgroups, netgroupMembers];
     return all as unknown as readonly Rows<Table>[];
   }
 }

@@ -4,19 +4,26 @@ import { tables } from "../database/tables.ts";
 import type { ShareRow } from "../effects/index.ts";
 import { ControlError } from "../errors.ts";
 import type { Actor, Grant, NewShare, Share, ShareFields } from "../nouns.ts";
-import type { SharePlan } from "../runtime.ts";
+import type { MountInfo, SharePlan } from "../runtime.ts";
 import type { IfVersion, Shares } from "../services.ts";
 import type { Change } from "../state/index.ts";
 import { accessLevels } from "#model/identity.ts";
 import { defaultStore } from "./default-store.ts";
 import { checkShare, foldedName, shareDefaults, shareNameFault } from "./share-fields.ts";
+import type { ShareIdentities } from "./share-identities.ts";
 import type { ShareViews } from "./share-views.ts";
 
 export interface SharesParts extends Core {
   readonly shareViews: ShareViews;
   readonly planOf: (share: ShareRow) => SharePlan;
+  readonly identities: ShareIdentities;
 }
 
+/**
+ * The list of mounts is advisory (RFC 1813 appendix I): a client that ends without UMNT stays in it. One that has had no connection
+ * for so long is taken to be gone. A Linux client that is idle closes its connection after 5 minutes and has the share mounted all the same.
+ */
+const idleMountMsMax = 60 * 60_000;
 
 export class ShareService implements Shares {
   private readonly parts: SharesParts;
@@ -48,6 +55,7 @@ export class ShareService implements Shares {
       const kept = this.kept(name, share.adopt === true);
       const metadata = this.store("metadata", share.metadata, kept?.metadataStoreId, faults);
       const blocks = this.store("block", share.blocks, kept?.blockStoreId, faults);
+      if (metadata !== "" && blocks !== "" && kept === null) this.checkTogether(metadata, blocks, faults);
       checkShare(this.parts.state, share, `share ${name}`, faults);
       const { name: _name, metadata: _metadata, blocks: _blocks, adopt: _adopt, rootMode, ...fields } = share;
       const set = { ...this.stored({ ...shareDefaults, ...fields }), deletedAt: null };
@@ -55,9 +63,11 @@ export class ShareService implements Shares {
         const ids = { id: newId(this.parts.random), metadataStoreId: metadata, blockStoreId: blocks, metadataPath: "", blocksPath: "" };
         const row = { ...ids, ...set, name, rootMode: rootMode ?? shareDefaults.rootMode };
         this.checkLeftBehind(row, share.adopt === true);
+        this.parts.identities.allow(row.id);
         draft.insert(tables.shares, row);
         return;
       }
+      this.parts.identities.allow(kept.id);
       // Whoever takes data over decides anew who may use it.
       for (const grant of this.parts.state.grants.in("shareId", kept.id)) draft.remove(tables.grants, grant);
       draft.update(tables.shares, kept, { ...set, rootMode: kept.rootMode });
@@ -68,7 +78,8 @@ export class ShareService implements Shares {
   async edit(actor: Actor, name: string, change: Partial<ShareFields>, ifVersion: IfVersion): Promise<Share> {
     const before = this.row(name);
     // One that was not served before is none the worse for this: nothing must keep anybody from closing it to clients. To serve it again is another matter.
-    const cause = this.parts.runtime.share(name)?.state === "serving" || (change.enabled === true && !before.enabled);
+    const running = this.parts.runtime.share(name);
+    const cause = running?.state === "serving" || (change.enabled === true && !before.enabled && running?.elsewhere !== true);
     const target = { type: "share", name } as const;
     const done = await this.change(actor, "edit", name, { target, onFailure: cause ? "undo" : "keep" }, (draft) => {
       const row = this.row(name);
@@ -78,6 +89,20 @@ export class ShareService implements Shares {
     });
     // Nothing to change, but it is not served: somebody has put its store right and wants it tried again.
     if (done === null && change.enabled === true && this.parts.runtime.share(name)?.state === "failed") await this.parts.effects.retry(target);
+    return this.get(name);
+  }
+
+  async accept(actor: Actor, name: string, ifVersion: IfVersion): Promise<Share> {
+    const serving = `Share ${name} is served here by what the control plane knows it by.`;
+    if (this.parts.runtime.share(name)?.state === "serving") throw new ControlError("conflict", serving, { hint: "There is nothing to accept." });
+    await this.change(actor, "accept", name, { target: { type: "share", name }, onFailure: "undo" }, (draft) => {
+      const row = this.row(name);
+      checkVersion(ifVersion, row, `share ${name}`);
+      const known = this.parts.state.shareIdentities.get(row.id);
+      if (known !== null) draft.remove(tables.shareIdentities, known);
+      this.parts.identities.allow(row.id);
+      draft.touch(tables.shares, row);
+    });
     return this.get(name);
   }
 
@@ -189,6 +214,13 @@ export class ShareService implements Shares {
     return row.id;
   }
 
+  /** Names that last with content that doesn't would be files that are there and can't be read. */
+  private checkTogether(metadata: string, blocks: string, faults: Faults): void {
+    const names = this.parts.state.metadataStores.get(metadata);
+    if (this.parts.state.blockStores.get(blocks)?.type !== "memory" || names === null || names.type === "memory") return;
+    faults.add("blocks", `keeps content in memory, and metadata store ${names.name} (${names.type}) keeps names: after a restart there would be files without their content. Name a metadata store of type memory, too, or a block store that lasts`);
+  }
+
   /** Netgroups are kept by id. */
   private stored<F extends Partial<ShareFields>>(fields: F): F {
     const { netgroups } = fields;
@@ -216,12 +248,16 @@ export class ShareService implements Shares {
 
   private refuseInUse(name: string): void {
     const { runtime } = this.parts;
-    const addresses = new Set(runtime.mounts().filter(({ share }) => share === name).map(({ client }) => client));
-    for (const { address, shares } of runtime.clients()) if (shares.includes(name)) addresses.add(address);
+    const clients = runtime.clients();
+    const connected = new Set(clients.map(({ address }) => address));
+    const now = this.parts.changes.nowMs();
+    const counts = ({ client, seenAt }: MountInfo) => connected.has(client) || now - seenAt < idleMountMsMax;
+    const addresses = new Set(runtime.mounts().filter((mount) => mount.share === name && counts(mount)).map(({ client }) => client));
+    for (const { address, shares } of clients) if (shares.includes(name)) addresses.add(address);
     if (addresses.size === 0) return;
     const some = [...addresses].slice(0, 5).join(", ");
     throw new ControlError("in_use", `Share ${name} is in use by ${addresses.size} ${addresses.size === 1 ? "client" : "clients"}: ${some}${addresses.size > 5 ? ", …" : ""}.`, {
-      hint: "Unmount it there, or delete it by force: those clients then get errors.",
+      hint: `Unmount it there, or delete it by force: those clients then get errors. A client without a connection for ${idleMountMsMax / 60_000} minutes counts no more.`,
     });
   }
 

@@ -1,7 +1,7 @@
 import type { Clock, Timer } from "#base/clock.ts";
 import type { StoreRow } from "../effects/index.ts";
 import type { StoreKind } from "../nouns.ts";
-import type { Runtime, StoreHealth } from "../runtime.ts";
+import type { Runtime, StoreHealth, StorePlan } from "../runtime.ts";
 import type { State } from "../state/index.ts";
 import type { StorePlans } from "./store-plans.ts";
 
@@ -63,7 +63,7 @@ export class StoreChecks {
     const unhealthy = (error: string): StoreHealth => ({ healthy: false, error, latencyMs: null, checkedAt: this.parts.nowMs() });
     return new Promise((resolve) => {
       const late = this.parts.clock.after(storeCheckTimeoutMs, () => resolve(unhealthy(`no answer within ${storeCheckTimeoutMs} ms`)));
-      const plan = () => this.parts.runtime.tryStore(this.parts.storePlans.of(kind, row), writing);
+      const plan = () => this.parts.runtime.tryStore(asItIs(this.parts.storePlans.of(kind, row)), writing);
       void Promise.resolve()
         .then(plan)
         .catch((error: Error) => unhealthy(error.message))
@@ -73,4 +73,10 @@ export class StoreChecks {
         });
     });
   }
+}
+
+/** Looked at, never made: a new, empty bucket in the place of one that is away would hide that content is. */
+export function asItIs(plan: StorePlan): StorePlan {
+  const { create_bucket: _, ...config } = plan.config;
+  return { ...plan, config };
 }

@@ -5,17 +5,20 @@ import { formatSize, parseSize } from "#config/units.ts";
 import { isAbsolute, normalize } from "node:path";
 import { type Faults, meant, textFault } from "../checks.ts";
 import type { ConfigValue, StoreKind } from "../nouns.ts";
+import { wrapperFields } from "./wrapper-fields.ts";
 
 /** One value of a store's configuration. */
 export interface StoreField {
-  readonly kind: "path" | "size" | "text" | "integer" | "boolean";
+  readonly kind: "path" | "size" | "rate" | "text" | "choice" | "integer" | "boolean";
   readonly help: string;
   /** Kept wrapped, never shown. */
   readonly secret: boolean;
   readonly required: boolean;
   /** With another value the data would have to be somewhere else, or would be gone. */
   readonly movesData: boolean;
-  /** Bounds of sizes and integers. */
+  /** Of a choice. */
+  readonly values?: readonly string[];
+  /** Bounds of sizes, rates and integers. */
   readonly min?: number;
   readonly max?: number;
 }
@@ -42,6 +45,7 @@ export const storeTypes: Readonly<Record<StoreKind, Readonly<Record<string, Stor
       path: path("The directory file content lies in. Left out: stores/NAME in the data directory."),
       history: field("boolean", "Keep the history of its shares with SQLite metadata in it, from which they can be recovered. Left out: no."),
       history_lag_ms: historyLag,
+      ...wrapperFields,
     },
     s3: {
       bucket: field("text", "The bucket file content lies in.", { required: true, movesData: true }),
@@ -57,8 +61,9 @@ export const storeTypes: Readonly<Record<StoreKind, Readonly<Record<string, Stor
       create_bucket: field("boolean", "Make the bucket where there is none."),
       ca_file: field("text", "A PEM file of the authorities to trust instead of the system's."),
       tls_skip_verify: field("boolean", "Trust whoever answers. For tests."),
+      ...wrapperFields,
     },
-    memory: { size: { kind: "size", help: "The most it holds; then shares on it are full.", secret: false, required: false, movesData: true, min: sizeMin, max: sizeMax } },
+    memory: { size: { kind: "size", help: "The most it holds; then shares on it are full.", secret: false, required: false, movesData: true, min: sizeMin, max: sizeMax }, ...wrapperFields },
   },
 };
 
@@ -114,13 +119,17 @@ function readValue(field: StoreField, value: string | number | boolean): { reado
       return readPath(value);
     case "text":
       return typeof value === "string" ? (textFault(value, 4096) ?? { value }) : "must be text";
+    case "choice":
+      return field.values?.includes(value as string) === true ? { value } : `must be ${field.values?.join(" or ")}`;
     case "boolean":
       return typeof value === "boolean" ? { value } : "must be true or false";
     case "integer":
+    case "rate":
     case "size": {
-      const number = typeof value === "string" && field.kind === "size" ? parseSize(value) : value;
+      const number = typeof value === "string" && field.kind !== "integer" ? parseSize(field.kind === "rate" ? value.replace(/\/s$/, "") : value) : value;
       const { min = 0, max = Number.MAX_SAFE_INTEGER } = field;
       if (typeof number === "number" && Number.isSafeInteger(number) && number >= min && number <= max) return { value: number };
+      if (field.kind === "rate") return `must be bytes a second such as 50MiB/s, from ${formatSize(min)}/s to ${formatSize(max)}/s`;
       return field.kind === "size" ? `must be a size such as 4GiB, from ${formatSize(min)} to ${formatSize(max)}` : `must be a whole number from ${min} to ${max}`;
     }
   }

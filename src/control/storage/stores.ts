@@ -4,12 +4,13 @@ import { tables } from "../database/tables.ts";
 import type { StoreRow } from "../effects/index.ts";
 import { ControlError } from "../errors.ts";
 import type { Actor, ConfigValue, Store, StoreKind } from "../nouns.ts";
-import type { StoreHealth, StorePlan } from "../runtime.ts";
+import type { RotatedShare, StoreHealth, StorePlan, StoreRequests } from "../runtime.ts";
 import type { IfVersion, Stores } from "../services.ts";
 import type { Change, Rows } from "../state/index.ts";
-import type { StoreChecks } from "./store-checks.ts";
+import { asItIs, type StoreChecks } from "./store-checks.ts";
 import type { StorePlans } from "./store-plans.ts";
 import { isWithin, readConfig, type SortedConfig, storeTypes } from "./store-types.ts";
+import { checkWrappers, refuseLosing } from "./wrapper-fields.ts";
 
 type Config = Readonly<Record<string, ConfigValue>>;
 
@@ -48,7 +49,8 @@ export class StoreService implements Stores {
   async edit(actor: Actor, kind: StoreKind, name: string, config: Config, ifVersion: IfVersion): Promise<Store> {
     const decide = () => this.decideEdit(kind, name, config, ifVersion);
     const { row, sorted } = decide();
-    await this.mustWork(this.parts.storePlans.make(kind, name, row.type, sorted));
+    const plan = this.parts.storePlans.make(kind, name, row.type, sorted);
+    await this.mustWork(this.sharesOn(kind, row).length > 0 ? asItIs(plan) : plan);
     await this.change(actor, kind, "edit", name, config, (draft) => {
       const now = decide();
       const set = { config: now.sorted.config, ...(now.secretsChanged ? { secrets: this.parts.storePlans.wrapped(kind, now.row.id, now.sorted.secrets) } : {}) };
@@ -75,7 +77,21 @@ export class StoreService implements Stores {
     return this.parts.storeChecks.known(kind, this.row(kind, name));
   }
 
-  private change(actor: Actor, kind: StoreKind, verb: string, name: string, given: object, draft: Change["make"]): Promise<unknown> {
+  requests(kind: StoreKind, name: string): readonly StoreRequests[] {
+    return this.parts.runtime.storeRequests(this.parts.storePlans.of(kind, this.row(kind, name)));
+  }
+
+  async rotateKeys(actor: Actor, name: string): Promise<readonly RotatedShare[]> {
+    const row = this.row("block", name);
+    const served = await this.parts.runtime.rotateKeys(this.parts.storePlans.of("block", row));
+    const others = this.sharesOn("block", row).filter((share) => !served.some((one) => one.share === share));
+    const rotated = [...served, ...others.map((share) => ({ share, master: null, keys: null, error: "it is not served, so its keyring is as it was: keep the old master key until it was rotated, too" }))];
+    const also = { rotated: rotated.map(({ share, master }) => ({ share, master })) };
+    await this.change(actor, "block", "rotate_keys", name, {}, (draft) => draft.touch(this.table("block"), this.row("block", name)), also);
+    return rotated;
+  }
+
+  private change(actor: Actor, kind: StoreKind, verb: string, name: string, given: object, draft: Change["make"], more: Readonly<Record<string, unknown>> = {}): Promise<unknown> {
     const view = () => {
       const row = this.rows(kind).by("name", name);
       if (row === null) return null;
@@ -83,7 +99,8 @@ export class StoreService implements Stores {
       return shown;
     };
     const set = Object.keys(given).filter((key) => this.isSecret(kind, name, key));
-    const also = set.length === 0 ? {} : { also: { secretsSet: set } };
+    const noted = { ...more, ...(set.length === 0 ? {} : { secretsSet: set }) };
+    const also = Object.keys(noted).length === 0 ? {} : { also: noted };
     return make(this.parts, { actor, action: `${this.table(kind).name}.${verb}`, target: { type: `${kind}_store`, name }, view, ...also, make: draft });
   }
 
@@ -101,6 +118,7 @@ export class StoreService implements Stores {
     const faults = new Faults();
     const sorted = readConfig(fields, config, was, faults);
     if (sorted.config["path"] !== was.config["path"]) this.checkPath(kind, name, row.type, sorted, faults);
+    if (kind === "block") checkWrappers(sorted.config, faults);
     faults.refuse(`${kind} store ${name}`);
     const old = this.parts.storePlans.resolved(kind, name, row.type, was.config);
     const next = this.parts.storePlans.resolved(kind, name, row.type, sorted.config);
@@ -111,6 +129,7 @@ export class StoreService implements Stores {
         hint: "Add another store with this configuration, and create new shares on it.",
       });
     }
+    if (kind === "block") refuseLosing(name, was.config, sorted.config, this.sharesOn(kind, row));
     return { row, sorted, secretsChanged: !Bun.deepEquals(was.secrets, sorted.secrets) };
   }
 
@@ -123,6 +142,7 @@ export class StoreService implements Stores {
     if (this.rows(kind).by("name", name) !== null) throw alreadyExists(`${kind} store`, name);
     const sorted = readConfig(storeTypes[kind][type] ?? {}, config, { config: {}, secrets: {} }, faults);
     this.checkPath(kind, name, type, sorted, faults);
+    if (kind === "block") checkWrappers(sorted.config, faults);
     faults.refuse(`${kind} store ${name}`);
     return sorted;
   }

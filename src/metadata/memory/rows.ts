@@ -1,7 +1,9 @@
 import { assert } from "#base/assert.ts";
 import type { Extent, Pack } from "#model/change-set.ts";
 import type { Cookie, FileId, PackId } from "#model/ids.ts";
-import type { Dirent, Inode } from "#model/inode.ts";
+import { type Dirent, FileType, type Inode } from "#model/inode.ts";
+import type { FileExtent } from "#model/metadata-store.ts";
+import { KeyOrder } from "./key-order.ts";
 import type { PackBytes, Rows } from "../rows.ts";
 import { MemoryDirectory } from "./directory.ts";
 import { ExtentList } from "./extent-list.ts";
@@ -15,6 +17,9 @@ export class MemoryRows implements Rows {
   private readonly orphanIds = new Set<number>();
   /** Of each pack: how many extents of which file point into it. */
   private readonly users = new Map<number, Map<number, number>>();
+  private readonly inodeOrder = new KeyOrder(this.inodes);
+  private readonly directoryOrder = new KeyOrder(this.directories);
+  private readonly fileOrder = new KeyOrder(this.files);
   private journal: (() => void)[] = [];
   private readonly shrunk = new Set<MemoryDirectory>();
 
@@ -62,7 +67,7 @@ export class MemoryRows implements Rows {
     return this.sortedAfter(this.packRows.keys(), after, limit).map((id) => this.packRows.get(id) as Pack);
   }
 
-  extentsOfPack(id: PackId, limit: number): readonly { readonly file: FileId; readonly extent: Extent }[] {
+  extentsOfPack(id: PackId, limit: number): readonly FileExtent[] {
     const found: { file: FileId; extent: Extent }[] = [];
     for (const file of this.users.get(id)?.keys() ?? []) {
       for (const extent of this.files.get(file)?.all() ?? []) {
@@ -80,6 +85,53 @@ export class MemoryRows implements Rows {
     return last;
   }
 
+  liveBytes(id: PackId): number {
+    let bytes = 0;
+    for (const { extent } of this.extentsOfPack(id, Number.MAX_SAFE_INTEGER)) bytes += extent.length;
+    return bytes;
+  }
+
+  countUsage(): { readonly inodes: number; readonly bytes: number } {
+    let inodes = 0;
+    let bytes = 0;
+    for (const inode of this.inodes.values()) {
+      if (inode.links <= 0) continue;
+      inodes++;
+      if (inode.type === FileType.regular) bytes += inode.used;
+    }
+    return { inodes, bytes };
+  }
+
+  scanInodes(after: number, limit: number): readonly Inode[] {
+    const page: Inode[] = [];
+    this.inodeOrder.each(after, (inode) => page.push(inode) < limit);
+    return page;
+  }
+
+  scanDirents(parent: number, cookie: number, limit: number): readonly Dirent[] {
+    const page: Dirent[] = this.directories.get(parent)?.page(Math.max(0, cookie) as Cookie, limit) ?? [];
+    if (page.length < limit) {
+      this.directoryOrder.each(parent, (directory) => {
+        page.push(...directory.page(0, limit - page.length));
+        return page.length < limit;
+      });
+    }
+    return page;
+  }
+
+  scanExtents(file: number, offset: number, limit: number): readonly FileExtent[] {
+    const page: FileExtent[] = [];
+    const add = (list: ExtentList, id: number, after: number): boolean => {
+      for (const extent of list.beginningIn(after + 1, Number.MAX_SAFE_INTEGER)) {
+        if (page.push({ file: id as FileId, extent }) >= limit) return false;
+      }
+      return true;
+    };
+    const begun = this.files.get(file);
+    if (begun === undefined || add(begun, file, offset)) this.fileOrder.each(file, (list, id) => add(list, id, -1));
+    return page;
+  }
+
   private sortedAfter(ids: Iterable<number>, after: number, limit: number): number[] {
     const above: number[] = [];
     for (const id of ids) if (id > after) above.push(id);
@@ -91,6 +143,7 @@ export class MemoryRows implements Rows {
     if (directory === undefined) {
       directory = new MemoryDirectory();
       this.directories.set(parent, directory);
+      this.directoryOrder.forget();
     }
     const dirent = { parent, name, child, cookie };
     const into = directory;
@@ -147,6 +200,7 @@ export class MemoryRows implements Rows {
     if (list === undefined) {
       list = new ExtentList();
       this.files.set(file, list);
+      this.fileOrder.forget();
     }
     const into = list;
     into.insert(extent);
@@ -174,6 +228,7 @@ export class MemoryRows implements Rows {
   insertInode(row: Inode): void {
     assert(!this.inodes.has(row.id), `a change set inserts inode ${row.id}, which exists`);
     this.put(this.inodes, row.id, row);
+    this.inodeOrder.forget();
   }
 
   updateInode(row: Inode): void {
@@ -187,12 +242,13 @@ export class MemoryRows implements Rows {
   }
 
   insertOrphan(id: FileId): void {
+    if (this.orphanIds.has(id)) return;
     this.orphanIds.add(id);
     this.journal.push(() => this.orphanIds.delete(id));
   }
 
   deleteOrphan(id: FileId): void {
-    this.orphanIds.delete(id);
+    if (!this.orphanIds.delete(id)) return;
     this.journal.push(() => this.orphanIds.add(id));
   }
 

@@ -4,6 +4,7 @@ import { Time } from "#base/time.ts";
 import type { Extent, Pack, PackState } from "#model/change-set.ts";
 import type { Cookie, FileId, PackId } from "#model/ids.ts";
 import type { Dirent, Inode } from "#model/inode.ts";
+import type { FileExtent } from "#model/metadata-store.ts";
 import type { PackBytes, Rows, Totals } from "../rows.ts";
 import { InodeCache } from "./inode-cache.ts";
 import { type InodeRow, toInode } from "./inode-row.ts";
@@ -127,10 +128,33 @@ export class SqliteRows implements Rows {
     return (this.s.packs.all(after, limit) as PackRow[]).map(toPack);
   }
 
-  extentsOfPack(id: PackId, limit: number): readonly { readonly file: FileId; readonly extent: Extent }[] {
+  extentsOfPack(id: PackId, limit: number): readonly FileExtent[] {
     return (this.s.extentsOfPack.all(id, limit) as ExtentRow[]).map((r) => ({
       file: r.file,
       extent: { offset: r.start, length: r.length, pack: id, packOffset: r.pack_start },
+    }));
+  }
+
+  liveBytes(id: PackId): number {
+    return (this.s.liveBytes.get(id) as { bytes: number }).bytes;
+  }
+
+  countUsage(): { readonly inodes: number; readonly bytes: number } {
+    return this.s.countUsage.get() as { inodes: number; bytes: number };
+  }
+
+  scanInodes(after: number, limit: number): readonly Inode[] {
+    return (this.s.scanInodes.all(after, limit) as InodeRow[]).map(toInode);
+  }
+
+  scanDirents(parent: number, cookie: number, limit: number): readonly Dirent[] {
+    return this.s.scanDirents.all(parent, cookie, limit) as Dirent[];
+  }
+
+  scanExtents(file: number, offset: number, limit: number): readonly FileExtent[] {
+    return (this.s.scanExtents.all(file, offset, limit) as ExtentRow[]).map((r) => ({
+      file: r.file,
+      extent: { offset: r.start, length: r.length, pack: r.pack, packOffset: r.pack_start },
     }));
   }
 

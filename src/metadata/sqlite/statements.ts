@@ -16,7 +16,7 @@ const sql = {
   deleteInode: "DELETE FROM inode WHERE id = ?",
 
   orphans: "SELECT id FROM orphan WHERE id > ?+0 ORDER BY id LIMIT ?+0",
-  insertOrphan: "INSERT INTO orphan (id) VALUES (?)",
+  insertOrphan: "INSERT OR IGNORE INTO orphan (id) VALUES (?)",
   deleteOrphan: "DELETE FROM orphan WHERE id = ?",
 
   dirent: "SELECT child, cookie FROM dirent WHERE parent = ? AND name = ?",
@@ -34,6 +34,13 @@ const sql = {
   insertExtent: "INSERT INTO extent (file, start, length, pack, pack_start) VALUES (?, ?, ?, ?, ?)",
   replaceExtent: "UPDATE extent SET length = ?, pack = ?, pack_start = ? WHERE file = ? AND start = ?",
   extentsOfPack: "SELECT file, start, length, pack_start FROM extent WHERE pack = ?+0 LIMIT ?+0",
+
+  liveBytes: "SELECT ifnull(sum(length), 0) AS bytes FROM extent WHERE pack = ?",
+  countUsage: "SELECT count(*) AS inodes, ifnull(sum(CASE type WHEN 1 THEN used ELSE 0 END), 0) AS bytes FROM inode WHERE links > 0",
+
+  scanInodes: "SELECT * FROM inode WHERE id > ?+0 ORDER BY id LIMIT ?+0",
+  scanDirents: "SELECT parent, name, child, cookie FROM dirent WHERE (parent, cookie) > (?+0, ?+0) ORDER BY parent, cookie LIMIT ?+0",
+  scanExtents: "SELECT file, start, length, pack, pack_start FROM extent WHERE (file, start) > (?+0, ?+0) ORDER BY file, start LIMIT ?+0",
 
   lastContentSequence: "SELECT ifnull(max(max(content_sequence, mtime_sequence)), 0) AS last FROM inode",
 

@@ -13,7 +13,7 @@ import { exportPath } from "./export-path.ts";
 import { mnt } from "./mnt.ts";
 import type { MountList } from "./mount-list.ts";
 
-export { type Mount, MountList } from "./mount-list.ts";
+export { type Mount, MountList, type SeenMount } from "./mount-list.ts";
 
 export interface MountSettings {
   readonly shares: Shares;

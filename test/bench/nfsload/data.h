@@ -10,7 +10,7 @@ static int s_data(struct slot *s)
         wr = rng() % 10 >= 7;
     s->len = cur_io;
     if (W->arg & D_SEQ) {
-        if (c->pos >= o_size && !wr && !(W->arg & D_ONCE))
+        if (c->pos >= o_size && !wr && !(W->arg & D_ONCE) && (!o_passes || ++c->pass < o_passes))
             c->pos = 0;
         if (c->committing || c->pos >= o_size)
             return PARKED;                      /* writes: wait for the COMMIT */

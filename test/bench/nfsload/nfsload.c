@@ -79,8 +79,14 @@ static void make_data_files(bool fill)
     for (int i = 0; i < o_conns; i++) {
         if (fill && cn[i].valid == o_size)
             continue;
-        need = true;
         dname(nm, "data", i);
+        if (fill && o_reuse) {
+            if (do_lookup(&base, nm, &cn[i].dfh))
+                die("-R: no data file from an earlier run");
+            cn[i].valid = o_size;
+            continue;
+        }
+        need = true;
         do_make(P_CREATE, &base, nm, &cn[i].dfh);
         cn[i].made = true;
         cn[i].valid = 0;
@@ -129,12 +135,12 @@ static void one(const struct wl *w)
         warm_memory(o_size * (uint64_t)o_conns + (64u << 20));
     if (o_announce)
         fprintf(stderr, "running %s\n", w->name);
-    run(w, o_secs, w->needs & N_RM ? o_files : UINT64_MAX, r);
+    run(w, o_fixed ? 600 : o_secs, (w->needs & N_RM) || (o_fixed && (w->needs & N_MADE)) ? o_files : UINT64_MAX, r);
     if (w->start != s_data)
         r->secs_nc = 0;
     discard = false;
     result_print(r);
-    if (w->needs & N_MADE) {
+    if ((w->needs & N_MADE) && !(o_fixed && o_keep)) {
         made = next_n;
         quiet(&rm_made, made);
     }
@@ -186,6 +192,9 @@ static void usage(void)
         "  -M, --nowarm  do not touch and free memory before seqwrite\n"
         "  -S, --srvpid p,p  -N, --name label  -k keep files  -r reserved port\n"
         "  -B name of the working directory; what lies in it is used again, with -k kept\n"
+        "  -R  read and overwrite the data files an earlier run with -k left, of this size\n"
+        "  -F  the create workloads end after -n files, which stay with -k; -P ends seqread, too\n"
+        "  -Z  data that compresses: lines of a log\n"
         "  -A  say on stderr when the measured part of a workload begins\n"
         "  -u uid -g gid\n  workloads:");
     for (size_t i = 0; i < N_WL; i++)
@@ -205,7 +214,7 @@ int main(int argc, char **argv)
     int o;
     char nm[32];
 
-    while ((o = getopt_long(argc, argv, "H:p:m:e:C:Q:t:s:n:d:b:P:D:VMS:N:kru:g:AB:", lo, 0)) != -1)
+    while ((o = getopt_long(argc, argv, "H:p:m:e:C:Q:t:s:n:d:b:P:D:VMS:N:kru:g:AB:RFZ", lo, 0)) != -1)
         switch (o) {
         case 'H': o_host = optarg; break;
         case 'p': o_port = atoi(optarg); break;
@@ -226,6 +235,9 @@ int main(int argc, char **argv)
         case 'N': o_name = optarg; break;
         case 'k': o_keep = 1; break;
         case 'A': o_announce = 1; break;
+        case 'R': o_reuse = 1; break;
+        case 'F': o_fixed = 1; break;
+        case 'Z': o_text = 1; break;
         case 'B': snprintf(basename_, sizeof basename_, "%s", optarg); break;
         case 'r': o_resv = 1; break;
         case 'u': o_uid = atoi(optarg); break;
@@ -240,6 +252,8 @@ int main(int argc, char **argv)
         o_mport = o_port;
     make_cred();
     pat_init(PAT_MAXIO);
+    if (o_text)
+        pat_text(PAT_MAXIO);
     do_mount();
     if ((ep = epoll_create1(0)) < 0)
         die("epoll");

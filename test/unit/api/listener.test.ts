@@ -48,7 +48,7 @@ async function listen(tls: TlsFiles | null, more: { readonly clock?: HandClock; 
   const log = new LogLines();
   const clock = more.clock ?? systemClock;
   const about = { version: "0.0.0-test", startedAt: 0, pid: 1, dataDir: "/srv/dittofs" };
-  const api = createApi({ control: more.control ?? control(), runtime: fakeRuntime(), clock, random: systemRandom, logger: log, about, tls: tls !== null });
+  const api = createApi({ control: more.control ?? control(), runtime: fakeRuntime(), clock, random: systemRandom, logger: log, about, tls: tls !== null, hosts: null });
   let inHand = 0;
   let most = 0;
   const counted: Api = {

@@ -22,16 +22,42 @@ function withAdmin(): FakeControl {
   return control;
 }
 
-function apiOver(control: ControlPlane, runtime: Runtime = fakeRuntime(), tls = false): { readonly api: Api; readonly clock: HandClock; readonly log: LogLines } {
+function apiOver(control: ControlPlane, runtime: Runtime = fakeRuntime(), tls = false, hosts: readonly string[] | null = null): { readonly api: Api; readonly clock: HandClock; readonly log: LogLines } {
   const clock = new HandClock();
   const log = new LogLines();
   const about = { version: "0", startedAt: 1_800_000_000_000, pid: 1, dataDir: "/srv/dittofs" };
-  return { api: createApi({ control, runtime, clock, random: systemRandom, logger: log, about, tls }), clock, log };
+  return { api: createApi({ control, runtime, clock, random: systemRandom, logger: log, about, tls, hosts }), clock, log };
 }
 
 const peer: Peer = { address: "192.0.2.7", unhurried() {} };
 const request = (method: string, path: string, init: RequestInit = {}): Request => new Request(`http://server${path}`, { ...init, method, headers: { authorization: "Bearer access.admin", ...(init.headers as Record<string, string>) } });
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+describe("the host a call names", () => {
+  const statusFor = async (host: string, path: string, hosts: readonly string[] | null) => {
+    const response = await apiOver(withAdmin(), fakeRuntime(), false, hosts).api.fetch(new Request(`http://${host}${path}`, { headers: { authorization: "Bearer access.admin" } }), peer);
+    return [response.status, response.status === 200 ? null : ((await response.json()) as { code: string }).code];
+  };
+
+  test.each(["/health", "/api/v1/users", "/api/docs", "/api/v1/nothing"])("must be this machine's own where it listens there alone: %s", async (path) => {
+    for (const host of ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "localhost.evil.example", "server", "notlocalhost"]) expect(await statusFor(host, path, [])).toEqual([421, "misdirected"]);
+  });
+
+  test("may be localhost, any address, or a name that was listed", async () => {
+    for (const host of ["localhost", "LOCALHOST:8080", "localhost.", "app.localhost", "127.0.0.1:1", "192.0.2.1", "[::1]:8080", "Proxy.Example"]) expect(await statusFor(host, "/health", ["proxy.example"])).toEqual([200, null]);
+    expect(await statusFor("proxy.example.org", "/health", ["proxy.example"])).toEqual([421, "misdirected"]);
+  });
+
+  test("may be any where others reach it, too", async () => {
+    expect(await statusFor("files.example", "/health", null)).toEqual([200, null]);
+  });
+});
+
+test("role user is not told where the data lies", async () => {
+  const { api } = apiOver(withAdmin());
+  const of = async (user: string) => ((await (await api.fetch(new Request("http://server/api/v1/status", { headers: { authorization: `Bearer access.${user}` } }), peer)).json()) as { data_dir: unknown }).data_dir;
+  expect([await of("admin"), await of("user")]).toEqual(["/srv/dittofs", null]);
+});
 
 describe("a call that takes too long", () => {
   test("is answered with 503, and its end noted", async () => {
@@ -93,6 +119,26 @@ describe("calls in hand", () => {
     const statuses = (await Promise.all(answers)).map(({ status }) => status);
     expect(statuses.filter((status) => status === 400).length).toBe(limits.strangersMax);
     const later = api.fetch(login(), peer);
+    ends.at(-1)?.close();
+    expect((await later).status).toBe(400);
+  });
+
+  test("of one user leave room for the others, however slowly their bodies come", async () => {
+    const { api } = apiOver(withAdmin());
+    const ends: ReadableStreamDefaultController<Uint8Array>[] = [];
+    const slow = () => new ReadableStream<Uint8Array>({ start: (controller) => void ends.push(controller) });
+    const post = (user: string) => new Request("http://server/api/v1/users/me/password", { method: "POST", body: slow(), headers: { authorization: `Bearer access.${user}`, "content-type": "application/json" }, duplex: "half" } as RequestInit);
+    const answers = Array.from({ length: 2 * limits.bodiesPerUserMax }, () => api.fetch(post("user"), peer));
+    await turn();
+    const refused = await Promise.all(answers.slice(limits.bodiesPerUserMax));
+    expect(await unavailable(refused[0] as Response)).toMatchObject({ detail: `${limits.bodiesPerUserMax} requests of user are still on their way.` });
+    expect(refused.every(({ status }) => status === 503)).toBe(true);
+    const other = api.fetch(post("admin"), peer);
+    ends.at(-1)?.close();
+    expect((await other).status).toBe(400);
+    for (const end of ends.slice(0, -1)) end.close();
+    expect((await Promise.all(answers.slice(0, limits.bodiesPerUserMax))).every(({ status }) => status === 400)).toBe(true);
+    const later = api.fetch(post("user"), peer);
     ends.at(-1)?.close();
     expect((await later).status).toBe(400);
   });
@@ -222,7 +268,7 @@ describe("health", () => {
     expect((await asked({ ...withAdmin(), health: async () => "down" }, "/health/ready")).status).toBe(503);
     const control = withAdmin();
     await control.shares.create({ name: "", address: "" }, { name: "/export" });
-    expect(await asked(control, "/health/ready", { ...fakeRuntime(), share: () => ({ state: "failed", error: "x", dirtyBytes: 0, unstoredBytes: 0, oldestUnstoredMs: null, storeError: null }) })).toMatchObject({ status: 200, body: { status: "degraded" } });
+    expect(await asked(control, "/health/ready", { ...fakeRuntime(), share: () => ({ state: "failed", error: "x", dirtyBytes: 0, unstoredBytes: 0, oldestUnstoredMs: null, storeError: null, diskCache: null }) })).toMatchObject({ status: 200, body: { status: "degraded" } });
   });
 
   test("tells each store's latency, not its reason", async () => {

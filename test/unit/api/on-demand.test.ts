@@ -15,6 +15,7 @@ const options: ApiOptions = {
   logger: silentLogger,
   about: { version: "0.0.0-test", startedAt: 0, pid: 1, dataDir: "/srv/dittofs" },
   tls: false,
+  hosts: null,
 };
 const peer = { address: "127.0.0.1", unhurried() {} };
 const page = () => new Request("http://127.0.0.1/api/docs/start.js");

@@ -1,4 +1,4 @@
-import { ServerRuntime } from "#app/runtime.ts";
+import { type RuntimeOptions, ServerRuntime } from "#app/runtime.ts";
 import { systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
 import { type Config, loadConfig } from "#config/index.ts";
@@ -33,6 +33,8 @@ export function sharePlan(name: string, changes: Partial<SharePlan> = {}): Share
     blocksPath: "",
     durability: "local",
     rootMode: 0o1777,
+    instance: null,
+    mayBegin: true,
     policy: policyOf(),
     ...changes,
   };
@@ -48,13 +50,13 @@ export function desired(shares: readonly SharePlan[], adapters: readonly Adapter
 }
 
 /** A runtime on a directory of its own. */
-export function runtimeOn(dataDir: string, flags: Readonly<Record<string, string>> = {}): { readonly runtime: ServerRuntime; readonly config: Config; readonly levels: string[] } {
+export function runtimeOn(dataDir: string, flags: Readonly<Record<string, string>> = {}, identify: RuntimeOptions["identify"] = async (_, instance) => instance): { readonly runtime: ServerRuntime; readonly config: Config; readonly levels: string[] } {
   const config = configFor(dataDir, flags);
   const levels: string[] = [];
   const fatal = (error: Error): void => {
     throw error;
   };
   const around = { clock: systemClock, random: systemRandom, logger: silentLogger, fatal };
-  const runtime = new ServerRuntime({ config, around, recovered() {}, setLogLevel: (level) => levels.push(level), changed() {} });
+  const runtime = new ServerRuntime({ config, around, recovered() {}, identify, setLogLevel: (level) => levels.push(level), changed() {} });
   return { runtime, config, levels };
 }

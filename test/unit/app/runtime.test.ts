@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Lifecycle } from "#app/lifecycle.ts";
-import type { ServerRuntime } from "#app/runtime.ts";
+import type { RuntimeOptions, ServerRuntime } from "#app/runtime.ts";
 import { AccessLevel } from "#model/identity.ts";
 import { NfsClient } from "../../support/nfs-client.ts";
 import { Stable, Status } from "../../support/nfs-types.ts";
@@ -19,8 +19,8 @@ afterEach(async () => {
   }
 });
 
-function fresh(flags: Readonly<Record<string, string>> = {}, dataDir = temporary()) {
-  const made = { ...runtimeOn(dataDir, flags), dataDir };
+function fresh(flags: Readonly<Record<string, string>> = {}, dataDir = temporary(), identify?: RuntimeOptions["identify"]) {
+  const made = { ...runtimeOn(dataDir, flags, identify), dataDir };
   running.push(made.runtime);
   return made;
 }
@@ -61,6 +61,40 @@ describe("shares", () => {
     expect(await read(client, "/a", "file")).toBe("content");
     expect((await runtime.usage("/a"))?.files).toBe(2);
     client.close();
+  });
+
+  test("one whose tree another server noted first is closed before anybody is served from it, and tried again", async () => {
+    const { runtime } = fresh();
+    const noted = new Map([["id of /a", "0123456789abcdef"]]);
+    const { runtime: other, dataDir } = fresh({}, temporary(), async (id, instance) => noted.get(id) ?? instance);
+    const [failure] = await other.reconcile(desired([sharePlan("/a"), sharePlan("/b")], [nfsPlan()]));
+    expect(failure).toMatchObject({ target: { name: "/a" }, reason: expect.stringMatching(/is another tree than the one in .*: the control plane knows it as 0123456789abcdef, and there is [0-9a-f]{16}/) });
+    expect([other.share("/a")?.elsewhere, other.share("/b")?.state]).toEqual([true, "serving"]);
+    await other.serve();
+    const client = await clientOf(other);
+    await expect(client.mount("/a")).rejects.toThrow();
+    client.close();
+    // Its own after all.
+    noted.clear();
+    expect(await other.reconcile(desired([sharePlan("/a"), sharePlan("/b")], [nfsPlan()]))).toEqual([]);
+    expect(existsSync(join(dataDir, "shares/a/metadata.db"))).toBe(true);
+    // Another server's from now on: it gives way.
+    const [away] = await other.reconcile(desired([sharePlan("/a", { instance: "0123456789abcdef" })], [nfsPlan()]));
+    expect(away?.reason).toContain("another tree");
+    expect(runtime.share("/a")).toBeNull();
+  });
+
+  test("one that is known elsewhere, or not to be begun here, leaves nothing on the disk", async () => {
+    const { runtime, dataDir } = fresh();
+    const known = sharePlan("/known", { instance: "0123456789abcdef" });
+    const made = sharePlan("/made", { mayBegin: false });
+    const failures = await runtime.reconcile(desired([known, made, memoryShare("/memory")]));
+    expect(failures.map(({ target, reason }) => [target.name, reason.slice(0, 60)])).toEqual([
+      ["/known", "share /known has been in use, but its metadata is not here: "],
+      ["/made", "share /made was made on another server of this control plane"],
+    ]);
+    expect([existsSync(join(dataDir, "shares/known")), existsSync(join(dataDir, "shares/made"))]).toEqual([false, false]);
+    expect(runtime.share("/memory")).toMatchObject({ state: "serving" });
   });
 
   test("one that fails is a failure with its reason, tried again with the next run; the others are served", async () => {
@@ -288,6 +322,23 @@ describe("purge", () => {
     expect(await read(client, "/objects", "file")).toBe("y".repeat(300_000));
     client.close();
   });
+
+  test("of a share whose bucket was deleted takes the rest; while the bucket doesn't answer it is refused", async () => {
+    let answer = () => new Response("<Error><Code>NoSuchBucket</Code></Error>", { status: 404 });
+    const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => answer() });
+    const blocks = storePlan("block", "s3", { name: "cloud", config: { bucket: "bucket", endpoint: `http://127.0.0.1:${server.port}`, access_key: "key" }, secrets: { secret_key: "secret" } });
+    const plan = sharePlan("/cloud", { blocks });
+    const { runtime, dataDir } = await used(plan);
+    await runtime.reconcile(desired([sharePlan("/stays")], [nfsPlan()]));
+    const there = answer;
+    answer = () => new Response("<Error><Code>AccessDenied</Code></Error>", { status: 403 });
+    await expect(runtime.purge(plan, [])).rejects.toMatchObject({ code: "store_unreachable" });
+    expect(existsSync(join(dataDir, "shares/cloud"))).toBe(true);
+    answer = there;
+    await runtime.purge(plan, []);
+    expect(existsSync(join(dataDir, "shares/cloud"))).toBe(false);
+    await server.stop(true);
+  }, 20_000);
 
   test("sees through symlinks that two shares lie in one place", async () => {
     const place = temporary();

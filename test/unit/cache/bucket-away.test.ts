@@ -80,7 +80,7 @@ async function cold(bytes: Uint8Array): Promise<World> {
   await first.content.drain();
   await first.content.close();
   const memory = openMemoryBlocks();
-  for await (const { key, size } of first.memory.list("")) await memory.put(key, { from: "slices", slices: [await first.memory.get(key, 0, size)] });
+  for await (const { key, size } of first.memory.list("")) await memory.put(key, { from: "slices", slices: [await first.memory.get(key, 0, size ?? 0)] });
   return world({}, first.store, memory);
 }
 
@@ -157,9 +157,15 @@ describe("a bucket that is away", () => {
     await w.content.close();
   }, 40_000);
 
-  test("is asked less and less often, up to a bound, said once, and everything is stored when it is back", async () => {
+  test.each([
+    ["refuses", refused()],
+    ["is full", new StoreFullError("the quota is used up")],
+  ])("that %s is asked less and less often, up to a bound, which is said once, and everything is stored when it is back", async (_, why) => {
     const w = await world();
-    w.faults.down = refused();
+    let away = true;
+    w.faults.before = async (operation) => {
+      if (away && (operation === "put" || !(why instanceof StoreFullError))) throw why;
+    };
     const began = w.clock.monotonicMs();
     await w.client.write(id, 0, new Uint8Array(100_000).fill(1), 0);
     await until("five minutes", 20_000, () => (w.clock.monotonicMs() - began > 300_000 ? true : null));
@@ -167,8 +173,8 @@ describe("a bucket that is away", () => {
     expect(w.puts()).toBeLessThan(60);
     const said = w.logger.lines.filter(({ level }) => level !== "info");
     expect(said.length).toBe(1);
-    expect(w.content.storeError).toBe("the secret key is wrong");
-    w.faults.down = null;
+    expect(w.content.storeError).toBe(why.message);
+    away = false;
     const healed = w.clock.monotonicMs();
     await until("everything to be stored", 10_000, () => (w.content.unstoredBytes === 0 ? true : null));
     expect(w.clock.monotonicMs() - healed).toBeLessThan(15_000);

@@ -12,6 +12,7 @@ import { type FileId, fileSizeMax, type PackId, rootId } from "#model/ids.ts";
 import { Inode } from "#model/inode.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import { SeededRandom, seedFor } from "../../support/seeded-random.ts";
+import { until } from "../../support/wait.ts";
 import { Client, compare, grown, inodeOf, open, sizeMax, temporary } from "./content-kit.ts";
 
 /** The store and blocks as a process sees them until it is killed: what it asks of them afterwards never happens. */
@@ -247,5 +248,13 @@ test("stored content that is damaged, cut or gone answers io, and other files go
   const read = async (id: FileId) => content.read(content.overlay((await store.inode(id)) as Inode), 0, 100_000);
   for (const id of ids.slice(0, 3)) expect(await read(id)).toBe(FsError.of("io"));
   expect([...(await new Client(store, content).read(ids[3] as FileId, 0, 3))]).toEqual([104, 104, 104]);
+  expect(content.storeError).toMatch(/^3 objects, such as [0-9a-f/]+ at 0, are missing or damaged in the block store/);
+  bytes[70_000] = (bytes[70_000] as number) ^ 1;
+  writeFileSync(flipped, bytes);
+  expect([...(await new Client(store, content).read(ids[0] as FileId, 0, 3))]).toEqual([101, 101, 101]);
+  expect(content.storeError).toMatch(/^2 objects/);
+  await store.apply({ conditions: [], changes: [{ do: "addLinks", id: ids[1] as FileId, delta: -1, at: systemClock.now() }] });
+  await store.apply({ conditions: [], changes: [{ do: "freeOrphan", id: ids[1] as FileId, extentsMax: 100 }] });
+  await until("the damaged object to be collected", 10_000, () => (/^object [0-9a-f/]+ is missing/.test(content.storeError ?? "") ? true : null));
   await content.close();
 });

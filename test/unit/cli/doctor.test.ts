@@ -55,7 +55,7 @@ describe("ports", () => {
     try {
       const args = ["--bind", "127.0.0.1", "--nfs-port", String(taken.port), "--controlplane-port", "0"];
       const alone = await examine(args);
-      expect([alone.status, alone.of(`port ${taken.port} (nfs)`)]).toEqual([1, { check: `port ${taken.port} (nfs)`, result: "fail", found: "another program has it on 127.0.0.1", advice: expect.stringContaining("--nfs-port") }]);
+      expect([alone.status, alone.of(`port ${taken.port} (nfs)`)]).toEqual([1, { check: `port ${taken.port} (nfs)`, result: "fail", found: `bun (pid ${process.pid}) has it on 127.0.0.1`, advice: expect.stringContaining("--nfs-port") }]);
       const ours: Instance = { ...instance, pid: process.pid, listening: [{ protocol: "nfs", address: "127.0.0.1", port: taken.port }] };
       expect((await examine(args, { running: ours })).of(`port ${taken.port} (nfs)`)?.result).toBe("ok");
     } finally {
@@ -99,7 +99,7 @@ test("secrets are for their owner alone", async () => {
   const contexts = join(home, "dittofs/contexts.json");
   mkdirSync(join(home, "dittofs"));
   for (const path of [secretFile, initialPasswordFile]) writeFileSync(path, "x", { mode: 0o600 });
-  const offline = { places: () => ({ databaseFile: null, secretFile, initialPasswordFile }) } as unknown as Offline;
+  const offline = { examine: async () => null, places: () => ({ databaseFile: null, secretFile, initialPasswordFile }) } as unknown as Offline;
   const good = await examine(free, { offline });
   expect([good.of("secret")?.result, good.of("first password")]).toEqual(["ok", { check: "first password", result: "warn", found: expect.stringContaining(initialPasswordFile), advice: expect.any(String) }]);
   chmodSync(secretFile, 0o640);

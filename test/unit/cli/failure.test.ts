@@ -32,6 +32,7 @@ const statuses: Readonly<Record<ErrorCode, number>> = {
   unsupported_media_type: 1,
   too_many_attempts: 1,
   busy: 1,
+  misdirected: 1,
   internal: 1,
   store_unreachable: 1,
   no_progress: 1,

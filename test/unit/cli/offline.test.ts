@@ -15,13 +15,16 @@ function fake() {
   const offline: Offline = {
     places: () => ({ databaseFile: null, secretFile: "/srv/d/controlplane.secret", initialPasswordFile: null }),
     resetPassword: async (loaded, username) => ({ ...(await note("reset", {})(loaded, username)), username, password: "Xy7-random" }),
+    examine: async () => null,
     rotateSecret: async (loaded, next) => await note("rotate", { rewrapped: 4, secretFile: next === null ? "/srv/d/controlplane.secret" : null })(loaded, next),
     backup: async (loaded, file) => await note("backup", { file, bytes: 8192, schemaVersion: 3 })(loaded, file),
     recover: () => Promise.reject(new Error("nobody expected a recovery")),
+    work: unexpectedWork,
     restore: note("restore", { users: 2, shares: 3, schemaVersion: 3, before: "/srv/d/controlplane.db.before" }),
   };
   return { offline, calls };
 }
+const unexpectedWork = () => Promise.reject(new Error("no work was asked for"));
 const at = ["--data-dir", "/srv/d"];
 
 test("user password --reset --offline shows the new password once", async () => {

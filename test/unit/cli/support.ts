@@ -45,11 +45,13 @@ const unexpected = () => Promise.reject(new Error("nobody expected the database 
 /** Offline verbs of tests that are about others. */
 const untouched: Offline = {
   places: () => ({ databaseFile: null, secretFile: null, initialPasswordFile: null }),
+  examine: async () => null,
   resetPassword: unexpected,
   rotateSecret: unexpected,
   backup: unexpected,
   restore: unexpected,
   recover: unexpected,
+  work: unexpected,
 };
 
 /** A home without any settings in it: tests must not meet those of whoever runs them. */

@@ -1,7 +1,8 @@
 import type { ControlDatabase } from "#control/database/port.ts";
-import { type Actor, type AdapterState, type ClientInfo, type ControlOptions, type Desired, type Failure, type MountInfo, openControlPlane, type Runtime, type SharePlan, type ShareState, type StoreHealth, type StorePlan } from "#control/index.ts";
+import { type Actor, type AdapterState, type ClientInfo, type ControlOptions, type Desired, type Failure, type MountInfo, openControlPlane, type RotatedShare, type Runtime, type SharePlan, type ShareState, type StoreHealth, type StorePlan, type StoreRequests } from "#control/index.ts";
 import { openPasswords } from "#control/passwords/index.ts";
 import { openKeyring } from "#control/secrets/index.ts";
+import { noJobs } from "../../support/fake-control.ts";
 import { SeededRandom } from "../../support/seeded-random.ts";
 import { MemoryDatabase } from "./sessions/memory-database.ts";
 import { CountingBcrypt, HandClock, LogLines } from "./sessions/world.ts";
@@ -12,6 +13,7 @@ export const secret = "a secret of the control plane for tests";
 
 /** A server that does what it is told at once, and fails where it is told to. */
 export class FakeRuntime implements Runtime {
+  readonly jobs = noJobs;
   readonly asked: Desired[] = [];
   readonly tried: StorePlan[] = [];
   readonly purged: string[] = [];
@@ -21,6 +23,12 @@ export class FakeRuntime implements Runtime {
   /** Databases of shares nobody knows any more, by name. */
   readonly left = new Map<string, string>();
   readonly inUse = new Map<string, string>();
+  /** What became of the keys of the shares it serves. */
+  rotated: readonly RotatedShare[] = [];
+  /** Addresses of clients with a connection. */
+  readonly connected: string[] = [];
+  /** Of those. */
+  seenAt = 1_800_000_000_250;
   purging: Promise<void> = Promise.resolve();
   hold: Promise<void> = Promise.resolve();
 
@@ -49,7 +57,7 @@ export class FakeRuntime implements Runtime {
   share(name: string): ShareState | null {
     if (this.asked.length === 0 || !this.desired.shares.some((plan) => plan.name === name)) return null;
     const error = this.reason("share", name) ?? null;
-    return { state: error === null ? "serving" : "failed", error, dirtyBytes: 0, unstoredBytes: 0, oldestUnstoredMs: null, storeError: null };
+    return { state: error === null ? "serving" : "failed", error, dirtyBytes: 0, unstoredBytes: 0, oldestUnstoredMs: null, storeError: null, diskCache: null };
   }
 
   async usage(): Promise<null> {
@@ -63,11 +71,11 @@ export class FakeRuntime implements Runtime {
   }
 
   clients(): readonly ClientInfo[] {
-    return [];
+    return this.connected.map((address) => ({ id: address, protocol: "nfs", address, shares: [], connectedAt: 0, lastSeenAt: 0, requests: 0, bytesIn: 0, bytesOut: 0 }));
   }
 
   mounts(): readonly MountInfo[] {
-    return [...this.inUse].map(([share, client]) => ({ client, protocol: "nfs", share, path: share, mountedAt: 0 }));
+    return [...this.inUse].map(([share, client]) => ({ client, protocol: "nfs", share, path: share, mountedAt: 0, seenAt: this.seenAt }));
   }
 
   disconnect(): boolean {
@@ -90,6 +98,14 @@ export class FakeRuntime implements Runtime {
 
   async evict(): Promise<number> {
     return 0;
+  }
+
+  async rotateKeys(): Promise<readonly RotatedShare[]> {
+    return this.rotated;
+  }
+
+  storeRequests(): readonly StoreRequests[] {
+    return [];
   }
 
   leftBehind(plan: SharePlan): string | null {

@@ -96,10 +96,24 @@ describe("deleting a share", () => {
     expect(shares.list()).toEqual([]);
   });
 
+  test("is not barred by the mounts of a client that has had no connection for an hour, and is by those of one that has one", async () => {
+    const { shares, runtime, clock } = await openKit();
+    await shares.create(root, { name: "/x" });
+    runtime.inUse.set("/x", "10.0.0.7");
+    clock.advance(3_599_999);
+    expect(await refusal(shares.delete(root, "/x", keep, null))).toBe("in_use");
+    clock.advance(1);
+    runtime.connected.push("10.0.0.7");
+    expect(await refusal(shares.delete(root, "/x", keep, null))).toBe("in_use");
+    runtime.connected[0] = "10.0.0.8";
+    await shares.delete(root, "/x", keep, null);
+    expect(shares.list()).toEqual([]);
+  });
+
   test("and taking its data over begins with the new settings and no grants, on the same stores", async () => {
     const { shares, stores, users, runtime } = await openKit();
     await users.create(root, { name: "alice", password: "correct horse" });
-    await stores.create(root, "block", { name: "fast", type: "memory" });
+    await stores.create(root, "block", { name: "fast", type: "filesystem", config: { path: "/fast" } });
     await shares.create(root, { name: "/x", blocks: "fast", readOnly: true, defaultPermission: "admin", rootMode: 0o755 });
     await shares.grant(root, "/x", { type: "user", name: "alice", level: "admin" }, null);
     const { id } = runtime.plan("/x");

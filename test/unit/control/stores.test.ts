@@ -37,7 +37,7 @@ describe("stores", () => {
     const { stores, runtime } = await openKit();
     const create = (type: string, config = {}) => refused(stores.create(root, "block", { name: "a", type, config }));
     expect((await create("filesytem")).fields).toEqual([{ field: "type", message: "must be one of filesystem, s3, memory; did you mean filesystem?" }]);
-    expect((await create("filesystem", { pth: "/x" })).fields).toEqual([{ field: "config.pth", message: "is unknown; did you mean path? (allowed here: path)" }]);
+    expect((await create("filesystem", { pth: "/x" })).fields).toEqual([{ field: "config.pth", message: "is unknown; did you mean path? (allowed here: path, compression, encryption, encryption_key_file, encryption_key_env, encryption_accept_plain, limit_requests, limit_upload, limit_download)" }]);
     expect((await create("filesystem", { path: "x" })).fields).toEqual([{ field: "config.path", message: "must be an absolute path: it begins with /" }]);
     expect((await create("filesystem", { path: "/a\u0000b" })).code).toBe("invalid_value");
     for (const size of [0, "1KiB", 1.5, true, "big"]) expect((await create("memory", { size })).fields[0]?.field).toBe("config.size");
@@ -72,6 +72,20 @@ describe("stores", () => {
     expect([error.code, error.message]).toEqual(["store_unreachable", "The block store far does not work: connection refused"]);
     expect(runtime.tried.filter(({ name }) => name !== "default")).toEqual([{ kind: "block", name: "far", type: "filesystem", config: { path: "/srv/far" }, secrets: {} }]);
     expect(stores.list("block").length).toBe(1);
+  });
+
+  test("make their bucket when they are added, and no more once something may lie in it", async () => {
+    const { stores, shares, runtime } = await openKit();
+    const asked = () => runtime.tried.splice(0).filter(({ name }) => name === "cloud").map(({ config }) => config["create_bucket"] ?? false);
+    await stores.create(root, "block", { name: "cloud", type: "s3", config: { bucket: "b-1", create_bucket: true } });
+    expect(asked()).toEqual([true]);
+    await stores.edit(root, "block", "cloud", { bucket: "b-2" }, null);
+    expect(asked()).toEqual([true]);
+    await stores.check("block", "cloud");
+    expect(asked()).toEqual([false]);
+    await shares.create(root, { name: "/x", blocks: "cloud" });
+    await stores.edit(root, "block", "cloud", { endpoint: "http://elsewhere" }, null);
+    expect(asked()).toEqual([false]);
   });
 
   test("with data are not moved or removed, not even that of deleted shares", async () => {

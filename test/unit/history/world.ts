@@ -165,7 +165,7 @@ export class World {
     this.connection = connection;
     this.lost = null;
     const history: History = new History({
-      blocks: connection.blocks, journal: disk, instance, share: "/share", host: `host-${++this.lives}`, lagMs: 200, unshippedBytesMax: 2 ** 30,
+      blocks: connection.blocks, unwrapped: connection.blocks, journal: disk, instance, share: "/share", host: `host-${++this.lives}`, lagMs: 200, unshippedBytesMax: 2 ** 30,
       snapshotPath: join(this.directory, `snapshot-${this.lives}`), snapshotBytesMin: 2000, clock, random: random(this.seeded), logger: silentLogger,
       lost: (error) => {
         if (this.history === history) this.lost = error;

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { Squash } from "#model/credentials.ts";
 import { FsCode } from "#model/fs-error.ts";
 import { MountList } from "#nfs/mount/index.ts";
+import { HandClock } from "../control/sessions/world.ts";
 import { TestClock } from "../net/helpers.ts";
 import { superuser as root } from "../../support/policy.ts";
 import { harness } from "./harness.ts";
@@ -95,6 +96,26 @@ describe("MOUNT version 3", () => {
     expect(await dump()).toBe(lines(["10.0.0.1", "/export"], ["10.0.0.1", "/data"]));
     await one.mount(4);
     expect(await dump()).toBe(lines());
+  });
+
+  test("the list says when a client was last there: when it mounted, or when a connection of it ended", () => {
+    const clock = new HandClock();
+    const mounts = new MountList(2, clock);
+    const at = () => mounts.seen().map(({ host, seenAt }) => [host, seenAt.sec]);
+    const begun = clock.now().sec;
+    mounts.add("one", "/a", "/export");
+    mounts.add("two", "/a", "/export");
+    clock.advance(10_000);
+    mounts.left("two");
+    mounts.left("nobody");
+    expect(at()).toEqual([["one", begun], ["two", begun + 10]]);
+    mounts.add("three", "/a", "/export");
+    expect(at()).toEqual([["two", begun + 10], ["three", begun + 10]]);
+    mounts.remove("two", "/a");
+    clock.advance(10_000);
+    mounts.left("two");
+    mounts.add("two", "/b", "/export");
+    expect(at()).toEqual([["three", begun + 10], ["two", begun + 20]]);
   });
 
   test("the list of mounts is bounded", () => {

@@ -56,6 +56,14 @@ export const audit = {
   list: route("GET /api/v1/audit", { tag: "Audit", summary: "Who changed what, the oldest first unless told.", role: "admin" }, { query: listQuery(["number"], { actor: Type.Optional(s.searchText(64)), action: Type.Optional(s.searchText(64)), target_type: Type.Optional(s.searchText(64)), target: Type.Optional(s.searchText(255)), since: Type.Optional(Type.String({ maxLength: 40, description: "ISO 8601." })) }), reply: listOf(s.AuditEntry) }),
 };
 
+const job = object({ id: Type.String({ pattern: "^[0-9a-f]{16}$" }) });
+
+export const jobs = {
+  list: route("GET /api/v1/jobs", { tag: "Jobs", summary: "List long work: what is under way, and what ended lately.", role: "operator" }, { query: listQuery(["started_at", "kind", "share"], { state: Type.Optional(s.JobState), share: shareFilter }), reply: listOf(s.Job) }),
+  show: route("GET /api/v1/jobs/{id}", { tag: "Jobs", summary: "Show a job with what it found.", role: "operator", errors: ["not_found"] }, { params: job, reply: s.JobDetail }),
+  cancel: route("DELETE /api/v1/jobs/{id}", { tag: "Jobs", summary: "End a job before it is done. What it did stays.", role: "operator", ifMatch: false, errors: ["not_found"] }, { params: job }),
+};
+
 export const system = {
   status: route("GET /api/v1/status", { tag: "System", summary: "How the server is doing.", role: "user", beforePasswordChange: true }, { reply: s.Status }),
   drainUploads: route("POST /api/v1/system/drain-uploads", { tag: "System", summary: "Store everything that is accepted and not yet in its block store.", role: "operator", unhurried: true, errors: ["not_found", "no_progress"] }, { query: object({ share: shareFilter }), body: none, reply: s.Drained }),

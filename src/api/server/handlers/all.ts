@@ -6,6 +6,7 @@ import { authHandlers } from "./auth.ts";
 import { clientsHandlers } from "./clients.ts";
 import { groupsHandlers } from "./groups.ts";
 import { healthHandlers } from "./health.ts";
+import { jobsHandlers } from "./jobs.ts";
 import { netgroupsHandlers } from "./netgroups.ts";
 import { permissionsHandlers } from "./permissions.ts";
 import { settingsHandlers } from "./settings.ts";
@@ -28,6 +29,7 @@ export function allHandlers(services: Services): { readonly [N in keyof Contract
     clients: clientsHandlers(services),
     settings: settingsHandlers(services),
     audit: auditHandlers(services),
+    jobs: jobsHandlers(services),
     system: systemHandlers(services),
     health: healthHandlers(services),
   };

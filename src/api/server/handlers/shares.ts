@@ -1,12 +1,13 @@
 import type { Body } from "#api/contract/route.ts";
 import type { shares } from "#api/contract/routes/storage.ts";
-import type { Share as Shown } from "#api/contract/schemas.ts";
-import type { Share, ShareFields } from "#control/nouns.ts";
+import type { Job as ShownJob, Share as Shown } from "#api/contract/schemas.ts";
+import type { JobRequest } from "#control/jobs.ts";
+import type { Actor, Share, ShareFields } from "#control/nouns.ts";
 import { type Answer, type Handlers, type Services, callerOf, given } from "../handler.ts";
 import { nfsLines } from "../mount-lines.ts";
 import { type Orders, found, pageOf } from "../paging.ts";
 import { maySee, seesAll, shareNameOf, visibleShare } from "../share-access.ts";
-import { errorFor, mountView, shareStateOf, shareView } from "../views.ts";
+import { diskCacheView, errorFor, jobView, mountView, shareStateOf, shareView } from "../views.ts";
 import { mountOrders } from "./clients.ts";
 
 const orders: Orders<"name" | "created_at", Share> = { name: (share) => share.name, created_at: (share) => share.createdAt };
@@ -40,8 +41,20 @@ function changes({ control, runtime }: Services) {
     edit: async ({ params, body, actor, ifVersion }) => shown(await control.shares.edit(actor, shareNameOf(params.share), fieldsOf(body), ifVersion)),
     delete: ({ params, query, actor, ifVersion }) =>
       control.shares.delete(actor, shareNameOf(params.share), { force: query.force ?? false, purge: query.purge ?? false }, ifVersion),
+    accept: async ({ params, actor, ifVersion }) => shown(await control.shares.accept(actor, shareNameOf(params.share), ifVersion)),
     enable: async ({ params, actor }) => shown(await control.shares.edit(actor, shareNameOf(params.share), { enabled: true }, null)),
     disable: async ({ params, actor }) => shown(await control.shares.edit(actor, shareNameOf(params.share), { enabled: false }, null)),
+  } satisfies Partial<Handlers<typeof shares>>;
+}
+
+/** What begins long work. */
+function jobStarts({ control, runtime }: Services) {
+  const begin = (request: JobRequest, actor: Actor): Answer<ShownJob> => {
+    const job = runtime.jobs.start(request, actor.name);
+    return { body: jobView(job), location: `/api/v1/jobs/${job.id}` };
+  };
+  return {
+    fsck: ({ params, body, actor }) => begin({ kind: "fsck", share: control.shares.get(shareNameOf(params.share)).name, data: body.data ?? false, repair: body.repair ?? false }, actor),
   } satisfies Partial<Handlers<typeof shares>>;
 }
 
@@ -49,6 +62,7 @@ export function sharesHandlers(services: Services) {
   const { control, runtime } = services;
   return {
     ...changes(services),
+    ...jobStarts(services),
     warm: async ({ params }) => ({ body: await runtime.warm(control.shares.get(shareNameOf(params.share)).name) }),
     evict: async ({ params }) => ({ body: { bytes: await runtime.evict(control.shares.get(shareNameOf(params.share)).name) } }),
     list: (call) => {
@@ -90,6 +104,7 @@ export function sharesHandlers(services: Services) {
           history_lag_bytes: running?.history?.bytes ?? null,
           history_lag_ms: running?.history?.oldestMs ?? null,
           history_error: errorFor(running?.history?.error ?? null, seesAll(user)),
+          disk_cache: diskCacheView(running?.diskCache ?? null),
         },
       };
     },

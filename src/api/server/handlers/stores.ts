@@ -19,7 +19,11 @@ export function storesHandlers({ control }: Services) {
     show: ({ params }) => shown(control.stores.get(params.kind, params.name)),
     edit: async ({ params, body, actor, ifVersion }) => shown(await control.stores.edit(actor, params.kind, params.name, body.config, ifVersion)),
     delete: ({ params, actor, ifVersion }) => control.stores.delete(actor, params.kind, params.name, ifVersion),
-    health: async ({ params }) => ({ body: storeHealthView(params.name, await control.stores.check(params.kind, params.name)) }),
-    status: ({ params }) => ({ body: storeHealthView(params.name, control.stores.known(params.kind, params.name)) }),
+    health: async ({ params }) => ({ body: storeHealthView(params.name, await control.stores.check(params.kind, params.name), control.stores.requests(params.kind, params.name)) }),
+    status: ({ params }) => ({ body: storeHealthView(params.name, control.stores.known(params.kind, params.name), control.stores.requests(params.kind, params.name)) }),
+    rotateKeys: async ({ params, actor }) => {
+      const rotated = await control.stores.rotateKeys(actor, params.name);
+      return { body: { name: params.name, shares: rotated.map(({ share, master, keys, error }) => ({ share, master_key: master, keys, error })) } };
+    },
   } satisfies Handlers<typeof stores>;
 }

@@ -1,7 +1,7 @@
 import type { system } from "#api/contract/routes/server.ts";
 import type { Clock } from "#base/clock.ts";
-import type { Handlers, Services } from "../handler.ts";
-import { shareNameOf } from "../share-access.ts";
+import { callerOf, type Handlers, type Services } from "../handler.ts";
+import { seesAll, shareNameOf } from "../share-access.ts";
 import { adapterPortView, shareStateOf, when } from "../views.ts";
 
 /** Milliseconds since 1970. */
@@ -12,7 +12,7 @@ export function nowMs(clock: Clock): number {
 
 export function systemHandlers({ control, runtime, clock, about }: Services) {
   return {
-    status: () => {
+    status: (call) => {
       const shares = { serving: 0, disabled: 0, failed: 0 };
       for (const share of control.shares.list()) {
         const { state } = shareStateOf(share, runtime);
@@ -24,7 +24,7 @@ export function systemHandlers({ control, runtime, clock, about }: Services) {
           started_at: when(about.startedAt),
           uptime_seconds: Math.max(0, Math.floor((nowMs(clock) - about.startedAt) / 1000)),
           pid: about.pid,
-          data_dir: about.dataDir,
+          data_dir: seesAll(callerOf(call).user) ? about.dataDir : null,
           database: control.databaseType === "postgres" ? ("postgres" as const) : ("sqlite" as const),
           shares,
           adapters: control.adapters.list().map((adapter) => adapterPortView(adapter, runtime)),

@@ -14,6 +14,12 @@ export interface ConnectionOptions {
   readonly clock: Clock;
 }
 
+/**
+ * Longest time from the first byte of an answer that is only an outcome to its last. Servers that put an upload together send a blank
+ * now and then for minutes; one that never ends must not hold a flush for ever.
+ */
+const outcomeMsMax = 10 * 60_000;
+
 /** One connection, one request at a time. It is of no more use once `closed`. */
 export class Connection {
   readonly #options: ConnectionOptions;
@@ -24,6 +30,7 @@ export class Connection {
   #movedMs = 0;
   /** Some of the answer has come. */
   #begun = false;
+  #begunMs = 0;
   /** Requests answered. */
   served = 0;
   closed = false;
@@ -118,7 +125,9 @@ export class Connection {
     const leftMs = stallTimeoutMs - (clock.monotonicMs() - this.#movedMs);
     this.#timer = clock.after(Math.max(1, leftMs), () => {
       if (this.#exchange === null) return;
-      if (clock.monotonicMs() - this.#movedMs < stallTimeoutMs) return this.#watch();
+      const now = clock.monotonicMs();
+      if (this.#begun && !this.#exchange.hasSink && now - this.#begunMs >= outcomeMsMax) return this.#fail(new TransportError(Failure.stalled, `the answer did not end within ${outcomeMsMax} ms`));
+      if (now - this.#movedMs < stallTimeoutMs) return this.#watch();
       this.#fail(new TransportError(Failure.stalled, `nothing moved for ${stallTimeoutMs} ms`));
     });
   }
@@ -128,6 +137,7 @@ export class Connection {
     const exchange = this.#exchange;
     // Bytes nobody asked for: whatever this is, it is no connection for the next request.
     if (exchange === null) return this.close();
+    if (!this.#begun) this.#begunMs = this.#movedMs;
     this.#begun = true;
     try {
       exchange.parser.take(bytes);
@@ -166,6 +176,7 @@ export class Connection {
 class Exchange {
   readonly parser: AnswerParser;
   readonly answered = Promise.withResolvers<HttpAnswer>();
+  readonly hasSink: boolean;
   readonly #socket: Socket;
   readonly #moved: () => void;
   readonly #failed: (error: unknown) => void;
@@ -179,6 +190,7 @@ class Exchange {
 
   constructor(socket: Socket, request: HttpRequest, moved: () => void, failed: (error: unknown) => void) {
     this.#socket = socket;
+    this.hasSink = request.sink !== null;
     this.parser = new AnswerParser(request.method, request.sink);
     this.#body = request.body?.open() ?? null;
     this.#moved = moved;

@@ -1,5 +1,5 @@
-import { accessSync, constants, existsSync, type Stats, statfsSync, statSync } from "node:fs";
-import { dirname } from "node:path";
+import { accessSync, closeSync, constants, existsSync, fsyncSync, openSync, rmSync, type Stats, statfsSync, statSync, writeSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { approximateSize } from "../../remote/index.ts";
 import { codeOf, fail, type Finding, ok, warn } from "./finding.ts";
 
@@ -54,9 +54,30 @@ function checkOwner(check: string, path: string, stats: Stats): readonly Finding
 function checkWritable(check: string, path: string, said: string): readonly Finding[] {
   try {
     accessSync(path, constants.W_OK | constants.X_OK);
-    return [ok(check, said)];
   } catch (error) {
-    return [fail(check, `${path} can't be written (${codeOf(error)})`, "run this as the user the server runs as, or give that user the directory with chown")];
+    const code = codeOf(error);
+    const advice = code === "EROFS" ? "mount its file system writable, and look into the kernel's log for why it isn't: a disk with errors is made read-only" : "run this as the user the server runs as, or give that user the directory with chown";
+    return [fail(check, `${path} can't be written (${code})`, advice)];
+  }
+  return [ok(check, said), ...checkSync(check, path)];
+}
+
+/** Whether the file system takes a file and syncs it. Whatever is acknowledged rests on that. */
+function checkSync(check: string, path: string): readonly Finding[] {
+  const probe = join(path, `.doctor-${process.pid}`);
+  let fd = -1;
+  try {
+    fd = openSync(probe, "wx", 0o600);
+    writeSync(fd, new Uint8Array(4096));
+    fsyncSync(fd);
+    return [];
+  } catch (error) {
+    const code = codeOf(error);
+    const full = code === "ENOSPC" || code === "EDQUOT";
+    return [fail(`${check}: file system`, `a file in ${path} can't be written and synced (${code})`, full ? "make room, or move the data to a larger disk" : "look into the kernel's log for errors of the disk, or keep the data on a file system that syncs: ext4, XFS, Btrfs or ZFS")];
+  } finally {
+    if (fd >= 0) closeSync(fd);
+    rmSync(probe, { force: true });
   }
 }
 

@@ -35,6 +35,7 @@ async function examine(call: Call, loaded: Loaded): Promise<readonly Finding[]> 
     ...checkDirectory("data directory", config.data_dir),
     ...(config.cache.path === "" ? [] : checkDirectory("cache directory", config.cache.path)),
     ...(await checkSecrets(call, loaded)),
+    await checkDatabase(call, loaded),
     ...(await checkPorts(config, instance)),
     checkClock(config.data_dir, call.context.clock),
     ...checkLimits(config, instance),
@@ -58,6 +59,19 @@ async function checkSecrets(call: Call, loaded: Loaded): Promise<readonly Findin
     ...(initial === null || !existsSync(initial) ? [] : [warn("first password", `${initial} still holds the first administrator's password`, "log in with it, change it, and delete the file")]),
     ...checkPrivate("log-ins", contextsPath(call.context.environment)),
   ];
+}
+
+/** A server's database or, where none runs, the one that it would find. */
+async function checkDatabase(call: Call, loaded: Loaded): Promise<Finding> {
+  const check = "control-plane database";
+  const { database } = loaded.config;
+  try {
+    const found = await (await offlineOf(call.context)).examine(loaded);
+    return ok(check, found ?? `${database.type === "sqlite" ? database.sqlite.path : database.postgres.database} is not there yet; the server makes it at its first start`);
+  } catch (error) {
+    const advice = database.type === "sqlite" ? "run this as the user the server runs as; if the file is lost or broken: dittofs restore controlplane --input FILE" : "see that PostgreSQL runs and is reached from here, and look at database.postgres in dittofs config show --origins";
+    return fail(check, (error as Error).message, advice);
+  }
 }
 
 const marks = { ok: "\u001b[32mok  \u001b[0m", warn: "\u001b[33mwarn\u001b[0m", fail: "\u001b[31mfail\u001b[0m" } as const;

@@ -2,6 +2,7 @@ import { createSocket } from "node:dgram";
 import { createServer } from "node:net";
 import type { Config } from "#config/index.ts";
 import type { Instance } from "../../ports.ts";
+import { whoHas } from "./port-holder.ts";
 import { fail, type Finding, ok, warn } from "./finding.ts";
 
 interface Wanted {
@@ -40,7 +41,7 @@ async function checkPort(wanted: Wanted, instance: Instance | null): Promise<Fin
     if (instance !== null) return warn(check, `a server runs with pid ${instance.pid} but does not listen here`, "dittofs status and dittofs adapter list say what it serves");
     return ok(check, `free on ${address}`);
   }
-  if (code === "EADDRINUSE") return fail(check, `another program has it on ${address}`, `stop that (ss -ltnp 'sport = :${port}' names it), or choose another port with ${flag}`);
+  if (code === "EADDRINUSE") return fail(check, `${whoHas(port) ?? "another program"} has it on ${address}`, `stop that (ss -ltnp 'sport = :${port}' names it), or choose another port with ${flag}`);
   if (code === "EACCES") return fail(check, "ports below 1024 need a privilege", `choose another with ${flag}, or give the program the privilege: setcap cap_net_bind_service=+ep on the executable, or AmbientCapabilities= in the unit`);
   if (code === "EADDRNOTAVAIL") return fail(check, `this machine has no address ${address}`, "ip address lists those there are; name one of them, or 0.0.0.0");
   return fail(check, `can't be listened on at ${address} (${code})`, `choose another with ${flag}`);

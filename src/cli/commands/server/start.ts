@@ -11,6 +11,7 @@ import { addConfigFlags, loadFor } from "../../settings.ts";
 interface Flags {
   readonly detach?: boolean;
   readonly pidFile?: string;
+  readonly newControlPlane?: boolean;
   readonly logFile?: string;
   readonly announceFd?: string;
   readonly announcePerson?: boolean;
@@ -22,6 +23,7 @@ export function start(parent: Command, context: Context, finish: (status: number
     .description("Start the server and serve until SIGTERM or SIGINT; a second signal stops at once.")
     .option("--detach", "go to the background once the server is up")
     .option("--pid-file <file>", "a further file to hold the process id while the server runs")
+    .option("--new-control-plane", "begin a control plane although there are files of shares and no database that knows them")
     .option("--log-file <file>", "the same as --log-output; with --detach the default is dittofs.log in the data directory");
   command.addOption(command.createOption("--announce-fd <fd>").hideHelp());
   command.addOption(command.createOption("--announce-person").hideHelp());
@@ -49,6 +51,7 @@ async function run(command: Command, context: Context): Promise<number> {
   const control = await context.server();
   return await control.run(loaded, {
     version: describeVersion(context.version),
+    newControlPlane: flags.newControlPlane === true,
     pidFile: flags.pidFile === undefined ? null : resolve(flags.pidFile),
     announce: announcer(announceFd === null ? context.terminal.out : toDescriptor(announceFd), announceFd !== null, announceFd === null ? isatty(1) : flags.announcePerson === true),
   });

@@ -6,7 +6,7 @@ export type StoreKind = "metadata" | "block";
 export type StoreConfig = Record<string, string | number | boolean | null>;
 
 /** The keys of a store's configuration that have a flag of their own. */
-const keysOf: Readonly<Record<StoreKind, readonly { readonly flag: Flag; readonly key: string; readonly as?: "size" | "boolean" }[]>> = {
+const keysOf: Readonly<Record<StoreKind, readonly { readonly flag: Flag; readonly key: string; readonly as?: "size" | "rate" | "integer" | "boolean" }[]>> = {
   metadata: [
     { flag: { flags: "--db-path <directory>", help: "the directory of the server the database files of a sqlite store lie in (default: one in its data directory)" }, key: "path" },
     { flag: { flags: "--path <directory>", help: "the same" }, key: "path" },
@@ -23,6 +23,14 @@ const keysOf: Readonly<Record<StoreKind, readonly { readonly flag: Flag; readonl
     { flag: { flags: "--path-style [boolean]", help: "the bucket in the path, not in the host name (default: where --endpoint is given)" }, key: "path_style", as: "boolean" },
     { flag: { flags: "--history [boolean]", help: "keep the history of shares in the store, from which `dittofs recover` rebuilds them (default: true on s3)" }, key: "history", as: "boolean" },
     { flag: { flags: "--create-bucket [boolean]", help: "make the bucket where there is none" }, key: "create_bucket", as: "boolean" },
+    { flag: { flags: "--compression <kind>", help: "compress content before it is stored: zstd, or off", choices: ["zstd", "off"] }, key: "compression" },
+    { flag: { flags: "--encryption <kind>", help: "encrypt content before it is stored: aes-256-gcm, or off", choices: ["aes-256-gcm", "off"] }, key: "encryption" },
+    { flag: { flags: "--encryption-key-file <path>", help: "the file of the server with the master keys; make one with: dittofs store block new-key" }, key: "encryption_key_file" },
+    { flag: { flags: "--encryption-key-env <variable>", help: "the environment variable of the server with the master keys, instead of a file" }, key: "encryption_key_env" },
+    { flag: { flags: "--encryption-accept-plain [boolean]", help: "read content that isn't encrypted, too: there is some from before" }, key: "encryption_accept_plain", as: "boolean" },
+    { flag: { flags: "--limit-requests <number>", help: "requests a second at most" }, key: "limit_requests", as: "integer" },
+    { flag: { flags: "--limit-upload <rate>", help: "bytes stored a second at most, such as 50MiB/s" }, key: "limit_upload", as: "rate" },
+    { flag: { flags: "--limit-download <rate>", help: "bytes read a second at most, such as 100MiB/s" }, key: "limit_download", as: "rate" },
   ],
 };
 
@@ -40,12 +48,19 @@ export async function configOf(call: Call, kind: StoreKind, configName = "config
     const name = (/--([a-z-]+)/.exec(flag.flags) as RegExpExecArray)[1] as string;
     const value = call.text(name) ?? (as === "boolean" && call.has(name) ? "true" : null);
     if (value === null) continue;
-    const read = as === "size" ? parseSize(value) : as === "boolean" ? booleanOf(value) : value;
-    if (read === null) throw new UsageError(`--${name}: ${JSON.stringify(value)} is not allowed here; allowed: ${as === "size" ? "a size such as 512MB or 10GiB" : "true or false"}`);
+    const read = as === undefined ? value : readings[as].read(value);
+    if (read === null) throw new UsageError(`--${name}: ${JSON.stringify(value)} is not allowed here; allowed: ${as === undefined ? "" : readings[as].allowed}`);
     config[key] = read;
   }
   return Object.keys(config).length === 0 ? null : config;
 }
+
+const readings = {
+  size: { read: parseSize, allowed: "a size such as 512MB or 10GiB" },
+  rate: { read: (text: string) => parseSize(text.replace(/\/s$/, "")), allowed: "bytes a second such as 50MiB/s" },
+  integer: { read: (text: string) => (/^\d{1,9}$/.test(text) ? Number(text) : null), allowed: "a whole number" },
+  boolean: { read: booleanOf, allowed: "true or false" },
+} as const;
 
 function booleanOf(text: string): boolean | null {
   return text === "true" ? true : text === "false" ? false : null;

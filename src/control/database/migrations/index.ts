@@ -1,6 +1,8 @@
 // Written by scripts/migrations. What was released is never changed: a new migration is appended.
 import postgres0001 from "./postgres/0001-initial.sql" with { type: "text" };
+import postgres0002 from "./postgres/0002-share-identities.sql" with { type: "text" };
 import sqlite0001 from "./sqlite/0001-initial.sql" with { type: "text" };
+import sqlite0002 from "./sqlite/0002-share-identities.sql" with { type: "text" };
 
 export interface Migration {
   readonly name: string;
@@ -11,4 +13,5 @@ export interface Migration {
 /** In order; the schema's version is their number. */
 export const migrations: readonly Migration[] = [
   { name: "0001-initial", sqlite: sqlite0001, postgres: postgres0001 },
+  { name: "0002-share-identities", sqlite: sqlite0002, postgres: postgres0002 },
 ];

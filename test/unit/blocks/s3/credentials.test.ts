@@ -3,6 +3,7 @@ import fs from "node:fs";
 import { checkS3, openS3Blocks } from "#blocks/s3/index.ts";
 import { StoreFault, type StoreRefusedError } from "#model/block-store.ts";
 import { missingRadosgw, s3StartMsMax, sharedS3 } from "../../../support/radosgw.ts";
+import { until } from "../../../support/wait.ts";
 import { failureOf } from "./kit.ts";
 
 const names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE", "AWS_EC2_METADATA_DISABLED", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
@@ -38,6 +39,28 @@ describe.skipIf(missingRadosgw !== null)(`keys that are found, not given${missin
     environment({ AWS_SHARED_CREDENTIALS_FILE: path });
     expect((await checkS3({ bucket: server.bucketName(), endpoint: server.endpoint, createBucket: true })).conditionalPut).toBe(true);
   });
+
+  test("in a profile that is changed while the server runs", async () => {
+    const server = await sharedS3();
+    const path = server.file("credentials");
+    const write = (key: string): void => fs.writeFileSync(path, `[default]\naws_access_key_id = ${key}\naws_secret_access_key = secret-of-${key}\n`);
+    const give = (key: string) => ["--uid=rotated", `--access-key=${key}`, `--secret-key=secret-of-${key}`];
+    await server.admin("user", "create", "--display-name=rotated", ...give("first"));
+    write("first");
+    environment({ AWS_SHARED_CREDENTIALS_FILE: path });
+    const options = { bucket: server.bucketName(), endpoint: server.endpoint };
+    await checkS3({ ...options, createBucket: true });
+    const store = await openS3Blocks(options);
+    await store.put("before", { from: "slices", slices: [Buffer.from("x")] });
+    await server.admin("key", "create", "--key-type=s3", ...give("second"));
+    await server.admin("key", "rm", "--key-type=s3", "--uid=rotated", "--access-key=first");
+    expect(await failureOf(store.put("none", { from: "slices", slices: [Buffer.from("x")] }))).toMatchObject({ fault: StoreFault.key });
+    write("second");
+    // They are looked for once in five seconds.
+    await until("the new keys", 20_000, () => store.put("after", { from: "slices", slices: [Buffer.from("y")] }).then(() => true, () => null));
+    expect(Buffer.from(await store.get("before", 0, 1)).toString()).toBe("x");
+    await store.close();
+  }, 40_000);
 
   test("at a role's endpoint, and asked for anew before they expire", async () => {
     const server = await sharedS3();

@@ -1,10 +1,12 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import fs from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
+import { openS3Blocks } from "#blocks/s3/index.ts";
 import { MissingObjectError, StoreUnavailableError } from "#model/block-store.ts";
 import { pattern } from "../../../contract/blocks.ts";
 import type { Plan } from "../../../support/faulty-proxy.ts";
 import { missingRadosgw, s3StartMsMax, sharedS3 } from "../../../support/radosgw.ts";
-import { until } from "../../../support/wait.ts";
+import { after, until } from "../../../support/wait.ts";
 import { failureOf, once, puts, withWorld } from "./kit.ts";
 
 const bytes = pattern(1_000_000, 1);
@@ -104,6 +106,28 @@ describe.skipIf(missingRadosgw !== null)(`S3 over a bad network${missingRadosgw 
       },
       { limits: { readMsMax: 200 } },
     ));
+
+  test("a read that gets a byte now and then is given up like one that gets none", async () => {
+    const server = createServer((socket) => {
+      let ended = false;
+      socket.on("error", () => {}).once("close", () => (ended = true));
+      socket.once("data", async () => {
+        socket.write("HTTP/1.1 206 Partial Content\r\ncontent-length: 100000\r\ncontent-range: bytes 0-99999/100000\r\netag: x\r\n\r\n");
+        for (let i = 0; i < 1000 && !ended; i++) {
+          socket.write("x");
+          await after(10);
+        }
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo;
+    const store = await openS3Blocks({ bucket: "bucket", endpoint: `http://127.0.0.1:${port}`, credentials: { accessKeyId: "key", secretAccessKey: "secret" }, limits: { readMsMax: 200, attemptsMax: 1 } });
+    const error = await failureOf(store.get("k", 0, 100_000));
+    expect(error).toBeInstanceOf(StoreUnavailableError);
+    expect(error.message).toMatch(/no more than \d+ bytes within 200 ms/);
+    await store.close();
+    server.close();
+  });
 
   test("a read is never other bytes than asked: another range, a longer or whole body is an error", async () => {
     const text = (from: RegExp, to: string): Plan => () => ({ kind: "rewrite", change: (reply) => Buffer.from(reply.toString("latin1").replace(from, to), "latin1") });

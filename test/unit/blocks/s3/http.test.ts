@@ -1,8 +1,11 @@
 import { describe, expect, test } from "bun:test";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import { systemClock } from "#base/clock.ts";
 import { type HttpRequest, type ResponseHead, TransportError } from "#blocks/s3/http/message.ts";
 import { AnswerParser } from "#blocks/s3/http/parser.ts";
 import { ConnectionPool } from "#blocks/s3/http/pool.ts";
+import { after, until } from "../../../support/wait.ts";
+import { SimulatedClock } from "../../cache/simulated-clock.ts";
 import { failureOf } from "./kit.ts";
 
 function parse(text: string, cuts: readonly number[] = [], method = "GET"): AnswerParser {
@@ -145,6 +148,37 @@ describe("a pool of connections", () => {
     for (let i = 0; i < 3; i++) expect(await failureOf(pool.send({ secure: false, host: "127.0.0.1", port: 1 }, get("/")))).toBeInstanceOf(TransportError);
     expect(pool.busy).toBe(0);
     pool.close();
+  });
+
+  test("gives up on an answer that goes on and on, blank by blank, and not on one that ends", async () => {
+    const sockets: Socket[] = [];
+    const server = createServer((socket) => void sockets.push(socket.on("error", () => {})));
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const to = { secure: false, host: "127.0.0.1", port: (server.address() as AddressInfo).port };
+    const clock = new SimulatedClock();
+    const pool = new ConnectionPool({ ...settings, stallTimeoutMs: 20_000, clock });
+    for (const ends of [true, false]) {
+      const answer = pool.send(to, get("/")).then(
+        ({ body }) => Buffer.from(body).toString().trim(),
+        (error: Error) => error.message,
+      );
+      let outcome: string | null = null;
+      void answer.then((text) => (outcome = text));
+      const socket = await until("a connection", 5_000, () => sockets.pop() ?? null);
+      socket.write("HTTP/1.1 200 OK\r\n\r\n");
+      for (let minute = 0; minute < 11 && outcome === null; minute++) {
+        for (let i = 0; i < 6; i++) {
+          socket.write(" ");
+          await after(2);
+          await clock.pass(10_000);
+        }
+        if (ends && minute === 8) socket.end("done");
+        await after(2);
+      }
+      expect(await answer).toBe(ends ? "done" : "the answer did not end within 600000 ms");
+    }
+    pool.close();
+    server.close();
   });
 
   test("refuses a header with a line break in it", async () => {

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { type Socket, connect as connectTcp, isIP } from "node:net";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
-import type { Clock } from "#base/clock.ts";
-import { DatabaseError } from "./port.ts";
+import type { Clock } from "../clock.ts";
+import { type Terms, PostgresFailure } from "./terms.ts";
 
 /** As libpq's `sslmode` (PostgreSQL, "SSL Support"), without those that fall back to plain text unseen. */
 export const sslModes = ["disable", "require", "verify-ca", "verify-full"] as const;
@@ -18,6 +18,7 @@ export interface Endpoint {
   readonly sslmode: SslMode;
   /** File of the authorities' certificates, "system", or null. */
   readonly sslRootCert: string | null;
+  readonly terms: Terms;
 }
 
 const connectMsMax = 10_000;
@@ -26,12 +27,12 @@ const sslRequest = new Uint8Array([0, 0, 0, 8, 4, 210, 22, 47]);
 const byteS = 0x53;
 const byteN = 0x4e;
 
-export function nameOf(endpoint: Endpoint): string {
+export function nameOf(endpoint: Pick<Endpoint, "host" | "port">): string {
   const { host, port } = endpoint;
   return `${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
-/** A connection to the server, encrypted and verified as `sslmode` says; throws DatabaseError that says what to do. */
+/** A connection to the server, encrypted and verified as `sslmode` says; throws a PostgresFailure that says what to do. */
 export async function dial(endpoint: Endpoint, clock: Clock): Promise<Socket> {
   const local = endpoint.host.startsWith("/");
   // libpq, too, has no TLS over a Unix socket, whatever the mode.
@@ -49,8 +50,8 @@ export async function dial(endpoint: Endpoint, clock: Clock): Promise<Socket> {
     return tls === null ? socket : await secured(socket, endpoint, tls);
   } catch (error) {
     socket.destroy();
-    if (error instanceof DatabaseError) throw error;
-    throw new DatabaseError(late ? `${nameOf(endpoint)} did not answer within ${connectMsMax / 1000} s. Check database.host and database.port, and the firewalls between` : refused(endpoint, error));
+    if (error instanceof PostgresFailure) throw error;
+    throw new PostgresFailure(late ? `${nameOf(endpoint)} did not answer within ${connectMsMax / 1000} s. Check ${endpoint.terms.host} and ${endpoint.terms.port}, and the firewalls between` : refused(endpoint, error));
   } finally {
     timer.cancel();
   }
@@ -77,65 +78,66 @@ function ready(socket: Socket, event: "connect" | "secureConnect"): Promise<void
 function refused(endpoint: Endpoint, error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
   const at = `PostgreSQL at ${nameOf(endpoint)}`;
+  const { terms } = endpoint;
   switch (code) {
     case "ECONNREFUSED":
-      return `${at} refuses connections: nothing listens there. Is it running, does its listen_addresses include this address, are database.host and database.port right?`;
+      return `${at} refuses connections: nothing listens there. Is it running, does its listen_addresses include this address, are ${terms.host} and ${terms.port} right?`;
     case "ENOTFOUND":
     case "EAI_AGAIN":
     case "DNS_ENOTFOUND":
-      return `the name ${endpoint.host} of the PostgreSQL server can't be resolved. Check database.host and this machine's DNS`;
+      return `the name ${endpoint.host} of the PostgreSQL server can't be resolved. Check ${terms.host} and this machine's DNS`;
     case "ENOENT":
-      return `there is no socket of PostgreSQL for port ${endpoint.port} in ${endpoint.host}. Is it running, are database.host and database.port right?`;
+      return `there is no socket of PostgreSQL for port ${endpoint.port} in ${endpoint.host}. Is it running, are ${terms.host} and ${terms.port} right?`;
     case "EACCES":
       return `this user may not connect to PostgreSQL's socket in ${endpoint.host}. Check the mode of the directory and of the socket`;
     case "ENETUNREACH":
     case "EHOSTUNREACH":
-      return `${at} can't be reached from here (${code}). Check database.host and the network`;
+      return `${at} can't be reached from here (${code}). Check ${terms.host} and the network`;
     default:
       return `${at} can't be reached: ${message}`;
   }
 }
 
 /** What the server's certificate is checked against. */
-function trust({ host, sslmode, sslRootCert }: Endpoint): ConnectionOptions {
+function trust({ host, sslmode, sslRootCert, terms }: Endpoint): ConnectionOptions {
   const options: ConnectionOptions = { minVersion: "TLSv1.2", ...(isIP(host) === 0 ? { servername: host } : {}) };
   if (sslRootCert === null) {
     if (sslmode === "require") return { ...options, rejectUnauthorized: false };
-    throw new DatabaseError(`sslmode ${sslmode} has to know whom to trust: name the file of your authority's certificate as database.sslrootcert, or "${systemRoots}" with verify-full`);
+    throw new PostgresFailure(`sslmode ${sslmode} has to know whom to trust: name the file of your authority's certificate as ${terms.rootCert}, or "${systemRoots}" with verify-full`);
   }
   if (sslRootCert === systemRoots) {
     if (sslmode === "verify-full") return { ...options, rejectUnauthorized: true };
-    throw new DatabaseError(`sslmode ${sslmode} is too weak for database.sslrootcert "${systemRoots}": anybody can have a certificate of a public authority. Set sslmode verify-full`);
+    throw new PostgresFailure(`sslmode ${sslmode} is too weak for ${terms.rootCert} "${systemRoots}": anybody can have a certificate of a public authority. Set sslmode verify-full`);
   }
   // With a root certificate at hand, libpq's "require" is "verify-ca".
   const anyName = sslmode === "verify-full" ? {} : { checkServerIdentity: () => undefined };
-  return { ...options, ca: rootCertificate(sslRootCert), rejectUnauthorized: true, ...anyName };
+  return { ...options, ca: rootCertificate(sslRootCert, terms), rejectUnauthorized: true, ...anyName };
 }
 
-function rootCertificate(path: string): string {
+function rootCertificate(path: string, terms: Terms): string {
   let text: string;
   try {
     text = readFileSync(path, "utf8");
   } catch (error) {
-    throw new DatabaseError(`the root certificate ${path} can't be read (${(error as NodeJS.ErrnoException).code}). Check database.sslrootcert`);
+    throw new PostgresFailure(`the root certificate ${path} can't be read (${(error as NodeJS.ErrnoException).code}). Check ${terms.rootCert}`);
   }
-  if (!text.includes("-----BEGIN CERTIFICATE-----")) throw new DatabaseError(`${path} holds no certificate in PEM form. Check database.sslrootcert`);
+  if (!text.includes("-----BEGIN CERTIFICATE-----")) throw new PostgresFailure(`${path} holds no certificate in PEM form. Check ${terms.rootCert}`);
   return text;
 }
 
 async function secured(socket: Socket, endpoint: Endpoint, tls: ConnectionOptions): Promise<Socket> {
   const answer = await firstBytes(socket, sslRequest);
   const at = `PostgreSQL at ${nameOf(endpoint)}`;
-  if (answer[0] === byteN) throw new DatabaseError(`${at} does not offer TLS, and sslmode ${endpoint.sslmode} asks for it. Turn ssl on there, or set sslmode disable where the network between is your own`);
+  if (answer[0] === byteN) throw new PostgresFailure(`${at} does not offer TLS, and sslmode ${endpoint.sslmode} asks for it. Turn ssl on there, or set sslmode disable where the network between is your own`);
   // More than the one byte would be plain text that somebody put in front of the encrypted stream (CVE-2021-23222).
-  if (answer[0] !== byteS || answer.length !== 1) throw new DatabaseError(`what answers at ${nameOf(endpoint)} does not speak PostgreSQL's protocol. Check database.host and database.port`);
+  if (answer[0] !== byteS || answer.length !== 1) throw new PostgresFailure(`what answers at ${nameOf(endpoint)} does not speak PostgreSQL's protocol. Check ${endpoint.terms.host} and ${endpoint.terms.port}`);
   const encrypted = connectTls({ ...tls, socket });
   encrypted.on("error", () => {});
   try {
     await ready(encrypted, "secureConnect");
   } catch (error) {
     encrypted.destroy();
-    throw new DatabaseError(untrusted(endpoint, error));
+    throw new PostgresFailure(untrusted(endpoint, error));
   }
   return encrypted;
 }
@@ -161,10 +163,11 @@ function firstBytes(socket: Socket, request: Uint8Array): Promise<Uint8Array> {
   });
 }
 
-function untrusted({ host, port, sslmode, sslRootCert }: Endpoint, error: unknown): string {
+function untrusted(endpoint: Endpoint, error: unknown): string {
+  const { host, sslmode, sslRootCert, terms } = endpoint;
   const { code, message } = error as NodeJS.ErrnoException;
-  const at = `the certificate of PostgreSQL at ${nameOf({ host, port, sslmode, sslRootCert })}`;
-  if (code === "ERR_TLS_CERT_ALTNAME_INVALID") return `${at} is for another name than ${host} (${message}). Set database.host to a name in it, or sslmode verify-ca to accept any name of your authority`;
+  const at = `the certificate of PostgreSQL at ${nameOf(endpoint)}`;
+  if (code === "ERR_TLS_CERT_ALTNAME_INVALID") return `${at} is for another name than ${host} (${message}). Set ${terms.host} to a name in it, or sslmode verify-ca to accept any name of your authority`;
   if (code === "CERT_HAS_EXPIRED") return `${at} has expired. Renew it there`;
-  return `${at} is not accepted with sslmode ${sslmode}: ${message}. Check that database.sslrootcert (${sslRootCert}) is the authority that signed it`;
+  return `${at} is not accepted with sslmode ${sslmode}: ${message}. Check that ${terms.rootCert} (${sslRootCert}) is the authority that signed it`;
 }

@@ -1,0 +1,12 @@
+import type { Config } from "#config/index.ts";
+import type { SharePlan } from "#control/index.ts";
+import type { Logger } from "#telemetry/logger.ts";
+
+/** Logs what an operator should know of a share though it is allowed; of the configuration's shares that was said by whoever read it. */
+export function warnOf({ shares }: Config, { name, metadata, blocks, durability }: SharePlan, log: Logger): void {
+  if (shares.some((share) => share.name === name)) return;
+  const logger = log.child({ share: name });
+  if (metadata.type === "memory") logger.warn({}, "its metadata is in memory: everything in it is gone when the server stops");
+  else if (blocks.type === "memory") logger.warn({}, "its blocks are in memory: names stay when the server stops, but the content is gone");
+  if (durability === "writeback") logger.warn({}, "its durability is writeback: a power cut loses the last seconds, even what a COMMIT answered");
+}

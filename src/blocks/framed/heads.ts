@@ -1,0 +1,113 @@
+import { createSecretKey } from "node:crypto";
+import { type BlockStore, MissingObjectError, StoreFault, StoreRefusedError } from "#model/block-store.ts";
+import { Recency, type Ringed } from "#base/lru.ts";
+import type { Keyring } from "../keyring/index.ts";
+import { checkHead, unwrapDataKey } from "./cipher.ts";
+import type { Opened } from "./decode.ts";
+import { headBytes, headParts, readHead } from "./format.ts";
+
+/** With 256 frames each some 5 MiB: heads of 64 GiB of full packs. */
+const headsMax = 4096;
+
+class Held implements Ringed {
+  readonly key: string;
+  /** Null: the object is a plain one. */
+  readonly opened: Opened | null;
+  slot = -1;
+  used = false;
+
+  constructor(key: string, opened: Opened | null) {
+    this.key = key;
+    this.opened = opened;
+  }
+}
+
+export interface HeadsOptions {
+  readonly blocks: BlockStore;
+  readonly keyring: Keyring | null;
+  /** Ends the keys of framed objects. */
+  readonly suffix: string;
+  /** Whoever can write to the bucket must not be able to have something read that isn't encrypted. */
+  readonly sealedOnly: boolean;
+}
+
+/** What is known of objects. An object that is deleted has to be forgotten. */
+export class Heads {
+  private readonly options: HeadsOptions;
+  private readonly held = new Map<string, Held>();
+  private readonly recency = new Recency<Held>(headsMax);
+  private readonly loading = new Map<string, Promise<Opened | null>>();
+
+  constructor(options: HeadsOptions) {
+    this.options = options;
+  }
+
+  /** What is remembered: undefined where that is nothing, null of a plain object. */
+  now(key: string): Opened | null | undefined {
+    const held = this.held.get(key);
+    if (held === undefined) return undefined;
+    held.used = true;
+    return held.opened;
+  }
+
+  rememberPlain(key: string): void {
+    this.remember(key, null);
+  }
+
+  forget(key: string): void {
+    this.loading.delete(key);
+    const held = this.held.get(key);
+    if (held === undefined) return;
+    this.held.delete(key);
+    this.recency.remove(held);
+  }
+
+  /** Reads the head of a framed object, once however many ask. Throws MissingObjectError of `key`, DamagedObjectError, StoreRefusedError. */
+  load(key: string): Promise<Opened> {
+    const under = this.loading.get(key) as Promise<Opened> | undefined;
+    if (under !== undefined) return under;
+    const loading = this.read(key).then(
+      (opened) => {
+        // Deleted meanwhile, the key may be another object's by now.
+        if (this.loading.get(key) === loading) {
+          this.loading.delete(key);
+          this.remember(key, opened);
+        }
+        return opened;
+      },
+      (error: unknown) => {
+        if (this.loading.get(key) === loading) this.loading.delete(key);
+        throw error;
+      },
+    );
+    this.loading.set(key, loading);
+    return loading;
+  }
+
+  private remember(key: string, opened: Opened | null): void {
+    this.forget(key);
+    const held = new Held(key, opened);
+    this.held.set(key, held);
+    const gone = this.recency.add(held);
+    if (gone !== null) this.held.delete(gone.key);
+  }
+
+  private async read(key: string): Promise<Opened> {
+    const { blocks, keyring, suffix, sealedOnly } = this.options;
+    let head: Uint8Array;
+    try {
+      head = await blocks.get(key + suffix, 0, headBytes);
+    } catch (error) {
+      throw error instanceof MissingObjectError ? new MissingObjectError(key) : error;
+    }
+    const { layout, key: wrapped } = readHead(head, key);
+    const headTag = headParts(head).seal.slice();
+    if (wrapped === null && sealedOnly) throw new StoreRefusedError(StoreFault.key, `object ${key} is not encrypted, though the block store is: somebody exchanged it, or it is from before the encryption. If it is, say so with --encryption-accept-plain true`);
+    if (wrapped === null) return { layout, dataKey: null, headTag };
+    if (keyring === null) throw new StoreRefusedError(StoreFault.key, `object ${key} is encrypted, and the block store is given no master key: name the key file with --encryption-key-file, or the variable with --encryption-key-env`);
+    const kek = await keyring.find(wrapped.id, key);
+    const dataKey = createSecretKey(unwrapDataKey(kek.key, wrapped.wrapped, key, head));
+    checkHead(dataKey, key, head);
+    return { layout, dataKey, headTag };
+  }
+}

@@ -1,0 +1,101 @@
+import type { PackId } from "#model/ids.ts";
+import { confirm } from "./confirm.ts";
+import type { Damage } from "./damage.ts";
+import { type Finding, identityOf } from "./finding.ts";
+import { checkContent, unpaced } from "./frames.ts";
+import { checkObjects, locate } from "./objects.ts";
+import { mend } from "./repair.ts";
+import { eachPack } from "./scan.ts";
+import { Survey } from "./survey.ts";
+import type { CheckTarget, Watch } from "./target.ts";
+
+/** Rounds of repairs: what is repaired can bring to light what lay behind it. */
+const roundsMax = 4;
+
+export interface FsckOptions {
+  /** Read all content; else objects only have to be there, with their size. */
+  readonly data: boolean;
+  readonly repair: boolean;
+}
+
+export interface FsckResult {
+  readonly inodes: number;
+  readonly packs: number;
+  readonly bytes: number;
+  /** Damages that were found, those repaired among them. */
+  readonly damaged: number;
+  readonly repaired: number;
+  readonly notices: number;
+  /** There was more of one kind than is looked into at once: check again. */
+  readonly more: boolean;
+}
+
+/** One look at everything. */
+interface Look {
+  readonly damages: readonly Damage[];
+  readonly notices: readonly Finding[];
+  readonly survey: Survey;
+  readonly packs: number;
+}
+
+/**
+ * Checks a share while it is served, and repairs what can be repaired without doubt. A repair counts once another look no longer finds the
+ * damage.
+ */
+export async function fsck(target: CheckTarget, options: FsckOptions, watch: Watch): Promise<FsckResult> {
+  const repaired = new Map<string, Finding>();
+  let look = await inspect(target, options, watch);
+  const { inodes, bytes } = look.survey;
+  for (let round = 0; options.repair && round < roundsMax; round++) {
+    const mended = await mendAll(target, look.damages, watch);
+    if (mended === 0) break;
+    const before = look;
+    look = await inspect(target, options, watch);
+    const left = new Set(look.damages.map(({ finding }) => identityOf(finding)));
+    for (const { finding } of before.damages) if (!left.has(identityOf(finding))) repaired.set(`${identityOf(finding)} ${finding.path}`, { ...finding, repaired: true });
+  }
+  for (const one of repaired.values()) watch.found(one);
+  for (const { finding } of look.damages) watch.found(finding);
+  for (const notice of look.notices) watch.found(notice);
+  return { inodes, bytes, packs: look.packs, damaged: repaired.size + look.damages.length, repaired: repaired.size, notices: look.notices.length, more: look.survey.overflowed };
+}
+
+async function inspect(target: CheckTarget, options: FsckOptions, watch: Watch): Promise<Look> {
+  const survey = new Survey(target);
+  await survey.run(watch);
+  const damages = [...(await confirm(target, survey, watch))];
+  const prefix = `${Buffer.from(target.store.identity.instance).toString("hex")}/`;
+  const objects = await checkObjects(target, prefix, watch);
+  damages.push(...objects.damages);
+  const packs: PackId[] = [];
+  let bytes = 0;
+  await eachPack(target, watch, (pack) => {
+    packs.push(pack.id);
+    bytes += pack.size;
+  });
+  if (options.data) {
+    watch.step("content", bytes, "bytes");
+    for (const id of packs) damages.push(...(await checkContent(target, watch, id, unpaced)));
+  }
+  return { damages: unique(await locate(target, watch, damages)), notices: objects.notices, survey, packs: packs.length };
+}
+
+function unique(damages: readonly Damage[]): readonly Damage[] {
+  const seen = new Set<string>();
+  return damages.filter(({ finding }) => {
+    const identity = `${identityOf(finding)} ${finding.path}`;
+    return !seen.has(identity) && seen.add(identity);
+  });
+}
+
+/** How many repairs were made. */
+async function mendAll(target: CheckTarget, damages: readonly Damage[], watch: Watch): Promise<number> {
+  const work = damages.flatMap(({ mend: how }) => (how === null ? [] : [how]));
+  watch.step("repairs", work.length, "repairs");
+  let mended = 0;
+  for (const how of work) {
+    if (await mend(target, how, watch)) mended++;
+    watch.advance(1);
+  }
+  return mended;
+}

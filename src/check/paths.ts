@@ -1,0 +1,63 @@
+import { type FileId, rootId } from "#model/ids.ts";
+import { eachDirent } from "./scan.ts";
+import type { CheckTarget, Watch } from "./target.ts";
+
+/** A name that refers to a file. */
+export interface Name {
+  readonly parent: number;
+  readonly name: string;
+}
+
+/** Names of one file that are shown, at most. */
+const namesMax = 16;
+const depthMax = 4096;
+
+/** Every name of these inodes, in one walk through all names. */
+export async function namesOf(target: CheckTarget, watch: Watch, ids: ReadonlySet<number>): Promise<Map<number, Name[]>> {
+  const names = new Map<number, Name[]>();
+  if (ids.size === 0) return names;
+  await eachDirent(target, watch, ({ child, parent, name }) => {
+    if (!ids.has(child)) return;
+    const list = names.get(child);
+    if (list === undefined) names.set(child, [{ parent, name }]);
+    else list.push({ parent, name });
+  });
+  return names;
+}
+
+/** The paths of files, by id; for what has no way to the root there is none. Two walks through all names, however many are asked for. */
+export async function pathsOf(target: CheckTarget, watch: Watch, ids: ReadonlySet<number>): Promise<Map<number, string[]>> {
+  const own = await namesOf(target, watch, ids);
+  const above = new Map<number, number>();
+  for (const names of own.values()) for (const { parent } of names.slice(0, namesMax)) await climb(target, parent, above);
+  const between = await namesOf(target, watch, new Set([...above.keys()].filter((id) => id !== rootId)));
+  const directories = new Map<number, string | null>([[rootId, ""]]);
+  const directory = (id: number, depth: number): string | null => {
+    const known = directories.get(id);
+    if (known !== undefined) return known;
+    const name = between.get(id)?.[0];
+    const before = name === undefined || depth > depthMax ? null : directory(name.parent, depth + 1);
+    const path = before === null ? null : `${before}/${name?.name}`;
+    directories.set(id, path);
+    return path;
+  };
+  const paths = new Map<number, string[]>([[rootId, ["/"]]]);
+  for (const [id, names] of own) {
+    const found = names.slice(0, namesMax).flatMap(({ parent, name }) => {
+      const before = directory(parent, 0);
+      return before === null ? [] : [`${before}/${name}`];
+    });
+    paths.set(id, found);
+  }
+  return paths;
+}
+
+/** Adds a directory and all above it. */
+async function climb(target: CheckTarget, from: number, above: Map<number, number>): Promise<void> {
+  for (let id = from; !above.has(id); ) {
+    const inode = await target.store.inode(id as FileId);
+    if (inode === null) return;
+    above.set(id, inode.parent);
+    id = inode.parent;
+  }
+}
