@@ -9,6 +9,7 @@ import type { Logger } from "#telemetry/logger.ts";
 import type { Flusher } from "./flusher.ts";
 import type { OpenPackRef, PackTable } from "./pack-table.ts";
 import { isPackKey, packKeyPrefix } from "./packs/index.ts";
+import { Parting } from "./parting.ts";
 import { isPassing, type StoreHealth } from "./store-health.ts";
 
 export interface GarbageOptions {
@@ -62,9 +63,8 @@ export class Garbage {
   private closed = false;
   /** Objects without a row as an earlier listing found them, with when. */
   private strays = new Map<string, number>();
-  /** Keys of objects that may go once what is applied is published. */
-  private readonly leaving: string[] = [];
-  private parting: Promise<void> | null = null;
+  /** Null where what is applied need not be published. */
+  private readonly parting: Parting | null;
 
   constructor(
     packs: PackTable,
@@ -78,6 +78,7 @@ export class Garbage {
     history: ShareHistory | null = null,
   ) {
     this.history = history;
+    this.parting = history === null ? null : new Parting(history, blocks, logger);
     this.health = health;
     this.packs = packs;
     this.store = store;
@@ -178,7 +179,7 @@ export class Garbage {
       return;
     }
     if (graceMs > 0 && (now.sec - row.since.sec) * 1000 < graceMs) return;
-    if (this.history !== null) return await this.retirePublished(row, this.history, pass);
+    if (this.history !== null) return await this.retirePublished(row, pass);
     await this.blocks.delete([row.key]);
     await this.store.apply({ conditions: [], changes: [{ do: "deletePack", id: row.id }] });
     this.packs.forget(row.id);
@@ -191,30 +192,12 @@ export class Garbage {
    * What is published may refer to the pack until it is published, too, that nothing does. An end before the object goes leaves it without a
    * row: a stray.
    */
-  private async retirePublished(row: Pack, history: ShareHistory, pass: Pass): Promise<void> {
+  private async retirePublished(row: Pack, pass: Pass): Promise<void> {
     await this.store.apply({ conditions: [], changes: [{ do: "deletePack", id: row.id }] });
     this.packs.forget(row.id);
     pass.deleted++;
     pass.bytes += row.size;
-    this.leaving.push(row.key);
-    this.leave(history);
-  }
-
-  /** Deletes what has no row any more as soon as that is published; nothing waits for it. */
-  private leave(history: ShareHistory): void {
-    if (this.parting !== null) return;
-    this.parting = (async () => {
-      while (this.leaving.length > 0) {
-        const keys = this.leaving.splice(0);
-        if (!(await history.passed())) return;
-        await this.blocks.delete(keys);
-      }
-    })()
-      // What stays is a stray that a later listing finds.
-      .catch((error) => this.logger.warn({ error }, "objects nobody refers to could not be deleted; it will be tried again"))
-      .finally(() => {
-        this.parting = null;
-      });
+    this.parting?.add(row.key);
   }
 
   /** Repacks; what that emptied goes at once when space is short. */
@@ -288,7 +271,7 @@ export class Garbage {
     }
     for await (const { key } of this.blocks.list(packKeyPrefix(this.store.identity.instance))) {
       // What has left its row waits for its own end.
-      if (known.has(key) || !isPackKey(key) || this.leaving.includes(key)) continue;
+      if (known.has(key) || !isPackKey(key) || this.parting?.has(key) === true) continue;
       const since = this.strays.get(key) ?? nowMs;
       if (nowMs - since >= graceMs && since !== nowMs) doomed.push(key);
       else seen.set(key, since);

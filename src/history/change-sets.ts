@@ -105,6 +105,15 @@ function writeChange(out: ByteWriter, c: Change): void {
       out.uint(c.id);
       out.time(c.atime);
       return;
+    default:
+      return writeContentChange(out, c);
+  }
+}
+
+type NameChange = "insertInode" | "insertDirent" | "deleteDirent" | "touchDirectory" | "addLinks" | "setParent" | "setAttributes" | "setAccessTime";
+
+function writeContentChange(out: ByteWriter, c: Exclude<Change, { do: NameChange }>): void {
+  switch (c.do) {
     case "storeContent":
       out.uint(c.id);
       out.uint(c.sequence);

@@ -1,27 +1,21 @@
 import type { Maybe } from "#base/brand.ts";
-import type { Clock, Timer } from "#base/clock.ts";
-import type { Random } from "#base/random.ts";
+import type { Timer } from "#base/clock.ts";
 import type { Time } from "#base/time.ts";
-import type { BlockStore } from "#model/block-store.ts";
 import { FsError } from "#model/fs-error.ts";
-import type { HistoryMark, Journal, Publication, ShareHistory, ShippedContent } from "#model/history.ts";
+import type { HistoryMark, Publication, ShareHistory, ShippedContent } from "#model/history.ts";
 import type { FileId, PackId } from "#model/ids.ts";
-import type { Logger } from "#telemetry/logger.ts";
 import { describeOwner, isPassing, readHead, ShareTaken } from "./chain.ts";
-import { encodeShare, HistoryError, type SegmentHead, shareKey, tokenBytes } from "./format.ts";
-import { type Taken, takeOver } from "./ownership.ts";
+import { HistoryError, type SegmentHead, tokenBytes } from "./format.ts";
+import type { HistoryOptions, HistoryStatus } from "./options.ts";
+import { introduce, type Taken, takeOver } from "./ownership.ts";
 import { Publisher } from "./publisher.ts";
-import { chunkBytes, putSnapshot, removeFile, removeOld, type SnapshotParts } from "./snapshots.ts";
+import { Snapshots } from "./snapshots.ts";
 import { Waits } from "./waits.ts";
 
 /** An owner that has nothing to publish looks so often whether somebody else took the share. */
 export const lookMs = 5_000;
 /** Pause between tries to take the share while its store is away. */
 const takeRetryMs = 2_000;
-/** A snapshot is made when the segments since the last one are longer than it, and than this. */
-const snapshotBytesMinDefault = 4 * chunkBytes;
-/** After a snapshot that could not be made. */
-const snapshotRetryMs = 30_000;
 /** A change of names is not begun where what was applied has waited so long to be published: it would wait as long. */
 const behindMsMax = 10_000;
 /** Rows of the journal read at once at the start. */
@@ -29,57 +23,18 @@ const journalPage = 256;
 /** How long a stop waits for what is not published. */
 const closeMsMax = 10_000;
 
-export interface HistoryOptions {
-  /** The bucket itself: copies of what it had are no good for finding out whose a share is. */
-  readonly blocks: BlockStore;
-  /** The same without compression and encryption: the list of a store's shares is read by who has no key yet. */
-  readonly unwrapped: BlockStore;
-  readonly journal: Journal;
-  /** Of the share, in hexadecimal. */
-  readonly instance: string;
-  readonly share: string;
-  readonly host: string;
-  readonly lagMs: number;
-  /** Bytes that may wait in memory to be published. */
-  readonly unshippedBytesMax: number;
-  /** Where a copy of the metadata is made for a snapshot; on the disk it lies on. */
-  readonly snapshotPath: string;
-  /** A snapshot is not made for fewer bytes of segments. */
-  readonly snapshotBytesMin?: number;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
-  /** Somebody else has the share: nothing may be acknowledged any more. */
-  readonly lost: (error: ShareTaken) => void;
-}
-
-/** How far behind the bucket is. */
-export interface HistoryStatus {
-  readonly segments: number;
-  readonly bytes: number;
-  /** Of the oldest change that is not published; null: there is none. */
-  readonly oldestMs: number | null;
-  /** Whether a recovery is possible: a snapshot is in the bucket. */
-  readonly ready: boolean;
-  /** What keeps it from going on; null: nothing that is known. */
-  readonly error: string | null;
-}
-
 /** The history of a share that is served: what content and metadata tell it goes into the bucket, and whoever waits for that is told. */
 export class History implements ShareHistory {
   private readonly options: HistoryOptions;
   private readonly publisher: Publisher;
   private readonly waits: Waits;
-  private readonly snapshots: SnapshotParts;
+  private readonly snapshots: Snapshots;
   private content: ShippedContent | null = null;
   private mark: HistoryMark | null = null;
   private error: string | null = null;
   private taken: ShareTaken | null = null;
   /** There is a snapshot that the segments go on from. */
   private based = false;
-  private snapshotting: Promise<void> | null = null;
-  private snapshotPacked = 0;
-  private sinceSnapshot = 0;
   private timers = new Set<Timer>();
   private closed = false;
 
@@ -102,7 +57,14 @@ export class History implements ShareHistory {
       trouble: (error) => this.trouble(error),
     });
     this.waits = new Waits(clock, () => this.publisher.hurry());
-    this.snapshots = { ...options, ended: () => this.closed || this.taken !== null };
+    this.snapshots = new Snapshots({
+      ...options,
+      publisher: this.publisher,
+      ended: () => this.closed || this.taken !== null,
+      isBased: () => this.based,
+      made: () => this.isBased(),
+      after: (ms, run) => void this.after(ms, run),
+    });
     journal.onTurn((turn, bytes) => this.publisher.turn(turn, bytes));
     const known = journal.mark;
     if (known?.continues !== true) return;
@@ -167,19 +129,8 @@ export class History implements ShareHistory {
     this.publisher.begin(taken);
     this.based = !taken.anew;
     this.look();
-    void this.introduce();
-    if (taken.anew) this.snapshot();
-  }
-
-  /** The object by which the shares of a store are found. */
-  private async introduce(): Promise<void> {
-    const { unwrapped, instance, share, logger } = this.options;
-    const key = shareKey(instance);
-    try {
-      if ((await unwrapped.size(key)) === null) await unwrapped.put(key, { from: "slices", slices: [encodeShare(instance, share)] });
-    } catch (error) {
-      logger.warn({ error: (error as Error).message }, "the share could not be entered into the list of its block store; the next start does it");
-    }
+    void introduce(this.options);
+    if (taken.anew) this.snapshots.begin();
   }
 
   wrote(file: FileId, sequence: number, offset: number, payload: readonly Uint8Array[], length: number, newSize: number, mtime: Time): void {
@@ -266,7 +217,7 @@ export class History implements ShareHistory {
     for (const timer of this.timers) timer.cancel();
     this.publisher.end();
     this.waits.end(FsError.of("jukebox"));
-    await this.snapshotting?.catch(() => {});
+    await this.snapshots.ended();
     if (this.mark !== null) await this.options.journal.keepMark();
   }
 
@@ -278,10 +229,9 @@ export class History implements ShareHistory {
       continues: this.based, tokens: before?.tokens ?? [],
     };
     this.options.journal.setMark(this.mark);
-    this.sinceSnapshot += bytes;
     if (this.based) this.waits.look(this.publisher.publishedCuts);
     this.source.shipped();
-    if (this.sinceSnapshot > Math.max(this.options.snapshotBytesMin ?? snapshotBytesMinDefault, this.snapshotPacked)) this.snapshot();
+    this.snapshots.published(bytes);
   }
 
   private wasLost(error: ShareTaken): void {
@@ -327,66 +277,6 @@ export class History implements ShareHistory {
     }
   }
 
-  /** Makes a snapshot, one at a time. */
-  private snapshot(): void {
-    if (this.snapshotting !== null || this.closed || this.taken !== null) return;
-    this.snapshotting = this.makeSnapshot()
-      .catch((error: Error) => {
-        if (this.closed || this.taken !== null) return;
-        this.options.logger.warn({ error: error.message }, "a snapshot of the share's metadata could not be put into its block store; it is tried again");
-        // Before the first one nothing can be recovered.
-        this.after(this.based ? snapshotRetryMs : takeRetryMs, () => this.snapshot());
-      })
-      .finally(() => {
-        this.snapshotting = null;
-      });
-  }
-
-  private async makeSnapshot(): Promise<void> {
-    const { journal, snapshotPath, logger, clock } = this.options;
-    const beganMs = clock.monotonicMs();
-    let cut: { readonly serial: number; readonly head: SegmentHead } | null = null;
-    let turn = 0;
-    let since = 0;
-    try {
-      const bytes = await journal.copyTo(snapshotPath, (last) => {
-        turn = last;
-        cut = this.publisher.cut();
-        since = this.sinceSnapshot;
-      });
-      const { serial, head } = cut as unknown as { readonly serial: number; readonly head: SegmentHead };
-      if (head === undefined) throw new Error("the share is being closed");
-      await this.cutIsPublished(serial);
-      const packed = await putSnapshot(this.snapshots, snapshotPath, bytes, turn, head);
-      await this.confirm(head);
-      this.snapshotPacked = packed;
-      this.sinceSnapshot -= since;
-      this.isBased();
-      logger.info({ bytes, packed, turn, ms: Math.round(clock.monotonicMs() - beganMs) }, "a snapshot of the share's metadata is in its block store");
-      await this.removeOld(head);
-    } finally {
-      await removeFile(snapshotPath);
-    }
-  }
-
-  /** A manifest can be put by whoever lost the share meanwhile, a segment can't: only what one confirms counts. */
-  private async confirm({ place }: SegmentHead): Promise<void> {
-    const cut = this.publisher.cut(place.number);
-    if (cut === null) throw new Error("the share is being closed");
-    await this.cutIsPublished(cut.serial);
-  }
-
-  private async removeOld(head: SegmentHead): Promise<void> {
-    try {
-      // A start follows the segments from the mark on: none of them may go.
-      await this.options.journal.keepMark();
-      await removeOld(this.snapshots, head);
-    } catch (error) {
-      // The next snapshot does it.
-      this.options.logger.debug({ error: (error as Error).message }, "old parts of the share's history could not be deleted");
-    }
-  }
-
   /** From here on what is published can be recovered. */
   private isBased(): void {
     if (this.based) return;
@@ -396,14 +286,6 @@ export class History implements ShareHistory {
       this.options.journal.setMark(this.mark);
     }
     this.waits.look(this.publisher.publishedCuts);
-  }
-
-  /** A snapshot without the segment it follows would be later than all that is published. */
-  private async cutIsPublished(serial: number): Promise<void> {
-    while (this.publisher.publishedCuts < serial) {
-      if (this.closed || this.taken !== null) throw new Error("the share is being closed");
-      await new Promise<void>((resolve) => this.after(publishedLookMs, resolve));
-    }
   }
 
   private after(ms: number, run: () => void): Timer {
@@ -420,6 +302,3 @@ export class History implements ShareHistory {
     this.timers.delete(timer);
   }
 }
-
-/** How often it is looked whether the cut of a snapshot is published. */
-const publishedLookMs = 20;

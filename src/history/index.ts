@@ -16,4 +16,5 @@ export type { ContentRecord } from "./content-records.ts";
 export { HistoryError, type Manifest, type SegmentHead } from "./format.ts";
 export { listShares, newestSnapshot, segmentsFrom, snapshotPieces } from "./reading.ts";
 export { HistoryReader, type RecoveryTarget, type Replayed, takeRecovered } from "./recovering.ts";
-export { History, type HistoryOptions, type HistoryStatus, lookMs } from "./history.ts";
+export { History, lookMs } from "./history.ts";
+export type { HistoryOptions, HistoryStatus } from "./options.ts";

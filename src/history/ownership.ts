@@ -2,7 +2,8 @@ import type { Clock } from "#base/clock.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import type { HistoryMark, Journal } from "#model/history.ts";
 import { isPassing, placeAfter, readHead, sameToken, ShareTaken } from "./chain.ts";
-import { encodeSegmentHead, HistoryError, type Owner, parseSnapshotKey, type Place, type SegmentHead, segmentKey, snapshotPrefix } from "./format.ts";
+import { encodeSegmentHead, encodeShare, HistoryError, type Owner, parseSnapshotKey, type Place, type SegmentHead, segmentKey, shareKey, snapshotPrefix } from "./format.ts";
+import type { HistoryOptions } from "./options.ts";
 
 /** Tokens of this database's own servers that are remembered once the share is taken: requests of the last few may still be on their way. */
 const tokensKept = 8;
@@ -107,5 +108,15 @@ async function tryPut(blocks: BlockStore, key: string, bytes: Uint8Array): Promi
   } catch (error) {
     if (isPassing(error)) throw error;
     if ((await blocks.size(key)) === null) throw error;
+  }
+}
+
+/** Puts the object by which the shares of a store are found. */
+export async function introduce({ unwrapped, instance, share, logger }: HistoryOptions): Promise<void> {
+  const key = shareKey(instance);
+  try {
+    if ((await unwrapped.size(key)) === null) await unwrapped.put(key, { from: "slices", slices: [encodeShare(instance, share)] });
+  } catch (error) {
+    logger.warn({ error: (error as Error).message }, "the share could not be entered into the list of its block store; the next start does it");
   }
 }

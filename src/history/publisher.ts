@@ -1,11 +1,11 @@
-import { assert } from "#base/assert.ts";
 import type { Clock, Timer } from "#base/clock.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import type { HeldPacks } from "#model/history.ts";
 import type { PackId } from "#model/ids.ts";
 import { isPassing, readHead } from "./chain.ts";
 import { ContentRecords } from "./content-records.ts";
-import { encodeSegmentHead, hexOf, type Owner, type Place, type SegmentHead, segmentKey } from "./format.ts";
+import { encodeSegmentHead, type Owner, type Place, type SegmentHead, segmentKey } from "./format.ts";
+import { crcOf, isSame, type Segment } from "./segment.ts";
 
 /** Segments on their way at once; they count in order. */
 const underWayMax = 4;
@@ -14,18 +14,6 @@ const cutBytesMax = 8 * 1024 * 1024;
 /** Pause after a request the store did not take, twice as long each time, up to the bound. */
 const retryMs = 250;
 const retryMsMax = 4_000;
-
-/** A segment on its way into the bucket. */
-interface Segment {
-  readonly serial: number;
-  readonly head: SegmentHead;
-  readonly slices: readonly Uint8Array[];
-  readonly bytes: number;
-  readonly sinceMs: number;
-  readonly packs: HeldPacks;
-  begun: boolean;
-  done: boolean;
-}
 
 export interface PublisherParts {
   readonly blocks: BlockStore;
@@ -294,15 +282,4 @@ export class Publisher {
       return true;
     }
   }
-}
-
-function isSame(found: SegmentHead, ours: SegmentHead): boolean {
-  assert(found.place.number === ours.place.number, "segments of one place are compared");
-  return hexOf(found.owner.token) === hexOf(ours.owner.token) && found.turns.crc === ours.turns.crc && found.content.crc === ours.content.crc;
-}
-
-function crcOf(slices: readonly Uint8Array[]): number {
-  let crc = 0;
-  for (let i = 0; i < slices.length; i++) crc = Bun.hash.crc32(slices[i] as Uint8Array, crc);
-  return crc;
 }

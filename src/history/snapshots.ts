@@ -1,103 +1,114 @@
-import fs from "node:fs";
-import type { Clock } from "#base/clock.ts";
-import type { BlockStore } from "#model/block-store.ts";
-import type { Logger } from "#telemetry/logger.ts";
-import { isPassing, readHead } from "./chain.ts";
-import { chunkKey, encodeManifest, historyPrefix, type Manifest, manifestKey, parseSegmentKey, parseSnapshotKey, type Place, type SegmentHead, snapshotPrefix } from "./format.ts";
+import type { Journal } from "#model/history.ts";
+import type { SegmentHead } from "./format.ts";
+import type { Publisher } from "./publisher.ts";
+import { chunkBytes, putSnapshot, removeFile, removeOld, type SnapshotParts } from "./snapshot-objects.ts";
 
-/** A snapshot is packed and put in pieces of this. */
-export const chunkBytes = 4 * 1024 * 1024;
-/** Pieces on their way at once. */
-const chunksAtOnce = 3;
-const levelOfCompression = 1;
-/** Tries to put one object before the snapshot is given up; another is made later. */
-const triesMax = 8;
-const retryMs = 500;
-const retryMsMax = 10_000;
-/** An owner's segment is shorter than this, and stays for ever: it bars the way of whoever owned the share before. */
-const ownerBytesMax = 2048;
-const keysPerDelete = 500;
+/** A snapshot is made when the segments since the last one are longer than it, and than this. */
+const bytesMinDefault = 4 * chunkBytes;
+/** After a snapshot that could not be made; sooner where it is the first. */
+const retryMs = 30_000;
+const firstRetryMs = 2_000;
+/** How often it is looked whether the cut of a snapshot is published. */
+const publishedLookMs = 20;
 
-export interface SnapshotParts {
-  readonly blocks: BlockStore;
-  readonly instance: string;
-  readonly share: string;
-  readonly host: string;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly ended: () => boolean;
+interface Cut {
+  readonly serial: number;
+  readonly head: SegmentHead;
 }
 
-/** Puts a copy of the metadata into the bucket in pieces, and last the manifest that makes them count. Gives what it takes there. */
-export async function putSnapshot(parts: SnapshotParts, path: string, bytes: number, turn: number, cut: SegmentHead): Promise<number> {
-  const { instance, share, host, clock } = parts;
-  const count = Math.max(1, Math.ceil(bytes / chunkBytes));
-  const chunks: Manifest["chunks"][number][] = new Array(count);
-  const file = fs.openSync(path, "r");
-  let next = 0;
-  let packed = 0;
-  const work = async (): Promise<void> => {
-    for (let index = next++; index < count; index = next++) {
-      const raw = new Uint8Array(Math.min(chunkBytes, bytes - index * chunkBytes));
-      if ((await readSome(file, raw, index * chunkBytes)) !== raw.length) throw new Error(`${path} ends too early`);
-      const small = await Bun.zstdCompress(raw, { level: levelOfCompression });
-      chunks[index] = { bytes: raw.length, packed: small.length, crc: Bun.hash.crc32(raw) };
-      packed += small.length;
-      await putPatiently(parts, chunkKey(instance, cut.place, index), small);
-    }
-  };
-  try {
-    await Promise.all(Array.from({ length: Math.min(chunksAtOnce, count) }, work));
-  } finally {
-    fs.closeSync(file);
+interface Parts extends SnapshotParts {
+  readonly journal: Journal;
+  readonly publisher: Publisher;
+  readonly snapshotPath: string;
+  readonly snapshotBytesMin?: number;
+  readonly isBased: () => boolean;
+  /** A snapshot counts. */
+  readonly made: () => void;
+  readonly after: (ms: number, run: () => void) => void;
+}
+
+/** Makes snapshots of a share's metadata, one at a time: the first one, and others when the segments outweigh the last. */
+export class Snapshots {
+  private readonly parts: Parts;
+  private making: Promise<void> | null = null;
+  private packed = 0;
+  private since = 0;
+
+  constructor(parts: Parts) {
+    this.parts = parts;
   }
-  const manifest: Manifest = { instance, cut: cut.place, turn, share, host, at: clock.now(), bytes, chunks };
-  await putPatiently(parts, manifestKey(instance, cut.place), encodeManifest(manifest));
-  return packed;
-}
 
-function readSome(fd: number, into: Uint8Array, at: number): Promise<number> {
-  return new Promise((resolve, reject) => fs.read(fd, into, 0, into.length, at, (error, got) => (error ? reject(error) : resolve(got))));
-}
+  /** A segment of so many bytes was published. */
+  published(bytes: number): void {
+    this.since += bytes;
+    if (this.since > Math.max(this.parts.snapshotBytesMin ?? bytesMinDefault, this.packed)) this.begin();
+  }
 
-async function putPatiently({ blocks, clock, ended }: SnapshotParts, key: string, bytes: Uint8Array): Promise<void> {
-  for (let tries = 1, pauseMs = retryMs; ; tries++, pauseMs = Math.min(pauseMs * 2, retryMsMax)) {
-    if (ended()) throw new Error("the share is being closed");
+  async ended(): Promise<void> {
+    await this.making?.catch(() => {});
+  }
+
+  begin(): void {
+    const { parts } = this;
+    if (this.making !== null || parts.ended()) return;
+    this.making = this.make()
+      .catch((error: Error) => {
+        if (parts.ended()) return;
+        parts.logger.warn({ error: error.message }, "a snapshot of the share's metadata could not be put into its block store; it is tried again");
+        parts.after(parts.isBased() ? retryMs : firstRetryMs, () => this.begin());
+      })
+      .finally(() => {
+        this.making = null;
+      });
+  }
+
+  private async make(): Promise<void> {
+    const { journal, snapshotPath, logger, clock, publisher } = this.parts;
+    const beganMs = clock.monotonicMs();
+    const at: { cut: Cut | null; turn: number; since: number } = { cut: null, turn: 0, since: 0 };
     try {
-      return await blocks.put(key, { from: "slices", slices: [bytes] });
+      const bytes = await journal.copyTo(snapshotPath, (turn) => {
+        at.turn = turn;
+        at.cut = publisher.cut();
+        at.since = this.since;
+      });
+      const { cut, turn } = at;
+      if (cut === null) throw new Error("the share is being closed");
+      // Without the segment it follows it would be later than all that is published.
+      await this.isPublished(cut.serial);
+      this.packed = await putSnapshot(this.parts, snapshotPath, bytes, turn, cut.head);
+      await this.confirm(cut.head);
+      this.since -= at.since;
+      this.parts.made();
+      logger.info({ bytes, packed: this.packed, turn, ms: Math.round(clock.monotonicMs() - beganMs) }, "a snapshot of the share's metadata is in its block store");
+      await this.removeOld(cut.head);
+    } finally {
+      await removeFile(snapshotPath);
+    }
+  }
+
+  /** A manifest can be put by whoever lost the share meanwhile, a segment can't: only what one confirms counts. */
+  private async confirm({ place }: SegmentHead): Promise<void> {
+    const cut = this.parts.publisher.cut(place.number);
+    if (cut === null) throw new Error("the share is being closed");
+    await this.isPublished(cut.serial);
+  }
+
+  private async removeOld(head: SegmentHead): Promise<void> {
+    try {
+      // A start follows the segments from the mark on: none of them may go.
+      await this.parts.journal.keepMark();
+      await removeOld(this.parts, head);
     } catch (error) {
-      // Nobody else puts objects under this cut of ours: one that is there is this one, whose answer was lost.
-      if (!isPassing(error) && (await blocks.size(key)) === bytes.length) return;
-      if (tries >= triesMax) throw error;
+      // The next snapshot does it.
+      this.parts.logger.debug({ error: (error as Error).message }, "old parts of the share's history could not be deleted");
     }
-    await new Promise<void>((resolve) => clock.after(pauseMs, resolve));
   }
-}
 
-/**
- * Deletes what the snapshot at `cut` makes superfluous: older snapshots, and segments before the first one that a recovery from it reads.
- * Owners' segments stay. A listing that fails deletes nothing.
- */
-export async function removeOld({ blocks, instance, logger }: SnapshotParts, cut: SegmentHead): Promise<void> {
-  const gone: string[] = [];
-  const small: { readonly key: string; readonly place: Place }[] = [];
-  for await (const { key, size } of blocks.list(historyPrefix(instance))) {
-    const snapshot = key.startsWith(snapshotPrefix(instance)) ? parseSnapshotKey(key) : null;
-    if (snapshot !== null) {
-      // The manifest goes first: without it the rest counts for nothing.
-      if (snapshot.cut.number < cut.place.number) snapshot.manifest ? gone.unshift(key) : gone.push(key);
-      continue;
+  private async isPublished(serial: number): Promise<void> {
+    while (this.parts.publisher.publishedCuts < serial) {
+      if (this.parts.ended()) throw new Error("the share is being closed");
+      await new Promise<void>((resolve) => this.parts.clock.after(publishedLookMs, resolve));
     }
-    const place = parseSegmentKey(key);
-    if (place === null || place.number >= cut.from.number) continue;
-    if (size !== null && size > ownerBytesMax) gone.push(key);
-    else small.push({ key, place });
   }
-  for (const { key, place } of small) if ((await readHead(blocks, instance, place))?.kind === "changes") gone.push(key);
-  for (let at = 0; at < gone.length; at += keysPerDelete) await blocks.delete(gone.slice(at, at + keysPerDelete));
-  if (gone.length > 0) logger.debug({ objects: gone.length }, "parts of the share's history that a newer snapshot covers were deleted");
-}
-
-export async function removeFile(path: string): Promise<void> {
-  await fs.promises.rm(path, { force: true });
 }

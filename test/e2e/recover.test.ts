@@ -52,8 +52,8 @@ async function loseAndRecover({ directory, type, config, flags, durability }: Wo
   }
   if (durability !== "remote") {
     await until("the history to be published", 10_000, async () => {
-      const { recoverable, history_lag_segments } = (await admin.do("GET", "/api/v1/shares/cloud/status")) as { recoverable: boolean; history_lag_segments: number };
-      return recoverable && history_lag_segments === 0 ? true : null;
+      const { history } = (await admin.do("GET", "/api/v1/shares/cloud/status")) as { history: { recoverable: boolean; lag_segments: number } };
+      return history.recoverable && history.lag_segments === 0 ? true : null;
     });
   }
   client.close();

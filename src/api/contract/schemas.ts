@@ -1,5 +1,6 @@
 import { type Static, type TOptional, type TSchema, Type } from "@sinclair/typebox";
 import { object } from "./route.ts";
+import { HistoryStatus } from "./history-status.ts";
 import { one, optional, orNull, ShareName, When } from "./schema-words.ts";
 
 export * from "./job-schemas.ts";
@@ -158,11 +159,7 @@ export const ShareStatus = object({
   unstored_bytes: Type.Integer({ description: "Accepted bytes that are not yet in the block store, the dirty ones included." }),
   oldest_unstored_ms: orNull(Type.Integer({ description: "How long the oldest of them has waited, since the server's start at most. Null: nothing waits." })),
   store_error: orNull(Type.String({ description: "Why content can't be stored or read at present; it heals by itself once the reason is gone. Null: it can." })),
-  recoverable: orNull(Type.Boolean({ description: "Whether the share could be rebuilt from its block store alone. Null: it keeps no history there." })),
-  history_lag_segments: orNull(Type.Integer({ description: "Segments of its history that are not in the block store yet." })),
-  history_lag_bytes: orNull(Type.Integer({ description: "Their bytes, in memory." })),
-  history_lag_ms: orNull(Type.Integer({ description: "How long the oldest change that is not in the history yet has waited. Null: everything is." })),
-  history_error: orNull(Type.String({ description: "What keeps the history from being published at present." })),
+  history: orNull(HistoryStatus),
   disk_cache: orNull(DiskCache),
 });
 

@@ -21,11 +21,12 @@ import { Checkpointer } from "./checkpointer.ts";
 import { explain, isNoSpace, keepWalAtClose, openDatabase } from "./database.ts";
 import { GroupSync, type SyncFile } from "./group-sync.ts";
 import { endJournal, SqliteJournal } from "./journal.ts";
+import { OpenFiles } from "./open-files.ts";
 import { Reservation } from "./reservation.ts";
 import { ReservingRows } from "./reserving-rows.ts";
 import { MetaKey, pageBytes } from "./schema.ts";
 import { SpaceReserve, extendWithZeros } from "./space-reserve.ts";
-import { type Statements, finalizeAll, prepareAll } from "./statements.ts";
+import type { Statements } from "./statements.ts";
 
 const defaultCheckpointPages = 4096;
 /** A page in the WAL: its header, then the page (SQLite file format §4.1). */
@@ -80,33 +81,6 @@ export class SqliteStore extends EngineStore {
   constructor(identity: ShareIdentity, rows: ReservingRows, sequence: Sequence, committer: Committer, release: () => Promise<void>, journal: Journal | null) {
     super(identity, rows, sequence, committer, release);
     this.journal = journal;
-  }
-}
-
-/** The database with its statements, and our own descriptors of its files. */
-class OpenFiles {
-  readonly statements: Statements;
-  private readonly db: Database;
-  private readonly fds: number[] = [];
-  reserve: SpaceReserve | null = null;
-
-  constructor(db: Database) {
-    this.db = db;
-    this.statements = prepareAll(db);
-  }
-
-  open(path: string): number {
-    const fd = openSync(path, "r+");
-    this.fds.push(fd);
-    return fd;
-  }
-
-  /** SQLite first, then our descriptors: see Checkpointer. */
-  close(): void {
-    finalizeAll(this.statements);
-    this.db.close(true);
-    for (const fd of this.fds) closeSync(fd);
-    this.reserve?.close();
   }
 }
 

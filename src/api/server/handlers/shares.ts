@@ -7,7 +7,7 @@ import { type Answer, type Handlers, type Services, callerOf, given } from "../h
 import { nfsLines } from "../mount-lines.ts";
 import { type Orders, found, pageOf } from "../paging.ts";
 import { maySee, seesAll, shareNameOf, visibleShare } from "../share-access.ts";
-import { diskCacheView, errorFor, jobView, mountView, shareStateOf, shareView } from "../views.ts";
+import { diskCacheView, historyView, errorFor, jobView, mountView, shareStateOf, shareView } from "../views.ts";
 import { mountOrders } from "./clients.ts";
 
 const orders: Orders<"name" | "created_at", Share> = { name: (share) => share.name, created_at: (share) => share.createdAt };
@@ -99,11 +99,7 @@ export function sharesHandlers(services: Services) {
           unstored_bytes: running?.unstoredBytes ?? 0,
           oldest_unstored_ms: running?.oldestUnstoredMs ?? null,
           store_error: errorFor(running?.storeError ?? null, seesAll(user)),
-          recoverable: running?.history?.ready ?? null,
-          history_lag_segments: running?.history?.segments ?? null,
-          history_lag_bytes: running?.history?.bytes ?? null,
-          history_lag_ms: running?.history?.oldestMs ?? null,
-          history_error: errorFor(running?.history?.error ?? null, seesAll(user)),
+          history: historyView(running?.history ?? null, seesAll(user)),
           disk_cache: diskCacheView(running?.diskCache ?? null),
         },
       };
