@@ -267,8 +267,9 @@ export class ServerRuntime implements Runtime {
   /** Another machine has the share now: it is closed here, and whoever asks is told why. */
   private wasTaken(plan: SharePlan, why: Error): void {
     const share = this.stopping ? undefined : this.open.get(plan.name);
-    if (share !== undefined) void this.close(share, this.config.server.shutdown_timeout).finally(() => this.options.changed());
-    if (share !== undefined) this.failed.set(plan.name, why);
+    if (share === undefined) return;
+    void this.close(share, this.config.server.shutdown_timeout).finally(this.options.changed);
+    this.failed.set(plan.name, why);
   }
 
   /** Before anybody is served from it. */

@@ -91,16 +91,10 @@ export class History implements ShareHistory {
   async start(content: ShippedContent, waitMsMax: number): Promise<void> {
     this.content = content;
     const first = Promise.withResolvers<void>();
-    const late = this.after(waitMsMax, () => {
-      this.options.logger.warn({ error: this.error }, "the share's history can't be gone on with yet: its block store does not answer; it is tried on");
-      first.resolve();
-    });
+    const tooLate = "the share's history can't be gone on with yet: its block store does not answer; it is tried on";
+    const late = this.after(waitMsMax, () => first.resolve(this.options.logger.warn({ error: this.error }, tooLate)));
     void this.take(first);
-    try {
-      await first.promise;
-    } finally {
-      this.cancel(late);
-    }
+    await first.promise.finally(() => this.cancel(late));
   }
 
   private async take(first: PromiseWithResolvers<void>): Promise<void> {
