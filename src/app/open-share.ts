@@ -2,7 +2,7 @@ import { dirname, join } from "node:path";
 import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
 import type { Keyring, MeteredBlocks } from "#blocks/index.ts";
-import { type Content, type ContentOptions, deriveContentLimits, openContent, type Recovered } from "#cache/index.ts";
+import { type Content, type ContentOptions, deriveContentLimits, openContent, type Recovered, type Upkeep } from "#cache/index.ts";
 import { CachedBlocks, type DiskCacheLimits, warm, type Warmed } from "#cache/disk/index.ts";
 import { type Config, formatSize, type Limits } from "#config/index.ts";
 import type { SharePlan, ShareState, StorePlan } from "#control/index.ts";
@@ -20,6 +20,7 @@ import { openBlocks, unknownType } from "./open-blocks.ts";
 import { restoreLostLog } from "./lost-log.ts";
 import { keepsHistory, openHistory } from "./share-history.ts";
 import { placesOf, type SharePlaces } from "./places.ts";
+import { scrubFile, Scrubber } from "./scrubber.ts";
 import { checkMayOpen, checkTree, instanceOf } from "./tree.ts";
 import type { WrappedBlocks } from "./wrap-blocks.ts";
 
@@ -40,6 +41,8 @@ const takeMsMax = 5_000;
 
 /** The part of a share's time to stop that its requests in hand may take; the rest is for content on its way into its store. */
 const drainPart = 0.5;
+/** Nobody waits longer for a timer than it can be set for. */
+const lastWorkMsMax = 2 ** 31 - 1;
 
 /** What an acknowledgement means at present. */
 interface Tier {
@@ -57,8 +60,16 @@ interface OpenedParts {
   readonly content: Content;
   readonly diskCache: CachedBlocks | null;
   readonly wrapped: WrappedBlocks;
+  readonly upkeep: Upkeep;
+  readonly scrubber: Scrubber;
   readonly checkTarget: CheckTarget;
+  readonly last: LastWork;
   readonly parts: Lifecycle;
+}
+
+/** What is done while a share is being closed, when nothing changes any more and its stores are still open. */
+interface LastWork {
+  run: () => Promise<void>;
 }
 
 export class OpenShare {
@@ -75,8 +86,11 @@ export class OpenShare {
   /** Of a remote block store alone. */
   private readonly diskCache: CachedBlocks | null;
   private readonly wrapped: WrappedBlocks;
+  readonly upkeep: Upkeep;
+  readonly scrubber: Scrubber;
   /** What a check of it works on. */
   readonly checkTarget: CheckTarget;
+  private readonly last: LastWork;
   private readonly parts: Lifecycle;
 
   constructor(plan: SharePlan, opened: OpenedParts) {
@@ -90,7 +104,10 @@ export class OpenShare {
     this.history = opened.history;
     this.diskCache = opened.diskCache;
     this.wrapped = opened.wrapped;
+    this.upkeep = opened.upkeep;
+    this.scrubber = opened.scrubber;
     this.checkTarget = opened.checkTarget;
+    this.last = opened.last;
     this.parts = opened.parts;
   }
 
@@ -110,7 +127,7 @@ export class OpenShare {
   /** What is not in its stores yet, and why, and how its cache on disk does. */
   get report(): Omit<ShareState, "state" | "error" | "elsewhere"> {
     const { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError } = this.content;
-    return { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError, diskCache: this.diskCache?.stats ?? null, history: this.history?.status ?? null };
+    return { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError, diskCache: this.diskCache?.stats ?? null, history: this.history?.status ?? null, scrub: this.scrubber.state };
   }
 
   get progress(): Content["progress"] {
@@ -143,6 +160,7 @@ export class OpenShare {
     if (this.share.policy !== plan.policy) this.share.setPolicy(plan.policy);
     this.tier.durability = plan.durability;
     this.content.setDurability(plan.durability);
+    this.scrubber.setRate(plan.scrubRate);
   }
 
   /** Another part of what all shares have together. */
@@ -161,6 +179,23 @@ export class OpenShare {
   async usage(): Promise<{ readonly bytes: number; readonly files: number }> {
     const { bytes, inodes } = await this.share.store.usage();
     return { bytes, files: inodes };
+  }
+
+  /** Something accepted is in its log and not yet in its block store. */
+  get isUnstored(): boolean {
+    return this.content.unstoredBytes > 0 || this.content.oldestUnstoredMs !== null;
+  }
+
+  /** Closes it, with `work` done when nothing changes any more and before its stores are closed; throws what that throws. */
+  async closeAfter(work: () => Promise<void>, drainMs: number): Promise<void> {
+    let failure: unknown = new Error("the share could not be closed");
+    this.last.run = async () => {
+      failure = null;
+      await work().catch((error: unknown) => (failure = error));
+    };
+    await this.share.drain(drainMs);
+    await this.parts.stop(lastWorkMsMax);
+    if (failure !== null) throw failure;
   }
 
   /** When nothing of it runs any more, once it is being closed. */
@@ -225,6 +260,8 @@ async function open(config: Config, plan: SharePlan, limits: Limits, around: Sur
     logger,
     fatal,
   });
+  const last: LastWork = { run: () => Promise.resolve() };
+  parts.started("last work", () => last.run());
   parts.started("content", () => content.close());
   await history?.start(shipped, takeMsMax);
   const tier: Tier = { durability: plan.durability };
@@ -243,7 +280,10 @@ async function open(config: Config, plan: SharePlan, limits: Limits, around: Sur
   });
   parts.started("share", () => share.close());
   const checkTarget = { store, blocks: uncached, content: upkeep, clock };
-  return new OpenShare(plan, { tier, history, share, places, recovered: describeRecovered(recovered), config, content, diskCache, wrapped, checkTarget, parts });
+  const scrubber = new Scrubber(checkTarget, join(places.content, scrubFile), logger);
+  parts.started("scrubbing", () => scrubber.close());
+  scrubber.setRate(plan.scrubRate);
+  return new OpenShare(plan, { tier, history, share, places, recovered: describeRecovered(recovered), config, content, diskCache, wrapped, upkeep, scrubber, checkTarget, last, parts });
 }
 
 function contentLimits(config: Config, limits: Limits): Pick<ContentOptions, "limits" | "cacheBytes" | "segmentBytes"> {

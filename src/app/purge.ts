@@ -11,6 +11,7 @@ import { claimBlocks, ownerOf } from "./claim.ts";
 import { syncDirectory } from "./durable-files.ts";
 import type { Surroundings } from "./open-share.ts";
 import { s3OptionsOf } from "./s3.ts";
+import { scrubFile } from "./scrubber.ts";
 import { collision, diskCacheFolder, placesOf, realPlaces, type SharePlaces } from "./places.ts";
 
 /**
@@ -30,6 +31,7 @@ export async function purgeShare(config: Config, plan: SharePlan, others: readon
   if (blocks !== null && known?.hasPacks === true) checkBlocksPurgeable(plan.name, blocks);
   if (blocks !== null && existsSync(blocks)) await removeBlocks(blocks, plan, known?.instance ?? null);
   if (plan.blocks.type === "s3" && known !== null) await removeObjects(plan, known.instance, around);
+  await rm(join(places.content, scrubFile), { force: true });
   await rm(join(places.content, diskCacheFolder), { recursive: true, force: true });
   for (const part of ["log", "packs"]) await removeFiles(join(places.content, part));
   if (sqlite) await removeDatabase(places.database);

@@ -97,7 +97,7 @@ export function planOfRecovered(request: RecoverRequest, name: string): SharePla
     id: "", name,
     metadata: { kind: "metadata", name: builtInStore, type: "sqlite", config: {}, secrets: {} },
     blocks: storePlan(request),
-    instance: null, mayBegin: true, metadataPath: "", blocksPath: "", durability: Durability.local, rootMode: 0,
+    instance: null, mayBegin: true, scrubRate: 0, metadataPath: "", blocksPath: "", durability: Durability.local, rootMode: 0,
     policy: new SharePolicy({ enabled: false, readOnly: true, squash: "root_to_guest", anonymousUid: 65534, anonymousGid: 65534, allowedClients: [], protocols: { nfs: false, smb: false }, defaultPermission: "none", grants: { users: new Map(), groups: new Map() }, identity: nobodyKnown, manageGroups: false }),
   };
 }

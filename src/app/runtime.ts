@@ -5,15 +5,17 @@ import { workOn } from "./check-share.ts";
 import { drainShares } from "./drain.ts";
 import { JobTable } from "./jobs.ts";
 import { evictShare, warmShare } from "./share-cache.ts";
+import { Moves } from "./moves.ts";
 import { type NfsListening, NfsService } from "./nfs-service.ts";
 import { connectionsWithin, openFilesMax, sharesWithin } from "./open-files.ts";
 import { type OpenShare, openShare, type Surroundings } from "./open-share.ts";
+import { stateOf } from "./share-state.ts";
 import { noRoom, stillClosing, tooFewFiles } from "./not-served.ts";
 import { placesOf, refuseCollision } from "./places.ts";
 import { leftBehind, purgeShare } from "./purge.ts";
 import { isOther, mustReopen } from "./reopen.ts";
 import { warnOf } from "./share-warnings.ts";
-import { checkTree, lasts, OtherTree } from "./tree.ts";
+import { checkTree, lasts } from "./tree.ts";
 import { checkKeys, requestsOf, rotateKeys } from "./rotate-keys.ts";
 import { tryStore } from "./try-store.ts";
 
@@ -55,6 +57,7 @@ export class ServerRuntime implements Runtime {
   readonly rotateKeys = (plan: StorePlan) => rotateKeys(plan, this.open.values());
   readonly storeRequests = (plan: StorePlan) => requestsOf(plan, this.open.values());
   readonly jobs: JobTable;
+  private readonly moves: Moves;
   /** Those that were not closed in time: they still store what they hold, and nobody may open their log beside them. */
   private readonly closing = new Map<string, OpenShare>();
   /** Why shares that are desired are not served, by name. */
@@ -69,7 +72,8 @@ export class ServerRuntime implements Runtime {
   constructor(options: RuntimeOptions) {
     this.options = options;
     this.config = options.config;
-    this.jobs = new JobTable((request, watch) => workOn(this.open.get(request.share), request, watch), (share) => this.open.has(share), options.around);
+    this.moves = new Moves(options, { table: this.table, open: this.open }, () => (this.wanted === null || this.stopping ? Promise.resolve() : this.reconcile(this.wanted)));
+    this.jobs = new JobTable((request, watch) => workOn(this.moves, this.open.get(request.share), request, watch), (share) => this.open.has(share), options.around);
     this.nfs = new NfsService(this.table, options.around, (asked) => connectionsWithin(asked, Math.max(1, this.open.size), openFilesMax()));
   }
 
@@ -98,6 +102,7 @@ export class ServerRuntime implements Runtime {
 
   async stopShares(leftMs: number): Promise<boolean> {
     this.stopping = true;
+    await this.jobs.stop(null);
     // A share that is being opened is closed once it is.
     await this.current?.outcome.promise.catch(() => {});
     const closed = await Promise.all([...this.open.values()].map((share) => this.close(share, leftMs)));
@@ -122,12 +127,7 @@ export class ServerRuntime implements Runtime {
   }
 
   share(name: string): ShareState | null {
-    const share = this.open.get(name);
-    if (share !== undefined) return { state: "serving", error: null, ...share.report };
-    const closing = this.closing.get(name);
-    if (closing !== undefined) return { state: "failed", error: stillClosing(name), ...closing.report };
-    const why = this.failed.get(name);
-    return why === undefined ? null : { state: "failed", error: why.message, elsewhere: why instanceof OtherTree, dirtyBytes: 0, unstoredBytes: 0, oldestUnstoredMs: null, storeError: null, diskCache: null };
+    return stateOf(name, this.open, this.closing, this.failed);
   }
 
   async usage(name: string): Promise<{ readonly bytes: number; readonly files: number } | null> {
@@ -251,6 +251,7 @@ export class ServerRuntime implements Runtime {
   }
 
   private async openOne(plan: SharePlan): Promise<void> {
+    this.moves.refuse(plan);
     if (this.closing.has(plan.name)) throw new Error(stillClosing(plan.name));
     refuseCollision(plan.name, placesOf(this.config, plan), [...this.open.values(), ...this.closing.values()]);
     const share = await openShare(this.config, plan, deriveLimits(this.config, this.open.size + 1), this.options.around, (why) => this.wasTaken(plan, why));

@@ -8,7 +8,7 @@ import type { Logger } from "#telemetry/logger.ts";
 import type { FileTable } from "./file-table.ts";
 import { isFull } from "./log/file-ops.ts";
 import type { OpenPackRef, PackTable } from "./pack-table.ts";
-import { packKey, type SealedPack } from "./packs/index.ts";
+import { otherPackKey, type SealedPack } from "./packs/index.ts";
 import { isPassing, type StoreHealth } from "./store-health.ts";
 
 /** Packs on their way past which none is put ahead of its flush: enough for a store to have work, few enough to be given up with. */
@@ -153,7 +153,7 @@ export class PackUploads {
   /** A key that nobody has, in its row before there is an object. */
   private async takeOtherKey(pack: OpenPackRef, whole: SealedPack, error: unknown): Promise<void> {
     this.logger.warn({ error, pack: pack.id, key: pack.key }, "the block store has another object under a new pack's key, as after an older state of the metadata was put back; the pack gets another key");
-    pack.key = `${packKey(this.metadata.identity.instance, pack.id)}-${this.metadata.draw().toString(16)}`;
+    pack.key = otherPackKey(this.metadata.identity.instance, pack.id, this.metadata.draw());
     const barred = await this.metadata.apply({ conditions: [], changes: [{ do: "putPack", pack: row(pack, PackState.pending, whole, this.clock.now()) }] });
     if (!barred.applied) throw error;
   }

@@ -34,6 +34,8 @@ export const FindingKind = {
   contentDamaged: "content_damaged",
   objectWithoutPack: "object_without_pack",
   pendingPack: "pending_pack",
+  unreferencedPack: "unreferenced_pack",
+  unreferencedObject: "unreferenced_object",
 } as const;
 export type FindingKind = (typeof FindingKind)[keyof typeof FindingKind];
 

@@ -106,7 +106,7 @@ export async function checkObjects(target: CheckTarget, prefix: string, watch: W
     goOn(watch);
     if (seen === null || !(await fits(target, id, seen))) damages.push(...(await judgeObject(target, watch, id, notices)));
   }
-  for (const { key, size } of strangers) if (await isStranger(target, key)) notices.push(stranger(key, size));
+  for (const { key, size } of strangers) if (isPackKey(key) && (await isStranger(target, key))) notices.push(stranger(key, size));
   return { damages, notices };
 }
 
@@ -153,6 +153,11 @@ async function isStranger(target: CheckTarget, key: string): Promise<boolean> {
   const id = Number.parseInt(key.slice(key.lastIndexOf("/") + 1), 16) as PackId;
   if (!Number.isSafeInteger(id)) return true;
   return !target.content.isOpen(id) && (await target.store.pack(id))?.key !== key && (await target.blocks.size(key)) !== null;
+}
+
+/** A share has other objects than packs, too (docs/formats/pack.md). */
+function isPackKey(key: string): boolean {
+  return /^[0-9a-f]{16}\/[0-9a-f]{2}\/[0-9a-f]{14}$/.test(key);
 }
 
 function stranger(key: string, size: number): Finding {

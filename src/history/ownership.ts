@@ -1,8 +1,8 @@
 import type { Clock } from "#base/clock.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import type { HistoryMark, Journal } from "#model/history.ts";
-import { isPassing, placeAfter, readHead, sameToken, ShareTaken } from "./chain.ts";
-import { encodeSegmentHead, encodeShare, HistoryError, type Owner, parseSnapshotKey, type Place, type SegmentHead, segmentKey, shareKey, snapshotPrefix } from "./format.ts";
+import { describeOwner, isPassing, placeAfter, readHead, sameToken, ShareTaken } from "./chain.ts";
+import { encodeSegmentHead, encodeShare, HistoryError, historyPrefix, type Owner, parseSnapshotKey, type Place, type SegmentHead, segmentKey, shareKey, snapshotPrefix } from "./format.ts";
 import type { HistoryOptions } from "./options.ts";
 
 /** Tokens of this database's own servers that are remembered once the share is taken: requests of the last few may still be on their way. */
@@ -57,14 +57,15 @@ export async function takeOver(parts: OwnershipParts): Promise<Taken> {
   for (;;) {
     const head = await readHead(blocks, instance, next);
     if (head !== null) {
-      if (!mark.tokens.some((known) => sameToken(known, head.owner.token))) throw new ShareTaken(head);
+      if (!mark.tokens.some((known) => sameToken(known, head.owner.token))) throw known === null ? unknownHistory(parts, head) : new ShareTaken(head);
       last = head;
       next = placeAfter(head);
       mark = marked(mark, head, next.epoch);
       if (sameToken(head.owner.token, token)) break;
       continue;
     }
-    await refuseGap(parts, next.number);
+    // A store without any snapshot is another one than this was published to, or was emptied.
+    if (!(await hasSnapshot(parts, next.number)) && mark.continues) mark = { ...mark, continues: false };
     const segment: SegmentHead = {
       kind: "owner", anew: !mark.continues, instance, place: next, owner,
       firstTurn: mark.turn + 1, lastTurn: mark.turn, lastSequence: mark.sequence,
@@ -79,6 +80,13 @@ export async function takeOver(parts: OwnershipParts): Promise<Taken> {
   return { owner, next, turn: mark.turn, sequence: mark.sequence, from: (last as SegmentHead).from, anew: (last as SegmentHead).anew };
 }
 
+function unknownHistory({ instance }: OwnershipParts, head: SegmentHead): HistoryError {
+  return new HistoryError(
+    `the block store has a history of this share (instance ${instance}), by ${describeOwner(head)}, of which the metadata here knows nothing. ` +
+      `If the share is to be as it is in the block store, recover it (dittofs recover); if this metadata is right and no other server has the share, delete the objects whose names begin with ${historyPrefix(instance)} and enable the share again`,
+  );
+}
+
 function olderCopy(here: string, there: string): HistoryError {
   return new HistoryError(
     `the share's metadata here ${here}, but its history in the block store ${there}: an older copy of it was put in place. ` +
@@ -86,12 +94,19 @@ function olderCopy(here: string, there: string): HistoryError {
   );
 }
 
-/** No segment at the place after the last one that is known of can also mean that it went long ago, when a later snapshot covered it. */
-async function refuseGap({ blocks, instance }: OwnershipParts, number: number): Promise<void> {
+/**
+ * Whether there is a snapshot, which segments can go on from. Throws for one of segment `number` or later: that there is no such segment then
+ * means that it went long ago, covered by that snapshot.
+ */
+async function hasSnapshot({ blocks, instance }: OwnershipParts, number: number): Promise<boolean> {
+  let any = false;
   for await (const { key } of blocks.list(snapshotPrefix(instance))) {
     const found = parseSnapshotKey(key);
-    if (found?.manifest === true && found.cut.number >= number) throw olderCopy(`knows of ${number - 1} segments`, `has a snapshot at segment ${found.cut.number}`);
+    if (found?.manifest !== true) continue;
+    any = true;
+    if (found.cut.number >= number) throw olderCopy(`knows of ${number - 1} segments`, `has a snapshot at segment ${found.cut.number}`);
   }
+  return any;
 }
 
 function marked(mark: HistoryMark, { place, lastTurn, lastSequence, oldestNeeded, from }: SegmentHead, epoch: number): HistoryMark {

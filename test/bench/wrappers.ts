@@ -9,6 +9,7 @@ import { type S3Server, startS3 } from "../support/radosgw.ts";
 import { cpuSecondsOf, median } from "./measure.ts";
 import type { Bound } from "./report.ts";
 import { Subject } from "./s3/site.ts";
+import { putBounds } from "./wrapped-puts.ts";
 
 const kinds = ["plain", "zstd", "aes", "both"] as const;
 type Kind = (typeof kinds)[number];
@@ -36,6 +37,7 @@ interface Figure {
 
 /** Medians over the rounds of each kind's speed as a part of the plain one's in the same round. */
 export async function wrapperBounds(options: WrapperOptions): Promise<readonly Bound[]> {
+  const puts = await putBounds(options.directory, options.rounds * 4);
   const s3 = await startS3({ bytesMax: 8 * 2 ** 30 });
   const subject = new Subject("wrappers", options.directory, options.program, "/export");
   try {
@@ -51,7 +53,7 @@ export async function wrapperBounds(options: WrapperOptions): Promise<readonly B
         console.error(`round ${round + 1}, ${store}: ${of.map((one) => `${one.kind} ${Math.round(one.stored)} MB/s (accepted ${Math.round(one.accepted)}, ${one.cpuSec.toFixed(2)} CPU-s)`).join(", ")}`);
       }
     }
-    return stores.flatMap((store) => kinds.filter((kind) => kind !== "plain").map((kind) => boundOf(store, kind, figures)));
+    return [...puts, ...stores.flatMap((store) => kinds.filter((kind) => kind !== "plain").map((kind) => boundOf(store, kind, figures)))];
   } finally {
     await subject.stop(false);
     await s3.stop();

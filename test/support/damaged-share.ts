@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
 import { openFilesystemBlocks } from "#blocks/index.ts";
-import { type Content, openContent } from "#cache/index.ts";
+import { type Content, openContent, type Upkeep } from "#cache/index.ts";
 import { packKey } from "#cache/packs/index.ts";
 import type { CheckTarget, Finding, Watch } from "#check/index.ts";
 import { openSqliteStore } from "#metadata/index.ts";
@@ -20,10 +20,11 @@ export interface Opened {
   readonly store: MetadataStore;
   readonly content: Content;
   readonly target: CheckTarget;
+  readonly upkeep: Upkeep;
   close(): Promise<void>;
 }
 
-export async function openCheckable(directory: string, places: { readonly database?: string; readonly blocks?: string } = {}): Promise<Opened> {
+export async function openCheckable(directory: string, places: { readonly database?: string; readonly blocks?: string; readonly graceMs?: number } = {}): Promise<Opened> {
   const fatal = (error: Error): void => {
     throw error;
   };
@@ -40,12 +41,13 @@ export async function openCheckable(directory: string, places: { readonly databa
     cacheBytes: 2 ** 25,
     segmentBytes: 2 ** 21,
     limits: { dirtyBytesMax: 2 ** 23, unstoredBytesMax: 2 ** 25, flushAgeMs: 60_000, flushBytes: 2 ** 24 },
-    garbage: { graceMs: 60_000, intervalMs: 2 ** 30 },
+    garbage: { graceMs: places.graceMs ?? 60_000, intervalMs: 2 ** 30 },
     ...surroundings,
   });
   return {
     store,
     content,
+    upkeep,
     target: { store, blocks, content: upkeep, clock: systemClock },
     async close() {
       await content.close();

@@ -2,7 +2,7 @@ import type { Static } from "@sinclair/typebox";
 import type * as s from "#api/contract/schemas.ts";
 import type { Job } from "#control/jobs.ts";
 import type * as n from "#control/nouns.ts";
-import type { ClientInfo, DiskCacheState, HistoryState, MountInfo, Runtime, StoreHealth, StoreRequests } from "#control/runtime.ts";
+import type { ClientInfo, DiskCacheState, HistoryState, MountInfo, Runtime, ScrubState, StoreHealth, StoreRequests } from "#control/runtime.ts";
 
 /** The control plane's nouns as the interface shows them. */
 
@@ -61,6 +61,7 @@ export function shareView(share: n.Share, runtime: Runtime, whole: boolean): s.S
     manage_groups: share.manageGroups,
     quota_bytes: share.quotaBytes,
     quota_files: share.quotaFiles,
+    scrub_rate: share.scrubRate,
     enabled: share.enabled,
     state,
     error: errorFor(error, whole),
@@ -154,6 +155,10 @@ export function clientView(client: ClientInfo): Static<typeof s.Client> {
 
 export function settingView(setting: n.Setting): Static<typeof s.Setting> {
   return { key: setting.key, value: setting.value, default: setting.default, help: setting.help, allowed: setting.allowed };
+}
+
+export function scrubView(scrub: ScrubState): NonNullable<Static<typeof s.ShareStatus>["scrub"]> {
+  return { rate: scrub.bytesPerSecond, running: scrub.running, checked_bytes: scrub.checkedBytes, damaged: scrub.damaged, last_ended_at: scrub.lastEndedAt === null ? null : when(scrub.lastEndedAt), last_damaged: scrub.lastDamaged };
 }
 
 export function jobView(job: Job): s.Job {

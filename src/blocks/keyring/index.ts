@@ -53,6 +53,7 @@ interface Ring {
 }
 
 export interface RingState {
+  /** Id of the master key it is wrapped with. */
   readonly master: string;
   /** Key-encryption keys, the one in use and those before it. */
   readonly keys: number;
@@ -76,9 +77,9 @@ export class Keyring {
   }
 
   /** Reads the ring, or begins one. What failed is tried again by whoever needs it next. */
-  async load(): Promise<RingState> {
+  async load(): Promise<RingState & { readonly current: string }> {
     const { master, keys } = await this.read();
-    return { master, keys: keys.length };
+    return { master, keys: keys.length, current: this.masters.current };
   }
 
   /** The key to wrap with; at hand without waiting once there was one. */
@@ -86,16 +87,13 @@ export class Keyring {
     return (this.ring ?? (await this.read())).current;
   }
 
-  /** The key of that id. Somebody else may have begun it meanwhile, so an unknown one is looked for in the store once more. */
-  async find(id: Uint8Array, object: string): Promise<Kek> {
+  /** The key of that id, or null. Somebody else may have begun it meanwhile, so an unknown one is looked for in the store once more. */
+  async find(id: Uint8Array): Promise<Kek | null> {
     const name = hex(id);
-    let kek = (this.ring ?? (await this.read())).byId.get(name);
-    if (kek === undefined) {
-      this.ring = null;
-      kek = (await this.read()).byId.get(name);
-    }
-    if (kek === undefined) throw new StoreRefusedError(StoreFault.key, `object ${object} is encrypted with the key ${name}, which the keyring of its share does not have: a ring was lost or put back from an older copy. Put the newest one under ${this.prefix} back`);
-    return kek;
+    const kek = (this.ring ?? (await this.read())).byId.get(name);
+    if (kek !== undefined) return kek;
+    this.ring = null;
+    return (await this.read()).byId.get(name) ?? null;
   }
 
   /** Throws StoreRefusedError where `masters` could not open this ring. */

@@ -1,6 +1,9 @@
 /** Every noun of the control plane with its verbs, in the order help and reference show them; those of the server's own process are added in `cli/program.ts`. */
 import type { Noun, Verb } from "../remote/index.ts";
 import { cancel as cancelJob, list as listJobs, show as showJob } from "./job/jobs.ts";
+import { migrate } from "./store/migrate.ts";
+import { scrub } from "./check/scrub.ts";
+import { gc } from "./check/gc.ts";
 import { fsck } from "./check/fsck.ts";
 import { login } from "./account/login.ts";
 import { logout } from "./account/logout.ts";
@@ -114,9 +117,11 @@ export const nouns: readonly (Noun | Verb)[] = [
     name: "store",
     summary: "Stores: where shares keep names and content.",
     example: "dittofs store block list",
-    verbs: [stores("metadata", "Stores of names, attributes and content maps."), stores("block", "Stores of file content.")],
+    verbs: [stores("metadata", "Stores of names, attributes and content maps."), stores("block", "Stores of file content."), migrate],
   },
   fsck,
+  scrub,
+  gc,
   { name: "job", summary: "Long work of the server: checks, moves.", example: "dittofs job list", verbs: [listJobs, showJob, cancelJob] },
   { name: "adapter", summary: "Adapters: the protocols that serve the shares.", example: "dittofs adapter list", verbs: [listAdapters, showAdapter, enableAdapter, disableAdapter, editAdapter, deleteAdapter, adapterSettings] },
   { name: "netgroup", summary: "Netgroups: clients under one name.", example: "dittofs netgroup list", verbs: [createNetgroup, listNetgroups, showNetgroup, removeNetgroup, addMember, removeMember] },

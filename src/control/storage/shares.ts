@@ -4,13 +4,14 @@ import { tables } from "../database/tables.ts";
 import type { ShareRow } from "../effects/index.ts";
 import { ControlError } from "../errors.ts";
 import type { Actor, Grant, NewShare, Share, ShareFields } from "../nouns.ts";
-import type { MountInfo, SharePlan } from "../runtime.ts";
-import type { IfVersion, Shares } from "../services.ts";
+import type { SharePlan } from "../runtime.ts";
+import type { IfVersion, MoveTo, Shares } from "../services.ts";
 import type { Change } from "../state/index.ts";
 import { accessLevels } from "#model/identity.ts";
 import { defaultStore } from "./default-store.ts";
 import { checkShare, foldedName, shareDefaults, shareNameFault } from "./share-fields.ts";
 import type { ShareIdentities } from "./share-identities.ts";
+import { refuseInUse } from "./share-use.ts";
 import type { ShareViews } from "./share-views.ts";
 
 export interface SharesParts extends Core {
@@ -18,12 +19,6 @@ export interface SharesParts extends Core {
   readonly planOf: (share: ShareRow) => SharePlan;
   readonly identities: ShareIdentities;
 }
-
-/**
- * The list of mounts is advisory (RFC 1813 appendix I): a client that ends without UMNT stays in it. One that has had no connection
- * for so long is taken to be gone. A Linux client that is idle closes its connection after 5 minutes and has the share mounted all the same.
- */
-const idleMountMsMax = 60 * 60_000;
 
 export class ShareService implements Shares {
   private readonly parts: SharesParts;
@@ -89,6 +84,16 @@ export class ShareService implements Shares {
     });
     // Nothing to change, but it is not served: somebody has put its store right and wants it tried again.
     if (done === null && change.enabled === true && this.parts.runtime.share(name)?.state === "failed") await this.parts.effects.retry(target);
+    return this.get(name);
+  }
+
+  movePlan(name: string, to: MoveTo): SharePlan {
+    const row = this.row(name);
+    return this.parts.planOf({ ...row, ...this.movedTo(name, to) });
+  }
+
+  async moved(actor: Actor, name: string, to: MoveTo): Promise<Share> {
+    await this.change(actor, "move", name, { target: { type: "share", name }, onFailure: "undo" }, (draft) => draft.update(tables.shares, this.row(name), this.movedTo(name, to)));
     return this.get(name);
   }
 
@@ -221,6 +226,17 @@ export class ShareService implements Shares {
     faults.add("blocks", `keeps content in memory, and metadata store ${names.name} (${names.type}) keeps names: after a restart there would be files without their content. Name a metadata store of type memory, too, or a block store that lasts`);
   }
 
+  /** Where a share lies in other stores follows from these and its name. */
+  private movedTo(name: string, { metadata, blocks }: MoveTo): Partial<ShareRow> {
+    const faults = new Faults();
+    const moved = {
+      ...(metadata === undefined ? {} : { metadataStoreId: this.store("metadata", metadata, undefined, faults), metadataPath: "" }),
+      ...(blocks === undefined ? {} : { blockStoreId: this.store("block", blocks, undefined, faults), blocksPath: "" }),
+    };
+    faults.refuse(`share ${name}`);
+    return moved;
+  }
+
   /** Netgroups are kept by id. */
   private stored<F extends Partial<ShareFields>>(fields: F): F {
     const { netgroups } = fields;
@@ -241,23 +257,8 @@ export class ShareService implements Shares {
     await this.change(actor, "delete", name, noTarget, (draft) => {
       const row = this.row(name);
       checkVersion(ifVersion, row, `share ${name}`);
-      if (!force) this.refuseInUse(name);
+      if (!force) refuseInUse(this.parts, name);
       draft.update(tables.shares, row, { deletedAt: this.parts.changes.nowMs() });
-    });
-  }
-
-  private refuseInUse(name: string): void {
-    const { runtime } = this.parts;
-    const clients = runtime.clients();
-    const connected = new Set(clients.map(({ address }) => address));
-    const now = this.parts.changes.nowMs();
-    const counts = ({ client, seenAt }: MountInfo) => connected.has(client) || now - seenAt < idleMountMsMax;
-    const addresses = new Set(runtime.mounts().filter((mount) => mount.share === name && counts(mount)).map(({ client }) => client));
-    for (const { address, shares } of clients) if (shares.includes(name)) addresses.add(address);
-    if (addresses.size === 0) return;
-    const some = [...addresses].slice(0, 5).join(", ");
-    throw new ControlError("in_use", `Share ${name} is in use by ${addresses.size} ${addresses.size === 1 ? "client" : "clients"}: ${some}${addresses.size > 5 ? ", …" : ""}.`, {
-      hint: `Unmount it there, or delete it by force: those clients then get errors. A client without a connection for ${idleMountMsMax / 60_000} minutes counts no more.`,
     });
   }
 

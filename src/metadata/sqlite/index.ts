@@ -9,7 +9,7 @@ import { assert } from "#base/assert.ts";
 import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
 import type { ApplyResult } from "#model/change-set.ts";
-import type { Journal, TurnEncoder } from "#model/history.ts";
+import type { HistoryMark, Journal, TurnEncoder } from "#model/history.ts";
 import type { ShareIdentity } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { Committer, type Pending } from "../committer.ts";
@@ -20,7 +20,7 @@ import { Sequence } from "../sequence.ts";
 import { Checkpointer } from "./checkpointer.ts";
 import { explain, isNoSpace, keepWalAtClose, openDatabase } from "./database.ts";
 import { GroupSync, type SyncFile } from "./group-sync.ts";
-import { endJournal, SqliteJournal } from "./journal.ts";
+import { endJournal, readMark, SqliteJournal } from "./journal.ts";
 import { OpenFiles } from "./open-files.ts";
 import { Reservation } from "./reservation.ts";
 import { ReservingRows } from "./reserving-rows.ts";
@@ -68,7 +68,7 @@ export function openSqliteStore(options: SqliteStoreOptions): SqliteStore {
   const files = new OpenFiles(db);
   try {
     const parts = new Parts(db, files, options);
-    return new SqliteStore(parts.identity(), parts.rows, parts.sequence, parts.committer, () => parts.release(), parts.journal);
+    return new SqliteStore(parts.identity(), parts.rows, parts.sequence, parts.committer, () => parts.release(), parts.journal, () => readMark(files.statements));
   } catch (error) {
     files.close();
     throw explain(options.path, error);
@@ -78,9 +78,12 @@ export function openSqliteStore(options: SqliteStoreOptions): SqliteStore {
 /** A store on SQLite, with what it keeps for the share's history. */
 export class SqliteStore extends EngineStore {
   readonly journal: Journal | null;
-  constructor(identity: ShareIdentity, rows: ReservingRows, sequence: Sequence, committer: Committer, release: () => Promise<void>, journal: Journal | null) {
+  /** How far the share's history is published, as the database has it. */
+  readonly historyMark: () => HistoryMark | null;
+  constructor(identity: ShareIdentity, rows: ReservingRows, sequence: Sequence, committer: Committer, release: () => Promise<void>, journal: Journal | null, mark: () => HistoryMark | null) {
     super(identity, rows, sequence, committer, release);
     this.journal = journal;
+    this.historyMark = mark;
   }
 }
 

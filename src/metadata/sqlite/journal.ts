@@ -94,7 +94,7 @@ interface StoredMark extends Omit<HistoryMark, "tokens"> {
   readonly tokens: readonly string[];
 }
 
-function readMark(s: Statements): HistoryMark | null {
+export function readMark(s: Statements): HistoryMark | null {
   const row = s.meta.get(MetaKey.history) as { value: string } | null;
   if (row === null) return null;
   const stored = JSON.parse(row.value) as StoredMark;

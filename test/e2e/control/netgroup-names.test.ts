@@ -26,7 +26,7 @@ describe.skipIf(!canMount)("host names in netgroups", () => {
 
   beforeAll(async () => {
     names = await NameServer.start(resolverAddress);
-    const files = { hosts: "127.0.0.1 localhost\n::1 localhost\n127.0.0.1 by-file.example\n::1 by-file6.example\n", "resolv.conf": `nameserver ${resolverAddress}\noptions timeout:2 attempts:1\n`, "nsswitch.conf": "hosts: files dns\n" };
+    const files = { hosts: "127.0.0.1 localhost shared\n::1 localhost shared\n127.0.0.1 by-file.example # a comment\n::1\tBY-FILE6.example other\n", "resolv.conf": `nameserver ${resolverAddress}\noptions timeout:2 attempts:1\n`, "nsswitch.conf": "hosts: files dns\n" };
     for (const [name, text] of Object.entries(files)) writeFileSync(join(directory.path, name), text);
     const mounts = Object.keys(files).map((name) => `mount --bind "$0/${name}" /etc/${name}`);
     const under = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", `${mounts.join("; ")}; exec "$@"`, directory.path];

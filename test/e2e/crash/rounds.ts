@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { spawn } from "bun";
 import { Admin } from "../../support/admin.ts";
 import { NfsClient } from "../../support/nfs-client.ts";
+import { masterKeyLine } from "../../support/master-keys.ts";
 import type { S3Server } from "../../support/radosgw.ts";
 import { SeededRandom } from "../../support/seeded-random.ts";
 import { binaryPath, freePort, Server, serverEnvironment, temporaryDirectory } from "../../support/server.ts";
@@ -36,6 +37,8 @@ export interface RoundsOptions {
   readonly durability?: "local" | "writeback" | "remote";
   /** Where the share's content lies; absent: in a directory. The bucket is there: a gateway that was killed once makes none for a while. */
   readonly s3?: { readonly server: S3Server; readonly bucket: string; readonly prefix: string };
+  /** The content lies in a directory, compressed and encrypted. */
+  readonly sealed?: boolean;
   /** The very first start is killed at a random moment, without a power cut: what it left half made must not be trusted. */
   readonly firstStartKilled?: boolean;
   readonly env?: Readonly<Record<string, string>>;
@@ -181,6 +184,7 @@ class Rounds {
   /** The share under test; on S3 it is made first. */
   private async share(): Promise<string> {
     const { s3, durability = "local" } = this.options;
+    if (this.options.sealed === true) return await this.sealedShare(durability);
     if (s3 === undefined) return "/export";
     const admin = await Admin.at(this.server as Server);
     const { server, bucket, prefix } = s3;
@@ -188,6 +192,16 @@ class Rounds {
     await admin.do("POST", "/api/v1/store/block", { name: "cloud", type: "s3", config });
     await admin.do("POST", "/api/v1/shares", { name: "/cloud", blocks: "cloud", durability, default_permission: "read-write" });
     return "/cloud";
+  }
+
+  private async sealedShare(durability: string): Promise<string> {
+    const admin = await Admin.at(this.server as Server);
+    const keyFile = join(this.directory.path, "master.keys");
+    writeFileSync(keyFile, `${masterKeyLine("crash")}\n`, { mode: 0o600 });
+    const config = { compression: "zstd", encryption: "aes-256-gcm", encryption_key_file: keyFile };
+    await admin.do("POST", "/api/v1/store/block", { name: "sealed", type: "filesystem", config });
+    await admin.do("POST", "/api/v1/shares", { name: "/sealed", blocks: "sealed", durability, default_permission: "read-write" });
+    return "/sealed";
   }
 
   private async firstWorkload(): Promise<Workload> {
