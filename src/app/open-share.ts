@@ -127,7 +127,8 @@ export class OpenShare {
   /** What is not in its stores yet, and why, and how its cache on disk does. */
   get report(): Omit<ShareState, "state" | "error" | "elsewhere"> {
     const { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError } = this.content;
-    return { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError, diskCache: this.diskCache?.stats ?? null, history: this.history?.status ?? null, scrub: this.scrubber.state };
+    const history = this.history?.status ?? null;
+    return { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError: storeError ?? history?.error ?? null, diskCache: this.diskCache?.stats ?? null, history, scrub: this.scrubber.state };
   }
 
   get progress(): Content["progress"] {
@@ -158,6 +159,7 @@ export class OpenShare {
   follow(plan: SharePlan): void {
     this.plan = plan;
     if (this.share.policy !== plan.policy) this.share.setPolicy(plan.policy);
+    if (this.tier.durability === Durability.remote && plan.durability !== Durability.remote) void this.history?.release();
     this.tier.durability = plan.durability;
     this.content.setDurability(plan.durability);
     this.scrubber.setRate(plan.scrubRate);

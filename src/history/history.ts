@@ -22,6 +22,8 @@ const behindMsMax = 10_000;
 const journalPage = 256;
 /** How long a stop waits for what is not published. */
 const closeMsMax = 10_000;
+/** The same where the store doesn't take anything as it is. */
+const closeMsMaxAway = 1_000;
 
 /** The history of a share that is served: what content and metadata tell it goes into the bucket, and whoever waits for that is told. */
 export class History implements ShareHistory {
@@ -165,7 +167,14 @@ export class History implements ShareHistory {
   async passed(): Promise<boolean> {
     const { publisher } = this;
     const serial = publisher.cuts + (publisher.hasGathered ? 1 : 0);
-    return (await this.waits.wait(serial, Number.POSITIVE_INFINITY, false)) === null;
+    return (await this.waits.wait(serial, Number.POSITIVE_INFINITY, false, true)) === null;
+  }
+
+  /** Acknowledgements mean something else from here on: who waits for one is answered once all is safe on this machine. */
+  async release(): Promise<void> {
+    await this.source.logged();
+    await this.options.journal.durable();
+    this.waits.answer();
   }
 
   /** For changes of names in a share whose acknowledgements mean that they are published. */
@@ -204,7 +213,7 @@ export class History implements ShareHistory {
   /** Publishes what is left, for a while. */
   async close(): Promise<void> {
     if (this.publisher.isOwner && this.taken === null) {
-      const outcome = await (this.publisher.hasGathered || this.publisher.segments > 0 ? this.published(closeMsMax) : null);
+      const outcome = await (this.publisher.hasGathered || this.publisher.segments > 0 ? this.published(this.error === null ? closeMsMax : closeMsMaxAway) : null);
       if (outcome !== null) this.options.logger.warn({ ...this.status }, "stopping with changes that are not in the share's block store yet; the next start publishes them");
     }
     this.closed = true;

@@ -7,6 +7,8 @@ const gatherMsMax = 8;
 interface Waiting {
   readonly serial: number;
   readonly deadlineMs: number;
+  /** Whatever acknowledgements mean. */
+  readonly always: boolean;
   readonly go: (outcome: FsError | null) => void;
 }
 
@@ -34,10 +36,10 @@ export class Waits {
   }
 
   /** Resolves when the cut `serial` is published; jukebox after `waitMsMax`. `open`: the cut is still to be made. */
-  wait(serial: number, waitMsMax: number, open: boolean): Promise<FsError | null> {
+  wait(serial: number, waitMsMax: number, open: boolean, always = false): Promise<FsError | null> {
     if (this.outcome !== null) return Promise.resolve(this.outcome);
     return new Promise((go) => {
-      this.waiting.push({ serial, deadlineMs: this.clock.monotonicMs() + waitMsMax, go });
+      this.waiting.push({ serial, deadlineMs: this.clock.monotonicMs() + waitMsMax, always, go });
       if (waitMsMax !== Number.POSITIVE_INFINITY) this.watch();
       if (!open) return;
       this.asking++;
@@ -75,6 +77,14 @@ export class Waits {
       else this.waiting.push(one);
     }
     if (answered > 0) this.expected = answered + this.waiting.length;
+  }
+
+  /** Nobody needs to wait: publishing is not what an acknowledgement means any more. */
+  answer(): void {
+    const all = this.waiting;
+    this.waiting = [];
+    for (const one of all) if (!one.always) one.go(null);
+    this.waiting = all.filter(({ always }) => always);
   }
 
   /** Nothing is published any more. */
