@@ -1,12 +1,13 @@
 import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { spawn } from "bun";
 import { Admin } from "../../support/admin.ts";
 import { NfsClient } from "../../support/nfs-client.ts";
 import { masterKeyLine } from "../../support/master-keys.ts";
 import type { Cluster, DatabaseLogin } from "../../support/postgres.ts";
 import type { S3Server } from "../../support/radosgw.ts";
 import { SeededRandom } from "../../support/seeded-random.ts";
-import { freePort, Server, temporaryDirectory } from "../../support/server.ts";
+import { binaryPath, freePort, Server, serverEnvironment, temporaryDirectory } from "../../support/server.ts";
 import { after, until } from "../../support/wait.ts";
 import { check, replay } from "./check.ts";
 import { PowerCutDisk } from "./power-cut.ts";
@@ -20,8 +21,11 @@ import { Violation, Workload } from "./workload.ts";
  * a failure again often, not always.
  */
 
-/** "outage": the S3 server or PostgreSQL is killed and started, sometimes the server with it. "lost disk": killed, and its log and packs are gone. */
-export type Setting = "no crash" | "kill" | "power cut" | "outage" | "lost disk";
+/**
+ * "outage": the S3 server or PostgreSQL is killed and started, sometimes the server with it. "lost disk": killed, and its log and packs
+ * are gone. "lost machine": killed, and everything of the share is gone; it is recovered from the bucket alone.
+ */
+export type Setting = "no crash" | "kill" | "power cut" | "outage" | "lost disk" | "lost machine";
 
 export interface RoundsOptions {
   readonly setting: Setting;
@@ -248,6 +252,7 @@ class Rounds {
     }
     let lost = await this.losePower();
     this.loseDisk();
+    if (this.options.setting === "lost machine") await this.loseMachine();
     if (this.random.chance(0.2)) {
       // Once more, while it starts: recovery itself must survive a crash.
       await this.hastyStart();
@@ -330,6 +335,17 @@ class Rounds {
     const own = join(this.dataDir, "shares", "cloud");
     for (const name of ["log", "packs"]) rmSync(join(own, name), { recursive: true });
     mkdirSync(join(own, "log"));
+  }
+
+  /** Nothing of the share is left but its bucket, where the control plane still knows it. */
+  private async loseMachine(): Promise<void> {
+    rmSync(join(this.dataDir, "shares"), { recursive: true });
+    const { server, bucket, prefix } = this.options.s3 as NonNullable<RoundsOptions["s3"]>;
+    const { accessKeyId, secretAccessKey } = server.credentials;
+    const flags = ["--bucket", bucket, "--prefix", prefix, "--endpoint", server.endpoint, "--access-key", accessKeyId, "--secret-key", secretAccessKey];
+    const child = spawn([binaryPath(), "recover", "--from", "s3", ...flags, "--data-dir", this.dataDir], { stdin: "ignore", stdout: "pipe", stderr: "pipe", env: { ...Bun.env, ...serverEnvironment } });
+    const [out, err, status] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text(), child.exited]);
+    if (status !== 0) throw new Violation(`recover: exit status ${status}\n${out}${err}`);
   }
 
   private async losePower(): Promise<string> {
