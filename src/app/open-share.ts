@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
@@ -10,6 +11,7 @@ import type { CheckTarget } from "#check/index.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { createShare, type Share } from "#vfs/index.ts";
 import { checkDatabaseIsThere, checkLogIsThere } from "./away.ts";
+import { refuseContent } from "./claim.ts";
 import { makeDirectory } from "./durable-files.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { openBlocks } from "./open-blocks.ts";
@@ -210,6 +212,8 @@ async function open(config: Config, plan: SharePlan, limits: Limits, around: Sha
   const places = placesOf(config, plan);
   if (plan.metadata.type === "sqlite") checkDatabaseIsThere(plan.name, places.content, places.database);
   checkMayOpen(plan, places);
+  // What is begun and then refused would lie in the place of what is to be put back.
+  if (plan.metadata.type === "sqlite" && plan.blocks.type === "filesystem" && !existsSync(places.database)) refuseContent(places.blocks);
   makeDirectory(places.content);
   if (plan.metadata.type === "sqlite") makeDirectory(dirname(places.database));
   const store = await openMetadata(config, plan, places, around);
