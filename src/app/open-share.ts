@@ -2,24 +2,23 @@ import { dirname, join } from "node:path";
 import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
 import type { Keyring, MeteredBlocks } from "#blocks/index.ts";
-import { type Content, type ContentOptions, deriveContentLimits, openContent, type Recovered, type Upkeep } from "#cache/index.ts";
-import { CachedBlocks, type DiskCacheLimits, warm, type Warmed } from "#cache/disk/index.ts";
+import { type Content, deriveContentLimits, openContent, type Recovered, type Upkeep } from "#cache/index.ts";
+import { CachedBlocks, warm, type Warmed } from "#cache/disk/index.ts";
 import { type Config, formatSize, type Limits } from "#config/index.ts";
-import type { SharePlan, ShareState, StorePlan } from "#control/index.ts";
-import { openMemoryStore, openSqliteStore, type SqliteStore } from "#metadata/index.ts";
-import { type History, TurnWriter } from "#history/index.ts";
+import type { SharePlan, ShareState } from "#control/index.ts";
+import type { History } from "#history/index.ts";
 import { Durability } from "#model/credentials.ts";
 import type { CheckTarget } from "#check/index.ts";
-import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { createShare, type Share } from "#vfs/index.ts";
 import { checkDatabaseIsThere, checkLogIsThere } from "./away.ts";
 import { makeDirectory } from "./durable-files.ts";
 import { Lifecycle } from "./lifecycle.ts";
-import { openBlocks, unknownType } from "./open-blocks.ts";
-import { restoreLostLog } from "./lost-log.ts";
-import { keepsHistory, openHistory } from "./share-history.ts";
+import { openBlocks } from "./open-blocks.ts";
+import { openMetadata } from "./open-metadata.ts";
+import { openHistory } from "./share-history.ts";
 import { placesOf, type SharePlaces } from "./places.ts";
+import { contentLimits, diskCacheLimits } from "./share-limits.ts";
 import { scrubFile, Scrubber } from "./scrubber.ts";
 import { checkMayOpen, checkTree, instanceOf } from "./tree.ts";
 import type { WrappedBlocks } from "./wrap-blocks.ts";
@@ -33,8 +32,11 @@ export interface Surroundings {
   readonly fatal: (error: Error) => void;
 }
 
-/** Another machine took the share: it must be closed, and nothing of it be acknowledged. */
-export type OnTaken = (error: Error) => void;
+/** What the parts of a share are handed. */
+export interface ShareSurroundings extends Surroundings {
+  /** This share can't be served any more; the others can. */
+  readonly broken: (error: Error) => void;
+}
 
 /** A start waits so long for the word that the share is still ours; while its store is away it serves without. */
 const takeMsMax = 5_000;
@@ -214,38 +216,32 @@ export class OpenShare {
 }
 
 /** Opens one share: metadata, blocks, content with its recovery, and the file semantics over them. Where that fails nothing stays open. */
-export async function openShare(config: Config, plan: SharePlan, limits: Limits, around: Surroundings, onTaken: OnTaken = () => {}): Promise<OpenShare> {
+export async function openShare(config: Config, plan: SharePlan, limits: Limits, around: ShareSurroundings): Promise<OpenShare> {
   const logger = around.logger.child({ share: plan.name });
   const parts = new Lifecycle(around.clock, logger);
   try {
-    return await open(config, plan, limits, { ...around, logger }, parts, onTaken);
+    return await open(config, plan, limits, { ...around, logger }, parts);
   } catch (error) {
     await parts.stop(config.server.shutdown_timeout);
     throw error;
   }
 }
 
-async function open(config: Config, plan: SharePlan, limits: Limits, around: Surroundings, parts: Lifecycle, onTaken: OnTaken): Promise<OpenShare> {
+async function open(config: Config, plan: SharePlan, limits: Limits, around: ShareSurroundings, parts: Lifecycle): Promise<OpenShare> {
   const { clock, random, logger, fatal } = around;
   const places = placesOf(config, plan);
   if (plan.metadata.type === "sqlite") checkDatabaseIsThere(plan.name, places.content, places.database);
   checkMayOpen(plan, places);
   makeDirectory(places.content);
   if (plan.metadata.type === "sqlite") makeDirectory(dirname(places.database));
-  const keeps = keepsHistory(plan);
-  const store = openStore(plan.metadata, places, around, keeps);
+  const store = await openMetadata(config, plan, places, around);
   parts.started("metadata", () => store.close());
   checkTree(plan, instanceOf(store), places);
   checkLogIsThere(plan.name, places.content, (await store.usage()).inodes > 0);
   // Its entry must be as durable as what the log is going to hold.
   makeDirectory(join(places.content, "log"));
   const { blocks, uncached, wrapped } = await openBlocks(plan, places, store, parts, diskCacheLimits(config, limits), around);
-  const history = keeps ? openHistory({ plan, places, store, blocks: uncached, unwrapped: wrapped.meter, lost: onTaken, unshippedBytesMax: limits.dirtyBytesMaxPerShare }, around) : null;
-  if (history !== null) {
-    parts.started("history", () => history.close());
-    const { identity, journal } = store as SqliteStore;
-    await restoreLostLog({ share: plan.name, instance: identity.instance, directory: join(places.content, "log"), segmentBytes: config.cache.log_segment_size, blocks: uncached, mark: journal?.mark ?? null }, around);
-  }
+  const history = await openHistory({ plan, places, store, blocks: uncached, unwrapped: wrapped.meter, config, limits, parts }, around);
   const diskCache = blocks instanceof CachedBlocks ? blocks : null;
   const { content, upkeep, recovered, shipped } = await openContent({
     store,
@@ -286,34 +282,6 @@ async function open(config: Config, plan: SharePlan, limits: Limits, around: Sur
   parts.started("scrubbing", () => scrubber.close());
   scrubber.setRate(plan.scrubRate);
   return new OpenShare(plan, { tier, history, share, places, recovered: describeRecovered(recovered), config, content, diskCache, wrapped, upkeep, scrubber, checkTarget, last, parts });
-}
-
-function contentLimits(config: Config, limits: Limits): Pick<ContentOptions, "limits" | "cacheBytes" | "segmentBytes"> {
-  return {
-    cacheBytes: limits.cacheBytesPerShare,
-    segmentBytes: config.cache.log_segment_size,
-    limits: {
-      dirtyBytesMax: limits.dirtyBytesMaxPerShare,
-      unstoredBytesMax: limits.unstoredBytesMaxPerShare,
-      flushAgeMs: config.cache.flush_age,
-      flushBytes: limits.flushBytesPerShare,
-    },
-  };
-}
-
-function diskCacheLimits({ cache }: Config, limits: Limits): DiskCacheLimits {
-  return { bytesMax: limits.diskCacheBytesPerShare, freeBytesMin: cache.disk_free_min, aheadBytesMax: limits.aheadBytesPerShare };
-}
-
-function openStore(plan: StorePlan, places: SharePlaces, { clock, random, logger, fatal }: Surroundings, keeps: boolean): MetadataStore {
-  switch (plan.type) {
-    case "memory":
-      return openMemoryStore({ clock, random });
-    case "sqlite":
-      return openSqliteStore({ path: places.database, clock, random, logger, fatal, ...(keeps ? { journal: new TurnWriter() } : {}) });
-    default:
-      throw new Error(unknownType(plan));
-  }
 }
 
 /** What a start found in the log and did about it. */

@@ -12,6 +12,7 @@ import { type OpenShare, openShare, type Surroundings } from "./open-share.ts";
 import { stateOf } from "./share-state.ts";
 import { noRoom, stillClosing, tooFewFiles } from "./not-served.ts";
 import { placesOf, refuseCollision } from "./places.ts";
+import { GivenUp } from "./given-up.ts";
 import { leftBehind, purgeShare } from "./purge.ts";
 import { isOther, mustReopen } from "./reopen.ts";
 import { warnOf } from "./share-warnings.ts";
@@ -62,6 +63,7 @@ export class ServerRuntime implements Runtime {
   private readonly closing = new Map<string, OpenShare>();
   /** Why shares that are desired are not served, by name. */
   private readonly failed = new Map<string, Error>();
+  private readonly givenUp = new GivenUp(() => (this.wanted === null || this.stopping ? null : this.reconcile(this.wanted)));
   private current: Run | null = null;
   private next: Run | null = null;
   /** What was asked for last. */
@@ -195,7 +197,7 @@ export class ServerRuntime implements Runtime {
     const plans = new Map(desired.shares.map((plan) => [plan.name, plan]));
     const gone = [...this.open.values()].filter((share) => {
       const plan = plans.get(share.plan.name);
-      return plan === undefined || mustReopen(share.plan, plan) || isOther(share, plan);
+      return plan === undefined || mustReopen(share.plan, plan) || isOther(share, plan) || this.givenUp.has(plan);
     });
     this.table.expecting ||= gone.some((share) => plans.has(share.plan.name));
     await Promise.all(gone.map((share) => this.close(share, this.config.server.shutdown_timeout, plans.get(share.plan.name)?.id === share.plan.id)));
@@ -236,6 +238,7 @@ export class ServerRuntime implements Runtime {
     for (const plan of missing) {
       try {
         if (this.stopping) throw new Error("the server is stopping");
+        this.givenUp.refuse(plan);
         if (this.open.size >= most) throw new Error(noRoom(this.config, most));
         if (this.open.size >= sharesWithin(openFilesMax())) throw new Error(tooFewFiles(this.open.size));
         await this.openOne(plan);
@@ -254,7 +257,7 @@ export class ServerRuntime implements Runtime {
     this.moves.refuse(plan);
     if (this.closing.has(plan.name)) throw new Error(stillClosing(plan.name));
     refuseCollision(plan.name, placesOf(this.config, plan), [...this.open.values(), ...this.closing.values()]);
-    const share = await openShare(this.config, plan, deriveLimits(this.config, this.open.size + 1), this.options.around, (why) => this.wasTaken(plan, why));
+    const share = await openShare(this.config, plan, deriveLimits(this.config, this.open.size + 1), { ...this.options.around, broken: this.givenUp.teller(plan) });
     await this.identify(share);
     this.open.set(plan.name, share);
     warnOf(this.config, plan, this.options.around.logger);
@@ -263,14 +266,6 @@ export class ServerRuntime implements Runtime {
     if (latest !== undefined && !mustReopen(plan, latest)) share.follow(latest);
     this.table.add(share.share);
     if (share.recovered !== null) this.options.recovered(plan.name, share.recovered);
-  }
-
-  /** Another machine has the share now: it is closed here, and whoever asks is told why. */
-  private wasTaken(plan: SharePlan, why: Error): void {
-    const share = this.stopping ? undefined : this.open.get(plan.name);
-    if (share === undefined) return;
-    void this.close(share, this.config.server.shutdown_timeout).finally(this.options.changed);
-    this.failed.set(plan.name, why);
   }
 
   /** Before anybody is served from it. */

@@ -425,7 +425,11 @@ export class Content implements FileContent {
       if (outcome === "stored") this.health.worked("flush");
       return outcome;
     } catch (error) {
-      if (isPassing(error)) return "away";
+      if (isPassing(error)) {
+        // Where it was the block store, that is known by now; else it is the metadata's.
+        if (!this.health.isFailing("write")) this.health.failed("flush", error);
+        return "away";
+      }
       this.health.failed("flush", error);
       return "failed";
     }

@@ -170,6 +170,8 @@ export class Flusher {
       if (pack === null || (pack.file as { size: number }).size + gathered.length > packBytes) {
         const fresh = this.packs.create();
         if (fresh instanceof FsError) return fresh;
+        // As in `uploadAhead`: a full one needs not wait for the rest.
+        if (pack !== null && this.isFar && !this.health.isFailing("write")) void this.uploads.ahead(pack);
         pack = fresh;
         hold(pack, packs);
       }

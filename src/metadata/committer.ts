@@ -3,7 +3,7 @@ import type { ApplyResult, ChangeSet } from "#model/change-set.ts";
 import type { AppliedListener } from "#model/metadata-store.ts";
 import { Batch } from "./batch.ts";
 import { evaluate } from "./engine.ts";
-import type { Rows, Totals } from "./rows.ts";
+import type { EngineRows, Totals } from "./rows.ts";
 import type { Sequence } from "./sequence.ts";
 
 /** Sets of one transaction at most: bounds the time the event loop is held. */
@@ -47,7 +47,7 @@ export interface CommitHooks {
  * be applied fail.
  */
 export class Committer {
-  private readonly rows: Rows;
+  private readonly rows: EngineRows;
   private readonly sequence: Sequence;
   private readonly clock: Clock;
   private readonly hooks: CommitHooks;
@@ -62,7 +62,7 @@ export class Committer {
   /** As of the last commit. */
   totals: Totals;
 
-  constructor(rows: Rows, sequence: Sequence, totals: Totals, clock: Clock, hooks: CommitHooks, keeper: TurnKeeper | null = null) {
+  constructor(rows: EngineRows, sequence: Sequence, totals: Totals, clock: Clock, hooks: CommitHooks, keeper: TurnKeeper | null = null) {
     this.rows = rows;
     this.sequence = sequence;
     this.totals = totals;

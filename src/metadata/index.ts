@@ -13,3 +13,4 @@ export { type MemoryStoreOptions, openMemoryStore } from "./memory/index.ts";
 export { SqliteReplay } from "./sqlite/replay.ts";
 export { SqliteStore, type SqliteStoreOptions, openSqliteStore } from "./sqlite/index.ts";
 export { importIntoSqlite, type ImportOptions } from "./sqlite/import.ts";
+export { checkPostgres, openPostgresStore, type PostgresPlace, type PostgresStoreOptions } from "./postgres/index.ts";

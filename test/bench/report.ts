@@ -229,6 +229,10 @@ Written by \`${command}\` on ${date}, at a ${machine.at(-1) ?? ""}. Eight shares
 on the same two processors; lines of a log are written in order to each in turn, from the first WRITE to the end of \`system drain-uploads\`, in another order each round.
 What something costs is the part of the plain share's speed in the same round that is missing: medians of ${rounds} rounds.
 
+On a filesystem store the targets are missed by what the store does without: a plain pack is never written again, as the store renames the file it was filled
+in, while one that is compressed or encrypted is read, and written a second time. Into a bucket everything is read and sent anyway. Of a put, encrypting 16 MiB takes
+about 5 ms of the event loop; a synced write of as much took this disk 9 ms.
+
 ${markdown(boundTable(bounds))}
 `;
 }

@@ -2,6 +2,7 @@ import type { Machine } from "#config/index.ts";
 import { isDerived, type Option } from "#config/option.ts";
 import { options } from "#config/options.ts";
 import { formatSize, parseSize } from "#config/units.ts";
+import { sslModes } from "#base/postgres/dial.ts";
 import { isAbsolute, normalize } from "node:path";
 import { type Faults, meant, textFault } from "../checks.ts";
 import type { ConfigValue, StoreKind } from "../nouns.ts";
@@ -38,6 +39,15 @@ const historyLag = field("integer", "The most milliseconds a change waits before
 export const storeTypes: Readonly<Record<StoreKind, Readonly<Record<string, StoreFields>>>> = {
   metadata: {
     sqlite: { path: path("The directory its database files lie in. Left out: stores/NAME in the data directory.") },
+    postgres: {
+      host: field("text", "The PostgreSQL server: a name, an address, or the directory of its socket.", { required: true }),
+      port: field("integer", "Its port. Left out: 5432.", { min: 1, max: 65_535 }),
+      database: field("text", "The database. Several shares, and several servers' shares, can lie in one.", { required: true, movesData: true }),
+      user: field("text", "The user to log in as, who must be allowed to make tables.", { required: true }),
+      password: field("text", "That user's password.", { secret: true }),
+      sslmode: field("choice", "disable: no TLS. require: TLS, the server's certificate not checked. verify-ca: signed by an authority that is trusted. verify-full: and made out to that host. Left out: verify-full.", { values: sslModes }),
+      sslrootcert: field("text", "A PEM file of the authorities to trust. Left out: those of the system."),
+    },
     memory: {},
   },
   block: {

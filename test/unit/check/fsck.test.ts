@@ -189,3 +189,18 @@ test("a cancelled check ends, and repairs nothing", async () => {
   await expect(fsck(opened.target, { data: true, repair: true }, listener)).rejects.toThrow("cancelled");
   await opened.close();
 });
+
+test("metadata that can't be read is named as that", async () => {
+  const opened = await openCheckable(copy());
+  const store = Object.assign(Object.create(opened.store) as typeof opened.store, {
+    usage: () => opened.store.usage(),
+    scanInodes: () => {
+      throw new Error("database disk image is malformed");
+    },
+  });
+  const listener = new Listener();
+  expect(await fsck({ ...opened.target, store }, { data: false, repair: true }, listener)).toMatchObject({ damaged: 1, repaired: 0 });
+  expect(listener.findings).toMatchObject([{ kind: "unreadable_metadata", severity: "damage" }]);
+  expect(listener.findings[0]?.message).toContain("malformed");
+  await opened.close();
+});

@@ -10,6 +10,13 @@ const keysOf: Readonly<Record<StoreKind, readonly { readonly flag: Flag; readonl
   metadata: [
     { flag: { flags: "--db-path <directory>", help: "the directory of the server the database files of a sqlite store lie in (default: one in its data directory)" }, key: "path" },
     { flag: { flags: "--path <directory>", help: "the same" }, key: "path" },
+    { flag: { flags: "--host <host>", help: "the server of a postgres store: a name, an address, or the directory of its socket" }, key: "host" },
+    { flag: { flags: "--port <port>", help: "its port (default: 5432)" }, key: "port", as: "integer" },
+    { flag: { flags: "--database <name>", help: "the database of a postgres store; several shares lie in one" }, key: "database" },
+    { flag: { flags: "--user <name>", help: "the user a postgres store logs in as" }, key: "user" },
+    { flag: { flags: "--password <password>", help: "that user's password; --config - keeps it off the command line" }, key: "password" },
+    { flag: { flags: "--sslmode <mode>", help: "how far a postgres store's connections are encrypted and checked (default: verify-full)", choices: ["disable", "require", "verify-ca", "verify-full"] }, key: "sslmode" },
+    { flag: { flags: "--sslrootcert <file>", help: "a PEM file, on the server, of the authorities a postgres store trusts (default: the system's)" }, key: "sslrootcert" },
   ],
   block: [
     { flag: { flags: "--path <directory>", help: "the directory of the server a filesystem store lies in (default: one in its data directory)" }, key: "path" },
