@@ -19,6 +19,7 @@ import { FileType, Inode } from "#model/inode.ts";
 import { silentLogger } from "#telemetry/logger.ts";
 import { median } from "./measure.ts";
 import { Subject } from "./s3/site.ts";
+import { buildTools } from "./tools.ts";
 
 const program = join(import.meta.dir, "../../dist/dittofs");
 const [what = "", directory = "", count = ""] = Bun.argv.slice(2);
@@ -27,6 +28,7 @@ else if (what === "recover") await recover(Number(count || 1000) * 1000);
 else throw new Error("what? create or recover");
 
 async function create(rounds: number): Promise<void> {
+  await buildTools();
   const subject = new Subject("history", directory, [program], "/export");
   try {
     await subject.start();
