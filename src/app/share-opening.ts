@@ -4,21 +4,18 @@ import { openContent, type Recovered } from "#cache/index.ts";
 import { CachedBlocks } from "#cache/disk/index.ts";
 import { type Config, formatSize, type Limits } from "#config/index.ts";
 import type { SharePlan } from "#control/index.ts";
-import type { SqliteStore } from "#metadata/index.ts";
-import type { BlockStore } from "#model/block-store.ts";
 import { Durability } from "#model/credentials.ts";
 import { createShare } from "#vfs/index.ts";
 import { checkDatabaseIsThere, checkLogIsThere } from "./away.ts";
 import { refuseContent } from "./claim.ts";
 import { makeDirectory } from "./durable-files.ts";
 import { Lifecycle } from "./lifecycle.ts";
-import { restoreLostLog } from "./lost-log.ts";
 import { openBlocks } from "./open-blocks.ts";
 import { openMetadata } from "./open-metadata.ts";
 import { type LastWork, OpenShare, type ShareSurroundings, type Tier } from "./open-share.ts";
 import { placesOf } from "./places.ts";
 import { scrubFile, Scrubber } from "./scrubber.ts";
-import { keepsHistory, openHistory } from "./share-history.ts";
+import { openHistory } from "./share-history.ts";
 import { contentLimits, diskCacheLimits } from "./share-limits.ts";
 import { checkMayOpen, checkTree, instanceOf } from "./tree.ts";
 
@@ -46,19 +43,14 @@ async function open(config: Config, plan: SharePlan, limits: Limits, around: Sha
   if (plan.metadata.type === "sqlite" && plan.blocks.type === "filesystem" && !existsSync(places.database)) refuseContent(places.blocks);
   makeDirectory(places.content);
   if (plan.metadata.type === "sqlite") makeDirectory(dirname(places.database));
-  const keeps = keepsHistory(plan);
-  const store = await openMetadata(config, plan, places, around, keeps);
+  const store = await openMetadata(config, plan, places, around);
   parts.started("metadata", () => store.close());
   checkTree(plan, instanceOf(store), places);
   checkLogIsThere(plan.name, places.content, (await store.usage()).inodes > 0);
   // Its entry must be as durable as what the log is going to hold.
   makeDirectory(join(places.content, "log"));
   const { blocks, uncached, wrapped } = await openBlocks(plan, places, store, parts, diskCacheLimits(config, limits), around);
-  const history = keeps ? openHistory({ plan, places, store, blocks: uncached, unwrapped: wrapped.meter, lost: around.broken, unshippedBytesMax: limits.dirtyBytesMaxPerShare }, around) : null;
-  if (history !== null) {
-    parts.started("history", () => history.close());
-    await restoreLog(config, plan, store as SqliteStore, uncached, around);
-  }
+  const history = await openHistory({ plan, places, store, blocks: uncached, unwrapped: wrapped.meter, config, limits, parts }, around);
   const diskCache = blocks instanceof CachedBlocks ? blocks : null;
   const { content, upkeep, recovered, shipped } = await openContent({
     store,
@@ -99,12 +91,6 @@ async function open(config: Config, plan: SharePlan, limits: Limits, around: Sha
   parts.started("scrubbing", () => scrubber.close());
   scrubber.setRate(plan.scrubRate);
   return new OpenShare(plan, { tier, history, share, places, recovered: describeRecovered(recovered), config, content, diskCache, wrapped, upkeep, scrubber, checkTarget, last, parts });
-}
-
-/** A log that was lost with its disk comes back from the history. */
-function restoreLog(config: Config, plan: SharePlan, { identity, journal }: SqliteStore, blocks: BlockStore, around: ShareSurroundings): Promise<void> {
-  const directory = join(placesOf(config, plan).content, "log");
-  return restoreLostLog({ share: plan.name, instance: identity.instance, directory, segmentBytes: config.cache.log_segment_size, blocks, mark: journal?.mark ?? null }, around);
 }
 
 /** What a start found in the log and did about it. */

@@ -58,7 +58,6 @@ export class Garbage {
   private readonly logger: Logger;
   private readonly options: GarbageOptions;
   private readonly health: StoreHealth;
-  private readonly history: ShareHistory | null;
   private timer: Timer | null = null;
   private soonTimer: Timer | null = null;
   private running: Promise<void> | null = null;
@@ -79,7 +78,6 @@ export class Garbage {
     health: StoreHealth,
     history: ShareHistory | null = null,
   ) {
-    this.history = history;
     this.parting = history === null ? null : new Parting(history, blocks, logger);
     this.health = health;
     this.packs = packs;
@@ -200,25 +198,13 @@ export class Garbage {
       return;
     }
     if (graceMs > 0 && (now.sec - row.since.sec) * 1000 < graceMs) return;
-    if (this.history !== null) return await this.retirePublished(row, pass);
-    await this.blocks.delete([row.key]);
+    if (this.parting === null) await this.blocks.delete([row.key]);
     await this.store.apply({ conditions: [], changes: [{ do: "deletePack", id: row.id }] });
+    this.parting?.add(row.key);
     this.packs.forget(row.id);
     this.health.isDeleted(row.key);
     pass.deleted++;
     pass.bytes += row.size;
-  }
-
-  /**
-   * What is published may refer to the pack until it is published, too, that nothing does. An end before the object goes leaves it without a
-   * row: a stray.
-   */
-  private async retirePublished(row: Pack, pass: Pass): Promise<void> {
-    await this.store.apply({ conditions: [], changes: [{ do: "deletePack", id: row.id }] });
-    this.packs.forget(row.id);
-    pass.deleted++;
-    pass.bytes += row.size;
-    this.parting?.add(row.key);
   }
 
   /** Repacks; what that emptied goes at once when space is short. */
@@ -307,7 +293,7 @@ export class Garbage {
     this.strays = seen;
     const gone = doomed.filter((key) => ![...this.packs.open.values()].some((pack) => pack.key === key));
     if (gone.length === 0) return;
-    if (this.history !== null && !(await this.history.passed())) return;
+    if ((await this.parting?.passed()) === false) return;
     await this.blocks.delete(gone);
     pass.deleted += gone.length;
   }

@@ -2,7 +2,10 @@ import type { BlockStore } from "#model/block-store.ts";
 import type { ShareHistory } from "#model/history.ts";
 import type { Logger } from "#telemetry/logger.ts";
 
-/** Objects that go as soon as it is published that nothing refers to them; nobody waits for it. */
+/**
+ * Objects that go as soon as it is published that nothing refers to them: until then what is published may. Nobody waits for it, and an end
+ * before leaves strays.
+ */
 export class Parting {
   private readonly history: ShareHistory;
   private readonly blocks: BlockStore;
@@ -18,6 +21,11 @@ export class Parting {
 
   has(key: string): boolean {
     return this.keys.has(key);
+  }
+
+  /** Resolves when it is published that what has no row now has none; false: it never will be. */
+  passed(): Promise<boolean> {
+    return this.history.passed();
   }
 
   /** What has no row any more. */

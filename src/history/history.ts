@@ -96,7 +96,7 @@ export class History implements ShareHistory {
     const tooLate = "the share's history can't be gone on with yet: its block store does not answer; it is tried on";
     const late = this.after(waitMsMax, () => first.resolve(this.options.logger.warn({ error: this.error }, tooLate)));
     void this.take(first);
-    await first.promise.finally(() => this.cancel(late));
+    await first.promise.finally(() => late.cancel());
   }
 
   private async take(first: PromiseWithResolvers<void>): Promise<void> {
@@ -260,11 +260,7 @@ export class History implements ShareHistory {
 
   /** Somebody else may have taken the share while there was nothing to publish. */
   private look(): void {
-    this.after(lookMs, () => {
-      void this.lookNow().finally(() => {
-        if (!this.closed && this.taken === null) this.look();
-      });
-    });
+    if (!this.closed && this.taken === null) this.after(lookMs, () => void this.lookNow().finally(() => this.look()));
   }
 
   private async lookNow(): Promise<void> {
@@ -300,8 +296,4 @@ export class History implements ShareHistory {
     return timer;
   }
 
-  private cancel(timer: Timer): void {
-    timer.cancel();
-    this.timers.delete(timer);
-  }
 }

@@ -4,7 +4,7 @@
  * `create`: CREATE + WRITE 4 KiB + COMMIT on two shares of one server, the one with a history in its filesystem store, the other without, in
  * turns. `recover`: makes a share of so many files, loses all but its store and recovers it; prints the seconds from start to end.
  */
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { spawn } from "bun";
 import { systemClock } from "#base/clock.ts";
@@ -19,6 +19,7 @@ import { FileType, Inode } from "#model/inode.ts";
 import { silentLogger } from "#telemetry/logger.ts";
 import { median } from "./measure.ts";
 import { Subject } from "./s3/site.ts";
+import { buildTools } from "./tools.ts";
 
 const program = join(import.meta.dir, "../../dist/dittofs");
 const [what = "", directory = "", count = ""] = Bun.argv.slice(2);
@@ -27,6 +28,7 @@ else if (what === "recover") await recover(Number(count || 1000) * 1000);
 else throw new Error("what? create or recover");
 
 async function create(rounds: number): Promise<void> {
+  await buildTools();
   const subject = new Subject("history", directory, [program], "/export");
   try {
     await subject.start();
@@ -75,6 +77,7 @@ async function recover(files: number): Promise<void> {
   };
   await make(0, Math.floor(files * 0.9));
   const instance = Buffer.from(metadata.identity.instance).toString("hex");
+  writeFileSync(join(store, "OWNER"), `dittofs share ${instance}\n`);
   const history = new History({ blocks, unwrapped: blocks, journal, instance, share: "/share", host: "bench", lagMs: 1000, unshippedBytesMax: 2 ** 30, snapshotPath: join(directory, "snapshot"), clock: systemClock, random: systemRandom, logger: silentLogger, lost: () => {} });
   await history.start({ oldestNeeded: () => 1, logged: () => undefined, hold: () => ({ store: async () => true, release: () => {} }), shipped: () => {} }, 10_000);
   const began = performance.now();
