@@ -110,10 +110,18 @@ async function hasSnapshot({ blocks, instance }: OwnershipParts, number: number)
   return any;
 }
 
-/** Whether the segments that a mark speaks of are there. Where it ends with an owner's, that one's epoch is not known any more. */
+/**
+ * Whether the segments that a mark speaks of are there, as one who recovers the share would read them. Where it ends with an owner's, that one's
+ * epoch is not known any more.
+ */
 async function hasPublished({ blocks, instance }: OwnershipParts, { epoch, number, fromEpoch, fromNumber }: HistoryMark): Promise<boolean> {
-  if ((await readHead(blocks, instance, { epoch: fromEpoch, number: fromNumber })) === null) return false;
-  return epoch === number || (await readHead(blocks, instance, { epoch, number })) !== null;
+  try {
+    if ((await readHead(blocks, instance, { epoch: fromEpoch, number: fromNumber })) === null) return false;
+    return epoch === number || (await readHead(blocks, instance, { epoch, number })) !== null;
+  } catch (error) {
+    if (isPassing(error)) throw error;
+    return false;
+  }
 }
 
 function marked(mark: HistoryMark, { place, lastTurn, lastSequence, oldestNeeded, from }: SegmentHead, epoch: number): HistoryMark {
