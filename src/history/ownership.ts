@@ -81,6 +81,21 @@ export async function takeOver(parts: OwnershipParts): Promise<Taken> {
   return { owner, next, turn: mark.turn, sequence: mark.sequence, from: (last as SegmentHead).from, anew: (last as SegmentHead).anew };
 }
 
+/** Why a store's objects of a share are not for whoever has this mark to delete: somebody else has the share by now. Null: nobody is known to. */
+export async function takenElsewhere(blocks: BlockStore, instance: string, { epoch, number, tokens }: HistoryMark): Promise<HistoryError | null> {
+  let next: Place = { epoch, number: number + 1 };
+  for (let head = await readHead(blocks, instance, next); head !== null; head = await readHead(blocks, instance, next)) {
+    const { token } = head.owner;
+    if (!tokens.some((known) => sameToken(known, token))) return new ShareTaken(head);
+    next = placeAfter(head);
+  }
+  for await (const { key } of blocks.list(snapshotPrefix(instance))) {
+    const found = parseSnapshotKey(key);
+    if (found?.manifest === true && found.cut.number >= next.number) return olderCopy(`knows of ${next.number - 1} segments`, `has a snapshot at segment ${found.cut.number}`);
+  }
+  return null;
+}
+
 function unknownHistory({ instance }: OwnershipParts, head: SegmentHead): HistoryError {
   return new HistoryError(
     `the block store has a history of this share (instance ${instance}), by ${describeOwner(head)}, of which the metadata here knows nothing. ` +

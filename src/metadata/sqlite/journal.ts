@@ -98,8 +98,12 @@ interface StoredMark extends Omit<HistoryMark, "tokens"> {
 
 export function readMark(s: Statements): HistoryMark | null {
   const row = s.meta.get(MetaKey.history) as { value: string } | null;
-  if (row === null) return null;
-  const stored = JSON.parse(row.value) as StoredMark;
+  return row === null ? null : parseMark(row.value);
+}
+
+/** A mark as it lies in the database. */
+export function parseMark(value: string): HistoryMark {
+  const stored = JSON.parse(value) as StoredMark;
   return { ...stored, tokens: stored.tokens.map((token) => new Uint8Array(Buffer.from(token, "hex"))) };
 }
 

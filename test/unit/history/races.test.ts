@@ -4,7 +4,7 @@ import { Time } from "#base/time.ts";
 import { type Faults, faultyBlocks } from "#blocks/fault/index.ts";
 import { openMemoryBlocks } from "#blocks/index.ts";
 import { placeAfter, readHead } from "#history/chain.ts";
-import { History, HistoryReader, lookMs, newestSnapshot, ShareTaken, takeRecovered } from "#history/index.ts";
+import { History, HistoryReader, lookMs, newestSnapshot, ShareTaken, takenElsewhere, takeRecovered } from "#history/index.ts";
 import { type BlockStore, StoreUnavailableError } from "#model/block-store.ts";
 import type { ShippedContent } from "#model/history.ts";
 import type { FileId } from "#model/ids.ts";
@@ -216,4 +216,23 @@ test("when acknowledgements come to mean less, who waits is answered once the by
   await released;
   await waited;
   await clock.until(owner.history.close());
+});
+
+test("who lost the share to another machine knows that its objects are not to be deleted, also when the other has made snapshots since", async () => {
+  const clock = new SimulatedClock();
+  const seeded = new SeededRandom(15);
+  const store = openMemoryBlocks();
+  const owner = machine(store, new Disk(), clock, seeded);
+  await clock.until(owner.history.start(content, 1000));
+  expect(await publish(clock, owner)).toBe(true);
+  await clock.until(owner.history.close());
+  const mark = owner.disk.mark as NonNullable<typeof owner.disk.mark>;
+  expect(await takenElsewhere(store, instance, mark)).toBeNull();
+  const thief = machine(store, Object.assign(new Disk(), { turn: owner.disk.turn, mark: (await recover(store, clock, seeded, true))?.mark }), clock, seeded);
+  expect(await takenElsewhere(store, instance, mark)).toBeInstanceOf(ShareTaken);
+  await clock.until(thief.history.start(content, 1000));
+  expect(await publish(clock, thief)).toBe(true);
+  await clock.until(thief.history.close());
+  expect(await takenElsewhere(store, instance, mark)).toBeInstanceOf(ShareTaken);
+  expect(await takenElsewhere(store, instance, thief.disk.mark ?? mark)).toBeNull();
 });
