@@ -6,16 +6,15 @@ import type { MetadataStore } from "#model/metadata-store.ts";
 import { unknownType } from "./open-blocks.ts";
 import type { ShareSurroundings } from "./open-share.ts";
 import type { SharePlaces } from "./places.ts";
-import { keepsHistory } from "./share-history.ts";
 
-/** Opens a share's metadata, or begins it. */
-export async function openMetadata(config: Config, plan: SharePlan, places: SharePlaces, around: ShareSurroundings): Promise<MetadataStore> {
+/** Opens a share's metadata, or begins it; with a journal of its changes where they go into its history. */
+export async function openMetadata(config: Config, plan: SharePlan, places: SharePlaces, around: ShareSurroundings, keepsHistory: boolean): Promise<MetadataStore> {
   const { clock, random, logger, fatal } = around;
   switch (plan.metadata.type) {
     case "memory":
       return openMemoryStore({ clock, random });
     case "sqlite":
-      return openSqliteStore({ path: places.database, clock, random, logger, fatal, ...(keepsHistory(plan) ? { journal: new TurnWriter() } : {}) });
+      return openSqliteStore({ path: places.database, clock, random, logger, fatal, ...(keepsHistory ? { journal: new TurnWriter() } : {}) });
     case "postgres": {
       const { openPostgres } = await import("./postgres.ts");
       return await openPostgres(config, plan, places, around);

@@ -1,26 +1,20 @@
-import { dirname, join } from "node:path";
+import type { CheckTarget } from "#check/index.ts";
 import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
 import type { Keyring, MeteredBlocks } from "#blocks/index.ts";
-import { type Content, deriveContentLimits, openContent, type Recovered, type Upkeep } from "#cache/index.ts";
-import { CachedBlocks, warm, type Warmed } from "#cache/disk/index.ts";
-import { type Config, formatSize, type Limits } from "#config/index.ts";
+import { type Content, deriveContentLimits, type Upkeep } from "#cache/index.ts";
+import { type CachedBlocks, warm, type Warmed } from "#cache/disk/index.ts";
+import type { Config, Limits } from "#config/index.ts";
 import type { SharePlan, ShareState } from "#control/index.ts";
 import type { History } from "#history/index.ts";
 import { Durability } from "#model/credentials.ts";
-import type { CheckTarget } from "#check/index.ts";
 import type { Logger } from "#telemetry/logger.ts";
-import { createShare, type Share } from "#vfs/index.ts";
-import { checkDatabaseIsThere, checkLogIsThere } from "./away.ts";
-import { makeDirectory } from "./durable-files.ts";
-import { Lifecycle } from "./lifecycle.ts";
-import { openBlocks } from "./open-blocks.ts";
-import { openMetadata } from "./open-metadata.ts";
-import { openHistory } from "./share-history.ts";
-import { placesOf, type SharePlaces } from "./places.ts";
+import type { Share } from "#vfs/index.ts";
+import type { Lifecycle } from "./lifecycle.ts";
+import type { SharePlaces } from "./places.ts";
+import type { Scrubber } from "./scrubber.ts";
 import { contentLimits, diskCacheLimits } from "./share-limits.ts";
-import { scrubFile, Scrubber } from "./scrubber.ts";
-import { checkMayOpen, checkTree, instanceOf } from "./tree.ts";
+import { instanceOf } from "./tree.ts";
 import type { WrappedBlocks } from "./wrap-blocks.ts";
 
 /** What every part of the server is handed. */
@@ -34,12 +28,9 @@ export interface Surroundings {
 
 /** What the parts of a share are handed. */
 export interface ShareSurroundings extends Surroundings {
-  /** This share can't be served any more; the others can. */
+  /** This share can't be served any more, since another server took it for one; the others can. */
   readonly broken: (error: Error) => void;
 }
-
-/** A start waits so long for the word that the share is still ours; while its store is away it serves without. */
-const takeMsMax = 5_000;
 
 /** The part of a share's time to stop that its requests in hand may take; the rest is for content on its way into its store. */
 const drainPart = 0.5;
@@ -47,7 +38,7 @@ const drainPart = 0.5;
 const lastWorkMsMax = 2 ** 31 - 1;
 
 /** What an acknowledgement means at present. */
-interface Tier {
+export interface Tier {
   durability: Durability;
 }
 
@@ -70,7 +61,7 @@ interface OpenedParts {
 }
 
 /** What is done while a share is being closed, when nothing changes any more and its stores are still open. */
-interface LastWork {
+export interface LastWork {
   run: () => Promise<void>;
 }
 
@@ -213,82 +204,4 @@ export class OpenShare {
     await this.share.drain(timeoutMs * drainPart);
     return await this.parts.stop(Math.max(0, deadline - clock.monotonicMs()));
   }
-}
-
-/** Opens one share: metadata, blocks, content with its recovery, and the file semantics over them. Where that fails nothing stays open. */
-export async function openShare(config: Config, plan: SharePlan, limits: Limits, around: ShareSurroundings): Promise<OpenShare> {
-  const logger = around.logger.child({ share: plan.name });
-  const parts = new Lifecycle(around.clock, logger);
-  try {
-    return await open(config, plan, limits, { ...around, logger }, parts);
-  } catch (error) {
-    await parts.stop(config.server.shutdown_timeout);
-    throw error;
-  }
-}
-
-async function open(config: Config, plan: SharePlan, limits: Limits, around: ShareSurroundings, parts: Lifecycle): Promise<OpenShare> {
-  const { clock, random, logger, fatal } = around;
-  const places = placesOf(config, plan);
-  if (plan.metadata.type === "sqlite") checkDatabaseIsThere(plan.name, places.content, places.database);
-  checkMayOpen(plan, places);
-  makeDirectory(places.content);
-  if (plan.metadata.type === "sqlite") makeDirectory(dirname(places.database));
-  const store = await openMetadata(config, plan, places, around);
-  parts.started("metadata", () => store.close());
-  checkTree(plan, instanceOf(store), places);
-  checkLogIsThere(plan.name, places.content, (await store.usage()).inodes > 0);
-  // Its entry must be as durable as what the log is going to hold.
-  makeDirectory(join(places.content, "log"));
-  const { blocks, uncached, wrapped } = await openBlocks(plan, places, store, parts, diskCacheLimits(config, limits), around);
-  const history = await openHistory({ plan, places, store, blocks: uncached, unwrapped: wrapped.meter, config, limits, parts }, around);
-  const diskCache = blocks instanceof CachedBlocks ? blocks : null;
-  const { content, upkeep, recovered, shipped } = await openContent({
-    store,
-    blocks,
-    uncached,
-    directory: places.content,
-    durability: plan.durability,
-    ephemeral: plan.metadata.type === "memory",
-    ...contentLimits(config, limits),
-    garbage: { graceMs: config.gc.grace, intervalMs: config.gc.interval },
-    ...(history === null ? {} : { history }),
-    clock,
-    random,
-    logger,
-    fatal,
-  });
-  const last: LastWork = { run: () => Promise.resolve() };
-  parts.started("last work", () => last.run());
-  parts.started("content", () => content.close());
-  await history?.start(shipped, takeMsMax);
-  const tier: Tier = { durability: plan.durability };
-  const share = await createShare({
-    ...(history === null ? {} : { publication: history.publication(() => tier.durability === Durability.remote) }),
-    name: plan.name,
-    store,
-    content,
-    clock,
-    random,
-    logger,
-    policy: plan.policy,
-    rootMode: plan.rootMode,
-    inodesMax: limits.filesMaxPerShare,
-    namesMax: limits.filesMaxPerShare,
-  });
-  parts.started("share", () => share.close());
-  const checkTarget = { store, blocks: uncached, content: upkeep, clock };
-  const scrubber = new Scrubber(checkTarget, join(places.content, scrubFile), logger);
-  parts.started("scrubbing", () => scrubber.close());
-  scrubber.setRate(plan.scrubRate);
-  return new OpenShare(plan, { tier, history, share, places, recovered: describeRecovered(recovered), config, content, diskCache, wrapped, upkeep, scrubber, checkTarget, last, parts });
-}
-
-/** What a start found in the log and did about it. */
-export function describeRecovered(recovered: Recovered): string | null {
-  if (recovered.records === 0 && recovered.tornBytes === 0) return null;
-  const parts = [`${recovered.records} log records read, ${recovered.replayed} of them replayed (${formatSize(recovered.replayedBytes)})`];
-  if (recovered.unfinished > 0) parts.push(`${recovered.unfinished} writes that were never acknowledged left out`);
-  if (recovered.tornBytes > 0) parts.push(`a torn tail of ${formatSize(recovered.tornBytes)} dropped`);
-  return parts.join(", ");
 }

@@ -8,7 +8,8 @@ import { evictShare, warmShare } from "./share-cache.ts";
 import { Moves } from "./moves.ts";
 import { type NfsListening, NfsService } from "./nfs-service.ts";
 import { connectionsWithin, openFilesMax, sharesWithin } from "./open-files.ts";
-import { type OpenShare, openShare, type Surroundings } from "./open-share.ts";
+import type { OpenShare, Surroundings } from "./open-share.ts";
+import { openShare } from "./share-opening.ts";
 import { stateOf } from "./share-state.ts";
 import { noRoom, stillClosing, tooFewFiles } from "./not-served.ts";
 import { placesOf, refuseCollision } from "./places.ts";
@@ -50,6 +51,7 @@ export class ServerRuntime implements Runtime {
   private readonly options: RuntimeOptions;
   private readonly table = new ShareTable();
   private readonly open = new Map<string, OpenShare>();
+  readonly share = (name: string): ShareState | null => stateOf(name, this.open, this.closing, this.failed);
   readonly clients = (): readonly ClientInfo[] => this.nfs.clients();
   readonly mounts = (): readonly MountInfo[] => this.nfs.mounts();
   readonly warm = (name: string) => warmShare(this.open.get(name), name);
@@ -61,9 +63,9 @@ export class ServerRuntime implements Runtime {
   private readonly moves: Moves;
   /** Those that were not closed in time: they still store what they hold, and nobody may open their log beside them. */
   private readonly closing = new Map<string, OpenShare>();
-  /** Why shares that are desired are not served, by name. */
+  /** Why shares that are desired are not served. */
   private readonly failed = new Map<string, Error>();
-  private readonly givenUp = new GivenUp(() => (this.wanted === null || this.stopping ? null : this.reconcile(this.wanted)));
+  private readonly givenUp: GivenUp;
   private current: Run | null = null;
   private next: Run | null = null;
   /** What was asked for last. */
@@ -74,7 +76,9 @@ export class ServerRuntime implements Runtime {
   constructor(options: RuntimeOptions) {
     this.options = options;
     this.config = options.config;
-    this.moves = new Moves(options, { table: this.table, open: this.open }, () => (this.wanted === null || this.stopping ? Promise.resolve() : this.reconcile(this.wanted)));
+    const again = (): Promise<unknown> => (this.wanted === null || this.stopping ? Promise.resolve() : this.reconcile(this.wanted));
+    this.givenUp = new GivenUp(options.around.clock, again);
+    this.moves = new Moves(options, { table: this.table, open: this.open }, again);
     this.jobs = new JobTable((request, watch) => workOn(this.moves, this.open.get(request.share), request, watch), (share) => this.open.has(share), options.around);
     this.nfs = new NfsService(this.table, options.around, (asked) => connectionsWithin(asked, Math.max(1, this.open.size), openFilesMax()));
   }
@@ -126,10 +130,6 @@ export class ServerRuntime implements Runtime {
 
   plans(): readonly SharePlan[] {
     return [...this.open.values()].map((share) => share.plan);
-  }
-
-  share(name: string): ShareState | null {
-    return stateOf(name, this.open, this.closing, this.failed);
   }
 
   async usage(name: string): Promise<{ readonly bytes: number; readonly files: number } | null> {
@@ -250,6 +250,7 @@ export class ServerRuntime implements Runtime {
     }
     if (missing.length > 0) this.shareOut(this.open.size);
     this.table.expecting = this.failed.size > 0;
+    this.givenUp.comeBack(this.failed.values());
     return failures;
   }
 

@@ -2,7 +2,7 @@ import type { ContentOptions } from "#cache/index.ts";
 import type { DiskCacheLimits } from "#cache/disk/index.ts";
 import type { Config, Limits } from "#config/index.ts";
 
-/** A share's part of what all have together, as its content and its cache on disk take it. */
+/** What a share's content may take of what all have together. */
 export function contentLimits(config: Config, limits: Limits): Pick<ContentOptions, "limits" | "cacheBytes" | "segmentBytes"> {
   return {
     cacheBytes: limits.cacheBytesPerShare,
@@ -16,6 +16,7 @@ export function contentLimits(config: Config, limits: Limits): Pick<ContentOptio
   };
 }
 
+/** The same of its cache on disk. */
 export function diskCacheLimits({ cache }: Config, limits: Limits): DiskCacheLimits {
   return { bytesMax: limits.diskCacheBytesPerShare, freeBytesMin: cache.disk_free_min, aheadBytesMax: limits.aheadBytesPerShare };
 }

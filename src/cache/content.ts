@@ -30,6 +30,8 @@ export const logPerDirty = 4;
 /** Pause after a flush that failed; twice as long each time, up to the bound, unless it is for room on a disk. */
 const retryMs = 1_000;
 const retryMsMax = 8_000;
+/** After a removal the log forgets what it kept for the file, within this. */
+const forgetAfterMs = 20;
 /** Tries to store everything before a close leaves the rest to the next start. */
 const closeTriesMax = 2;
 
@@ -336,11 +338,11 @@ export class Content implements FileContent {
     return inode.with({ size: file.size, mtime: stamp, ctime: stamp, change: file.change, used });
   }
 
-  /** The removals of one turn let the log forget together: to find what it must keep, every unstored file is looked at. */
+  /** Removals that come together let the log forget together: to find what it must keep, every unstored file is looked at. */
   private releaseSoon(): void {
     if (this.releasing) return;
     this.releasing = true;
-    this.clock.atTurnEnd(() => {
+    this.clock.after(forgetAfterMs, () => {
       this.releasing = false;
       if (this.closed) return;
       this.flusher.releaseLog();

@@ -1,3 +1,4 @@
+import { SQL } from "bun";
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { type Clock, systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
@@ -168,10 +169,15 @@ describe.skipIf(missingPostgres !== null)("metadata in PostgreSQL, when somethin
     await makeRoot(store);
     await create(store, "before");
     const absent = 2 ** 40 as FileId;
-    await cluster.pause();
+    // Nobody else's batch gets past this.
+    const blocker = new SQL({ adapter: "postgres", hostname: login.host, port: login.port, database: login.database, username: login.user, password: login.password, max: 1, tls: false });
+    await blocker.unsafe("begin");
+    await blocker.unsafe("select from dittofs_writer for update");
     const underway = creating(store, "underway");
     // Evaluated, sent, and seen: only its answer waits.
     while ((await store.dirent(rootId, "underway")) === null) await new Promise<void>((resolve) => setImmediate(resolve));
+    await cluster.pause();
+    await blocker.close({ timeout: 0 }).catch(() => {});
     await expect(creating(store, "withdrawn")).rejects.toBeInstanceOf(StoreUnavailableError);
     await expect(Promise.resolve(store.inode(absent))).rejects.toBeInstanceOf(StoreUnavailableError);
     // What is in memory is served.

@@ -72,7 +72,7 @@ export class PostgresSession {
       const { late } = session;
       session.destroy();
       throw late
-        ? new PostgresFailure(`PostgreSQL at ${nameOf(login)} did not finish the log-in of user "${login.user}" within ${loginMsMax / 1000} s. Check that it is PostgreSQL that listens there, and look into its log`)
+        ? new PostgresFailure(`PostgreSQL at ${nameOf(login)} did not finish the log-in of user "${login.user}" within ${loginMsMax / 1000} s. Check that it is PostgreSQL that listens there, and look into its log`, true)
         : loginError(login, error);
     }
   }

@@ -4,8 +4,10 @@ import type { Clock } from "#base/clock.ts";
 import type { ObjectSource } from "#model/block-store.ts";
 import type { BodyReader, RequestBody } from "./http/message.ts";
 
-/** What is read from a file at a time, and hashed between two turns of the event loop: a millisecond's work. */
-const pieceBytes = 1024 * 1024;
+/** What is read from a file at a time. */
+const pieceBytes = 512 * 1024;
+/** What is hashed between two turns of the event loop: clients who wait meanwhile come first. */
+const hashedPerTurnBytes = 256 * 1024;
 
 /** A part of an object: what is sent, and what it must arrive as. */
 export interface Part {
@@ -65,11 +67,11 @@ async function hashOf(body: RequestBody, clock: Clock): Promise<string> {
       const next = reader.next();
       const piece = next instanceof Promise ? await next : next;
       if (piece === null) return hash.digest("hex");
-      for (let at = 0; at < piece.byteLength; at += pieceBytes) {
-        const some = piece.subarray(at, at + pieceBytes);
+      for (let at = 0; at < piece.byteLength; at += hashedPerTurnBytes) {
+        const some = piece.subarray(at, at + hashedPerTurnBytes);
         hash.update(some);
         inTurn += some.byteLength;
-        if (inTurn < pieceBytes) continue;
+        if (inTurn < hashedPerTurnBytes) continue;
         inTurn = 0;
         await new Promise<void>((resolve) => clock.atTurnEnd(resolve));
       }

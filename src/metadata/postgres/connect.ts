@@ -4,9 +4,10 @@ import type { SslMode } from "#base/postgres/dial.ts";
 import { isOfConnection } from "#base/postgres/errors.ts";
 import type { Login, PostgresSession } from "#base/postgres/session.ts";
 import { PostgresFailure } from "#base/postgres/terms.ts";
+import { StoreUnavailableError } from "#model/block-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { MetadataStoreError } from "../errors.ts";
-import { inWords, storeTerms } from "./errors.ts";
+import { inWords, storeTerms, verdictOf } from "./errors.ts";
 import { migrate } from "./open.ts";
 import { openSession, run, type Server } from "./sessions.ts";
 
@@ -28,7 +29,8 @@ export type PostgresAccess = PostgresPlace & { readonly clock: Clock; readonly l
 
 /** What the server or the connection to it said, in words for whoever runs this one. */
 export function asStoreError({ login }: Server, error: unknown): unknown {
-  return error instanceof postgres.PostgresError || isOfConnection(error) ? new MetadataStoreError(inWords(login, error)) : error;
+  if (verdictOf(error) === "away" || isOfConnection(error)) return new StoreUnavailableError(inWords(login, error));
+  return error instanceof postgres.PostgresError ? new MetadataStoreError(inWords(login, error)) : error;
 }
 
 export async function connect({ clock, logger, host, port, database, user, password, sslmode, sslRootCert }: PostgresAccess): Promise<{ server: Server; session: PostgresSession }> {
@@ -37,7 +39,8 @@ export async function connect({ clock, logger, host, port, database, user, passw
   try {
     return { server, session: await openSession(server) };
   } catch (error) {
-    throw error instanceof PostgresFailure ? new MetadataStoreError(error.message) : error;
+    if (!(error instanceof PostgresFailure)) throw error;
+    throw error.passing ? new StoreUnavailableError(error.message) : new MetadataStoreError(error.message);
   }
 }
 

@@ -54,7 +54,7 @@ export interface PostgresStoreOptions extends PostgresPlace {
   readonly limits?: ViewLimits;
 }
 
-/** Opens or makes a share's metadata on a PostgreSQL server, taking it from whatever server has it. Throws a MetadataStoreError. */
+/** Opens or makes a share's metadata on a PostgreSQL server, taking it from whatever server has it. Throws a MetadataStoreError, or a StoreUnavailableError where that may work in a moment. */
 export async function openPostgresStore(options: PostgresStoreOptions): Promise<MetadataStore> {
   const { server, session } = await connect(options);
   try {
