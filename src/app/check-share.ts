@@ -1,5 +1,7 @@
-import { fsck, gc, type Watch } from "#check/index.ts";
+import { join } from "node:path";
+import { fsck, type FsckResult, gc, type Watch } from "#check/index.ts";
 import { ControlError, type JobRequest, type JobResult } from "#control/index.ts";
+import { damageFile, DamageRecord } from "./damage-record.ts";
 import { type MoveHost, moveShare } from "./move-share.ts";
 import type { OpenShare } from "./open-share.ts";
 
@@ -8,7 +10,7 @@ export async function workOn(host: MoveHost, open: OpenShare | undefined, reques
   if (open === undefined) throw new ControlError("unavailable", `share ${request.share} is not being served`, { hint: "dittofs share status says why." });
   switch (request.kind) {
     case "fsck":
-      return { ...(await fsck(open.checkTarget, { data: request.data, repair: request.repair }, watch)) };
+      return { ...(await checked(open, request, watch)) };
     case "scrub": {
       const { bytes, damaged } = await open.scrubber.now(request.bytesPerSecond, watch);
       return { bytes, damaged };
@@ -22,4 +24,12 @@ export async function workOn(host: MoveHost, open: OpenShare | undefined, reques
     case "gc":
       return { ...(await gc(open.upkeep, request.remove, watch)) };
   }
+}
+
+/** What was found and is left is recorded beside the share's log, until another check says otherwise. */
+async function checked(open: OpenShare, { data, repair }: { readonly data: boolean; readonly repair: boolean }, watch: Watch): Promise<FsckResult> {
+  const record = new DamageRecord(watch);
+  const result = await fsck(open.checkTarget, { data, repair }, record);
+  record.write(join(open.places.content, damageFile), open.checkTarget.clock.now().sec);
+  return result;
 }

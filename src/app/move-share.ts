@@ -84,7 +84,7 @@ function judge(share: OpenShare, to: SharePlan, places: SharePlaces): { readonly
   if (!lasts(to) && lasts(from)) refuse(`Share ${from.name} can't move to a metadata store in memory: it would be gone when the server stops.`, stores);
   const metadata = !Bun.deepEquals(from.metadata, to.metadata) || from.metadataPath !== to.metadataPath;
   if (metadata && to.metadata.type !== "sqlite") refuse(`Metadata can't be moved to a store of type ${to.metadata.type}.`, "It can be moved to one of type sqlite.");
-  if (metadata && lasts(from) && is.database === goes.database) refuse(`The metadata of share ${from.name} is there already: ${is.database}.`, stores);
+  if (metadata && from.metadata.type === "sqlite" && is.database === goes.database) refuse(`The metadata of share ${from.name} is there already: ${is.database}.`, stores);
   const blocks = !Bun.deepEquals(from.blocks, to.blocks) || is.blocks !== goes.blocks;
   if (blocks && from.blocks.type === "filesystem" && to.blocks.type === "filesystem" && is.blocks === goes.blocks) {
     refuse(`The content of share ${from.name} is there already: ${is.blocks}.`, "Give the store it is to go to another path.");

@@ -11,6 +11,7 @@ import { claimBlocks, ownerOf } from "./claim.ts";
 import { syncDirectory } from "./durable-files.ts";
 import type { Surroundings } from "./open-share.ts";
 import { s3OptionsOf } from "./s3.ts";
+import { damageFile } from "./damage-record.ts";
 import { scrubFile } from "./scrubber.ts";
 import { collision, diskCacheFolder, placesOf, realPlaces, type SharePlaces } from "./places.ts";
 
@@ -25,16 +26,18 @@ export async function purgeShare(config: Config, plan: SharePlan, others: readon
   for (const other of others) refuseNested(plan, places, other, placesOf(config, other));
   const sqlite = plan.metadata.type === "sqlite";
   if (sqlite) checkPurgeable(places);
-  const known = sqlite ? identityIn(places.database) : null;
-  if (plan.instance !== null && known !== null && known.instance !== plan.instance) throw otherTree(plan, places.database);
+  const postgres = plan.metadata.type === "postgres" ? await import("./postgres.ts") : null;
+  const known = sqlite ? identityIn(places.database) : ((await postgres?.findPostgres(plan, around)) ?? null);
+  if (plan.instance !== null && known !== null && known.instance !== plan.instance) throw otherTree(plan, sqlite ? places.database : `what metadata store ${plan.metadata.name} has`);
   const blocks = plan.blocks.type === "filesystem" ? places.blocks : null;
   if (blocks !== null && known?.hasPacks === true) checkBlocksPurgeable(plan.name, blocks);
   if (blocks !== null && existsSync(blocks)) await removeBlocks(blocks, plan, known?.instance ?? null);
   if (plan.blocks.type === "s3" && known !== null) await removeObjects(plan, known.instance, around);
-  await rm(join(places.content, scrubFile), { force: true });
+  for (const name of [scrubFile, damageFile]) await rm(join(places.content, name), { force: true });
   await rm(join(places.content, diskCacheFolder), { recursive: true, force: true });
   for (const part of ["log", "packs"]) await removeFiles(join(places.content, part));
   if (sqlite) await removeDatabase(places.database);
+  await postgres?.removePostgres(plan, around);
   if (blocks !== null && existsSync(blocks)) await removeClaim(blocks);
   await removeEmptied(config, places);
 }
@@ -70,7 +73,7 @@ function otherTree({ name }: SharePlan, database: string): ControlError {
   });
 }
 
-interface Known {
+export interface Known {
   /** In hexadecimal. */
   readonly instance: string;
   readonly hasPacks: boolean;

@@ -73,6 +73,11 @@ export class Flusher {
     return this.current;
   }
 
+  /** Packs that are to be stored as they are: no large write goes to them any more. */
+  finish(packs: readonly OpenPackRef[]): void {
+    if (this.current !== null && packs.includes(this.current)) this.current = null;
+  }
+
   /**
    * Has full packs of large writes on their way before the batch under way is stored, so that the block store is never without
    * work between two batches. That changes no promise: an object nothing refers to is garbage, and a batch refers to it only
@@ -165,6 +170,8 @@ export class Flusher {
       if (pack === null || (pack.file as { size: number }).size + gathered.length > packBytes) {
         const fresh = this.packs.create();
         if (fresh instanceof FsError) return fresh;
+        // As in `uploadAhead`: a full one needs not wait for the rest.
+        if (pack !== null && this.isFar && !this.health.isFailing("write")) void this.uploads.ahead(pack);
         pack = fresh;
         hold(pack, packs);
       }
@@ -251,7 +258,7 @@ export class Flusher {
     }
   }
 
-  /** The bytes of a repacked pack, stored like a flush's. */
+  /** Packs of a repacking, or of a cut of the history, stored like a flush's. */
   async storeRepacked(packs: readonly OpenPackRef[]): Promise<boolean> {
     return this.uploads.store(packs);
   }

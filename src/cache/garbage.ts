@@ -2,6 +2,7 @@ import type { Clock, Timer } from "#base/clock.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import { type Change, type Pack, PackState } from "#model/change-set.ts";
 import { FsError } from "#model/fs-error.ts";
+import type { ShareHistory } from "#model/history.ts";
 import type { PackId } from "#model/ids.ts";
 import type { FileExtent, MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
@@ -10,6 +11,7 @@ import { liveRuns } from "./live-runs.ts";
 import type { OpenPackRef, PackTable } from "./pack-table.ts";
 import { findUnreferenced, type Unreferenced } from "./unreferenced.ts";
 import { isPackKey, packKeyPrefix } from "./packs/index.ts";
+import { Parting } from "./parting.ts";
 import { isPassing, type StoreHealth } from "./store-health.ts";
 
 export interface GarbageOptions {
@@ -62,6 +64,8 @@ export class Garbage {
   private closed = false;
   /** Objects without a row as an earlier listing found them, with when. */
   private strays = new Map<string, number>();
+  /** Null where what is applied need not be published. */
+  private readonly parting: Parting | null;
 
   constructor(
     packs: PackTable,
@@ -72,7 +76,9 @@ export class Garbage {
     logger: Logger,
     options: GarbageOptions,
     health: StoreHealth,
+    history: ShareHistory | null = null,
   ) {
+    this.parting = history === null ? null : new Parting(history, blocks, logger);
     this.health = health;
     this.packs = packs;
     this.store = store;
@@ -192,8 +198,9 @@ export class Garbage {
       return;
     }
     if (graceMs > 0 && (now.sec - row.since.sec) * 1000 < graceMs) return;
-    await this.blocks.delete([row.key]);
+    if (this.parting === null) await this.blocks.delete([row.key]);
     await this.store.apply({ conditions: [], changes: [{ do: "deletePack", id: row.id }] });
+    this.parting?.add(row.key);
     this.packs.forget(row.id);
     this.health.isDeleted(row.key);
     pass.deleted++;
@@ -275,7 +282,8 @@ export class Garbage {
       await this.turn();
     }
     for await (const { key } of this.blocks.list(packKeyPrefix(this.store.identity.instance))) {
-      if (known.has(key) || !isPackKey(key)) continue;
+      // What has left its row waits for its own end.
+      if (known.has(key) || !isPackKey(key) || this.parting?.has(key) === true) continue;
       const since = this.strays.get(key) ?? nowMs;
       if (nowMs - since >= graceMs && since !== nowMs) doomed.push(key);
       else seen.set(key, since);
@@ -285,6 +293,7 @@ export class Garbage {
     this.strays = seen;
     const gone = doomed.filter((key) => ![...this.packs.open.values()].some((pack) => pack.key === key));
     if (gone.length === 0) return;
+    if ((await this.parting?.passed()) === false) return;
     await this.blocks.delete(gone);
     pass.deleted += gone.length;
   }

@@ -65,6 +65,8 @@ export interface ShareState {
   readonly oldestUnstoredMs: number | null;
   /** What keeps content from being stored or read at present; null: nothing that is known. */
   readonly storeError: string | null;
+  /** Of a share that keeps its history in its block store. */
+  readonly history?: HistoryState | null;
   /** What its cache on disk has done since the start; null: its block store needs none. */
   readonly diskCache: DiskCacheState | null;
   readonly scrub?: ScrubState;
@@ -81,6 +83,18 @@ export interface ScrubState {
   /** Of the last that ended; milliseconds since 1970. */
   readonly lastEndedAt: number | null;
   readonly lastDamaged: number | null;
+}
+
+/** How far the history in a share's block store is behind. */
+export interface HistoryState {
+  readonly segments: number;
+  readonly bytes: number;
+  /** How long the oldest change has waited to be published; null: everything is. */
+  readonly oldestMs: number | null;
+  /** Whether the share could be recovered from it. */
+  readonly ready: boolean;
+  /** What keeps it from being published; null: nothing that is known. */
+  readonly error: string | null;
 }
 
 export interface DiskCacheState {

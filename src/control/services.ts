@@ -65,7 +65,7 @@ export interface Shares {
   /** How the share would be opened in these stores; what is left out stays where it is. */
   movePlan(name: string, to: MoveTo): SharePlan;
   /** The share's data lies in these stores now: it is opened there. */
-  moved(actor: n.Actor, name: string, to: MoveTo): Promise<n.Share>;
+  moved(actor: n.Actor, name: string, to: MoveTo): Promise<void>;
   /** Forgets which tree the share is, and serves what this server has in its place, an empty one maybe. */
   accept(actor: n.Actor, name: string, ifVersion: IfVersion): Promise<n.Share>;
   /** `purge` removes the data too, also of a share that is deleted already. Without `force` one that is mounted is `in_use`. */

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { describeMachine, waitForIdle } from "./machine.ts";
 import { type Lag, type Sample, load, median, memoryOf, probeLag } from "./measure.ts";
 import { controlBounds } from "./control.ts";
-import { type Bound, type Figures, type Report, type Row, boundTable, controlSection, figuresOf, lagDetail, page, plain, s3Section, wrappersSection, sectionHeadings, sectionIn, tableOf, withSection } from "./report.ts";
+import { type Bound, type Figures, type Report, type Row, boundTable, controlSection, figuresOf, lagDetail, page, plain, s3Section, wrappersSection, sectionHeadings, sectionIn, tableOf, withRows, withSection } from "./report.ts";
 import { s3Bounds } from "./s3/index.ts";
 import { wrapperBounds } from "./wrappers.ts";
 import { type Server, foreignServer, startDittofs, startGanesha, startNullServer } from "./servers.ts";
@@ -34,7 +34,7 @@ const help = `bun test/bench/run.ts [options]
   --quiet S         wait up to S seconds for an idle machine before each run
   --dir PATH        where the servers keep their data (.tmp/bench in the project)
   --keep            leave data and logs
-  --publish         write docs/benchmarks.md`;
+  --publish         write docs/benchmarks.md; with --workloads, only their rows in it`;
 
 const { values: options } = parseArgs({
   args: Bun.argv.slice(2),
@@ -275,7 +275,8 @@ async function report(all: Report): Promise<void> {
   if (all.limits !== null) console.log(`\n${all.limits.trimEnd()}`);
   if (!options.publish) return;
   const before = await published();
-  await publish(sectionHeadings.reduce((text, heading) => withSection(text, sectionIn(before, heading)), page(all)));
+  if (options.workloads !== undefined) await publish(withRows(before, all));
+  else await publish(sectionHeadings.reduce((text, heading) => withSection(text, sectionIn(before, heading)), page(all)));
 }
 
 process.exit(await main());

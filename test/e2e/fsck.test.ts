@@ -53,6 +53,18 @@ describe("fsck on the binary", () => {
         return now.state === "running" ? null : now;
       });
       expect(job).toMatchObject({ state: "done", findings: [], result: { damaged: 0, packs: 48 } });
+      const at = ["--server", server.apiUrl, "--token", admin.token];
+      const followed = await run("fsck", "/export", "--data", ...at);
+      expect(followed).toMatchObject({ status: 0, out: `checked ${places.size + 1} files and 48 packs: no damage\n` });
+      const listed = await run("job", "list", "-o", "json", ...at);
+      expect((JSON.parse(listed.out) as Job[]).map(({ state }) => state)).toEqual(["done", "done"]);
+      const collected = await run("gc", "/export", ...at);
+      expect(collected).toMatchObject({ status: 0 });
+      expect(collected.out).toContain("0 objects (0 bytes) are referred to by nobody");
+      expect((await run("scrub", "/export", "--rate", "1GiB", ...at)).out).toMatch(/^read \S+ MiB: no damage\n$/);
+      expect((await run("scrub", "/export", "--rate", "1", ...at)).status).toBe(2);
+      expect((await run("store", "migrate", "/export", ...at)).status).toBe(2);
+      expect((await run("fsck", "/nowhere", ...at)).status).toBe(5);
       const refused = await run("fsck", "/export", "--offline", "--data-dir", dataDir);
       expect(refused.status).toBe(1);
       expect(refused.err).toContain("leave out --offline");

@@ -139,7 +139,7 @@ export function fakeControl(): FakeControl {
       movePlan: () => {
         throw new ControlError("unavailable", "Nothing is moved here.");
       },
-      moved: async (_, name) => shares.get(name),
+      moved: async () => {},
       grants: grantsOf,
       grant: async (_, name, grant, ifVersion) => {
         grants.set(name, [...grantsWithout(name, grant), grant]);

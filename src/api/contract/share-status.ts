@@ -1,4 +1,5 @@
 import { Type } from "@sinclair/typebox";
+import { HistoryStatus } from "./history-status.ts";
 import { object } from "./route.ts";
 import { one, orNull, ShareName, When } from "./schema-words.ts";
 
@@ -42,5 +43,6 @@ export const ShareStatus = object({
     }),
   ),
   store_error: orNull(Type.String({ description: "Why content can't be stored or read at present; it heals by itself once the reason is gone. Null: it can." })),
+  history: orNull(HistoryStatus),
   disk_cache: orNull(DiskCache),
 });

@@ -2,7 +2,7 @@ import type { Static } from "@sinclair/typebox";
 import type * as s from "#api/contract/schemas.ts";
 import type { Job } from "#control/jobs.ts";
 import type * as n from "#control/nouns.ts";
-import type { ClientInfo, DiskCacheState, MountInfo, Runtime, ScrubState, StoreHealth, StoreRequests } from "#control/runtime.ts";
+import type { ClientInfo, DiskCacheState, HistoryState, MountInfo, Runtime, ScrubState, StoreHealth, StoreRequests } from "#control/runtime.ts";
 
 /** The control plane's nouns as the interface shows them. */
 
@@ -83,6 +83,12 @@ export function diskCacheView(cache: DiskCacheState | null): Static<typeof s.Dis
   const { hits, misses, hitBytes, missBytes, bytes, bytesMax, objects, evictedBytes, damaged } = cache;
   const rate = hits + misses === 0 ? null : Number((hits / (hits + misses)).toFixed(rateDigits));
   return { hit_rate: rate, hits, misses, hit_bytes: hitBytes, miss_bytes: missBytes, bytes, max_bytes: bytesMax, objects, evicted_bytes: evictedBytes, damaged };
+}
+
+export function historyView(history: HistoryState | null, seesAll: boolean): Static<typeof s.ShareStatus>["history"] {
+  if (history === null) return null;
+  const { ready, segments, bytes, oldestMs, error } = history;
+  return { recoverable: ready, lag_segments: segments, lag_bytes: bytes, lag_ms: oldestMs, error: errorFor(error, seesAll) };
 }
 
 export function storeView(store: n.Store): s.Store {

@@ -10,10 +10,11 @@
  */
 import { createSecretKey, type KeyObject } from "node:crypto";
 import type { Random } from "#base/random.ts";
-import { type BlockStore, StoreFault, StoreRefusedError } from "#model/block-store.ts";
-import { decodeRing, encodeRing, ringBytesMax, type RingKey } from "./format.ts";
+import type { BlockStore } from "#model/block-store.ts";
+import { decodeRing, encodeRing, KeyringError, ringBytesMax, type RingKey } from "./format.ts";
 import type { MasterKeys } from "./master-keys.ts";
 
+export { KeyringError } from "./format.ts";
 export { type MasterKeys, masterIdLengthMax, parseMasterKeys } from "./master-keys.ts";
 
 const folder = "keyring/";
@@ -96,7 +97,7 @@ export class Keyring {
     return (await this.read()).byId.get(name) ?? null;
   }
 
-  /** Throws StoreRefusedError where `masters` could not open this ring. */
+  /** Throws KeyringError where `masters` could not open this ring. */
   async check(masters: MasterKeys): Promise<void> {
     const { object } = this.ring ?? (await this.read());
     decodeRing(await this.bytesOf(object), masters, object);
@@ -133,7 +134,7 @@ export class Keyring {
     let newest = await this.newest();
     if (newest === null) {
       if (!this.options.mayBegin) {
-        throw new StoreRefusedError(StoreFault.key, `the keyring ${this.prefix} is not in the block store, though there is content that needs it. Put it back from a copy of the bucket; without it what is encrypted can't be read`);
+        throw new KeyringError(`the keyring ${this.prefix} is not in the block store, though there is content that needs it. Put it back from a copy of the bucket; without it what is encrypted can't be read`);
       }
       try {
         return (this.ring = await this.put(1, [this.fresh()], masters));
@@ -155,7 +156,7 @@ export class Keyring {
 
   private async bytesOf(object: string): Promise<Uint8Array> {
     const size = await this.options.blocks.size(object);
-    if (size === null || size > ringBytesMax) throw new Error(`${object} is no keyring: ${size === null ? "it is gone" : `it has ${size} bytes`}`);
+    if (size === null || size > ringBytesMax) throw new KeyringError(`${object} is no keyring: ${size === null ? "it is gone" : `it has ${size} bytes`}`);
     return await this.options.blocks.get(object, 0, size);
   }
 

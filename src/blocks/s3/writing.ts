@@ -13,8 +13,8 @@ import type { UploadLimit } from "./upload-limit.ts";
 /** What an object's metadata says of its bytes, so that whoever finds its key taken knows whether by the same bytes. */
 const tokenName = "dittofs-content";
 
-/** Objects hashed at a time: the first is on its way while the next is hashed, and one read of the disk is under way beside. */
-const hashingMax = 2;
+/** Objects hashed at a time: the first is on its way while the next is hashed, and what a turn of the event loop hashes is bounded. */
+const hashingMax = 1;
 
 /** Only with a key that is free: RFC 9110 section 13.1.2. */
 const ifNew = { IfNoneMatch: "*" } as const;

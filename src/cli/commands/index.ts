@@ -19,6 +19,7 @@ import { show as showAdapter } from "./adapter/show.ts";
 import { list as listAudit } from "./audit/list.ts";
 import { backupControlPlane } from "./backup/backup.ts";
 import { restoreControlPlane } from "./backup/restore.ts";
+import { recover } from "./backup/recover.ts";
 import { disconnect } from "./client/disconnect.ts";
 import { list as listClients } from "./client/list.ts";
 import { current as currentContext } from "./context/current.ts";
@@ -130,4 +131,5 @@ export const nouns: readonly (Noun | Verb)[] = [
   { name: "system", summary: "The server as a whole.", example: "dittofs system drain-uploads", verbs: [drainUploads] },
   { name: "backup", summary: "Copies of the control plane.", example: "dittofs backup controlplane", verbs: [backupControlPlane] },
   { name: "restore", summary: "Bring copies back.", example: "dittofs restore controlplane --input /backup/controlplane.db", verbs: [restoreControlPlane] },
+  recover,
 ];

@@ -9,10 +9,13 @@ import type { IfVersion, MoveTo, Shares } from "../services.ts";
 import type { Change } from "../state/index.ts";
 import { accessLevels } from "#model/identity.ts";
 import { defaultStore } from "./default-store.ts";
+import { movedTo } from "./share-moves.ts";
 import { checkShare, foldedName, shareDefaults, shareNameFault } from "./share-fields.ts";
 import type { ShareIdentities } from "./share-identities.ts";
 import { refuseInUse } from "./share-use.ts";
 import type { ShareViews } from "./share-views.ts";
+
+const noTarget: Effect = { target: null, onFailure: "keep" };
 
 export interface SharesParts extends Core {
   readonly shareViews: ShareViews;
@@ -88,13 +91,11 @@ export class ShareService implements Shares {
   }
 
   movePlan(name: string, to: MoveTo): SharePlan {
-    const row = this.row(name);
-    return this.parts.planOf({ ...row, ...this.movedTo(name, to) });
+    return this.parts.planOf({ ...this.row(name), ...movedTo(this.parts.state, name, to) });
   }
 
-  async moved(actor: Actor, name: string, to: MoveTo): Promise<Share> {
-    await this.change(actor, "move", name, { target: { type: "share", name }, onFailure: "undo" }, (draft) => draft.update(tables.shares, this.row(name), this.movedTo(name, to)));
-    return this.get(name);
+  async moved(actor: Actor, name: string, to: MoveTo): Promise<void> {
+    await this.change(actor, "move", name, { target: { type: "share", name }, onFailure: "undo" }, (draft) => draft.update(tables.shares, this.row(name), movedTo(this.parts.state, name, to)));
   }
 
   async accept(actor: Actor, name: string, ifVersion: IfVersion): Promise<Share> {
@@ -226,17 +227,6 @@ export class ShareService implements Shares {
     faults.add("blocks", `keeps content in memory, and metadata store ${names.name} (${names.type}) keeps names: after a restart there would be files without their content. Name a metadata store of type memory, too, or a block store that lasts`);
   }
 
-  /** Where a share lies in other stores follows from these and its name. */
-  private movedTo(name: string, { metadata, blocks }: MoveTo): Partial<ShareRow> {
-    const faults = new Faults();
-    const moved = {
-      ...(metadata === undefined ? {} : { metadataStoreId: this.store("metadata", metadata, undefined, faults), metadataPath: "" }),
-      ...(blocks === undefined ? {} : { blockStoreId: this.store("block", blocks, undefined, faults), blocksPath: "" }),
-    };
-    faults.refuse(`share ${name}`);
-    return moved;
-  }
-
   /** Netgroups are kept by id. */
   private stored<F extends Partial<ShareFields>>(fields: F): F {
     const { netgroups } = fields;
@@ -288,5 +278,3 @@ export class ShareService implements Shares {
 function nothingToAdopt(name: string): ControlError {
   return new ControlError("not_found", `There is no deleted share ${name} whose data could be taken over.`, { hint: "Create it without adopt." });
 }
-
-const noTarget: Effect = { target: null, onFailure: "keep" };

@@ -9,6 +9,8 @@ import type { Dirent, Inode } from "#model/inode.ts";
 import { type FileExtent, type MetadataStore, scansOf } from "#model/metadata-store.ts";
 import { MetadataStoreError } from "../errors.ts";
 import { openDatabase } from "./database.ts";
+import { SqliteStore } from "./index.ts";
+import { writeMark } from "./journal.ts";
 import { SqliteRows } from "./rows.ts";
 import { MetaKey } from "./schema.ts";
 import { finalizeAll, prepareAll, type Statements } from "./statements.ts";
@@ -79,6 +81,9 @@ async function putMeta(rows: SqliteRows, statements: Statements, source: Metadat
   rows.begin();
   statements.putMeta.run(source.identity.instance, MetaKey.instance);
   statements.putMeta.run(source.identity.handleKey, MetaKey.handleKey);
+  // What was applied elsewhere was not kept here: the history of the share is begun anew, by who is known to have it.
+  const mark = source instanceof SqliteStore ? source.historyMark() : null;
+  if (mark !== null) writeMark(statements, { ...mark, continues: false });
   statements.putMeta.run(source.draw(), MetaKey.reserved);
   rows.putTotals({ treeVersion, inodes, bytes }, { treeVersion: -1, inodes: -1, bytes: -1 });
   rows.commit();

@@ -115,6 +115,25 @@ test("a move that can't be made known leaves the share where it was", async () =
   expect(runtime.plans()[0]?.blocks.name).toBe("default");
 });
 
+test("while the last of a share is copied nobody opens it where it was", async () => {
+  const dataDir = temporary();
+  const { runtime } = runtimeOn(dataDir);
+  stops.push(() => runtime.stopShares(5000));
+  const from = sharePlan("/export");
+  await runtime.reconcile(desired([from]));
+  const ids = await filled(runtime, "/export");
+  const to = { ...from, blocks: storePlan("block", "filesystem", { name: "other", config: { path: join(dataDir, "other") } }) };
+  const commit = async (): Promise<void> => {
+    // Another change of the control plane, which knows nothing of the move yet.
+    const [failure] = await runtime.reconcile(desired([from]));
+    expect(failure?.reason).toContain("is being moved");
+    expect(await runtime.reconcile(desired([to]))).toEqual([]);
+  };
+  const { id } = runtime.jobs.start({ kind: "migrate", share: "/export", plan: to, commit }, "test");
+  expect(await (runtime.jobs as unknown as { ended(of: string): Promise<Job> }).ended(id)).toMatchObject({ state: "done", error: null });
+  await expectWhole(runtime, "/export", ids);
+});
+
 test("a move that is cancelled or stopped goes on where it was", async () => {
   const dataDir = temporary();
   const { runtime } = runtimeOn(dataDir);

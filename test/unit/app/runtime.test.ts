@@ -397,7 +397,7 @@ describe("purge", () => {
     writeFileSync(file, "");
     const broken = sharePlan("/broken", { blocks: storePlan("block", "filesystem", { name: "x", config: { path: file } }) });
     expect(await runtime.reconcile(desired([sharePlan("/stays"), broken]))).toHaveLength(1);
-    expect(existsSync(join(dataDir, "shares/broken/metadata.db"))).toBe(true);
+    expect(existsSync(join(dataDir, "shares/broken/metadata.db"))).toBe(false);
     expect(runtime.leftBehind(broken)).toBeNull();
   });
 

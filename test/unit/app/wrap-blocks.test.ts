@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { systemRandom } from "#base/random.ts";
 import { faultyBlocks, openMemoryBlocks } from "#blocks/index.ts";
 import type { StorePlan } from "#control/index.ts";
-import { StoreUnavailableError } from "#model/block-store.ts";
+import { StoreFault, StoreRefusedError, StoreUnavailableError } from "#model/block-store.ts";
 import { silentLogger } from "#telemetry/logger.ts";
 import { masterKeysOf } from "../../../src/app/key-file.ts";
 import { wrapBlocks } from "../../../src/app/wrap-blocks.ts";
@@ -45,16 +45,16 @@ describe("a block store as a share uses it", () => {
     expect(closed).toBe(true);
   });
 
-  test("opens while it is away, refuses content meanwhile, and goes on when it is back", async () => {
+  test.each([new StoreUnavailableError("away"), new StoreRefusedError(StoreFault.permission, "no longer allowed")])("opens while it is %s, refuses content meanwhile, and goes on when it is back", async (trouble) => {
     let away = true;
     const under = faultyBlocks(openMemoryBlocks(), {
       before() {
-        if (away) throw new StoreUnavailableError("away");
+        if (away) throw trouble;
       },
     });
     const { blocks } = await wrapBlocks(encrypted, under, fresh, around());
     const put = () => blocks.put("0123456789abcdef/k", { from: "slices", slices: [bytes] });
-    await expect(put()).rejects.toBeInstanceOf(StoreUnavailableError);
+    await expect(put()).rejects.toBe(trouble);
     away = false;
     await put();
     expect(await blocks.get("0123456789abcdef/k", 0, 1000)).toEqual(bytes);

@@ -6,6 +6,7 @@ import { systemClock } from "#base/clock.ts";
 import { FsError } from "#model/fs-error.ts";
 import { type FileId, rootId } from "#model/ids.ts";
 import { FileType, type Inode } from "#model/inode.ts";
+import { type ScansTables, scansOf } from "#model/metadata-store.ts";
 import { bytesOf, fileBytes, fill, flip, Listener, make, onGround, openCheckable, type Opened, type Place, plantings, write } from "../../support/damaged-share.ts";
 import { SeededRandom } from "../../support/seeded-random.ts";
 import { temporary } from "../../support/temporary.ts";
@@ -182,10 +183,58 @@ async function content(opened: Opened, id: FileId, bytes: Uint8Array): Promise<v
   await write(opened, id, bytes);
 }
 
+test("a name that is always where the check is not looking is no lost file", async () => {
+  const opened = await openCheckable(copy());
+  const { store } = opened;
+  const [low, middle, high] = [await make(opened, rootId, "low", FileType.directory), await make(opened, rootId, "middle", FileType.directory), await make(opened, rootId, "high", FileType.directory)];
+  // More than a page of names lies between the two places.
+  for (let i = 0; i < 1100; i++) await make(opened, middle, `n${i}`, FileType.fifo);
+  const child = await make(opened, high, "elusive", FileType.regular);
+  let home = high;
+  const move = async (to: FileId): Promise<void> => {
+    if (to === home) return;
+    const at = systemClock.now();
+    await store.apply({ conditions: [], changes: [{ do: "deleteDirent", parent: home, name: "elusive" }, { do: "insertDirent", parent: to, name: "elusive", child }, { do: "addLinks", id: child, delta: 0, at }, { do: "touchDirectory", id: home, at, linksDelta: 0 }, { do: "touchDirectory", id: to, at, linksDelta: 0 }] });
+    home = to;
+  };
+  const tables = scansOf(store) as ScansTables;
+  let moves = 0;
+  const elusive = Object.assign(Object.create(store) as typeof store, {
+    async scanDirents(parent: number, cookie: number, limit: number) {
+      if (parent < 0) await move(high);
+      else if (parent === middle && home === high) {
+        moves++;
+        await move(low);
+      }
+      return await tables.scanDirents(parent, cookie, limit);
+    },
+  });
+  const listener = new Listener();
+  await fsck({ ...opened.target, store: elusive }, { data: false, repair: false }, listener);
+  expect(moves).toBeGreaterThan(1);
+  expect(listener.findings).toEqual([]);
+  await opened.close();
+});
+
 test("a cancelled check ends, and repairs nothing", async () => {
   const opened = await openCheckable(copy());
   const listener = new Listener();
   listener.cancelled = true;
   await expect(fsck(opened.target, { data: true, repair: true }, listener)).rejects.toThrow("cancelled");
+  await opened.close();
+});
+
+test("metadata that can't be read is named as that", async () => {
+  const opened = await openCheckable(copy());
+  const store = Object.assign(Object.create(opened.store) as typeof opened.store, {
+    usage: () => opened.store.usage(),
+    scanInodes: () => {
+      throw new Error("database disk image is malformed");
+    },
+  });
+  const listener = new Listener();
+  expect(await fsck({ ...opened.target, store }, { data: false, repair: true }, listener)).toMatchObject({ damaged: 1, repaired: 0 });
+  expect(listener.findings).toMatchObject([{ kind: "unreadable_metadata", severity: "damage" }]);
+  expect(listener.findings[0]?.message).toContain("malformed");
   await opened.close();
 });

@@ -7,7 +7,7 @@ import { type Answer, type Handlers, type Services, callerOf, given } from "../h
 import { nfsLines } from "../mount-lines.ts";
 import { type Orders, found, pageOf } from "../paging.ts";
 import { maySee, seesAll, shareNameOf, visibleShare } from "../share-access.ts";
-import { diskCacheView, errorFor, jobView, mountView, scrubView, shareStateOf, shareView } from "../views.ts";
+import { diskCacheView, errorFor, historyView, jobView, mountView, scrubView, shareStateOf, shareView } from "../views.ts";
 import { mountOrders } from "./clients.ts";
 
 const orders: Orders<"name" | "created_at", Share> = { name: (share) => share.name, created_at: (share) => share.createdAt };
@@ -107,6 +107,7 @@ export function sharesHandlers(services: Services) {
           oldest_unstored_ms: running?.oldestUnstoredMs ?? null,
           scrub: running?.scrub === undefined ? null : scrubView(running.scrub),
           store_error: errorFor(running?.storeError ?? null, seesAll(user)),
+          history: historyView(running?.history ?? null, seesAll(user)),
           disk_cache: diskCacheView(running?.diskCache ?? null),
         },
       };
