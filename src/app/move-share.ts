@@ -11,6 +11,7 @@ import { Lifecycle } from "./lifecycle.ts";
 import { openBlocks } from "./open-blocks.ts";
 import type { OpenShare, Surroundings } from "./open-share.ts";
 import { placesOf, realPlaces, type SharePlaces } from "./places.ts";
+import { identityIn } from "./purge.ts";
 import { lasts } from "./tree.ts";
 
 /** Passes over the content while the share is served, until one has little to copy. */
@@ -18,6 +19,10 @@ const passesMax = 5;
 const fewObjects = 8;
 /** How long the last pass may wait for requests in hand, and for what they accepted. */
 const drainMs = 30_000;
+/** Pauses before the control plane is asked again that could not say whether it knows of the move, and how long that goes on. */
+const commitPauseMsMin = 100;
+const commitPauseMsMax = 5_000;
+const commitMsMax = 120_000;
 
 /** What a move asks of the server. */
 export interface MoveHost {
@@ -63,9 +68,28 @@ export async function moveShare(host: MoveHost, share: OpenShare, to: SharePlan,
     await parts.stop(config.server.shutdown_timeout);
   }
   watch.step("opening", null, "share");
-  await commit();
+  await settled(commit, host, watch);
   if (what.metadata && from.metadata.type === "sqlite") setAside(share.places.database, around);
   return result;
+}
+
+/**
+ * Has the control plane know of the move. Where its database went away meanwhile, nobody knows whether it does: a share that was opened where it
+ * was then takes changes that are gone once the database is back. So it stays closed until the outcome is known, for as long as can be borne.
+ */
+async function settled(commit: () => Promise<unknown>, { around: { clock, logger } }: MoveHost, watch: Watch): Promise<void> {
+  const untilMs = clock.monotonicMs() + commitMsMax;
+  for (let pauseMs = commitPauseMsMin; ; pauseMs = Math.min(commitPauseMsMax, pauseMs * 2)) {
+    try {
+      await commit();
+      return;
+    } catch (error) {
+      const unknown = error instanceof ControlError && error.code === "unavailable";
+      if (!unknown || watch.cancelled || clock.monotonicMs() >= untilMs) throw error;
+      logger.warn({ error }, "the control plane can't say yet whether a share was moved; it is asked again, and the share stays closed meanwhile");
+    }
+    await new Promise<void>((resolve) => clock.after(pauseMs, resolve));
+  }
 }
 
 function sameStores(a: SharePlan, b: SharePlan): boolean {
@@ -85,6 +109,11 @@ function judge(share: OpenShare, to: SharePlan, places: SharePlaces): { readonly
   const metadata = !Bun.deepEquals(from.metadata, to.metadata) || from.metadataPath !== to.metadataPath;
   if (metadata && to.metadata.type !== "sqlite") refuse(`Metadata can't be moved to a store of type ${to.metadata.type}.`, "It can be moved to one of type sqlite.");
   if (metadata && from.metadata.type === "sqlite" && is.database === goes.database) refuse(`The metadata of share ${from.name} is there already: ${is.database}.`, stores);
+  // One of this share itself is what an earlier move left there.
+  const there = metadata ? identityIn(places.database) : null;
+  if (there !== null && there.instance !== share.instance) {
+    refuse(`${places.database} is the metadata of another share (instance ${there.instance}); nothing was changed.`, "Give the store it is to go to another path, or, if that share is gone for good, move its files away.");
+  }
   const blocks = !Bun.deepEquals(from.blocks, to.blocks) || is.blocks !== goes.blocks;
   if (blocks && from.blocks.type === "filesystem" && to.blocks.type === "filesystem" && is.blocks === goes.blocks) {
     refuse(`The content of share ${from.name} is there already: ${is.blocks}.`, "Give the store it is to go to another path.");

@@ -87,7 +87,7 @@ export interface Known {
 }
 
 /** What a metadata database says of the share it is of; null where there is none. */
-function identityIn(path: string): Known | null {
+export function identityIn(path: string): Known | null {
   if (!existsSync(path)) return null;
   let db: Database | null = null;
   try {

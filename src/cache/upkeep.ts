@@ -60,10 +60,24 @@ export class Upkeep {
   async fromObject(id: PackId): Promise<Pick<Pack, "key" | "size" | "frames"> | null> {
     const { instance } = this.store.identity;
     const row = await this.store.pack(id);
-    const key = row !== null && this.isKeyOf(row.key, id) ? row.key : packKey(instance, id);
-    const bytes = await this.blocks.size(key);
-    const footer = bytes === null ? null : await readFooter((offset, length) => this.blocks.get(key, offset, length), bytes, instance, id, key);
-    return footer === null ? null : { key, ...footer };
+    const key = row !== null && this.isKeyOf(row.key, id) ? row.key : await this.onlyKeyOf(id);
+    const bytes = key === null ? null : await this.blocks.size(key);
+    const footer = key === null || bytes === null ? null : await readFooter((offset, length) => this.blocks.get(key, offset, length), bytes, instance, id, key);
+    return key === null || footer === null ? null : { key, ...footer };
+  }
+
+  /**
+   * The key of a pack's object where no row says it. Null: there is none, or several, since after an older metadata was put back a number may have
+   * been given twice, and which of the two a file refers to can't be told.
+   */
+  private async onlyKeyOf(id: PackId): Promise<string | null> {
+    let only: string | null = null;
+    for await (const { key } of this.blocks.list(packKey(this.store.identity.instance, id))) {
+      if (!this.isKeyOf(key, id)) continue;
+      if (only !== null) return null;
+      only = key;
+    }
+    return only;
   }
 
   /** Stores everything accepted so far, as far as the block store takes it in some seconds. */

@@ -157,7 +157,7 @@ async function isStranger(target: CheckTarget, key: string): Promise<boolean> {
 
 /** A share has other objects than packs, too (docs/formats/pack.md). */
 function isPackKey(key: string): boolean {
-  return /^[0-9a-f]{16}\/[0-9a-f]{2}\/[0-9a-f]{14}$/.test(key);
+  return /^[0-9a-f]{16}\/[0-9a-f]{2}\/[0-9a-f]{14}(-[0-9a-f]{1,14})?$/.test(key);
 }
 
 function stranger(key: string, size: number): Finding {

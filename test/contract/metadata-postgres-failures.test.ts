@@ -224,6 +224,35 @@ describe.skipIf(missingPostgres !== null)("metadata in PostgreSQL, when somethin
     expect((await lost.promise).message).toMatch(/share films/);
   });
 
+  test("a database that is behind stops also a share that has nothing to write", async () => {
+    const lost = Promise.withResolvers<Error>();
+    const store = await openStore({ key: "behind-idle", name: "films", clock: fastClock, broken: lost.resolve });
+    await makeRoot(store);
+    for (let i = 0; i < 5; i++) await create(store, `f${i}`);
+    await cluster.sql("update dittofs_writer set batch = batch - 2 where share = (select share from dittofs_share where key = 'behind-idle')", login.database);
+    expect((await lost.promise).message).toMatch(/share films is at batch .*has lost what it acknowledged/);
+    await expect(create(store, "more")).rejects.toThrow(/has lost what it acknowledged/);
+  });
+
+  test("a batch is not taken for committed because somebody else's number is in the row", async () => {
+    const store = await openStore({ key: "ahead", name: "films" });
+    await makeRoot(store);
+    await cluster.sql("update dittofs_writer set batch = batch + 5 where share = (select share from dittofs_share where key = 'ahead')", login.database);
+    await expect(create(store, "more")).rejects.toThrow(/somebody else has written in its place/);
+  });
+
+  test("a server that had the share before an older database was put back writes nothing into what another took from that", async () => {
+    const first = await openStore({ key: "put-back", name: "films" });
+    await makeRoot(first);
+    // As it was before the first server took the share.
+    await cluster.sql("delete from dittofs_writer where share = (select share from dittofs_share where key = 'put-back')", login.database);
+    await cluster.sql("update dittofs_share set epoch = epoch - 1 where key = 'put-back'", login.database);
+    const second = await openStore({ key: "put-back", name: "films", holder: "the second server" });
+    await create(second, "mine");
+    await expect(create(first, "late")).rejects.toThrow("taken over by the second server");
+    expect(await names(second, rootId)).toEqual(["mine"]);
+  });
+
   test("a newer format is refused, and so are a wrong password and a database that is not there", async () => {
     const other = await cluster.database();
     await (await openStore({ ...other, key: "x" })).close();

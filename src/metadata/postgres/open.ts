@@ -99,9 +99,10 @@ async function takeOnce(session: PostgresSession, { key, name, holder, random, e
   }
   // The writer's row before the share's, as a batch has it.
   const before = await run(session, "delete from dittofs_writer w using dittofs_share s where s.key = $1 and w.share = s.share returning w.holder", [key]);
+  // Of the time, too: in a database that was put back, the next number may be that of a writer which still runs.
   const [row] = await run(
     session,
-    "update dittofs_share set epoch = epoch + 1, reserved = reserved + $2, name = $3 where key = $1 returning share, epoch, instance, handle_key, reserved, tree_version, inodes, bytes",
+    "update dittofs_share set epoch = greatest(epoch + 1, (extract(epoch from clock_timestamp()) * 1000)::bigint), reserved = reserved + $2, name = $3 where key = $1 returning share, epoch, instance, handle_key, reserved, tree_version, inodes, bytes",
     [key, reservedNumbers, name],
   );
   const [share, epoch, instance, handleKey, reserved, treeVersion, inodes, bytes] = row as unknown as [number, number, Uint8Array, Uint8Array, number, number, number, number];

@@ -44,6 +44,8 @@ export class Writer {
   private readonly options: WriterOptions;
   private session: PostgresSession | null;
   private inFlight: Outgoing[] = [];
+  /** The last batch known to be committed. */
+  private acked = 0;
   /** Statements without an answer. */
   private running = 0;
   private quiet: (() => void) | null = null;
@@ -101,6 +103,7 @@ export class Writer {
 
   private committed(number: number): void {
     this.failures = 0;
+    this.acked = Math.max(this.acked, number);
     this.awaySinceMs = null;
     while (this.inFlight.length > 0 && (this.inFlight[0] as Outgoing).number <= number) {
       const batch = this.inFlight.shift() as Outgoing;
@@ -176,19 +179,17 @@ export class Writer {
   /** What the database says of this writer, and with it of the batches on their way. */
   private async settle(session: PostgresSession): Promise<void> {
     const { share, epoch, name } = this.options;
+    const { acked } = this;
     const rows = (await run(session, statements.writers, [share])) as readonly (readonly [number, number, string, string])[];
     if (this.over) return;
     const own = rows.find(([its]) => its === epoch);
     if (own === undefined) return this.break(takenError(name, rows.at(-1)));
     const last = own[1];
+    // Looked at also where nothing is on its way: what is cached would be mixed with what was put back.
+    if (last < acked) return this.break(behindError(name, last, acked));
     const first = this.inFlight[0];
-    if (first !== undefined && last < first.number - 1) {
-      return this.break(
-        new MetadataStoreError(
-          `the database of share ${name} is at batch ${last}, but ${first.number - 1} were committed: it has lost what it acknowledged (a backup put back, or a standby that lagged behind). The share is stopped so that nothing is made worse; start the server anew to go on from what the database has`,
-        ),
-      );
-    }
+    const sent = this.inFlight.at(-1)?.number ?? this.acked;
+    if (last > sent) return this.break(strangeError(name, last, sent));
     if (first !== undefined && last >= first.number) this.committed(last);
   }
 
@@ -226,6 +227,16 @@ export class Writer {
     this.empty();
     await this.session?.close();
   }
+}
+
+function behindError(name: string, last: number, acked: number): MetadataStoreError {
+  return new MetadataStoreError(
+    `the database of share ${name} is at batch ${last}, but ${acked} were committed: it has lost what it acknowledged (a backup put back, or a standby that lagged behind). The share is stopped so that nothing is made worse; start the server anew to go on from what the database has`,
+  );
+}
+
+function strangeError(name: string, last: number, sent: number): MetadataStoreError {
+  return new MetadataStoreError(`the database of share ${name} is at batch ${last}, but this server sent ${sent}: somebody else has written in its place (two databases put together, or rows that were edited). The share is stopped so that nothing is made worse; start the server anew to go on from what the database has`);
 }
 
 function takenError(name: string, now: readonly [number, number, string, string] | undefined): MetadataStoreError {

@@ -1,10 +1,13 @@
 import { afterEach, expect, test } from "bun:test";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "#base/clock.ts";
+import { systemRandom } from "#base/random.ts";
+import { openSqliteStore } from "#metadata/index.ts";
+import { silentLogger } from "#telemetry/logger.ts";
 import { nfsPlan as _nfsPlan, desired, runtimeOn, sharePlan, storePlan, temporary } from "./kit.ts";
 import type { ServerRuntime } from "#app/runtime.ts";
-import type { Job, SharePlan } from "#control/index.ts";
+import { ControlError, type Job, type SharePlan } from "#control/index.ts";
 import { FsError } from "#model/fs-error.ts";
 import { type FileId, rootId } from "#model/ids.ts";
 import { FileType, type Inode } from "#model/inode.ts";
@@ -115,6 +118,26 @@ test("a move that can't be made known leaves the share where it was", async () =
   expect(runtime.plans()[0]?.blocks.name).toBe("default");
 });
 
+test("a share of which the control plane can't say whether it was moved is opened nowhere until it can", async () => {
+  const dataDir = temporary();
+  const { runtime } = runtimeOn(dataDir);
+  stops.push(() => runtime.stopShares(5000));
+  const from = sharePlan("/export");
+  await runtime.reconcile(desired([from]));
+  const ids = await filled(runtime, "/export");
+  const to = { ...from, blocks: storePlan("block", "filesystem", { name: "other", config: { path: join(dataDir, "other") } }) };
+  let asked = 0;
+  const commit = async (): Promise<void> => {
+    expect(runtime.plans()).toEqual([]);
+    if (++asked < 3) throw new ControlError("unavailable", "the connection was lost while a change was being committed");
+    expect(await runtime.reconcile(desired([to]))).toEqual([]);
+  };
+  const { id } = runtime.jobs.start({ kind: "migrate", share: "/export", plan: to, commit }, "test");
+  expect(await (runtime.jobs as unknown as { ended(of: string): Promise<Job> }).ended(id)).toMatchObject({ state: "done", error: null });
+  expect(runtime.plans()[0]?.blocks.name).toBe("other");
+  await expectWhole(runtime, "/export", ids);
+});
+
 test("while the last of a share is copied nobody opens it where it was", async () => {
   const dataDir = temporary();
   const { runtime } = runtimeOn(dataDir);
@@ -156,4 +179,26 @@ test("a move that is cancelled or stopped goes on where it was", async () => {
   expect(job).toMatchObject({ state: "done" });
   expect(job.result?.["objectsPresent"]).toBeGreaterThan(1);
   await expectWhole(runtime, "/export", ids);
+});
+
+test("a move to where the metadata of another share lies is refused, and that stays", async () => {
+  const dataDir = temporary();
+  const { runtime } = runtimeOn(dataDir);
+  stops.push(() => runtime.stopShares(5000));
+  const path = join(dataDir, "fast", "export", "metadata.db");
+  mkdirSync(join(path, ".."), { recursive: true });
+  const open = () => openSqliteStore({ path, clock: systemClock, random: systemRandom, logger: silentLogger, fatal: (error) => { throw error; } });
+  const other = open();
+  const { instance } = other.identity;
+  await other.close();
+  const from = sharePlan("/export");
+  await runtime.reconcile(desired([from]));
+  const ids = await filled(runtime, "/export");
+  const job = await migrated(runtime, { ...from, metadata: storePlan("metadata", "sqlite", { name: "fast", config: { path: join(dataDir, "fast") } }) });
+  expect(job).toMatchObject({ state: "failed" });
+  expect(job.error).toContain("is the metadata of another share");
+  await expectWhole(runtime, "/export", ids);
+  const again = open();
+  expect(again.identity.instance).toEqual(instance);
+  await again.close();
 });

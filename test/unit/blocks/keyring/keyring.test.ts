@@ -110,8 +110,8 @@ describe("master keys", () => {
       ["just text", "line 1: the id"],
       [`a b = ${masterKeyLine("a").slice(4)}`, "line 1: the id"],
       [`${masterKeyLine("a")}\n${masterKeyLine("a")}`, "line 2: the id a is there twice"],
-      [short, "line 1: the key a is not 32 bytes"],
-      [`${masterKeyLine("a")}!`, "line 1: the key a is not 32 bytes"],
+      [short, "line 1: the key is not 32 bytes"],
+      [`${masterKeyLine("a")}!`, "line 1: the key is not 32 bytes"],
     ] as const) {
       expect(() => of(text)).toThrow(what);
     }
@@ -122,5 +122,19 @@ describe("master keys", () => {
       message = (error as Error).message;
     }
     expect(message).not.toContain("BwcH");
+  });
+
+  test("without an id, or before it, are not repeated", () => {
+    const key = Buffer.alloc(32, 7).toString("base64");
+    for (const text of [key, `${key} = a`, `${masterKeyLine("a")}\n${key}`]) {
+      let message = "";
+      try {
+        of(text);
+      } catch (error) {
+        message = (error as Error).message;
+      }
+      expect(message).toContain("A line is ID = KEY");
+      expect(message).not.toContain(key.slice(0, 8));
+    }
   });
 });
