@@ -4,6 +4,7 @@ import { rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Config } from "#config/index.ts";
 import { ControlError, type SharePlan } from "#control/index.ts";
+import { shareKey } from "#history/index.ts";
 import { StoreFault, StoreRefusedError } from "#model/block-store.ts";
 import { checkBlocksAreThere } from "./away.ts";
 import { isFilled, removeContent, removeIfEmpty } from "./block-content.ts";
@@ -142,7 +143,8 @@ async function removeObjects(plan: SharePlan, instance: string, around: Surround
     const { openS3Blocks } = await import("#blocks/s3/index.ts");
     const blocks = await openS3Blocks(s3OptionsOf(plan.blocks, around));
     try {
-      let keys: string[] = [];
+      // By this the share is found by who recovers one.
+      let keys: string[] = [shareKey(instance)];
       for await (const { key } of blocks.list(`${instance}/`)) {
         if (keys.push(key) < deletedAtOnce) continue;
         await blocks.delete(keys);

@@ -6,7 +6,7 @@ import { openFilesystemBlocks } from "#blocks/index.ts";
 import type { RecoverRequest } from "#cli/ports.ts";
 import type { SharePlan, StorePlan } from "#control/index.ts";
 import { HistoryError, listShares, type Manifest, newestSnapshot } from "#history/index.ts";
-import type { BlockStore } from "#model/block-store.ts";
+import { type BlockStore, StoreUnavailableError } from "#model/block-store.ts";
 import { Durability } from "#model/credentials.ts";
 import { silentLogger } from "#telemetry/logger.ts";
 import { nobodyKnown } from "#model/identity.ts";
@@ -24,6 +24,8 @@ export interface FoundShare {
   readonly name: string;
   /** Null: no snapshot of it is whole. */
   readonly manifest: Manifest | null;
+  /** Why its history can't be read; null: it can. */
+  readonly error: string | null;
   /** Its objects; the caller closes it. */
   open(): Promise<BlockStore>;
 }
@@ -69,9 +71,15 @@ export async function sharesOf(store: RecoveryStore): Promise<readonly FoundShar
     const instances = await listShares(blocks).finally(() => blocks.close());
     for (const instance of instances) {
       const open = async () => (await wrapBlocks(store.plan, await part.open(), { keyPrefix: `${instance}/`, filled: true }, around)).blocks;
-      const wrapped = await open();
-      const manifest = await newestSnapshot(wrapped, instance).finally(() => wrapped.close());
-      found.push({ instance, name: manifest?.share ?? "", manifest, open });
+      try {
+        const wrapped = await open();
+        const manifest = await newestSnapshot(wrapped, instance).finally(() => wrapped.close());
+        found.push({ instance, name: manifest?.share ?? "", manifest, error: null, open });
+      } catch (error) {
+        if (error instanceof StoreUnavailableError) throw error;
+        // What is wrong with one share keeps no other from being recovered.
+        found.push({ instance, name: "", manifest: null, error: (error as Error).message, open });
+      }
     }
   }
   return found;
@@ -82,8 +90,11 @@ export function chooseShare(found: readonly FoundShare[], { share }: RecoverRequ
   const whole = found.filter(({ manifest }) => manifest !== null);
   const meant = share === null ? whole : whole.filter(({ instance, name }) => instance === share || name === share);
   const [only] = meant;
-  if (meant.length === 1 && only !== undefined) return only;
-  const list = whole.map(({ instance, name, manifest }) => `  ${name}  (instance ${instance}, of ${manifest?.host}, snapshot of ${new Date((manifest?.at.sec ?? 0) * 1000).toISOString()})`).join("\n");
+  const unread = found.filter(({ error }) => error !== null);
+  if (meant.length === 1 && only !== undefined && (share !== null || unread.length === 0)) return only;
+  const because = unread.find(({ instance }) => instance === share || whole.length === 0);
+  if (because !== undefined) throw new HistoryError(`the history of the share with instance ${because.instance} can't be read: ${because.error}`);
+  const list = [...unread.map(({ instance, error }) => `  (instance ${instance} can't be read: ${error})`), ...whole.map(({ instance, name, manifest }) => `  ${name}  (instance ${instance}, of ${manifest?.host}, snapshot of ${new Date((manifest?.at.sec ?? 0) * 1000).toISOString()})`)].join("\n");
   if (whole.length === 0) throw new HistoryError(found.length === 0 ? "this store has no share's history: was it kept there? (it is by default on s3 stores; `history` in the store's configuration)" : "no share in this store has a whole snapshot yet: nothing can be recovered from it");
   throw new HistoryError(share === null ? `this store has several shares; name one with --share:\n${list}` : `${meant.length === 0 ? "no share" : "more than one share"} of this store is called ${share}; name one by its instance with --share:\n${list}`);
 }

@@ -293,8 +293,8 @@ export class Garbage {
     this.strays = seen;
     const gone = doomed.filter((key) => ![...this.packs.open.values()].some((pack) => pack.key === key));
     if (gone.length === 0) return;
-    if ((await this.parting?.passed()) === false) return;
-    await this.blocks.delete(gone);
+    for (const key of gone) this.parting?.add(key);
+    if (this.parting === null) await this.blocks.delete(gone);
     pass.deleted += gone.length;
   }
 }

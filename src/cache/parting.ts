@@ -23,11 +23,6 @@ export class Parting {
     return this.keys.has(key);
   }
 
-  /** Resolves when it is published that what has no row now has none; false: it never will be. */
-  passed(): Promise<boolean> {
-    return this.history.passed();
-  }
-
   /** What has no row any more. */
   add(key: string): void {
     this.keys.add(key);

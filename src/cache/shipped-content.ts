@@ -33,6 +33,12 @@ export class Shipped implements ShippedContent {
     return this.closed ? undefined : this.log.durable(this.log.sequence);
   }
 
+  async safe(): Promise<void> {
+    const waits: Maybe<void>[] = [this.logged()];
+    for (const { file } of this.packs.open.values()) if (file !== null && !this.closed) waits.push(file.durable(file.size));
+    await Promise.all(waits);
+  }
+
   /** A pack that is not there any more is one whose every record the metadata covers by now, or nobody needs. */
   hold(ids: Iterable<PackId>): HeldPacks {
     const held: OpenPackRef[] = [];

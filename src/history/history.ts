@@ -34,7 +34,8 @@ export class History implements ShareHistory {
   private content: ShippedContent | null = null;
   private mark: HistoryMark | null = null;
   private error: string | null = null;
-  private taken: ShareTaken | null = null;
+  /** Why nothing can be published any more: somebody else has the share, above all. */
+  private taken: HistoryError | null = null;
   /** There is a snapshot that the segments go on from. */
   private based = false;
   private timers = new Set<Timer>();
@@ -108,9 +109,8 @@ export class History implements ShareHistory {
       } catch (error) {
         if (error instanceof HistoryError) {
           first.reject(error);
-          if (error instanceof ShareTaken) this.wasLost(error);
-          else this.options.logger.error({ error: error.message }, "the share's history can't be gone on with");
-          return;
+          // Also where it is served by now, since its store was away: what is acknowledged from here on could never be published.
+          return this.wasLost(error);
         }
         this.trouble(error);
       }
@@ -167,12 +167,13 @@ export class History implements ShareHistory {
   async passed(): Promise<boolean> {
     const { publisher } = this;
     const serial = publisher.cuts + (publisher.hasGathered ? 1 : 0);
+    if (this.based && this.taken === null && serial <= publisher.publishedCuts) return true;
     return (await this.waits.wait(serial, Number.POSITIVE_INFINITY, false, true)) === null;
   }
 
   /** Acknowledgements mean something else from here on: who waits for one is answered once all is safe on this machine. */
   async release(): Promise<void> {
-    await this.source.logged();
+    await this.source.safe();
     await this.options.journal.durable();
     this.waits.answer();
   }
@@ -237,11 +238,11 @@ export class History implements ShareHistory {
     this.snapshots.published(bytes);
   }
 
-  private wasLost(error: ShareTaken): void {
+  private wasLost(error: HistoryError): void {
     if (this.taken !== null) return;
     this.taken = error;
     this.error = error.message;
-    this.options.logger.error({ owner: describeOwner(error.head) }, error.message);
+    this.options.logger.error(error instanceof ShareTaken ? { owner: describeOwner(error.head) } : {}, error.message);
     this.publisher.end();
     this.waits.end(FsError.of("io"));
     this.options.lost(error);

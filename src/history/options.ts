@@ -3,7 +3,7 @@ import type { Random } from "#base/random.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import type { Journal } from "#model/history.ts";
 import type { Logger } from "#telemetry/logger.ts";
-import type { ShareTaken } from "./chain.ts";
+import type { HistoryError } from "./format.ts";
 
 export interface HistoryOptions {
   /** The bucket itself: copies of what it had are no good for finding out whose a share is. */
@@ -25,8 +25,8 @@ export interface HistoryOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  /** Somebody else has the share: nothing may be acknowledged any more. */
-  readonly lost: (error: ShareTaken) => void;
+  /** Somebody else has the share, or its history is not this metadata's: nothing may be acknowledged any more. */
+  readonly lost: (error: HistoryError) => void;
 }
 
 /** How far behind the bucket is. */

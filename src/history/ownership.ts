@@ -64,8 +64,9 @@ export async function takeOver(parts: OwnershipParts): Promise<Taken> {
       if (sameToken(head.owner.token, token)) break;
       continue;
     }
-    // A store without any snapshot is another one than this was published to, or was emptied.
-    if (!(await hasSnapshot(parts, next.number)) && mark.continues) mark = { ...mark, continues: false };
+    // A store without any snapshot, or without what was published last, is another one than this was published to, or is as it once was.
+    const any = await hasSnapshot(parts, next.number);
+    if (mark.continues && !(any && (last !== null || (await hasPublished(parts, mark))))) mark = { ...mark, continues: false };
     const segment: SegmentHead = {
       kind: "owner", anew: !mark.continues, instance, place: next, owner,
       firstTurn: mark.turn + 1, lastTurn: mark.turn, lastSequence: mark.sequence,
@@ -107,6 +108,20 @@ async function hasSnapshot({ blocks, instance }: OwnershipParts, number: number)
     if (found.cut.number >= number) throw olderCopy(`knows of ${number - 1} segments`, `has a snapshot at segment ${found.cut.number}`);
   }
   return any;
+}
+
+/**
+ * Whether the segments that a mark speaks of are there, as one who recovers the share would read them. Where it ends with an owner's, that one's
+ * epoch is not known any more.
+ */
+async function hasPublished({ blocks, instance }: OwnershipParts, { epoch, number, fromEpoch, fromNumber }: HistoryMark): Promise<boolean> {
+  try {
+    if ((await readHead(blocks, instance, { epoch: fromEpoch, number: fromNumber })) === null) return false;
+    return epoch === number || (await readHead(blocks, instance, { epoch, number })) !== null;
+  } catch (error) {
+    if (isPassing(error)) throw error;
+    return false;
+  }
 }
 
 function marked(mark: HistoryMark, { place, lastTurn, lastSequence, oldestNeeded, from }: SegmentHead, epoch: number): HistoryMark {

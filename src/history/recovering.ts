@@ -69,11 +69,13 @@ export class HistoryReader {
     }
   }
 
-  /** Whether there is a newer snapshot by now, which says more than what was read behind this one. */
+  /**
+   * Whether there is a newer snapshot by now, which says more than what was read behind this one. Its owner may have deleted the segments that
+   * follow what was read, too: then a place among them is free, and to have taken it says nothing.
+   */
   async isOutdated(): Promise<boolean> {
-    if (!this.stopped) return false;
     const newest = await newestSnapshot(this.blocks, this.manifest.instance);
-    return newest !== null && newest.cut.number > this.manifest.cut.number;
+    return newest !== null && newest.cut.number > (this.stopped ? this.manifest : { cut: this.replayed.last.place }).cut.number;
   }
 
   private take(head: SegmentHead, turns: () => Iterable<Turn>, content: () => Iterable<ContentRecord>): void {

@@ -95,6 +95,8 @@ export interface ShippedContent {
   oldestNeeded(): number;
   /** Resolves when every change accepted so far is on stable storage. */
   logged(): Maybe<void>;
+  /** The same, and their bytes with them: those of large writes are not in the log. */
+  safe(): Promise<void>;
   hold(packs: Iterable<PackId>): HeldPacks;
   /** There is room again for changes that wait to be accepted. */
   shipped(): void;

@@ -79,6 +79,8 @@ export class SqliteJournal implements Journal, TurnKeeper {
   setMark(mark: HistoryMark): void {
     this.mark = mark;
     this.unwritten = true;
+    // Of a copy that was made elsewhere, or one that kept nothing for a while, the bucket may know of more transactions: their numbers are taken.
+    if (mark.turn > this.turn) this.turn = mark.turn;
   }
 
   async keepMark(): Promise<void> {

@@ -262,7 +262,7 @@ describe("purge", () => {
   test("removes all of a share, in the data directory and in stores with a path, and nothing else", async () => {
     const elsewhere = temporary();
     const dataDir = temporary();
-    for (const plan of [sharePlan("/gone"), sharePlan("/gone", { metadata: storePlan("metadata", "sqlite", { name: "m", config: { path: join(elsewhere, "m") } }), blocks: storePlan("block", "filesystem", { name: "b", config: { path: join(elsewhere, "b") } }) })]) {
+    for (const plan of [sharePlan("/gone"), sharePlan("/gone", { metadata: storePlan("metadata", "sqlite", { name: "m", config: { path: join(elsewhere, "m") } }), blocks: storePlan("block", "filesystem", { name: "b", config: { path: join(elsewhere, "b") } }) }), sharePlan("/gone", { blocks: storePlan("block", "filesystem", { config: { path: join(elsewhere, "b"), history: true } }) })]) {
       const { runtime } = await used(plan, dataDir);
       await expect(runtime.purge(plan, [])).rejects.toMatchObject({ code: "in_use" });
       await runtime.reconcile(desired([sharePlan("/stays")], [nfsPlan()]));

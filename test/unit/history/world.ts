@@ -177,6 +177,7 @@ export class World {
     const content: ShippedContent = {
       oldestNeeded: () => Math.min(disk.stored, this.sequence) + 1,
       logged: () => undefined,
+      safe: () => Promise.resolve(),
       hold: () => ({ store: () => Promise.resolve(true), release: () => {} }),
       shipped: () => {},
     };
