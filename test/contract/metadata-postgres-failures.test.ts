@@ -234,6 +234,20 @@ describe.skipIf(missingPostgres !== null)("metadata in PostgreSQL, when somethin
     await expect(create(store, "more")).rejects.toThrow(/has lost what it acknowledged/);
   });
 
+  test("once batches go to another session, which may be that of a standby, nothing is read from the old server", async () => {
+    const store = await openStore({ key: "renewed" });
+    await makeRoot(store);
+    const sessions = async (which: string): Promise<unknown[]> =>
+      (await cluster.sql(`select pid from pg_stat_activity where datname = '${login.database}' and application_name = 'dittofs' and query like '%${which}%'`)).map(({ pid }) => pid);
+    expect(await store.inode(2 ** 40 as FileId)).toBeNull();
+    const [reader] = await sessions("dittofs_inode i ON");
+    expect(reader).toBeNumber();
+    await cluster.sql(`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${login.database}' and application_name = 'dittofs' and pid <> ${reader}`);
+    await create(store, "f");
+    expect(await store.inode((2 ** 40 + 1) as FileId)).toBeNull();
+    expect(await sessions("dittofs_inode i ON")).not.toContain(reader);
+  });
+
   test("a batch is not taken for committed because somebody else's number is in the row", async () => {
     const store = await openStore({ key: "ahead", name: "films" });
     await makeRoot(store);

@@ -81,7 +81,7 @@ function assemble(options: PostgresStoreOptions, server: Server, session: Postgr
     logger.error({ share: name, database: `${server.login.database} at ${nameOf(server.login)}`, error: error.message }, "the share's metadata can't be served any more");
     options.broken(error);
   };
-  const writer = new Writer(session, { server, share, epoch, name, moved: () => parts.applier?.schedule(), broken });
+  const writer = new Writer(session, { server, share, epoch, name, moved: () => parts.applier?.schedule(), renewed: () => [reader, scans].forEach((one) => one.renew()), broken });
   const applier = new Applier({
     view,
     holds: new Holds(view),

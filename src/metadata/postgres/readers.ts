@@ -54,6 +54,11 @@ export class Reader {
     return this.opening;
   }
 
+  /** Leaves its session: what waits is asked again on another. */
+  renew(): void {
+    this.session?.destroy();
+  }
+
   async close(): Promise<void> {
     this.closed = true;
     await this.session?.close();

@@ -31,6 +31,8 @@ export interface WriterOptions {
   readonly name: string;
   /** Something became possible: a batch was committed, or the server is back. */
   readonly moved: () => void;
+  /** Batches go to another session from here on: it may be that of another server, and a session of the old one would read what is no longer so. */
+  readonly renewed: () => void;
   /** Nothing more will be committed: another server took the share, or what the database has is not what it acknowledged. */
   readonly broken: (error: Error) => void;
 }
@@ -148,7 +150,10 @@ export class Writer {
       await this.pause();
       if (this.over) return;
       try {
-        if (this.session === null || this.session.lost) this.session = await openSession(server);
+        if (this.session === null || this.session.lost) {
+          this.session = await openSession(server);
+          this.options.renewed();
+        }
         await this.settle(this.session);
       } catch (thrown) {
         error = thrown;
