@@ -165,7 +165,8 @@ describe.skipIf(missingPostgres !== null)("metadata in PostgreSQL, when somethin
 
   test("while the database is away what waits is withdrawn, what is on its way is done once it is back", async () => {
     const key = "away";
-    const store = await openStore({ key, clock: fastClock });
+    const noticed = Promise.withResolvers<void>();
+    const store = await openStore({ key, clock: fastClock, logger: { ...silentLogger, warn: () => noticed.resolve() } });
     await makeRoot(store);
     await create(store, "before");
     const absent = 2 ** 40 as FileId;
@@ -178,6 +179,8 @@ describe.skipIf(missingPostgres !== null)("metadata in PostgreSQL, when somethin
     while ((await store.dirent(rootId, "underway")) === null) await new Promise<void>((resolve) => setImmediate(resolve));
     await cluster.pause();
     await blocker.close({ timeout: 0 }).catch(() => {});
+    // What comes before its end is noticed goes on its way, too.
+    await noticed.promise;
     await expect(creating(store, "withdrawn")).rejects.toBeInstanceOf(StoreUnavailableError);
     await expect(Promise.resolve(store.inode(absent))).rejects.toBeInstanceOf(StoreUnavailableError);
     // What is in memory is served.
