@@ -189,6 +189,7 @@ export class DiskFiles {
 
   async close(): Promise<void> {
     this.closed = true;
+    this.rest.end();
     this.timer?.cancel();
     await this.ready;
     await this.trimming;
@@ -265,8 +266,7 @@ export class DiskFiles {
   }
 
   private remove(entry: Entry): void {
-    const removed = this.open.forget(entry.id).then(() => this.io.unlink(this.path(entry)));
-    this.room.removing(entry.charge, removed, (error) => this.rest.begin(error));
+    this.room.removing(entry.charge, this.open.forget(entry.id).then(() => this.io.unlink(this.path(entry))), (error) => this.rest.begin(error));
   }
 
   /** Forgets what was used longest ago and is not in use. */

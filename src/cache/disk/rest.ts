@@ -18,6 +18,7 @@ interface RestParts {
 export class Rest {
   private untilMs = Number.NEGATIVE_INFINITY;
   private readonly parts: RestParts;
+  private ended = false;
 
   constructor(parts: RestParts) {
     this.parts = parts;
@@ -27,11 +28,16 @@ export class Rest {
     return this.parts.clock.monotonicMs() >= this.untilMs;
   }
 
+  /** The cache is being closed: whoever removes its directories now means it. */
+  end(): void {
+    this.ended = true;
+  }
+
   begin(error: unknown): void {
     const { directory, files, clock, logger } = this.parts;
     if (this.isOver) logger.warn({ error }, "the disk cache could not write or remove a file; it rests for a while, and reads go to the block store");
     this.untilMs = clock.monotonicMs() + restMs;
     // Somebody deleted its directories under the running server, to have the space: there is no other way to go on after the rest.
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") makeDirectories(files, directory).catch(() => {});
+    if (!this.ended && (error as NodeJS.ErrnoException).code === "ENOENT") makeDirectories(files, directory).catch(() => {});
   }
 }

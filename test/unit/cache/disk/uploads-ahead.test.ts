@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import fs from "node:fs";
 import { openMemoryBlocks } from "#blocks/index.ts";
 import { type BlockStore, type ObjectSource, StoreUnavailableError } from "#model/block-store.ts";
+import type { CachedBlocks } from "#cache/disk/index.ts";
 import type { FileId } from "#model/ids.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import { until } from "../../../support/wait.ts";
@@ -64,7 +65,7 @@ class Bucket {
 let metadata: MetadataStore;
 let bucket: Bucket;
 let directory: string;
-const opened: { content: Content; close(): Promise<void> }[] = [];
+const opened: { content: Content; cache: CachedBlocks; close(): Promise<void> }[] = [];
 
 beforeEach(async () => {
   metadata = await storeWith([id]);
@@ -77,15 +78,15 @@ afterEach(async () => {
   fs.rmSync(directory, { recursive: true, force: true });
 });
 
-async function start(at = directory): Promise<{ content: Content; client: Client }> {
+async function start(at = directory): Promise<{ content: Content; cache: CachedBlocks; client: Client }> {
   const cache = await openCache(bucket.blocks, at, { keyPrefix: "" });
   const { content } = await open(metadata, cache, at, { limits, cacheBytes: 16 * MiB, garbage: { graceMs: 0, intervalMs: 3_600_000 } });
   const close = async () => {
     await content.close();
     await cache.close();
   };
-  opened.push({ content, close });
-  return { content, client: new Client(metadata, content) };
+  opened.push({ content, cache, close });
+  return { content, cache, client: new Client(metadata, content) };
 }
 
 async function write(client: Client, from: number, to: number): Promise<void> {
@@ -140,7 +141,7 @@ test("one that could not be put is put by its flush", async () => {
 }, 30_000);
 
 test("its file stays while it is on its way, though its content was removed meanwhile; a stop waits for it", async () => {
-  const { content, client } = await start();
+  const { content, cache, client } = await start();
   const ofFlush = await writeAhead(client);
   content.forget(id);
   bucket.release((number) => number <= ofFlush);
@@ -154,6 +155,7 @@ test("its file stays while it is on its way, though its content was removed mean
   bucket.release();
   await closing;
   opened.length = 0;
+  await cache.close();
   expect(bucket.failed).toEqual([]);
 });
 
@@ -177,5 +179,5 @@ test("after a crash between their upload and their flush, what was acknowledged 
   expect(dead.length).toBe(1);
   // Nor when the test is over.
   bucket = new Bucket();
-  fs.rmSync(left, { recursive: true, force: true });
+  for (const { cache } of dead) await cache.close();
 }, 30_000);
