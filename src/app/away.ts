@@ -1,5 +1,6 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import type { SharePlan } from "#control/index.ts";
 import { DataDirectoryError } from "./data-directory.ts";
 
 /**
@@ -14,6 +15,17 @@ export function checkDatabaseIsThere(share: string, content: string, database: s
   throw new DataDirectoryError(
     `share ${share} has been in use, as its write-ahead log in ${log} shows, but there is no database ${database}. Mount the disk it lies on, or put the database back. ` +
       `If it is lost for good, move what is in ${log} away to begin the share anew`,
+  );
+}
+
+/** Checks that a share whose metadata is nowhere is one that never was in use. */
+export function checkMetadataIsThere({ name, metadata, instance }: SharePlan, content: string): void {
+  const log = join(content, "log");
+  const used = existsSync(log) && readdirSync(log).some((file) => segment.test(file));
+  if (!used && instance === null) return;
+  throw new DataDirectoryError(
+    `share ${name} has been in use, but its metadata is not in the database of metadata store ${metadata.name}. Correct the store's settings, or put the database back, then: dittofs share enable ${name}. ` +
+      `If it is lost for good, ${used ? `move what is in ${log} away and ` : ""}begin the share anew, empty: dittofs share accept ${name}`,
   );
 }
 

@@ -1,6 +1,7 @@
 import { existsSync, lstatSync, readdirSync, rmdirSync, rmSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { shareKey } from "#history/index.ts";
 import { syncDirectory } from "./durable-files.ts";
 import { contentFolders } from "./places.ts";
 
@@ -9,22 +10,30 @@ import { contentFolders } from "./places.ts";
  * for packs on their way. Whatever else lies there, such as a share whose store was put into this one, is left alone.
  */
 
+/** What a filesystem store's file of an object has behind its key. */
+const objectSuffix = "+";
+
 /** Whether there is anything in a directory of blocks but its own administration. */
 export function isFilled(directory: string): boolean {
   return contentFolders.some((folder) => existsSync(join(directory, folder)));
 }
 
 export async function removeContent(directory: string, instance: string): Promise<void> {
-  await rm(join(directory, "objects", instance), { recursive: true, force: true });
+  for (const path of objectsOf(directory, instance)) await rm(path, { recursive: true, force: true });
   for (const file of looseFiles(directory)) await rm(file, { force: true });
   removeEmptyFolders(directory);
 }
 
 /** The same, for a start, which must not go on before it is done. */
 export function removeContentNow(directory: string, instance: string): void {
-  rmSync(join(directory, "objects", instance), { recursive: true, force: true });
+  for (const path of objectsOf(directory, instance)) rmSync(path, { recursive: true, force: true });
   for (const file of looseFiles(directory)) rmSync(file, { force: true });
   removeEmptyFolders(directory);
+}
+
+/** What its objects lie in, and the one by which a share that keeps its history there is found. */
+function objectsOf(directory: string, instance: string): readonly string[] {
+  return [join(directory, "objects", instance), join(directory, "objects", `${shareKey(instance)}${objectSuffix}`)];
 }
 
 function looseFiles(directory: string): readonly string[] {
@@ -35,6 +44,8 @@ function looseFiles(directory: string): readonly string[] {
 }
 
 function removeEmptyFolders(directory: string): void {
+  const shares = join(directory, "objects", dirname(shareKey("-")));
+  if (existsSync(shares)) removeIfEmpty(shares);
   for (const folder of contentFolders) if (existsSync(join(directory, folder))) removeIfEmpty(join(directory, folder));
 }
 

@@ -56,12 +56,22 @@ function readText(fd: number): string {
 }
 
 function takeOver(directory: string, before: RegExpExecArray | null): void {
-  if (before?.[2] !== undefined) {
-    removeContentNow(directory, before[1] as string);
-  } else if (contentFolders.some((name) => holdsFiles(join(directory, name)))) {
-    const whose = before === null ? "content of a share nobody knows" : `the content of another share (instance ${before[1]})`;
-    throw new DataDirectoryError(`${directory} holds ${whose}. Nothing was changed. Give this share a blocks.path of its own, or put back the metadata the content belongs to`);
-  }
+  if (before?.[2] !== undefined) removeContentNow(directory, before[1] as string);
+  else refuseContentOf(directory, before?.[1] ?? null);
+}
+
+/** Refuses a block directory with content, for a share that has none yet: before its metadata is made, so that nothing is. */
+export function refuseContent(directory: string): void {
+  const owner = ownerOf(directory);
+  if (owner?.ephemeral !== true) refuseContentOf(directory, owner?.instance ?? null);
+}
+
+function refuseContentOf(directory: string, instance: string | null): void {
+  if (!contentFolders.some((name) => holdsFiles(join(directory, name)))) return;
+  const whose = instance === null ? "content of a share nobody knows" : `the content of another share (instance ${instance})`;
+  throw new DataDirectoryError(
+    `${directory} holds ${whose}. Nothing was changed. Put back the metadata the content belongs to, give this share a place of its own (blocks.path, or another block store), or, if that metadata is lost for good, move the content away`,
+  );
 }
 
 function holdsFiles(directory: string): boolean {

@@ -1,4 +1,3 @@
-import { lookup } from "node:dns/promises";
 import { existsSync } from "node:fs";
 import { clientsByDefault, type Config, type Loaded, processEnvironment, recordOverheadBytesMax, sharesMax, thisMachine } from "#config/index.ts";
 import { type AdapterOverrides, type AdapterPlan, type ControlPlane, type Failure, type FieldError, openControlPlane, type SettingValue } from "#control/index.ts";
@@ -12,6 +11,7 @@ import { openControlDatabase } from "./control-database.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { refuseLostControl } from "./lost-control.ts";
 import type { Surroundings } from "./open-share.ts";
+import { resolveName } from "./resolve-name.ts";
 import type { ServerRuntime } from "./runtime.ts";
 
 /** The control plane of a server. */
@@ -83,7 +83,7 @@ async function open({ loaded, runtime, around, begin }: ControlParts, parts: Lif
     onPasswordSet: (user) => {
       if (user === adminName && forgetAdminPassword(config.data_dir)) logger.info({}, "the first administrator's password was changed: its file is gone");
     },
-    resolve: async (name) => (await lookup(name, { all: true })).map(({ address }) => address),
+    resolve: resolveName,
   });
   parts.started("control plane", () => control.close());
   for (const warning of control.warnings) logger.warn({}, warning);

@@ -68,10 +68,10 @@ export class JobTable implements Jobs {
     return job.shown();
   }
 
-  /** Ends what works on a share, before its stores are closed. */
-  async stop(share: string): Promise<void> {
+  /** Ends what works on a share, before its stores are closed; null: on any. */
+  async stop(share: string | null): Promise<void> {
     for (const job of this.jobs.values()) {
-      if (job.share !== share || job.state !== "running") continue;
+      if ((share !== null && job.share !== share) || job.state !== "running") continue;
       job.cancelled = true;
       await job.ended;
     }

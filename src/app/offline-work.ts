@@ -5,12 +5,14 @@ import { jobDetailView } from "#api/server/views.ts";
 import type { schemas } from "#api/contract/index.ts";
 import type { OfflineWork } from "#cli/ports.ts";
 import type { Loaded } from "#config/index.ts";
-import type { Desired, Failure } from "#control/index.ts";
+import type { Desired, Failure, JobRequest } from "#control/index.ts";
 import { silentLogger } from "#telemetry/logger.ts";
 import { openControl, type RunningControl } from "./control.ts";
 import type { Surroundings } from "./open-share.ts";
 import { type RuntimeOptions, ServerRuntime } from "./runtime.ts";
 
+/** Who the audit log says it was. */
+const operator = { name: "offline", address: "" } as const;
 /** How often progress is told. */
 const toldMs = 200;
 
@@ -43,7 +45,9 @@ export async function workOffline(loaded: Loaded, what: OfflineWork, told: (job:
     control.plane.shares.get(what.share);
     const [failure] = await control.start();
     if (failure !== undefined) throw new Error(failure.reason);
-    const { id } = runtime.jobs.start(what, "offline");
+    const { shares } = control.plane;
+    const request: JobRequest = what.kind === "migrate" ? { kind: "migrate", share: what.share, plan: shares.movePlan(what.share, what.to), commit: () => shares.moved(operator, what.share, what.to) } : what;
+    const { id } = runtime.jobs.start(request, operator.name);
     let ended = false;
     const tell = (): void => {
       if (ended) return;

@@ -12,6 +12,7 @@ import { silentLogger } from "#telemetry/logger.ts";
 import { adminPasswordFile, forgetAdminPassword } from "./admin-password.ts";
 import { examineControlDatabase, openControlDatabase } from "./control-database.ts";
 import { makeDirectory, syncDirectory } from "./durable-files.ts";
+import { recoverShare } from "./recover.ts";
 import { workOffline } from "./offline-work.ts";
 import { DirectoryLock, findInstance } from "./instance.ts";
 import { refuseLostControl } from "./lost-control.ts";
@@ -36,6 +37,7 @@ export const offline: Offline = {
     ),
   rotateSecret: (loaded, next) => alone(loaded, "it would go on with the old secret", () => withDatabase(loaded.config, (database) => rotate(loaded.config, database, next))),
   backup: (loaded, file) => explained(() => withDatabase(loaded.config, (database) => backup(database, file))),
+  recover: (loaded, request, tell) => alone(loaded, "the share would be opened under it", () => recoverShare(loaded, request, tell)),
   restore(loaded, file, { force }) {
     const work = () => restore(loaded.config, file, force);
     return force ? explained(work) : alone(loaded, "shares would be opened and closed, and everybody logged out, under it (--force restores nevertheless: it takes the backup up within a second)", work);

@@ -24,10 +24,11 @@ export interface OpenBlocks {
   readonly wrapped: WrappedBlocks;
 }
 
-export async function openBlocks(plan: SharePlan, places: SharePlaces, store: MetadataStore, parts: Lifecycle, cacheLimits: DiskCacheLimits, around: Surroundings): Promise<OpenBlocks> {
+/** `cacheLimits` null: without a cache on the local disk. `begins`: what the share has in packs is not in this store yet. */
+export async function openBlocks(plan: SharePlan, places: SharePlaces, store: MetadataStore, parts: Lifecycle, cacheLimits: DiskCacheLimits | null, around: Surroundings, begins = false): Promise<OpenBlocks> {
   const instance = instanceOf(store);
   const keyPrefix = `${instance}/`;
-  const filled = (await store.packs(0, 1)).length > 0;
+  const filled = !begins && (await store.packs(0, 1)).length > 0;
   const wrap = (blocks: BlockStore) => wrapBlocks(plan.blocks, blocks, { keyPrefix, filled }, around);
   if (plan.blocks.type === "memory") {
     const wrapped = await wrap(openMemoryBlocks({ bytesMax: memoryBytesMax(plan.blocks) }));
@@ -37,6 +38,10 @@ export async function openBlocks(plan: SharePlan, places: SharePlaces, store: Me
   if (plan.blocks.type === "s3") {
     const { openS3Blocks } = await import("#blocks/s3/index.ts");
     const wrapped = await wrap(await openS3Blocks(s3OptionsOf(plan.blocks, around)));
+    if (cacheLimits === null) {
+      parts.started("blocks", () => wrapped.blocks.close());
+      return { blocks: wrapped.blocks, uncached: wrapped.blocks, wrapped };
+    }
     const { clock, logger } = around;
     const blocks = await openDiskCache({ blocks: wrapped.blocks, directory: join(places.content, diskCacheFolder), keyPrefix, limits: cacheLimits, clock, logger });
     parts.started("blocks", () => blocks.close());
@@ -50,6 +55,8 @@ export async function openBlocks(plan: SharePlan, places: SharePlaces, store: Me
   parts.started(`hold on ${places.blocks}`, () => claim.release());
   const wrapped = await wrap(await openFilesystemBlocks({ directory: places.blocks, openFilesMax: blockFilesWithin(openFilesMax()) }));
   parts.started("blocks", () => wrapped.blocks.close());
+  // What is being filled belongs to the store the share is open on.
+  if (begins) return { blocks: wrapped.blocks, uncached: wrapped.blocks, wrapped };
   const [staging, packs] = [join(places.blocks, "staging"), join(places.content, "packs")];
   await ("stagingDirectory" in wrapped.blocks ? gatherPacks(packs, staging) : gatherPacks(staging, packs));
   return { blocks: wrapped.blocks, uncached: wrapped.blocks, wrapped };

@@ -1,22 +1,20 @@
-import { dirname, join } from "node:path";
+import type { CheckTarget } from "#check/index.ts";
 import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
 import type { Keyring, MeteredBlocks } from "#blocks/index.ts";
-import { type Content, type ContentOptions, deriveContentLimits, openContent, type Recovered } from "#cache/index.ts";
-import { CachedBlocks, type DiskCacheLimits, warm, type Warmed } from "#cache/disk/index.ts";
-import { type Config, formatSize, type Limits } from "#config/index.ts";
-import type { SharePlan, ShareState, StorePlan } from "#control/index.ts";
-import { openMemoryStore, openSqliteStore } from "#metadata/index.ts";
-import type { CheckTarget } from "#check/index.ts";
-import type { MetadataStore } from "#model/metadata-store.ts";
+import { type Content, deriveContentLimits, type Upkeep } from "#cache/index.ts";
+import { type CachedBlocks, warm, type Warmed } from "#cache/disk/index.ts";
+import type { Config, Limits } from "#config/index.ts";
+import type { SharePlan, ShareState } from "#control/index.ts";
+import type { History } from "#history/index.ts";
+import { Durability } from "#model/credentials.ts";
 import type { Logger } from "#telemetry/logger.ts";
-import { createShare, type Share } from "#vfs/index.ts";
-import { checkDatabaseIsThere, checkLogIsThere } from "./away.ts";
-import { makeDirectory } from "./durable-files.ts";
-import { Lifecycle } from "./lifecycle.ts";
-import { openBlocks, unknownType } from "./open-blocks.ts";
-import { placesOf, type SharePlaces } from "./places.ts";
-import { checkMayOpen, checkTree, instanceOf } from "./tree.ts";
+import type { Share } from "#vfs/index.ts";
+import type { Lifecycle } from "./lifecycle.ts";
+import type { SharePlaces } from "./places.ts";
+import type { Scrubber } from "./scrubber.ts";
+import { contentLimits, diskCacheLimits } from "./share-limits.ts";
+import { instanceOf } from "./tree.ts";
 import type { WrappedBlocks } from "./wrap-blocks.ts";
 
 /** What every part of the server is handed. */
@@ -28,11 +26,26 @@ export interface Surroundings {
   readonly fatal: (error: Error) => void;
 }
 
+/** What the parts of a share are handed. */
+export interface ShareSurroundings extends Surroundings {
+  /** This share can't be served any more, since another server took it for one; the others can. */
+  readonly broken: (error: Error) => void;
+}
+
 /** The part of a share's time to stop that its requests in hand may take; the rest is for content on its way into its store. */
 const drainPart = 0.5;
+/** Nobody waits longer for a timer than it can be set for. */
+const lastWorkMsMax = 2 ** 31 - 1;
+
+/** What an acknowledgement means at present. */
+export interface Tier {
+  durability: Durability;
+}
 
 /** A share that is served, with what it is made of. */
 interface OpenedParts {
+  readonly tier: Tier;
+  readonly history: History | null;
   readonly share: Share;
   readonly places: SharePlaces;
   readonly recovered: string | null;
@@ -40,8 +53,16 @@ interface OpenedParts {
   readonly content: Content;
   readonly diskCache: CachedBlocks | null;
   readonly wrapped: WrappedBlocks;
+  readonly upkeep: Upkeep;
+  readonly scrubber: Scrubber;
   readonly checkTarget: CheckTarget;
+  readonly last: LastWork;
   readonly parts: Lifecycle;
+}
+
+/** What is done while a share is being closed, when nothing changes any more and its stores are still open. */
+export interface LastWork {
+  run: () => Promise<void>;
 }
 
 export class OpenShare {
@@ -52,11 +73,17 @@ export class OpenShare {
   readonly recovered: string | null;
   private readonly config: Config;
   private readonly content: Content;
+  private readonly tier: Tier;
+  /** Null: the share keeps none. */
+  readonly history: History | null;
   /** Of a remote block store alone. */
   private readonly diskCache: CachedBlocks | null;
   private readonly wrapped: WrappedBlocks;
+  readonly upkeep: Upkeep;
+  readonly scrubber: Scrubber;
   /** What a check of it works on. */
   readonly checkTarget: CheckTarget;
+  private readonly last: LastWork;
   private readonly parts: Lifecycle;
 
   constructor(plan: SharePlan, opened: OpenedParts) {
@@ -66,9 +93,14 @@ export class OpenShare {
     this.recovered = opened.recovered;
     this.config = opened.config;
     this.content = opened.content;
+    this.tier = opened.tier;
+    this.history = opened.history;
     this.diskCache = opened.diskCache;
     this.wrapped = opened.wrapped;
+    this.upkeep = opened.upkeep;
+    this.scrubber = opened.scrubber;
     this.checkTarget = opened.checkTarget;
+    this.last = opened.last;
     this.parts = opened.parts;
   }
 
@@ -88,7 +120,8 @@ export class OpenShare {
   /** What is not in its stores yet, and why, and how its cache on disk does. */
   get report(): Omit<ShareState, "state" | "error" | "elsewhere"> {
     const { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError } = this.content;
-    return { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError, diskCache: this.diskCache?.stats ?? null };
+    const history = this.history?.status ?? null;
+    return { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError: storeError ?? history?.error ?? null, diskCache: this.diskCache?.stats ?? null, history, scrub: this.scrubber.state };
   }
 
   get progress(): Content["progress"] {
@@ -119,7 +152,10 @@ export class OpenShare {
   follow(plan: SharePlan): void {
     this.plan = plan;
     if (this.share.policy !== plan.policy) this.share.setPolicy(plan.policy);
+    if (this.tier.durability === Durability.remote && plan.durability !== Durability.remote) void this.history?.release();
+    this.tier.durability = plan.durability;
     this.content.setDurability(plan.durability);
+    this.scrubber.setRate(plan.scrubRate);
   }
 
   /** Another part of what all shares have together. */
@@ -140,6 +176,23 @@ export class OpenShare {
     return { bytes, files: inodes };
   }
 
+  /** Something accepted is in its log and not yet in its block store. */
+  get isUnstored(): boolean {
+    return this.content.unstoredBytes > 0 || this.content.oldestUnstoredMs !== null;
+  }
+
+  /** Closes it, with `work` done when nothing changes any more and before its stores are closed; throws what that throws. */
+  async closeAfter(work: () => Promise<void>, drainMs: number): Promise<void> {
+    let failure: unknown = new Error("the share could not be closed");
+    this.last.run = async () => {
+      failure = null;
+      await work().catch((error: unknown) => (failure = error));
+    };
+    await this.share.drain(drainMs);
+    await this.parts.stop(lastWorkMsMax);
+    if (failure !== null) throw failure;
+  }
+
   /** When nothing of it runs any more, once it is being closed. */
   get ended(): Promise<void> {
     return this.parts.ended;
@@ -151,100 +204,4 @@ export class OpenShare {
     await this.share.drain(timeoutMs * drainPart);
     return await this.parts.stop(Math.max(0, deadline - clock.monotonicMs()));
   }
-}
-
-/** Opens one share: metadata, blocks, content with its recovery, and the file semantics over them. Where that fails nothing stays open. */
-export async function openShare(config: Config, plan: SharePlan, limits: Limits, around: Surroundings): Promise<OpenShare> {
-  const logger = around.logger.child({ share: plan.name });
-  const parts = new Lifecycle(around.clock, logger);
-  try {
-    return await open(config, plan, limits, { ...around, logger }, parts);
-  } catch (error) {
-    await parts.stop(config.server.shutdown_timeout);
-    throw error;
-  }
-}
-
-async function open(config: Config, plan: SharePlan, limits: Limits, around: Surroundings, parts: Lifecycle): Promise<OpenShare> {
-  const { clock, random, logger, fatal } = around;
-  const places = placesOf(config, plan);
-  if (plan.metadata.type === "sqlite") checkDatabaseIsThere(plan.name, places.content, places.database);
-  checkMayOpen(plan, places);
-  makeDirectory(places.content);
-  if (plan.metadata.type === "sqlite") makeDirectory(dirname(places.database));
-  const store = openStore(plan.metadata, places, around);
-  parts.started("metadata", () => store.close());
-  checkTree(plan, instanceOf(store), places);
-  checkLogIsThere(plan.name, places.content, (await store.usage()).inodes > 0);
-  // Its entry must be as durable as what the log is going to hold.
-  makeDirectory(join(places.content, "log"));
-  const { blocks, uncached, wrapped } = await openBlocks(plan, places, store, parts, diskCacheLimits(config, limits), around);
-  const diskCache = blocks instanceof CachedBlocks ? blocks : null;
-  const { content, upkeep, recovered } = await openContent({
-    store,
-    blocks,
-    uncached,
-    directory: places.content,
-    durability: plan.durability,
-    ephemeral: plan.metadata.type === "memory",
-    ...contentLimits(config, limits),
-    garbage: { graceMs: config.gc.grace, intervalMs: config.gc.interval },
-    clock,
-    random,
-    logger,
-    fatal,
-  });
-  parts.started("content", () => content.close());
-  const share = await createShare({
-    name: plan.name,
-    store,
-    content,
-    clock,
-    random,
-    logger,
-    policy: plan.policy,
-    rootMode: plan.rootMode,
-    inodesMax: limits.filesMaxPerShare,
-    namesMax: limits.filesMaxPerShare,
-  });
-  parts.started("share", () => share.close());
-  const checkTarget = { store, blocks: uncached, content: upkeep, clock };
-  return new OpenShare(plan, { share, places, recovered: describeRecovered(recovered), config, content, diskCache, wrapped, checkTarget, parts });
-}
-
-function contentLimits(config: Config, limits: Limits): Pick<ContentOptions, "limits" | "cacheBytes" | "segmentBytes"> {
-  return {
-    cacheBytes: limits.cacheBytesPerShare,
-    segmentBytes: config.cache.log_segment_size,
-    limits: {
-      dirtyBytesMax: limits.dirtyBytesMaxPerShare,
-      unstoredBytesMax: limits.unstoredBytesMaxPerShare,
-      flushAgeMs: config.cache.flush_age,
-      flushBytes: limits.flushBytesPerShare,
-    },
-  };
-}
-
-function diskCacheLimits({ cache }: Config, limits: Limits): DiskCacheLimits {
-  return { bytesMax: limits.diskCacheBytesPerShare, freeBytesMin: cache.disk_free_min, aheadBytesMax: limits.aheadBytesPerShare };
-}
-
-function openStore(plan: StorePlan, places: SharePlaces, { clock, random, logger, fatal }: Surroundings): MetadataStore {
-  switch (plan.type) {
-    case "memory":
-      return openMemoryStore({ clock, random });
-    case "sqlite":
-      return openSqliteStore({ path: places.database, clock, random, logger, fatal });
-    default:
-      throw new Error(unknownType(plan));
-  }
-}
-
-/** What a start found in the log and did about it. */
-export function describeRecovered(recovered: Recovered): string | null {
-  if (recovered.records === 0 && recovered.tornBytes === 0) return null;
-  const parts = [`${recovered.records} log records read, ${recovered.replayed} of them replayed (${formatSize(recovered.replayedBytes)})`];
-  if (recovered.unfinished > 0) parts.push(`${recovered.unfinished} writes that were never acknowledged left out`);
-  if (recovered.tornBytes > 0) parts.push(`a torn tail of ${formatSize(recovered.tornBytes)} dropped`);
-  return parts.join(", ");
 }

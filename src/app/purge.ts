@@ -4,12 +4,20 @@ import { rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Config } from "#config/index.ts";
 import { ControlError, type SharePlan } from "#control/index.ts";
+import { historyPrefix, shareKey, takenElsewhere } from "#history/index.ts";
+import { wrapBlocks } from "./wrap-blocks.ts";
+import type { HistoryMark } from "#model/history.ts";
+import { parseMark } from "#metadata/index.ts";
+import type { BlockStore } from "#model/block-store.ts";
+import { StoreFault, StoreRefusedError } from "#model/block-store.ts";
 import { checkBlocksAreThere } from "./away.ts";
 import { isFilled, removeContent, removeIfEmpty } from "./block-content.ts";
 import { claimBlocks, ownerOf } from "./claim.ts";
 import { syncDirectory } from "./durable-files.ts";
 import type { Surroundings } from "./open-share.ts";
 import { s3OptionsOf } from "./s3.ts";
+import { damageFile } from "./damage-record.ts";
+import { scrubFile } from "./scrubber.ts";
 import { collision, diskCacheFolder, placesOf, realPlaces, type SharePlaces } from "./places.ts";
 
 /**
@@ -23,15 +31,18 @@ export async function purgeShare(config: Config, plan: SharePlan, others: readon
   for (const other of others) refuseNested(plan, places, other, placesOf(config, other));
   const sqlite = plan.metadata.type === "sqlite";
   if (sqlite) checkPurgeable(places);
-  const known = sqlite ? identityIn(places.database) : null;
-  if (plan.instance !== null && known !== null && known.instance !== plan.instance) throw otherTree(plan, places.database);
+  const postgres = plan.metadata.type === "postgres" ? await import("./postgres.ts") : null;
+  const known = sqlite ? identityIn(places.database) : ((await postgres?.findPostgres(plan, around)) ?? null);
+  if (plan.instance !== null && known !== null && known.instance !== plan.instance) throw otherTree(plan, sqlite ? places.database : `what metadata store ${plan.metadata.name} has`);
   const blocks = plan.blocks.type === "filesystem" ? places.blocks : null;
   if (blocks !== null && known?.hasPacks === true) checkBlocksPurgeable(plan.name, blocks);
   if (blocks !== null && existsSync(blocks)) await removeBlocks(blocks, plan, known?.instance ?? null);
-  if (plan.blocks.type === "s3" && known !== null) await removeObjects(plan, known.instance, around);
+  if (plan.blocks.type === "s3" && known !== null) await removeObjects(plan, known, around);
+  for (const name of [scrubFile, damageFile]) await rm(join(places.content, name), { force: true });
   await rm(join(places.content, diskCacheFolder), { recursive: true, force: true });
   for (const part of ["log", "packs"]) await removeFiles(join(places.content, part));
   if (sqlite) await removeDatabase(places.database);
+  await postgres?.removePostgres(plan, around);
   if (blocks !== null && existsSync(blocks)) await removeClaim(blocks);
   await removeEmptied(config, places);
 }
@@ -67,14 +78,16 @@ function otherTree({ name }: SharePlan, database: string): ControlError {
   });
 }
 
-interface Known {
+export interface Known {
   /** In hexadecimal. */
   readonly instance: string;
   readonly hasPacks: boolean;
+  /** How far its history was published; absent where it kept none. */
+  readonly mark?: HistoryMark;
 }
 
 /** What a metadata database says of the share it is of; null where there is none. */
-function identityIn(path: string): Known | null {
+export function identityIn(path: string): Known | null {
   if (!existsSync(path)) return null;
   let db: Database | null = null;
   try {
@@ -82,7 +95,8 @@ function identityIn(path: string): Known | null {
     db = new Database(path, { create: false, readwrite: true });
     const row = db.query<{ value: Uint8Array }, []>("SELECT value FROM meta WHERE key = 'instance'").get();
     const hasPacks = db.query("SELECT 1 FROM pack LIMIT 1").get() !== null;
-    return row === null ? null : { instance: Buffer.from(row.value).toString("hex"), hasPacks };
+    const published = db.query<{ value: string }, []>("SELECT value FROM meta WHERE key = 'history'").get();
+    return row === null ? null : { instance: Buffer.from(row.value).toString("hex"), hasPacks, ...(published === null ? {} : { mark: parseMark(published.value) }) };
   } catch (error) {
     // A share that never got to be opened has a database without anything in it.
     if (/no such table/.test((error as Error).message)) return null;
@@ -131,12 +145,15 @@ async function removeBlocks(directory: string, plan: SharePlan, instance: string
 }
 
 /** Keys begin with the share's instance, so that these are this share's and nobody else's. */
-async function removeObjects(plan: SharePlan, instance: string, around: Surroundings): Promise<void> {
+async function removeObjects(plan: SharePlan, { instance, mark }: Known, around: Surroundings): Promise<void> {
   try {
     const { openS3Blocks } = await import("#blocks/s3/index.ts");
-    const blocks = await openS3Blocks(s3OptionsOf(plan.blocks, around));
+    const open = () => openS3Blocks(s3OptionsOf(plan.blocks, around));
+    const blocks = await open();
     try {
-      let keys: string[] = [];
+      if (mark !== undefined) await refuseTaken(plan, blocks, instance, mark, async () => (await wrapBlocks(plan.blocks, await open(), { keyPrefix: `${instance}/`, filled: true }, around)).blocks);
+      // By this the share is found by who recovers one.
+      let keys: string[] = [shareKey(instance)];
       for await (const { key } of blocks.list(`${instance}/`)) {
         if (keys.push(key) < deletedAtOnce) continue;
         await blocks.delete(keys);
@@ -147,8 +164,30 @@ async function removeObjects(plan: SharePlan, instance: string, around: Surround
       await blocks.close();
     }
   } catch (error) {
+    if (error instanceof ControlError) throw error;
+    if (error instanceof StoreRefusedError && error.fault === StoreFault.bucket) {
+      around.logger.warn({ share: plan.name, store: plan.blocks.name, error, keys: `${instance}/` }, "purging a share whose bucket is not there: if it is elsewhere, objects with these keys are left in it");
+      return;
+    }
     throw new ControlError("store_unreachable", `The content of ${plan.name} could not be removed from the block store ${plan.blocks.name}: ${(error as Error).message}`, { hint: "Purge again once the store answers." });
   }
+}
+
+/** Of a share that was recovered elsewhere, the objects are what it is served from there. `open` gives the store as the share reads it. */
+async function refuseTaken(plan: SharePlan, unwrapped: BlockStore, instance: string, mark: HistoryMark, open: () => Promise<BlockStore>): Promise<void> {
+  let any = false;
+  for await (const _ of unwrapped.list(historyPrefix(instance))) {
+    any = true;
+    break;
+  }
+  // A purge that was cut off may have taken the keys with which the rest could be read.
+  if (!any) return;
+  const blocks = await open();
+  const taken = await takenElsewhere(blocks, instance, mark).finally(() => blocks.close());
+  if (taken === null) return;
+  throw new ControlError("conflict", `The objects of share ${plan.name} are not this server's to remove: ${taken.message}. Nothing was removed.`, {
+    hint: "Purge it at the server that has it. What lies here is removed by hand, if it may go.",
+  });
 }
 
 /** What one request deletes at most. */

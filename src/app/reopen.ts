@@ -7,7 +7,7 @@ export function mustReopen(before: SharePlan, after: SharePlan): boolean {
   return !Bun.deepEquals(lasting(before), lasting(after));
 }
 
-function lasting({ policy: _, durability: __, rootMode: ___, instance: ____, mayBegin: _____, ...rest }: SharePlan): object {
+function lasting({ policy: _, durability: __, rootMode: ___, scrubRate: ______, instance: ____, mayBegin: _____, ...rest }: SharePlan): object {
   return rest;
 }
 

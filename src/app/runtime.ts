@@ -5,15 +5,19 @@ import { workOn } from "./check-share.ts";
 import { drainShares } from "./drain.ts";
 import { JobTable } from "./jobs.ts";
 import { evictShare, warmShare } from "./share-cache.ts";
+import { Moves } from "./moves.ts";
 import { type NfsListening, NfsService } from "./nfs-service.ts";
 import { connectionsWithin, openFilesMax, sharesWithin } from "./open-files.ts";
-import { type OpenShare, openShare, type Surroundings } from "./open-share.ts";
+import type { OpenShare, Surroundings } from "./open-share.ts";
+import { openShare } from "./share-opening.ts";
+import { stateOf } from "./share-state.ts";
 import { noRoom, stillClosing, tooFewFiles } from "./not-served.ts";
 import { placesOf, refuseCollision } from "./places.ts";
+import { GivenUp } from "./given-up.ts";
 import { leftBehind, purgeShare } from "./purge.ts";
 import { isOther, mustReopen } from "./reopen.ts";
 import { warnOf } from "./share-warnings.ts";
-import { checkTree, lasts, OtherTree } from "./tree.ts";
+import { checkTree, lasts } from "./tree.ts";
 import { checkKeys, requestsOf, rotateKeys } from "./rotate-keys.ts";
 import { tryStore } from "./try-store.ts";
 
@@ -47,6 +51,7 @@ export class ServerRuntime implements Runtime {
   private readonly options: RuntimeOptions;
   private readonly table = new ShareTable();
   private readonly open = new Map<string, OpenShare>();
+  readonly share = (name: string): ShareState | null => stateOf(name, this.open, this.closing, this.failed);
   readonly clients = (): readonly ClientInfo[] => this.nfs.clients();
   readonly mounts = (): readonly MountInfo[] => this.nfs.mounts();
   readonly warm = (name: string) => warmShare(this.open.get(name), name);
@@ -55,10 +60,12 @@ export class ServerRuntime implements Runtime {
   readonly rotateKeys = (plan: StorePlan) => rotateKeys(plan, this.open.values());
   readonly storeRequests = (plan: StorePlan) => requestsOf(plan, this.open.values());
   readonly jobs: JobTable;
+  private readonly moves: Moves;
   /** Those that were not closed in time: they still store what they hold, and nobody may open their log beside them. */
   private readonly closing = new Map<string, OpenShare>();
-  /** Why shares that are desired are not served, by name. */
+  /** Why shares that are desired are not served. */
   private readonly failed = new Map<string, Error>();
+  private readonly givenUp: GivenUp;
   private current: Run | null = null;
   private next: Run | null = null;
   /** What was asked for last. */
@@ -69,7 +76,10 @@ export class ServerRuntime implements Runtime {
   constructor(options: RuntimeOptions) {
     this.options = options;
     this.config = options.config;
-    this.jobs = new JobTable((request, watch) => workOn(this.open.get(request.share), request, watch), (share) => this.open.has(share), options.around);
+    const again = (): Promise<unknown> => (this.wanted === null || this.stopping ? Promise.resolve() : this.reconcile(this.wanted));
+    this.givenUp = new GivenUp(options.around.clock, again);
+    this.moves = new Moves(options, { table: this.table, open: this.open }, again);
+    this.jobs = new JobTable((request, watch) => workOn(this.moves, this.open.get(request.share), request, watch), (share) => this.open.has(share), options.around);
     this.nfs = new NfsService(this.table, options.around, (asked) => connectionsWithin(asked, Math.max(1, this.open.size), openFilesMax()));
   }
 
@@ -98,6 +108,7 @@ export class ServerRuntime implements Runtime {
 
   async stopShares(leftMs: number): Promise<boolean> {
     this.stopping = true;
+    await this.jobs.stop(null);
     // A share that is being opened is closed once it is.
     await this.current?.outcome.promise.catch(() => {});
     const closed = await Promise.all([...this.open.values()].map((share) => this.close(share, leftMs)));
@@ -119,15 +130,6 @@ export class ServerRuntime implements Runtime {
 
   plans(): readonly SharePlan[] {
     return [...this.open.values()].map((share) => share.plan);
-  }
-
-  share(name: string): ShareState | null {
-    const share = this.open.get(name);
-    if (share !== undefined) return { state: "serving", error: null, ...share.report };
-    const closing = this.closing.get(name);
-    if (closing !== undefined) return { state: "failed", error: stillClosing(name), ...closing.report };
-    const why = this.failed.get(name);
-    return why === undefined ? null : { state: "failed", error: why.message, elsewhere: why instanceof OtherTree, dirtyBytes: 0, unstoredBytes: 0, oldestUnstoredMs: null, storeError: null, diskCache: null };
   }
 
   async usage(name: string): Promise<{ readonly bytes: number; readonly files: number } | null> {
@@ -195,7 +197,7 @@ export class ServerRuntime implements Runtime {
     const plans = new Map(desired.shares.map((plan) => [plan.name, plan]));
     const gone = [...this.open.values()].filter((share) => {
       const plan = plans.get(share.plan.name);
-      return plan === undefined || mustReopen(share.plan, plan) || isOther(share, plan);
+      return plan === undefined || mustReopen(share.plan, plan) || isOther(share, plan) || this.givenUp.has(plan);
     });
     this.table.expecting ||= gone.some((share) => plans.has(share.plan.name));
     await Promise.all(gone.map((share) => this.close(share, this.config.server.shutdown_timeout, plans.get(share.plan.name)?.id === share.plan.id)));
@@ -236,6 +238,7 @@ export class ServerRuntime implements Runtime {
     for (const plan of missing) {
       try {
         if (this.stopping) throw new Error("the server is stopping");
+        this.givenUp.refuse(plan);
         if (this.open.size >= most) throw new Error(noRoom(this.config, most));
         if (this.open.size >= sharesWithin(openFilesMax())) throw new Error(tooFewFiles(this.open.size));
         await this.openOne(plan);
@@ -247,13 +250,15 @@ export class ServerRuntime implements Runtime {
     }
     if (missing.length > 0) this.shareOut(this.open.size);
     this.table.expecting = this.failed.size > 0;
+    this.givenUp.comeBack(this.failed.values());
     return failures;
   }
 
   private async openOne(plan: SharePlan): Promise<void> {
+    this.moves.refuse(plan);
     if (this.closing.has(plan.name)) throw new Error(stillClosing(plan.name));
     refuseCollision(plan.name, placesOf(this.config, plan), [...this.open.values(), ...this.closing.values()]);
-    const share = await openShare(this.config, plan, deriveLimits(this.config, this.open.size + 1), this.options.around);
+    const share = await openShare(this.config, plan, deriveLimits(this.config, this.open.size + 1), { ...this.options.around, broken: this.givenUp.teller(plan) });
     await this.identify(share);
     this.open.set(plan.name, share);
     warnOf(this.config, plan, this.options.around.logger);

@@ -7,6 +7,7 @@ import { DataDirectoryError } from "./data-directory.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Surroundings } from "./open-share.ts";
 import { ServerRuntime } from "./runtime.ts";
+import { StoreUnavailableError } from "#model/block-store.ts";
 import { OtherTree } from "./tree.ts";
 
 /** The part of a stop's time that requests in hand may take; the rest is for content on its way into its store. */
@@ -102,10 +103,15 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   return server;
 }
 
+/** Why a share is not served is no fault of this server, or heals. */
+function isElsewhere(error: Error | undefined): boolean {
+  return error instanceof OtherTree || error instanceof StoreUnavailableError;
+}
+
 /** Opens the shares. Where none of those that are wanted can be, that is no server; but what lies on another one, or is to be decided by an operator, keeps it from nothing. */
 async function openShares(runtime: ServerRuntime, control: RunningControl, { logger }: ServerParts): Promise<void> {
   const failures = await control.start();
-  const away = failures.some(({ target }) => runtime.whyNot(target.name) instanceof OtherTree);
+  const away = failures.some(({ target }) => isElsewhere(runtime.whyNot(target.name)));
   if (!away && failures.length > 0 && failures.length === control.plane.shares.list().length) {
     const [only] = failures;
     throw (failures.length === 1 && only !== undefined && runtime.whyNot(only.target.name)) || new DataDirectoryError(failures.map((failure) => failure.reason).join("\n"));

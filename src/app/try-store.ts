@@ -47,6 +47,10 @@ async function probe(config: Config, plan: StorePlan, writing: boolean, around: 
     await checkS3({ ...options, createBucket: writing && options.createBucket, writing, limits: { attemptsMax: 1 } });
     return;
   }
+  if (plan.type === "postgres") {
+    const { tryPostgres } = await import("./postgres.ts");
+    return await tryPostgres(plan, writing, around);
+  }
   if (plan.type !== "filesystem" && plan.type !== "sqlite") throw new Error(unknownType(plan));
   await probeDirectory(rootOf(config, plan) ?? join(config.data_dir, "shares"), random);
 }

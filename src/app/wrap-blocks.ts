@@ -1,7 +1,7 @@
 import type { Clock } from "#base/clock.ts";
-import { Keyring, limitBlocks, MeteredBlocks, openFramedBlocks, type Rates } from "#blocks/index.ts";
+import { Keyring, KeyringError, limitBlocks, MeteredBlocks, openFramedBlocks, type Rates } from "#blocks/index.ts";
 import type { StorePlan } from "#control/index.ts";
-import { type BlockStore, StoreUnavailableError } from "#model/block-store.ts";
+import { type BlockStore, StoreRefusedError, StoreUnavailableError } from "#model/block-store.ts";
 import { masterKeysOf } from "./key-file.ts";
 import type { Surroundings } from "./open-share.ts";
 
@@ -42,7 +42,7 @@ export async function wrapBlocks(plan: StorePlan, store: BlockStore, options: Wr
     const masters = masterKeysOf(plan);
     const mayBegin = encrypt && (!options.filled || acceptPlain);
     const keyring = masters === null ? null : new Keyring({ blocks: limited, keyPrefix: options.keyPrefix, masters, mayBegin, random });
-    if (encrypt && keyring !== null) await loadKeyring(keyring, around);
+    if (encrypt && keyring !== null) await loadKeyring(keyring, plan, around);
     const blocks = openFramedBlocks({ blocks: limited, keyPrefix: options.keyPrefix, compress: compression === "zstd", encrypt, keyring, acceptPlain, clock, random });
     return { blocks, meter, keyring };
   } catch (error) {
@@ -51,15 +51,17 @@ export async function wrapBlocks(plan: StorePlan, store: BlockStore, options: Wr
   }
 }
 
-/** A wrong master key keeps a share from being opened; a store that is away doesn't. */
-async function loadKeyring(keyring: Keyring, { clock, logger }: Pick<Surroundings, "clock" | "logger">): Promise<void> {
+/** A wrong master key keeps a share from being opened; a store that is away or refuses to work doesn't, as of any share. */
+async function loadKeyring(keyring: Keyring, { name }: StorePlan, { clock, logger }: Pick<Surroundings, "clock" | "logger">): Promise<void> {
   const loaded = keyring.load();
   try {
-    await within(loaded, clock);
+    const { master, current } = await within(loaded, clock);
+    if (master !== current) logger.warn({ master, current }, `the keyring is wrapped with an older master key than the first; keep that key until this is done: dittofs store block rotate-key ${name}`);
   } catch (error) {
-    if (!(error instanceof StoreUnavailableError)) throw error;
+    const store = error instanceof StoreUnavailableError || error instanceof StoreRefusedError;
+    if (!store || error instanceof KeyringError) throw error;
     loaded.catch(() => {});
-    logger.warn({ error }, "the block store is away, so its keyring could not be read; content waits for it");
+    logger.warn({ error }, "the block store is away or refuses to work, so its keyring could not be read; content waits for it");
   }
 }
 

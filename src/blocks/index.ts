@@ -5,7 +5,7 @@
 export { faultyBlocks, PlannedFaults, type FaultPlan, type Faults, type Operation } from "./fault/index.ts";
 export { openFilesystemBlocks, type FilesystemBlocks, type FilesystemOptions } from "./filesystem/index.ts";
 export { FramedBlocks, type FramedOptions, openFramedBlocks } from "./framed/index.ts";
-export { Keyring, type KeyringOptions, type MasterKeys, parseMasterKeys, type RingState } from "./keyring/index.ts";
+export { Keyring, KeyringError, type KeyringOptions, type MasterKeys, parseMasterKeys, type RingState } from "./keyring/index.ts";
 export { limitBlocks, type Rates } from "./limit/index.ts";
 export { type Counts, MeteredBlocks, type MeteredOperation, meteredOperations, type Outcome } from "./meter/index.ts";
 export { openMemoryBlocks, type MemoryOptions } from "./memory/index.ts";

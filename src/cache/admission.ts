@@ -1,6 +1,7 @@
 import type { Maybe } from "#base/brand.ts";
 import type { Clock, Timer } from "#base/clock.ts";
 import { FsError } from "#model/fs-error.ts";
+import type { ShareHistory } from "#model/history.ts";
 import type { ContentLimits } from "./content.ts";
 import type { FileTable } from "./file-table.ts";
 import type { Garbage } from "./garbage.ts";
@@ -28,6 +29,7 @@ export class Admission {
   private readonly clock: Clock;
   private limits: ContentLimits;
   private readonly wake: () => void;
+  private readonly history: ShareHistory | null;
   private readonly waiting: Waiting[] = [];
   private waitTimer: Timer | null = null;
   private lettingIn = false;
@@ -36,7 +38,8 @@ export class Admission {
   private unwrittenBytes = 0;
 
   /** `wake` has the flusher begin. */
-  constructor(files: FileTable, log: WriteAheadLog, room: Space, garbage: Garbage, clock: Clock, limits: ContentLimits, wake: () => void) {
+  constructor(files: FileTable, log: WriteAheadLog, room: Space, garbage: Garbage, clock: Clock, limits: ContentLimits, wake: () => void, history: ShareHistory | null = null) {
+    this.history = history;
     this.files = files;
     this.log = log;
     this.room = room;
@@ -88,6 +91,7 @@ export class Admission {
     const { dirtyBytesMax, dirtyMemoryMax, unstoredBytesMax } = this.limits;
     return (
       this.waiting.length === 0 &&
+      (this.history === null || this.history.unshippedBytes + length <= dirtyBytesMax) &&
       this.files.dirtyMemory + length <= dirtyMemoryMax &&
       this.unwrittenBytes + length <= unwrittenBytesMax &&
       this.files.dirtyBytes + length <= dirtyBytesMax &&
@@ -119,10 +123,11 @@ export class Admission {
       this.limits.dirtyBytesMax - this.files.dirtyBytes,
       this.limits.unstoredBytesMax - this.unstoredBytes,
       unwrittenBytesMax - this.unwrittenBytes,
+      this.limits.dirtyBytesMax - (this.history?.unshippedBytes ?? 0),
     );
     let freeMemory = this.limits.dirtyMemoryMax - this.files.dirtyMemory;
     // One may always go on where nothing is left to wait for, however long it is.
-    let empty = this.files.unstored.size === 0 && this.unwrittenBytes === 0;
+    let empty = this.files.unstored.size === 0 && this.unwrittenBytes === 0 && (this.history?.unshippedBytes ?? 0) === 0;
     while (this.waiting.length > 0) {
       const first = this.waiting[0] as Waiting;
       const memory = first.length + pageBytes;
@@ -136,7 +141,7 @@ export class Admission {
       this.waiting.shift();
     }
     // Whoever went on may be refused elsewhere and never write: then nothing would wake the next.
-    if (this.waiting.length > 0 && this.files.unstored.size === 0 && this.unwrittenBytes === 0) this.letInSoon();
+    if (this.waiting.length > 0 && this.files.unstored.size === 0 && this.unwrittenBytes === 0 && (this.history?.unshippedBytes ?? 0) === 0) this.letInSoon();
   }
 
   private letInSoon(): void {

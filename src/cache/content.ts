@@ -4,6 +4,7 @@ import type { Time } from "#base/time.ts";
 import { Durability } from "#model/credentials.ts";
 import type { ContentRead, FileContent } from "#model/file-content.ts";
 import { FsError } from "#model/fs-error.ts";
+import type { ShareHistory } from "#model/history.ts";
 import type { FileId } from "#model/ids.ts";
 import type { Inode } from "#model/inode.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
@@ -19,7 +20,8 @@ import type { PageCache } from "./pages/index.ts";
 import type { Reader } from "./reader.ts";
 import type { Space } from "./space.ts";
 import { isPassing, type StoreHealth } from "./store-health.ts";
-import { StoredWaits } from "./stored-waits.ts";
+import type { Shipped } from "./shipped-content.ts";
+import { StoredWaits, storedWaitMs } from "./stored-waits.ts";
 
 /** From this size on a write's bytes go straight into a pack; the log gets a record that points there. */
 export const largeWriteBytes = 128 * 1024;
@@ -28,6 +30,8 @@ export const logPerDirty = 4;
 /** Pause after a flush that failed; twice as long each time, up to the bound, unless it is for room on a disk. */
 const retryMs = 1_000;
 const retryMsMax = 8_000;
+/** After a removal the log forgets what it kept for the file, within this. */
+const forgetAfterMs = 20;
 /** Tries to store everything before a close leaves the rest to the next start. */
 const closeTriesMax = 2;
 
@@ -38,11 +42,11 @@ export interface ContentLimits {
   readonly dirtyMemoryMax: number;
   /** Bytes in the log and in packs not stored yet, past which writers wait. */
   readonly unstoredBytesMax: number;
-  /** Such a log, or so much in packs, is flushed without waiting for its age. */
+  /** Such a log is flushed without waiting for its age, or so much in packs, which a block store near by takes over as they are. */
   readonly logBytesDue: number;
   /** A change is on its way into the store after this. */
   readonly flushAgeMs: number;
-  /** So many dirty bytes are flushed without waiting for their age. */
+  /** So many dirty bytes are flushed without waiting for their age; so much in packs, too, where it takes the block store its time. */
   readonly flushBytes: number;
 }
 
@@ -64,6 +68,8 @@ export class Content implements FileContent {
   private readonly admission: Admission;
   private readonly health: StoreHealth;
   private readonly storedWaits: StoredWaits;
+  private readonly history: ShareHistory | null;
+  private readonly shipped: Shipped;
   private ageTimer: Timer | null = null;
   private running: Promise<void> | null = null;
   private closing = false;
@@ -74,6 +80,8 @@ export class Content implements FileContent {
 
   constructor(parts: {
     cache: PageCache;
+    history: ShareHistory | null;
+    shipped: Shipped;
     files: FileTable;
     reader: Reader;
     flusher: Flusher;
@@ -89,6 +97,8 @@ export class Content implements FileContent {
     writeVerifier: Uint8Array;
   }) {
     this.cache = parts.cache;
+    this.history = parts.history;
+    this.shipped = parts.shipped;
     this.files = parts.files;
     this.reader = parts.reader;
     this.flusher = parts.flusher;
@@ -103,12 +113,15 @@ export class Content implements FileContent {
     this.durability = parts.durability;
     this.writeVerifier = parts.writeVerifier;
     const { files, log, space, garbage, clock, limits } = parts;
-    this.admission = new Admission(files, log, space, garbage, clock, limits, () => this.wake());
+    this.admission = new Admission(files, log, space, garbage, clock, limits, () => this.wake(), parts.history);
     this.storedWaits = new StoredWaits(
       clock,
       () => this.wake(),
       () => files.oldestSequence(),
     );
+    parts.flusher.onFull = () => {
+      if (this.running !== null && !this.closing && this.isDue()) this.flusher.uploadAhead();
+    };
   }
 
   /** What recovery left unstored is on its way from here on. */
@@ -172,6 +185,8 @@ export class Content implements FileContent {
   }
 
   durable(id: FileId): Maybe<FsError | null> {
+    // What is stored need not be published.
+    if (this.durability === Durability.remote && this.history !== null) return this.history.published(storedWaitMs);
     const file = this.files.get(id);
     if (file === undefined || !file.isUnstored || file.gone) return null;
     if (this.durability === Durability.remote) return this.storedWaits.stored(file);
@@ -266,14 +281,21 @@ export class Content implements FileContent {
     this.ageTimer?.cancel();
     this.admission.end();
     await this.running;
-    for (let tries = 0; this.files.unstored.size > 0 && tries < closeTriesMax; tries++) await this.run();
+    for (let tries = 0; this.files.unstored.size > 0 && tries < closeTriesMax && !this.isLost; tries++) await this.run();
     if (this.files.unstored.size > 0) {
       this.logger.warn({ files: this.files.unstored.size, bytes: this.unstoredBytes }, "stopping with content that could not be stored; it stays in the log");
     }
     this.storedWaits.end();
+    await this.flusher.idle();
     await this.garbage.close();
     this.closed = true;
     await this.log.close();
+    this.shipped.closed = true;
+  }
+
+  /** There may be room again for those who wait to write. */
+  letIn(): void {
+    this.admission.letIn();
   }
 
   /** Why a file takes no change, or null. */
@@ -316,11 +338,11 @@ export class Content implements FileContent {
     return inode.with({ size: file.size, mtime: stamp, ctime: stamp, change: file.change, used });
   }
 
-  /** The removals of one turn let the log forget together: to find what it must keep, every unstored file is looked at. */
+  /** Removals that come together let the log forget together: to find what it must keep, every unstored file is looked at. */
   private releaseSoon(): void {
     if (this.releasing) return;
     this.releasing = true;
-    this.clock.atTurnEnd(() => {
+    this.clock.after(forgetAfterMs, () => {
       this.releasing = false;
       if (this.closed) return;
       this.flusher.releaseLog();
@@ -351,7 +373,8 @@ export class Content implements FileContent {
       this.storedWaits.isWaitedFor ||
       this.files.dirtyBytes >= flushBytes ||
       this.files.dirtyMemory >= dirtyMemoryMax / 2 ||
-      Math.max(this.files.pendingBytes, this.log.bytes) >= logBytesDue
+      this.files.pendingBytes >= (this.flusher.isFar ? flushBytes : logBytesDue) ||
+      this.log.bytes >= logBytesDue
     );
   }
 
@@ -360,8 +383,13 @@ export class Content implements FileContent {
     return false;
   }
 
+  /** Somebody else has the share: nothing is stored any more. */
+  private get isLost(): boolean {
+    return this.history !== null && this.history.lost !== null;
+  }
+
   private wake(): void {
-    if (this.closing) return;
+    if (this.closing || this.isLost) return;
     this.running ??= this.run().then((idle) => {
       this.running = null;
       // Idle with something unstored: nothing of it can be stored now, so trying again at once would hold the event loop for ever.
@@ -399,7 +427,11 @@ export class Content implements FileContent {
       if (outcome === "stored") this.health.worked("flush");
       return outcome;
     } catch (error) {
-      if (isPassing(error)) return "away";
+      if (isPassing(error)) {
+        // Where it was the block store, that is known by now; else it is the metadata's.
+        if (!this.health.isFailing("write")) this.health.failed("flush", error);
+        return "away";
+      }
       this.health.failed("flush", error);
       return "failed";
     }

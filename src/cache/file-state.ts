@@ -6,13 +6,22 @@ import type { PageBuffer } from "./pages/index.ts";
 import { PendingExtents } from "./pending.ts";
 import type { OpenPackRef } from "./pack-table.ts";
 
-/** Dirty bytes of one page as a flush took them: the buffer is held, so a later write goes to a copy. */
+/**
+ * Dirty bytes of one page as a flush took them. The buffer is held until a pack has the bytes, so that a write meanwhile goes to
+ * a copy; null from then on.
+ */
 export interface FlushPiece {
   readonly page: Page;
-  readonly buffer: PageBuffer;
+  buffer: PageBuffer | null;
   /** Within the page. */
   readonly start: number;
   readonly end: number;
+}
+
+/** A piece's buffer is held no more. */
+export function letGo(piece: FlushPiece): void {
+  piece.buffer?.release();
+  piece.buffer = null;
 }
 
 /** A consistent cut of a file at a sequence number, on its way into the store. */

@@ -2,7 +2,7 @@ import type { Clock } from "#base/clock.ts";
 import { type Time, timeAfter } from "#base/time.ts";
 import type { FileId } from "#model/ids.ts";
 import type { Inode } from "#model/inode.ts";
-import { type FileState, FileState as State, type FlushCut, type FlushPiece, type StateOwner } from "./file-state.ts";
+import { type FileState, FileState as State, type FlushCut, type FlushPiece, letGo, type StateOwner } from "./file-state.ts";
 import type { OpenPackRef } from "./pack-table.ts";
 import type { Page, PageCache } from "./pages/index.ts";
 import { pageBytes } from "./pages/index.ts";
@@ -174,7 +174,7 @@ export class FileTable implements StateOwner {
       const piece = cut.pieces[i] as FlushPiece;
       piece.page.flushing = false;
       this.uncount(piece.page);
-      piece.buffer.release();
+      letGo(piece);
     }
     this.dirtyBytes -= cut.dirtyBytes;
     const before = file.pending.bytes;
@@ -195,7 +195,7 @@ export class FileTable implements StateOwner {
       const piece = cut.pieces[i] as FlushPiece;
       const page = piece.page;
       page.flushing = false;
-      piece.buffer.release();
+      letGo(piece);
       this.uncount(page);
       if (file.pages.get(page.index) !== page) continue;
       // What is no longer valid was truncated or went into a pack since; what is valid is what a reader must see now.

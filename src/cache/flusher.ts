@@ -38,6 +38,8 @@ export class Flusher {
   private readonly health: StoreHealth;
   /** The pack large writes go to at present. */
   private current: OpenPackRef | null = null;
+  /** A pack of large writes has become full. */
+  onFull: () => void = () => {};
 
   constructor(
     files: FileTable,
@@ -64,9 +66,43 @@ export class Flusher {
     if (this.current === null || (this.current.file as { size: number }).size + length > packBytes) {
       const fresh = this.packs.create();
       if (fresh instanceof FsError) return fresh;
+      const full = this.current !== null;
       this.current = fresh;
+      if (full) this.onFull();
     }
     return this.current;
+  }
+
+  /** Packs that are to be stored as they are: no large write goes to them any more. */
+  finish(packs: readonly OpenPackRef[]): void {
+    if (this.current !== null && packs.includes(this.current)) this.current = null;
+  }
+
+  /**
+   * Has full packs of large writes on their way before the batch under way is stored, so that the block store is never without
+   * work between two batches. That changes no promise: an object nothing refers to is garbage, and a batch refers to it only
+   * after its own log records are synced.
+   */
+  uploadAhead(): void {
+    if (!this.packs.areFar || this.health.isFailing("write")) return;
+    for (const pack of this.packs.open.values()) {
+      if (!this.uploads.hasRoomAhead) return;
+      if (pack === this.current || pack.file === null || pack.holders > 0 || pack.lastSequence === 0) continue;
+      void this.uploads.ahead(pack).then((isObject) => {
+        this.releaseLog();
+        if (isObject) this.onFull();
+      });
+    }
+  }
+
+  /** Whether it takes time to put a pack. */
+  get isFar(): boolean {
+    return this.packs.areFar;
+  }
+
+  /** Resolves when no pack is on its way into the block store. */
+  idle(): Promise<void> {
+    return this.uploads.idle();
   }
 
   /** Stores one batch of what waits longest; `noRoom`: it could not be stored and stays unstored. */
@@ -134,6 +170,8 @@ export class Flusher {
       if (pack === null || (pack.file as { size: number }).size + gathered.length > packBytes) {
         const fresh = this.packs.create();
         if (fresh instanceof FsError) return fresh;
+        // As in `uploadAhead`: a full one needs not wait for the rest.
+        if (pack !== null && this.isFar && !this.health.isFailing("write")) void this.uploads.ahead(pack);
         pack = fresh;
         hold(pack, packs);
       }
@@ -220,7 +258,7 @@ export class Flusher {
     }
   }
 
-  /** The bytes of a repacked pack, stored like a flush's. */
+  /** Packs of a repacking, or of a cut of the history, stored like a flush's. */
   async storeRepacked(packs: readonly OpenPackRef[]): Promise<boolean> {
     return this.uploads.store(packs);
   }

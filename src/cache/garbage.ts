@@ -2,12 +2,16 @@ import type { Clock, Timer } from "#base/clock.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import { type Change, type Pack, PackState } from "#model/change-set.ts";
 import { FsError } from "#model/fs-error.ts";
+import type { ShareHistory } from "#model/history.ts";
 import type { PackId } from "#model/ids.ts";
 import type { FileExtent, MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { Flusher } from "./flusher.ts";
+import { liveRuns } from "./live-runs.ts";
 import type { OpenPackRef, PackTable } from "./pack-table.ts";
+import { findUnreferenced, type Unreferenced } from "./unreferenced.ts";
 import { isPackKey, packKeyPrefix } from "./packs/index.ts";
+import { Parting } from "./parting.ts";
 import { isPassing, type StoreHealth } from "./store-health.ts";
 
 export interface GarbageOptions {
@@ -60,6 +64,8 @@ export class Garbage {
   private closed = false;
   /** Objects without a row as an earlier listing found them, with when. */
   private strays = new Map<string, number>();
+  /** Null where what is applied need not be published. */
+  private readonly parting: Parting | null;
 
   constructor(
     packs: PackTable,
@@ -70,7 +76,9 @@ export class Garbage {
     logger: Logger,
     options: GarbageOptions,
     health: StoreHealth,
+    history: ShareHistory | null = null,
   ) {
+    this.parting = history === null ? null : new Parting(history, blocks, logger);
     this.health = health;
     this.packs = packs;
     this.store = store;
@@ -109,9 +117,27 @@ export class Garbage {
     await this.running;
   }
 
+  /** A regular pass now, after the one that runs: what it deleted. */
+  async pass(): Promise<{ readonly deleted: number; readonly bytes: number }> {
+    await this.running;
+    if (this.closed) return { deleted: 0, bytes: 0 };
+    let done: Pass | null = null;
+    const work = this.collect(this.options.graceMs, true).then((pass) => void (done = pass));
+    this.running = work.catch(() => {}).finally(() => (this.running = null));
+    await work;
+    return done ?? { deleted: 0, bytes: 0 };
+  }
+
+  /** What nobody refers to, and what a regular pass would do with it now; nothing is changed. */
+  unreferenced(): AsyncGenerator<Unreferenced> {
+    const { store, blocks, packs, strays, clock, options } = this;
+    return findUnreferenced({ store, blocks, isOpen: (id) => packs.open.has(id), strays, clock, graceMs: options.graceMs });
+  }
+
   private once(graceMs: number, listing: boolean): Promise<void> {
     if (this.closed) return Promise.resolve();
     this.running ??= this.collect(graceMs, listing)
+      .then(() => {})
       .catch((error) => {
         if (isPassing(error)) this.health.failed("collect", error);
         else this.logger.error({ error }, "garbage collection stopped; it will be tried again");
@@ -122,7 +148,7 @@ export class Garbage {
     return this.running;
   }
 
-  private async collect(graceMs: number, listing: boolean): Promise<void> {
+  private async collect(graceMs: number, listing: boolean): Promise<Pass> {
     const pass: Pass = { repacked: 0, deleted: 0, bytes: 0 };
     // What is dead already goes first: where space is short, it makes the room that repacking needs.
     await this.eachPack((row) => (row.live === 0 ? this.retire(row.id, graceMs, pass) : null));
@@ -133,6 +159,7 @@ export class Garbage {
       this.health.worked("collect");
     }
     if (pass.deleted > 0) this.logger.info({ ...pass }, "garbage collected");
+    return pass;
   }
 
   /** Goes through the rows of all packs but the open ones, a page of them an event-loop turn. One that fails doesn't keep the rest. */
@@ -171,8 +198,9 @@ export class Garbage {
       return;
     }
     if (graceMs > 0 && (now.sec - row.since.sec) * 1000 < graceMs) return;
-    await this.blocks.delete([row.key]);
+    if (this.parting === null) await this.blocks.delete([row.key]);
     await this.store.apply({ conditions: [], changes: [{ do: "deletePack", id: row.id }] });
+    this.parting?.add(row.key);
     this.packs.forget(row.id);
     this.health.isDeleted(row.key);
     pass.deleted++;
@@ -218,11 +246,16 @@ export class Garbage {
   private async moveTo(target: OpenPackRef, found: readonly (FileExtent | KnownBytes)[]): Promise<boolean> {
     const file = target.file as NonNullable<OpenPackRef["file"]>;
     const moves: Change[] = [];
+    const read = new Map<FileExtent, Uint8Array>();
+    for (const run of liveRuns(found.filter((one) => !("bytes" in one)))) {
+      const bytes = new Uint8Array(run.to - run.from);
+      if ((await this.packs.read((run.extents[0] as FileExtent).extent.pack, run.from, bytes)) !== null) return false;
+      for (const one of run.extents) read.set(one, bytes.subarray(one.extent.packOffset - run.from, one.extent.packOffset - run.from + one.extent.length));
+    }
     for (const one of found) {
       const { file: owner, extent } = one;
-      const bytes = "bytes" in one ? one.bytes : new Uint8Array(extent.length);
-      const error = "bytes" in one ? null : await this.packs.read(extent.pack, extent.packOffset, bytes);
-      const at = error === null ? file.append([bytes], bytes.length) : error;
+      const bytes = "bytes" in one ? one.bytes : (read.get(one) as Uint8Array);
+      const at = file.append([bytes], bytes.length);
       if (at instanceof FsError) return false;
       moves.push({ do: "moveExtent", file: owner, from: extent, to: { ...extent, pack: target.id, packOffset: at } });
     }
@@ -249,7 +282,8 @@ export class Garbage {
       await this.turn();
     }
     for await (const { key } of this.blocks.list(packKeyPrefix(this.store.identity.instance))) {
-      if (known.has(key) || !isPackKey(key)) continue;
+      // What has left its row waits for its own end.
+      if (known.has(key) || !isPackKey(key) || this.parting?.has(key) === true) continue;
       const since = this.strays.get(key) ?? nowMs;
       if (nowMs - since >= graceMs && since !== nowMs) doomed.push(key);
       else seen.set(key, since);
@@ -259,7 +293,8 @@ export class Garbage {
     this.strays = seen;
     const gone = doomed.filter((key) => ![...this.packs.open.values()].some((pack) => pack.key === key));
     if (gone.length === 0) return;
-    await this.blocks.delete(gone);
+    for (const key of gone) this.parting?.add(key);
+    if (this.parting === null) await this.blocks.delete(gone);
     pass.deleted += gone.length;
   }
 }

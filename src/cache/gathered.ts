@@ -1,6 +1,6 @@
 import type { Extent } from "#model/change-set.ts";
 import { FsError } from "#model/fs-error.ts";
-import type { FileState, FlushCut, FlushPiece } from "./file-state.ts";
+import { type FileState, type FlushCut, type FlushPiece, letGo } from "./file-state.ts";
 import type { OpenPackRef } from "./pack-table.ts";
 import { pageBytes } from "./pages/index.ts";
 import { PendingExtents } from "./pending.ts";
@@ -20,6 +20,7 @@ export interface Job {
 export class Gathered {
   length = 0;
   private slices: Uint8Array[] = [];
+  private pieces: FlushPiece[] = [];
   private runs: { readonly job: Job; readonly offset: number; readonly length: number; readonly at: number }[] = [];
 
   get isFull(): boolean {
@@ -36,7 +37,8 @@ export class Gathered {
     do {
       const piece = pieces[next] as FlushPiece;
       if (piece.page.index * pageBytes + piece.start !== offset + (this.length - at)) break;
-      this.slices.push(piece.buffer.bytes.subarray(piece.start, piece.end));
+      this.slices.push((piece.buffer as NonNullable<typeof piece.buffer>).bytes.subarray(piece.start, piece.end));
+      this.pieces.push(piece);
       this.length += piece.end - piece.start;
       next++;
     } while (next < pieces.length && !this.isFull);
@@ -44,12 +46,14 @@ export class Gathered {
     return next;
   }
 
-  /** Writes everything and tells each job where its bytes are. */
+  /** Writes everything, lets go of the buffers and tells each job where its bytes are. */
   appendTo(pack: OpenPackRef): FsError | null {
     const start = (pack.file as NonNullable<OpenPackRef["file"]>).append(this.slices, this.length);
     if (start instanceof FsError) return start;
     for (const { job, offset, length, at } of this.runs) job.extents.push({ offset, length, pack: pack.id, packOffset: start + at });
+    for (const piece of this.pieces) letGo(piece);
     this.slices = [];
+    this.pieces = [];
     this.runs = [];
     this.length = 0;
     return null;

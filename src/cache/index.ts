@@ -8,6 +8,7 @@ import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
 import type { AdoptsFiles, BlockStore } from "#model/block-store.ts";
 import type { Durability } from "#model/credentials.ts";
+import type { ShareHistory, ShippedContent } from "#model/history.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { Content, type ContentLimits, logPerDirty } from "./content.ts";
@@ -21,9 +22,11 @@ import { PackUploads } from "./pack-uploads.ts";
 import { PageCache } from "./pages/index.ts";
 import { Reader } from "./reader.ts";
 import { type Recovered, Replay, removeLeftovers } from "./recovery.ts";
+import { Shipped } from "./shipped-content.ts";
 import { Space } from "./space.ts";
 import { Upkeep } from "./upkeep.ts";
 import { StoreHealth } from "./store-health.ts";
+import { TappedLog } from "./tapped-log.ts";
 
 export { Content, type ContentLimits } from "./content.ts";
 export type { Recovered } from "./recovery.ts";
@@ -46,6 +49,8 @@ export interface ContentOptions {
   readonly segmentBytes: number;
   readonly limits: GivenLimits;
   readonly garbage: GarbageOptions;
+  /** Where every change goes, too; with it, durability `remote` means that it is published there. Absent: nowhere. */
+  readonly history?: ShareHistory & { readonly markedSequence: number };
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -59,7 +64,7 @@ const stagingBytes = 4 * 1024 * 1024;
 const verifierBytes = 8;
 
 /** Opens a share's content, replaying its log. Nothing else may apply change sets to the store before it resolves. */
-export async function openContent(options: ContentOptions): Promise<{ content: Content; upkeep: Upkeep; recovered: Recovered }> {
+export async function openContent(options: ContentOptions): Promise<{ content: Content; upkeep: Upkeep; recovered: Recovered; shipped: ShippedContent }> {
   const { store, blocks, clock, logger } = options;
   const packDirectory = "stagingDirectory" in blocks ? (blocks as unknown as AdoptsFiles).stagingDirectory : join(options.directory, "packs");
   await makeDirectory(systemFiles, packDirectory);
@@ -67,15 +72,20 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
   const files = new FileTable(cache, clock);
   const health = new StoreHealth(clock, logger);
   const packs = new PackTable(packDirectory, store, blocks, logger, { clock, fatal: options.fatal }, health);
-  const replay = new Replay(files, packs, store);
-  const { log, tornBytes } = options.ephemeral ? { log: nullLog(), tornBytes: 0 } : await openShareLog(options, replay);
+  const history = options.history ?? null;
+  const replay = new Replay(files, packs, store, history, history?.markedSequence);
+  const { log: opened, tornBytes } = options.ephemeral ? { log: nullLog(), tornBytes: 0 } : await openShareLog(options, replay);
+  const log = history === null ? opened : new TappedLog(opened, history);
   await removeLeftovers(packs, logger);
   const flusher = new Flusher(files, packs, log, store, new PackUploads(files, packs, store, blocks, clock, logger, health), clock, logger, health);
-  const garbage = new Garbage(packs, store, blocks, flusher, clock, logger, options.garbage, health);
+  const garbage = new Garbage(packs, store, blocks, flusher, clock, logger, options.garbage, health, history);
   const space = new Space(blocks);
   await space.read();
-  const content = new Content({
+  const shipped = new Shipped(files, packs, flusher, log, () => content.letIn());
+  const content: Content = new Content({
     cache,
+    history,
+    shipped,
     files,
     reader: new Reader(cache, packs, store, clock),
     flusher,
@@ -93,7 +103,7 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
   content.start();
   garbage.start();
   const upkeep = new Upkeep({ content, files, packs, garbage, store, blocks: options.uncached ?? blocks, copies: blocks, clock });
-  return { content, upkeep, recovered: { ...replay.result, tornBytes } };
+  return { content, upkeep, recovered: { ...replay.result, tornBytes }, shipped };
 }
 
 /** A log without anything in it that is needed is still up to two segments long: limits below that would never be kept. */
@@ -107,11 +117,16 @@ export function deriveContentLimits({ limits, cacheBytes, segmentBytes }: Pick<C
   };
 }
 
+/** Numbers that were published may be of files that are gone: no row speaks of them. */
+async function aboveEverything({ store, history }: ContentOptions): Promise<number> {
+  return Math.max(await store.lastContentSequence(), history?.markedSequence ?? 0);
+}
+
 async function openShareLog(options: ContentOptions, replay: Replay) {
   const directory = join(options.directory, "log");
   const { segmentBytes, clock, logger, fatal } = options;
   const { log, recovered } = await openLog(
-    { directory, instance: options.store.identity.instance, segmentBytes, stagingBytes, beginsAbove: () => options.store.lastContentSequence(), clock, logger, fatal },
+    { directory, instance: options.store.identity.instance, segmentBytes, stagingBytes, beginsAbove: () => aboveEverything(options), clock, logger, fatal },
     (record) => replay.accept(record),
   );
   return { log, tornBytes: recovered.tornBytes };

@@ -154,8 +154,8 @@ export class PackTable {
     return this.readSlowly(id, pack, offset, target, from, frames);
   }
 
-  /** Whether it is worth while to say what will be read. */
-  get readsAhead(): boolean {
+  /** Whether the block store is slow to answer: then it is worth while to say early what will be read, and to put early what is written. */
+  get areFar(): boolean {
     return this.copies !== null;
   }
 

@@ -8,8 +8,11 @@ import type { Logger } from "#telemetry/logger.ts";
 import type { FileTable } from "./file-table.ts";
 import { isFull } from "./log/file-ops.ts";
 import type { OpenPackRef, PackTable } from "./pack-table.ts";
-import { packKey, type SealedPack } from "./packs/index.ts";
+import { otherPackKey, type SealedPack } from "./packs/index.ts";
 import { isPassing, type StoreHealth } from "./store-health.ts";
+
+/** Packs on their way past which none is put ahead of its flush: enough for a store to have work, few enough to be given up with. */
+const underWayMax = 16;
 
 /** Takes pack files into the block store: a row that bars collection, the object, then the row that extents may refer to. */
 export class PackUploads {
@@ -20,6 +23,8 @@ export class PackUploads {
   private readonly clock: Clock;
   private readonly logger: Logger;
   private readonly health: StoreHealth;
+  /** Packs on their way into the store: whoever wants one there joins. */
+  private readonly underWay = new Map<OpenPackRef, Promise<boolean>>();
 
   constructor(files: FileTable, packs: PackTable, metadata: MetadataStore, blocks: BlockStore, clock: Clock, logger: Logger, health: StoreHealth) {
     this.files = files;
@@ -33,16 +38,7 @@ export class PackUploads {
 
   /** Puts packs into the block store and makes their rows live; false when there is no room. */
   async store(packs: readonly OpenPackRef[]): Promise<boolean> {
-    const fresh = packs.filter((pack) => pack.stored === null);
-    if (fresh.length > 0) {
-      if (!(await succeeded(fresh.map((pack) => sealed(pack))))) return false;
-      const now = this.clock.now();
-      // With its frames: where the process ends before the row is live, a start needs nothing of the object to go on with it.
-      const pending = await Promise.all(fresh.map(async (pack): Promise<Change> => ({ do: "putPack", pack: row(pack, PackState.pending, await sealed(pack), now) })));
-      const barred = await this.metadata.apply({ conditions: [], changes: pending });
-      if (!barred.applied) return false;
-      if (!(await this.putAll(fresh))) return false;
-    }
+    if (!(await this.inStore(packs))) return false;
     const unadopted = packs.filter((pack) => !pack.adopted);
     if (unadopted.length === 0) return true;
     const now = this.clock.now();
@@ -53,6 +49,59 @@ export class PackUploads {
     if (!adopted.applied) return false;
     for (const pack of unadopted) pack.adopted = true;
     return true;
+  }
+
+  /** Begins to put a pack that takes no more payload and that a flush will ask for: what came of it is the flush's, which puts anew what failed. */
+  async ahead(pack: OpenPackRef): Promise<boolean> {
+    pack.holders++;
+    try {
+      return await this.inStore([pack]);
+    } catch {
+      return false;
+    } finally {
+      pack.holders--;
+    }
+  }
+
+  /** Whether more may be put ahead of a flush. */
+  get hasRoomAhead(): boolean {
+    return this.underWay.size < underWayMax;
+  }
+
+  /** Resolves when nothing is on its way. */
+  async idle(): Promise<void> {
+    while (this.underWay.size > 0) await Promise.allSettled(this.underWay.values());
+  }
+
+  /** Resolves when the packs are objects, each put once; false when there is no room. */
+  private async inStore(packs: readonly OpenPackRef[]): Promise<boolean> {
+    const waits = new Set<Promise<boolean>>();
+    const fresh: OpenPackRef[] = [];
+    for (const pack of packs) {
+      if (pack.stored !== null) continue;
+      const joined = this.underWay.get(pack);
+      if (joined === undefined) fresh.push(pack);
+      else waits.add(joined);
+    }
+    if (fresh.length > 0) {
+      const begun = this.barAndPut(fresh).finally(() => {
+        for (const pack of fresh) this.underWay.delete(pack);
+      });
+      for (const pack of fresh) this.underWay.set(pack, begun);
+      waits.add(begun);
+    }
+    const outcomes = await Promise.allSettled(waits);
+    for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
+    return outcomes.every((outcome) => outcome.status === "fulfilled" && outcome.value);
+  }
+
+  private async barAndPut(fresh: readonly OpenPackRef[]): Promise<boolean> {
+    if (!(await succeeded(fresh.map((pack) => sealed(pack))))) return false;
+    const now = this.clock.now();
+    // With its frames: where the process ends before the row is live, a start needs nothing of the object to go on with it.
+    const pending = await Promise.all(fresh.map(async (pack): Promise<Change> => ({ do: "putPack", pack: row(pack, PackState.pending, await sealed(pack), now) })));
+    const barred = await this.metadata.apply({ conditions: [], changes: pending });
+    return barred.applied && (await this.putAll(fresh));
   }
 
   /** Puts them all at once, and notes what that says of the store. */
@@ -104,7 +153,7 @@ export class PackUploads {
   /** A key that nobody has, in its row before there is an object. */
   private async takeOtherKey(pack: OpenPackRef, whole: SealedPack, error: unknown): Promise<void> {
     this.logger.warn({ error, pack: pack.id, key: pack.key }, "the block store has another object under a new pack's key, as after an older state of the metadata was put back; the pack gets another key");
-    pack.key = `${packKey(this.metadata.identity.instance, pack.id)}-${this.metadata.draw().toString(16)}`;
+    pack.key = otherPackKey(this.metadata.identity.instance, pack.id, this.metadata.draw());
     const barred = await this.metadata.apply({ conditions: [], changes: [{ do: "putPack", pack: row(pack, PackState.pending, whole, this.clock.now()) }] });
     if (!barred.applied) throw error;
   }

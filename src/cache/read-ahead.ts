@@ -7,9 +7,9 @@ import type { PackTable } from "./pack-table.ts";
  * How far ahead of a sequential reader its store is asked. One step less is always on its way to a reader that waits: at least
  * 32 MiB, as much as keeps some connections to a store of 20 ms latency busy.
  */
-export const windowBytesMax = 48 * 2 ** 20;
-/** What is asked for at a time: the window moves by this. */
-export const stepBytes = 4 * 2 ** 20;
+export const windowBytesMax = 64 * 2 ** 20;
+/** What is asked for at a time: the window moves by this, or by half of it while it is small. */
+export const stepBytes = 8 * 2 ** 20;
 /** Reads may come out of order by so much and still be sequential. */
 const slackBytes = 2 * 2 ** 20;
 /** So much has been read in order before anything is read ahead. */
@@ -52,10 +52,12 @@ export class ReadAhead {
   note(file: FileState, start: number, end: number): void {
     const stream = this.streamOf(file.id, start, end);
     if (stream.run < runBytesMin || stream.asking) return;
-    const until = Math.min(file.size, stream.position + Math.min(windowBytesMax, stream.run * windowPerRun));
+    const window = Math.min(windowBytesMax, stream.run * windowPerRun);
+    const until = Math.min(file.size, stream.position + window);
     const from = Math.max(stream.ahead, stream.position);
     // Small steps would cost a request each.
-    if (until <= from || (until - from < stepBytes && until < file.size)) return;
+    const least = window < windowBytesMax / 2 ? stepBytes / 2 : stepBytes;
+    if (until <= from || (until - from < least && until < file.size)) return;
     stream.asking = true;
     void this.ask(file, stream, from, until).finally(() => (stream.asking = false));
   }

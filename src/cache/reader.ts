@@ -56,7 +56,7 @@ export class Reader {
     this.cache = cache;
     this.packs = packs;
     this.store = store;
-    this.ahead = packs.readsAhead ? new ReadAhead(packs, (file, start, end) => this.sources(file, start, end)) : null;
+    this.ahead = packs.areFar ? new ReadAhead(packs, (file, start, end) => this.sources(file, start, end)) : null;
   }
 
   /** Bytes `offset`..`end` of the file (`end` <= its size), pinned. */

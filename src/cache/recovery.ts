@@ -5,6 +5,7 @@ import type { FileId, PackId } from "#model/ids.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { FileTable } from "./file-table.ts";
+import type { ContentTap } from "#model/history.ts";
 import type { LogRecord } from "./log/index.ts";
 import { OpenPackRef, type PackTable } from "./pack-table.ts";
 import { listOpenPacks, packKey, payloadCrc } from "./packs/index.ts";
@@ -31,13 +32,18 @@ export class Replay {
   private readonly files: FileTable;
   private readonly packs: PackTable;
   private readonly store: MetadataStore;
+  /** Is told of records after this one that are applied. */
+  private readonly tap: ContentTap | null;
+  private readonly tellAfter: number;
   private readonly inodes = new Map<FileId, Inode | null>();
   private records = 0;
   private replayed = 0;
   private replayedBytes = 0;
   private unfinished = 0;
 
-  constructor(files: FileTable, packs: PackTable, store: MetadataStore) {
+  constructor(files: FileTable, packs: PackTable, store: MetadataStore, tap: ContentTap | null = null, tellAfter = 0) {
+    this.tap = tap;
+    this.tellAfter = tellAfter;
     this.files = files;
     this.packs = packs;
     this.store = store;
@@ -89,8 +95,18 @@ export class Replay {
     const size = record.kind === "truncate" ? record.newSize : Math.max(file.size, record.offset + record.length);
     this.files.accept(file, record.sequence, size, mtime, record.mtime.isAfter(file.ctime) ? record.mtime : file.ctime);
     this.replayed++;
+    if (this.tap !== null && record.sequence > this.tellAfter) tell(this.tap, record);
     if (record.kind !== "truncate") this.replayedBytes += record.length;
   }
+}
+
+/** The data of a record is good only until the next is read. */
+function tell(tap: ContentTap, record: LogRecord): void {
+  const { file, sequence, newSize, mtime } = record;
+  if (record.kind === "truncate") return tap.truncated(file, sequence, newSize, mtime);
+  const { offset, length } = record;
+  if (record.kind === "write") tap.wrote(file, sequence, offset, [record.data.slice()], length, newSize, mtime);
+  else tap.pointed(file, sequence, offset, length, newSize, mtime, record.pack, record.packOffset, record.payloadCrc);
 }
 
 /** Deletes pack files of an earlier run that no record needs. */

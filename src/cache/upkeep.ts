@@ -6,9 +6,10 @@ import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Content } from "./content.ts";
 import type { FileTable } from "./file-table.ts";
 import type { Garbage, KnownBytes } from "./garbage.ts";
+import type { Unreferenced } from "./unreferenced.ts";
 import type { PackTable } from "./pack-table.ts";
 import { trailerBytes } from "./packs/format.ts";
-import { frameBytes, packKey, readFooter } from "./packs/index.ts";
+import { frameBytes, isKeyOfPack, packKey, readFooter } from "./packs/index.ts";
 import { pageBytes } from "./pages/index.ts";
 
 /** How long `settle` waits for the block store. */
@@ -46,8 +47,8 @@ export class Upkeep {
     return this.packs.open.has(id);
   }
 
-  keyOf(id: PackId): string {
-    return packKey(this.store.identity.instance, id);
+  isKeyOf(key: string, id: PackId): boolean {
+    return isKeyOfPack(key, this.store.identity.instance, id);
   }
 
   /** Bytes of the object of a pack with so much payload. */
@@ -58,10 +59,25 @@ export class Upkeep {
   /** What the footer of a pack's object says, read from the store itself; null: there is no such whole object. */
   async fromObject(id: PackId): Promise<Pick<Pack, "key" | "size" | "frames"> | null> {
     const { instance } = this.store.identity;
-    const key = this.keyOf(id);
-    const bytes = await this.blocks.size(key);
-    const footer = bytes === null ? null : await readFooter((offset, length) => this.blocks.get(key, offset, length), bytes, instance, id, key);
-    return footer === null ? null : { key, ...footer };
+    const row = await this.store.pack(id);
+    const key = row !== null && this.isKeyOf(row.key, id) ? row.key : await this.onlyKeyOf(id);
+    const bytes = key === null ? null : await this.blocks.size(key);
+    const footer = key === null || bytes === null ? null : await readFooter((offset, length) => this.blocks.get(key, offset, length), bytes, instance, id, key);
+    return key === null || footer === null ? null : { key, ...footer };
+  }
+
+  /**
+   * The key of a pack's object where no row says it. Null: there is none, or several, since after an older metadata was put back a number may have
+   * been given twice, and which of the two a file refers to can't be told.
+   */
+  private async onlyKeyOf(id: PackId): Promise<string | null> {
+    let only: string | null = null;
+    for await (const { key } of this.blocks.list(packKey(this.store.identity.instance, id))) {
+      if (!this.isKeyOf(key, id)) continue;
+      if (only !== null) return null;
+      only = key;
+    }
+    return only;
   }
 
   /** Stores everything accepted so far, as far as the block store takes it in some seconds. */
@@ -89,6 +105,16 @@ export class Upkeep {
       at += to - from;
     }
     return Promise.resolve(true);
+  }
+
+  /** See `Garbage.unreferenced`. */
+  unreferenced(): AsyncGenerator<Unreferenced> {
+    return this.garbage.unreferenced();
+  }
+
+  /** See `Garbage.pass`. */
+  collect(): Promise<{ readonly deleted: number; readonly bytes: number }> {
+    return this.garbage.pass();
   }
 
   /** See `Garbage.replace`. */

@@ -34,6 +34,8 @@ export const FindingKind = {
   contentDamaged: "content_damaged",
   objectWithoutPack: "object_without_pack",
   pendingPack: "pending_pack",
+  unreferencedPack: "unreferenced_pack",
+  unreferencedObject: "unreferenced_object",
 } as const;
 export type FindingKind = (typeof FindingKind)[keyof typeof FindingKind];
 
@@ -61,7 +63,7 @@ export function finding(given: Given): Finding {
   return { severity: "damage", path: null, file: null, pack: null, key: null, from: null, to: null, repaired: false, ...given };
 }
 
-/** The same damage, found a second time. */
+/** The same damage, found a second time: its path may be another by then. */
 export function identityOf(f: Finding): string {
-  return `${f.kind} ${f.file} ${f.pack} ${f.key} ${f.from} ${f.to} ${f.file === null && f.pack === null && f.key === null ? f.path : ""}`;
+  return `${f.kind} ${f.file} ${f.pack} ${f.key} ${f.from} ${f.to}`;
 }

@@ -3,7 +3,7 @@ import { type Pack, PackState } from "#model/change-set.ts";
 import type { PackId } from "#model/ids.ts";
 import { type Damage, damage } from "./damage.ts";
 import { FindingKind } from "./finding.ts";
-import { kept, nameLost, patiently } from "./objects.ts";
+import { lostIn, patiently } from "./objects.ts";
 import { type CheckTarget, goOn, type Watch } from "./target.ts";
 
 /** Bytes of a pack that one checksum covers (docs/formats/pack.md). */
@@ -82,9 +82,9 @@ export async function checkContent(target: CheckTarget, watch: Watch, id: PackId
   const bad = first.filter((frame) => again.includes(frame));
   if (bad.length > 0) {
     const runs = runsOf(bad, pack.size);
-    const paths = await nameLost(target, watch, now, runs);
-    const message = `${bad.length} of ${Math.ceil(pack.size / frameBytes)} frames of pack ${id} don't match their checksums; ${paths.length === 0 ? "no file has bytes in them" : "what lies in them is named below"}.`;
-    return [damage(FindingKind.objectDamaged, message, { pack: id, key: pack.key, from: runs[0]?.from ?? null, to: runs.at(-1)?.to ?? null }, { by: "relocate", id }), ...paths.map(kept)];
+    const lost = await lostIn(target, now, runs);
+    const message = `${bad.length} of ${Math.ceil(pack.size / frameBytes)} frames of pack ${id} don't match their checksums; ${lost.length === 0 ? "no file has bytes in them" : "what lies in them is named below"}.`;
+    return [damage(FindingKind.objectDamaged, message, { pack: id, key: pack.key, from: runs[0]?.from ?? null, to: runs.at(-1)?.to ?? null }, { by: "relocate", id }), ...lost];
   }
   const footer = await patiently(target, watch, () => content.fromObject(id));
   if (footer !== null && footer.size === pack.size && Buffer.compare(footer.frames, pack.frames) === 0) return [];

@@ -1,13 +1,14 @@
+import { StoreUnavailableError } from "#model/block-store.ts";
 import type { PackId } from "#model/ids.ts";
 import { confirm } from "./confirm.ts";
 import type { Damage } from "./damage.ts";
-import { type Finding, identityOf } from "./finding.ts";
+import { type Finding, finding, FindingKind, identityOf } from "./finding.ts";
 import { checkContent, unpaced } from "./frames.ts";
-import { checkObjects } from "./objects.ts";
+import { checkObjects, locate } from "./objects.ts";
 import { mend } from "./repair.ts";
-import { eachPack } from "./scan.ts";
+import { eachPack, NotScannable } from "./scan.ts";
 import { Survey } from "./survey.ts";
-import type { CheckTarget, Watch } from "./target.ts";
+import { Cancelled, type CheckTarget, type Watch } from "./target.ts";
 
 /** Rounds of repairs: what is repaired can bring to light what lay behind it. */
 const roundsMax = 4;
@@ -52,18 +53,30 @@ export async function fsck(target: CheckTarget, options: FsckOptions, watch: Wat
     const before = look;
     look = await inspect(target, options, watch);
     const left = new Set(look.damages.map(({ finding }) => identityOf(finding)));
-    for (const { finding } of before.damages) if (!left.has(identityOf(finding))) repaired.set(identityOf(finding), { ...finding, repaired: true });
+    for (const { finding } of before.damages) if (!left.has(identityOf(finding))) repaired.set(`${identityOf(finding)} ${finding.path}`, { ...finding, repaired: true });
   }
-  for (const { finding } of look.damages) repaired.delete(identityOf(finding));
   for (const one of repaired.values()) watch.found(one);
   for (const { finding } of look.damages) watch.found(finding);
   for (const notice of look.notices) watch.found(notice);
   return { inodes, bytes, packs: look.packs, damaged: repaired.size + look.damages.length, repaired: repaired.size, notices: look.notices.length, more: look.survey.overflowed };
 }
 
-async function inspect(target: CheckTarget, options: FsckOptions, watch: Watch): Promise<Look> {
+/** Metadata that can't be read is damage that nothing else can be looked at for; what may pass by itself is not. */
+async function surveyed(target: CheckTarget, watch: Watch): Promise<Survey | Finding> {
   const survey = new Survey(target);
-  await survey.run(watch);
+  try {
+    await survey.run(watch);
+    return survey;
+  } catch (error) {
+    if (error instanceof Cancelled || error instanceof NotScannable || error instanceof StoreUnavailableError) throw error;
+    const why = (error as Error).message;
+    return finding({ kind: FindingKind.unreadableMetadata, message: `The share's metadata can't be read (${why}): nothing else was looked at. Bring its database back from a backup.` });
+  }
+}
+
+async function inspect(target: CheckTarget, options: FsckOptions, watch: Watch): Promise<Look> {
+  const survey = await surveyed(target, watch);
+  if (!(survey instanceof Survey)) return { damages: [{ finding: survey, mend: null }], notices: [], survey: new Survey(target), packs: 0 };
   const damages = [...(await confirm(target, survey, watch))];
   const prefix = `${Buffer.from(target.store.identity.instance).toString("hex")}/`;
   const objects = await checkObjects(target, prefix, watch);
@@ -78,13 +91,13 @@ async function inspect(target: CheckTarget, options: FsckOptions, watch: Watch):
     watch.step("content", bytes, "bytes");
     for (const id of packs) damages.push(...(await checkContent(target, watch, id, unpaced)));
   }
-  return { damages: unique(damages), notices: objects.notices, survey, packs: packs.length };
+  return { damages: unique(await locate(target, watch, damages)), notices: objects.notices, survey, packs: packs.length };
 }
 
 function unique(damages: readonly Damage[]): readonly Damage[] {
   const seen = new Set<string>();
   return damages.filter(({ finding }) => {
-    const identity = identityOf(finding);
+    const identity = `${identityOf(finding)} ${finding.path}`;
     return !seen.has(identity) && seen.add(identity);
   });
 }

@@ -9,4 +9,9 @@
  */
 export { type Finding, FindingKind, finding, type Severity } from "./finding.ts";
 export { fsck, type FsckOptions, type FsckResult } from "./fsck.ts";
+export { type Pace, unpaced } from "./frames.ts";
+export { gc, type GarbageSide, type GcResult } from "./gc.ts";
+export { Rate, scrub, type ScrubMark, type ScrubMemory } from "./scrub.ts";
+export { type Contents, contentsOf } from "./compare.ts";
+export { copyContent, type Copied } from "./copy.ts";
 export { Cancelled, type CheckTarget, type ContentSide, type Piece, type Watch } from "./target.ts";

@@ -1,4 +1,4 @@
-import { type BlockStore, MissingObjectError, StoreRefusedError, StoreUnavailableError } from "#model/block-store.ts";
+import { type BlockStore, StoreRefusedError, StoreUnavailableError } from "#model/block-store.ts";
 import { type Pack, PackState } from "#model/change-set.ts";
 import type { PackId } from "#model/ids.ts";
 import { type Damage, damage } from "./damage.ts";
@@ -53,16 +53,22 @@ export async function rangesIn(target: CheckTarget, id: number, runs: readonly {
   return joined;
 }
 
-/** A finding for every path that has bytes in a damaged part of a pack. */
-export async function nameLost(target: CheckTarget, watch: Watch, pack: Pack, runs: readonly { readonly from: number; readonly to: number }[]): Promise<readonly Finding[]> {
-  const lost = (await rangesIn(target, pack.id, runs)).slice(0, rangesMax);
-  if (lost.length === 0) return [];
-  const paths = await pathsOf(target, watch, new Set(lost.map(({ file }) => file)));
-  return lost.flatMap(({ file, from, to }) => {
-    const names: readonly (string | null)[] = paths.get(file)?.length ? (paths.get(file) as string[]) : [null];
-    return names.map((path) =>
-      finding({ kind: FindingKind.contentDamaged, message: `Bytes ${from} to ${to} can't be read: they lie in pack ${pack.id}.`, path, file, pack: pack.id, key: pack.key, from, to }),
-    );
+/** A damage for every file that has bytes in a damaged part of a pack; `locate` names its paths. */
+export async function lostIn(target: CheckTarget, pack: Pack, runs: readonly { readonly from: number; readonly to: number }[]): Promise<readonly Damage[]> {
+  return (await rangesIn(target, pack.id, runs))
+    .slice(0, rangesMax)
+    .map(({ file, from, to }) => damage(FindingKind.contentDamaged, `Bytes ${from} to ${to} can't be read: they lie in pack ${pack.id}.`, { file, pack: pack.id, key: pack.key, from, to }));
+}
+
+/** The same damages with the paths of their files: what is lost of a file with several names is said of each. */
+export async function locate(target: CheckTarget, watch: Watch, damages: readonly Damage[]): Promise<readonly Damage[]> {
+  const ids = new Set(damages.flatMap(({ finding: { kind, file } }) => (kind === FindingKind.contentDamaged && file !== null ? [file] : [])));
+  if (ids.size === 0) return damages;
+  const paths = await pathsOf(target, watch, ids);
+  return damages.flatMap((one) => {
+    const { kind, file } = one.finding;
+    const names = kind === FindingKind.contentDamaged && file !== null ? (paths.get(file) ?? []) : [];
+    return names.length === 0 ? [one] : names.map((path) => ({ ...one, finding: { ...one.finding, path } }));
   });
 }
 
@@ -100,7 +106,7 @@ export async function checkObjects(target: CheckTarget, prefix: string, watch: W
     goOn(watch);
     if (seen === null || !(await fits(target, id, seen))) damages.push(...(await judgeObject(target, watch, id, notices)));
   }
-  for (const { key, size } of strangers) if (await isStranger(target, key)) notices.push(stranger(key, size));
+  for (const { key, size } of strangers) if (isPackKey(key) && (await isStranger(target, key))) notices.push(stranger(key, size));
   return { damages, notices };
 }
 
@@ -135,16 +141,12 @@ async function judgeObject(target: CheckTarget, watch: Watch, id: PackId, notice
   const wanted = content.objectBytes(now.size);
   if (size === wanted || now.live === 0) return [];
   if (size === null) {
-    const paths = await nameLost(target, watch, now, [{ from: 0, to: Number.MAX_SAFE_INTEGER }]);
-    return [damage(FindingKind.objectMissing, `The object of pack ${id} is missing from the block store; ${now.live} bytes of files lie in it.`, { pack: id, key: now.key }, { by: "relocate", id }), ...paths.map(kept)];
+    const lost = await lostIn(target, now, [{ from: 0, to: Number.MAX_SAFE_INTEGER }]);
+    return [damage(FindingKind.objectMissing, `The object of pack ${id} is missing from the block store; ${now.live} bytes of files lie in it.`, { pack: id, key: now.key }, { by: "relocate", id }), ...lost];
   }
   const short = Math.min(size, now.size);
-  const paths = size < wanted ? await nameLost(target, watch, now, [{ from: short, to: Number.MAX_SAFE_INTEGER }]) : [];
-  return [damage(FindingKind.objectSize, `The object of pack ${id} has ${size} bytes instead of ${wanted}.`, { pack: id, key: now.key }, { by: "packRow", id }), ...paths.map(kept)];
-}
-
-export function kept(one: Finding): Damage {
-  return { finding: one, mend: null };
+  const lost = size < wanted ? await lostIn(target, now, [{ from: short, to: Number.MAX_SAFE_INTEGER }]) : [];
+  return [damage(FindingKind.objectSize, `The object of pack ${id} has ${size} bytes instead of ${wanted}.`, { pack: id, key: now.key }, { by: "packRow", id }), ...lost];
 }
 
 async function isStranger(target: CheckTarget, key: string): Promise<boolean> {
@@ -153,8 +155,11 @@ async function isStranger(target: CheckTarget, key: string): Promise<boolean> {
   return !target.content.isOpen(id) && (await target.store.pack(id))?.key !== key && (await target.blocks.size(key)) !== null;
 }
 
+/** A share has other objects than packs, too (docs/formats/pack.md). */
+function isPackKey(key: string): boolean {
+  return /^[0-9a-f]{16}\/[0-9a-f]{2}\/[0-9a-f]{14}(-[0-9a-f]{1,14})?$/.test(key);
+}
+
 function stranger(key: string, size: number): Finding {
   return finding({ kind: FindingKind.objectWithoutPack, severity: "notice", message: `No pack is known for the object ${key} of ${size} bytes. It is collected with the garbage.`, key });
 }
-
-export { MissingObjectError };

@@ -245,7 +245,7 @@ export function whatIsWrongWithPack(pack: Pack, { content }: CheckTarget): strin
   if (content.isOpen(pack.id)) return null;
   const { state, size } = pack;
   if (state !== PackState.pending && state !== PackState.live && state !== PackState.doomed) return `its state is ${state}, which there is not`;
-  if (pack.key !== content.keyOf(pack.id)) return `its key is ${pack.key}, and not that of its id`;
+  if (!content.isKeyOf(pack.key, pack.id)) return `its key is ${pack.key}, and not that of its id`;
   if (state === PackState.pending) return pack.live > 0 ? "files refer to it though it was never put" : null;
   if (!(size >= 0) || !Number.isSafeInteger(size)) return `its size is ${size}`;
   if (pack.frames.byteLength !== Math.ceil(size / frameBytes) * 4) return `it has checksums for ${pack.frames.byteLength / 4} frames, but ${Math.ceil(size / frameBytes)} frames`;

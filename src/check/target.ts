@@ -16,8 +16,8 @@ export interface Piece {
 export interface ContentSide {
   /** The pack is being filled, put, or still pointed to by the log: its object and its row are on their way. */
   isOpen(id: PackId): boolean;
-  /** The key under which a pack's object lies. */
-  keyOf(id: PackId): string;
+  /** Whether a pack's object may lie under this key. */
+  isKeyOf(key: string, id: PackId): boolean;
   /** Bytes of the object of a pack with so much payload. */
   objectBytes(size: number): number;
   /** Size and frames as the footer of the pack's object has them; null: no such whole object. */

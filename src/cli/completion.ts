@@ -133,7 +133,8 @@ complete -c dittofs -f
 }
 
 export function powershellCompletion(verbs: readonly Verb[]): string {
-  const text = (value: string) => `'${value.replaceAll("'", "''")}'`;
+  // PowerShell takes the curved quotes for the straight one, at a string's end, too.
+  const text = (value: string) => `'${value.replaceAll(/['\u2018-\u201b]/g, "$&$&")}'`;
   const offered = (verb: Verb) => [...verb.next.map((one) => [one.word, one.help]), ...verb.flags.map((flag) => [longOf(flag), flag.help])].map(([word = "", help = ""]) => text(`${word}|${brief(help) || word}`));
   const words = verbs.map((verb) => `    ${text(pathOf(verb))} = @(${offered(verb).join(", ")})`);
   const values = valuesByFlag(verbs).map((one) => `    ${text(one.at)} = @(${one.values.map((value) => text(`${value}|${value}`)).join(", ")})`);

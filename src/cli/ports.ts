@@ -87,6 +87,8 @@ export interface Offline {
   rotateSecret(loaded: Loaded, next: string | null): Promise<SecretRotated>;
   /** Writes a checked copy of the database to a file that must not be there, mode 0600; also of a running server's. */
   backup(loaded: Loaded, file: string): Promise<BackupWritten>;
+  /** Rebuilds a share from its block store alone, in a data directory without it. */
+  recover(loaded: Loaded, request: RecoverRequest, tell: (progress: RecoverProgress) => void): Promise<RecoveredShare>;
   /** Puts a backup in the place of the database, whole or not at all. `force`: although a server runs or the backup is of another secret. */
   restore(loaded: Loaded, file: string, how: { readonly force: boolean }): Promise<BackupRestored>;
   /** Does long work on a share; `told` hears of its progress some times a second. Resolves when it has ended. */
@@ -94,11 +96,42 @@ export interface Offline {
 }
 
 /** Long work on a share, without a server. */
-export interface OfflineWork {
-  readonly kind: "fsck";
-  readonly share: string;
-  readonly data: boolean;
-  readonly repair: boolean;
+export type OfflineWork = { readonly kind: "migrate"; readonly share: string; readonly to: { readonly metadata?: string; readonly blocks?: string } } | { readonly kind: "fsck"; readonly share: string; readonly data: boolean; readonly repair: boolean } | { readonly kind: "gc"; readonly share: string; readonly remove: boolean } | { readonly kind: "scrub"; readonly share: string; readonly bytesPerSecond: number | null };
+
+/** What a share is recovered from, and as what. */
+export interface RecoverRequest {
+  /** Type and configuration of the block store. */
+  readonly type: string;
+  readonly config: Readonly<Record<string, string | number | boolean | null>>;
+  /** What the store is called here. */
+  readonly storeName: string;
+  /** Name or instance of the share; null: the only one there is. */
+  readonly share: string | null;
+  /** Its name here; null: as it was. */
+  readonly name: string | null;
+  /** Reads and checks everything, and changes nothing. */
+  readonly dryRun: boolean;
+}
+
+export interface RecoverProgress {
+  readonly phase: "snapshot" | "changes";
+  readonly done: number;
+  /** Null: not known. */
+  readonly of: number | null;
+}
+
+export interface RecoveredShare {
+  readonly name: string;
+  readonly instance: string;
+  /** Of the server that made the snapshot. */
+  readonly host: string;
+  readonly database: string;
+  readonly files: number;
+  readonly bytes: number;
+  /** Segments of changes that were read. */
+  readonly segments: number;
+  /** Changes of content that were in no pack yet. */
+  readonly unstoredRecords: number;
 }
 
 export interface ControlPlaces {

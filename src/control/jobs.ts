@@ -1,3 +1,5 @@
+import type { SharePlan } from "./runtime.ts";
+
 /** Long work in a running server, which somebody started and may follow or end. The composition root does it. */
 
 export type JobKind = "fsck" | "gc" | "scrub" | "migrate";
@@ -5,8 +7,14 @@ export type JobState = "running" | "done" | "failed" | "cancelled";
 
 /** What is to be done. */
 export type JobRequest =
+  /** To the stores of this plan; `commit` has the control plane know them, and the share opened there. */
+  | { readonly kind: "migrate"; readonly share: string; readonly plan: SharePlan; readonly commit: () => Promise<unknown> }
   /** `data`: read all content, not only whether it is there. */
-  { readonly kind: "fsck"; readonly share: string; readonly data: boolean; readonly repair: boolean };
+  | { readonly kind: "fsck"; readonly share: string; readonly data: boolean; readonly repair: boolean }
+  /** As fast as it goes where there is no rate. */
+  | { readonly kind: "scrub"; readonly share: string; readonly bytesPerSecond: number | null }
+  /** Without `remove` it only shows what would be deleted. */
+  | { readonly kind: "gc"; readonly share: string; readonly remove: boolean };
 
 /** What a job found; `kind` is a stable word. */
 export interface JobFinding {

@@ -56,6 +56,8 @@ export interface ShareFields {
   readonly manageGroups: boolean;
   readonly quotaBytes: number | null;
   readonly quotaFiles: number | null;
+  /** Bytes a second at which all content is read again and again and compared with its checksums; null: never. */
+  readonly scrubRate: number | null;
   readonly enabled: boolean;
 }
 

@@ -23,6 +23,8 @@ export interface SharePlan {
   readonly blocksPath: string;
   readonly durability: Durability;
   readonly rootMode: number;
+  /** Bytes a second; null: off. */
+  readonly scrubRate: number | null;
   /** Which tree it is: the instance of its metadata, in hexadecimal. Null: nobody has served it yet, or its metadata is in memory. */
   readonly instance: string | null;
   /** Whether this server may begin the tree, or take the one that it finds, as long as none is known. */
@@ -63,8 +65,36 @@ export interface ShareState {
   readonly oldestUnstoredMs: number | null;
   /** What keeps content from being stored or read at present; null: nothing that is known. */
   readonly storeError: string | null;
+  /** Of a share that keeps its history in its block store. */
+  readonly history?: HistoryState | null;
   /** What its cache on disk has done since the start; null: its block store needs none. */
   readonly diskCache: DiskCacheState | null;
+  readonly scrub?: ScrubState;
+}
+
+/** How reading all content in the background is doing. */
+export interface ScrubState {
+  /** Null: off. */
+  readonly bytesPerSecond: number | null;
+  readonly running: boolean;
+  /** Of the pass that is under way. */
+  readonly checkedBytes: number;
+  readonly damaged: number;
+  /** Of the last that ended; milliseconds since 1970. */
+  readonly lastEndedAt: number | null;
+  readonly lastDamaged: number | null;
+}
+
+/** How far the history in a share's block store is behind. */
+export interface HistoryState {
+  readonly segments: number;
+  readonly bytes: number;
+  /** How long the oldest change has waited to be published; null: everything is. */
+  readonly oldestMs: number | null;
+  /** Whether the share could be recovered from it. */
+  readonly ready: boolean;
+  /** What keeps it from being published; null: nothing that is known. */
+  readonly error: string | null;
 }
 
 export interface DiskCacheState {

@@ -1,5 +1,5 @@
 import type * as n from "./nouns.ts";
-import type { RotatedShare, StoreHealth, StoreRequests } from "./runtime.ts";
+import type { RotatedShare, SharePlan, StoreHealth, StoreRequests } from "./runtime.ts";
 
 /**
  * What the REST interface asks of the control plane. Reading is from memory and synchronous; a change resolves when it is durable
@@ -49,6 +49,12 @@ export interface Groups {
   removeMember(actor: n.Actor, name: string, user: string, ifVersion: IfVersion): Promise<void>;
 }
 
+/** Names of stores. */
+export interface MoveTo {
+  readonly metadata?: string;
+  readonly blocks?: string;
+}
+
 export interface Shares {
   /** Without those that are deleted. */
   list(): readonly n.Share[];
@@ -56,6 +62,10 @@ export interface Shares {
   get(name: string): n.Share;
   create(actor: n.Actor, share: n.NewShare): Promise<n.Share>;
   edit(actor: n.Actor, name: string, change: Partial<n.ShareFields>, ifVersion: IfVersion): Promise<n.Share>;
+  /** How the share would be opened in these stores; what is left out stays where it is. */
+  movePlan(name: string, to: MoveTo): SharePlan;
+  /** The share's data lies in these stores now: it is opened there. */
+  moved(actor: n.Actor, name: string, to: MoveTo): Promise<void>;
   /** Forgets which tree the share is, and serves what this server has in its place, an empty one maybe. */
   accept(actor: n.Actor, name: string, ifVersion: IfVersion): Promise<n.Share>;
   /** `purge` removes the data too, also of a share that is deleted already. Without `force` one that is mounted is `in_use`. */

@@ -2,7 +2,7 @@ import { assert } from "#base/assert.ts";
 import type { Pack, Touched } from "#model/change-set.ts";
 import type { FileId, PackId } from "#model/ids.ts";
 import { FileType, Inode } from "#model/inode.ts";
-import type { Rows, Totals } from "./rows.ts";
+import type { EngineRows, Totals } from "./rows.ts";
 import type { Sequence } from "./sequence.ts";
 
 /** The inode a set is making: the next version of the row, not yet seen by anybody. */
@@ -53,7 +53,7 @@ function storedBytes(inode: Inode): number {
  * written once, however many sets change it. The overlay lives as long as the transaction and is dropped with it.
  */
 export class Batch {
-  readonly rows: Rows;
+  readonly rows: EngineRows;
   private readonly sequence: Sequence;
   private readonly inodes = new Map<number, InodeEntry>();
   private readonly packs = new Map<number, PackEntry>();
@@ -65,7 +65,7 @@ export class Batch {
   private byteCount: number;
   private readonly before: Totals;
 
-  constructor(rows: Rows, sequence: Sequence, totals: Totals) {
+  constructor(rows: EngineRows, sequence: Sequence, totals: Totals) {
     this.rows = rows;
     this.sequence = sequence;
     this.before = totals;

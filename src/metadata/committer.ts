@@ -3,7 +3,7 @@ import type { ApplyResult, ChangeSet } from "#model/change-set.ts";
 import type { AppliedListener } from "#model/metadata-store.ts";
 import { Batch } from "./batch.ts";
 import { evaluate } from "./engine.ts";
-import type { Rows, Totals } from "./rows.ts";
+import type { EngineRows, Totals } from "./rows.ts";
 import type { Sequence } from "./sequence.ts";
 
 /** Sets of one transaction at most: bounds the time the event loop is held. */
@@ -15,6 +15,16 @@ export interface Pending {
   result: ApplyResult | null;
   readonly resolve: (result: ApplyResult) => void;
   readonly reject: (error: unknown) => void;
+}
+
+/** Keeps what transactions apply, in the same transactions. */
+export interface TurnKeeper {
+  /** A transaction was begun. */
+  begin(): void;
+  add(set: ChangeSet): void;
+  /** Everything is applied: what is to be kept is written, before the commit. */
+  write(): void;
+  committed(): void;
 }
 
 /** What differs between the stores that commit through a `Committer`. */
@@ -37,10 +47,11 @@ export interface CommitHooks {
  * be applied fail.
  */
 export class Committer {
-  private readonly rows: Rows;
+  private readonly rows: EngineRows;
   private readonly sequence: Sequence;
   private readonly clock: Clock;
   private readonly hooks: CommitHooks;
+  private readonly keeper: TurnKeeper | null;
   private queue: Pending[] = [];
   private scheduled = false;
   private paused = false;
@@ -51,12 +62,13 @@ export class Committer {
   /** As of the last commit. */
   totals: Totals;
 
-  constructor(rows: Rows, sequence: Sequence, totals: Totals, clock: Clock, hooks: CommitHooks) {
+  constructor(rows: EngineRows, sequence: Sequence, totals: Totals, clock: Clock, hooks: CommitHooks, keeper: TurnKeeper | null = null) {
     this.rows = rows;
     this.sequence = sequence;
     this.totals = totals;
     this.clock = clock;
     this.hooks = hooks;
+    this.keeper = keeper;
   }
 
   onApplied(listener: AppliedListener): void {
@@ -142,6 +154,7 @@ export class Committer {
       return;
     }
     this.totals = totals;
+    this.keeper?.committed();
     this.tell(pending);
   }
 
@@ -170,13 +183,17 @@ export class Committer {
   }
 
   private transaction(pending: Pending[]): Totals {
+    const { keeper } = this;
     this.rows.begin();
+    keeper?.begin();
     const batch = new Batch(this.rows, this.sequence, this.totals);
     for (let i = 0; i < pending.length; i++) {
       const one = pending[i] as Pending;
       one.result = this.hooks.admits(one.set) ? evaluate(one.set, batch) : { applied: false, failed: "noSpace" };
+      if (keeper !== null && one.result.applied) keeper.add(one.set);
     }
     batch.flush();
+    keeper?.write();
     this.rows.commit();
     return batch.totals();
   }

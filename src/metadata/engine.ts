@@ -32,7 +32,7 @@ function holds(c: Condition, batch: Batch): boolean {
       return inode !== null && inode.links > 0;
     }
     case "directoryEmpty":
-      return batch.rows.directory(c.id, 0, 1).length === 0;
+      return !batch.rows.hasEntries(c.id);
     case "attributeVersion":
       return batch.inode(c.id)?.attributeVersion === c.version;
     case "changeTime":

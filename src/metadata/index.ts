@@ -10,4 +10,8 @@
  */
 export { MetadataStoreError } from "./errors.ts";
 export { type MemoryStoreOptions, openMemoryStore } from "./memory/index.ts";
-export { type SqliteStoreOptions, openSqliteStore } from "./sqlite/index.ts";
+export { parseMark } from "./sqlite/journal.ts";
+export { SqliteReplay } from "./sqlite/replay.ts";
+export { SqliteStore, type SqliteStoreOptions, openSqliteStore } from "./sqlite/index.ts";
+export { checkPostgres, openPostgresStore, type PostgresPlace, type PostgresStoreOptions } from "./postgres/index.ts";
+export { importIntoSqlite, type ImportOptions } from "./sqlite/import.ts";

@@ -15,7 +15,7 @@ export interface Totals {
 /** Of a new share. */
 export const noTotals: Totals = { treeVersion: 0, inodes: 0, bytes: 0 };
 
-/** What both the engine and the store's own reads ask for; synchronous. */
+/** What the store's own reads ask for; synchronous. */
 export interface RowReads {
   inode(id: FileId): Inode | null;
   dirent(parent: FileId, name: string): Dirent | null;
@@ -44,7 +44,15 @@ export interface PackBytes {
  * range reads see them; inodes, packs and totals are written once at its end. Every write throws where the row it presumes is
  * missing or already there, and the transaction is then rolled back.
  */
-export interface Rows extends RowReads {
+export interface EngineRows {
+  inode(id: FileId): Inode | null;
+  dirent(parent: FileId, name: string): Dirent | null;
+  /** Whether a directory has entries. */
+  hasEntries(id: FileId): boolean;
+  /** As RowReads'. */
+  extents(file: FileId, offset: number, end: number, limit: number): readonly Extent[];
+  pack(id: PackId): Pack | null;
+
   begin(): void;
   commit(): void;
   /** Undoes everything since `begin`; harmless where the transaction is gone already. */
@@ -81,3 +89,6 @@ export interface Rows extends RowReads {
   /** `stored` are those of the last commit. */
   putTotals(totals: Totals, stored: Totals): void;
 }
+
+/** The rows of a store that has all of them at hand. */
+export interface Rows extends RowReads, EngineRows {}

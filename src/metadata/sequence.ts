@@ -25,6 +25,11 @@ export class Sequence {
     return drawn;
   }
 
+  /** The next `draw` gives this: what was drawn is drawn again. */
+  goTo(next: number): void {
+    this.next = next;
+  }
+
   /** The number the next `draw` gives. */
   peek(): number {
     return this.next;

@@ -8,6 +8,7 @@ export * from "./credentials.ts";
 export * from "./file-content.ts";
 export * from "./file-handle.ts";
 export * from "./fs-error.ts";
+export * from "./history.ts";
 export * from "./identity.ts";
 export * from "./ids.ts";
 export * from "./inode.ts";

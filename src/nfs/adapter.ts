@@ -115,7 +115,10 @@ class Adapter implements NfsAdapter {
           const client = (connection.context ??= new Client(connection));
           if (!dispatcher.dispatch(client, bytes, start, end, tail, tailBytes)) dropMalformed(connection, logger);
         },
-        closed: (connection) => mountList.left(connection.address),
+        // A connection that never sent a call has no client, and once it is closed no address any more.
+        closed({ context }) {
+          if (context != null) mountList.left(context.address);
+        },
       },
     });
   }

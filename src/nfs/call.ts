@@ -12,6 +12,8 @@ export interface Procedure {
   run(call: Call, args: XdrReader): void | Promise<void>;
   /** Not to be done twice: its answer is kept for a client that asks again. */
   readonly remembered: boolean;
+  /** Answers for an error that was thrown, where it is one that clients can do something about; false: it isn't. */
+  readonly trouble?: (call: Call, error: unknown) => boolean;
 }
 
 /**

@@ -17,12 +17,16 @@ export class Applying {
 
   /** Resolves when the set is durable, with the rows it touched; null: a condition failed, decide anew. */
   async apply(operation: Operation, attempt: number): Promise<readonly Touched[] | FsError | null> {
+    const { publication } = this.share;
+    const refused = publication === null ? null : publication.refuses();
+    if (refused !== null) return refused;
     const applied = this.share.store.apply(operation);
-    operation.settled = applied.then(ignore, ignore);
+    const outcome = publication === null ? null : applied.then((result) => (result.applied ? publication.published() : null));
+    operation.settled = (outcome ?? applied).then(ignore, ignore);
     const result = await applied;
     if (result.applied) {
       this.afterSync(operation, result.touched);
-      return result.touched;
+      return outcome === null ? result.touched : ((await outcome) ?? result.touched);
     }
     if (result.failed === "noSpace") return noSpace;
     // Nothing but its entries decides this one, and the store just looked.

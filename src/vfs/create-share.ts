@@ -3,6 +3,7 @@ import type { Random } from "#base/random.ts";
 import type { FileContent } from "#model/file-content.ts";
 import { rootId } from "#model/ids.ts";
 import { FileType, Inode } from "#model/inode.ts";
+import type { Publication } from "#model/history.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import { type Logger, silentLogger } from "#telemetry/logger.ts";
 import type { SharePolicy } from "./access/policy.ts";
@@ -14,6 +15,8 @@ export interface CreateShareOptions {
   /** Handed to the share whole: nobody else sets its listener. */
   readonly store: MetadataStore;
   readonly content: FileContent;
+  /** Where changes have to be published before they are acknowledged. Absent: nowhere. */
+  readonly publication?: Publication;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger?: Logger;
@@ -38,6 +41,7 @@ export async function createShare(options: CreateShareOptions): Promise<Share> {
     name: options.name,
     store: options.store,
     content: options.content,
+    publication: options.publication ?? null,
     clock: options.clock,
     logger: options.logger ?? silentLogger,
     policy: options.policy,

@@ -8,6 +8,7 @@ import { decodeFileHandle, encodeFileHandle, fileHandleBytes } from "#model/file
 import type { FsError } from "#model/fs-error.ts";
 import type { FileId } from "#model/ids.ts";
 import { FileType, type Inode } from "#model/inode.ts";
+import type { Publication } from "#model/history.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { Changer } from "./access/permissions.ts";
@@ -31,6 +32,7 @@ export interface ShareOptions {
   readonly name: string;
   readonly store: MetadataStore;
   readonly content: FileContent;
+  readonly publication: Publication | null;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly policy: SharePolicy;
@@ -52,6 +54,7 @@ export class Share implements fs.FileSystem {
   readonly store: MetadataStore;
   /** What no permission is asked for. */
   readonly content: Omit<FileContent, "write" | "truncate">;
+  readonly publication: Publication | null;
   readonly clock: Clock;
   readonly inodes: InodeCache;
   readonly names: NameCache;
@@ -72,6 +75,7 @@ export class Share implements fs.FileSystem {
     this.generation = options.generation;
     this.store = store;
     this.content = this.data = content;
+    this.publication = options.publication;
     this.clock = clock;
     this.requests = new Requests(clock);
     this.names = new NameCache(store, options.namesMax);

@@ -97,6 +97,24 @@ static inline void pat_init(size_t maxio)
         pat_buf[PAT_LEN + i] = pat_buf[i];
 }
 
+/* The same buffer full of lines as logs have them. */
+static inline void pat_text(size_t maxio)
+{
+    char line[160];
+    size_t at = 0;
+
+    for (unsigned i = 0; at < PAT_LEN; i++) {
+        uint64_t r = mix64(i);
+        int n = snprintf(line, sizeof line, "2026-11-22T%02u:%02u:%02u.%03u host-%02u sshd[%u]: Accepted publickey for user%u from 10.%u.%u.%u port %u ssh2\n",
+                         i / 3600 % 24, i / 60 % 60, i % 60, (unsigned)(r % 1000), (unsigned)(r >> 10) % 16, (unsigned)(r >> 14) % 30000,
+                         (unsigned)(r >> 29) % 200, (unsigned)(r >> 37) % 4, (unsigned)(r >> 39) % 256, (unsigned)(r >> 47) % 256, (unsigned)(r >> 48) % 65536);
+        for (int k = 0; k < n && at < PAT_LEN; k++)
+            pat_buf[at++] = (uint8_t)line[k];
+    }
+    for (size_t i = 0; i < maxio; i++)
+        pat_buf[PAT_LEN + i] = pat_buf[i];
+}
+
 static inline const uint8_t *pat_at(uint64_t file, uint64_t off)
 {
     return pat_buf + (off + file * 63352u) % PAT_LEN;

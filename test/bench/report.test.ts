@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { type Sample, median } from "./measure.ts";
 import { spentByFunction } from "./profile.ts";
-import { boundTable, controlSection, figuresOf, markdown, page, plain, reached, sectionHeadings, sectionIn, tableOf, withSection } from "./report.ts";
+import { boundTable, controlSection, figuresOf, markdown, page, plain, reached, sectionHeadings, sectionIn, tableOf, withRows, withSection } from "./report.ts";
 import { workloadsNamed } from "./workloads.ts";
 
 const sample = (changes: Partial<Sample>): Sample => ({
@@ -18,7 +18,7 @@ const sample = (changes: Partial<Sample>): Sample => ({
   ops: 1000,
   ...changes,
 });
-const controlHeading = sectionHeadings[1] as string;
+const controlHeading = sectionHeadings.find((heading) => heading.includes("control plane")) as string;
 const [getattr, create, seqread, one] = workloadsNamed(["getattr", "create", "seqread", "getattr_one"]);
 
 describe("figures", () => {
@@ -53,6 +53,20 @@ describe("figures", () => {
     expect(text).toContain("- **create**:");
     expect(text).toContain("- **lag**:");
   });
+});
+
+test("rows measured again take the place of those of the same workloads, with what is said of them", () => {
+  const rowOf = (workload: typeof getattr, ops: number) => ({ workload: workload!, ours: figuresOf(workload!, [sample({ ops_s: ops })]), peer: figuresOf(workload!, [sample({})]) });
+  const about = { machine: ["a machine", "load average at the start: 0"], date: "2026-01-01", command: "c", peerName: "peer", rounds: 3, seconds: "1 s", bounds: [{ what: "lag of it", value: 30, unit: "ms", most: 20 }], limits: null };
+  const before = page({ ...about, rows: [rowOf(getattr, 100), rowOf(create, 100)] });
+  const again = withRows(before, { ...about, command: "d", rows: [rowOf(create, 9000)] });
+  expect(again.match(/^\| (getattr|create) .*$/gm)).toEqual([before.match(/^\| getattr .*$/m)![0], `| ${tableOf([rowOf(create, 9000)])[1]!.join(" | ")} |`]);
+  expect(again.match(/^- \*\*.*?\*\*/gm)).toEqual(["- **getattr**", "- **lag of it**"]);
+  expect(again).toContain("Measured again by `d` on 2026-01-01, medians of 3 rounds of 1 s each, at a load average at the start: 0: create.");
+  const later = withRows(again, { ...about, command: "e", rows: [rowOf(getattr, 9000), rowOf(create, 100)] });
+  expect(later.match(/^Measured again by `.`/gm)).toEqual(["Measured again by `e`"]);
+  expect(later.match(/^- \*\*.*?\*\*/gm)).toEqual(["- **create**", "- **lag of it**"]);
+  expect(later.replace(/^Measured.*\n\n/m, "").split("\n").length).toBe(before.split("\n").length - 1);
 });
 
 describe("the control plane's section", () => {

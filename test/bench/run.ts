@@ -7,8 +7,9 @@ import { join } from "node:path";
 import { describeMachine, waitForIdle } from "./machine.ts";
 import { type Lag, type Sample, load, median, memoryOf, probeLag } from "./measure.ts";
 import { controlBounds } from "./control.ts";
-import { type Bound, type Figures, type Report, type Row, boundTable, controlSection, figuresOf, lagDetail, page, plain, s3Section, sectionHeadings, sectionIn, tableOf, withSection } from "./report.ts";
+import { type Bound, type Figures, type Report, type Row, boundTable, controlSection, figuresOf, lagDetail, page, plain, s3Section, wrappersSection, sectionHeadings, sectionIn, tableOf, withRows, withSection } from "./report.ts";
 import { s3Bounds } from "./s3/index.ts";
+import { wrapperBounds } from "./wrappers.ts";
 import { type Server, foreignServer, startDittofs, startGanesha, startNullServer } from "./servers.ts";
 import { buildTools, outputOf, projectRoot, tool } from "./tools.ts";
 import { type Workload, defaultShape, workloads, workloadsNamed } from "./workloads.ts";
@@ -25,14 +26,15 @@ const help = `bun test/bench/run.ts [options]
   --limits          also what the machine allows without any server
   --control         only the control plane: reads of the REST interface, and files while log-ins are offered
   --s3              only a share on S3, against the filesystem store and against the S3 server alone; --workloads then names its lines
+  --wrappers        only what compression and encryption of a block store cost
   --all             --lag --memory --million --limits
-  --size MIB        what --s3 writes and reads in order (512)
+  --size MIB        what --s3 writes and reads in order, and --wrappers writes (512)
   --large MIB       the file that --s3 overwrites at random (2048)
   --verify          check all data, names and handles (slower client)
   --quiet S         wait up to S seconds for an idle machine before each run
   --dir PATH        where the servers keep their data (.tmp/bench in the project)
   --keep            leave data and logs
-  --publish         write docs/benchmarks.md`;
+  --publish         write docs/benchmarks.md; with --workloads, only their rows in it`;
 
 const { values: options } = parseArgs({
   args: Bun.argv.slice(2),
@@ -48,6 +50,7 @@ const { values: options } = parseArgs({
     limits: { type: "boolean", default: false },
     control: { type: "boolean", default: false },
     s3: { type: "boolean", default: false },
+    wrappers: { type: "boolean", default: false },
     size: { type: "string", default: "512" },
     large: { type: "string", default: "2048" },
     all: { type: "boolean", default: false },
@@ -180,6 +183,10 @@ async function main(): Promise<number> {
     await reportS3(machine, named);
     return 0;
   }
+  if (options.wrappers) {
+    await reportWrappers(machine);
+    return 0;
+  }
   const servers: Server[] = [];
   try {
     const subject = (await startServer(options.subject)) as Server;
@@ -256,13 +263,20 @@ async function reportS3(machine: readonly string[], lines: readonly string[] | n
   if (options.publish) await publish(withSection(await published(), s3Section({ machine, ...asked(), rounds, bounds })));
 }
 
+async function reportWrappers(machine: readonly string[]): Promise<void> {
+  const bounds = await wrapperBounds({ directory: options.dir, program: programOf(options.subject), rounds, sequentialMiB: Number(options.size) });
+  console.log(plain(boundTable(bounds)));
+  if (options.publish) await publish(withSection(await published(), wrappersSection({ machine, ...asked(), rounds, bounds })));
+}
+
 async function report(all: Report): Promise<void> {
   console.log(plain(tableOf(all.rows)));
   if (all.bounds.length > 0) console.log(`\n${plain(boundTable(all.bounds))}`);
   if (all.limits !== null) console.log(`\n${all.limits.trimEnd()}`);
   if (!options.publish) return;
   const before = await published();
-  await publish(sectionHeadings.reduce((text, heading) => withSection(text, sectionIn(before, heading)), page(all)));
+  if (options.workloads !== undefined) await publish(withRows(before, all));
+  else await publish(sectionHeadings.reduce((text, heading) => withSection(text, sectionIn(before, heading)), page(all)));
 }
 
 process.exit(await main());

@@ -7,15 +7,16 @@ import { systemClock as clock } from "#base/clock.ts";
 import { type ControlDatabase, DatabaseError, backupControl, checkBackup, openSqliteControlDatabase, restoreControl } from "#control/database/index.ts";
 import { type Step, steps } from "#control/database/migrate.ts";
 import { restoreBackup } from "#control/index.ts";
-import { audit, groups, notes, sessions, users } from "#control/database/tables.ts";
+import { audit, blockStores, groups, metadataStores, notes, sessions, shareIdentities, shares, users } from "#control/database/tables.ts";
 import { silentLogger as logger } from "#telemetry/logger.ts";
 import { missingPostgres, sharedCluster } from "../support/postgres.ts";
 import { openAs } from "./control-database-child.ts";
 import { clear, everything } from "./control-database.ts";
-import { entry, fill, group, user } from "./control-database-rows.ts";
+import { entry, fill, group, share, user } from "./control-database-rows.ts";
 import { temporary } from "../support/temporary.ts";
 
 const context = { clock, logger };
+const store = { name: "default", type: "memory", config: {}, secrets: null, version: 1, createdAt: 1, updatedAt: 1 };
 const made: string[] = [];
 afterAll(() => made.forEach((path) => rmSync(path, { recursive: true, force: true })));
 
@@ -55,6 +56,28 @@ describe("a backup that is restored under people", () => {
       for (const { revokedAt } of rows) expect(revokedAt).toBeGreaterThanOrEqual(before);
       expect(await db.transaction((tx) => tx.one(notes, { key: "revision" }))).toMatchObject({ value: "10" });
       expect((await db.transaction((tx) => tx.after(audit, 0, 10))).map(({ action, after }) => [action, after])).toEqual([["controlplane.restore", { file }]]);
+      await db.close();
+    });
+
+    test(`leaves it known in ${kind} which tree a share is, where the backup is from before that was known`, async () => {
+      const db = await open();
+      const [before, since] = ["0123456789abcdef", "fedcba9876543210"];
+      await db.transaction(async (tx) => {
+        await tx.insert(metadataStores, { ...store, id: "m" });
+        await tx.insert(blockStores, { ...store, id: "b" });
+        for (const name of ["/told", "/untold", "/never"]) await tx.insert(shares, share(name));
+        await tx.insert(shareIdentities, { shareId: "id-of-/told", instance: before });
+      });
+      const file = join(directory(), "backup");
+      await backupControl(db, file, clock);
+      await db.transaction(async (tx) => {
+        await tx.insert(shares, share("/later"));
+        await tx.update(shareIdentities, {}, { instance: since });
+        for (const name of ["/untold", "/later"]) await tx.insert(shareIdentities, { shareId: `id-of-${name}`, instance: since });
+      });
+      await restoreBackup(db, file, context);
+      const rows = await db.transaction((tx) => tx.all(shareIdentities, {}));
+      expect(new Map(rows.map(({ shareId, instance }) => [shareId, instance]))).toEqual(new Map([["id-of-/told", before], ["id-of-/untold", since]]));
       await db.close();
     });
   }

@@ -91,9 +91,10 @@ export function persistentContract(name: DialectName, factory: () => Promise<Pla
     test("a newer schema is refused by name and stays as it is", async () => {
       await (await place.openWith(more("CREATE TABLE later (a text)"))).close();
       const before = await place.contents();
+      const known = steps(name).length;
       const refused = open();
       await expect(refused).rejects.toBeInstanceOf(DatabaseError);
-      await expect(refused).rejects.toThrow(/has schema 2 \("0099-later"\), and this program knows schemas up to 1\. Nothing was changed\. Start the newer program/);
+      await expect(refused).rejects.toThrow(`has schema ${known + 1} ("0099-later"), and this program knows schemas up to ${known}. Nothing was changed. Start the newer program`);
       expect(await place.contents()).toBe(before);
     });
 

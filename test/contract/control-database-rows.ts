@@ -1,6 +1,6 @@
 import type { Row } from "#control/database/columns.ts";
 import type { Transaction } from "#control/database/port.ts";
-import { adapters, audit, blockStores, grants, groups, memberships, metadataStores, netgroupMembers, netgroups, notes, sessions, settings, shares, users } from "#control/database/tables.ts";
+import { adapters, audit, blockStores, grants, groups, memberships, metadataStores, netgroupMembers, netgroups, notes, sessions, settings, shareIdentities, shares, users } from "#control/database/tables.ts";
 
 const common = { version: 1, createdAt: 1_700_000_000_000, updatedAt: 1_700_000_000_001 };
 
@@ -48,6 +48,7 @@ export function share(name: string, more: Partial<Row<typeof shares>> = {}): Row
     manageGroups: false,
     rootMode: 0o1777,
     quotaBytes: null,
+    scrubRate: null,
     quotaFiles: null,
     enabled: true,
     deletedAt: null,
@@ -70,6 +71,7 @@ export async function fill(tx: Transaction): Promise<void> {
   await tx.insert(blockStores, { id: "b", name: "b", type: "filesystem", config: {}, secrets: "wrapped", ...common });
   await tx.insert(shares, share("/export", { allowedClients: ["10.0.0.0/8", "::/0"], netgroups: ["n"], quotaBytes: 2 ** 52, deletedAt: 5 }));
   await tx.insert(shares, share("/empty"));
+  await tx.insert(shareIdentities, { shareId: "id-of-/export", instance: "0123456789abcdef" });
   await tx.insert(grants, { shareId: "id-of-/export", subjectType: "user", subjectId: "id-of-bob", level: "read-write" });
   await tx.insert(adapters, { type: "nfs", enabled: true, port: 2049, settings: { a: 0.1, b: -1e300 }, ...common });
   await tx.insert(settings, { key: "k", value: "", ...common });

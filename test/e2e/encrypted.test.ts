@@ -170,6 +170,9 @@ describe("a share on an encrypted and compressed store", () => {
       for (const [name, bytes] of [["plain", text(MiB, 50)], ["large", text(24 * MiB, 1)]] as const) expect((await read(again, name)).equals(bytes)).toBe(true);
       const { requests } = await admin.do("GET", "/api/v1/store/block/sealed/status");
       expect(requests.find((one: { operation: string }) => one.operation === "get").ok).toBeGreaterThan(0);
+      client.close();
+      await admin.do("DELETE", "/api/v1/shares/sealed?purge=true&force=true");
+      expect(objects()).toEqual([]);
     },
     minuteMs,
   );

@@ -15,6 +15,7 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
   metadata: ["base", "model", "telemetry"],
   blocks: ["base", "model", "telemetry"],
   cache: ["base", "model", "telemetry"],
+  history: ["base", "model", "telemetry"],
   check: ["base", "model", "telemetry"],
   vfs: ["base", "model", "telemetry"],
   net: ["base", "telemetry"],

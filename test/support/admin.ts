@@ -10,7 +10,7 @@ export interface Answer {
 /** Somebody who is logged in at a server's REST interface; the administrator unless told. */
 export class Admin {
   readonly url: string;
-  private readonly token: string;
+  readonly token: string;
 
   constructor(url: string, token: string) {
     this.url = url;

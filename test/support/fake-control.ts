@@ -56,7 +56,7 @@ export function fakeUser(name: string, more: Partial<n.User> = {}): n.User {
 function fakeShare(name: string): n.Share {
   return {
     name, metadata: "default", blocks: "default", rootMode: 0o1777, deleted: false, effectiveClients: [], description: "", durability: "local", readOnly: false, defaultPermission: "none",
-    squash: "none", anonymousUid: 65534, anonymousGid: 65534, allowedClients: null, netgroups: [], protocols: { nfs: true, smb: false }, manageGroups: false, quotaBytes: null, quotaFiles: null,
+    squash: "none", anonymousUid: 65534, anonymousGid: 65534, allowedClients: null, netgroups: [], protocols: { nfs: true, smb: false }, manageGroups: false, quotaBytes: null, quotaFiles: null, scrubRate: null,
     enabled: true, ...times,
   };
 }
@@ -136,6 +136,10 @@ export function fakeControl(): FakeControl {
       edit: async (_, name, change, ifVersion) => shares.change(name, change, ifVersion),
       accept: async (_, name, ifVersion) => shares.change(name, {}, ifVersion),
       delete: async (_, name, _how, ifVersion) => shares.remove(name, ifVersion),
+      movePlan: () => {
+        throw new ControlError("unavailable", "Nothing is moved here.");
+      },
+      moved: async () => {},
       grants: grantsOf,
       grant: async (_, name, grant, ifVersion) => {
         grants.set(name, [...grantsWithout(name, grant), grant]);

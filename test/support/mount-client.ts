@@ -8,14 +8,16 @@ const mountProgram = 100005;
 export class MountClient {
   private readonly port: number;
   private readonly credentials: RpcCredentials;
+  private readonly host: string | undefined;
 
-  constructor(port: number, credentials: RpcCredentials) {
+  constructor(port: number, credentials: RpcCredentials, host?: string) {
     this.port = port;
+    this.host = host;
     this.credentials = credentials;
   }
 
   private async call(procedure: number, ...args: Uint8Array[]): Promise<XdrReader> {
-    const connection = await RpcConnection.open(this.port);
+    const connection = await RpcConnection.open(this.port, this.host);
     try {
       return await connection.call(mountProgram, 3, procedure, this.credentials, args);
     } finally {

@@ -12,6 +12,8 @@ const nfsProgram = 100003;
 
 export interface ClientOptions {
   readonly port: number;
+  /** 127.0.0.1 unless given. */
+  readonly host?: string;
   /** Where MOUNT answers; the NFS port unless given. */
   readonly mountPort?: number;
   readonly credentials?: RpcCredentials;
@@ -21,6 +23,7 @@ export interface ClientOptions {
 export class NfsClient {
   private connection: RpcConnection;
   private readonly port: number;
+  private readonly host: string | undefined;
   /** MOUNT, as the same caller. */
   readonly mounts: MountClient;
   credentials: RpcCredentials;
@@ -28,18 +31,19 @@ export class NfsClient {
   private constructor(connection: RpcConnection, options: ClientOptions) {
     this.connection = connection;
     this.port = options.port;
+    this.host = options.host;
     this.credentials = options.credentials === undefined ? { uid: 0, gid: 0 } : options.credentials;
-    this.mounts = new MountClient(options.mountPort ?? options.port, this.credentials);
+    this.mounts = new MountClient(options.mountPort ?? options.port, this.credentials, options.host);
   }
 
   static async connect(options: ClientOptions): Promise<NfsClient> {
-    return new NfsClient(await RpcConnection.open(options.port), options);
+    return new NfsClient(await RpcConnection.open(options.port, options.host), options);
   }
 
   /** A new connection; handles stay good. */
   async reconnect(): Promise<void> {
     this.connection.close();
-    this.connection = await RpcConnection.open(this.port);
+    this.connection = await RpcConnection.open(this.port, this.host);
   }
 
   close(): void {

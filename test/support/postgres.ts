@@ -36,6 +36,12 @@ export interface Cluster {
   /** Runs SQL as the superuser, in the database "postgres" unless told. */
   sql(text: string, database?: string): Promise<readonly Record<string, unknown>[]>;
   restart(): Promise<void>;
+  /** Stops it in an orderly way; `start` brings it back. */
+  pause(): Promise<void>;
+  /** Kills it (SIGKILL): its next start recovers. */
+  crash(): Promise<void>;
+  /** Starts it after one of these. */
+  resume(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -220,6 +226,24 @@ class PrivateCluster implements Cluster {
   async restart(): Promise<void> {
     await this.end("SIGINT");
     await this.start();
+  }
+
+  pause(): Promise<void> {
+    return this.end("SIGINT");
+  }
+
+  async crash(): Promise<void> {
+    const { server } = this;
+    if (server === null) return;
+    this.server = null;
+    const ended = new Promise<void>((resolve) => server.once("exit", () => resolve()));
+    process.kill(Number(readFileSync(join(this.directory, "data/postmaster.pid"), "utf8").split("\n")[0]), "SIGKILL");
+    await within("PostgreSQL to be dead", 30_000, ended);
+  }
+
+  async resume(): Promise<void> {
+    // Backends of a server that was killed see that a moment later, and keep its memory until then.
+    await until("PostgreSQL to start", 30_000, async () => await this.start().catch(() => null));
   }
 
   async stop(): Promise<void> {

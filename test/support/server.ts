@@ -45,6 +45,8 @@ export interface ServerOptions {
   readonly args?: readonly string[];
   /** Files it may have open at once (ulimit -n). */
   readonly openFilesMax?: number;
+  /** What starts it, such as a namespace of its own; it must become the server (exec). */
+  readonly under?: readonly string[];
   /** How long the accept line may take. */
   readonly startMsMax?: number;
 }
@@ -66,7 +68,7 @@ export class Server {
   private constructor(options: ServerOptions) {
     this.portGiven = options.port;
     const limited = options.openFilesMax === undefined ? [] : ["sh", "-c", 'ulimit -n "$0" && exec "$@"', String(options.openFilesMax)];
-    const command = [...limited, binaryPath(), "start", "--data-dir", options.dataDir];
+    const command = [...(options.under ?? []), ...limited, binaryPath(), "start", "--data-dir", options.dataDir];
     if (options.port !== null) command.push("--nfs-port", String(options.port));
     if (options.config !== undefined) command.push("--config", options.config);
     command.push(...(options.args ?? []));

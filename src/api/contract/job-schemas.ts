@@ -1,6 +1,6 @@
 import { type Static, Type } from "@sinclair/typebox";
 import { object } from "./route.ts";
-import { one, optional, orNull, ShareName, When } from "./schema-words.ts";
+import { Name, one, optional, orNull, ShareName, When } from "./schema-words.ts";
 
 /** Long work: what is under way, how far it is, and what it found. */
 
@@ -41,6 +41,9 @@ export const JobFinding = object({
 export type JobFinding = Static<typeof JobFinding>;
 export const JobDetail = object({ ...jobFields, findings: Type.Array(JobFinding, { description: "The first thousand." }) });
 export type JobDetail = Static<typeof JobDetail>;
+export const MigrateOptions = object({ metadata: optional(Name), blocks: optional(Name) });
+export const ScrubOptions = object({ rate: optional(orNull(Type.Integer({ minimum: 65536, maximum: Number.MAX_SAFE_INTEGER, description: "Bytes a second; null or left out: as fast as it goes." }))) });
+export const GcOptions = object({ delete: optional(Type.Boolean({ description: "Delete what may go; else it is only shown." })) });
 export const FsckOptions = object({
   data: optional(Type.Boolean({ description: "Read all content and compare it with its checksums; else objects only have to be there, with their size." })),
   repair: optional(Type.Boolean({ description: "Put right what can be put right without doubt." })),

@@ -15,3 +15,7 @@ export const orNull = <T extends TSchema>(of: T) => Type.Union([of, Type.Null()]
 
 export const ShareName = Type.String({ pattern: "^/[^\\u0000-\\u001f\\u007f]+$", maxLength: 255, description: "The path clients mount; it begins with a slash, as /export does." });
 export const When = Type.String({ description: "ISO 8601, UTC." });
+
+export const nameBytesMax = 64;
+/** Names of users, groups, stores and netgroups. */
+export const Name = Type.String({ pattern: "^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}$", maxLength: nameBytesMax, description: "Letters, digits, _ . @ -, at most 64, not beginning with a dot or dash." });

@@ -1,15 +1,14 @@
 import { type Static, type TOptional, type TSchema, Type } from "@sinclair/typebox";
 import { object } from "./route.ts";
-import { one, optional, orNull, ShareName, When } from "./schema-words.ts";
+import { Bytes, Durability, ShareState } from "./share-status.ts";
+import { Name, one, optional, orNull, ShareName, When } from "./schema-words.ts";
 
 export * from "./job-schemas.ts";
-export { ShareName } from "./schema-words.ts";
+export * from "./share-status.ts";
+export { Name, nameBytesMax, ShareName } from "./schema-words.ts";
 
 /** The nouns of the REST interface. Sizes are bytes, times ISO 8601 in UTC; what can't be known is null. */
 
-export const nameBytesMax = 64;
-/** Names of users, groups, stores and netgroups. */
-export const Name = Type.String({ pattern: "^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}$", maxLength: nameBytesMax, description: "Letters, digits, _ . @ -, at most 64, not beginning with a dot or dash." });
 /** In a path the slash in front is left out or encoded. */
 export const ShareParam = Type.String({ minLength: 1, maxLength: 255, pattern: "^[^\\u0000-\\u001f\\u007f]+$", description: "The share's name, the slash in front left out or encoded." });
 /** bcrypt ends a password at a NUL and after 72 bytes. */
@@ -26,7 +25,6 @@ export const Role = one(["user", "operator", "admin"]);
 export type Role = Static<typeof Role>;
 export const Level = one(["none", "read", "read-write", "admin"]);
 export type Level = Static<typeof Level>;
-export const Durability = one(["writeback", "local", "remote"], "When a COMMIT is answered: with the kernel, synced to the local disk, or in the block store.");
 export const Squash = one(["none", "root_to_guest", "root_to_admin", "all_to_guest", "all_to_admin"]);
 
 export const User = object({
@@ -90,8 +88,6 @@ export const Member = object({ username: Name });
 export const Protocols = object({ nfs: Type.Boolean(), smb: Type.Boolean() });
 const Clients = Type.Array(Type.String({ maxLength: 64, pattern: "^[0-9A-Fa-f.:/]+$" }), { maxItems: 1000, description: "IPv4 and IPv6 addresses and networks (CIDR)." });
 const Netgroups = Type.Array(Name, { maxItems: 100 });
-const Bytes = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
-export const ShareState = one(["serving", "disabled", "failed", "deleted"]);
 
 const shareFields = {
   description: Text,
@@ -107,6 +103,7 @@ const shareFields = {
   manage_groups: Type.Boolean({ description: "Groups of AUTH_SYS callers come from the control plane, not from the call, which holds 16 at most." }),
   quota_bytes: orNull(Bytes),
   quota_files: orNull(Bytes),
+  scrub_rate: orNull(Type.Integer({ minimum: 65536, maximum: Number.MAX_SAFE_INTEGER, description: "Bytes a second at which all content is read again and again and compared with its checksums; null: never." })),
 };
 export const Share = object({
   name: ShareName,
@@ -133,34 +130,6 @@ export const NewShare = object({
   adopt: optional(Type.Boolean({ description: "Take over the data of a deleted share of that name, or files of one that the control plane does not know any more." })),
 });
 export const ShareChange = object({ ...optionalShareFields, enabled: optional(Type.Boolean()) });
-export const DiskCache = object({
-  hit_rate: orNull(Type.Number({ minimum: 0, maximum: 1, description: "The part of the reads since the server's start that are hits. Null: nothing was read." })),
-  hits: Type.Integer({ description: "Reads, below the cache in memory, that needed no request of their own to the block store." }),
-  misses: Type.Integer({ description: "Reads that needed one." }),
-  hit_bytes: Type.Integer(),
-  miss_bytes: Type.Integer(),
-  bytes: Type.Integer({ description: "What it takes of the disk." }),
-  max_bytes: Type.Integer({ description: "What it may take." }),
-  objects: Type.Integer({ description: "Objects of which it has copies." }),
-  evicted_bytes: Type.Integer({ description: "Removed to make room." }),
-  damaged: Type.Integer({ description: "Copies that did not match their checksum and were fetched anew." }),
-});
-export const ShareStatus = object({
-  name: ShareName,
-  state: ShareState,
-  error: orNull(Type.String()),
-  mounts: Type.Integer(),
-  clients: Type.Integer(),
-  used_bytes: orNull(Bytes),
-  used_files: orNull(Bytes),
-  durability: Durability,
-  dirty_bytes: Type.Integer({ description: "Accepted bytes that are only in memory and the write-ahead log." }),
-  unstored_bytes: Type.Integer({ description: "Accepted bytes that are not yet in the block store, the dirty ones included." }),
-  oldest_unstored_ms: orNull(Type.Integer({ description: "How long the oldest of them has waited, since the server's start at most. Null: nothing waits." })),
-  store_error: orNull(Type.String({ description: "Why content can't be stored or read at present; it heals by itself once the reason is gone. Null: it can." })),
-  disk_cache: orNull(DiskCache),
-});
-
 export const Grant = object({ type: one(["user", "group"]), name: Name, level: Level });
 export type Grant = Static<typeof Grant>;
 export const GrantLevel = object({ level: Level });

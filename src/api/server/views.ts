@@ -2,7 +2,7 @@ import type { Static } from "@sinclair/typebox";
 import type * as s from "#api/contract/schemas.ts";
 import type { Job } from "#control/jobs.ts";
 import type * as n from "#control/nouns.ts";
-import type { ClientInfo, DiskCacheState, MountInfo, Runtime, StoreHealth, StoreRequests } from "#control/runtime.ts";
+import type { ClientInfo, DiskCacheState, HistoryState, MountInfo, Runtime, ScrubState, StoreHealth, StoreRequests } from "#control/runtime.ts";
 
 /** The control plane's nouns as the interface shows them. */
 
@@ -61,6 +61,7 @@ export function shareView(share: n.Share, runtime: Runtime, whole: boolean): s.S
     manage_groups: share.manageGroups,
     quota_bytes: share.quotaBytes,
     quota_files: share.quotaFiles,
+    scrub_rate: share.scrubRate,
     enabled: share.enabled,
     state,
     error: errorFor(error, whole),
@@ -82,6 +83,12 @@ export function diskCacheView(cache: DiskCacheState | null): Static<typeof s.Dis
   const { hits, misses, hitBytes, missBytes, bytes, bytesMax, objects, evictedBytes, damaged } = cache;
   const rate = hits + misses === 0 ? null : Number((hits / (hits + misses)).toFixed(rateDigits));
   return { hit_rate: rate, hits, misses, hit_bytes: hitBytes, miss_bytes: missBytes, bytes, max_bytes: bytesMax, objects, evicted_bytes: evictedBytes, damaged };
+}
+
+export function historyView(history: HistoryState | null, seesAll: boolean): Static<typeof s.ShareStatus>["history"] {
+  if (history === null) return null;
+  const { ready, segments, bytes, oldestMs, error } = history;
+  return { recoverable: ready, lag_segments: segments, lag_bytes: bytes, lag_ms: oldestMs, error: errorFor(error, seesAll) };
 }
 
 export function storeView(store: n.Store): s.Store {
@@ -148,6 +155,10 @@ export function clientView(client: ClientInfo): Static<typeof s.Client> {
 
 export function settingView(setting: n.Setting): Static<typeof s.Setting> {
   return { key: setting.key, value: setting.value, default: setting.default, help: setting.help, allowed: setting.allowed };
+}
+
+export function scrubView(scrub: ScrubState): NonNullable<Static<typeof s.ShareStatus>["scrub"]> {
+  return { rate: scrub.bytesPerSecond, running: scrub.running, checked_bytes: scrub.checkedBytes, damaged: scrub.damaged, last_ended_at: scrub.lastEndedAt === null ? null : when(scrub.lastEndedAt), last_damaged: scrub.lastDamaged };
 }
 
 export function jobView(job: Job): s.Job {

@@ -51,7 +51,8 @@ export async function dial(endpoint: Endpoint, clock: Clock): Promise<Socket> {
   } catch (error) {
     socket.destroy();
     if (error instanceof PostgresFailure) throw error;
-    throw new PostgresFailure(late ? `${nameOf(endpoint)} did not answer within ${connectMsMax / 1000} s. Check ${endpoint.terms.host} and ${endpoint.terms.port}, and the firewalls between` : refused(endpoint, error));
+    const message = late ? `${nameOf(endpoint)} did not answer within ${connectMsMax / 1000} s. Check ${endpoint.terms.host} and ${endpoint.terms.port}, and the firewalls between` : refused(endpoint, error);
+    throw new PostgresFailure(message, true);
   } finally {
     timer.cancel();
   }

@@ -38,11 +38,14 @@ export function isOfConnection(error: unknown): boolean {
   return error instanceof ConnectionLost || (typeof code === "string" && /^(?:CONNECT|E[A-Z]+$|ERR_S)/.test(code));
 }
 
+/** SQLSTATEs of a server that is short of connections, or is starting or stopping. */
+const passing = /^(?:53|57P)/;
+
 /** Why a session could not begin. */
 export function loginError(account: Account, error: unknown): PostgresFailure {
   if (error instanceof PostgresFailure) return error;
-  if (error instanceof postgres.PostgresError) return new PostgresFailure(explain(account, error));
-  return new PostgresFailure(`${place(account)} broke off the log-in of user "${account.user}": ${(error as Error).message}. Look into its log`);
+  if (error instanceof postgres.PostgresError) return new PostgresFailure(explain(account, error), passing.test(error.code));
+  return new PostgresFailure(`${place(account)} broke off the log-in of user "${account.user}": ${(error as Error).message}. Look into its log`, true);
 }
 
 function place(account: Account): string {

@@ -72,7 +72,7 @@ export class PostgresSession {
       const { late } = session;
       session.destroy();
       throw late
-        ? new PostgresFailure(`PostgreSQL at ${nameOf(login)} did not finish the log-in of user "${login.user}" within ${loginMsMax / 1000} s. Check that it is PostgreSQL that listens there, and look into its log`)
+        ? new PostgresFailure(`PostgreSQL at ${nameOf(login)} did not finish the log-in of user "${login.user}" within ${loginMsMax / 1000} s. Check that it is PostgreSQL that listens there, and look into its log`, true)
         : loginError(login, error);
     }
   }
@@ -132,7 +132,7 @@ function clientOver(socket: Socket, { login, clock, parsers = {}, onNotice }: Se
     connect_timeout: (2 * loginMsMax) / 1000,
     fetch_types: false,
     connection: { application_name: "dittofs" },
-    types: Object.fromEntries(Object.entries(parsers).map(([oid, parse]) => [`oid${oid}`, { to: Number(oid), from: [Number(oid)], serialize: String, parse }])),
+    types: Object.fromEntries(Object.entries(parsers).map(([oid, parse]) => [`oid${oid}`, { to: Number(oid), from: [Number(oid)], serialize, parse }])),
     onnotice: (notice: postgres.Notice) => onNotice(String(notice["message"])),
     socket: () => {
       if (handedOut) return brokenSocket(clock);
@@ -141,6 +141,10 @@ function clientOver(socket: Socket, { login, clock, parsers = {}, onNotice }: Se
     },
   };
   return postgres(options as unknown as postgres.Options<Record<string, never>>);
+}
+
+function serialize(value: unknown): string {
+  return value instanceof Uint8Array ? `\\x${Buffer.from(value).toString("hex")}` : String(value);
 }
 
 /** The driver takes no for an answer only from a socket that fails after it was handed over. */

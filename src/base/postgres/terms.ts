@@ -14,6 +14,13 @@ export interface Terms {
 /** PostgreSQL can't be used as it is: what an operator has to put right. */
 export class PostgresFailure extends Error {
   override readonly name: string = "PostgresFailure";
+  /** The server is away or busy: the same may work in a moment, without anybody's doing. */
+  readonly passing: boolean;
+
+  constructor(message: string, passing = false) {
+    super(message);
+    this.passing = passing;
+  }
 }
 
 /** The connection is gone: what was not committed did not happen. */

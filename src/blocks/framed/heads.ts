@@ -4,7 +4,7 @@ import { Recency, type Ringed } from "#base/lru.ts";
 import type { Keyring } from "../keyring/index.ts";
 import { checkHead, unwrapDataKey } from "./cipher.ts";
 import type { Opened } from "./decode.ts";
-import { headBytes, headParts, readHead } from "./format.ts";
+import { DamagedObjectError, headBytes, headParts, readHead } from "./format.ts";
 
 /** With 256 frames each some 5 MiB: heads of 64 GiB of full packs. */
 const headsMax = 4096;
@@ -102,10 +102,11 @@ export class Heads {
     }
     const { layout, key: wrapped } = readHead(head, key);
     const headTag = headParts(head).seal.slice();
-    if (wrapped === null && sealedOnly) throw new StoreRefusedError(StoreFault.key, `object ${key} is not encrypted, though the block store is: somebody exchanged it, or it is from before the encryption. If it is, say so with --encryption-accept-plain true`);
+    if (wrapped === null && sealedOnly) throw new DamagedObjectError(`object ${key} is not encrypted, though the block store is: somebody exchanged it, or it is from before the encryption. If it is, say so with --encryption-accept-plain true`);
     if (wrapped === null) return { layout, dataKey: null, headTag };
     if (keyring === null) throw new StoreRefusedError(StoreFault.key, `object ${key} is encrypted, and the block store is given no master key: name the key file with --encryption-key-file, or the variable with --encryption-key-env`);
-    const kek = await keyring.find(wrapped.id, key);
+    const kek = await keyring.find(wrapped.id);
+    if (kek === null) throw new DamagedObjectError(`object ${key} is damaged, or its share's keyring under ${keyring.prefix} was put back from an older copy: it does not have the key ${Buffer.from(wrapped.id).toString("hex")}`);
     const dataKey = createSecretKey(unwrapDataKey(kek.key, wrapped.wrapped, key, head));
     checkHead(dataKey, key, head);
     return { layout, dataKey, headTag };

@@ -6,6 +6,7 @@ import { adoptsFrom, readsNow } from "../abilities.ts";
 import { keyringPrefix } from "../keyring/index.ts";
 import { checkKey, checkPrefix } from "../keys.ts";
 import { sourceBytes } from "../source.ts";
+import { Buffers } from "./buffers.ts";
 import { ByteGate } from "./byte-gate.ts";
 import { decode, decodeNow, type Opened, storedRange } from "./decode.ts";
 import { encode } from "./encode.ts";
@@ -21,6 +22,15 @@ const puttingBytesMax = 128 * 2 ** 20;
 /** What is decrypted and decompressed at once at most, between two requests. */
 const nowBytesMax = 128 * 1024;
 
+/** A store that sends the slices has its other work between two of them. */
+const sliceBytes = 512 * 1024;
+
+function sliced(bytes: Uint8Array): readonly Uint8Array[] {
+  const slices: Uint8Array[] = [];
+  for (let at = 0; at < bytes.byteLength; at += sliceBytes) slices.push(bytes.subarray(at, at + sliceBytes));
+  return slices;
+}
+
 export class FramedBlocks implements BlockStore {
   /** Where nothing is done to new objects, and the store adopts files. */
   declare readonly stagingDirectory?: string;
@@ -31,6 +41,7 @@ export class FramedBlocks implements BlockStore {
   private readonly clock: Clock;
   private readonly now: SynchronousReads | null;
   private readonly heads: Heads;
+  private readonly buffers: Buffers;
   private readonly gate = new ByteGate(puttingBytesMax);
   /** New objects are framed. */
   private readonly frames: boolean;
@@ -42,6 +53,7 @@ export class FramedBlocks implements BlockStore {
     this.blocks = blocks;
     this.clock = clock;
     this.now = readsNow(blocks);
+    this.buffers = new Buffers(clock);
     this.heads = new Heads({ blocks, keyring, suffix: framedSuffix, sealedOnly: !this.readsPlain });
     this.frames = compress || encrypt;
     const staging = adoptsFrom(blocks);
@@ -57,8 +69,10 @@ export class FramedBlocks implements BlockStore {
     await this.gate.run(bytes, async () => {
       const { compress, encrypt, keyring, random } = this.options;
       const kek = encrypt && keyring !== null ? await keyring.current() : null;
-      const object = await encode(key, source, { compress, kek, clock: this.clock, random });
-      await this.blocks.put(key + framedSuffix, { from: "slices", slices: [object] });
+      const object = await encode(key, source, { compress, kek, clock: this.clock, random }, this.buffers);
+      await this.blocks.put(key + framedSuffix, { from: "slices", slices: sliced(object) });
+      // Where that failed the store may still be at it.
+      this.buffers.give(object);
     });
     if (source.from === "file") await fs.promises.unlink(source.path);
   }

@@ -24,7 +24,7 @@ export function decompressNow(bytes: Uint8Array, target: Uint8Array): void {
 
 /** What a frame says of its own length (RFC 8878 section 3.1.1) comes first: memory is given for no more than it should have. */
 function check(bytes: Uint8Array, target: Uint8Array): void {
-  if (contentSize(bytes) !== target.byteLength) throw new DamagedObjectError("a compressed frame has another length than its object says");
+  if (contentSize(bytes) !== target.byteLength) throw new DamagedObjectError("a compressed frame says that it has another length than its object does");
 }
 
 function take(bytes: Uint8Array, target: Uint8Array): void {

@@ -13,6 +13,13 @@ import { createCipheriv, createDecipheriv } from "node:crypto";
 import { StoreFault, StoreRefusedError } from "#model/block-store.ts";
 import type { MasterKeys } from "./master-keys.ts";
 
+/** What the store has of a keyring, or the keys that were given for it, is not what it should be. */
+export class KeyringError extends StoreRefusedError {
+  constructor(message: string) {
+    super(StoreFault.key, message);
+  }
+}
+
 export interface RingKey {
   readonly id: Uint8Array;
   readonly bytes: Uint8Array;
@@ -38,15 +45,15 @@ export function encodeRing(keys: readonly RingKey[], masters: MasterKeys, object
   return Buffer.concat([head, nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
 }
 
-/** Throws StoreRefusedError where none of the master keys opens it; an Error for what is no keyring. */
+/** Throws KeyringError where none of the master keys opens it, and for what is no keyring. */
 export function decodeRing(bytes: Uint8Array, masters: MasterKeys, object: string): { readonly master: string; readonly keys: readonly RingKey[] } {
   const ring = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (ring.byteLength < 11 || ring.toString("latin1", 0, 8) !== magic) throw new Error(`${object} is no keyring: it is damaged, or something else has its name`);
+  if (ring.byteLength < 11 || ring.toString("latin1", 0, 8) !== magic) throw new KeyringError(`${object} is no keyring: it is damaged, or something else has its name`);
   const version = ring.readUInt16BE(8);
-  if (version > formatVersion) throw new Error(`the keyring ${object} has format ${version}, newer than ${formatVersion}, the newest this program knows: use the program that wrote it`);
+  if (version > formatVersion) throw new KeyringError(`the keyring ${object} has format ${version}, newer than ${formatVersion}, the newest this program knows: use the program that wrote it`);
   const headLength = 11 + ring.readUInt8(10);
   const sealed = ring.byteLength - headLength - nonceBytes - tagBytes;
-  if (sealed < entryBytes || sealed % entryBytes !== 0) throw new Error(`the keyring ${object} is damaged: it is cut or too long`);
+  if (sealed < entryBytes || sealed % entryBytes !== 0) throw new KeyringError(`the keyring ${object} is damaged: it is cut or too long`);
   const master = ring.toString("latin1", 11, headLength);
   const decipher = createDecipheriv(algorithm, masterOf(masters, master, object), ring.subarray(headLength, headLength + nonceBytes), { authTagLength: tagBytes });
   decipher.setAAD(Buffer.concat([Buffer.from(`${context}${object}\n`), ring.subarray(0, headLength)]));
@@ -55,7 +62,7 @@ export function decodeRing(bytes: Uint8Array, masters: MasterKeys, object: strin
   try {
     plain = Buffer.concat([decipher.update(ring.subarray(headLength + nonceBytes, -tagBytes)), decipher.final()]);
   } catch {
-    throw new StoreRefusedError(StoreFault.key, `the master key ${master} of ${masters.source} is not the one that ${object} was encrypted with, or the keyring was changed in the block store. Give the right key; nothing was changed`);
+    throw new KeyringError(`the master key ${master} of ${masters.source} is not the one that ${object} was encrypted with, or the keyring was changed in the block store. Give the right key; nothing was changed`);
   }
   const keys: RingKey[] = [];
   for (let at = 0; at < plain.byteLength; at += entryBytes) keys.push({ id: plain.subarray(at, at + idBytes), bytes: plain.subarray(at + idBytes, at + entryBytes) });
@@ -66,5 +73,5 @@ function masterOf(masters: MasterKeys, id: string, object: string) {
   const key = masters.byId.get(id);
   if (key !== undefined) return key;
   const known = [...masters.byId.keys()].join(", ");
-  throw new StoreRefusedError(StoreFault.key, `${object} is encrypted with the master key ${JSON.stringify(id)}, which ${masters.source} does not have (it has ${known}). Add that key behind the first; without it what is encrypted can't be read`);
+  throw new KeyringError(`${object} is encrypted with the master key ${JSON.stringify(id)}, which ${masters.source} does not have (it has ${known}). Add that key behind the first; without it what is encrypted can't be read`);
 }

@@ -10,10 +10,11 @@
  */
 import { createSecretKey, type KeyObject } from "node:crypto";
 import type { Random } from "#base/random.ts";
-import { type BlockStore, StoreFault, StoreRefusedError } from "#model/block-store.ts";
-import { decodeRing, encodeRing, ringBytesMax, type RingKey } from "./format.ts";
+import type { BlockStore } from "#model/block-store.ts";
+import { decodeRing, encodeRing, KeyringError, ringBytesMax, type RingKey } from "./format.ts";
 import type { MasterKeys } from "./master-keys.ts";
 
+export { KeyringError } from "./format.ts";
 export { type MasterKeys, masterIdLengthMax, parseMasterKeys } from "./master-keys.ts";
 
 const folder = "keyring/";
@@ -53,6 +54,7 @@ interface Ring {
 }
 
 export interface RingState {
+  /** Id of the master key it is wrapped with. */
   readonly master: string;
   /** Key-encryption keys, the one in use and those before it. */
   readonly keys: number;
@@ -76,9 +78,9 @@ export class Keyring {
   }
 
   /** Reads the ring, or begins one. What failed is tried again by whoever needs it next. */
-  async load(): Promise<RingState> {
+  async load(): Promise<RingState & { readonly current: string }> {
     const { master, keys } = await this.read();
-    return { master, keys: keys.length };
+    return { master, keys: keys.length, current: this.masters.current };
   }
 
   /** The key to wrap with; at hand without waiting once there was one. */
@@ -86,19 +88,16 @@ export class Keyring {
     return (this.ring ?? (await this.read())).current;
   }
 
-  /** The key of that id. Somebody else may have begun it meanwhile, so an unknown one is looked for in the store once more. */
-  async find(id: Uint8Array, object: string): Promise<Kek> {
+  /** The key of that id, or null. Somebody else may have begun it meanwhile, so an unknown one is looked for in the store once more. */
+  async find(id: Uint8Array): Promise<Kek | null> {
     const name = hex(id);
-    let kek = (this.ring ?? (await this.read())).byId.get(name);
-    if (kek === undefined) {
-      this.ring = null;
-      kek = (await this.read()).byId.get(name);
-    }
-    if (kek === undefined) throw new StoreRefusedError(StoreFault.key, `object ${object} is encrypted with the key ${name}, which the keyring of its share does not have: a ring was lost or put back from an older copy. Put the newest one under ${this.prefix} back`);
-    return kek;
+    const kek = (this.ring ?? (await this.read())).byId.get(name);
+    if (kek !== undefined) return kek;
+    this.ring = null;
+    return (await this.read()).byId.get(name) ?? null;
   }
 
-  /** Throws StoreRefusedError where `masters` could not open this ring. */
+  /** Throws KeyringError where `masters` could not open this ring. */
   async check(masters: MasterKeys): Promise<void> {
     const { object } = this.ring ?? (await this.read());
     decodeRing(await this.bytesOf(object), masters, object);
@@ -135,7 +134,7 @@ export class Keyring {
     let newest = await this.newest();
     if (newest === null) {
       if (!this.options.mayBegin) {
-        throw new StoreRefusedError(StoreFault.key, `the keyring ${this.prefix} is not in the block store, though there is content that needs it. Put it back from a copy of the bucket; without it what is encrypted can't be read`);
+        throw new KeyringError(`the keyring ${this.prefix} is not in the block store, though there is content that needs it. Put it back from a copy of the bucket; without it what is encrypted can't be read`);
       }
       try {
         return (this.ring = await this.put(1, [this.fresh()], masters));
@@ -157,7 +156,7 @@ export class Keyring {
 
   private async bytesOf(object: string): Promise<Uint8Array> {
     const size = await this.options.blocks.size(object);
-    if (size === null || size > ringBytesMax) throw new Error(`${object} is no keyring: ${size === null ? "it is gone" : `it has ${size} bytes`}`);
+    if (size === null || size > ringBytesMax) throw new KeyringError(`${object} is no keyring: ${size === null ? "it is gone" : `it has ${size} bytes`}`);
     return await this.options.blocks.get(object, 0, size);
   }
 

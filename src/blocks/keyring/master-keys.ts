@@ -19,7 +19,7 @@ const masterKeyBytes = 32;
 const keysMax = 100;
 const idShape = /^[a-zA-Z0-9._-]+$/;
 
-/** Reads what a file or a variable says. Throws StoreRefusedError, which never repeats any of it but ids. */
+/** Reads what a file or a variable says. Throws StoreRefusedError, which repeats of it only the ids of keys that are whole: on any other line the key may stand where the id belongs. */
 export function parseMasterKeys(text: string, source: string): MasterKeys {
   const byId = new Map<string, KeyObject>();
   let current: string | null = null;
@@ -34,7 +34,7 @@ export function parseMasterKeys(text: string, source: string): MasterKeys {
     if (byId.has(id)) throw wrong(`the id ${id} is there twice`);
     const given = line.slice(at + 1).trim();
     const key = Buffer.from(given, "base64");
-    if (key.byteLength !== masterKeyBytes || key.toString("base64") !== given) throw wrong(`the key ${id} is not ${masterKeyBytes} bytes in base64`);
+    if (key.byteLength !== masterKeyBytes || key.toString("base64") !== given) throw wrong(`the key is not ${masterKeyBytes} bytes in base64, or has no id before it`);
     if (byId.size === keysMax) throw wrong(`there are more than ${keysMax} keys`);
     byId.set(id, createSecretKey(key));
     current ??= id;

@@ -4,8 +4,10 @@ import type { Clock } from "#base/clock.ts";
 import type { ObjectSource } from "#model/block-store.ts";
 import type { BodyReader, RequestBody } from "./http/message.ts";
 
-/** What is read from a file at a time, and hashed between two turns of the event loop. */
+/** What is read from a file at a time. */
 const pieceBytes = 512 * 1024;
+/** What is hashed between two turns of the event loop: clients who wait meanwhile come first. */
+const hashedPerTurnBytes = 256 * 1024;
 
 /** A part of an object: what is sent, and what it must arrive as. */
 export interface Part {
@@ -65,11 +67,11 @@ async function hashOf(body: RequestBody, clock: Clock): Promise<string> {
       const next = reader.next();
       const piece = next instanceof Promise ? await next : next;
       if (piece === null) return hash.digest("hex");
-      for (let at = 0; at < piece.byteLength; at += pieceBytes) {
-        const some = piece.subarray(at, at + pieceBytes);
+      for (let at = 0; at < piece.byteLength; at += hashedPerTurnBytes) {
+        const some = piece.subarray(at, at + hashedPerTurnBytes);
         hash.update(some);
         inTurn += some.byteLength;
-        if (inTurn < pieceBytes) continue;
+        if (inTurn < hashedPerTurnBytes) continue;
         inTurn = 0;
         await new Promise<void>((resolve) => clock.atTurnEnd(resolve));
       }
@@ -118,17 +120,59 @@ class FileBody implements RequestBody {
   }
 
   open(): BodyReader {
-    const buffer = new Uint8Array(Math.min(pieceBytes, Math.max(this.bytes, 1)));
-    let at = 0;
-    return {
-      next: async () => {
-        if (at >= this.bytes) return null;
-        const { bytesRead } = await this.#file.read(buffer, 0, Math.min(buffer.byteLength, this.bytes - at), this.#from + at);
-        if (bytesRead === 0) throw new Error(`${this.#path} became shorter while it was uploaded`);
-        at += bytesRead;
-        return buffer.subarray(0, bytesRead);
-      },
-      close() {},
-    };
+    return new FileReader(this.#file, this.#path, this.#from, this.bytes);
+  }
+}
+
+/** Reads a piece while the one before is hashed or sent. */
+class FileReader implements BodyReader {
+  readonly #file: fs.promises.FileHandle;
+  readonly #path: string;
+  readonly #from: number;
+  readonly #bytes: number;
+  /** The piece that is read, and the one in use. */
+  #buffer: Uint8Array;
+  #other: Uint8Array | null = null;
+  #at = 0;
+  #coming: Promise<Uint8Array | null>;
+
+  constructor(file: fs.promises.FileHandle, path: string, from: number, bytes: number) {
+    this.#file = file;
+    this.#path = path;
+    this.#from = from;
+    this.#bytes = bytes;
+    this.#buffer = new Uint8Array(Math.min(pieceBytes, Math.max(bytes, 1)));
+    this.#coming = this.#begin();
+  }
+
+  next(): Promise<Uint8Array | null> {
+    const piece = this.#coming;
+    return piece.then((read) => {
+      if (read === null) return null;
+      // Whoever asks has no more use for the piece before.
+      const before = this.#other;
+      this.#other = this.#buffer;
+      this.#buffer = before ?? new Uint8Array(this.#other.byteLength);
+      this.#coming = this.#begin();
+      return read;
+    });
+  }
+
+  close(): void {}
+
+  #begin(): Promise<Uint8Array | null> {
+    const read = this.#read();
+    // Told to who asks for the piece; nobody may.
+    read.catch(() => {});
+    return read;
+  }
+
+  async #read(): Promise<Uint8Array | null> {
+    const buffer = this.#buffer;
+    if (this.#at >= this.#bytes) return null;
+    const { bytesRead } = await this.#file.read(buffer, 0, Math.min(buffer.byteLength, this.#bytes - this.#at), this.#from + this.#at);
+    if (bytesRead === 0) throw new Error(`${this.#path} became shorter while it was uploaded`);
+    this.#at += bytesRead;
+    return buffer.subarray(0, bytesRead);
   }
 }

@@ -7,10 +7,14 @@ import { codeOf, isThrottle, isTransient, statusOf, whereOf } from "./errors.ts"
 import { Failure, TransportError } from "./http/message.ts";
 import type { S3Settings } from "./options.ts";
 import { withRetries } from "./retry.ts";
+import { Lanes } from "./lanes.ts";
 import type { UploadLimit } from "./upload-limit.ts";
 
 /** What an object's metadata says of its bytes, so that whoever finds its key taken knows whether by the same bytes. */
 const tokenName = "dittofs-content";
+
+/** Objects hashed at a time: the first is on its way while the next is hashed, and what a turn of the event loop hashes is bounded. */
+const hashingMax = 1;
 
 /** Only with a key that is free: RFC 9110 section 13.1.2. */
 const ifNew = { IfNoneMatch: "*" } as const;
@@ -27,6 +31,7 @@ export class Writer {
   readonly #limit: UploadLimit;
   /** The server knows conditional puts; false once it said it doesn't, and then a look before each put has to do. */
   #conditional = true;
+  readonly #hashing = new Lanes(hashingMax);
 
   constructor(client: S3Client, settings: S3Settings, limit: UploadLimit) {
     this.#client = client;
@@ -36,7 +41,7 @@ export class Writer {
 
   /** Throws what the server or the connection said; an Error where the key holds other bytes. */
   async put(key: string, source: ObjectSource): Promise<void> {
-    const parted = await partSource(source, this.#settings.partBytes, this.#settings.clock);
+    const parted = await this.#hashing.run(() => partSource(source, this.#settings.partBytes, this.#settings.clock));
     try {
       const upload = { key, source: parted };
       if (parted.parts.length === 1) await this.#putWhole(upload, parted.parts[0] as Part);

@@ -122,7 +122,7 @@ export class CachedBlocks implements BlockStore, HoldsCopies {
     return true;
   }
 
-  /** Has the disk hold a range; bytes fetched for that, or null where there is no room without removing something. */
+  /** Has the disk hold a range; bytes fetched for that, or null where it can't: there is no room without removing something, or writing fails. */
   async hold(key: string, offset: number, length: number): Promise<number | null> {
     const { disk } = this;
     if (disk === null) return null;
@@ -143,7 +143,8 @@ export class CachedBlocks implements BlockStore, HoldsCopies {
       }
       bytes += missing;
     }
-    return bytes;
+    // The disk may have been full, or broken.
+    return this.parts(key, offset, offset + length).every(({ source }) => source === "disk") ? bytes : null;
   }
 
   /** Removes every copy from the disk; the bytes that gives back. */

@@ -48,7 +48,7 @@ export class DiskFiles {
     this.io = options.files;
     this.room = new Room(options.files, options.directory, options.limits, (bytes) => this.evict(bytes));
     this.open = new OpenFiles(options.files, openFilesMax);
-    this.rest = new Rest(options.clock, options.logger);
+    this.rest = new Rest(options);
     this.index = index;
     for (const entry of found) {
       this.nextId = Math.max(this.nextId, entry.id + 1);
@@ -189,6 +189,7 @@ export class DiskFiles {
 
   async close(): Promise<void> {
     this.closed = true;
+    this.rest.end();
     this.timer?.cancel();
     await this.ready;
     await this.trimming;
@@ -265,8 +266,7 @@ export class DiskFiles {
   }
 
   private remove(entry: Entry): void {
-    const removed = this.open.forget(entry.id).then(() => this.io.unlink(this.path(entry)));
-    this.room.removing(entry.charge, removed, (error) => this.rest.begin(error));
+    this.room.removing(entry.charge, this.open.forget(entry.id).then(() => this.io.unlink(this.path(entry))), (error) => this.rest.begin(error));
   }
 
   /** Forgets what was used longest ago and is not in use. */

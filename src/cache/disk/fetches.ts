@@ -3,7 +3,7 @@ import type { BlockStore } from "#model/block-store.ts";
 import { blockBytes } from "./entry.ts";
 
 /** Longest range of one request that reads ahead. */
-export const pieceBytesMax = 4 * 2 ** 20;
+export const pieceBytesMax = 8 * 2 ** 20;
 /** What was read ahead and not asked for in this time may go for something else. */
 const staleMs = 10_000;
 

@@ -66,7 +66,8 @@ export async function reconcile(
         continue;
       }
       const whole = identity !== null && stat.size > 0 && stat.allocated >= stat.size && identity.id % directories === each;
-      if (!whole || known !== undefined || !identity.key.startsWith(keyPrefix)) {
+      // The row of a copy that was removed just before a crash says nothing against the copy that took its place.
+      if (!whole || known?.id === identity.id || !identity.key.startsWith(keyPrefix)) {
         await files.unlink(join(path, name));
         continue;
       }

@@ -21,6 +21,8 @@ export interface FileOps {
   allocateSync(fd: number, bytes: number): void;
   /** Lets the kernel begin to write a range back, so that a sync finds less to do; says nothing of durability. */
   startWriteBack(fd: number, offset: number, length: number): void;
+  /** Bytes that may still be written to the file system `path` is on. */
+  freeBytesSync(path: string): number;
   renameSync(from: string, to: string): void;
   unlink(path: string, done: Done): void;
   fdatasync(fd: number, done: Done): void;
@@ -50,6 +52,10 @@ export const systemFiles: FileOps = {
     for (let at = 0; at < bytes; ) at += fs.writeSync(fd, zeros, 0, Math.min(zeros.byteLength, bytes - at), at);
   },
   startWriteBack,
+  freeBytesSync(path) {
+    const { bavail, bsize } = fs.statfsSync(path);
+    return bavail * bsize;
+  },
   renameSync: (from, to) => fs.renameSync(from, to),
   unlink: (path, done) => fs.unlink(path, done),
   fdatasync: (fd, done) => fs.fdatasync(fd, done),

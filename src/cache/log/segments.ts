@@ -5,6 +5,12 @@ import { encodeHeader, headerBytes, recordSeed, recordsStart } from "./format.ts
 
 /** Recycled segments kept for the next use; more are deleted. One is the reserve that truncations alone may take. */
 const sparesMax = 2;
+/**
+ * As many are kept where the disk has room for very many segments: a sync of bytes that were written before takes half as long as
+ * one of blocks that are only allocated, whose first write the file system has to note.
+ */
+const sparesMaxWithRoom = 6;
+const roomSegments = 32;
 /** After a segment could not be made, the next try comes not before this. */
 const retryMs = 100;
 
@@ -157,7 +163,12 @@ export class SegmentFiles {
   /** Makes a spare of a segment nobody needs, or deletes it. Resolves when its old name is durably gone. */
   async recycle(segment: Segment): Promise<void> {
     const { files, directory, directoryFd, segmentBytes } = this.#o;
-    if (this.#spares.length < sparesMax && segment.capacity === segmentBytes) {
+    const kept = files.freeBytesSync(directory) >= roomSegments * segmentBytes ? sparesMaxWithRoom : sparesMax;
+    while (this.#spares.length > kept) {
+      const { path, fd } = this.#spares.shift()!;
+      this.#discard(path, fd);
+    }
+    if (this.#spares.length < kept && segment.capacity === segmentBytes) {
       const path = `${directory}/spare-${this.#spareNumber++}.log`;
       files.renameSync(segment.path, path);
       await fsyncOf(files, directoryFd);

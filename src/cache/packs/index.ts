@@ -69,7 +69,18 @@ export function packKeyPrefix(instance: Uint8Array): string {
 
 /** Whether a key is that of a pack: a share has other objects, too, under its instance. */
 export function isPackKey(key: string): boolean {
-  return /^[0-9a-f]{16}\/[0-9a-f]{2}\/[0-9a-f]{14}$/.test(key);
+  return /^[0-9a-f]{16}\/[0-9a-f]{2}\/[0-9a-f]{14}(-[0-9a-f]{1,14})?$/.test(key);
+}
+
+/** The key of a pack whose own another object has; `draw`: a number nobody else is given. */
+export function otherPackKey(instance: Uint8Array, id: PackId, draw: number): string {
+  return `${packKey(instance, id)}-${draw.toString(16)}`;
+}
+
+/** Whether a key is the pack's own or one in its place. */
+export function isKeyOfPack(key: string, instance: Uint8Array, id: PackId): boolean {
+  const own = packKey(instance, id);
+  return isPackKey(key) && (key === own || key.startsWith(`${own}-`));
 }
 
 /** The key of a pack's object: the share's instance, then one of 256 directories, then the pack. */

@@ -1,6 +1,9 @@
 /** Every noun of the control plane with its verbs, in the order help and reference show them; those of the server's own process are added in `cli/program.ts`. */
 import type { Noun, Verb } from "../remote/index.ts";
 import { cancel as cancelJob, list as listJobs, show as showJob } from "./job/jobs.ts";
+import { migrate } from "./store/migrate.ts";
+import { scrub } from "./check/scrub.ts";
+import { gc } from "./check/gc.ts";
 import { fsck } from "./check/fsck.ts";
 import { login } from "./account/login.ts";
 import { logout } from "./account/logout.ts";
@@ -16,6 +19,7 @@ import { show as showAdapter } from "./adapter/show.ts";
 import { list as listAudit } from "./audit/list.ts";
 import { backupControlPlane } from "./backup/backup.ts";
 import { restoreControlPlane } from "./backup/restore.ts";
+import { recover } from "./backup/recover.ts";
 import { disconnect } from "./client/disconnect.ts";
 import { list as listClients } from "./client/list.ts";
 import { current as currentContext } from "./context/current.ts";
@@ -113,9 +117,11 @@ export const nouns: readonly (Noun | Verb)[] = [
     name: "store",
     summary: "Stores: where shares keep names and content.",
     example: "dittofs store block list",
-    verbs: [stores("metadata", "Stores of names, attributes and content maps."), stores("block", "Stores of file content.")],
+    verbs: [stores("metadata", "Stores of names, attributes and content maps."), stores("block", "Stores of file content."), migrate],
   },
   fsck,
+  scrub,
+  gc,
   { name: "job", summary: "Long work of the server: checks, moves.", example: "dittofs job list", verbs: [listJobs, showJob, cancelJob] },
   { name: "adapter", summary: "Adapters: the protocols that serve the shares.", example: "dittofs adapter list", verbs: [listAdapters, showAdapter, enableAdapter, disableAdapter, editAdapter, deleteAdapter, adapterSettings] },
   { name: "netgroup", summary: "Netgroups: clients under one name.", example: "dittofs netgroup list", verbs: [createNetgroup, listNetgroups, showNetgroup, removeNetgroup, addMember, removeMember] },
@@ -125,4 +131,5 @@ export const nouns: readonly (Noun | Verb)[] = [
   { name: "system", summary: "The server as a whole.", example: "dittofs system drain-uploads", verbs: [drainUploads] },
   { name: "backup", summary: "Copies of the control plane.", example: "dittofs backup controlplane", verbs: [backupControlPlane] },
   { name: "restore", summary: "Bring copies back.", example: "dittofs restore controlplane --input /backup/controlplane.db", verbs: [restoreControlPlane] },
+  recover,
 ];

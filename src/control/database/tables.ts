@@ -67,6 +67,8 @@ export const shares = table(
     /** Deleted, its data not yet purged. */
     deletedAt: nullable(time()),
     ...common,
+    /** Bytes a second; null: off. */
+    scrubRate: nullable(integer()),
   },
   ["id"],
 );

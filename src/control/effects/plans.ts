@@ -46,6 +46,7 @@ export class SharePlans {
       blocksPath: share.blocksPath,
       durability: share.durability as Durability,
       rootMode: share.rootMode,
+      scrubRate: share.scrubRate,
       instance: this.parts.identities.of(share.id),
       mayBegin: this.parts.identities.mayBegin(share.id),
       policy: this.policy(share, was?.policy),

@@ -10,6 +10,8 @@ export type Resolve = (hostName: string) => Promise<readonly string[]>;
 export const resolveIntervalMs = 60_000;
 /** An answer that takes longer counts as none. */
 export const resolveTimeoutMs = 5_000;
+/** How long the last answer holds where none comes any more: then nobody gets in by the name, whose address may be somebody else's by now. */
+export const answerMsMax = 3_600_000;
 /** Addresses kept of one name. */
 export const addressesMax = 64;
 /** Questions under way at once. */
@@ -24,10 +26,12 @@ export interface HostNamesParts {
   readonly onChanged: () => void;
 }
 
-/** The addresses of the host names in netgroups, asked for in the background. Where nobody answers, the last answer holds. */
+/** The addresses of the host names in netgroups, asked for in the background. Where nobody answers, the last answer holds, for a while. */
 export class HostNames {
   private readonly parts: HostNamesParts;
   private readonly known = new Map<string, readonly string[]>();
+  /** When those were answered last. */
+  private readonly answeredMs = new Map<string, number>();
   private readonly failing = new Set<string>();
   private timer: Timer | null = null;
   private round: Promise<void> | null = null;
@@ -78,7 +82,7 @@ export class HostNames {
 
   private async ask(): Promise<void> {
     const names = this.names();
-    for (const name of this.known.keys()) if (!names.has(name)) this.known.delete(name);
+    for (const name of this.known.keys()) if (!names.has(name)) this.forget(name);
     for (const name of this.failing) if (!names.has(name)) this.failing.delete(name);
     const waiting = [...names];
     let changed = false;
@@ -97,6 +101,7 @@ export class HostNames {
       // An answer without an address is none: it must not lock out who was let in a minute ago.
       const addresses = [...new Set(answer.filter((address) => isIP(address) !== 0 && !address.includes("%")))].sort().slice(0, addressesMax);
       if (addresses.length === 0) throw new Error("the answer holds no address");
+      this.answeredMs.set(name, this.parts.clock.monotonicMs());
       if (this.failing.delete(name)) logger.info({ host: name }, "a host name of a netgroup resolves again");
       if (Bun.deepEquals(this.known.get(name), addresses)) return false;
       this.known.set(name, addresses);
@@ -106,8 +111,22 @@ export class HostNames {
         this.failing.add(name);
         logger.warn({ host: name, reason: (error as Error).message, kept: this.addresses(name) }, "a host name of a netgroup does not resolve; the last answer is kept");
       }
-      return false;
+      return this.expire(name);
     }
+  }
+
+  /** Whether its last answer is too old by now, and gone. */
+  private expire(name: string): boolean {
+    const at = this.answeredMs.get(name);
+    if (at === undefined || this.parts.clock.monotonicMs() - at < answerMsMax) return false;
+    this.forget(name);
+    this.parts.logger.warn({ host: name, minutes: answerMsMax / 60_000 }, "a host name of a netgroup has not resolved for too long: nobody gets in by it until it does");
+    return true;
+  }
+
+  private forget(name: string): void {
+    this.known.delete(name);
+    this.answeredMs.delete(name);
   }
 
   private inTime(name: string): Promise<readonly string[]> {

@@ -23,6 +23,7 @@ export const shareDefaults: ShareFields & { readonly rootMode: number } = {
   manageGroups: false,
   quotaBytes: null,
   quotaFiles: null,
+  scrubRate: null,
   enabled: true,
   rootMode: 0o1777,
 };
@@ -40,10 +41,18 @@ export function checkShare(state: State, share: Partial<ShareFields> & Pick<NewS
   each(share.anonymousGid, "anonymous_gid", idFault);
   each(share.quotaBytes, "quota_bytes", quotaFault);
   each(share.quotaFiles, "quota_files", quotaFault);
+  each(share.scrubRate, "scrub_rate", scrubRateFault);
   each(share.rootMode, "root_mode", (mode) => (wholeFault(mode, 0, 0o7777) === null ? null : "must be permission bits, from 0 to 7777 octal"));
   if (share.allowedClients !== undefined && share.allowedClients !== null) checkClients(faults, share.allowedClients);
   if (share.netgroups !== undefined) checkNetgroups(faults, state, share.netgroups);
   faults.refuse(what);
+}
+
+/** Slower than this a pass of anything would never end. */
+const scrubRateMin = 64 * 1024;
+
+function scrubRateFault(value: number | null): string | null {
+  return value === null ? null : (wholeFault(value, scrubRateMin, Number.MAX_SAFE_INTEGER));
 }
 
 function quotaFault(quota: number | null): string | null {

@@ -46,7 +46,7 @@ export class ShareViews {
   }
 
   private fields(row: ShareRow): ShareFields {
-    const { description, readOnly, anonymousUid, anonymousGid, allowedClients, protocols, manageGroups, quotaBytes, quotaFiles, enabled } = row;
+    const { description, readOnly, anonymousUid, anonymousGid, allowedClients, protocols, manageGroups, quotaBytes, quotaFiles, scrubRate, enabled } = row;
     return {
       description,
       durability: row.durability as Durability,
@@ -61,6 +61,7 @@ export class ShareViews {
       manageGroups,
       quotaBytes,
       quotaFiles,
+      scrubRate,
       enabled,
     };
   }

@@ -4,26 +4,24 @@ import { tables } from "../database/tables.ts";
 import type { ShareRow } from "../effects/index.ts";
 import { ControlError } from "../errors.ts";
 import type { Actor, Grant, NewShare, Share, ShareFields } from "../nouns.ts";
-import type { MountInfo, SharePlan } from "../runtime.ts";
-import type { IfVersion, Shares } from "../services.ts";
+import type { SharePlan } from "../runtime.ts";
+import type { IfVersion, MoveTo, Shares } from "../services.ts";
 import type { Change } from "../state/index.ts";
 import { accessLevels } from "#model/identity.ts";
 import { defaultStore } from "./default-store.ts";
+import { movedTo } from "./share-moves.ts";
 import { checkShare, foldedName, shareDefaults, shareNameFault } from "./share-fields.ts";
 import type { ShareIdentities } from "./share-identities.ts";
+import { refuseInUse } from "./share-use.ts";
 import type { ShareViews } from "./share-views.ts";
+
+const noTarget: Effect = { target: null, onFailure: "keep" };
 
 export interface SharesParts extends Core {
   readonly shareViews: ShareViews;
   readonly planOf: (share: ShareRow) => SharePlan;
   readonly identities: ShareIdentities;
 }
-
-/**
- * The list of mounts is advisory (RFC 1813 appendix I): a client that ends without UMNT stays in it. One that has had no connection
- * for so long is taken to be gone. A Linux client that is idle closes its connection after 5 minutes and has the share mounted all the same.
- */
-const idleMountMsMax = 60 * 60_000;
 
 export class ShareService implements Shares {
   private readonly parts: SharesParts;
@@ -90,6 +88,14 @@ export class ShareService implements Shares {
     // Nothing to change, but it is not served: somebody has put its store right and wants it tried again.
     if (done === null && change.enabled === true && this.parts.runtime.share(name)?.state === "failed") await this.parts.effects.retry(target);
     return this.get(name);
+  }
+
+  movePlan(name: string, to: MoveTo): SharePlan {
+    return this.parts.planOf({ ...this.row(name), ...movedTo(this.parts.state, name, to) });
+  }
+
+  async moved(actor: Actor, name: string, to: MoveTo): Promise<void> {
+    await this.change(actor, "move", name, { target: { type: "share", name }, onFailure: "undo" }, (draft) => draft.update(tables.shares, this.row(name), movedTo(this.parts.state, name, to)));
   }
 
   async accept(actor: Actor, name: string, ifVersion: IfVersion): Promise<Share> {
@@ -241,23 +247,8 @@ export class ShareService implements Shares {
     await this.change(actor, "delete", name, noTarget, (draft) => {
       const row = this.row(name);
       checkVersion(ifVersion, row, `share ${name}`);
-      if (!force) this.refuseInUse(name);
+      if (!force) refuseInUse(this.parts, name);
       draft.update(tables.shares, row, { deletedAt: this.parts.changes.nowMs() });
-    });
-  }
-
-  private refuseInUse(name: string): void {
-    const { runtime } = this.parts;
-    const clients = runtime.clients();
-    const connected = new Set(clients.map(({ address }) => address));
-    const now = this.parts.changes.nowMs();
-    const counts = ({ client, seenAt }: MountInfo) => connected.has(client) || now - seenAt < idleMountMsMax;
-    const addresses = new Set(runtime.mounts().filter((mount) => mount.share === name && counts(mount)).map(({ client }) => client));
-    for (const { address, shares } of clients) if (shares.includes(name)) addresses.add(address);
-    if (addresses.size === 0) return;
-    const some = [...addresses].slice(0, 5).join(", ");
-    throw new ControlError("in_use", `Share ${name} is in use by ${addresses.size} ${addresses.size === 1 ? "client" : "clients"}: ${some}${addresses.size > 5 ? ", …" : ""}.`, {
-      hint: `Unmount it there, or delete it by force: those clients then get errors. A client without a connection for ${idleMountMsMax / 60_000} minutes counts no more.`,
     });
   }
 
@@ -287,5 +278,3 @@ export class ShareService implements Shares {
 function nothingToAdopt(name: string): ControlError {
   return new ControlError("not_found", `There is no deleted share ${name} whose data could be taken over.`, { hint: "Create it without adopt." });
 }
-
-const noTarget: Effect = { target: null, onFailure: "keep" };

@@ -2,6 +2,7 @@ import type { Machine } from "#config/index.ts";
 import { isDerived, type Option } from "#config/option.ts";
 import { options } from "#config/options.ts";
 import { formatSize, parseSize } from "#config/units.ts";
+import { sslModes } from "#base/postgres/dial.ts";
 import { isAbsolute, normalize } from "node:path";
 import { type Faults, meant, textFault } from "../checks.ts";
 import type { ConfigValue, StoreKind } from "../nouns.ts";
@@ -32,14 +33,30 @@ const path = (help: string): StoreField => ({ kind: "path", help, secret: false,
 
 const field = (kind: StoreField["kind"], help: string, more: Partial<StoreField> = {}): StoreField => ({ kind, help, secret: false, required: false, movesData: false, ...more });
 
+const historyLag = field("integer", "The most milliseconds a change waits before it is sent to the history. Left out: 1000.", { min: 10, max: 3_600_000 });
+
 /** Every type of store, by kind, and what can be said of one. */
 export const storeTypes: Readonly<Record<StoreKind, Readonly<Record<string, StoreFields>>>> = {
   metadata: {
     sqlite: { path: path("The directory its database files lie in. Left out: stores/NAME in the data directory.") },
+    postgres: {
+      host: field("text", "The PostgreSQL server: a name, an address, or the directory of its socket.", { required: true }),
+      port: field("integer", "Its port. Left out: 5432.", { min: 1, max: 65_535 }),
+      database: field("text", "The database. Several shares, and several servers' shares, can lie in one.", { required: true, movesData: true }),
+      user: field("text", "The user to log in as, who must be allowed to make tables.", { required: true }),
+      password: field("text", "That user's password.", { secret: true }),
+      sslmode: field("choice", "disable: no TLS. require: TLS, the server's certificate not checked. verify-ca: signed by an authority that is trusted. verify-full: and made out to that host. Left out: verify-full.", { values: sslModes }),
+      sslrootcert: field("text", "A PEM file of the authorities to trust. Left out: those of the system."),
+    },
     memory: {},
   },
   block: {
-    filesystem: { path: path("The directory file content lies in. Left out: stores/NAME in the data directory."), ...wrapperFields },
+    filesystem: {
+      path: path("The directory file content lies in. Left out: stores/NAME in the data directory."),
+      history: field("boolean", "Keep the history of its shares with SQLite metadata in it, from which they can be recovered. Left out: no."),
+      history_lag_ms: historyLag,
+      ...wrapperFields,
+    },
     s3: {
       bucket: field("text", "The bucket file content lies in.", { required: true, movesData: true }),
       prefix: field("text", "What the names of objects begin with, so that several servers can share a bucket.", { movesData: true }),
@@ -49,6 +66,8 @@ export const storeTypes: Readonly<Record<StoreKind, Readonly<Record<string, Stor
       access_key: field("text", "The access key. Left out, with the secret key: as environment, profile or role of the server say."),
       secret_key: field("text", "The secret key.", { secret: true }),
       session_token: field("text", "The token of temporary keys.", { secret: true }),
+      history: field("boolean", "Keep the history of its shares with SQLite metadata in it, from which they can be recovered. Left out: yes."),
+      history_lag_ms: historyLag,
       create_bucket: field("boolean", "Make the bucket where there is none."),
       ca_file: field("text", "A PEM file of the authorities to trust instead of the system's."),
       tls_skip_verify: field("boolean", "Trust whoever answers. For tests."),

@@ -51,6 +51,10 @@ export class MemoryRows implements Rows {
     return this.directories.get(parent)?.page(after, limit) ?? [];
   }
 
+  hasEntries(id: FileId): boolean {
+    return (this.directories.get(id)?.size ?? 0) > 0;
+  }
+
   extents(file: FileId, offset: number, end: number, limit: number): readonly Extent[] {
     return this.files.get(file)?.overlapping(offset, end, limit) ?? [];
   }

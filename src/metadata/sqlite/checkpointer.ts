@@ -2,12 +2,20 @@ import type { Database } from "bun:sqlite";
 import type { Logger } from "#telemetry/logger.ts";
 import { isNoSpace } from "./database.ts";
 import type { GroupSync, SyncFile } from "./group-sync.ts";
+import { copyFile } from "./copy-file.ts";
 import type { Statements } from "./statements.ts";
 
 /** Commits of the store, which a checkpoint holds back for a moment. */
 interface Commits {
   pause(): void;
   resume(): void;
+}
+
+interface Copy {
+  readonly path: string;
+  readonly taken: () => void;
+  readonly resolve: (bytes: number) => void;
+  readonly reject: (error: unknown) => void;
 }
 
 /**
@@ -34,8 +42,14 @@ export class Checkpointer {
   private readonly afterwards: () => void;
   private running = false;
   private idle: (() => void) | null = null;
+  /** The last checkpoint took in all of the WAL. */
+  private complete = false;
   /** Pages are written to the database that are not synced. */
   private unsynced = false;
+  /** Somebody waits for the moment when the database is all there is, to copy it. */
+  private copy: Copy | null = null;
+  /** The database is being copied: nothing is written to it meanwhile. */
+  private held = false;
   /** After a failure: not before the WAL is this long. */
   private notBefore = 0;
 
@@ -70,7 +84,7 @@ export class Checkpointer {
 
   /** After a commit: starts a checkpoint where the WAL has become long. */
   committed(): void {
-    if (this.running) return;
+    if (this.running || this.held) return;
     const { log } = this.s.walPages.get() as { log: number };
     if (log < this.pagesMax) this.notBefore = 0;
     else if (log >= this.notBefore) this.start(log);
@@ -82,16 +96,58 @@ export class Checkpointer {
     const walDurable = (): void => {
       // The turn that filled the WAL may have gone on committing.
       if (!this.walSync.settled) return this.walSync.add(walDurable);
-      if (!this.writePages(walPages)) return this.done();
+      if (!this.writePages(walPages)) {
+        this.refuseCopy("the database could not take in its write-ahead log");
+        return this.done();
+      }
       this.guard();
       this.syncFile(this.databaseFd, (error) => {
         if (error !== null) return this.fatal(error);
         this.unguard();
         this.afterwards();
+        this.beginCopy();
         this.done();
       });
     };
     this.walSync.add(walDurable);
+  }
+
+  /**
+   * Copies the database as it is at one moment, when all of the WAL is in it: commits go on into the WAL, which is not taken in before the
+   * copy is done. `taken` is called at that moment. Through our own descriptor: see above.
+   */
+  copyTo(path: string, taken: () => void): Promise<number> {
+    if (this.copy !== null || this.held) return Promise.reject(new Error("the metadata is being copied already"));
+    return new Promise((resolve, reject) => {
+      this.copy = { path, taken, resolve, reject };
+      if (!this.running) this.start(0);
+    });
+  }
+
+  private refuseCopy(why: string): void {
+    const { copy } = this;
+    this.copy = null;
+    copy?.reject(new Error(why));
+  }
+
+  private beginCopy(): void {
+    const { copy } = this;
+    if (copy === null) return;
+    if (!this.complete) return this.refuseCopy("the database did not take in all of its write-ahead log");
+    this.copy = null;
+    this.held = true;
+    try {
+      copy.taken();
+    } catch (error) {
+      this.held = false;
+      return copy.reject(error);
+    }
+    copyFile(this.databaseFd, copy.path)
+      .then(copy.resolve, copy.reject)
+      .finally(() => {
+        this.held = false;
+        this.idle?.();
+      });
   }
 
   /**
@@ -118,7 +174,7 @@ export class Checkpointer {
 
   /** Resolves when no checkpoint is under way. */
   async finished(): Promise<void> {
-    if (this.running) await new Promise<void>((resolve) => (this.idle = resolve));
+    while (this.running || this.held) await new Promise<void>((resolve) => (this.idle = resolve));
   }
 
   /** False where that failed, for lack of room mostly: the WAL then keeps everything and is tried again when it has grown. */
@@ -127,7 +183,8 @@ export class Checkpointer {
     try {
       const { log, checkpointed } = this.copyPages();
       // Nobody else reads the database, so all of it should be there; if not, wait for as much again.
-      if (checkpointed < log) this.notBefore = log + this.pagesMax;
+      this.complete = checkpointed >= log;
+      if (!this.complete) this.notBefore = log + this.pagesMax;
       return true;
     } catch (error) {
       this.notBefore = walPages + this.pagesMax;

@@ -9,7 +9,8 @@ import { assert } from "#base/assert.ts";
 import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
 import type { ApplyResult } from "#model/change-set.ts";
-import type { MetadataStore, ShareIdentity } from "#model/metadata-store.ts";
+import type { HistoryMark, Journal, TurnEncoder } from "#model/history.ts";
+import type { ShareIdentity } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { Committer, type Pending } from "../committer.ts";
 import { EngineStore } from "../engine-store.ts";
@@ -19,11 +20,13 @@ import { Sequence } from "../sequence.ts";
 import { Checkpointer } from "./checkpointer.ts";
 import { explain, isNoSpace, keepWalAtClose, openDatabase } from "./database.ts";
 import { GroupSync, type SyncFile } from "./group-sync.ts";
+import { endJournal, readMark, SqliteJournal } from "./journal.ts";
+import { OpenFiles } from "./open-files.ts";
 import { Reservation } from "./reservation.ts";
 import { ReservingRows } from "./reserving-rows.ts";
 import { MetaKey, pageBytes } from "./schema.ts";
 import { SpaceReserve, extendWithZeros } from "./space-reserve.ts";
-import { type Statements, finalizeAll, prepareAll } from "./statements.ts";
+import type { Statements } from "./statements.ts";
 
 const defaultCheckpointPages = 4096;
 /** A page in the WAL: its header, then the page (SQLite file format §4.1). */
@@ -50,6 +53,8 @@ export interface SqliteStoreOptions {
   readonly sync?: SyncFile;
   /** fdatasync on the event loop, for the rare moments that cannot wait. */
   readonly syncNow?: (fd: number) => void;
+  /** Keeps what is applied until it is published, written down by this. Absent: nothing is kept. */
+  readonly journal?: TurnEncoder;
   /** Length of the WAL, in pages, at which it is taken into the database. */
   readonly checkpointPages?: number;
 }
@@ -58,42 +63,27 @@ export interface SqliteStoreOptions {
  * Opens or makes a share's metadata in an SQLite database. Throws a MetadataStoreError where the file is not ours, is newer
  * than this program, or is in use by another process.
  */
-export function openSqliteStore(options: SqliteStoreOptions): MetadataStore {
+export function openSqliteStore(options: SqliteStoreOptions): SqliteStore {
   const db = openDatabase(options.path, options.writer ?? "DittoFS", options.random);
   const files = new OpenFiles(db);
   try {
     const parts = new Parts(db, files, options);
-    return new EngineStore(parts.identity(), parts.rows, parts.sequence, parts.committer, () => parts.release());
+    return new SqliteStore(parts.identity(), parts.rows, parts.sequence, parts.committer, () => parts.release(), parts.journal, () => readMark(files.statements));
   } catch (error) {
     files.close();
     throw explain(options.path, error);
   }
 }
 
-/** The database with its statements, and our own descriptors of its files. */
-class OpenFiles {
-  readonly statements: Statements;
-  private readonly db: Database;
-  private readonly fds: number[] = [];
-  reserve: SpaceReserve | null = null;
-
-  constructor(db: Database) {
-    this.db = db;
-    this.statements = prepareAll(db);
-  }
-
-  open(path: string): number {
-    const fd = openSync(path, "r+");
-    this.fds.push(fd);
-    return fd;
-  }
-
-  /** SQLite first, then our descriptors: see Checkpointer. */
-  close(): void {
-    finalizeAll(this.statements);
-    this.db.close(true);
-    for (const fd of this.fds) closeSync(fd);
-    this.reserve?.close();
+/** A store on SQLite, with what it keeps for the share's history. */
+export class SqliteStore extends EngineStore {
+  readonly journal: Journal | null;
+  /** How far the share's history is published, as the database has it. */
+  readonly historyMark: () => HistoryMark | null;
+  constructor(identity: ShareIdentity, rows: ReservingRows, sequence: Sequence, committer: Committer, release: () => Promise<void>, journal: Journal | null, mark: () => HistoryMark | null) {
+    super(identity, rows, sequence, committer, release);
+    this.journal = journal;
+    this.historyMark = mark;
   }
 }
 
@@ -111,6 +101,7 @@ class Parts {
   readonly rows: ReservingRows;
   readonly sequence: Sequence;
   readonly committer: Committer;
+  readonly journal: SqliteJournal | null;
   private readonly options: SqliteStoreOptions;
   private readonly db: Database;
   private readonly files: OpenFiles;
@@ -151,13 +142,14 @@ class Parts {
     this.rows = new ReservingRows(db, statements, this.sequence, this.reservation, this.reserveNow, (raised) =>
       this.walSync.add(() => this.sequence.raise(raised)),
     );
+    this.journal = this.openJournal(statements);
     this.committer = new Committer(this.rows, this.sequence, this.totals(), options.clock, {
       isNoSpace,
       makeRoom: this.makeRoom,
       admits: (set) => this.reserve.admits(set),
       committed: (applied) => this.committed(applied),
       fatal: this.fatal,
-    });
+    }, this.journal);
     this.checkpointer = new Checkpointer({
       db,
       statements,
@@ -171,6 +163,19 @@ class Parts {
       logger: options.logger,
       pagesMax,
       afterwards: () => this.shortenWal(),
+    });
+  }
+
+  private openJournal(statements: Statements): SqliteJournal | null {
+    const encoder = this.options.journal;
+    if (encoder === undefined) {
+      endJournal(statements);
+      return null;
+    }
+    return new SqliteJournal(statements, encoder, this.sequence, {
+      durable: () => new Promise<void>((resolve) => this.walSync.add(resolve)),
+      commit: () => this.committer.apply({ conditions: [], changes: [] }),
+      copyTo: (path, taken) => this.checkpointer.copyTo(path, taken),
     });
   }
 

@@ -105,6 +105,10 @@ export class SqliteRows implements Rows {
     return page;
   }
 
+  hasEntries(id: FileId): boolean {
+    return this.s.directory.get(id, 0, 1) !== null;
+  }
+
   extents(file: FileId, offset: number, end: number, limit: number): readonly Extent[] {
     const rows = this.s.extents.all(file, offset, end, limit + 1) as ExtentRow[];
     const found: Extent[] = [];

@@ -79,8 +79,15 @@ CREATE TABLE meta (
 ) STRICT, WITHOUT ROWID;
 `;
 
+const journal = `
+CREATE TABLE journal (
+  turn INTEGER PRIMARY KEY,
+  sets BLOB NOT NULL
+) STRICT;
+`;
+
 /** In order; the format's version is their number. */
-export const migrations: readonly string[] = [initial];
+export const migrations: readonly string[] = [initial, journal];
 
 /** Keys of `meta`. */
 export const MetaKey = {
@@ -91,5 +98,6 @@ export const MetaKey = {
   treeVersion: "tree_version",
   inodes: "inodes",
   bytes: "bytes",
+  history: "history",
 } as const;
 export type MetaKey = (typeof MetaKey)[keyof typeof MetaKey];

@@ -54,6 +54,12 @@ const sql = {
   meta: "SELECT value FROM meta WHERE key = ?",
   putMeta: "UPDATE meta SET value = ? WHERE key = ?",
 
+  journalEnd: "SELECT ifnull(max(turn), 0) AS turn FROM journal",
+  journalAfter: "SELECT turn, sets FROM journal WHERE turn > ?+0 ORDER BY turn LIMIT ?+0",
+  insertTurn: "INSERT INTO journal (turn, sets) VALUES (?, ?)",
+  deleteTurns: "DELETE FROM journal WHERE turn <= ?+0",
+  replaceMeta: "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)",
+
   freePages: "PRAGMA freelist_count",
   walPages: "PRAGMA wal_checkpoint(NOOP)",
   checkpoint: "PRAGMA wal_checkpoint(PASSIVE)",

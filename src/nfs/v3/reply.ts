@@ -1,5 +1,6 @@
 import { assert } from "#base/assert.ts";
 import type { Maybe } from "#base/brand.ts";
+import { StoreUnavailableError } from "#model/block-store.ts";
 import type { Credentials } from "#model/credentials.ts";
 import { FsError } from "#model/fs-error.ts";
 import type { FileId } from "#model/ids.ts";
@@ -48,7 +49,14 @@ export function procedure(
   remembered: boolean,
   run: (call: Call, args: XdrReader) => void | Promise<void>,
 ): Nfs3Procedure {
-  return { name, failure, remembered, run };
+  return { name, failure, remembered, run, trouble };
+}
+
+/** A store that is away heals: the client comes again. Nothing of what was asked for has happened. */
+function trouble(call: Call, error: unknown): boolean {
+  if (!(error instanceof StoreUnavailableError)) return false;
+  fail(call, NfsStat3.NFS3ERR_JUKEBOX);
+  return true;
 }
 
 /** Answers `status`, with the attributes that its procedure's failures carry as far as they are at hand. */

@@ -55,8 +55,10 @@ async function useExisting(share: Share, who: Credentials, directory: FileId, id
   if (inode === null) return null;
   if (inode.type !== FileType.regular) return exists;
   if (how.mode === "exclusive" && !sameVerifier(inode, how.verifier)) return exists;
-  // A retry may arrive before what it repeats is durable.
+  // A retry may arrive before what it repeats is durable, and after a restart before it is published.
   await share.made(id);
+  const outcome = (await share.publication?.published()) ?? null;
+  if (outcome !== null) return outcome;
   const size = how.mode === "exclusive" ? undefined : how.attributes.size;
   if (size === undefined) return { inode, directory: unchanged(parent) };
   const change = await setattr(share, who, id, { size }, null);

@@ -194,6 +194,7 @@ static void usage(void)
         "  -B name of the working directory; what lies in it is used again, with -k kept\n"
         "  -R  read and overwrite the data files an earlier run with -k left, of this size\n"
         "  -F  the create workloads end after -n files, which stay with -k; -P ends seqread, too\n"
+        "  -Z  data that compresses: lines of a log\n"
         "  -A  say on stderr when the measured part of a workload begins\n"
         "  -u uid -g gid\n  workloads:");
     for (size_t i = 0; i < N_WL; i++)
@@ -213,7 +214,7 @@ int main(int argc, char **argv)
     int o;
     char nm[32];
 
-    while ((o = getopt_long(argc, argv, "H:p:m:e:C:Q:t:s:n:d:b:P:D:VMS:N:kru:g:AB:RF", lo, 0)) != -1)
+    while ((o = getopt_long(argc, argv, "H:p:m:e:C:Q:t:s:n:d:b:P:D:VMS:N:kru:g:AB:RFZ", lo, 0)) != -1)
         switch (o) {
         case 'H': o_host = optarg; break;
         case 'p': o_port = atoi(optarg); break;
@@ -236,6 +237,7 @@ int main(int argc, char **argv)
         case 'A': o_announce = 1; break;
         case 'R': o_reuse = 1; break;
         case 'F': o_fixed = 1; break;
+        case 'Z': o_text = 1; break;
         case 'B': snprintf(basename_, sizeof basename_, "%s", optarg); break;
         case 'r': o_resv = 1; break;
         case 'u': o_uid = atoi(optarg); break;
@@ -250,6 +252,8 @@ int main(int argc, char **argv)
         o_mport = o_port;
     make_cred();
     pat_init(PAT_MAXIO);
+    if (o_text)
+        pat_text(PAT_MAXIO);
     do_mount();
     if ((ep = epoll_create1(0)) < 0)
         die("epoll");

@@ -1,4 +1,5 @@
 import { cpuSecondsOf, type Sample } from "../measure.ts";
+import { outputOf } from "../tools.ts";
 import type { ProxyCounts } from "./children.ts";
 import { latencyMs, packBytes, parallel, type Site, type Subject } from "./site.ts";
 
@@ -60,6 +61,9 @@ async function counted<T>(site: Site, what: () => Promise<T>): Promise<{ readonl
   return { result, puts: after.put - before.put, upBytes: after.up - before.up, downBytes: after.down - before.down };
 }
 
+/** What was written before is on the disk: writing it back is no part of what comes. */
+const quietDisk = () => outputOf(["sync"]);
+
 const rawNames = { sdk: "raw MB/s by the SDK", blocks: "raw MB/s over our connections" } as const;
 
 /** MB/s of as many bytes at pack size as the lines in order move. */
@@ -77,6 +81,7 @@ async function sequential(bench: Bench): Promise<readonly Figure[]> {
   const [first, last] = round % 2 === 1 ? (["sdk", "blocks"] as const) : (["blocks", "sdk"] as const);
   const proxyCpu = await cpuSecondsOf(site.proxy.pid);
   const began = now();
+  await quietDisk();
   const put = { [rawNames[first]]: await rawSpeed(bench, "put", first) };
   const cpuBefore = await cpuSecondsOf(cloud.server.pid);
   const { acceptedSec, sec } = await untilDrained(cloud, "seqwrite", [...one, "-s", String(sequentialMiB), "-P", "1", "-k"]);
@@ -85,6 +90,7 @@ async function sequential(bench: Bench): Promise<readonly Figure[]> {
   const get = { [rawNames[first]]: await rawSpeed(bench, "get", first) };
   // What was written in large pieces is in no page: without the copies on the disk it is in the bucket alone.
   await cloud.evict();
+  await quietDisk();
   const pass = [...one, "-s", String(sequentialMiB), "-P", "1", "-t", "600", "-k", "-R"];
   const { result: read, downBytes } = await counted(site, () => cloud.load("seqread", pass));
   mustBeGood(read, "cold seqread");
@@ -115,14 +121,15 @@ interface Compared {
   readonly name: string;
   readonly options: readonly string[];
 }
+const cachedShape = ["-s", "128", "-B", "cached", "-k", "-R"] as const;
+const overwrittenShape = ["-s", "64", "-B", "overwritten", "-k", "-R"] as const;
 const localWorkloads: readonly Compared[] = [
   { name: "seqwrite", options: ["-s", "64", "-P", "1"] },
-  { name: "randwrite", options: ["-s", "64"] },
-  { name: "randwrite_sync", options: ["-s", "64"] },
+  { name: "randwrite", options: overwrittenShape },
+  { name: "randwrite_sync", options: overwrittenShape },
   { name: "create", options: ["-n", "5000"] },
   { name: "create_commit", options: ["-n", "5000"] },
 ];
-const cachedShape = ["-s", "128", "-B", "cached", "-k", "-R"] as const;
 const cachedWorkloads: readonly Compared[] = [
   { name: "seqread", options: cachedShape },
   { name: "randread", options: cachedShape },
@@ -131,10 +138,11 @@ const cachedWorkloads: readonly Compared[] = [
 const shape = ["-C", "2", "-Q", "16"] as const;
 
 /** Both servers have the same files in memory, and nothing to store. */
-async function warmUp({ cloud, local, round }: Bench): Promise<void> {
+async function warmUp({ cloud, local, round }: Bench, files: readonly string[]): Promise<void> {
   for (const subject of [cloud, local]) {
-    if (round === 1) await untilDrained(subject, "seqwrite", [...shape, "-s", "128", "-P", "1", "-B", "cached", "-k"], subject === cloud ? "cloud" : "export");
-    await subject.load("seqread", [...shape, ...cachedShape, "-t", "0.5"]);
+    const fresh = [...shape, ...files.filter((word) => word !== "-R")];
+    if (round === 1) await untilDrained(subject, "seqwrite", [...fresh, "-P", "1"], subject === cloud ? "cloud" : "export");
+    await subject.load("seqread", [...shape, ...files, "-P", "1", "-t", "600"]);
   }
 }
 
@@ -208,10 +216,13 @@ export async function measureRound(bench: Bench, chosen: ReadonlySet<string>): P
     figures.push(...more);
   };
   if (chosen.has("cached")) {
-    await warmUp(bench);
+    await warmUp(bench, cachedShape);
     say(await against(bench, "cached read", cachedWorkloads));
   }
-  if (chosen.has("local")) say(await against(bench, "local write", localWorkloads));
+  if (chosen.has("local")) {
+    await warmUp(bench, overwrittenShape);
+    say(await against(bench, "local write", localWorkloads));
+  }
   const needsData = chosen.has("sequential") || chosen.has("coldread") || chosen.has("scattered");
   const inOrder = needsData ? await sequential(bench) : [];
   say(inOrder);

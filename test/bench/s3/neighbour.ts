@@ -4,6 +4,8 @@ import { latencyMs, makeShare, type Site, Subject } from "./site.ts";
 
 const now = () => performance.now() / 1000;
 const MiB = 2 ** 20;
+/** What the share writes at a time, at most. */
+const writtenMiBMax = 256;
 /** What waits for the bucket that is down. */
 const waitingMiB = 128;
 
@@ -15,7 +17,8 @@ interface Options {
 }
 
 /** What a share does while another's bucket is down, with content waiting for it, against what it does before. */
-export async function neighbour(site: Site, { directory, program, rounds, sequentialMiB }: Options): Promise<readonly Figure[]> {
+export async function neighbour(site: Site, { directory, program, rounds, ...options }: Options): Promise<readonly Figure[]> {
+  const sequentialMiB = Math.min(options.sequentialMiB, writtenMiBMax);
   const subject = new Subject("pair", directory, program, "/well");
   const port = new Proxy(site.s3.port, latencyMs);
   let other = port;

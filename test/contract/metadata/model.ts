@@ -192,7 +192,7 @@ export class Model {
   }
 
   expectResult(result: ApplyResult, failed: Condition | null): void {
-    if (failed === null) expect(result.applied).toBe(true);
+    if (failed === null) expect(result).toMatchObject({ applied: true });
     else expect(result).toEqual({ applied: false, failed });
   }
 }

@@ -4,6 +4,7 @@ import { createServer, type Server as Listener } from "node:net";
 import { createSocket } from "node:dgram";
 import { join } from "node:path";
 import { Admin } from "../../support/admin.ts";
+import { ownName } from "../../support/own-name.ts";
 import { missingPostgres, sharedCluster } from "../../support/postgres.ts";
 import { missingRadosgw, type S3Server, s3StartMsMax, startS3 } from "../../support/radosgw.ts";
 import { adminPassword, binaryPath, freePort, Server, serverEnvironment, temporaryDirectory } from "../../support/server.ts";
@@ -97,7 +98,7 @@ describe("ports", () => {
     const { port } = taken.address() as { port: number };
     try {
       const examined = await examine(fresh(`taken-${protocol}`), [...anyPort, ...more, flag, String(port)]);
-      finds(examined, "fail", `port ${port} (${protocol})`, new RegExp(`^bun \\(pid ${process.pid}\\) has it on 127\\.0\\.0\\.1$`), new RegExp(`ss -ltnp 'sport = :${port}'.*${flag}`));
+      finds(examined, "fail", `port ${port} (${protocol})`, new RegExp(`^${ownName.replaceAll(".", "\\.")} \\(pid ${process.pid}\\) has it on 127\\.0\\.0\\.1$`), new RegExp(`ss -ltnp 'sport = :${port}'.*${flag}`));
     } finally {
       taken.close();
     }

@@ -219,6 +219,16 @@ describe("a start is refused, and nothing changed, with", () => {
     expect(complaint).toContain(`cannot listen on 127.0.0.1:${holder.port} for the REST interface: something else does`);
   });
 
+  test("the NFS port taken, which is found out only when the REST interface accepts: that comes first", async () => {
+    const holder = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+    const { status, out, err } = dittofs(["start", "--data-dir", scratch("nfs-taken"), "--bind", "127.0.0.1", "--nfs-port", String(holder.port)]);
+    holder.stop(true);
+    expect(status).toBe(1);
+    expect(out).toContain("api: accepting on ");
+    expect(out).not.toContain("nfs: accepting on ");
+    expect(err).toContain(`nfs can't listen on 127.0.0.1 port ${holder.port}`);
+  });
+
   test("no share that can be opened", async () => {
     const dataDir = scratch("broken");
     const server = await Server.start({ dataDir, port: await freePort() });

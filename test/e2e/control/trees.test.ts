@@ -138,6 +138,23 @@ describe("a share whose files are gone", () => {
   });
 });
 
+test("without its metadata but with its content a share can't be begun anew, and nothing is made in the place of what is to be put back", async () => {
+  const data = scratch("content");
+  await served(data, async (server) => await put(server, "/export", "precious", "content"));
+  const [database, log] = [join(data, "shares/export/metadata.db"), join(data, "shares/export/log")];
+  renameSync(database, scratch("database"));
+  renameSync(log, scratch("log"));
+  await served(data, async (_, admin) => {
+    const refused = await admin.ask("POST", "/api/v1/shares/export/accept");
+    expect(refused.body).toMatchObject({ code: "store_unreachable", detail: expect.stringContaining("if that metadata is lost for good, move the content away") });
+    expect([existsSync(database), existsSync(log)]).toEqual([false, false]);
+    renameSync(scratch("database"), database);
+    renameSync(scratch("log"), log);
+    expect((await admin.do("POST", "/api/v1/shares/export/enable")).state).toBe("serving");
+  });
+  expect(await served(data, (server) => names(server, "/export"))).toEqual(["precious"]);
+});
+
 test("metadata in memory is another tree at each start, and served", async () => {
   const data = scratch("memory");
   for (let i = 0; i < 2; i++) {

@@ -30,9 +30,13 @@ test("kill -9 at random moments under load loses nothing acknowledged", () => su
 
 test("kill -9 loses nothing acknowledged with durability writeback either", () => survives("kill", Math.ceil(rounds / 5), { durability: "writeback" }), limitMs);
 
+test("kill -9 loses nothing acknowledged of content that is compressed and encrypted", () => survives("kill", Math.ceil(rounds / 5), { sealed: true }), limitMs);
+
 // Skipped where FUSE can't be had; the reason is printed above.
 describe.skipIf(why !== null)("power cut", () => {
   test("loses nothing acknowledged", () => survives("power cut", rounds), limitMs);
+
+  test("loses nothing acknowledged of content that is compressed and encrypted", () => survives("power cut", Math.ceil(rounds / 5), { sealed: true }), limitMs);
 
   test("a first start killed half way leaves nothing that a later power cut could take", async () => {
     const seed = seedFor("crash test, first start killed", "FSX_SEED");

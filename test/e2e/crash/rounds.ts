@@ -1,11 +1,14 @@
 import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { spawn } from "bun";
 import { Admin } from "../../support/admin.ts";
 import { NfsClient } from "../../support/nfs-client.ts";
+import { masterKeyLine } from "../../support/master-keys.ts";
+import type { Cluster, DatabaseLogin } from "../../support/postgres.ts";
 import type { S3Server } from "../../support/radosgw.ts";
 import { SeededRandom } from "../../support/seeded-random.ts";
-import { freePort, Server, temporaryDirectory } from "../../support/server.ts";
-import { after } from "../../support/wait.ts";
+import { binaryPath, freePort, Server, serverEnvironment, temporaryDirectory } from "../../support/server.ts";
+import { after, until } from "../../support/wait.ts";
 import { check, replay } from "./check.ts";
 import { PowerCutDisk } from "./power-cut.ts";
 import { step } from "./steps.ts";
@@ -18,8 +21,11 @@ import { Violation, Workload } from "./workload.ts";
  * a failure again often, not always.
  */
 
-/** "outage": the S3 server is killed and started, sometimes the server with it. "lost disk": killed, and its log and packs are gone. */
-export type Setting = "no crash" | "kill" | "power cut" | "outage" | "lost disk";
+/**
+ * "outage": the S3 server or PostgreSQL is killed and started, sometimes the server with it. "lost disk": killed, and its log and packs
+ * are gone. "lost machine": killed, and everything of the share is gone; it is recovered from the bucket alone.
+ */
+export type Setting = "no crash" | "kill" | "power cut" | "outage" | "lost disk" | "lost machine";
 
 export interface RoundsOptions {
   readonly setting: Setting;
@@ -32,6 +38,10 @@ export interface RoundsOptions {
   readonly durability?: "local" | "writeback" | "remote";
   /** Where the share's content lies; absent: in a directory. The bucket is there: a gateway that was killed once makes none for a while. */
   readonly s3?: { readonly server: S3Server; readonly bucket: string; readonly prefix: string };
+  /** The content lies in a directory, compressed and encrypted. */
+  readonly sealed?: boolean;
+  /** Where the share's names and attributes lie; absent: in SQLite. */
+  readonly postgres?: { readonly cluster: Cluster; readonly login: DatabaseLogin };
   /** The very first start is killed at a random moment, without a power cut: what it left half made must not be trusted. */
   readonly firstStartKilled?: boolean;
   readonly env?: Readonly<Record<string, string>>;
@@ -127,7 +137,7 @@ class Rounds {
       case "no crash":
         return this.quietRound(workload);
       case "outage":
-        return this.outageRound(workload, (this.options.s3 as NonNullable<RoundsOptions["s3"]>).server);
+        return this.outageRound(workload, this.remote());
       default:
         return this.crashRound(workload);
     }
@@ -176,14 +186,30 @@ class Rounds {
 
   /** The share under test; on S3 it is made first. */
   private async share(): Promise<string> {
-    const { s3, durability = "local" } = this.options;
-    if (s3 === undefined) return "/export";
+    const { s3, postgres, durability = "local" } = this.options;
+    if (this.options.sealed === true) return await this.sealedShare(durability);
+    if (s3 === undefined && postgres === undefined) return "/export";
     const admin = await Admin.at(this.server as Server);
-    const { server, bucket, prefix } = s3;
+    if (postgres !== undefined) {
+      await admin.do("POST", "/api/v1/store/metadata", { name: "pg", type: "postgres", config: { ...postgres.login, sslmode: "disable" } });
+      await admin.do("POST", "/api/v1/shares", { name: "/team", metadata: "pg", durability, default_permission: "read-write" });
+      return "/team";
+    }
+    const { server, bucket, prefix } = s3 as NonNullable<RoundsOptions["s3"]>;
     const config = { bucket, prefix, endpoint: server.endpoint, access_key: server.credentials.accessKeyId, secret_key: server.credentials.secretAccessKey };
     await admin.do("POST", "/api/v1/store/block", { name: "cloud", type: "s3", config });
     await admin.do("POST", "/api/v1/shares", { name: "/cloud", blocks: "cloud", durability, default_permission: "read-write" });
     return "/cloud";
+  }
+
+  private async sealedShare(durability: string): Promise<string> {
+    const admin = await Admin.at(this.server as Server);
+    const keyFile = join(this.directory.path, "master.keys");
+    writeFileSync(keyFile, `${masterKeyLine("crash")}\n`, { mode: 0o600 });
+    const config = { compression: "zstd", encryption: "aes-256-gcm", encryption_key_file: keyFile };
+    await admin.do("POST", "/api/v1/store/block", { name: "sealed", type: "filesystem", config });
+    await admin.do("POST", "/api/v1/shares", { name: "/sealed", blocks: "sealed", durability, default_permission: "read-write" });
+    return "/sealed";
   }
 
   private async firstWorkload(): Promise<Workload> {
@@ -226,6 +252,7 @@ class Rounds {
     }
     let lost = await this.losePower();
     this.loseDisk();
+    if (this.options.setting === "lost machine") await this.loseMachine();
     if (this.random.chance(0.2)) {
       // Once more, while it starts: recovery itself must survive a crash.
       await this.hastyStart();
@@ -255,18 +282,32 @@ class Rounds {
     await crashed.promise;
   }
 
-  /** The S3 server goes away under load and comes back; sometimes the server is killed meanwhile, and starts without it. */
-  private async outageRound(workload: Workload, s3: S3Server): Promise<string> {
+  private remote(): { kill(): Promise<void>; start(): Promise<void> } {
+    const { postgres, s3 } = this.options;
+    if (postgres === undefined) return (s3 as NonNullable<RoundsOptions["s3"]>).server;
+    const start = async (): Promise<void> => {
+      await postgres.cluster.resume();
+      // A share that could not be opened without it is opened a moment later.
+      await until("the share to be served", 30_000, async () => {
+        const admin = await Admin.at(this.server as Server);
+        return (await admin.do("GET", "/api/v1/shares/team/status")).state === "serving" ? true : null;
+      });
+    };
+    return { kill: () => postgres.cluster.crash(), start };
+  }
+
+  /** That server goes away under load and comes back; sometimes the server is killed meanwhile, and starts without it. */
+  private async outageRound(workload: Workload, remote: { kill(): Promise<void>; start(): Promise<void> }): Promise<string> {
     const target = workload.completed + this.random.between(1, this.options.operationsMax ?? operationsMaxS3);
     const kills = this.random.chance(0.5);
     const lastsMs = this.random.below(outageMsMax);
     let outage: Promise<void> | null = null;
     let over = false;
     const away = async (): Promise<void> => {
-      await s3.kill();
+      await remote.kill();
       await after(lastsMs);
       if (kills) await this.server?.kill();
-      else await s3.start();
+      else await remote.start();
     };
     const enough = (): boolean => {
       if (outage === null && workload.completed >= target) {
@@ -279,7 +320,7 @@ class Rounds {
     await workload.run(depth, step, enough);
     await outage;
     if (kills) {
-      await this.recover(workload, () => s3.start());
+      await this.recover(workload, () => remote.start());
       return "; killed meanwhile";
     }
     const client = this.random.pick(workload.clients);
@@ -294,6 +335,17 @@ class Rounds {
     const own = join(this.dataDir, "shares", "cloud");
     for (const name of ["log", "packs"]) rmSync(join(own, name), { recursive: true });
     mkdirSync(join(own, "log"));
+  }
+
+  /** Nothing of the share is left but its bucket, where the control plane still knows it. */
+  private async loseMachine(): Promise<void> {
+    rmSync(join(this.dataDir, "shares"), { recursive: true });
+    const { server, bucket, prefix } = this.options.s3 as NonNullable<RoundsOptions["s3"]>;
+    const { accessKeyId, secretAccessKey } = server.credentials;
+    const flags = ["--bucket", bucket, "--prefix", prefix, "--endpoint", server.endpoint, "--access-key", accessKeyId, "--secret-key", secretAccessKey];
+    const child = spawn([binaryPath(), "recover", "--from", "s3", ...flags, "--data-dir", this.dataDir], { stdin: "ignore", stdout: "pipe", stderr: "pipe", env: { ...Bun.env, ...serverEnvironment } });
+    const [out, err, status] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text(), child.exited]);
+    if (status !== 0) throw new Violation(`recover: exit status ${status}\n${out}${err}`);
   }
 
   private async losePower(): Promise<string> {

@@ -30,6 +30,7 @@ const plan: readonly (readonly [Setting, Durability, number])[] = [
   ["power cut", "local", 6],
   ["power cut", "remote", 6],
   ["lost disk", "remote", 8],
+  ["lost machine", "remote", 6],
 ];
 
 // Skips where Ceph's gateway is not installed: the reason is printed.

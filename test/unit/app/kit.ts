@@ -33,6 +33,7 @@ export function sharePlan(name: string, changes: Partial<SharePlan> = {}): Share
     blocksPath: "",
     durability: "local",
     rootMode: 0o1777,
+    scrubRate: null,
     instance: null,
     mayBegin: true,
     policy: policyOf(),

@@ -262,7 +262,7 @@ describe("purge", () => {
   test("removes all of a share, in the data directory and in stores with a path, and nothing else", async () => {
     const elsewhere = temporary();
     const dataDir = temporary();
-    for (const plan of [sharePlan("/gone"), sharePlan("/gone", { metadata: storePlan("metadata", "sqlite", { name: "m", config: { path: join(elsewhere, "m") } }), blocks: storePlan("block", "filesystem", { name: "b", config: { path: join(elsewhere, "b") } }) })]) {
+    for (const plan of [sharePlan("/gone"), sharePlan("/gone", { metadata: storePlan("metadata", "sqlite", { name: "m", config: { path: join(elsewhere, "m") } }), blocks: storePlan("block", "filesystem", { name: "b", config: { path: join(elsewhere, "b") } }) }), sharePlan("/gone", { blocks: storePlan("block", "filesystem", { config: { path: join(elsewhere, "b"), history: true } }) })]) {
       const { runtime } = await used(plan, dataDir);
       await expect(runtime.purge(plan, [])).rejects.toMatchObject({ code: "in_use" });
       await runtime.reconcile(desired([sharePlan("/stays")], [nfsPlan()]));
@@ -323,6 +323,23 @@ describe("purge", () => {
     client.close();
   });
 
+  test("of a share whose bucket was deleted takes the rest; while the bucket doesn't answer it is refused", async () => {
+    let answer = () => new Response("<Error><Code>NoSuchBucket</Code></Error>", { status: 404 });
+    const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => answer() });
+    const blocks = storePlan("block", "s3", { name: "cloud", config: { bucket: "bucket", endpoint: `http://127.0.0.1:${server.port}`, access_key: "key" }, secrets: { secret_key: "secret" } });
+    const plan = sharePlan("/cloud", { blocks });
+    const { runtime, dataDir } = await used(plan);
+    await runtime.reconcile(desired([sharePlan("/stays")], [nfsPlan()]));
+    const there = answer;
+    answer = () => new Response("<Error><Code>AccessDenied</Code></Error>", { status: 403 });
+    await expect(runtime.purge(plan, [])).rejects.toMatchObject({ code: "store_unreachable" });
+    expect(existsSync(join(dataDir, "shares/cloud"))).toBe(true);
+    answer = there;
+    await runtime.purge(plan, []);
+    expect(existsSync(join(dataDir, "shares/cloud"))).toBe(false);
+    await server.stop(true);
+  }, 20_000);
+
   test("sees through symlinks that two shares lie in one place", async () => {
     const place = temporary();
     mkdirSync(join(place, "real"));
@@ -380,7 +397,7 @@ describe("purge", () => {
     writeFileSync(file, "");
     const broken = sharePlan("/broken", { blocks: storePlan("block", "filesystem", { name: "x", config: { path: file } }) });
     expect(await runtime.reconcile(desired([sharePlan("/stays"), broken]))).toHaveLength(1);
-    expect(existsSync(join(dataDir, "shares/broken/metadata.db"))).toBe(true);
+    expect(existsSync(join(dataDir, "shares/broken/metadata.db"))).toBe(false);
     expect(runtime.leftBehind(broken)).toBeNull();
   });
 

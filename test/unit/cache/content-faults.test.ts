@@ -340,6 +340,26 @@ test("a file removed while it is flushed takes no writes and keeps nothing", asy
   await content.close();
 });
 
+test("an object that is put and settled while a listing runs is none without a row", async () => {
+  const store = await storeWith([id]);
+  let lists = 0;
+  const memory = openMemoryBlocks();
+  const blocks = faultyBlocks(memory, {
+    before: async (operation) => {
+      // The rows were read; what is put from here on is in the listing, and in no row that was read.
+      if (operation !== "list" || lists++ > 0) return;
+      await client.write(id, 0, new Uint8Array(10_000).fill(7), 0);
+      await content.drain();
+    },
+  });
+  const { content } = await open(store, blocks, temporary(), { limits: calm, garbage: { graceMs: 0, intervalMs: 20 } });
+  const client = new Client(store, content);
+  await until("three listings", 10_000, () => (lists >= 3 ? true : null));
+  expect((await Array.fromAsync(memory.list(""))).length).toBe(1);
+  expect(await client.read(id, 0, 10_000)).toEqual(Buffer.alloc(10_000, 7));
+  await content.close();
+}, 20_000);
+
 test("one object that is missing doesn't keep the rest from being collected", async () => {
   const ids = [101, 102] as FileId[];
   const store = await storeWith(ids);

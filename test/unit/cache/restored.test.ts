@@ -5,9 +5,10 @@ import { systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
 import { openMemoryBlocks } from "#blocks/index.ts";
 import { openSqliteStore } from "#metadata/index.ts";
-import type { FileId } from "#model/ids.ts";
+import type { FileId, PackId } from "#model/ids.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import { silentLogger } from "#telemetry/logger.ts";
+import { until } from "../../support/wait.ts";
 import { addFile, Client, copyOf, open, temporary } from "./content-kit.ts";
 
 /** An operator puts a backup of the metadata back: numbers that were drawn since then are drawn again, and the block store has objects under their keys. */
@@ -52,6 +53,22 @@ for (const length of [10_000, 300_000]) {
     }
     const [row] = await store.packs(0, 10);
     expect(row?.key).toMatch(/^[0-9a-f]{16}\/[0-9a-f]{2}\/[0-9a-f]{14}-[0-9a-f]+$/);
+    // What is left from before is collected, also of a pack that had such a key; this one is found by whoever checks the share.
+    await blocks.put(`${row?.key}0`, { from: "slices", slices: [] });
+    const { content, upkeep } = await open(store, blocks, temporary(), { ...calm, garbage: { graceMs: 0, intervalMs: 20 } });
+    await until("a collection", 10_000, async () => ((await Array.fromAsync(blocks.list(""))).length === 1 ? true : null));
+    expect(upkeep.isKeyOf(row?.key as string, row?.id as PackId)).toBe(true);
+    expect(upkeep.isKeyOf(row?.key as string, ((row?.id as PackId) + 1) as PackId)).toBe(false);
+    expect((await upkeep.fromObject(row?.id as PackId))?.key).toBe(row?.key as string);
+    expect(await new Client(store, content).read(id, 0, length)).toEqual(Buffer.alloc(length, 2));
+    await content.close();
+    // Without its row the object is found, but none is taken where two have the number.
+    const key = row?.key as string;
+    Object.assign(store, { pack: () => null });
+    expect((await upkeep.fromObject(row?.id as PackId))?.key).toBe(key);
+    const object = (await blocks.get(key, 0, (await blocks.size(key)) as number)).slice();
+    await blocks.put(key.slice(0, key.lastIndexOf("-")), { from: "slices", slices: [object] });
+    expect(await upkeep.fromObject(row?.id as PackId)).toBeNull();
     await store.close();
   }, 20_000);
 }

@@ -1,6 +1,8 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { powershellCompletion } from "#cli/completion.ts";
+import { table, tokens } from "./powershell.ts";
 import { dittofs } from "./support.ts";
 import { temporary } from "../../support/temporary.ts";
 
@@ -63,13 +65,66 @@ test.skipIf(Bun.which("zsh") === null)("zsh takes its script, and finds the comm
   expect(ran.stdout.toString()).toContain("--squash:how the user ids of clients are taken\n");
 });
 
-test("powershell's tables name nothing twice: it would refuse the whole script", async () => {
-  const { out } = await dittofs(["completion", "powershell"]);
-  for (const block of out.split(/\n {2}\$values = /)) {
-    const keys = [...block.matchAll(/^ {4}'(.*?)' = @\(/gm)].map((one) => (one[1] as string).toLowerCase());
-    expect(keys.length).toBeGreaterThan(60);
-    expect(new Set(keys).size).toBe(keys.length);
-  }
+describe("powershell, which is not to be had here: its script is read by its grammar", () => {
+  /** Every command there is and its flags, from another shell's script, which that shell runs above. */
+  const everything = async (): Promise<ReadonlyMap<string, readonly string[]>> => {
+    const { out } = await dittofs(["completion", "fish"]);
+    const flags = new Map<string, string[]>();
+    const known = /^set -g __dittofs_known (.*)$/m.exec(out)?.[1] ?? "";
+    for (const [, path = ""] of known.matchAll(/' ([^']*)'/g)) flags.set(path, []);
+    for (const line of out.split("\n")) {
+      const path = /-n '__dittofs_at '\\''([^']*)'\\'''/.exec(line)?.[1];
+      const flag = / -l (\S+)/.exec(line)?.[1];
+      if (path !== undefined && flag !== undefined) flags.set(path, [...(flags.get(path) ?? []), `--${flag}`]);
+    }
+    return flags;
+  };
+
+  test("quotes and brackets are in pairs, no key comes twice, and nothing is of a code page", async () => {
+    const { out } = await dittofs(["completion", "powershell"]);
+    const read = tokens(out);
+    expect(table(read, "$words").size).toBeGreaterThan(60);
+    expect(table(read, "$values").size).toBeGreaterThan(60);
+    // Windows PowerShell reads a file without a mark as of the machine's code page.
+    expect(/[^\n\x20-\x7e]/.exec(out)?.[0]).toBeUndefined();
+  });
+
+  test("it registers as the documentation has it: -Native, word, tree and cursor, and results of text, item, type and tip", async () => {
+    const read = tokens((await dittofs(["completion", "powershell"])).out);
+    const words = read.map(({ text }) => text);
+    expect(words.slice(0, 13)).toEqual(["Register-ArgumentCompleter", "-Native", "-CommandName", "dittofs", "-ScriptBlock", "{", "param", "(", "$current", ",", "$ast", ",", "$cursor"]);
+    const made = words.indexOf("System.Management.Automation.CompletionResult");
+    expect(words.slice(made - 1, made + 13)).toEqual(["[", "System.Management.Automation.CompletionResult", "]", "::", "new", "(", "$word", ",", "$word", ",", "ParameterValue", ",", "$help", ")"]);
+    // What is read was given before.
+    const given = new Set(["$_", "$current", "$ast", "$cursor", "$element", "$null"]);
+    for (const [i, { kind, text }] of read.entries()) {
+      if (kind !== "variable") continue;
+      if (words[i + 1] === "=" || (words[i + 1] === "," && words[i + 3] === "=")) given.add(text);
+      expect([...given]).toContain(text);
+    }
+  });
+
+  test("every command and every flag is in it, each with a tip, which must not be empty", async () => {
+    const offered = table(tokens((await dittofs(["completion", "powershell"])).out), "$words");
+    const all = await everything();
+    expect(all.size).toBeGreaterThan(60);
+    for (const [path, flags] of all) {
+      const entries = (offered.get(path) ?? []).map((entry) => [entry.slice(0, entry.indexOf("|")), entry.slice(entry.indexOf("|") + 1)] as const);
+      expect([path, flags.filter((flag) => !entries.some(([word]) => word === flag))]).toEqual([path, []]);
+      expect([path, entries.filter(([word, help]) => word === "" || help.trim() === "")]).toEqual([path, []]);
+      expect(offered.has(path.split(" ").slice(0, -1).join(" "))).toBe(true);
+    }
+    expect([...offered.keys()].filter((path) => path !== "" && !all.has(path))).toEqual([]);
+  });
+
+  test("whatever a help text holds stays in its text", () => {
+    const help = "it's \u2018curved\u2019, \u201alow\u201b $(danger) `tick` | \"double\" #no {brace}";
+    const script = powershellCompletion([{ words: [], next: [{ word: "run", help }], flags: [{ names: ["--of"], takes: "values", help, values: ["a'b", "c\u2019d"] }] }, { words: ["run"], next: [], flags: [] }]);
+    const read = tokens(script);
+    expect(table(read, "$words").get("")).toEqual([`run|${help}`, `--of|${help}`]);
+    expect(table(read, "$values").get("--of")).toEqual(["a'b|a'b", "c\u2019d|c\u2019d"]);
+    for (const broken of [script.replace("''", "'"), script.replace("\u2018\u2018", "\u2018"), script.slice(0, -3), script.replace("@(", "@{")]) expect(() => table(tokens(broken), "$values")).toThrow();
+  });
 });
 
 test("every shell's script names every command; another shell is wrong usage", async () => {

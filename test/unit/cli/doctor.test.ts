@@ -5,6 +5,7 @@ import { systemClock, Time } from "#base/index.ts";
 import type { Instance, Offline } from "#cli/index.ts";
 import { contract, FakeApi, Refusal, share } from "./fake-api.ts";
 import { cli, instance, type World } from "./support.ts";
+import { ownName } from "../../support/own-name.ts";
 import { temporary } from "../../support/temporary.ts";
 
 const api = new FakeApi();
@@ -55,7 +56,7 @@ describe("ports", () => {
     try {
       const args = ["--bind", "127.0.0.1", "--nfs-port", String(taken.port), "--controlplane-port", "0"];
       const alone = await examine(args);
-      expect([alone.status, alone.of(`port ${taken.port} (nfs)`)]).toEqual([1, { check: `port ${taken.port} (nfs)`, result: "fail", found: `bun (pid ${process.pid}) has it on 127.0.0.1`, advice: expect.stringContaining("--nfs-port") }]);
+      expect([alone.status, alone.of(`port ${taken.port} (nfs)`)]).toEqual([1, { check: `port ${taken.port} (nfs)`, result: "fail", found: `${ownName} (pid ${process.pid}) has it on 127.0.0.1`, advice: expect.stringContaining("--nfs-port") }]);
       const ours: Instance = { ...instance, pid: process.pid, listening: [{ protocol: "nfs", address: "127.0.0.1", port: taken.port }] };
       expect((await examine(args, { running: ours })).of(`port ${taken.port} (nfs)`)?.result).toBe("ok");
     } finally {

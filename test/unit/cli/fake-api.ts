@@ -166,6 +166,7 @@ export function share(name: string, more: Partial<schemas.Share> = {}): schemas.
     protocols: { nfs: true, smb: true },
     manage_groups: false,
     quota_bytes: null,
+    scrub_rate: null,
     quota_files: null,
     enabled: true,
     state: "serving",

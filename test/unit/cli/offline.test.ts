@@ -18,6 +18,7 @@ function fake() {
     examine: async () => null,
     rotateSecret: async (loaded, next) => await note("rotate", { rewrapped: 4, secretFile: next === null ? "/srv/d/controlplane.secret" : null })(loaded, next),
     backup: async (loaded, file) => await note("backup", { file, bytes: 8192, schemaVersion: 3 })(loaded, file),
+    recover: () => Promise.reject(new Error("nobody expected a recovery")),
     work: unexpectedWork,
     restore: note("restore", { users: 2, shares: 3, schemaVersion: 3, before: "/srv/d/controlplane.db.before" }),
   };

@@ -50,6 +50,7 @@ const untouched: Offline = {
   rotateSecret: unexpected,
   backup: unexpected,
   restore: unexpected,
+  recover: unexpected,
   work: unexpected,
 };
 

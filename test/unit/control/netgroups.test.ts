@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { questionsMax, resolveIntervalMs, resolveTimeoutMs } from "#control/server/index.ts";
+import { questionsMax, resolveIntervalMs, resolveTimeoutMs, answerMsMax } from "#control/server/index.ts";
 import { openKit, root } from "./kit.ts";
 import { refusal } from "./sessions/world.ts";
 
@@ -110,6 +110,30 @@ describe("host names in netgroups", () => {
     clock.advance(resolveIntervalMs);
     await settled();
     expect([clients(), log.lines.some((line) => line.includes("resolves again"))]).toEqual([["10.0.0.9"], true]);
+  });
+
+  test("let nobody in any more when the last answer is an hour old, until there is another; and that is said", async () => {
+    const names = new Names();
+    names.answers.set("a.example.com", ["10.0.0.7"]);
+    const { add, clients, clock, log, netgroups } = await lab(names);
+    await add("a.example.com");
+    await settled();
+    names.answers.set("a.example.com", new Error("SERVFAIL"));
+    for (let passed = resolveIntervalMs; passed < answerMsMax; passed += resolveIntervalMs) {
+      clock.advance(resolveIntervalMs);
+      await settled();
+      expect(clients()).toEqual(["10.0.0.7"]);
+    }
+    for (let i = 0; i < 3; i++) {
+      clock.advance(resolveIntervalMs);
+      await settled();
+      expect([clients(), netgroups.get("lab").members[0]?.addresses]).toEqual([[], []]);
+    }
+    expect(log.lines.filter((line) => line.includes("nobody gets in by it until it does")).length).toBe(1);
+    names.answers.set("a.example.com", ["10.0.0.8"]);
+    clock.advance(resolveIntervalMs);
+    await settled();
+    expect(clients()).toEqual(["10.0.0.8"]);
   });
 
   test("open a share no further where there is no answer at all", async () => {

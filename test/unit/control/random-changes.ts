@@ -83,7 +83,8 @@ export function everything({ users, groups, shares, stores, netgroups, adapters,
     settings: settings.list(),
     desired: {
       ...desired,
-      shares: desired.shares.map(({ policy, ...plan }) => {
+      // Which shares a server may begin is its own: those that were created at it.
+      shares: desired.shares.map(({ policy, mayBegin: _mayBegin, ...plan }) => {
         const known = users.list().map(({ uid, name }) => [policy.identity.userByUid(uid), policy.identity.userByName(name)]);
         const { identity: _identity, ...rules } = policy;
         return { ...plan, known, rules };

@@ -37,7 +37,7 @@ describe("stores", () => {
     const { stores, runtime } = await openKit();
     const create = (type: string, config = {}) => refused(stores.create(root, "block", { name: "a", type, config }));
     expect((await create("filesytem")).fields).toEqual([{ field: "type", message: "must be one of filesystem, s3, memory; did you mean filesystem?" }]);
-    expect((await create("filesystem", { pth: "/x" })).fields).toEqual([{ field: "config.pth", message: "is unknown; did you mean path? (allowed here: path, compression, encryption, encryption_key_file, encryption_key_env, encryption_accept_plain, limit_requests, limit_upload, limit_download)" }]);
+    expect((await create("filesystem", { pth: "/x" })).fields).toEqual([{ field: "config.pth", message: "is unknown; did you mean path? (allowed here: path, history, history_lag_ms, compression, encryption, encryption_key_file, encryption_key_env, encryption_accept_plain, limit_requests, limit_upload, limit_download)" }]);
     expect((await create("filesystem", { path: "x" })).fields).toEqual([{ field: "config.path", message: "must be an absolute path: it begins with /" }]);
     expect((await create("filesystem", { path: "/a\u0000b" })).code).toBe("invalid_value");
     for (const size of [0, "1KiB", 1.5, true, "big"]) expect((await create("memory", { size })).fields[0]?.field).toBe("config.size");

@@ -72,6 +72,21 @@ test("an exclusive create recognises its own retry until attributes are set", as
   fails(await share.create(alice, rootId, "f", exclusive(7)), "exists");
 });
 
+test("a create that is repeated after a restart is answered when what it made is published", async () => {
+  const published = Promise.withResolvers<null>();
+  let waits = false;
+  const { share } = await openWorld({ publication: { refuses: () => null, published: () => (waits ? published.promise : null) } });
+  ok(await share.create(alice, rootId, "e", exclusive(7)));
+  ok(await share.create(alice, rootId, "u", unchecked()));
+  waits = true;
+  let answered = 0;
+  const repeated = [exclusive(7), unchecked()].map((how, i) => share.create(alice, rootId, "eu".charAt(i), how).finally(() => answered++));
+  for (let turn = 0; turn < 20; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
+  expect(answered).toBe(0);
+  published.resolve(null);
+  for (const one of repeated) ok(await one);
+});
+
 test("who asks to set nothing makes no exclusive create forget its verifier, a new size does", async () => {
   const { share } = await openWorld();
   const made = ok(await share.create(alice, rootId, "f", exclusive(7))).inode;

@@ -7,14 +7,14 @@ import { type Answer, type Handlers, type Services, callerOf, given } from "../h
 import { nfsLines } from "../mount-lines.ts";
 import { type Orders, found, pageOf } from "../paging.ts";
 import { maySee, seesAll, shareNameOf, visibleShare } from "../share-access.ts";
-import { diskCacheView, errorFor, jobView, mountView, shareStateOf, shareView } from "../views.ts";
+import { diskCacheView, errorFor, historyView, jobView, mountView, scrubView, shareStateOf, shareView } from "../views.ts";
 import { mountOrders } from "./clients.ts";
 
 const orders: Orders<"name" | "created_at", Share> = { name: (share) => share.name, created_at: (share) => share.createdAt };
 
 /** What can be changed of a share, in the control plane's words. */
 function fieldsOf(body: Body<typeof shares.edit>): Partial<ShareFields> {
-  const { read_only, default_permission, anonymous_uid, anonymous_gid, allowed_clients, manage_groups, quota_bytes, quota_files, ...same } = body;
+  const { read_only, default_permission, anonymous_uid, anonymous_gid, allowed_clients, manage_groups, quota_bytes, quota_files, scrub_rate, ...same } = body;
   return {
     ...same,
     ...given({
@@ -26,6 +26,7 @@ function fieldsOf(body: Body<typeof shares.edit>): Partial<ShareFields> {
       manageGroups: manage_groups,
       quotaBytes: quota_bytes,
       quotaFiles: quota_files,
+      scrubRate: scrub_rate,
     }),
   };
 }
@@ -55,6 +56,12 @@ function jobStarts({ control, runtime }: Services) {
   };
   return {
     fsck: ({ params, body, actor }) => begin({ kind: "fsck", share: control.shares.get(shareNameOf(params.share)).name, data: body.data ?? false, repair: body.repair ?? false }, actor),
+    migrate: ({ params, body, actor }) => {
+      const { name } = control.shares.get(shareNameOf(params.share));
+      return begin({ kind: "migrate", share: name, plan: control.shares.movePlan(name, body), commit: () => control.shares.moved(actor, name, body) }, actor);
+    },
+    scrub: ({ params, body, actor }) => begin({ kind: "scrub", share: control.shares.get(shareNameOf(params.share)).name, bytesPerSecond: body.rate ?? null }, actor),
+    gc: ({ params, body, actor }) => begin({ kind: "gc", share: control.shares.get(shareNameOf(params.share)).name, remove: body.delete ?? false }, actor),
   } satisfies Partial<Handlers<typeof shares>>;
 }
 
@@ -98,7 +105,9 @@ export function sharesHandlers(services: Services) {
           dirty_bytes: running?.dirtyBytes ?? 0,
           unstored_bytes: running?.unstoredBytes ?? 0,
           oldest_unstored_ms: running?.oldestUnstoredMs ?? null,
+          scrub: running?.scrub === undefined ? null : scrubView(running.scrub),
           store_error: errorFor(running?.storeError ?? null, seesAll(user)),
+          history: historyView(running?.history ?? null, seesAll(user)),
           disk_cache: diskCacheView(running?.diskCache ?? null),
         },
       };

@@ -15,6 +15,7 @@ export const shareFlags: readonly Flag[] = [
   { flags: "--manage-groups [boolean]", help: "take callers' groups from the control plane, not from the call, which holds 16 at most", field: "manage_groups" },
   { flags: "--quota-bytes <size>", help: "the most it may hold, such as 500GiB; none: no bound", field: "quota_bytes", as: "size", nullWord: "none" },
   { flags: "--quota-files <number>", help: "the most files it may hold; none: no bound", field: "quota_files", nullWord: "none" },
+  { flags: "--scrub-rate <size>", help: "bytes a second, such as 20MiB, at which all content is read again and again and compared with its checksums; none: never", field: "scrub_rate", as: "size", nullWord: "none" },
   { flags: "--enabled [boolean]", help: "whether it is served", field: "enabled" },
 ];
 

@@ -3,7 +3,7 @@ import type { Verb } from "../../remote/index.ts";
 import { configFlags, configOf, type StoreKind } from "./config.ts";
 
 const about = {
-  metadata: { summary: "Add a metadata store, after it was tried.", example: "dittofs store metadata add --name fast --type sqlite --db-path /mnt/nvme/metadata", types: "sqlite, memory" },
+  metadata: { summary: "Add a metadata store, after it was tried.", example: "dittofs store metadata add --name fast --type sqlite --db-path /mnt/nvme/metadata", types: "sqlite, postgres, memory" },
   block: { summary: "Add a block store, after it was tried.", example: "dittofs store block add --name cloud --type s3 --bucket files --endpoint https://minio.example:9000 --access-key AK --secret-key SK", types: "filesystem, s3, memory" },
 } as const;
 

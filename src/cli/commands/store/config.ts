@@ -10,6 +10,13 @@ const keysOf: Readonly<Record<StoreKind, readonly { readonly flag: Flag; readonl
   metadata: [
     { flag: { flags: "--db-path <directory>", help: "the directory of the server the database files of a sqlite store lie in (default: one in its data directory)" }, key: "path" },
     { flag: { flags: "--path <directory>", help: "the same" }, key: "path" },
+    { flag: { flags: "--host <host>", help: "the server of a postgres store: a name, an address, or the directory of its socket" }, key: "host" },
+    { flag: { flags: "--port <port>", help: "its port (default: 5432)" }, key: "port", as: "integer" },
+    { flag: { flags: "--database <name>", help: "the database of a postgres store; several shares lie in one" }, key: "database" },
+    { flag: { flags: "--user <name>", help: "the user a postgres store logs in as" }, key: "user" },
+    { flag: { flags: "--password <password>", help: "that user's password; --config - keeps it off the command line" }, key: "password" },
+    { flag: { flags: "--sslmode <mode>", help: "how far a postgres store's connections are encrypted and checked (default: verify-full)", choices: ["disable", "require", "verify-ca", "verify-full"] }, key: "sslmode" },
+    { flag: { flags: "--sslrootcert <file>", help: "a PEM file, on the server, of the authorities a postgres store trusts (default: the system's)" }, key: "sslrootcert" },
   ],
   block: [
     { flag: { flags: "--path <directory>", help: "the directory of the server a filesystem store lies in (default: one in its data directory)" }, key: "path" },
@@ -21,6 +28,7 @@ const keysOf: Readonly<Record<StoreKind, readonly { readonly flag: Flag; readonl
     { flag: { flags: "--secret-key <key>", help: "the secret key; --config - keeps it off the command line" }, key: "secret_key" },
     { flag: { flags: "--prefix <text>", help: "what the names of objects begin with" }, key: "prefix" },
     { flag: { flags: "--path-style [boolean]", help: "the bucket in the path, not in the host name (default: where --endpoint is given)" }, key: "path_style", as: "boolean" },
+    { flag: { flags: "--history [boolean]", help: "keep the history of shares in the store, from which `dittofs recover` rebuilds them (default: true on s3)" }, key: "history", as: "boolean" },
     { flag: { flags: "--create-bucket [boolean]", help: "make the bucket where there is none" }, key: "create_bucket", as: "boolean" },
     { flag: { flags: "--compression <kind>", help: "compress content before it is stored: zstd, or off", choices: ["zstd", "off"] }, key: "compression" },
     { flag: { flags: "--encryption <kind>", help: "encrypt content before it is stored: aes-256-gcm, or off", choices: ["aes-256-gcm", "off"] }, key: "encryption" },
@@ -35,13 +43,13 @@ const keysOf: Readonly<Record<StoreKind, readonly { readonly flag: Flag; readonl
 
 const configFlag: Flag = { flags: "--config <json>", help: "more of its configuration as a JSON object; @FILE reads it from a file, - from standard input, which keeps secrets off the command line" };
 
-export function configFlags(kind: StoreKind): readonly Flag[] {
-  return [...keysOf[kind].map((one) => one.flag), configFlag];
+export function configFlags(kind: StoreKind, configName = "config"): readonly Flag[] {
+  return [...keysOf[kind].map((one) => one.flag), { ...configFlag, flags: `--${configName} <json>` }];
 }
 
 /** What the flags say of a store's configuration; null: nothing. */
-export async function configOf(call: Call, kind: StoreKind): Promise<StoreConfig | null> {
-  const given = call.text("config");
+export async function configOf(call: Call, kind: StoreKind, configName = "config"): Promise<StoreConfig | null> {
+  const given = call.text(configName);
   const config: StoreConfig = given === null ? {} : parseConfig(given === "-" ? await call.terminal.readInput() : given.startsWith("@") ? readText(given.slice(1)) : given);
   for (const { flag, key, as } of keysOf[kind]) {
     const name = (/--([a-z-]+)/.exec(flag.flags) as RegExpExecArray)[1] as string;

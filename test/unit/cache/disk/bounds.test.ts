@@ -3,6 +3,7 @@ import fs from "node:fs";
 import { join } from "node:path";
 import { type CacheFiles, type CachedBlocks, systemCacheFiles } from "#cache/disk/index.ts";
 import { SeededRandom, seedFor } from "../../../support/seeded-random.ts";
+import { until } from "../../../support/wait.ts";
 import { temporary } from "../content-kit.ts";
 import { allocatedIn, baseBytes, block, contentOf, copiesIn, CountingStore, fileBytes, KiB, ManualClock, MiB, openCache } from "./kit.ts";
 
@@ -195,6 +196,27 @@ test("a disk that is full stops it for a while, and nothing else", async () => {
   await cache.get(keys[0] as string, 0, MiB);
   await cache.settled();
   expect(copiesIn(directory).length).toBe(1);
+  await cache.close();
+});
+
+test("a directory that is deleted under it costs copies and a while without new ones, and nothing else", async () => {
+  const keys = await store.fill(3, MiB);
+  const clock = new ManualClock();
+  const cache = await openCache(store.blocks, directory, { clock });
+  await cache.get(keys[0] as string, 0, MiB);
+  await cache.settled();
+  fs.rmSync(join(directory, "disk"), { recursive: true });
+  for (const [i, key] of keys.entries()) {
+    expect(await cache.get(key, 0, MiB)).toEqual(contentOf(i, MiB));
+    await cache.settled();
+  }
+  expect(await cache.hold(keys[2] as string, 0, MiB)).toBeNull();
+  await until("its directories", 5_000, () => (fs.existsSync(join(directory, "disk", "files", "f")) ? true : null));
+  clock.pass(10_000);
+  expect(await cache.hold(keys[2] as string, 0, MiB)).toBe(MiB);
+  expect(await cache.get(keys[1] as string, 0, MiB)).toEqual(contentOf(1, MiB));
+  await cache.settled();
+  expect(copiesIn(directory).length).toBe(2);
   await cache.close();
 });
 

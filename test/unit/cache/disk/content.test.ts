@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { systemClock } from "#base/clock.ts";
 import { type CacheFiles, systemCacheFiles, warm } from "#cache/disk/index.ts";
 import { stepBytes, windowBytesMax } from "#cache/read-ahead.ts";
-import type { FileId } from "#model/ids.ts";
+import type { FileId, PackId } from "#model/ids.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
+import { until } from "../../../support/wait.ts";
 import { Client, type Content, open, storeWith, temporary } from "../content-kit.ts";
 import { block, contentOf, copiesIn, CountingStore, MiB, openCache } from "./kit.ts";
 
@@ -168,6 +169,29 @@ test("random reads ask for the frames they need and no more", async () => {
   expect(cache.stats.aheadBytes).toBe(0);
   await stop();
 });
+
+test("what is alive in a pack that is rewritten is fetched by a few requests, however scattered it is", async () => {
+  const bytes = await stored(4 * MiB);
+  await start(0);
+  const [old] = await metadata.packs(0, 1);
+  const page = 4096;
+  for (let at = 0; at < bytes.length; at += page) {
+    if ((at / page) % 5 >= 3) continue;
+    bytes.fill(7, at, at + page);
+    await client.write(id, at, bytes.subarray(at, at + page), 0);
+  }
+  await content.drain();
+  await stop();
+  store.gets.length = 0;
+  cache = await openCache(store.blocks, directory, { limits: { bytesMax: 0, aheadBytesMax: 64 * MiB }, keyPrefix: anyKey });
+  ({ content } = await open(metadata, cache, directory, { limits: calm, cacheBytes: 16 * MiB, garbage: { graceMs: 0, intervalMs: 20 } }));
+  client = new Client(metadata, content);
+  await until("the pack to be rewritten", 20_000, async () => ((await metadata.pack(old?.id as PackId)) === null ? true : null));
+  expect(store.gets.length).toBeGreaterThan(0);
+  expect(store.gets.length).toBeLessThanOrEqual(4);
+  expect(Buffer.compare(await client.read(id, 0, bytes.length), bytes)).toBe(0);
+  await stop();
+}, 30_000);
 
 test("warming fetches each byte once, the newest first, and stops where there is no room; nothing goes for it", async () => {
   const bytes = await stored(48 * MiB);

@@ -192,3 +192,20 @@ test("with a store that fails by chance every read is right or an error", async 
   expect([failed > 0, cache.stats.hits > 0]).toEqual([true, true]);
   await cache.close();
 });
+
+test("a copy is given without the store being asked, and only where the disk has all of it", async () => {
+  const [key = ""] = await store.fill(1, MiB);
+  const cache = await openCache(store.blocks, directory);
+  const target = new Uint8Array(2 * block);
+  expect(await cache.copy(key, 0, target)).toBeFalse();
+  await cache.get(key, 0, 3 * block);
+  await cache.settled();
+  store.down = new Error("away");
+  const asked = store.gets.length;
+  expect(await cache.copy(key, block, target)).toBeTrue();
+  expect(target).toEqual(contentOf(0, MiB).subarray(block, 3 * block));
+  expect(await cache.copy(key, 2 * block, target)).toBeFalse();
+  expect(await cache.copy("share/00/none", 0, target)).toBeFalse();
+  expect(store.gets.length).toBe(asked);
+  await cache.close();
+});

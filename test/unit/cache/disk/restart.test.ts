@@ -93,6 +93,21 @@ test("rows whose file is gone or too short, files that are none of ours, and cop
   await cache.close();
 });
 
+test("a copy made anew just before a crash is kept, though the index still has the row of the one that was removed", async () => {
+  const keys = await filled();
+  const before = fs.readFileSync(indexOf());
+  const cache = await openCache(store.blocks, directory);
+  await cache.evict();
+  await cache.get(keys[0], 0, MiB + 100);
+  await cache.close();
+  fs.rmSync(`${indexOf()}-wal`, { force: true });
+  fs.writeFileSync(indexOf(), before);
+  const again = await openCache(store.blocks, directory);
+  await again.settled();
+  expect(await rightAndAsked(again, keys)).toEqual([keys[1]]);
+  await again.close();
+});
+
 test("killed at any moment, what the next start gives is right and within the bound", async () => {
   const random = new SeededRandom(seedFor("disk cache kill", "DISK_CACHE_KILL_SEED"));
   const length = 3 * MiB + 777;

@@ -5,6 +5,7 @@ import { Time } from "#base/time.ts";
 import type { LogRecord } from "#cache/log/index.ts";
 import { sequenceSkip } from "#cache/log/open.ts";
 import { decodeHeader, encodeRecord, recordHeaderBytes, RecordKind, recordSeed } from "#cache/log/format.ts";
+import { until } from "../../../support/wait.ts";
 import { appendSome, file, instance, open, payloadOf, restore, segmentBytes, segmentNames, snapshot, temporaryDirectory, unsynced } from "./world.ts";
 
 const made: string[] = [];
@@ -250,6 +251,25 @@ describe("a crash between making a segment and its header's sync", () => {
 });
 
 describe("recycled segments", () => {
+  test("are kept for the next use, more of them where the disk has room for very many", async () => {
+    const path = directory();
+    let freeBytes = Number.MAX_SAFE_INTEGER;
+    const { log } = await open(path, { files: { ...unsynced, freeBytesSync: () => freeBytes } });
+    const spares = () => fs.readdirSync(path).filter((name) => name.startsWith("spare")).length;
+    const released = async (): Promise<number> => {
+      let sequence = 0;
+      for (let i = 0; i < 1000; i++) sequence = log.appendWrite(file, 0, [payloadOf(1, 960)], 960, 960, new Time(1, 1)) as number;
+      await log.durable(sequence);
+      log.release(sequence);
+      await until("recycled", 5000, () => (segmentNames(path).length === 1 ? true : null));
+      return spares();
+    };
+    expect(await released()).toBe(6);
+    freeBytes = 0;
+    expect(await released()).toBe(2);
+    await log.close();
+  });
+
   test("records of the file's earlier use behind the tail are never taken", async () => {
     const path = directory();
     const { log } = await open(path, { files: unsynced });

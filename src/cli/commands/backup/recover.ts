@@ -1,0 +1,67 @@
+import { formatSize } from "#config/index.ts";
+import { ExitStatus, type RecoverProgress, type RecoverRequest } from "../../ports.ts";
+import { type Call, UsageError, type Verb } from "../../remote/index.ts";
+import { addPlaceFlags, loadFor, offlineOf } from "../../settings.ts";
+import { configFlags, configOf } from "../store/config.ts";
+
+const storeNameDefault = "recovered";
+
+export const recover: Verb = {
+  name: "recover",
+  local: true,
+  summary: "Rebuild a share on this machine from its block store alone, after everything else was lost, and take it for this machine: a server that still has it elsewhere stops serving it. Refused while a server runs on the data directory.",
+  examples: [
+    "dittofs recover --from s3 --bucket files --endpoint https://minio.example:9000 --access-key AK --secret-key SK --dry-run",
+    "dittofs recover --from s3 --bucket files --endpoint https://minio.example:9000 --access-key AK --secret-key SK --share /export",
+  ],
+  flags: [
+    { flags: "--from <type>", help: "what the block store is", choices: ["s3", "filesystem"] },
+    ...configFlags("block", "store-config"),
+    { flags: "--store-name <name>", help: `what the store is called here (default: ${storeNameDefault})` },
+    { flags: "--share <name>", help: "the share, by name or instance, where the store has several" },
+    { flags: "--name <name>", help: "its name here (default: as it was)" },
+    { flags: "--dry-run", help: "read and check everything, and change nothing" },
+  ],
+  extend: addPlaceFlags,
+  async run(call) {
+    const type = call.text("from");
+    if (type === null) throw new UsageError("--from is missing: s3 or filesystem, what the share's block store is");
+    const loaded = loadFor(call.command, call.context);
+    if (typeof loaded === "number") return ExitStatus.usage;
+    const config = (await configOf(call, "block", "store-config")) ?? {};
+    const request: RecoverRequest = {
+      type, config,
+      storeName: call.text("store-name") ?? storeNameDefault,
+      share: call.text("share"), name: call.text("name"), dryRun: call.has("dry-run"),
+    };
+    const tell = teller(call);
+    const done = await (await offlineOf(call.context)).recover(loaded, request, tell.progress);
+    tell.end();
+    const what = `share ${done.name} (instance ${done.instance}): ${done.files} files and directories, ${formatSize(done.bytes)}; ${done.segments} segments of changes, ${done.unstoredRecords} changes of content that were in no pack yet`;
+    call.done(request.dryRun ? `can be recovered: ${what}. Nothing was changed` : `recovered ${what}. Start the server: dittofs start --data-dir ${loaded.config.data_dir}`, done);
+    return undefined;
+  },
+};
+
+/** A line that is written over on a terminal, and one a phase elsewhere. */
+function teller(call: Call): { progress(progress: RecoverProgress): void; end(): void } {
+  const { terminal } = call.context;
+  const over = terminal.columns !== null;
+  let phase = "";
+  return {
+    progress(progress) {
+      const text = describe(progress);
+      if (over) terminal.err(`\r\u001b[K${text}`);
+      else if (progress.phase !== phase || progress.done === progress.of) terminal.err(`${text}\n`);
+      phase = progress.phase;
+    },
+    end() {
+      if (over && phase !== "") terminal.err("\r\u001b[K");
+    },
+  };
+}
+
+function describe({ phase, done, of }: RecoverProgress): string {
+  if (phase === "snapshot") return `fetching the snapshot: ${formatSize(done)} of ${formatSize(of ?? done)}`;
+  return of === null ? `replaying changes: segment ${done}` : `replayed ${done} segments of changes`;
+}

@@ -1,0 +1,28 @@
+import { contract } from "#api/contract/index.ts";
+import { approximateSize, UsageError, type Verb } from "../../remote/index.ts";
+import { addOfflineFlags, shareName, workOn } from "../check/work.ts";
+import { shareArgument } from "../share/fields.ts";
+
+export const migrate: Verb = {
+  name: "migrate",
+  route: contract.shares.migrate,
+  summary: "Move a share's metadata, its content or both to other stores, checked. Clients go on meanwhile and wait for a moment at the end; handles stay good. What was cut off is begun again by the same command, and goes on where it was. The old content is left where it was.",
+  examples: ["dittofs store migrate /export --blocks bucket", "dittofs store migrate /scratch --metadata default --blocks default", "dittofs store migrate /export --blocks fast --offline --data-dir /srv/dittofs"],
+  args: [shareArgument],
+  flags: [
+    { flags: "--metadata <store>", help: "the metadata store it goes to", field: "metadata" },
+    { flags: "--blocks <store>", help: "the block store it goes to", field: "blocks" },
+  ],
+  extend: addOfflineFlags,
+  run: (call) => {
+    const [metadata, blocks] = [call.text("metadata"), call.text("blocks")];
+    if (metadata === null && blocks === null) throw new UsageError("nowhere to go; give --metadata, --blocks or both");
+    const to = { ...(metadata === null ? {} : { metadata }), ...(blocks === null ? {} : { blocks }) };
+    return workOn(call, {
+      begin: async () => await call.session().call(contract.shares.migrate, { params: call.params(), body: to }),
+      offline: { kind: "migrate", share: shareName(call), to },
+      said: ({ objects, objectsPresent, objectsWhileClosed, bytes, rows }) =>
+        `moved: ${Number(objects) + Number(objectsWhileClosed)} objects copied (${approximateSize(Number(bytes))}), ${objectsPresent} were there, ${rows} rows of metadata; all compared`,
+    });
+  },
+};

@@ -1,0 +1,300 @@
+import type { Maybe } from "#base/brand.ts";
+import type { Timer } from "#base/clock.ts";
+import type { Time } from "#base/time.ts";
+import { FsError } from "#model/fs-error.ts";
+import type { HistoryMark, Publication, ShareHistory, ShippedContent } from "#model/history.ts";
+import type { FileId, PackId } from "#model/ids.ts";
+import { describeOwner, isPassing, readHead, ShareTaken } from "./chain.ts";
+import { HistoryError, type SegmentHead, tokenBytes } from "./format.ts";
+import type { HistoryOptions, HistoryStatus } from "./options.ts";
+import { introduce, type Taken, takeOver } from "./ownership.ts";
+import { Publisher } from "./publisher.ts";
+import { Snapshots } from "./snapshots.ts";
+import { Waits } from "./waits.ts";
+
+/** An owner that has nothing to publish looks so often whether somebody else took the share. */
+export const lookMs = 5_000;
+/** Pause between tries to take the share while its store is away. */
+const takeRetryMs = 2_000;
+/** A change of names is not begun where what was applied has waited so long to be published: it would wait as long. */
+const behindMsMax = 10_000;
+/** Rows of the journal read at once at the start. */
+const journalPage = 256;
+/** How long a stop waits for what is not published. */
+const closeMsMax = 10_000;
+/** The same where the store doesn't take anything as it is. */
+const closeMsMaxAway = 1_000;
+
+/** The history of a share that is served: what content and metadata tell it goes into the bucket, and whoever waits for that is told. */
+export class History implements ShareHistory {
+  private readonly options: HistoryOptions;
+  private readonly publisher: Publisher;
+  private readonly waits: Waits;
+  private readonly snapshots: Snapshots;
+  private content: ShippedContent | null = null;
+  private mark: HistoryMark | null = null;
+  private error: string | null = null;
+  /** Why nothing can be published any more: somebody else has the share, above all. */
+  private taken: HistoryError | null = null;
+  /** There is a snapshot that the segments go on from. */
+  private based = false;
+  private timers = new Set<Timer>();
+  private closed = false;
+
+  constructor(options: HistoryOptions) {
+    const { blocks, instance, clock, lagMs, journal } = options;
+    this.options = options;
+    this.publisher = new Publisher({
+      blocks, instance, clock, lagMs,
+      oldestNeeded: () => this.source.oldestNeeded(),
+      hold: (packs) => {
+        this.waits.wasCut();
+        return this.source.hold(packs);
+      },
+      safeHere: async () => {
+        await this.source.logged();
+        await journal.durable();
+      },
+      published: (head, bytes) => this.wasPublished(head, bytes),
+      lost: (head) => this.wasLost(new ShareTaken(head)),
+      trouble: (error) => this.trouble(error),
+    });
+    this.waits = new Waits(clock, () => this.publisher.hurry());
+    this.snapshots = new Snapshots({
+      ...options,
+      publisher: this.publisher,
+      ended: () => this.closed || this.taken !== null,
+      isBased: () => this.based,
+      made: () => this.isBased(),
+      after: (ms, run) => void this.after(ms, run),
+    });
+    journal.onTurn((turn, bytes) => this.publisher.turn(turn, bytes));
+    const known = journal.mark;
+    if (known?.continues !== true) return;
+    for (let after = known.turn; ; ) {
+      const rows = journal.after(after, journalPage);
+      for (const row of rows) this.publisher.turn(row.turn, row.bytes);
+      if (rows.length < journalPage) break;
+      after = (rows[rows.length - 1] as { turn: number }).turn;
+    }
+  }
+
+  private get source(): ShippedContent {
+    if (this.content === null) throw new Error("the history has no content yet");
+    return this.content;
+  }
+
+  /** The last content change that is known to be published, as the local disk remembers it: later ones have to be told again. */
+  get markedSequence(): number {
+    const { mark } = this.options.journal;
+    return mark === null || !mark.continues ? 0 : mark.sequence;
+  }
+
+  /** Begins to publish. Resolves when the share is ours, or could not be asked for within `waitMsMax`; rejects where it is another's. */
+  async start(content: ShippedContent, waitMsMax: number): Promise<void> {
+    this.content = content;
+    const first = Promise.withResolvers<void>();
+    const tooLate = "the share's history can't be gone on with yet: its block store does not answer; it is tried on";
+    const late = this.after(waitMsMax, () => first.resolve(this.options.logger.warn({ error: this.error }, tooLate)));
+    void this.take(first);
+    await first.promise.finally(() => late.cancel());
+  }
+
+  private async take(first: PromiseWithResolvers<void>): Promise<void> {
+    const token = this.options.random.bytes(tokenBytes);
+    while (!this.closed) {
+      try {
+        this.owns(await takeOver({ ...this.options, token }));
+        return first.resolve();
+      } catch (error) {
+        if (error instanceof HistoryError) {
+          first.reject(error);
+          // Also where it is served by now, since its store was away: what is acknowledged from here on could never be published.
+          return this.wasLost(error);
+        }
+        this.trouble(error);
+      }
+      await new Promise<void>((resolve) => this.after(takeRetryMs, resolve));
+    }
+  }
+
+  private owns(taken: Taken): void {
+    if (this.closed) return;
+    this.trouble(null);
+    this.mark = this.options.journal.mark;
+    this.publisher.begin(taken);
+    this.based = !taken.anew;
+    this.look();
+    void introduce(this.options);
+    if (taken.anew) this.snapshots.begin();
+  }
+
+  wrote(file: FileId, sequence: number, offset: number, payload: readonly Uint8Array[], length: number, newSize: number, mtime: Time): void {
+    this.publisher.began();
+    this.publisher.records.wrote(file, sequence, offset, payload, length, newSize, mtime);
+    this.publisher.added();
+  }
+
+  pointed(file: FileId, sequence: number, offset: number, length: number, newSize: number, mtime: Time, pack: PackId, packOffset: number, payloadCrc: number): void {
+    this.publisher.began();
+    this.publisher.records.pointed(file, sequence, offset, length, newSize, mtime, pack, packOffset, payloadCrc);
+    this.publisher.added();
+  }
+
+  truncated(file: FileId, sequence: number, newSize: number, mtime: Time): void {
+    this.publisher.began();
+    this.publisher.records.truncated(file, sequence, newSize, mtime);
+    this.publisher.added();
+  }
+
+  get unshippedBytes(): number {
+    return this.publisher.bytes;
+  }
+
+  get lost(): FsError | null {
+    return this.taken === null ? null : FsError.of("io");
+  }
+
+  published(waitMsMax: number): Maybe<FsError | null> {
+    if (this.taken !== null) return FsError.of("io");
+    const { publisher } = this;
+    const open = publisher.hasGathered;
+    const serial = publisher.cuts + (open ? 1 : 0);
+    if (this.based && serial <= publisher.publishedCuts) return null;
+    return this.waits.wait(serial, waitMsMax, open);
+  }
+
+  async passed(): Promise<boolean> {
+    const { publisher } = this;
+    const serial = publisher.cuts + (publisher.hasGathered ? 1 : 0);
+    if (this.based && this.taken === null && serial <= publisher.publishedCuts) return true;
+    return (await this.waits.wait(serial, Number.POSITIVE_INFINITY, false, true)) === null;
+  }
+
+  /** Acknowledgements mean something else from here on: who waits for one is answered once all is safe on this machine. */
+  async release(): Promise<void> {
+    await this.source.safe();
+    await this.options.journal.durable();
+    this.waits.answer();
+  }
+
+  /** For changes of names in a share whose acknowledgements mean that they are published. */
+  publication(waits: () => boolean): Publication {
+    return {
+      refuses: () => {
+        if (this.taken !== null) return FsError.of("io");
+        if (this.publisher.bytes > this.options.unshippedBytesMax) return FsError.of("jukebox");
+        return waits() && this.isBehind ? FsError.of("jukebox") : null;
+      },
+      published: () => {
+        if (this.taken !== null) return FsError.of("io");
+        // What was applied can't be taken back: to be told to come back would be to be told that it was not.
+        return waits() ? this.published(Number.POSITIVE_INFINITY) : null;
+      },
+    };
+  }
+
+  private get isBehind(): boolean {
+    const since = this.publisher.waitingSinceMs;
+    return since !== null && this.options.clock.monotonicMs() - since > behindMsMax;
+  }
+
+  get status(): HistoryStatus {
+    const { publisher } = this;
+    const since = publisher.waitingSinceMs;
+    return {
+      segments: publisher.segments,
+      bytes: publisher.bytes,
+      oldestMs: since === null ? null : Math.max(0, Math.round(this.options.clock.monotonicMs() - since)),
+      ready: this.based,
+      error: this.error,
+    };
+  }
+
+  /** Publishes what is left, for a while. */
+  async close(): Promise<void> {
+    if (this.publisher.isOwner && this.taken === null) {
+      const outcome = await (this.publisher.hasGathered || this.publisher.segments > 0 ? this.published(this.error === null ? closeMsMax : closeMsMaxAway) : null);
+      if (outcome !== null) this.options.logger.warn({ ...this.status }, "stopping with changes that are not in the share's block store yet; the next start publishes them");
+    }
+    this.closed = true;
+    for (const timer of this.timers) timer.cancel();
+    this.publisher.end();
+    this.waits.end(FsError.of("jukebox"));
+    await this.snapshots.ended();
+    if (this.mark !== null) await this.options.journal.keepMark();
+  }
+
+  private wasPublished(head: SegmentHead, bytes: number): void {
+    const { place, lastTurn, lastSequence, oldestNeeded, from } = head;
+    const before = this.mark ?? this.options.journal.mark;
+    this.mark = {
+      epoch: place.epoch, number: place.number, turn: lastTurn, sequence: lastSequence, oldestNeeded, fromEpoch: from.epoch, fromNumber: from.number,
+      continues: this.based, tokens: before?.tokens ?? [],
+    };
+    this.options.journal.setMark(this.mark);
+    if (this.based) this.waits.look(this.publisher.publishedCuts);
+    this.source.shipped();
+    this.snapshots.published(bytes);
+  }
+
+  private wasLost(error: HistoryError): void {
+    if (this.taken !== null) return;
+    this.taken = error;
+    this.error = error.message;
+    this.options.logger.error(error instanceof ShareTaken ? { owner: describeOwner(error.head) } : {}, error.message);
+    this.publisher.end();
+    this.waits.end(FsError.of("io"));
+    this.options.lost(error);
+  }
+
+  private trouble(error: unknown): void {
+    if (error === null) {
+      if (this.error !== null) this.options.logger.info({}, "the share's history goes on");
+      this.error = null;
+      return;
+    }
+    const message = error instanceof Error ? error.message : String(error);
+    if (this.error === null) this.options.logger.error({ error }, "the share's history can't be published at present; it is kept and tried again");
+    this.error = message;
+  }
+
+  /** Somebody else may have taken the share while there was nothing to publish. */
+  private look(): void {
+    if (!this.closed && this.taken === null) this.after(lookMs, () => void this.lookNow().finally(() => this.look()));
+  }
+
+  private async lookNow(): Promise<void> {
+    const { blocks, instance } = this.options;
+    const place = this.publisher.idleAt;
+    if (place === null) return;
+    try {
+      const head = await readHead(blocks, instance, place);
+      // Ours, if it went meanwhile.
+      if (head !== null && this.publisher.idleAt?.number === place.number) this.wasLost(new ShareTaken(head));
+    } catch (error) {
+      if (!isPassing(error)) this.trouble(error);
+    }
+  }
+
+  /** From here on what is published can be recovered. */
+  private isBased(): void {
+    if (this.based) return;
+    this.based = true;
+    if (this.mark !== null) {
+      this.mark = { ...this.mark, continues: true };
+      this.options.journal.setMark(this.mark);
+    }
+    this.waits.look(this.publisher.publishedCuts);
+  }
+
+  private after(ms: number, run: () => void): Timer {
+    const timer = this.options.clock.after(ms, () => {
+      this.timers.delete(timer);
+      run();
+    });
+    this.timers.add(timer);
+    return timer;
+  }
+
+}

@@ -1,0 +1,285 @@
+import type { Clock, Timer } from "#base/clock.ts";
+import type { BlockStore } from "#model/block-store.ts";
+import type { HeldPacks } from "#model/history.ts";
+import type { PackId } from "#model/ids.ts";
+import { isPassing, readHead } from "./chain.ts";
+import { ContentRecords } from "./content-records.ts";
+import { encodeSegmentHead, type Owner, type Place, type SegmentHead, segmentKey } from "./format.ts";
+import { crcOf, isSame, type Segment } from "./segment.ts";
+
+/** Segments on their way at once; they count in order. */
+const underWayMax = 4;
+/** What is gathered goes into a segment when it is so long, whether or not one could be sent. */
+const cutBytesMax = 8 * 1024 * 1024;
+/** Pause after a request the store did not take, twice as long each time, up to the bound. */
+const retryMs = 250;
+const retryMsMax = 4_000;
+
+export interface PublisherParts {
+  readonly blocks: BlockStore;
+  /** In hexadecimal. */
+  readonly instance: string;
+  readonly clock: Clock;
+  /** What is gathered goes into a segment at least so often. */
+  readonly lagMs: number;
+  /** At a cut: the oldest content change that a recovery from here needs. */
+  readonly oldestNeeded: () => number;
+  readonly hold: (packs: Iterable<PackId>) => HeldPacks;
+  /** Resolves when everything before is safe on this machine. */
+  readonly safeHere: () => Promise<void>;
+  /** Segments up to this one are published. */
+  readonly published: (head: SegmentHead, bytes: number) => void;
+  /** The place of the next segment was somebody else's. Nothing is published any more. */
+  readonly lost: (head: SegmentHead) => void;
+  /** The store did not take something, or does again (null). */
+  readonly trouble: (error: unknown) => void;
+}
+
+/** What recovery of a cut needs to read: segments with the last content change in each. */
+interface Needed {
+  readonly place: Place;
+  readonly lastSequence: number;
+}
+
+/**
+ * Puts what happened into numbered segments of the bucket. A cut takes everything gathered at one moment, names and content alike; several
+ * segments are on their way at once, and count as published strictly in order. The store refuses a number that exists: then either the
+ * answer to our own request was lost, or somebody else has the share, and everything ends.
+ */
+export class Publisher {
+  readonly records = new ContentRecords();
+  private readonly parts: PublisherParts;
+  private turns: Uint8Array[] = [];
+  private turnBytes = 0;
+  private firstTurn = 0;
+  private lastTurn = 0;
+  private gatheredSinceMs = 0;
+  private queue: Segment[] = [];
+  private queueBytes = 0;
+  private underWay = 0;
+  private owner: Owner | null = null;
+  private next: Place = { epoch: 0, number: 1 };
+  private lastSequence = 0;
+  private needed: Needed[] = [];
+  private lagTimer: Timer | null = null;
+  private cutting = false;
+  /** A cut is wanted as soon as a segment can be on its way. */
+  private due = false;
+  private ended = false;
+  private last: SegmentHead | null = null;
+  /** Cuts made, and those of them that are published. */
+  cuts = 0;
+  publishedCuts = 0;
+
+  constructor(parts: PublisherParts) {
+    this.parts = parts;
+  }
+
+  /** Bytes gathered and on their way. */
+  get bytes(): number {
+    return this.turnBytes + this.records.bytes + this.queueBytes;
+  }
+
+  get hasGathered(): boolean {
+    return this.turns.length > 0 || !this.records.isEmpty;
+  }
+
+  /** Segments that are not published, one being gathered included. */
+  get segments(): number {
+    return this.queue.length + (this.hasGathered ? 1 : 0);
+  }
+
+  /** Since when the oldest change that is not published waits, monotonic ms; null: none does. */
+  get waitingSinceMs(): number | null {
+    const first = this.queue[0];
+    if (first !== undefined) return first.sinceMs;
+    return this.hasGathered ? this.gatheredSinceMs : null;
+  }
+
+  get isOwner(): boolean {
+    return this.owner !== null && !this.ended;
+  }
+
+  /** Nothing is on its way, and the place of the next segment. */
+  get idleAt(): Place | null {
+    return this.isOwner && this.queue.length === 0 ? this.next : null;
+  }
+
+  /** The share is ours from here on; what is gathered begins to go. */
+  begin({ owner, next, turn, sequence, from }: { readonly owner: Owner; readonly next: Place; readonly turn: number; readonly sequence: number; readonly from: Place }): void {
+    this.owner = owner;
+    if (this.turns.length === 0) this.lastTurn = turn;
+    this.next = next;
+    this.lastSequence = Math.max(this.lastSequence, sequence);
+    this.needed = [{ place: from, lastSequence: sequence }];
+    if (this.hasGathered) this.watchLag();
+  }
+
+  /** A transaction that was committed. */
+  turn(turn: number, bytes: Uint8Array): void {
+    if (this.ended) return;
+    this.began();
+    if (this.turns.length === 0) this.firstTurn = turn;
+    this.lastTurn = turn;
+    this.turns.push(bytes);
+    this.turnBytes += bytes.length;
+    this.added();
+  }
+
+  /** Before a content change is put into `records`. */
+  began(): void {
+    if (!this.hasGathered) this.gatheredSinceMs = this.parts.clock.monotonicMs();
+  }
+
+  /** After it was. */
+  added(): void {
+    if (this.turnBytes + this.records.bytes >= cutBytesMax && this.isOwner) this.cut();
+    else if (this.lagTimer === null) this.watchLag();
+  }
+
+  /** Somebody waits for what is gathered: it goes as soon as it can, with everything of this turn of the event loop. */
+  hurry(): void {
+    if (this.underWay >= underWayMax) this.due = true;
+    else this.cutSoon();
+  }
+
+  /** Takes everything gathered into a segment, also where there is nothing; null where that can't be. `confirms`: see SegmentHead. */
+  cut(confirms = 0): { readonly serial: number; readonly head: SegmentHead } | null {
+    const { owner, parts } = this;
+    if (owner === null || this.ended) return null;
+    this.due = false;
+    this.lagTimer?.cancel();
+    this.lagTimer = null;
+    const content = this.records.take();
+    this.lastSequence = Math.max(this.lastSequence, content.last);
+    const { turns } = this;
+    const sinceMs = this.gatheredSinceMs;
+    const oldestNeeded = parts.oldestNeeded();
+    const place = this.next;
+    this.next = { epoch: place.epoch, number: place.number + 1 };
+    this.needed.push({ place, lastSequence: this.lastSequence });
+    while (this.needed.length > 1 && (this.needed[0] as Needed).lastSequence < oldestNeeded) this.needed.shift();
+    const head: SegmentHead = {
+      kind: "changes", anew: false, instance: parts.instance, place, owner,
+      firstTurn: turns.length === 0 ? this.lastTurn + 1 : this.firstTurn, lastTurn: this.lastTurn, lastSequence: this.lastSequence, oldestNeeded,
+      from: (this.needed[0] as Needed).place,
+      confirms,
+      turns: { bytes: this.turnBytes, crc: crcOf(turns) },
+      content: { bytes: content.bytes, crc: crcOf(content.slices) },
+    };
+    const encoded = encodeSegmentHead(head);
+    const bytes = encoded.length + this.turnBytes + content.bytes;
+    this.turns = [];
+    this.turnBytes = 0;
+    const segment: Segment = { serial: ++this.cuts, head, slices: [encoded, ...turns, ...content.slices], bytes, sinceMs, packs: parts.hold(content.packs), begun: false, done: false };
+    this.queue.push(segment);
+    this.queueBytes += bytes;
+    this.pump();
+    return segment;
+  }
+
+  /** Nothing is published any more. What is on its way may still arrive. */
+  end(): void {
+    if (this.ended) return;
+    this.ended = true;
+    this.lagTimer?.cancel();
+    for (const segment of this.queue) segment.packs.release();
+    this.queue = [];
+    this.turns = [];
+    this.turnBytes = this.queueBytes = 0;
+    this.records.take();
+  }
+
+  private watchLag(): void {
+    this.lagTimer ??= this.parts.clock.after(this.parts.lagMs, () => {
+      this.lagTimer = null;
+      if (!this.hasGathered) return;
+      if (!this.isOwner || this.underWay >= underWayMax) this.due = true;
+      else this.cut();
+    });
+  }
+
+  private cutSoon(): void {
+    if (this.cutting) return;
+    this.cutting = true;
+    this.parts.clock.atTurnEnd(() => {
+      this.cutting = false;
+      if (this.hasGathered) this.cut();
+    });
+  }
+
+  private pump(): void {
+    for (const segment of this.queue) {
+      if (this.underWay >= underWayMax) return;
+      if (segment.begun) continue;
+      segment.begun = true;
+      this.underWay++;
+      void this.send(segment);
+    }
+    if (this.due && this.underWay < underWayMax) this.cutSoon();
+  }
+
+  private async send(segment: Segment): Promise<void> {
+    await this.insist(async () => {
+      await this.parts.safeHere();
+      return await segment.packs.store();
+    });
+    segment.packs.release();
+    await this.insist(() => this.put(segment));
+    this.underWay--;
+    if (this.ended) return;
+    segment.done = true;
+    this.advance();
+    this.pump();
+  }
+
+  private advance(): void {
+    for (let first = this.queue[0]; first?.done === true; first = this.queue[0]) {
+      this.queue.shift();
+      this.queueBytes -= first.bytes;
+      this.publishedCuts = first.serial;
+      this.last = first.head;
+      this.parts.published(first.head, first.bytes);
+    }
+  }
+
+  get lastPublished(): SegmentHead | null {
+    return this.last;
+  }
+
+  /** Tries until it succeeds, or everything ended. */
+  private async insist(attempt: () => Promise<boolean>): Promise<void> {
+    let failed = false;
+    for (let pauseMs = retryMs; !this.ended; pauseMs = Math.min(pauseMs * 2, retryMsMax)) {
+      try {
+        if (await attempt()) {
+          if (failed) this.parts.trouble(null);
+          return;
+        }
+      } catch (error) {
+        failed = true;
+        if (!this.ended) this.parts.trouble(error);
+      }
+      await new Promise<void>((resolve) => this.parts.clock.after(pauseMs, resolve));
+    }
+  }
+
+  private async put(segment: Segment): Promise<boolean> {
+    const { blocks, instance } = this.parts;
+    try {
+      await blocks.put(segmentKey(instance, segment.head.place), { from: "slices", slices: segment.slices });
+      return true;
+    } catch (error) {
+      if (isPassing(error)) throw error;
+      // Refused for its key, it may be: whose is the one that is there?
+      const found = await readHead(blocks, instance, segment.head.place);
+      if (found === null) throw error;
+      if (!isSame(found, segment.head)) {
+        this.end();
+        this.parts.lost(found);
+        return false;
+      }
+      return true;
+    }
+  }
+}

@@ -1,0 +1,134 @@
+import type { Extent } from "#model/change-set.ts";
+import type { Inode } from "#model/inode.ts";
+import { changingColumns, inodeColumns } from "./schema.ts";
+import { extentAt, type Writes } from "./writes.ts";
+
+/** Arrays as PostgreSQL reads them from text ("Array Input and Output Syntax"). */
+
+const integers = (values: readonly number[]): string => `{${values.join(",")}}`;
+
+function hex(bytes: Uint8Array): string {
+  return `"\\\\x${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex")}"`;
+}
+
+function bytes(values: readonly (Uint8Array | null)[]): string {
+  return `{${values.map((value) => (value === null ? "NULL" : hex(value))).join(",")}}`;
+}
+
+export function names(values: readonly string[]): string {
+  return `{${values.map((value) => `"\\\\x${Buffer.from(value, "utf8").toString("hex")}"`).join(",")}}`;
+}
+
+function texts(values: readonly string[]): string {
+  return `{${values.map((value) => `"${value.replace(/["\\]/g, "\\$&")}"`).join(",")}}`;
+}
+
+/** What a column of dittofs_inode holds of an inode. */
+const columnValues: Readonly<Record<(typeof inodeColumns)[number][0], (i: Inode) => number | Uint8Array | null>> = {
+  id: (i) => i.id,
+  size: (i) => i.size,
+  used: (i) => i.used,
+  uid: (i) => i.uid,
+  gid: (i) => i.gid,
+  atime_sec: (i) => i.atime.sec,
+  mtime_sec: (i) => i.mtime.sec,
+  ctime_sec: (i) => i.ctime.sec,
+  birth_sec: (i) => i.birth.sec,
+  change: (i) => i.change,
+  attribute_version: (i) => i.attributeVersion,
+  content_sequence: (i) => i.contentSequence,
+  mtime_sequence: (i) => i.mtimeSequence,
+  parent: (i) => i.parent,
+  generation: (i) => i.generation,
+  device_major: (i) => i.deviceMajor,
+  device_minor: (i) => i.deviceMinor,
+  links: (i) => i.links,
+  mode: (i) => i.mode,
+  atime_nsec: (i) => i.atime.nsec,
+  mtime_nsec: (i) => i.mtime.nsec,
+  ctime_nsec: (i) => i.ctime.nsec,
+  birth_nsec: (i) => i.birth.nsec,
+  type: (i) => i.type,
+  create_verifier: (i) => i.createVerifier,
+  target: (i) => i.target,
+};
+
+function inodeColumn(column: (typeof inodeColumns)[number][0], inodes: readonly Inode[]): string {
+  if (inodes.length === 0) return "{}";
+  const value = columnValues[column];
+  if (column === "create_verifier" || column === "target") return bytes(inodes.map((i) => value(i) as Uint8Array | null));
+  let text = `{${value(inodes[0] as Inode)}`;
+  for (let i = 1; i < inodes.length; i++) text += `,${value(inodes[i] as Inode)}`;
+  return `${text}}`;
+}
+
+/** The arrays of dittofs_apply, in the order of `applyArrays`. */
+export function encode(writes: Writes): string[] {
+  const { newInodes, changedInodes } = writes;
+  const arrays = inodeColumns.map(([name]) => inodeColumn(name, newInodes));
+  arrays.push(inodeColumn("id", changedInodes));
+  for (const name of changingColumns) arrays.push(inodeColumn(name, changedInodes));
+  arrays.push(integers(writes.goneInodes));
+  pushNames(arrays, writes);
+  pushExtents(arrays, writes);
+  const orphans = [...writes.orphans];
+  for (const wanted of [true, false]) arrays.push(integers(orphans.filter(([, listed]) => listed === wanted).map(([id]) => id)));
+  pushPacks(arrays, writes);
+  return arrays;
+}
+
+function pushNames(arrays: string[], { names: touched }: Writes): void {
+  const gone: { parent: number[]; name: string[] } = { parent: [], name: [] };
+  const come: { parent: number[]; name: string[]; child: number[]; cookie: number[] } = { parent: [], name: [], child: [], cookie: [] };
+  for (const [{ name, directory, row }, before] of touched) {
+    if (row === before) continue;
+    if (before !== null) {
+      gone.parent.push(directory.id);
+      gone.name.push(name);
+    }
+    if (row !== null) {
+      come.parent.push(directory.id);
+      come.name.push(name);
+      come.child.push(row.child);
+      come.cookie.push(row.cookie);
+    }
+  }
+  arrays.push(integers(gone.parent), names(gone.name), integers(come.parent), names(come.name), integers(come.child), integers(come.cookie));
+}
+
+function pushExtents(arrays: string[], { files }: Writes): void {
+  const cut: [number[], number[], number[]] = [[], [], []];
+  const laid: [number[], number[], number[], number[], number[]] = [[], [], [], [], []];
+  for (const [view, writes] of files) {
+    for (const [from, to] of writes.deleted) {
+      cut[0].push(view.id);
+      cut[1].push(from);
+      cut[2].push(to);
+    }
+    for (const offset of writes.laid) {
+      const e = extentAt(view, offset) as Extent;
+      laid[0].push(view.id);
+      laid[1].push(e.offset);
+      laid[2].push(e.length);
+      laid[3].push(e.pack);
+      laid[4].push(e.packOffset);
+    }
+  }
+  arrays.push(...cut.map(integers), ...laid.map(integers));
+}
+
+function pushPacks(arrays: string[], { putPacks, live, gonePacks }: Writes): void {
+  arrays.push(
+    integers(putPacks.map((p) => p.id)),
+    integers(putPacks.map((p) => p.size)),
+    integers(putPacks.map((p) => p.live)),
+    integers(putPacks.map((p) => p.since.sec)),
+    integers(putPacks.map((p) => p.since.nsec)),
+    integers(putPacks.map((p) => p.state)),
+    texts(putPacks.map((p) => p.key)),
+    bytes(putPacks.map((p) => p.frames)),
+    integers(live.map((l) => l.id)),
+    integers(live.map((l) => l.delta)),
+    integers(gonePacks),
+  );
+}

@@ -1,0 +1,204 @@
+import { afterEach, expect, test } from "bun:test";
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { systemClock } from "#base/clock.ts";
+import { systemRandom } from "#base/random.ts";
+import { openSqliteStore } from "#metadata/index.ts";
+import { silentLogger } from "#telemetry/logger.ts";
+import { nfsPlan as _nfsPlan, desired, runtimeOn, sharePlan, storePlan, temporary } from "./kit.ts";
+import type { ServerRuntime } from "#app/runtime.ts";
+import { ControlError, type Job, type SharePlan } from "#control/index.ts";
+import { FsError } from "#model/fs-error.ts";
+import { type FileId, rootId } from "#model/ids.ts";
+import { FileType, type Inode } from "#model/inode.ts";
+import { bytesOf, make, write } from "../../support/damaged-share.ts";
+
+void _nfsPlan;
+const stops: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const stop of stops.splice(0)) await stop();
+});
+
+/** What a test reaches of a share that a runtime serves. */
+function inside(runtime: ServerRuntime, name: string) {
+  // biome-ignore lint: tests look behind the runtime's back
+  return (runtime as any).open.get(name)?.share as { readonly store: Parameters<typeof make>[0]["store"]; readonly content: Parameters<typeof write>[0]["content"] };
+}
+
+async function migrated(runtime: ServerRuntime, to: SharePlan): Promise<Job> {
+  const { id } = runtime.jobs.start({ kind: "migrate", share: to.name, plan: to, commit: async () => expect(await runtime.reconcile(desired([to]))).toEqual([]) }, "test");
+  return await (runtime.jobs as unknown as { ended(of: string): Promise<Job> }).ended(id);
+}
+
+const files = 12;
+
+async function filled(runtime: ServerRuntime, name: string): Promise<FileId[]> {
+  const share = inside(runtime, name) as never;
+  const ids: FileId[] = [];
+  for (let i = 0; i < files; i++) {
+    const id = await make(share, rootId, `f${i}`, FileType.regular);
+    await write(share, id, bytesOf(i, 90_000 + i));
+    ids.push(id);
+  }
+  return ids;
+}
+
+async function contentOf(runtime: ServerRuntime, name: string, id: FileId): Promise<Buffer> {
+  const { store, content } = inside(runtime, name);
+  const inode = content.overlay((await store.inode(id)) as Inode);
+  const read = await content.read(inode, 0, inode.size);
+  if (read instanceof FsError) throw new Error(read.code);
+  const bytes = Buffer.concat(read.slices.map((slice) => Buffer.from(slice)));
+  read.release();
+  return bytes;
+}
+
+async function expectWhole(runtime: ServerRuntime, name: string, ids: readonly FileId[]): Promise<void> {
+  for (const [i, id] of ids.entries()) expect(Buffer.compare(await contentOf(runtime, name, id), bytesOf(i, 90_000 + i))).toBe(0);
+}
+
+test("content moves to another directory, with what clients wrote meanwhile, and the share is the same", async () => {
+  const dataDir = temporary();
+  const { runtime } = runtimeOn(dataDir);
+  stops.push(() => runtime.stopShares(5000));
+  const from = sharePlan("/export");
+  await runtime.reconcile(desired([from]));
+  const ids = await filled(runtime, "/export");
+  const identity = inside(runtime, "/export").store.identity;
+  const to = { ...from, blocks: storePlan("block", "filesystem", { name: "other", config: { path: join(dataDir, "other") } }) };
+  const job = await migrated(runtime, to);
+  expect(job).toMatchObject({ state: "done", error: null, result: { objects: files, objectsPresent: 0, rows: 0 } });
+  expect(inside(runtime, "/export").store.identity).toEqual(identity);
+  await expectWhole(runtime, "/export", ids);
+  expect(existsSync(join(dataDir, "other", "export", "objects"))).toBeTrue();
+  // Back again: what is there is not copied twice, but looked at.
+  expect(await migrated(runtime, from)).toMatchObject({ state: "done", result: { objects: 0, objectsPresent: files } });
+  await expectWhole(runtime, "/export", ids);
+  expect(await migrated(runtime, from)).toMatchObject({ state: "failed" });
+  await expectWhole(runtime, "/export", ids);
+});
+
+test("metadata moves to another database, and from memory to the disk: handles stay good, numbers are not given twice", async () => {
+  const dataDir = temporary();
+  const { runtime } = runtimeOn(dataDir);
+  stops.push(() => runtime.stopShares(5000));
+  const from = sharePlan("/scratch", { metadata: storePlan("metadata", "memory"), blocks: storePlan("block", "memory") });
+  await runtime.reconcile(desired([from]));
+  const ids = await filled(runtime, "/scratch");
+  const { identity } = inside(runtime, "/scratch").store;
+  const to = { ...from, metadata: storePlan("metadata", "sqlite"), blocks: storePlan("block", "filesystem") };
+  const job = await migrated(runtime, to);
+  expect(job).toMatchObject({ state: "done", error: null });
+  expect(job.result?.["rows"]).toBeGreaterThan(files * 3);
+  const { store } = inside(runtime, "/scratch");
+  expect(store.identity).toEqual(identity);
+  expect(store.draw()).toBeGreaterThan(Math.max(...ids));
+  await expectWhole(runtime, "/scratch", ids);
+  const further = { ...to, metadata: storePlan("metadata", "sqlite", { name: "fast", config: { path: join(dataDir, "fast") } }) };
+  expect(await migrated(runtime, further)).toMatchObject({ state: "done", error: null, result: { objects: 0 } });
+  expect(existsSync(join(dataDir, "fast", "scratch", "metadata.db"))).toBeTrue();
+  expect(readdirSync(join(dataDir, "shares", "scratch")).filter((name) => name.startsWith("metadata.db")).every((name) => name.includes(".moved-") || name.endsWith("-reserve"))).toBeTrue();
+  await expectWhole(runtime, "/scratch", ids);
+  expect(inside(runtime, "/scratch").store.identity).toEqual(identity);
+});
+
+test("a move that can't be made known leaves the share where it was", async () => {
+  const dataDir = temporary();
+  const { runtime } = runtimeOn(dataDir);
+  stops.push(() => runtime.stopShares(5000));
+  const from = sharePlan("/export");
+  await runtime.reconcile(desired([from]));
+  const ids = await filled(runtime, "/export");
+  const to = { ...from, blocks: storePlan("block", "filesystem", { name: "other", config: { path: join(dataDir, "other") } }) };
+  const { id } = runtime.jobs.start({ kind: "migrate", share: "/export", plan: to, commit: () => Promise.reject(new Error("the database is away")) }, "test");
+  const jobs = runtime.jobs as unknown as { ended(of: string): Promise<Job> };
+  expect(await jobs.ended(id)).toMatchObject({ state: "failed", error: "the database is away" });
+  expect(await runtime.reconcile(desired([from]))).toEqual([]);
+  await expectWhole(runtime, "/export", ids);
+  expect(runtime.plans()[0]?.blocks.name).toBe("default");
+});
+
+test("a share of which the control plane can't say whether it was moved is opened nowhere until it can", async () => {
+  const dataDir = temporary();
+  const { runtime } = runtimeOn(dataDir);
+  stops.push(() => runtime.stopShares(5000));
+  const from = sharePlan("/export");
+  await runtime.reconcile(desired([from]));
+  const ids = await filled(runtime, "/export");
+  const to = { ...from, blocks: storePlan("block", "filesystem", { name: "other", config: { path: join(dataDir, "other") } }) };
+  let asked = 0;
+  const commit = async (): Promise<void> => {
+    expect(runtime.plans()).toEqual([]);
+    if (++asked < 3) throw new ControlError("unavailable", "the connection was lost while a change was being committed");
+    expect(await runtime.reconcile(desired([to]))).toEqual([]);
+  };
+  const { id } = runtime.jobs.start({ kind: "migrate", share: "/export", plan: to, commit }, "test");
+  expect(await (runtime.jobs as unknown as { ended(of: string): Promise<Job> }).ended(id)).toMatchObject({ state: "done", error: null });
+  expect(runtime.plans()[0]?.blocks.name).toBe("other");
+  await expectWhole(runtime, "/export", ids);
+});
+
+test("while the last of a share is copied nobody opens it where it was", async () => {
+  const dataDir = temporary();
+  const { runtime } = runtimeOn(dataDir);
+  stops.push(() => runtime.stopShares(5000));
+  const from = sharePlan("/export");
+  await runtime.reconcile(desired([from]));
+  const ids = await filled(runtime, "/export");
+  const to = { ...from, blocks: storePlan("block", "filesystem", { name: "other", config: { path: join(dataDir, "other") } }) };
+  const commit = async (): Promise<void> => {
+    // Another change of the control plane, which knows nothing of the move yet.
+    const [failure] = await runtime.reconcile(desired([from]));
+    expect(failure?.reason).toContain("is being moved");
+    expect(await runtime.reconcile(desired([to]))).toEqual([]);
+  };
+  const { id } = runtime.jobs.start({ kind: "migrate", share: "/export", plan: to, commit }, "test");
+  expect(await (runtime.jobs as unknown as { ended(of: string): Promise<Job> }).ended(id)).toMatchObject({ state: "done", error: null });
+  await expectWhole(runtime, "/export", ids);
+});
+
+test("a move that is cancelled or stopped goes on where it was", async () => {
+  const dataDir = temporary();
+  const { runtime } = runtimeOn(dataDir);
+  stops.push(() => runtime.stopShares(5000));
+  const from = sharePlan("/export");
+  await runtime.reconcile(desired([from]));
+  const ids = await filled(runtime, "/export");
+  const to = { ...from, blocks: storePlan("block", "filesystem", { name: "other", config: { path: join(dataDir, "other") } }) };
+  const jobs = runtime.jobs as unknown as { ended(of: string): Promise<Job> };
+  const { id } = runtime.jobs.start({ kind: "migrate", share: "/export", plan: to, commit: () => Promise.resolve() }, "test");
+  await new Promise<void>((resolve) => {
+    const look = (): void => (runtime.jobs.get(id).progress.done > 200_000 ? resolve() : systemClock.atTurnEnd(look));
+    look();
+  });
+  runtime.jobs.cancel(id);
+  expect(await jobs.ended(id)).toMatchObject({ state: "cancelled" });
+  await runtime.reconcile(desired([from]));
+  await expectWhole(runtime, "/export", ids);
+  const job = await migrated(runtime, to);
+  expect(job).toMatchObject({ state: "done" });
+  expect(job.result?.["objectsPresent"]).toBeGreaterThan(1);
+  await expectWhole(runtime, "/export", ids);
+});
+
+test("a move to where the metadata of another share lies is refused, and that stays", async () => {
+  const dataDir = temporary();
+  const { runtime } = runtimeOn(dataDir);
+  stops.push(() => runtime.stopShares(5000));
+  const path = join(dataDir, "fast", "export", "metadata.db");
+  mkdirSync(join(path, ".."), { recursive: true });
+  const open = () => openSqliteStore({ path, clock: systemClock, random: systemRandom, logger: silentLogger, fatal: (error) => { throw error; } });
+  const other = open();
+  const { instance } = other.identity;
+  await other.close();
+  const from = sharePlan("/export");
+  await runtime.reconcile(desired([from]));
+  const ids = await filled(runtime, "/export");
+  const job = await migrated(runtime, { ...from, metadata: storePlan("metadata", "sqlite", { name: "fast", config: { path: join(dataDir, "fast") } }) });
+  expect(job).toMatchObject({ state: "failed" });
+  expect(job.error).toContain("is the metadata of another share");
+  await expectWhole(runtime, "/export", ids);
+  const again = open();
+  expect(again.identity.instance).toEqual(instance);
+  await again.close();
+});

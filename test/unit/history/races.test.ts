@@ -1,0 +1,238 @@
+import { expect, test } from "bun:test";
+import { join } from "node:path";
+import { Time } from "#base/time.ts";
+import { type Faults, faultyBlocks } from "#blocks/fault/index.ts";
+import { openMemoryBlocks } from "#blocks/index.ts";
+import { placeAfter, readHead } from "#history/chain.ts";
+import { History, HistoryReader, lookMs, newestSnapshot, ShareTaken, takenElsewhere, takeRecovered } from "#history/index.ts";
+import { type BlockStore, StoreUnavailableError } from "#model/block-store.ts";
+import type { ShippedContent } from "#model/history.ts";
+import type { FileId } from "#model/ids.ts";
+import { silentLogger } from "#telemetry/logger.ts";
+import { SeededRandom, seedFor } from "../../support/seeded-random.ts";
+import { temporary } from "../../support/temporary.ts";
+import { SimulatedClock } from "../cache/simulated-clock.ts";
+import { Disk, instance, random, recover } from "./world.ts";
+
+/** Who has a share: of several who take it one does, and whoever had it before notices. */
+
+const content: ShippedContent = { oldestNeeded: () => 1, logged: () => undefined, safe: () => Promise.resolve(), hold: () => ({ store: () => Promise.resolve(true), release: () => {} }), shipped: () => {} };
+const directory = temporary("races");
+let machines = 0;
+const realMsMax = 20_000;
+
+function machine(blocks: BlockStore, disk: Disk, clock: SimulatedClock, seeded: SeededRandom, snapshotBytesMin = 2 ** 24) {
+  const lost: Error[] = [];
+  const host = `machine-${++machines}`;
+  const history = new History({
+    blocks, unwrapped: blocks, journal: disk, instance, share: "/share", host, lagMs: 100, unshippedBytesMax: 2 ** 30, snapshotPath: join(directory, host), snapshotBytesMin,
+    clock, random: random(seeded), logger: silentLogger, lost: (error) => lost.push(error),
+  });
+  return { history, lost, host, disk };
+}
+
+/** Whether what was committed is published; false: it never will be. */
+async function publish(clock: SimulatedClock, { history, disk }: { readonly history: History; readonly disk: Disk }): Promise<boolean> {
+  disk.commit(0);
+  for (;;) {
+    const outcome = await clock.until(Promise.resolve(history.published(10_000)));
+    if (outcome === null) return true;
+    if (outcome.code === "io") return false;
+  }
+}
+
+test("of two machines that go on from one copy of the metadata exactly one has the share: 100 races", async () => {
+  const first = seedFor("history races", "HISTORY_RACES_SEED");
+  for (let race = 0; race < 100; race++) {
+    const seeded = new SeededRandom(first + race);
+    const clock = new SimulatedClock();
+    const store = openMemoryBlocks();
+    const slow: Faults = { before: () => new Promise((resolve) => void clock.after(seeded.below(30), resolve)) };
+    const begun = machine(store, new Disk(), clock, seeded);
+    await clock.until(begun.history.start(content, 1000));
+    expect(await publish(clock, begun)).toBe(true);
+    await clock.until(begun.history.close());
+    // Both are copies of what lies on the first machine's disk.
+    const contenders = [0, 1].map(() => {
+      const disk = Object.assign(new Disk(), { rows: [...begun.disk.rows], turn: begun.disk.turn, mark: begun.disk.mark });
+      return machine(faultyBlocks(store, slow), disk, clock, seeded);
+    });
+    const starts = contenders.map(({ history }) => history.start(content, 60_000).then(() => true, (error: unknown) => {
+      expect(error).toBeInstanceOf(ShareTaken);
+      return false;
+    }));
+    const won = await clock.until(Promise.all(starts));
+    await clock.pass(lookMs * 2);
+    const published = await Promise.all(contenders.map(async (one, i) => won[i] === true && (await publish(clock, one))));
+    expect(published.filter((has) => has)).toHaveLength(1);
+    const winner = contenders[published.indexOf(true)];
+    const loser = contenders[published.indexOf(false)];
+    expect(loser?.lost[0]?.message).toContain(`the server on ${winner?.host}`);
+    expect(winner?.lost).toEqual([]);
+    expect(loser?.history.lost?.code).toBe("io");
+    for (const { history } of contenders) await clock.until(history.close());
+  }
+});
+
+test("an owner that has nothing to publish notices within seconds that the share was recovered elsewhere, and answers nobody any more", async () => {
+  const clock = new SimulatedClock();
+  const seeded = new SeededRandom(7);
+  const store = openMemoryBlocks();
+  const owner = machine(store, new Disk(), clock, seeded);
+  await clock.until(owner.history.start(content, 1000));
+  expect(await publish(clock, owner)).toBe(true);
+  const taken = await recover(store, clock, seeded, true);
+  expect(taken?.turn).toBe(1);
+  await clock.pass(lookMs + 100);
+  expect(owner.lost[0]).toBeInstanceOf(ShareTaken);
+  expect(owner.lost[0]?.message).toContain("the server on other, which took it as /taken");
+  expect(owner.history.published(1)).toMatchObject({ code: "io" });
+  expect(owner.history.publication(() => true).refuses()).toMatchObject({ code: "io" });
+  expect(owner.history.publication(() => false).refuses()).toMatchObject({ code: "io" });
+  expect(await owner.history.passed()).toBe(false);
+});
+
+test("a segment whose answer was lost is our own: nobody is taken for a thief", async () => {
+  const clock = new SimulatedClock();
+  const seeded = new SeededRandom(8);
+  const store = openMemoryBlocks();
+  let lostAnswers = 0;
+  const faults: Faults = {
+    after: (operation, key) => {
+      if (operation !== "put" || !key.includes("/history/") || key.includes("snapshot")) return;
+      lostAnswers++;
+      throw new StoreUnavailableError("the answer was lost");
+    },
+  };
+  const owner = machine(faultyBlocks(store, faults), new Disk(), clock, seeded);
+  await clock.until(owner.history.start(content, 60_000));
+  for (let i = 0; i < 5; i++) expect(await publish(clock, owner)).toBe(true);
+  expect(lostAnswers).toBeGreaterThan(5);
+  expect(owner.lost).toEqual([]);
+  expect((await recover(store, clock, seeded, false))?.turn).toBe(5);
+});
+
+test("an older copy of the metadata is not gone on with", async () => {
+  const clock = new SimulatedClock();
+  const seeded = new SeededRandom(9);
+  const store = openMemoryBlocks();
+  const owner = machine(store, new Disk(), clock, seeded);
+  await clock.until(owner.history.start(content, 1000));
+  expect(await publish(clock, owner)).toBe(true);
+  await owner.disk.keepMark();
+  const copy = { rows: [...owner.disk.rows], turn: owner.disk.turn, mark: owner.disk.mark };
+  expect(await publish(clock, owner)).toBe(true);
+  await clock.until(owner.history.close());
+  const older = machine(store, Object.assign(new Disk(), copy), clock, seeded);
+  await expect(clock.until(older.history.start(content, 1000))).rejects.toThrow("an older copy of it was put in place");
+});
+
+test("an older copy of the metadata that was served while its store was away is not gone on with once the store is back", async () => {
+  const clock = new SimulatedClock();
+  const seeded = new SeededRandom(10);
+  const store = openMemoryBlocks();
+  const owner = machine(store, new Disk(), clock, seeded);
+  await clock.until(owner.history.start(content, 1000));
+  expect(await publish(clock, owner)).toBe(true);
+  await owner.disk.keepMark();
+  const copy = { rows: [...owner.disk.rows], turn: owner.disk.turn, mark: owner.disk.mark };
+  expect(await publish(clock, owner)).toBe(true);
+  await clock.until(owner.history.close());
+  let away = true;
+  const faults: Faults = {
+    before: () => {
+      if (away) throw new StoreUnavailableError("the bucket is away");
+    },
+  };
+  const older = machine(faultyBlocks(store, faults), Object.assign(new Disk(), copy), clock, seeded);
+  await clock.until(older.history.start(content, 1000));
+  away = false;
+  await clock.pass(10_000);
+  expect(older.lost[0]?.message).toContain("an older copy of it was put in place");
+  expect(older.history.publication(() => false).refuses()).toMatchObject({ code: "io" });
+});
+
+test("a store that was left and is come back to begins a history anew: what it has of before is not gone on with", async () => {
+  const clock = new SimulatedClock();
+  const seeded = new SeededRandom(11);
+  const [here, there] = [openMemoryBlocks(), openMemoryBlocks()];
+  const disk = new Disk();
+  for (const store of [here, there, here]) {
+    const owner = machine(store, disk, clock, seeded);
+    await clock.until(owner.history.start(content, 1000));
+    expect(await publish(clock, owner)).toBe(true);
+    await clock.until(owner.history.close());
+    expect((await recover(store, clock, seeded, false))?.turn).toBe(disk.turn);
+  }
+});
+
+test("who recovers a share while its server makes a newer snapshot and deletes what it covers is told that there is more", async () => {
+  const clock = new SimulatedClock();
+  const seeded = new SeededRandom(12);
+  const store = openMemoryBlocks();
+  const disk = new Disk();
+  const { history } = machine(store, disk, clock, seeded, 500);
+  let sequence = 0;
+  await clock.until(history.start({ ...content, oldestNeeded: () => sequence + 1 }, 1000));
+  expect(await publish(clock, { history, disk })).toBe(true);
+  const manifest = await newestSnapshot(store, instance);
+  const reader = new HistoryReader(store, manifest as NonNullable<typeof manifest>, { turn: () => {}, record: () => {}, progress: () => {} });
+  const read = await reader.read();
+  for (const end = performance.now() + realMsMax; performance.now() < end; ) {
+    history.wrote(5 as FileId, ++sequence, 0, [new Uint8Array(600)], 600, 600, new Time(1, 0));
+    expect(await publish(clock, { history, disk })).toBe(true);
+    await clock.pass(1000);
+    if ((await readHead(store, instance, placeAfter(read.last))) === null) break;
+  }
+  await clock.until(takeRecovered({ blocks: store, share: "/taken", host: "other", clock, random: random(seeded) }, reader, read));
+  expect(await reader.isOutdated()).toBe(true);
+  expect((await recover(store, clock, seeded, true))?.turn).toBe(disk.turn);
+  await clock.pass(lookMs + 100);
+  expect(history.lost?.code).toBe("io");
+  await clock.until(history.close());
+});
+
+test("what is published already need not be waited for by who deletes what it lets go of", async () => {
+  const clock = new SimulatedClock();
+  const owner = machine(openMemoryBlocks(), new Disk(), clock, new SeededRandom(13));
+  await clock.until(owner.history.start(content, 1000));
+  expect(await publish(clock, owner)).toBe(true);
+  expect(await Promise.race([owner.history.passed(), clock.pass(1000)])).toBe(true);
+  await clock.until(owner.history.close());
+});
+
+test("when acknowledgements come to mean less, who waits is answered once the bytes of large writes are safe here, too", async () => {
+  const clock = new SimulatedClock();
+  const owner = machine(faultyBlocks(openMemoryBlocks(), { before: () => { throw new StoreUnavailableError("the bucket is away"); } }), new Disk(), clock, new SeededRandom(14));
+  const safe = Promise.withResolvers<void>();
+  await clock.until(owner.history.start({ ...content, safe: () => safe.promise }, 1000));
+  owner.disk.commit(0);
+  let answered = false;
+  const waited = Promise.resolve(owner.history.published(60_000)).then(() => (answered = true));
+  const released = owner.history.release();
+  await clock.pass(100);
+  expect(answered).toBe(false);
+  safe.resolve();
+  await released;
+  await waited;
+  await clock.until(owner.history.close());
+});
+
+test("who lost the share to another machine knows that its objects are not to be deleted, also when the other has made snapshots since", async () => {
+  const clock = new SimulatedClock();
+  const seeded = new SeededRandom(15);
+  const store = openMemoryBlocks();
+  const owner = machine(store, new Disk(), clock, seeded);
+  await clock.until(owner.history.start(content, 1000));
+  expect(await publish(clock, owner)).toBe(true);
+  await clock.until(owner.history.close());
+  const mark = owner.disk.mark as NonNullable<typeof owner.disk.mark>;
+  expect(await takenElsewhere(store, instance, mark)).toBeNull();
+  const thief = machine(store, Object.assign(new Disk(), { turn: owner.disk.turn, mark: (await recover(store, clock, seeded, true))?.mark }), clock, seeded);
+  expect(await takenElsewhere(store, instance, mark)).toBeInstanceOf(ShareTaken);
+  await clock.until(thief.history.start(content, 1000));
+  expect(await publish(clock, thief)).toBe(true);
+  await clock.until(thief.history.close());
+  expect(await takenElsewhere(store, instance, mark)).toBeInstanceOf(ShareTaken);
+  expect(await takenElsewhere(store, instance, thief.disk.mark ?? mark)).toBeNull();
+});
