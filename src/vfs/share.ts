@@ -24,6 +24,8 @@ import { isVerified, keepVerified } from "./handle-words.ts";
 import type * as fs from "./file-system.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
 import { Requests } from "./requests.ts";
+import { OpenTable } from "./opens/open-table.ts";
+import type { OpenFile } from "./opens/open-file.ts";
 import { Orphans } from "./orphans.ts";
 import * as ops from "./ops/index.ts";
 import type { Operation } from "./operation.ts";
@@ -60,6 +62,7 @@ export class Share implements fs.FileSystem {
   readonly names: NameCache;
   readonly pages: Pages;
   readonly accessTimes: AccessTimes;
+  readonly opens: OpenTable;
   readonly orphans: Orphans;
   /** Moves of directories to other parents that lost a race to another such move. */
   readonly directoryMoves = new OneAtATime();
@@ -78,6 +81,7 @@ export class Share implements fs.FileSystem {
     this.publication = options.publication;
     this.clock = clock;
     this.requests = new Requests(clock);
+    this.opens = new OpenTable(clock);
     this.names = new NameCache(store, options.namesMax);
     this.pages = new Pages(store, this.names);
     this.inodes = new InodeCache(
@@ -85,9 +89,15 @@ export class Share implements fs.FileSystem {
       options.inodesMax,
       (row) => this.current(row),
       (node) => this.names.drop(node),
+      (id) => this.opens.of(id) !== null,
     );
     this.accessTimes = new AccessTimes(store, clock, (error) => logger.error({ share: this.name, error }, "access times were not stored"));
-    this.orphans = new Orphans(store, clock, (error) => logger.error({ share: this.name, error }, "a deleted file was not freed yet"));
+    this.orphans = new Orphans(
+      store,
+      clock,
+      (id) => this.opens.of(id) !== null,
+      (error) => logger.error({ share: this.name, error }, "a deleted file was not freed yet"),
+    );
     this.applying = new Applying(this);
     store.onApplied((set, result) => this.applying.onApplied(set, result));
   }
@@ -138,6 +148,13 @@ export class Share implements fs.FileSystem {
   /** Cuts or extends a file; see `FileContent`. */
   truncate(_who: Changer, inode: Inode, size: number, at: Time): Inode | FsError {
     return this.data.truncate(inode, size, at);
+  }
+
+  /** A file without a link has no reader left: content drops what is not stored, and what is stored is freed. */
+  letGo(id: FileId, type: FileType, stored: boolean): void {
+    this.inodes.remove(id);
+    if (type === FileType.regular) this.data.forget(id);
+    if (stored) this.orphans.add(id);
   }
 
   /** Resolves when the making of an object is durable; null: it is. */
@@ -213,8 +230,8 @@ export class Share implements fs.FileSystem {
     return this.inodes.hit(id) ?? ops.getattr(this, id);
   }
 
-  setattr(who: Credentials, id: FileId, request: fs.AttributeRequest, guard: Inode["ctime"] | null): Promise<fs.Change | FsError> {
-    return ops.setattr(this, who, id, request, guard);
+  setattr(who: Credentials, id: FileId, request: fs.AttributeRequest, guard: Inode["ctime"] | null, by: OpenFile | null = null): Promise<fs.Change | FsError> {
+    return ops.setattr(this, who, id, request, guard, by);
   }
 
   lookup(who: Credentials, directory: FileId, name: string): Maybe<fs.LookedUp | FsError> {
@@ -229,8 +246,8 @@ export class Share implements fs.FileSystem {
     return ops.readlink(this, who, id);
   }
 
-  read(who: Credentials, id: FileId, offset: number, length: number): Maybe<fs.ReadResult | FsError> {
-    return ops.read(this, who, id, offset, length);
+  read(who: Credentials, id: FileId, offset: number, length: number, by: OpenFile | null = null): Maybe<fs.ReadResult | FsError> {
+    return ops.read(this, who, id, offset, length, by);
   }
 
   write(
@@ -240,8 +257,9 @@ export class Share implements fs.FileSystem {
     payload: readonly Uint8Array[],
     length: number,
     stable: boolean,
+    by: OpenFile | null = null,
   ): Maybe<fs.Written | FsError> {
-    return ops.write(this, who, id, offset, payload, length, stable);
+    return ops.write(this, who, id, offset, payload, length, stable, by);
   }
 
   commit(who: Credentials, id: FileId): Maybe<fs.Written | FsError> {
@@ -265,19 +283,27 @@ export class Share implements fs.FileSystem {
   }
 
   remove(who: Credentials, directory: FileId, name: string): Promise<fs.Removed | FsError> {
-    return ops.remove(this, who, directory, name);
+    return ops.remove(this, who, directory, name, null);
   }
 
   rmdir(who: Credentials, directory: FileId, name: string): Promise<fs.Removed | FsError> {
-    return ops.rmdir(this, who, directory, name);
+    return ops.rmdir(this, who, directory, name, null);
   }
 
-  rename(who: Credentials, from: FileId, fromName: string, to: FileId, toName: string): Promise<fs.Renamed | FsError> {
-    return ops.rename(this, who, from, fromName, to, toName);
+  rename(who: Credentials, from: FileId, fromName: string, to: FileId, toName: string, by: OpenFile | null = null): Promise<fs.Renamed | FsError> {
+    return ops.rename(this, who, from, fromName, to, toName, by);
   }
 
   link(who: Credentials, id: FileId, directory: FileId, name: string): Promise<fs.Linked | FsError> {
     return ops.link(this, who, id, directory, name);
+  }
+
+  release(open: OpenFile): Maybe<FsError | null> {
+    return ops.release(this, open);
+  }
+
+  setDeletion(open: OpenFile, wanted: boolean): Maybe<FsError | null> {
+    return ops.setDeletion(this, open, wanted);
   }
 
   readdir(

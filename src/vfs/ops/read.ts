@@ -8,7 +8,9 @@ import { contentPermissions, Permission } from "../access/permissions.ts";
 import { denied, invalid, isDirectory, stale } from "../errors.ts";
 import type { ReadResult } from "../file-system.ts";
 import { after } from "../maybe.ts";
+import type { OpenFile } from "../opens/open-file.ts";
 import type { Share } from "../share.ts";
+import { beforeRead } from "./opened.ts";
 import { noteRead } from "./readlink.ts";
 
 /** Why the content of this object can't be used at all, or null. */
@@ -18,7 +20,9 @@ export function refuseType(inode: Inode): FsError | null {
 }
 
 /** READ (RFC 1813 §3.3.6). */
-export function read(share: Share, who: Credentials, id: FileId, offset: number, length: number): Maybe<ReadResult | FsError> {
+export function read(share: Share, who: Credentials, id: FileId, offset: number, length: number, by: OpenFile | null): Maybe<ReadResult | FsError> {
+  const held = share.opens.size === 0 ? null : beforeRead(share, id, by);
+  if (held !== null) return after(held, (refused) => refused ?? read(share, who, id, offset, length, by));
   const inode = share.inodes.hit(id);
   return inode !== null ? readFrom(share, who, inode, offset, length) : readUncached(share, who, id, offset, length);
 }
