@@ -88,7 +88,7 @@ const lockElementBytes = 24;
 /** Most ranges of a LOCK. */
 const locksMax = 1024;
 
-/** A range keeps all 64 bits of offset and length, as unsigned halves. */
+/** A range keeps all 64 bits of offset and length, in halves. */
 export interface LockElement {
   readonly offsetHigh: number;
   readonly offsetLow: number;
@@ -110,7 +110,7 @@ export function decodeLock(b: Uint8Array, base: number, end: number): LockReques
   const locks: LockElement[] = [];
   for (let i = 0; i < count; i++) {
     const from = at + lockFixedBytes + i * lockElementBytes;
-    locks.push({ offsetHigh: u32(b, from + 4), offsetLow: u32(b, from), lengthHigh: u32(b, from + 12), lengthLow: u32(b, from + 8), flags: u32(b, from + 16) });
+    locks.push({ offsetLow: u32(b, from), offsetHigh: u32(b, from + 4), lengthLow: u32(b, from + 8), lengthHigh: u32(b, from + 12), flags: u32(b, from + 16) });
   }
   return { sequence: u32(b, at + 4), fileIdAt: at + fileIdAtShort, locks };
 }
