@@ -1,0 +1,2 @@
+/** The shares a session is connected to. */
+export * from "./tree.ts";
