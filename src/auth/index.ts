@@ -1,5 +1,2 @@
-/**
- * How somebody proves who he is: NTLM here, each other mechanism of SPNEGO a file beside it. Bytes of tokens are read in `wire/`; who
- * exists is asked of whoever calls. Knows no protocol that carries the tokens.
- */
+/** Who somebody is: NTLM's challenge and proof. Kerberos will stand beside it. Sits between wire's tokens and the protocols that carry them. */
 export * from "./ntlm.ts";
