@@ -28,6 +28,8 @@ export const FsCode = {
   deletePending: "deletePending",
   /** A read-only file, or a directory that has to stay. */
   cannotDelete: "cannotDelete",
+  /** Somebody else has locked a part of the range. */
+  locked: "locked",
   /** Try again later: it will heal. */
   jukebox: "jukebox",
 } as const;

@@ -29,6 +29,8 @@ const nfs3Status = {
   sharing: NfsStat3.NFS3ERR_ACCES,
   deletePending: NfsStat3.NFS3ERR_ACCES,
   cannotDelete: NfsStat3.NFS3ERR_ACCES,
+  // It has no status for a mandatory lock: the client tries until the lock is gone.
+  locked: NfsStat3.NFS3ERR_JUKEBOX,
   jukebox: NfsStat3.NFS3ERR_JUKEBOX,
 } satisfies Record<FsCode, NfsStat3>;
 
@@ -63,6 +65,7 @@ const mount3Status = {
   sharing: MountStat3.MNT3ERR_ACCES,
   deletePending: MountStat3.MNT3ERR_ACCES,
   cannotDelete: MountStat3.MNT3ERR_ACCES,
+  locked: MountStat3.MNT3ERR_SERVERFAULT,
   jukebox: MountStat3.MNT3ERR_SERVERFAULT,
 } satisfies Record<FsCode, MountStat3>;
 

@@ -8,6 +8,7 @@ import type { FileType, Inode } from "#model/inode.ts";
 import type { SharePolicy } from "./access/policy.ts";
 import type { OpenFile } from "./opens/open-file.ts";
 import type { OpenTable } from "./opens/open-table.ts";
+import type { LockTable } from "./locks/index.ts";
 
 /** An object before and after an operation (weak cache consistency, RFC 1813 §2.6); null where it is not known or was not there. */
 export interface Change {
@@ -112,6 +113,8 @@ export interface FileSystem {
   /** A request goes on after this turn of the event loop: until it leaves, the share's stores stay open. */
   enter(): void;
   leave(): void;
+  /** Byte-range locks of its files. */
+  readonly locks: LockTable;
   /** The current root directory. */
   root(): Maybe<Inode>;
   /** The handle of an object (44 bytes, cached: don't write to it). */
@@ -128,6 +131,7 @@ export interface FileSystem {
   /** The bits of `wanted` (Access) that the caller has. */
   access(who: Credentials, id: FileId, wanted: number): Maybe<{ readonly inode: Inode; readonly granted: number } | FsError>;
   readlink(who: Credentials, id: FileId): Maybe<{ readonly inode: Inode; readonly target: Uint8Array } | FsError>;
+  /** `by`: the open it is done through, which its own locks and caching don't bar. */
   read(who: Credentials, id: FileId, offset: number, length: number, by?: OpenFile | null): Maybe<ReadResult | FsError>;
   /** `stable`: answer only when durable (DATA_SYNC and FILE_SYNC alike: size, times and data go together). */
   write(

@@ -4,7 +4,6 @@ import type { Time } from "#base/time.ts";
 import type { Touched } from "#model/change-set.ts";
 import type { Credentials } from "#model/credentials.ts";
 import type { FileContent } from "#model/file-content.ts";
-import { decodeFileHandle, encodeFileHandle, fileHandleBytes } from "#model/file-handle.ts";
 import type { FsError } from "#model/fs-error.ts";
 import type { FileId } from "#model/ids.ts";
 import { FileType, type Inode } from "#model/inode.ts";
@@ -17,11 +16,10 @@ import { AccessTimes } from "./access-times.ts";
 import { Applying } from "./applying.ts";
 import { InodeCache } from "./cache/inode-cache.ts";
 import { NameCache } from "./cache/name-cache.ts";
-import type { Node } from "./cache/node.ts";
 import { Pages } from "./cache/pages.ts";
-import { badHandle, stale } from "./errors.ts";
-import { isVerified, keepVerified } from "./handle-words.ts";
+import { Handles } from "./handles.ts";
 import type * as fs from "./file-system.ts";
+import { LockTable } from "./locks/index.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
 import { Requests } from "./requests.ts";
 import { OpenTable } from "./opens/open-table.ts";
@@ -64,8 +62,10 @@ export class Share implements fs.FileSystem {
   readonly accessTimes: AccessTimes;
   readonly opens: OpenTable;
   readonly orphans: Orphans;
+  readonly locks = new LockTable();
   /** Moves of directories to other parents that lost a race to another such move. */
   readonly directoryMoves = new OneAtATime();
+  private readonly handles: Handles;
   private readonly data: FileContent;
   private readonly applying: Applying;
   private readonly requests: Requests;
@@ -91,6 +91,7 @@ export class Share implements fs.FileSystem {
       (node) => this.names.drop(node),
       (id) => this.opens.of(id) !== null,
     );
+    this.handles = new Handles(this);
     this.accessTimes = new AccessTimes(store, clock, (error) => logger.error({ share: this.name, error }, "access times were not stored"));
     this.orphans = new Orphans(
       store,
@@ -176,46 +177,12 @@ export class Share implements fs.FileSystem {
   }
 
   handleOf(inode: Inode): Uint8Array {
-    const node = this.inodes.peek(inode.id);
-    if (node === undefined) return this.makeHandle(inode);
-    return (node.handle ??= this.makeHandle(inode));
-  }
-
-  private makeHandle(inode: Inode): Uint8Array {
-    const { instance, handleKey } = this.store.identity;
-    const made = encodeFileHandle(instance, handleKey, { epoch: 0, id: inode.id, generation: inode.generation });
-    // A copy that no view was made of carries no ArrayBuffer object: 100 bytes less of what is kept by the hundred thousand.
-    return made.slice();
+    return this.handles.of(inode);
   }
 
   /** What a handle of this share's instance with this id refers to; the id is not to be trusted before the whole handle is checked. */
   locate(id: number, bytes: Uint8Array, offset: number): fs.Located | FsError {
-    const node = this.inodes.node(id);
-    if (node !== undefined && node.located !== null && isVerified(node, bytes, offset)) return node.located;
-    return this.verify(bytes.subarray(offset, offset + fileHandleBytes));
-  }
-
-  private verify(bytes: Uint8Array): fs.Located | FsError {
-    const { instance, handleKey } = this.store.identity;
-    const parts = decodeFileHandle(instance, handleKey, bytes);
-    if (parts === null) return badHandle;
-    if (parts.epoch !== 0) return stale;
-    const node = this.inodes.loadNode(parts.id);
-    if (node instanceof Promise) {
-      // Whoever uses the id reads the same row and learns what went wrong with it.
-      node.catch(() => {});
-      return { fs: this, id: parts.id };
-    }
-    return node === null ? { fs: this, id: parts.id } : this.locatedAt(node, parts.generation, bytes);
-  }
-
-  private locatedAt(node: Node, generation: number, bytes: Uint8Array): fs.Located | FsError {
-    if (node.inode?.generation !== generation) return stale;
-    if (node.located === null) {
-      keepVerified(node, bytes);
-      node.located = { fs: this, id: node.inode.id };
-    }
-    return node.located;
+    return this.handles.locate(id, bytes, offset);
   }
 
   root(): Maybe<Inode> {

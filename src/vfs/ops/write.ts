@@ -6,7 +6,7 @@ import { type FileId, fileSizeMax } from "#model/ids.ts";
 import type { Inode } from "#model/inode.ts";
 import { dropsPrivileges, withoutPrivileges } from "../access/attributes.ts";
 import { type Changer, changerOf, contentPermissions, Permission } from "../access/permissions.ts";
-import { denied, fileTooBig, invalid, jukebox, stale } from "../errors.ts";
+import { denied, fileTooBig, invalid, jukebox, locked, stale } from "../errors.ts";
 import type { Written } from "../file-system.ts";
 import { after } from "../maybe.ts";
 import type { OpenFile } from "../opens/open-file.ts";
@@ -30,7 +30,7 @@ export function write(
   if (inode === null) return writeUncached(share, who, id, offset, payload, length, stable, by);
   const changer = changerOf(share.policy, who);
   if (changer instanceof FsError) return changer;
-  const refused = refuseWrite(changer, inode, offset, length);
+  const refused = refuseWrite(share, changer, inode, offset, length, by);
   if (refused !== null) return refused;
   if (length === 0) return { file: { before: inode, after: inode } };
   const held = share.opens.size === 0 ? null : beforeContent(share, id, by);
@@ -76,7 +76,7 @@ async function writeAdmitted(
   // The share may have been made read-only meanwhile.
   const changer = changerOf(share.policy, who);
   if (changer instanceof FsError) return changer;
-  const refused = refuseWrite(changer, inode, offset, length);
+  const refused = refuseWrite(share, changer, inode, offset, length, by);
   if (refused !== null) return refused;
   // Opened by somebody meanwhile, who minds.
   const held = share.opens.size === 0 ? null : beforeContent(share, id, by);
@@ -86,12 +86,13 @@ async function writeAdmitted(
   return accept(share, changer, inode, offset, payload, length, stable);
 }
 
-function refuseWrite(who: Changer, inode: Inode, offset: number, length: number): FsError | null {
+function refuseWrite(share: Share, who: Changer, inode: Inode, offset: number, length: number, by: OpenFile | null): FsError | null {
   const refused = refuseType(inode);
   if (refused !== null) return refused;
   if ((contentPermissions(inode, who) & Permission.write) === 0) return denied;
   if (!(offset >= 0 && length >= 0)) return invalid;
-  return offset + length > fileSizeMax ? fileTooBig : null;
+  if (offset + length > fileSizeMax) return fileTooBig;
+  return share.locks.held !== 0 && share.locks.bars(inode.id, by, offset, length, true) ? locked : null;
 }
 
 function writeUncached(

@@ -20,6 +20,7 @@ import type {
   Written,
 } from "#vfs/file-system.ts";
 import { OpenTable } from "#vfs/opens/open-table.ts";
+import { LockTable } from "#vfs/locks/index.ts";
 import { error, MemoryTree } from "./memory-tree.ts";
 
 /** A small file system in memory, for the tests of the protocol alone: hardly any permission checks, no durability. */
@@ -31,6 +32,7 @@ export class MemoryFileSystem extends MemoryTree implements FileSystem {
   setDeletion(): null {
     return null;
   }
+  readonly locks = new LockTable();
   getattr(id: FileId): Inode | FsError {
     const failed = this.failNext === null ? null : this.step("getattr", null);
     return failed ?? this.inodes.get(id) ?? error(FsCode.stale);
