@@ -8,6 +8,7 @@ import { create } from "./create.ts";
 import { flush } from "./flush.ts";
 import { ioctl } from "./ioctl.ts";
 import { negotiate } from "./negotiate.ts";
+import { oplockBreak } from "./oplock-break.ts";
 import { queryDirectory } from "./query-directory.ts";
 import { queryInfo } from "./query-info.ts";
 import { read } from "./read.ts";
@@ -48,6 +49,7 @@ export const handlers: readonly (Handler | undefined)[] = tableOf({
   [Command.ECHO]: { needs: Needs.sessionIfNamed, run: echo },
   [Command.QUERY_DIRECTORY]: { needs: Needs.tree, run: queryDirectory },
   [Command.QUERY_INFO]: { needs: Needs.tree, run: queryInfo },
+  [Command.OPLOCK_BREAK]: { needs: Needs.tree, run: oplockBreak },
   [Command.SET_INFO]: { needs: Needs.tree, run: setInfo },
 });
 
