@@ -56,6 +56,8 @@ export interface SmbAdapter {
   mounts(): readonly SmbMount[];
   /** Closes a connection at once; false: there is none. */
   disconnect(id: number): boolean;
+  /** Requests that wait for other clients. */
+  waiting(): number;
 }
 
 /** SMB 2 and 3 over TCP. */
@@ -74,6 +76,7 @@ class Adapter implements SmbAdapter, SmbServer {
   readonly guid: Uint8Array;
   readonly name: string;
   readonly transferBytesMax: number = transferBytesMax;
+  readonly pending = { count: 0, bytes: 0 };
   private readonly limits: SmbAdapterOptions["limits"];
   private readonly stream: StreamServer<SmbConnection>;
   private sessionIds = 0;
@@ -102,15 +105,17 @@ class Adapter implements SmbAdapter, SmbServer {
           const connection = (transport.context ??= new SmbConnection(server, transport));
           if (!dispatch(connection, bytes, start, end, tail, tailBytes)) connection.close("it sent a message that is none of SMB2");
         },
-        closed({ context }) {
-          if (context !== null) for (const session of [...context.sessions.values()]) endSession(context, session);
-        },
+        closed: ({ context }) => context?.gone(),
       },
     });
   }
 
   get signingRequired(): boolean {
     return this.settings.signingRequired;
+  }
+
+  waiting(): number {
+    return this.pending.count;
   }
 
   nextSessionId(): number {
