@@ -6,6 +6,7 @@ import type { Credentials } from "#model/credentials.ts";
 import type { FsError } from "#model/fs-error.ts";
 import type { FileType, Inode } from "#model/inode.ts";
 import type { SharePolicy } from "./access/policy.ts";
+import type { LockOwner, LockTable } from "./locks/index.ts";
 
 /** An object before and after an operation (weak cache consistency, RFC 1813 §2.6); null where it is not known or was not there. */
 export interface Change {
@@ -107,6 +108,8 @@ export interface FileSystem {
   /** A request goes on after this turn of the event loop: until it leaves, the share's stores stay open. */
   enter(): void;
   leave(): void;
+  /** Byte-range locks of its files. */
+  readonly locks: LockTable;
   /** The current root directory. */
   root(): Maybe<Inode>;
   /** The handle of an object (44 bytes, cached: don't write to it). */
@@ -123,7 +126,8 @@ export interface FileSystem {
   /** The bits of `wanted` (Access) that the caller has. */
   access(who: Credentials, id: FileId, wanted: number): Maybe<{ readonly inode: Inode; readonly granted: number } | FsError>;
   readlink(who: Credentials, id: FileId): Maybe<{ readonly inode: Inode; readonly target: Uint8Array } | FsError>;
-  read(who: Credentials, id: FileId, offset: number, length: number): Maybe<ReadResult | FsError>;
+  /** `by`: the open it is done through, which its own locks don't bar; none: somebody who can have none. */
+  read(who: Credentials, id: FileId, offset: number, length: number, by?: LockOwner | null): Maybe<ReadResult | FsError>;
   /** `stable`: answer only when durable (DATA_SYNC and FILE_SYNC alike: size, times and data go together). */
   write(
     who: Credentials,
@@ -132,6 +136,7 @@ export interface FileSystem {
     payload: readonly Uint8Array[],
     length: number,
     stable: boolean,
+    by?: LockOwner | null,
   ): Maybe<Written | FsError>;
   /** Makes everything accepted of the file durable (RFC 1813 §3.3.21; a range is no reason to sync less). */
   commit(who: Credentials, id: FileId): Maybe<Written | FsError>;
