@@ -81,8 +81,10 @@ export interface Listing {
   /** 8 bytes; a listing goes on only under the verifier it began with. */
   readonly verifier: Uint8Array;
   readonly entries: readonly ListedEntry[];
-  /** The last entry given is the directory's last. */
+  /** The directory has no entries past these. */
   readonly end: boolean;
+  /** Where the next call goes on: behind the last entry given or passed over. */
+  readonly cookie: number;
 }
 
 export interface SpaceUsage {
@@ -150,7 +152,8 @@ export interface FileSystem {
   link(who: Credentials, id: FileId, directory: FileId, name: string): Promise<Linked | FsError>;
   /**
    * Entries after `cookie` (0: from the start), "." as cookie 1 and ".." as 2 among them, until `accept` says that the next one
-   * no longer fits. `verifier` is checked where cookie is not 0.
+   * no longer fits (false); null passes one over. A call that passed over many ends early. `verifier` is checked where cookie is
+   * not 0.
    */
   readdir(
     who: Credentials,
@@ -158,7 +161,7 @@ export interface FileSystem {
     cookie: number,
     verifier: Uint8Array,
     withInodes: boolean,
-    accept: (name: string) => boolean,
+    accept: (name: string) => boolean | null,
   ): Maybe<Listing | FsError>;
   usage(): Maybe<SpaceUsage>;
 }

@@ -289,7 +289,7 @@ export class Share implements fs.FileSystem {
     cookie: number,
     verifier: Uint8Array,
     withInodes: boolean,
-    accept: (name: string) => boolean,
+    accept: (name: string) => boolean | null,
   ): Maybe<fs.Listing | FsError> {
     return ops.readdir(this, who, directory, cookie, verifier, withInodes, accept);
   }

@@ -209,7 +209,7 @@ export class MemoryFileSystem extends MemoryTree implements FileSystem {
     cookie: number,
     _verifier: Uint8Array,
     withInodes: boolean,
-    accept: (name: string) => boolean,
+    accept: (name: string) => boolean | null,
   ): Listing | FsError {
     const failed = this.failNext === null ? null : this.step("readdir", who);
     if (failed !== null) return failed;
@@ -224,10 +224,12 @@ export class MemoryFileSystem extends MemoryTree implements FileSystem {
     const verifier = new Uint8Array(8).fill(9);
     for (const entry of all) {
       if (entry.cookie <= cookie) continue;
-      if (!accept(entry.name)) return { directory, verifier, entries, end: false };
-      entries.push(entry);
+      const accepted = accept(entry.name);
+      if (accepted === false) return { directory, verifier, entries, end: false, cookie };
+      if (accepted) entries.push(entry);
+      cookie = entry.cookie;
     }
-    return { directory, verifier, entries, end: true };
+    return { directory, verifier, entries, end: true, cookie };
   }
   usage(): SpaceUsage {
     return { totalBytes: 2 ** 40, freeBytes: 2 ** 39, availableBytes: 2 ** 38, totalFiles: 2 ** 20, freeFiles: 2 ** 19 };
