@@ -5,7 +5,6 @@ import type { Logger } from "#telemetry/logger.ts";
 import type { Shares } from "#vfs/file-system.ts";
 import { SmbConnection } from "./connection.ts";
 import { dispatch } from "./dispatch.ts";
-import { closeAll } from "./open/closing.ts";
 import type { Account, SmbServer } from "./server.ts";
 
 /** Most bytes of a READ or WRITE. */
@@ -34,6 +33,8 @@ export interface SmbAdapter {
   start(): { readonly port: number };
   /** Takes no more requests, answers those it has and closes, at the latest after `deadlineMs`. */
   stop(deadlineMs: number): Promise<void>;
+  /** Requests that wait for other clients. */
+  pending(): number;
 }
 
 /** SMB 2 and 3 over TCP. */
@@ -50,6 +51,7 @@ export function createSmbAdapter(options: SmbAdapterOptions): SmbAdapter {
     name,
     signingRequired,
     transferBytesMax: transferBytesDefault,
+    pending: { count: 0, bytes: 0 },
     nextSessionId: () => ++sessionIds,
   };
   const stream = new StreamServer<SmbConnection>({
@@ -64,11 +66,12 @@ export function createSmbAdapter(options: SmbAdapterOptions): SmbAdapter {
         const connection = (transport.context ??= new SmbConnection(server, transport));
         if (!dispatch(connection, bytes, start, end, tail, tailBytes)) connection.close("it sent a message that is none of SMB2");
       },
+      closed: (transport) => transport.context?.gone(),
     },
   });
-  void closeAll;
   return {
     start: () => ({ port: stream.start() }),
     stop: (deadlineMs) => stream.stop(deadlineMs),
+    pending: () => server.pending.count,
   };
 }

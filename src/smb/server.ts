@@ -25,5 +25,7 @@ export interface SmbServer {
   readonly signingRequired: boolean;
   /** Most bytes of a READ, a WRITE and any other answer. */
   readonly transferBytesMax: number;
+  /** Requests of all connections that wait for other clients, and what is kept of them. */
+  readonly pending: { count: number; bytes: number };
   nextSessionId(): number;
 }

@@ -142,6 +142,6 @@ export function answerSmb1Negotiate(connection: SmbConnection, bytes: Uint8Array
   encodeHeader(call.w, header, connection.credits.grant(1), 0, 0);
   answer(call, connection.dialect, []);
   call.w.commit();
-  connection.send(call);
+  connection.sendAnswers(call);
   return true;
 }

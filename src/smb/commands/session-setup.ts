@@ -130,6 +130,7 @@ export function logoff(call: Call): number {
   if (!isEmptyBody(call.bytes, call.base, call.end)) return NtStatus.INVALID_PARAMETER;
   const session = call.session!;
   for (const tree of session.trees.values()) closeAll(call.connection, tree);
+  call.connection.pendings.cancelOf(session);
   call.connection.sessions.delete(session.id);
   encodeEmptyBody(call.w);
   return NtStatus.SUCCESS;

@@ -16,8 +16,8 @@ import { setInfo } from "./set-info.ts";
 import { treeConnect, treeDisconnect } from "./tree-connect.ts";
 import { write } from "./write.ts";
 
-/** What a request has to belong to. */
-export const Needs = { nothing: 0, session: 1, tree: 2 } as const;
+/** What a request has to belong to; `sessionIfNamed`: to a session, unless it names none. */
+export const Needs = { nothing: 0, sessionIfNamed: 1, session: 2, tree: 3 } as const;
 export type Needs = (typeof Needs)[keyof typeof Needs];
 
 export interface Handler {
@@ -45,7 +45,7 @@ export const handlers: readonly (Handler | undefined)[] = tableOf({
   [Command.READ]: { needs: Needs.tree, run: read },
   [Command.WRITE]: { needs: Needs.tree, run: write },
   [Command.IOCTL]: { needs: Needs.tree, run: ioctl },
-  [Command.ECHO]: { needs: Needs.nothing, run: echo },
+  [Command.ECHO]: { needs: Needs.sessionIfNamed, run: echo },
   [Command.QUERY_DIRECTORY]: { needs: Needs.tree, run: queryDirectory },
   [Command.QUERY_INFO]: { needs: Needs.tree, run: queryInfo },
   [Command.SET_INFO]: { needs: Needs.tree, run: setInfo },
