@@ -7,6 +7,7 @@ import type { Open } from "./open.ts";
 export async function closeOpen(connection: SmbConnection, open: Open): Promise<void> {
   connection.opens.remove(open);
   const { place, tree } = open;
+  if (tree.fs !== null && tree.fs.locks.held !== 0) tree.fs.locks.release(open.id, open);
   if (!open.deleteOnClose || place === null) return;
   const fs = tree.fs!;
   const who = tree.credentials();

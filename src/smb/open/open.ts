@@ -1,6 +1,7 @@
 import type { FileId } from "#model/ids.ts";
 import type { Pipe } from "../pipe/pipe.ts";
 import type { Tree } from "../tree/tree.ts";
+import type { LockReplay } from "./lock-replay.ts";
 
 /** Where a listing stands. */
 export interface Scan {
@@ -26,6 +27,10 @@ export class Open {
   path: string;
   deleteOnClose = false;
   scan: Scan | null = null;
+  /** Behind the last byte read, or as the client set it (MS-FSCC 2.4.35). */
+  position = 0;
+  /** Null: no LOCK that could be sent again was done. */
+  lockReplay: LockReplay | null = null;
   /** Of IPC$: what is open is a pipe and no file. */
   pipe: Pipe | null = null;
   readonly fileId: Uint8Array;
