@@ -7,6 +7,7 @@ export * from "./change-set.ts";
 export * from "./credentials.ts";
 export * from "./file-content.ts";
 export * from "./file-handle.ts";
+export * from "./fold.ts";
 export * from "./fs-error.ts";
 export * from "./history.ts";
 export * from "./identity.ts";

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Lifecycle } from "#app/lifecycle.ts";
 import type { RuntimeOptions, ServerRuntime } from "#app/runtime.ts";
@@ -302,6 +302,24 @@ describe("purge", () => {
       await runtime.purge(plan, []);
       expect([existsSync(blocks), existsSync(join(elsewhere, "m/cut")), existsSync(join(dataDir, "shares/cut"))]).toEqual([false, false, false]);
     }
+  });
+
+  test("leaves alone the content of a share that somebody else has by now", async () => {
+    const place = temporary();
+    const plan = sharePlan("/taken", { blocks: storePlan("block", "filesystem", { name: "b", config: { path: place, history: true } }) });
+    const { runtime, dataDir } = await used(plan);
+    await runtime.stopAdapters(1000);
+    await runtime.stopShares(5000);
+    const elsewhere = temporary();
+    cpSync(dataDir, elsewhere, { recursive: true });
+    const other = fresh({}, elsewhere);
+    expect(await other.runtime.reconcile(desired([plan]))).toEqual([]);
+    await other.runtime.stopShares(5000);
+    const before = everything(place);
+    await expect(runtime.purge(plan, [])).rejects.toMatchObject({ code: "conflict", message: expect.stringContaining("are not this server's to remove") });
+    expect(everything(place)).toEqual(before);
+    await other.runtime.purge(plan, []);
+    expect(everything(place)).toEqual([]);
   });
 
   test("leaves alone a share that lies among its content, whatever way it came there", async () => {

@@ -70,7 +70,7 @@ for (const [name, dialect] of [["2.1, unsigned", 0x210], ["3.1.1, signed", 0x311
     expect([final.status, final.messageId, final.asyncId, final.credits]).toEqual([0, interim.messageId, interim.asyncId, 0]);
     expect(final.signed).toBe(client.signs);
     if (client.signs) expect(client.verifies(final)).toBeTrue();
-    expect(server.smb.pending()).toBe(0);
+    expect(server.smb.waiting()).toBe(0);
   });
 }
 
@@ -147,9 +147,9 @@ test("a client that is gone leaves nothing that waits and nothing open", async (
   const client = await server.client();
   await client.call(Command.FLUSH, emptyBody);
   await client.call(Command.FLUSH, emptyBody);
-  expect(server.smb.pending()).toBe(2);
+  expect(server.smb.waiting()).toBe(2);
   client.close();
-  await until("the requests are cancelled", 5000, () => (server.smb.pending() === 0 ? true : null));
+  await until("the requests are cancelled", 5000, () => (server.smb.waiting() === 0 ? true : null));
   expect(cancels).toBe(2);
 });
 
