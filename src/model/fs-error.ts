@@ -22,6 +22,8 @@ export const FsCode = {
   badCookie: "badCookie",
   notSupported: "notSupported",
   badType: "badType",
+  /** Somebody else has locked a part of the range. */
+  locked: "locked",
   /** Try again later: it will heal. */
   jukebox: "jukebox",
 } as const;

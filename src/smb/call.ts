@@ -1,7 +1,9 @@
 import { LeWriter } from "#wire/le.ts";
 import { RequestHeader } from "#wire/smb2/header.ts";
 import type { SmbConnection } from "./connection.ts";
+import type { Signer } from "./crypto/signing.ts";
 import type { Open } from "./open/open.ts";
+import { type Pending, pend } from "./pending.ts";
 import type { Session } from "./session/session.ts";
 import type { Tree } from "./tree/tree.ts";
 
@@ -21,8 +23,18 @@ export class Call {
   /** What of the last request's payload lies behind `end`. */
   tail: readonly Uint8Array[] = [];
   tailBytes = 0;
+  /** Where the next request of the compound begins; 0: this is the last. */
+  next = 0;
+  /** Requests of the compound before this one. */
+  index = 0;
+  /** The end of the message in `bytes`, and what lies behind it. */
+  messageEnd = 0;
+  messageTail: readonly Uint8Array[] = [];
+  messageTailBytes = 0;
   /** Where the answer's header lies in `out`. */
   answerAt = 0;
+  /** The last answer completed: where it begins and ends, and who signed it. */
+  readonly last: { at: number; end: number; signer: Signer | null } = { at: -1, end: 0, signer: null };
   /** The answer has a body although its status is an error's. */
   hasBody = false;
   session: Session | null = null;
@@ -31,13 +43,39 @@ export class Call {
   related: Open | null = null;
   relatedStatus = 0;
   isRelated = false;
-  encrypted = false;
-  /** The session an encrypted message was sealed in: it speaks for no other. */
+  /** The session an encrypted message was sealed in: it speaks for no other, and its answer is sealed in it. */
   sealedBy: Session | null = null;
+  /** The request was answered by STATUS_PENDING, and waits. */
+  pending: Pending | null = null;
+  /** Bytes of the message the transport still counts as unfinished; 0: none. */
+  unfinishedBytes = 0;
   /** Done once the answer is on its way. */
   afterSend: (() => void) | null = null;
 
   constructor(connection: SmbConnection) {
     this.connection = connection;
+  }
+
+  get encrypted(): boolean {
+    return this.sealedBy !== null;
+  }
+
+  /**
+   * The request will wait for another client, maybe for ever: sends STATUS_PENDING and has the connection read on. To be called
+   * before anything is written to `w`; from then on `bytes`, `base` and `end` are those of a copy, and no payload behind `end` is
+   * kept. Null where too many wait already: the request is to be answered by INSUFFICIENT_RESOURCES.
+   *
+   * `onCancel` is called at most once, when the client cancels the request or its session or connection ends; the handler then
+   * gives CANCELLED. It may come when what was waited for is already at hand, and then changes nothing.
+   */
+  pend(onCancel: () => void): Pending | null {
+    return pend(this, onCancel);
+  }
+
+  /** The transport counts the message no longer, so that the connection is read on. */
+  finished(): void {
+    const length = this.unfinishedBytes;
+    this.unfinishedBytes = 0;
+    if (length > 0) this.connection.transport.requestDone(length);
   }
 }

@@ -1,13 +1,14 @@
 import type { Maybe } from "#base/brand.ts";
 import { i32 } from "#wire/le.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
-import { Command, commandsCount, decodeHeader, decodeTransform, encodeHeader, headerBytes, HeaderFlag, nextCommandAt, smb1Magic, smb2Magic, statusAt, transformHeaderBytes, transformMagic } from "#wire/smb2/header.ts";
+import { Command, commandsCount, decodeHeader, decodeTransform, encodeHeader, flagsAt, headerBytes, HeaderFlag, nextCommandAt, smb1Magic, smb2Magic, statusAt, transformHeaderBytes, transformMagic } from "#wire/smb2/header.ts";
 import { Dialect } from "#wire/smb2/negotiate.ts";
 import { encodeError } from "#wire/smb2/query.ts";
 import { Call } from "./call.ts";
 import { type Handler, handlers, Needs } from "./commands/index.ts";
 import { answerSmb1Negotiate } from "./commands/negotiate.ts";
 import type { SmbConnection } from "./connection.ts";
+import { joined, settle } from "./pending.ts";
 import type { Session } from "./session/session.ts";
 
 /** Requests of one compound. */
@@ -26,28 +27,29 @@ export function dispatch(connection: SmbConnection, bytes: Uint8Array, start: nu
     return answered;
   }
   const call = new Call(connection);
+  call.unfinishedBytes = length;
   call.bytes = bytes;
+  call.next = start;
+  call.messageEnd = end;
+  call.messageTail = tail;
+  call.messageTailBytes = tailBytes;
   if (magic === transformMagic) {
-    const plain = opened(call, whole(bytes, start, end, tail, tailBytes));
-    if (plain === null) return false;
-    call.bytes = plain;
-    start = 0;
-    end = plain.length;
-    tail = [];
-    tailBytes = 0;
+    if (!unsealed(call, whole(bytes, start, end, tail, tailBytes))) return false;
   } else if (magic !== smb2Magic) return false;
-  const done = run(call, start, end, tail, tailBytes);
+  const done = run(call);
   if (done instanceof Promise) {
-    done
-      .catch((error: unknown) => {
-        connection.server.logger.error({ error, client: connection.transport.address, command: call.header.command }, "an SMB request failed");
-        connection.close("a request failed in the server");
-      })
-      .finally(() => connection.transport.requestDone(length));
+    done.catch((error: unknown) => failed(call, error)).finally(() => call.finished());
     return true;
   }
-  connection.transport.requestDone(length);
+  call.finished();
   return done;
+}
+
+function failed(call: Call, error: unknown): void {
+  const { connection } = call;
+  settle(call);
+  connection.server.logger.error({ error, client: connection.transport.address, command: call.header.command }, "an SMB request failed");
+  connection.close("a request failed in the server");
 }
 
 /** A message in one piece. */
@@ -63,102 +65,119 @@ function whole(bytes: Uint8Array, start: number, end: number, tail: readonly Uin
   return all;
 }
 
-/** The plain message of an encrypted one (MS-SMB2 3.3.5.2.1.1); null where the connection has to go. */
-function opened(call: Call, sealed: Uint8Array): Uint8Array | null {
+/** Puts the plain message of an encrypted one into `call` (MS-SMB2 3.3.5.2.1.1); false where the connection has to go. */
+function unsealed(call: Call, sealed: Uint8Array): boolean {
   const header = decodeTransform(sealed, 0, sealed.length);
-  if (header === null || header.flags !== 1 || header.sessionIdHigh !== 0) return null;
+  if (header === null || header.flags !== 1 || header.sessionIdHigh !== 0) return false;
   const session = call.connection.sessions.get(header.sessionIdLow);
   const sealer = session?.sealer ?? null;
-  if (sealer === null || header.originalBytes !== sealed.length - transformHeaderBytes) return null;
+  if (sealer === null || header.originalBytes !== sealed.length - transformHeaderBytes) return false;
   const plain = sealer.open(sealed);
-  if (plain === null || plain.length < 4 || i32(plain, 0) !== smb2Magic) return null;
-  call.encrypted = true;
+  if (plain === null || plain.length < 4 || i32(plain, 0) !== smb2Magic) return false;
   call.sealedBy = session!;
-  return plain;
+  call.bytes = plain;
+  call.next = 0;
+  call.messageEnd = plain.length;
+  call.messageTail = [];
+  call.messageTailBytes = 0;
+  return true;
 }
 
 /** Handles the requests of a message one after the other and sends their answers in one; false: malformed. */
-function run(call: Call, start: number, end: number, tail: readonly Uint8Array[], tailBytes: number): Maybe<boolean> {
-  let at = start;
-  for (let n = 0; ; n++) {
-    const next = beginRequest(call, at, end, tail, tailBytes, n);
-    if (next < 0) return false;
-    const status = handle(call, n > 0);
-    if (status instanceof Promise) return status.then((settled) => goOn(call, settled, next, end, tail, tailBytes, n));
-    finishRequest(call, status, next > 0);
-    if (next === 0) return ended(call);
-    at = next;
+function run(call: Call): Maybe<boolean> {
+  for (;;) {
+    if (!beginRequest(call)) return false;
+    const status = handle(call);
+    if (status instanceof Promise) return status.then((settled) => goOn(call, settled));
+    finishRequest(call, status);
+    if (call.next === 0) return ended(call);
+    call.index++;
   }
 }
 
-async function goOn(call: Call, settled: number, next: number, end: number, tail: readonly Uint8Array[], tailBytes: number, n: number): Promise<boolean> {
-  finishRequest(call, settled, next > 0);
-  for (let at = next; at > 0; ) {
-    const following = beginRequest(call, at, end, tail, tailBytes, ++n);
-    if (following < 0) {
+async function goOn(call: Call, settled: number): Promise<boolean> {
+  finishRequest(call, settled);
+  while (call.next > 0) {
+    call.index++;
+    if (!beginRequest(call)) {
       call.connection.close("a compound that is malformed");
       return false;
     }
-    finishRequest(call, await handle(call, true), following > 0);
-    at = following;
+    finishRequest(call, await handle(call));
   }
   return ended(call);
 }
 
-/** Reads the header at `at`; where the next request begins, 0 for the last, -1 where the message is malformed. */
-function beginRequest(call: Call, at: number, end: number, tail: readonly Uint8Array[], tailBytes: number, n: number): number {
-  const { header } = call;
-  if (n >= compoundMax || !decodeHeader(call.bytes, at, end, header)) return -1;
+/** Reads the header of the next request; false where the message is malformed. */
+function beginRequest(call: Call): boolean {
+  const { header, messageEnd: end, next: at } = call;
+  if (call.index >= compoundMax || !decodeHeader(call.bytes, at, end, header)) return false;
   const next = header.nextCommand;
   // A request that another follows lies whole in front of it.
-  if (next !== 0 && (next < headerBytes || next % 8 !== 0 || next > end - at)) return -1;
+  if (next !== 0 && (next < headerBytes || next % 8 !== 0 || next > end - at)) return false;
+  const isLast = next === 0;
   call.base = at;
-  call.end = next === 0 ? end : at + next;
-  call.tail = next === 0 ? tail : [];
-  call.tailBytes = next === 0 ? tailBytes : 0;
+  call.next = isLast ? 0 : at + next;
+  call.end = isLast ? end : at + next;
+  call.tail = isLast ? call.messageTail : noSlices;
+  call.tailBytes = isLast ? call.messageTailBytes : 0;
   call.hasBody = false;
   call.isRelated = (header.flags & HeaderFlag.RELATED_OPERATIONS) !== 0;
-  return next === 0 ? 0 : at + next;
+  return true;
 }
 
+const noSlices: readonly Uint8Array[] = [];
+
 /** Checks what a request has to have before its handler sees it (MS-SMB2 3.3.5.2), writes the answer's header, and handles it. */
-function handle(call: Call, follows: boolean): Maybe<number> {
+function handle(call: Call): Maybe<number> {
   const { header, connection, w } = call;
+  if (header.command === Command.CANCEL) return cancel(call);
   const charge = connection.dialect <= Dialect.SMB_2_0_2 ? 1 : Math.max(1, header.creditCharge);
-  const messageId = (header.messageIdHigh >>> 0) * 4294967296 + (header.messageIdLow >>> 0);
-  if (header.command === Command.CANCEL) return cancelled;
+  const messageId = joined(header.messageIdLow, header.messageIdHigh);
   if (!connection.credits.take(messageId, charge)) {
     connection.close("a message id it may not use (credits overdrawn or a message repeated)");
-    return cancelled;
+    return noAnswer;
   }
-  const treeId = header.treeId;
   call.answerAt = call.out.length;
   w.attach(call.out);
-  encodeHeader(w, header, connection.credits.grant(header.creditRequest), header.flags & HeaderFlag.RELATED_OPERATIONS, treeId);
-  if (call.isRelated && !follows) return NtStatus.INVALID_PARAMETER;
+  encodeHeader(w, header, connection.credits.grant(header.creditRequest), header.flags & HeaderFlag.RELATED_OPERATIONS, header.treeId);
+  if (call.isRelated && call.index === 0) return NtStatus.INVALID_PARAMETER;
   if (header.command >= commandsCount) return NtStatus.INVALID_PARAMETER;
   const handler = handlers[header.command] ?? null;
   if (handler === null) return NtStatus.NOT_SUPPORTED;
   if (connection.dialect === 0 && header.command !== Command.NEGOTIATE) {
     connection.close("a request before its NEGOTIATE");
-    return cancelled;
+    return noAnswer;
   }
   const refused = admit(call, handler);
   return refused !== 0 ? refused : handler.run(call);
 }
 
 /** No answer is to be sent. */
-const cancelled = -1;
+const noAnswer = -1;
+
+/** CANCEL (MS-SMB2 3.3.5.16): has no answer of its own, whatever it names. */
+function cancel(call: Call): number {
+  const pending = call.connection.pendings.named(call.header);
+  if (pending !== null && admit(call, cancelling) === 0 && pending.session === call.session) pending.cancel();
+  return noAnswer;
+}
+
+const cancelling: Handler = { needs: Needs.session, run: () => noAnswer };
 
 /** Finds session and tree, and checks the signature. */
 function admit(call: Call, handler: Handler): number {
   const { header, connection } = call;
-  if (handler.needs === Needs.nothing) return 0;
   if (!call.isRelated) {
-    call.session = header.sessionIdHigh === 0 ? (connection.sessions.get(header.sessionIdLow) ?? null) : null;
+    call.session = null;
     call.tree = null;
     call.related = null;
     call.relatedStatus = 0;
+  }
+  if (handler.needs === Needs.nothing) return 0;
+  if (!call.isRelated) {
+    if (handler.needs === Needs.sessionIfNamed && header.sessionIdLow === 0 && header.sessionIdHigh === 0) return 0;
+    call.session = header.sessionIdHigh === 0 ? (connection.sessions.get(header.sessionIdLow) ?? null) : null;
   }
   const { session } = call;
   if (session === null || !session.valid) return NtStatus.USER_SESSION_DELETED;
@@ -175,32 +194,41 @@ function admit(call: Call, handler: Handler): number {
 }
 
 function findTree(call: Call, session: Session, handler: Handler): number {
-  if (handler.needs === Needs.session) return 0;
+  if (handler.needs !== Needs.tree) return 0;
   if (!call.isRelated) call.tree = session.trees.get(call.header.treeId) ?? null;
   return call.tree === null ? NtStatus.NETWORK_NAME_DELETED : 0;
 }
 
-/** Completes an answer: its status, an error's body, where the next one begins. */
-function finishRequest(call: Call, status: number, followed: boolean): void {
-  if (status === cancelled) return;
-  const { w, header, session } = call;
-  const { answerAt } = call;
+/** Completes an answer: its status, an error's body, where the next one begins, its signature. */
+function finishRequest(call: Call, status: number): void {
+  settle(call);
+  if (status === noAnswer) return;
+  const { w, header, session, answerAt } = call;
   if (status !== 0 && !call.hasBody) {
     // What a handler wrote before it failed is forgotten.
     w.at = answerAt + headerBytes;
     encodeError(w, 0, null);
   }
   w.setU32(answerAt + statusAt, status | 0);
-  const signs = !call.encrypted && session !== null && session.signer !== null && ((header.flags & HeaderFlag.SIGNED) !== 0 || session.signingRequired);
-  if (signs) w.bytes[answerAt + 16]! |= HeaderFlag.SIGNED;
-  if (followed) {
+  const { last } = call;
+  last.at = answerAt;
+  last.end = w.at;
+  last.signer = null;
+  if (call.next > 0) {
     w.align(8, answerAt);
     w.setU32(answerAt + nextCommandAt, w.at - answerAt);
   }
   w.commit();
+  if (call.encrypted || session === null || session.signer === null) return;
+  if ((header.flags & HeaderFlag.SIGNED) === 0 && !session.signingRequired) return;
+  w.bytes[answerAt + flagsAt]! |= HeaderFlag.SIGNED;
+  last.signer = session.signer;
+  last.signer.sign(w.bytes, answerAt, w.at, noSlices);
 }
 
 function ended(call: Call): boolean {
-  if (call.out.length > 0) call.connection.send(call);
+  const { connection } = call;
+  if (call.out.length > 0) connection.sendAnswers(call);
+  if (!connection.transport.closed) call.afterSend?.();
   return true;
 }

@@ -6,6 +6,7 @@ import type { Credentials } from "#model/credentials.ts";
 import type { FsError } from "#model/fs-error.ts";
 import type { FileType, Inode } from "#model/inode.ts";
 import type { SharePolicy } from "./access/policy.ts";
+import type { LockOwner, LockTable } from "./locks/index.ts";
 
 /** An object before and after an operation (weak cache consistency, RFC 1813 §2.6); null where it is not known or was not there. */
 export interface Change {
@@ -80,8 +81,10 @@ export interface Listing {
   /** 8 bytes; a listing goes on only under the verifier it began with. */
   readonly verifier: Uint8Array;
   readonly entries: readonly ListedEntry[];
-  /** The last entry given is the directory's last. */
+  /** The directory has no entries past these. */
   readonly end: boolean;
+  /** Where the next call goes on: behind the last entry given or passed over. */
+  readonly cookie: number;
 }
 
 export interface SpaceUsage {
@@ -107,6 +110,8 @@ export interface FileSystem {
   /** A request goes on after this turn of the event loop: until it leaves, the share's stores stay open. */
   enter(): void;
   leave(): void;
+  /** Byte-range locks of its files. */
+  readonly locks: LockTable;
   /** The current root directory. */
   root(): Maybe<Inode>;
   /** The handle of an object (44 bytes, cached: don't write to it). */
@@ -123,7 +128,8 @@ export interface FileSystem {
   /** The bits of `wanted` (Access) that the caller has. */
   access(who: Credentials, id: FileId, wanted: number): Maybe<{ readonly inode: Inode; readonly granted: number } | FsError>;
   readlink(who: Credentials, id: FileId): Maybe<{ readonly inode: Inode; readonly target: Uint8Array } | FsError>;
-  read(who: Credentials, id: FileId, offset: number, length: number): Maybe<ReadResult | FsError>;
+  /** `by`: the open it is done through, which its own locks don't bar; none: somebody who can have none. */
+  read(who: Credentials, id: FileId, offset: number, length: number, by?: LockOwner | null): Maybe<ReadResult | FsError>;
   /** `stable`: answer only when durable (DATA_SYNC and FILE_SYNC alike: size, times and data go together). */
   write(
     who: Credentials,
@@ -132,6 +138,7 @@ export interface FileSystem {
     payload: readonly Uint8Array[],
     length: number,
     stable: boolean,
+    by?: LockOwner | null,
   ): Maybe<Written | FsError>;
   /** Makes everything accepted of the file durable (RFC 1813 §3.3.21; a range is no reason to sync less). */
   commit(who: Credentials, id: FileId): Maybe<Written | FsError>;
@@ -145,7 +152,8 @@ export interface FileSystem {
   link(who: Credentials, id: FileId, directory: FileId, name: string): Promise<Linked | FsError>;
   /**
    * Entries after `cookie` (0: from the start), "." as cookie 1 and ".." as 2 among them, until `accept` says that the next one
-   * no longer fits. `verifier` is checked where cookie is not 0.
+   * no longer fits (false); null passes one over. A call that passed over many ends early. `verifier` is checked where cookie is
+   * not 0.
    */
   readdir(
     who: Credentials,
@@ -153,7 +161,7 @@ export interface FileSystem {
     cookie: number,
     verifier: Uint8Array,
     withInodes: boolean,
-    accept: (name: string) => boolean,
+    accept: (name: string) => boolean | null,
   ): Maybe<Listing | FsError>;
   usage(): Maybe<SpaceUsage>;
 }

@@ -22,6 +22,7 @@ import { Pages } from "./cache/pages.ts";
 import { badHandle, stale } from "./errors.ts";
 import { isVerified, keepVerified } from "./handle-words.ts";
 import type * as fs from "./file-system.ts";
+import { type LockOwner, LockTable } from "./locks/index.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
 import { Requests } from "./requests.ts";
 import { Orphans } from "./orphans.ts";
@@ -61,6 +62,7 @@ export class Share implements fs.FileSystem {
   readonly pages: Pages;
   readonly accessTimes: AccessTimes;
   readonly orphans: Orphans;
+  readonly locks = new LockTable();
   /** Moves of directories to other parents that lost a race to another such move. */
   readonly directoryMoves = new OneAtATime();
   private readonly data: FileContent;
@@ -229,8 +231,8 @@ export class Share implements fs.FileSystem {
     return ops.readlink(this, who, id);
   }
 
-  read(who: Credentials, id: FileId, offset: number, length: number): Maybe<fs.ReadResult | FsError> {
-    return ops.read(this, who, id, offset, length);
+  read(who: Credentials, id: FileId, offset: number, length: number, by: LockOwner | null = null): Maybe<fs.ReadResult | FsError> {
+    return ops.read(this, who, id, offset, length, by);
   }
 
   write(
@@ -240,8 +242,9 @@ export class Share implements fs.FileSystem {
     payload: readonly Uint8Array[],
     length: number,
     stable: boolean,
+    by: LockOwner | null = null,
   ): Maybe<fs.Written | FsError> {
-    return ops.write(this, who, id, offset, payload, length, stable);
+    return ops.write(this, who, id, offset, payload, length, stable, by);
   }
 
   commit(who: Credentials, id: FileId): Maybe<fs.Written | FsError> {
@@ -286,7 +289,7 @@ export class Share implements fs.FileSystem {
     cookie: number,
     verifier: Uint8Array,
     withInodes: boolean,
-    accept: (name: string) => boolean,
+    accept: (name: string) => boolean | null,
   ): Maybe<fs.Listing | FsError> {
     return ops.readdir(this, who, directory, cookie, verifier, withInodes, accept);
   }

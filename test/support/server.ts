@@ -57,7 +57,7 @@ const outputCharsMax = 256 * 1024;
 export const adminPassword = "the tests' own administrator";
 
 /** What keeps servers of tests out of each other's way. */
-export const serverEnvironment: Readonly<Record<string, string>> = { DITTOFS_CONTROLPLANE_PORT: "0", DITTOFS_ADMIN_INITIAL_PASSWORD: adminPassword };
+export const serverEnvironment: Readonly<Record<string, string>> = { DITTOFS_CONTROLPLANE_PORT: "0", DITTOFS_ADAPTERS_SMB_PORT: "0", DITTOFS_ADMIN_INITIAL_PASSWORD: adminPassword };
 
 export class Server {
   private readonly portGiven: number | null;
@@ -106,6 +106,11 @@ ${server.text}`);
   /** Where NFS is. */
   get port(): number {
     return this.portGiven || Number(/^nfs: accepting on \S+:(\d+)$/m.exec(this.text)?.[1] ?? 0);
+  }
+
+  /** Where SMB is. */
+  get smbPort(): number {
+    return Number(/^smb: accepting on \S+:(\d+)$/m.exec(this.text)?.[1] ?? 0);
   }
 
   /** Where the REST interface is. */

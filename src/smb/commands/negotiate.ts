@@ -38,7 +38,8 @@ export function negotiate(call: Call): number {
   }
   const request = decodeNegotiate(bytes, base, end);
   if (request === null || request.dialects.length === 0) return NtStatus.INVALID_PARAMETER;
-  const dialect = dialects.find((each) => request.dialects.includes(each));
+  const { dialectMin, dialectMax } = connection.server.settings;
+  const dialect = dialects.find((each) => each >= dialectMin && each <= dialectMax && request.dialects.includes(each));
   if (dialect === undefined) return NtStatus.NOT_SUPPORTED;
   const contexts = dialect === Dialect.SMB_3_1_1 ? agree(connection, request) : [];
   if (typeof contexts === "number") return contexts;
@@ -96,7 +97,7 @@ function agree(connection: SmbConnection, request: NegotiateRequest): readonly N
 function answer(call: Call, dialect: number, contexts: readonly NegotiateContext[]): void {
   const { server } = call.connection;
   const large = dialect >= Dialect.SMB_2_1;
-  const sizeMax = large ? server.transferBytesMax : 65_536;
+  const sizeMax = large ? server.settings.transferBytesMax : 65_536;
   const encrypts = dialect >= Dialect.SMB_3_0 && dialect < Dialect.SMB_3_1_1 && call.connection.cipher !== 0;
   const capabilities = (large ? Capability.LARGE_MTU : 0) | (encrypts ? Capability.ENCRYPTION : 0);
   call.connection.capabilities = capabilities;
@@ -142,6 +143,6 @@ export function answerSmb1Negotiate(connection: SmbConnection, bytes: Uint8Array
   encodeHeader(call.w, header, connection.credits.grant(1), 0, 0);
   answer(call, connection.dialect, []);
   call.w.commit();
-  connection.send(call);
+  connection.sendAnswers(call);
   return true;
 }

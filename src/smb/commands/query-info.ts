@@ -1,6 +1,6 @@
 import { FsError } from "#model/fs-error.ts";
 import type { Inode } from "#model/inode.ts";
-import { encodeBasic, encodeCountedName, encodeNetworkOpen, encodeStandard, FileInfo, FsAttribute, FsInfo } from "#wire/fscc.ts";
+import { encodeBasic, encodeCountedName, encodeNetworkOpen, encodeStandard, FileInfo, FsAttribute, FsInfo, type FileFacts } from "#wire/fscc.ts";
 import type { LeWriter } from "#wire/le.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { headerBytes } from "#wire/smb2/header.ts";
@@ -75,15 +75,7 @@ function fileInfo(w: LeWriter, request: QueryInfoRequest, open: Open, inode: Ino
       w.u64(0);
       break;
     case FileInfo.All:
-      encodeBasic(w, facts);
-      encodeStandard(w, facts, open.deleteOnClose);
-      w.u64(facts.id);
-      w.u32(0);
-      w.u32(open.access);
-      w.u64(0);
-      w.u32(0);
-      w.u32(0);
-      encodeCountedName(w, name);
+      encodeAll(w, open, facts);
       break;
     case FileInfo.Name:
     case FileInfo.NormalizedName:
@@ -112,6 +104,19 @@ function fileInfo(w: LeWriter, request: QueryInfoRequest, open: Open, inode: Ino
       return NtStatus.INVALID_INFO_CLASS;
   }
   return NtStatus.SUCCESS;
+}
+
+/** FileAllInformation (MS-FSCC 2.4.2). */
+function encodeAll(w: LeWriter, open: Open, facts: FileFacts): void {
+  encodeBasic(w, facts);
+  encodeStandard(w, facts, open.deleteOnClose);
+  w.u64(facts.id);
+  w.u32(0);
+  w.u32(open.access);
+  w.u64(0);
+  w.u32(0);
+  w.u32(0);
+  encodeCountedName(w, `\\${open.path}`);
 }
 
 function fsInfo(w: LeWriter, request: QueryInfoRequest, open: Open, inode: Inode, usage: { totalBytes: number; freeBytes: number; availableBytes: number }): number {

@@ -78,17 +78,23 @@ function ntlm(call: Call, session: Session, request: SessionSetupRequest, messag
   const claim = claimOf(message);
   if (claim === null || claim.anonymous) return NtStatus.LOGON_FAILURE;
   const { server } = call.connection;
-  const account = server.account(claim.fields.user);
+  const client = call.connection.transport.address;
+  const attempt = server.attempts.begin(claim.fields.user, client);
+  if (attempt === null) return NtStatus.ACCOUNT_LOCKED_OUT;
+  const account = server.accounts.byName(claim.fields.user);
   // Somebody unknown costs the same as a wrong password.
   const proven = proveNtlm(exchange, claim, account?.ntHash ?? server.random.bytes(16));
   if (account === null || proven === null) {
-    server.logger.info({ client: call.connection.transport.address, user: claim.fields.user }, "refused an SMB log-in");
+    server.logger.info({ client, user: claim.fields.user }, "refused an SMB log-in");
     return NtStatus.LOGON_FAILURE;
   }
+  attempt.succeeded();
   if (!account.user.enabled) return NtStatus.ACCOUNT_DISABLED;
+  if (account.mustChangePassword) return NtStatus.PASSWORD_MUST_CHANGE;
   const list = session.mechanismList;
   if (mic !== null && list !== null && !same(ntlmSignature(proven, "client", list), mic)) return NtStatus.LOGON_FAILURE;
   session.user = account.user;
+  session.epoch = account.sessionEpoch;
   makeKeys(call, session, proven);
   session.signingRequired = server.signingRequired || ((request.securityMode | call.connection.clientSecurityMode) & SecurityMode.SIGNING_REQUIRED) !== 0;
   const answerMic = mic !== null && list !== null ? ntlmSignature(proven, "server", list) : null;
@@ -130,6 +136,7 @@ export function logoff(call: Call): number {
   if (!isEmptyBody(call.bytes, call.base, call.end)) return NtStatus.INVALID_PARAMETER;
   const session = call.session!;
   for (const tree of session.trees.values()) closeAll(call.connection, tree);
+  call.connection.pendings.cancelOf(session);
   call.connection.sessions.delete(session.id);
   encodeEmptyBody(call.w);
   return NtStatus.SUCCESS;

@@ -20,11 +20,9 @@ export function treeConnect(call: Call): number {
   const isPipe = name.toUpperCase() === "IPC$";
   const fs = isPipe ? null : shareNamed(call, name);
   if (fs === undefined) return NtStatus.BAD_NETWORK_NAME;
-  if (fs !== null && !fs.policy.admits("smb", connection.transport.address)) return NtStatus.ACCESS_DENIED;
   if (session.trees.size >= treesMax) return NtStatus.INSUFFICIENT_RESOURCES;
-  const user = session.user!;
-  const tree = new Tree(session.nextTreeId(), fs, { uid: user.uid, gid: user.gid, gids: user.groups });
-  if (fs !== null && tree.credentials().access === "none") return NtStatus.ACCESS_DENIED;
+  const tree = new Tree(session.nextTreeId(), fs, session.user!, connection.server.clock.now());
+  if (!tree.admits(connection.transport.address)) return NtStatus.ACCESS_DENIED;
   session.trees.set(tree.id, tree);
   call.w.setU32(call.answerAt + 36, tree.id);
   encodeTreeConnect(call.w, isPipe ? ShareType.PIPE : ShareType.DISK, 0, 0, fullAccess);

@@ -1,16 +1,7 @@
 import type { FileId } from "#model/ids.ts";
 import type { Pipe } from "../pipe/pipe.ts";
 import type { Tree } from "../tree/tree.ts";
-
-/** Where a listing stands. */
-export interface Scan {
-  readonly pattern: string;
-  cookie: number;
-  verifier: Uint8Array;
-  ended: boolean;
-  /** It gave an entry at least: none at all is another status than no more. */
-  gave: boolean;
-}
+import type { Scan } from "./scan.ts";
 
 /** An open file or directory (MS-SMB2 3.3.1.10). */
 export class Open {

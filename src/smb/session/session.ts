@@ -17,6 +17,8 @@ export class Session {
   mechanismList: Uint8Array | null = null;
   /** Whom it belongs to once it is valid. */
   user: KnownUser | null = null;
+  /** The session epoch of the user's account when he logged in. */
+  epoch = 0;
   signer: Signer | null = null;
   /** Null: nothing was agreed on to encrypt with. */
   sealer: Sealer | null = null;

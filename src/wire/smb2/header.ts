@@ -83,9 +83,13 @@ export function decodeHeader(b: Uint8Array, at: number, end: number, into: Reque
   return true;
 }
 
-/** Where in an answer's header its status and next command stand: both are known only once its body is written. */
+/** Where in an answer's header the fields stand that are known only once its body is written, or change when it has to wait. */
 export const statusAt = 8;
+export const commandAt = 12;
+export const creditsAt = 14;
+export const flagsAt = 16;
 export const nextCommandAt = 20;
+export const asyncIdAt = 32;
 
 /** An answer's header: `status`, next command and signature are zeros until set. */
 export function encodeHeader(w: LeWriter, request: RequestHeader, credits: number, flags: number, treeId: number): void {

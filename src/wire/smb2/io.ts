@@ -88,10 +88,12 @@ const lockElementBytes = 24;
 /** Most ranges of a LOCK. */
 const locksMax = 1024;
 
-/** A range keeps all 64 bits of offset and length. */
+/** A range keeps all 64 bits of offset and length, in halves. */
 export interface LockElement {
-  readonly offset: bigint;
-  readonly length: bigint;
+  readonly offsetHigh: number;
+  readonly offsetLow: number;
+  readonly lengthHigh: number;
+  readonly lengthLow: number;
   readonly flags: number;
 }
 export interface LockRequest {
@@ -105,11 +107,10 @@ export function decodeLock(b: Uint8Array, base: number, end: number): LockReques
   if (end - at < lockFixedBytes || u16(b, at) !== 48) return null;
   const count = u16(b, at + 2);
   if (count === 0 || count > locksMax || end - at - lockFixedBytes < count * lockElementBytes) return null;
-  const view = new DataView(b.buffer, b.byteOffset, b.byteLength);
   const locks: LockElement[] = [];
   for (let i = 0; i < count; i++) {
     const from = at + lockFixedBytes + i * lockElementBytes;
-    locks.push({ offset: view.getBigUint64(from, true), length: view.getBigUint64(from + 8, true), flags: u32(b, from + 16) });
+    locks.push({ offsetLow: u32(b, from), offsetHigh: u32(b, from + 4), lengthLow: u32(b, from + 8), lengthHigh: u32(b, from + 12), flags: u32(b, from + 16) });
   }
   return { sequence: u32(b, at + 4), fileIdAt: at + fileIdAtShort, locks };
 }

@@ -1,0 +1,4 @@
+/** Keys, signatures and encryption of SMB messages (MS-SMB2 3.1.4, 3.1.5): built on node:crypto, proven by published vectors. */
+export { KeyUse, sessionKey30, sessionKey311 } from "./kdf.ts";
+export { cipherKeyBytes, Sealer } from "./sealing.ts";
+export { Signer } from "./signing.ts";
