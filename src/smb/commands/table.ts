@@ -7,6 +7,7 @@ import { close } from "./close.ts";
 import { create } from "./create.ts";
 import { flush } from "./flush.ts";
 import { ioctl } from "./ioctl.ts";
+import { lock } from "./lock.ts";
 import { negotiate } from "./negotiate.ts";
 import { oplockBreak } from "./oplock-break.ts";
 import { queryDirectory } from "./query-directory.ts";
@@ -45,6 +46,7 @@ export const handlers: readonly (Handler | undefined)[] = tableOf({
   [Command.FLUSH]: { needs: Needs.tree, run: flush },
   [Command.READ]: { needs: Needs.tree, run: read },
   [Command.WRITE]: { needs: Needs.tree, run: write },
+  [Command.LOCK]: { needs: Needs.tree, run: lock },
   [Command.IOCTL]: { needs: Needs.tree, run: ioctl },
   [Command.ECHO]: { needs: Needs.sessionIfNamed, run: echo },
   [Command.QUERY_DIRECTORY]: { needs: Needs.tree, run: queryDirectory },

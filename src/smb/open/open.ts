@@ -4,16 +4,8 @@ import type { Pipe } from "../pipe/pipe.ts";
 import type { SmbConnection } from "../connection.ts";
 import type { Session } from "../session/session.ts";
 import type { Tree } from "../tree/tree.ts";
-
-/** Where a listing stands. */
-export interface Scan {
-  readonly pattern: string;
-  cookie: number;
-  verifier: Uint8Array;
-  ended: boolean;
-  /** It gave an entry at least: none at all is another status than no more. */
-  gave: boolean;
-}
+import type { LockReplay } from "./lock-replay.ts";
+import type { Scan } from "./scan.ts";
 
 /** An open file or directory (MS-SMB2 3.3.1.10). */
 export class Open {
@@ -28,6 +20,10 @@ export class Open {
   /** Its path in the share, parts separated by backslashes. */
   path: string;
   scan: Scan | null = null;
+  /** Behind the last byte read, or as the client set it (MS-FSCC 2.4.35). */
+  position = 0;
+  /** Null: no LOCK that could be sent again was done. */
+  lockReplay: LockReplay | null = null;
   /** Of IPC$: what is open is a pipe and no file. */
   pipe: Pipe | null = null;
   readonly fileId: Uint8Array;
