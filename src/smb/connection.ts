@@ -87,6 +87,7 @@ export class SmbConnection {
     for (const open of this.opens.list()) {
       closeOpen(this, open).catch((error: unknown) => this.server.logger.error({ error, path: open.path }, "a file could not be closed after its client was gone"));
     }
+    this.server.leaseClients.remove(this);
     this.pendings.cancelOf(null);
     this.sessions.clear();
   }

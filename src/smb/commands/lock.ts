@@ -9,6 +9,7 @@ import { encodeEmptyBody } from "#wire/smb2/session.ts";
 import type { Call } from "../call.ts";
 import { LockReplay } from "../open/lock-replay.ts";
 import type { Open } from "../open/open.ts";
+import { ntStatusOf } from "../status.ts";
 import { fileOf } from "./file-of.ts";
 
 /** LOCK (MS-SMB2 3.3.5.14): locks and unlocks ranges of bytes; a lock that is held by another waits where it may. */
@@ -74,6 +75,13 @@ function lockAll(call: Call, open: Open, elements: readonly LockElement[]): Mayb
     if (typeof range === "number") return range;
     requests.push({ range, exclusive: kind === LockFlag.EXCLUSIVE });
   }
+  // What is locked is nobody else's to cache (MS-FSA 2.1.5.8).
+  const held = filesOf(open).contend(open.file!);
+  if (held instanceof Promise) return held.then((refused) => (refused === null ? take(call, open, requests, waits) : ntStatusOf(refused)));
+  return held === null ? take(call, open, requests, waits) : ntStatusOf(held);
+}
+
+function take(call: Call, open: Open, requests: readonly LockRequest[], waits: boolean): Maybe<number> {
   const outcome = filesOf(open).locks.lock(open.id, open.file!, requests);
   if (outcome === LockOutcome.granted) return NtStatus.SUCCESS;
   if (outcome === LockOutcome.full) return NtStatus.INSUFFICIENT_RESOURCES;

@@ -45,9 +45,11 @@ export class LeaseClient implements LeaseHolder {
 
   private send({ epoch, from, to, acknowledged }: Break): void {
     for (const open of this.opens) {
-      const { client } = open;
+      const { client, session } = open;
       if (client === null || open.file === null || open.file.closed) continue;
-      client.notify(open.session, Command.OPLOCK_BREAK, (w) => encodeLeaseBreak(w, epoch, acknowledged, this.key, from, to));
+      // What has to be encrypted goes where the session is.
+      const found = session?.encryptionRequired === true ? client : client.server.leaseClients.of(client);
+      found?.notify(session, Command.OPLOCK_BREAK, (w) => encodeLeaseBreak(w, epoch, acknowledged, this.key, from, to));
       return;
     }
   }

@@ -134,6 +134,7 @@ export class Opening {
   private async empty(opened: Opened): Promise<Opened | number> {
     const { file, action } = opened;
     const cut = await this.fs.setattr(this.who, file.file.id, { size: 0 }, null, file);
+    file.emptying = false;
     if (!(cut instanceof FsError)) return { inode: cut.after ?? opened.inode, file, action };
     await this.fs.release(file);
     return ntStatusOf(cut);

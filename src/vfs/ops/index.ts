@@ -8,6 +8,7 @@ export { link } from "./link.ts";
 export { lookup } from "./lookup.ts";
 export { mkdir } from "./mkdir.ts";
 export { mknod } from "./mknod.ts";
+export { beforeContent } from "./opened.ts";
 export { read } from "./read.ts";
 export { readdir } from "./readdir.ts";
 export { type Link, readlink } from "./readlink.ts";

@@ -1,6 +1,7 @@
 import type { Maybe } from "#base/brand.ts";
 import { FsError } from "#model/fs-error.ts";
 import { FileType } from "#model/inode.ts";
+import { Cause } from "../opens/caching.ts";
 import type { Deletion, FileOpens } from "../opens/file-opens.ts";
 import type { OpenFile } from "../opens/open-file.ts";
 import type { Share } from "../share.ts";
@@ -11,7 +12,11 @@ import { rmdir } from "./rmdir.ts";
 export function release(share: Share, open: OpenFile): Maybe<FsError | null> {
   if (open.closed) return null;
   const { file } = open;
-  if (open.deleteOnClose && open.place !== null) file.deletion ??= { place: open.place, who: open.who };
+  if (open.deleteOnClose && open.place !== null && file.deletion === null) {
+    file.deletion = { place: open.place, who: open.who };
+    // Handles that are only kept would keep the name.
+    file.breakFor(Cause.name, open);
+  }
   if (!share.opens.remove(open)) return null;
   if (file.orphaned) {
     const type = share.inodes.hit(file.id)?.type ?? FileType.regular;

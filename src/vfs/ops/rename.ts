@@ -1,4 +1,3 @@
-import type { Maybe } from "#base/brand.ts";
 import { timeAfter } from "#base/time.ts";
 import type { Change as StoreChange, Condition } from "#model/change-set.ts";
 import type { Credentials } from "#model/credentials.ts";
@@ -13,8 +12,8 @@ import type { Renamed } from "../file-system.ts";
 import { judgeRenamedName } from "../names.ts";
 import { changeOf, Operation, unchanged, untilApplied } from "../operation.ts";
 import type { Share } from "../share.ts";
+import { beforeMove } from "./before-move.ts";
 import { addingOf, openDirectory, refuseChange } from "./make.ts";
-import { beforeName } from "./opened.ts";
 import { openRemovable, removing, unlinkChanges } from "./remove.ts";
 import { Kind, parentLinks, type Replacement, renameTable } from "./rename-table.ts";
 import { removeDirectoryChanges } from "./rmdir.ts";
@@ -75,19 +74,13 @@ async function attemptRename(
   if (move === null || move instanceof FsError) return move;
   // Two names of one object, or one name: POSIX has it succeed and do nothing.
   if (move.target?.id === move.child.id) return { from: unchanged(move.from), to: unchanged(move.to) };
-  const held = beforeMove(share, move, by);
+  const held = beforeMove(share, from, to, move.child, move.target, by);
   if (held !== null) return held;
   const applied = share.apply(changer, new Operation(conditionsOf(move), changesOf(share, move)), attempt);
   const touched = await (move.target === null ? applied : removing(share, move.target.id, applied));
   if (touched === null || touched instanceof FsError) return touched;
   share.opens.renamed(move.child.id, { parent: from, name: fromName }, { parent: to, name: toName });
   return { from: changeOf(share, touched, from), to: changeOf(share, touched, to) };
-}
-
-/** What the opens of both have to say: the one moved, and the one that loses its name. */
-function beforeMove(share: Share, { child, target }: Move, by: OpenFile | null): Maybe<FsError | null> {
-  const held = beforeName(share, child.id, by);
-  return held !== null || target === null ? held : beforeName(share, target.id, null);
 }
 
 async function decide(

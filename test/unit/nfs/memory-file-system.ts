@@ -26,8 +26,11 @@ import { error, MemoryTree } from "./memory-tree.ts";
 /** A small file system in memory, for the tests of the protocol alone: hardly any permission checks, no durability. */
 export class MemoryFileSystem extends MemoryTree implements FileSystem {
   readonly locks = new LockTable();
-  readonly opens = new OpenTable(systemClock);
+  readonly opens = new OpenTable(systemClock, () => false);
   release(): null {
+    return null;
+  }
+  contend(): null {
     return null;
   }
   setDeletion(): null {

@@ -102,7 +102,7 @@ const operations: Readonly<Record<string, readonly [Kind, Readonly<Record<string
 const notOperations = [
   "constructor", "handleOf", "makeHandle", "locate", "verify", "locatedAt",
   // What an open may do was judged when it was made.
-  "release", "setDeletion",
+  "release", "setDeletion", "contend",
 ];
 
 test("every operation of a share has its row", () => {
