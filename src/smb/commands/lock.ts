@@ -1,6 +1,7 @@
 import type { Maybe } from "#base/brand.ts";
 import type { FileSystem } from "#vfs/file-system.ts";
 import { LockOutcome, type LockRange, type LockRequest, rangeOf } from "#vfs/locks/index.ts";
+import { Cause } from "#vfs/opens/caching.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { AccessMask } from "#wire/smb2/create.ts";
 import { decodeLock, type LockElement, LockFlag } from "#wire/smb2/io.ts";
@@ -57,7 +58,7 @@ function unlockAll(open: Open, elements: readonly LockElement[]): number {
     }
     ranges.push(range);
   }
-  const gone = filesOf(open).locks.unlock(open.id, open, ranges);
+  const gone = filesOf(open).locks.unlock(open.id, open.file!, ranges);
   return gone < ranges.length ? NtStatus.RANGE_NOT_LOCKED : failed;
 }
 
@@ -74,7 +75,9 @@ function lockAll(call: Call, open: Open, elements: readonly LockElement[]): Mayb
     if (typeof range === "number") return range;
     requests.push({ range, exclusive: kind === LockFlag.EXCLUSIVE });
   }
-  const outcome = filesOf(open).locks.lock(open.id, open, requests);
+  // Whoever locks relies on what is in the file, not on what somebody keeps of it (MS-FSA 2.1.4.12).
+  open.file!.file.breakFor(Cause.content, open.file);
+  const outcome = filesOf(open).locks.lock(open.id, open.file!, requests);
   if (outcome === LockOutcome.granted) return NtStatus.SUCCESS;
   if (outcome === LockOutcome.full) return NtStatus.INSUFFICIENT_RESOURCES;
   return waits ? waitFor(call, open, requests[0]!) : NtStatus.LOCK_NOT_GRANTED;
@@ -82,7 +85,7 @@ function lockAll(call: Call, open: Open, elements: readonly LockElement[]): Mayb
 
 async function waitFor(call: Call, open: Open, request: LockRequest): Promise<number> {
   const { promise, resolve } = Promise.withResolvers<LockOutcome>();
-  const wait = filesOf(open).locks.wait(open.id, open, request, resolve);
+  const wait = filesOf(open).locks.wait(open.id, open.file!, request, resolve);
   if (wait === null) return NtStatus.INSUFFICIENT_RESOURCES;
   if (call.pend(() => wait.cancel()) === null) {
     wait.cancel();

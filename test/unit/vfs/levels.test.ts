@@ -101,7 +101,7 @@ const operations: Readonly<Record<string, readonly [Kind, Readonly<Record<string
 /** What of a share is no operation of a client. */
 const notOperations = [
   "constructor", "close", "drain", "enter", "leave", "current", "apply", "writeContent", "truncate", "made", "policy", "setPolicy", "resizeCaches", "writeVerifier",
-  "handleOf", "makeHandle", "locate", "verify", "locatedAt",
+  "handleOf", "locate", "letGo", "release", "setDeletion",
 ];
 
 test("every operation of a share has its row", () => {
