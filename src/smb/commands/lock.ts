@@ -1,6 +1,7 @@
 import type { Maybe } from "#base/brand.ts";
 import type { FileSystem } from "#vfs/file-system.ts";
 import { LockOutcome, type LockRange, type LockRequest, rangeOf } from "#vfs/locks/index.ts";
+import { Cause } from "#vfs/opens/caching.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { AccessMask } from "#wire/smb2/create.ts";
 import { decodeLock, type LockElement, LockFlag } from "#wire/smb2/io.ts";
