@@ -1,13 +1,10 @@
 import type { Maybe } from "#base/brand.ts";
 import type { Credentials } from "#model/credentials.ts";
-import { decodeFileHandle, encodeFileHandle, fileHandleBytes } from "#model/file-handle.ts";
 import type { FsError } from "#model/fs-error.ts";
 import type { FileId } from "#model/ids.ts";
 import type { Inode } from "#model/inode.ts";
-import type { Node } from "./cache/node.ts";
-import { badHandle, stale } from "./errors.ts";
 import type * as fs from "./file-system.ts";
-import { isVerified, keepVerified } from "./handle-words.ts";
+import { Handles } from "./handles.ts";
 import type { OpenFile } from "./opens/open-file.ts";
 import * as ops from "./ops/index.ts";
 import { ShareCore } from "./share-core.ts";
@@ -16,6 +13,8 @@ export type { ShareOptions } from "./share-core.ts";
 
 /** One share: file semantics over a metadata store and content. The operations are functions in `ops/`, one file each. */
 export class Share extends ShareCore implements fs.FileSystem {
+  private readonly handles = new Handles(this);
+
   handleOf(inode: Inode): Uint8Array {
     return this.handles.of(inode);
   }

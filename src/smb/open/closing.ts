@@ -8,7 +8,6 @@ export async function closeOpen(connection: SmbConnection, open: Open): Promise<
   connection.opens.remove(open);
   if (open.file === null) return;
   const fs = open.tree.fs!;
-  if (fs.locks.held !== 0) fs.locks.release(open.id, open.file);
   const outcome = await fs.release(open.file);
   if (outcome instanceof FsError) connection.server.logger.debug({ share: fs.name, path: open.path, why: outcome.code }, "a file was not deleted on close");
 }
