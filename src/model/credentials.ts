@@ -25,3 +25,14 @@ export type Squash = (typeof Squash)[keyof typeof Squash];
 /** Where content is when it counts as acknowledged: with the kernel, on the local disk, in the block store. */
 export const Durability = { writeback: "writeback", local: "local", remote: "remote" } as const;
 export type Durability = (typeof Durability)[keyof typeof Durability];
+
+/** Whether files are sent encrypted. */
+export const Encryption = {
+  /** Nobody is told to encrypt; a client that wants to may. */
+  off: "off",
+  /** Clients that can are told to; the others are served as they are. */
+  preferred: "preferred",
+  /** Clients that can't are refused. */
+  required: "required",
+} as const;
+export type Encryption = (typeof Encryption)[keyof typeof Encryption];

@@ -40,3 +40,33 @@ export interface Identity {
 
 /** A server that knows nobody. */
 export const nobodyKnown: Identity = { userByUid: () => null, userByName: () => null };
+
+/** Somebody who can prove that he knows his password without sending it (NTLM). */
+export interface Account {
+  readonly user: KnownUser;
+  /** NTOWFv1 of the password (MS-NLMP 3.3.1): 16 bytes. */
+  readonly ntHash: Uint8Array;
+  /** The password lets nobody in before it is another. */
+  readonly mustChangePassword: boolean;
+  /** Raised by whatever ends the user's sessions: those begun under another are over. */
+  readonly sessionEpoch: number;
+}
+
+/** Who can log in: an immutable snapshot, replaced whole. Look-ups are answered from memory. */
+export interface Accounts {
+  /** Upper and lower case are the same; null: nobody has this name, or no password. */
+  byName(name: string): Account | null;
+}
+
+export const noAccounts: Accounts = { byName: () => null };
+
+/** An attempt to log in that was let through; it counts as failed unless told otherwise. */
+export interface LoginAttempt {
+  succeeded(): void;
+}
+
+/** Slows those who guess passwords. */
+export interface LoginAttempts {
+  /** Null: too many from there, or of this name; nothing is to be tried. */
+  begin(name: string, address: string): LoginAttempt | null;
+}

@@ -1,31 +1,42 @@
 import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
-import { directTcp, type StreamLimits, streamLimitDefaults, StreamServer } from "#net/index.ts";
+import type { Accounts, LoginAttempts } from "#model/identity.ts";
+import { directTcp, type StreamLimits, streamLimitDefaults, StreamServer, type StreamStats } from "#net/index.ts";
 import type { Logger } from "#telemetry/logger.ts";
-import type { Shares } from "#vfs/file-system.ts";
+import type { FileSystem, Shares } from "#vfs/file-system.ts";
+import { describeClient, describeMounts, type SmbClient, type SmbMount } from "./clients.ts";
 import { SmbConnection } from "./connection.ts";
 import { dispatch } from "./dispatch.ts";
-import type { Account, SmbServer } from "./server.ts";
+import type { SmbServer } from "./server.ts";
+import { Opens } from "./open/opens.ts";
+import { closeTrees, Ending, endSession, mayGoOn } from "./session/ending.ts";
+import { Sessions } from "./session/sessions.ts";
+import { type SmbSettings, smbSettingDefaults, transferBytesMax } from "./settings.ts";
 
-/** Most bytes of a READ or WRITE. */
-export const transferBytesDefault = 8 * 2 ** 20;
 /** A message is at most a payload and this much of headers. */
 const headersBytesMax = 64 * 1024;
+/** Connections to where the adapter no longer listens have so long to get their answers. */
+export const movedDrainMs = 10_000;
 
-export interface SmbAdapterOptions {
-  readonly shares: Shares;
-  /** The account of this name, upper or lower case; null where there is none that may log in. */
-  readonly account: (name: string) => Account | null;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
+/** Where to listen, and for how many. */
+export interface SmbListen {
   readonly bind: string;
   /** 0: any free one. */
   readonly port: number;
+  readonly connectionsMax: number;
+}
+
+export interface SmbAdapterOptions extends SmbListen {
+  readonly shares: Shares;
+  readonly accounts: Accounts;
+  readonly attempts: LoginAttempts;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
   /** The name clients see. */
   readonly name: string;
-  readonly signingRequired: boolean;
-  readonly limits?: Partial<Omit<StreamLimits, "messageBytesMax">>;
+  readonly settings?: SmbSettings;
+  readonly limits?: Partial<Omit<StreamLimits, "messageBytesMax" | "connectionsMax">>;
 }
 
 export interface SmbAdapter {
@@ -33,45 +44,128 @@ export interface SmbAdapter {
   start(): { readonly port: number };
   /** Takes no more requests, answers those it has and closes, at the latest after `deadlineMs`. */
   stop(deadlineMs: number): Promise<void>;
-  /** Requests that wait for other clients. */
-  pending(): number;
+  /** Changes a started adapter, all or nothing: throws where it can't listen as asked. Connections to an old place are closed once they have their answers. */
+  reconfigure(listen: SmbListen, settings: SmbSettings): { readonly port: number };
+  /**
+   * From now on these can log in; sessions of those who can't any more end at once, and so do connections to shares whose policy,
+   * replaced before this call, lets their users in no more.
+   */
+  follow(accounts: Accounts): void;
+  /** To be called for a share that no table has any more, before it is drained: what is open in it is closed. */
+  shareGone(fs: FileSystem): void;
+  stats(): Readonly<StreamStats>;
+  clients(): readonly SmbClient[];
+  mounts(): readonly SmbMount[];
+  /** Closes a connection at once; false: there is none. */
+  disconnect(id: number): boolean;
 }
 
 /** SMB 2 and 3 over TCP. */
 export function createSmbAdapter(options: SmbAdapterOptions): SmbAdapter {
-  const { shares, account, clock, random, logger, name, signingRequired } = options;
-  let sessionIds = 0;
-  const server: SmbServer = {
-    shares,
-    account,
-    clock,
-    random,
-    logger,
-    guid: random.bytes(16),
-    name,
-    signingRequired,
-    transferBytesMax: transferBytesDefault,
-    pending: { count: 0, bytes: 0 },
-    nextSessionId: () => ++sessionIds,
-  };
-  const stream = new StreamServer<SmbConnection>({
-    bind: options.bind,
-    port: options.port,
-    framing: directTcp,
-    limits: { ...streamLimitDefaults, ...options.limits, messageBytesMax: transferBytesDefault + headersBytesMax },
-    clock,
-    logger,
-    handler: {
-      message(transport, bytes, start, end, tail, tailBytes) {
-        const connection = (transport.context ??= new SmbConnection(server, transport));
-        if (!dispatch(connection, bytes, start, end, tail, tailBytes)) connection.close("it sent a message that is none of SMB2");
+  return new Adapter(options);
+}
+
+class Adapter implements SmbAdapter, SmbServer {
+  readonly shares: Shares;
+  accounts: Accounts;
+  readonly attempts: LoginAttempts;
+  settings: SmbSettings;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly guid: Uint8Array;
+  readonly name: string;
+  readonly transferBytesMax: number = transferBytesMax;
+  private readonly limits: SmbAdapterOptions["limits"];
+  private readonly stream: StreamServer<SmbConnection>;
+  readonly sessions: Sessions;
+  readonly opens: Opens = new Opens();
+  readonly pending: { count: number; bytes: number } = { count: 0, bytes: 0 };
+
+  constructor(options: SmbAdapterOptions) {
+    this.shares = options.shares;
+    this.accounts = options.accounts;
+    this.attempts = options.attempts;
+    this.settings = options.settings ?? smbSettingDefaults;
+    this.clock = options.clock;
+    this.random = options.random;
+    this.logger = options.logger;
+    this.guid = options.random.bytes(16);
+    this.name = options.name;
+    this.sessions = new Sessions(options.random);
+    this.limits = options.limits;
+    const server: SmbServer = this;
+    this.stream = new StreamServer<SmbConnection>({
+      bind: options.bind,
+      port: options.port,
+      framing: directTcp,
+      limits: this.limitsFor(options.connectionsMax),
+      clock: options.clock,
+      logger: options.logger,
+      handler: {
+        message(transport, bytes, start, end, tail, tailBytes) {
+          const connection = (transport.context ??= new SmbConnection(server, transport));
+          if (!dispatch(connection, bytes, start, end, tail, tailBytes)) connection.close("it sent a message that is none of SMB2");
+        },
+        closed: ({ context }) => context?.gone(),
       },
-      closed: (transport) => transport.context?.gone(),
-    },
-  });
-  return {
-    start: () => ({ port: stream.start() }),
-    stop: (deadlineMs) => stream.stop(deadlineMs),
-    pending: () => server.pending.count,
-  };
+    });
+  }
+
+  get signingRequired(): boolean {
+    return this.settings.signingRequired;
+  }
+
+  start(): { readonly port: number } {
+    return { port: this.stream.start() };
+  }
+
+  stop(deadlineMs: number): Promise<void> {
+    return this.stream.stop(deadlineMs);
+  }
+
+  reconfigure(listen: SmbListen, settings: SmbSettings): { readonly port: number } {
+    const port = this.stream.isAt(listen) ? listen.port : this.stream.move(listen, movedDrainMs);
+    this.stream.setLimits(this.limitsFor(listen.connectionsMax));
+    this.settings = settings;
+    return { port };
+  }
+
+  follow(accounts: Accounts): void {
+    this.accounts = accounts;
+    for (const session of this.sessions.list()) {
+      if (mayGoOn(this, session, accounts)) continue;
+      this.logger.info({ client: session.connection?.transport.address, user: session.user?.name }, "ended an SMB session: the user may not go on with it");
+      void endSession(this, session, Ending.asked);
+    }
+    closeTrees(this, null);
+  }
+
+  shareGone(fs: FileSystem): void {
+    closeTrees(this, fs);
+  }
+
+  stats(): Readonly<StreamStats> {
+    return this.stream.stats;
+  }
+
+  clients(): readonly SmbClient[] {
+    return this.stream.list().map((transport) => describeClient(transport, this.clock));
+  }
+
+  mounts(): readonly SmbMount[] {
+    return this.stream.list().flatMap((transport) => describeMounts(transport, this.clock));
+  }
+
+  disconnect(id: number): boolean {
+    const transport = this.stream.list().find((each) => each.id === id);
+    if (transport === undefined) return false;
+    this.logger.info({ client: transport.address, id }, "closed a connection: an operator asked for it");
+    transport.close();
+    return true;
+  }
+
+  private limitsFor(connectionsMax: number): StreamLimits {
+    return { ...streamLimitDefaults, ...this.limits, connectionsMax, messageBytesMax: transferBytesMax + headersBytesMax };
+  }
 }

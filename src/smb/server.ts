@@ -1,21 +1,20 @@
 import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
-import type { KnownUser } from "#model/identity.ts";
+import type { Accounts, LoginAttempts } from "#model/identity.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { Shares } from "#vfs/file-system.ts";
-
-/** Somebody who can log in by NTLM. */
-export interface Account {
-  readonly user: KnownUser;
-  /** 16 bytes. */
-  readonly ntHash: Uint8Array;
-}
+import type { Opens } from "./open/opens.ts";
+import type { Sessions } from "./session/sessions.ts";
+import type { SmbSettings } from "./settings.ts";
 
 /** What every connection shares. */
 export interface SmbServer {
   readonly shares: Shares;
-  /** The account of this name, upper or lower case; null where there is none that may log in. */
-  readonly account: (name: string) => Account | null;
+  /** Who can log in now; replaced whole. */
+  readonly accounts: Accounts;
+  readonly attempts: LoginAttempts;
+  /** As connections that begin now have it; replaced whole. */
+  readonly settings: SmbSettings;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -23,9 +22,11 @@ export interface SmbServer {
   readonly guid: Uint8Array;
   readonly name: string;
   readonly signingRequired: boolean;
-  /** Most bytes of a READ, a WRITE and any other answer. */
+  /** Most bytes of a READ, a WRITE and any other answer, whatever a connection was told. */
   readonly transferBytesMax: number;
+  readonly sessions: Sessions;
+  /** Every open file, whoever has it open. */
+  readonly opens: Opens;
   /** Requests of all connections that wait for other clients, and what is kept of them. */
   readonly pending: { count: number; bytes: number };
-  nextSessionId(): number;
 }

@@ -8,7 +8,7 @@ import { openWorld } from "../unit/vfs/kit.ts";
 import { policyOf } from "./policy.ts";
 import { SmbClient } from "./smb-client.ts";
 
-const account = { user: { name: "alice", uid: 1000, gid: 1000, groups: [], groupNames: [], enabled: true }, ntHash: ntHashOf("secret") };
+const account = { user: { name: "alice", uid: 1000, gid: 1000, groups: [], groupNames: [], enabled: true }, ntHash: ntHashOf("secret"), mustChangePassword: false, sessionEpoch: 0 };
 
 export interface TestSmb {
   readonly smb: SmbAdapter;
@@ -25,14 +25,15 @@ export async function smbServer(options: Partial<SmbAdapterOptions> = {}): Promi
   const world = await openWorld({ policy: policyOf(), clock: systemClock });
   const smb = createSmbAdapter({
     shares: new ShareTable([world.share]),
-    account: (name) => (name.toLowerCase() === "alice" ? account : null),
+    accounts: { byName: (name) => (name.toLowerCase() === "alice" ? account : null) },
+    attempts: { begin: () => ({ succeeded() {} }) },
     clock: systemClock,
     random: systemRandom,
     logger: silentLogger,
     bind: "127.0.0.1",
     port: 0,
     name: "server",
-    signingRequired: false,
+    connectionsMax: 1000,
     ...options,
   });
   const { port } = smb.start();

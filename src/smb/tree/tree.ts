@@ -1,21 +1,34 @@
+import type { Time } from "#base/time.ts";
 import type { Credentials } from "#model/credentials.ts";
+import { AccessLevel } from "#model/identity.ts";
 import { type Claim, credentialsOf } from "#vfs/access/credentials.ts";
 import type { SharePolicy } from "#vfs/access/policy.ts";
 import type { FileSystem } from "#vfs/file-system.ts";
+import type { Open } from "../open/open.ts";
+import { admitsGuests } from "../session/guests.ts";
+import { type Session, SessionKind } from "../session/session.ts";
 
 /** A session's connection to a share (MS-SMB2 3.3.1.9). */
 export class Tree {
   readonly id: number;
   /** Null: IPC$, which has pipes and no files. */
   readonly fs: FileSystem | null;
-  private readonly claim: Claim;
+  readonly session: Session;
+  readonly connectedAt: Time;
+  /** From where it was connected. */
+  readonly address: string;
+  /** Every request has to be encrypted. */
+  encryptionRequired = false;
+  readonly opens: Set<Open> = new Set<Open>();
   private policy: SharePolicy | null = null;
   private who: Credentials | null = null;
 
-  constructor(id: number, fs: FileSystem | null, claim: Claim) {
+  constructor(id: number, fs: FileSystem | null, session: Session, connectedAt: Time, address: string) {
     this.id = id;
     this.fs = fs;
-    this.claim = claim;
+    this.session = session;
+    this.connectedAt = connectedAt;
+    this.address = address;
   }
 
   /** Whom the session's user is here, under the share's policy of this moment. */
@@ -23,8 +36,29 @@ export class Tree {
     const { policy } = this.fs!;
     if (this.who === null || this.policy !== policy) {
       this.policy = policy;
-      this.who = credentialsOf(policy, this.claim);
+      this.who = credentialsOf(policy, this.claim(policy));
     }
     return this.who;
+  }
+
+  /** The session's user is another now. */
+  userChanged(): void {
+    this.who = null;
+  }
+
+  /** Whether the share's policy of this moment lets its user in from this address. */
+  admits(address: string): boolean {
+    const { fs } = this;
+    if (fs === null) return true;
+    if (this.session.kind !== SessionKind.user && !admitsGuests(fs)) return false;
+    return fs.policy.admits("smb", address) && this.credentials().access !== AccessLevel.none;
+  }
+
+  /** His groups may be others than at the log-in. A guest claims nothing. */
+  private claim({ identity }: SharePolicy): Claim | null {
+    const { user, kind } = this.session;
+    if (user === null || kind !== SessionKind.user) return null;
+    const { uid, gid, groups } = identity.userByUid(user.uid) ?? user;
+    return { uid, gid, gids: groups };
   }
 }

@@ -1,4 +1,4 @@
-import type { Squash } from "#model/credentials.ts";
+import { Encryption, type Squash } from "#model/credentials.ts";
 import type { AccessLevel, Identity } from "#model/identity.ts";
 import { AllowedClients } from "./clients.ts";
 
@@ -7,6 +7,17 @@ export interface ShareProtocols {
   readonly nfs: boolean;
   readonly smb: boolean;
 }
+
+/** How a share is offered over SMB. */
+export interface ShareSmb {
+  readonly encryption: Encryption;
+  /** Whoever comes without a name, or as a guest, is let in as the anonymous user; never as root. */
+  readonly guest: boolean;
+  /** Opens survive a restart of the server where clients ask for it (MS-SMB2 persistent handles). */
+  readonly continuouslyAvailable: boolean;
+}
+
+export const shareSmbDefaults: ShareSmb = { encryption: Encryption.off, guest: false, continuouslyAvailable: false };
 
 /** Levels given to single users, by uid, and to the members of groups, by gid. */
 export interface ShareGrants {
@@ -26,6 +37,8 @@ export interface SharePolicyFields {
   /** Networks (CIDR) and addresses; names and netgroups are resolved by then. Empty: this machine alone. */
   readonly allowedClients: readonly string[];
   readonly protocols: ShareProtocols;
+  /** Absent: as by default. */
+  readonly smb?: ShareSmb;
   /** What a caller has whom no grant is for. */
   readonly defaultPermission: AccessLevel;
   readonly grants: ShareGrants;
@@ -46,6 +59,7 @@ export class SharePolicy implements SharePolicyFields {
   readonly anonymousGid: number;
   readonly allowedClients: readonly string[];
   readonly protocols: ShareProtocols;
+  readonly smb: ShareSmb;
   readonly defaultPermission: AccessLevel;
   readonly grants: ShareGrants;
   readonly identity: Identity;
@@ -61,6 +75,7 @@ export class SharePolicy implements SharePolicyFields {
     this.anonymousGid = fields.anonymousGid;
     this.allowedClients = [...fields.allowedClients];
     this.protocols = { nfs: fields.protocols.nfs, smb: fields.protocols.smb };
+    this.smb = fields.smb ?? shareSmbDefaults;
     this.defaultPermission = fields.defaultPermission;
     this.grants = { users: new Map(fields.grants.users), groups: new Map(fields.grants.groups) };
     this.identity = fields.identity;
