@@ -7,7 +7,7 @@ import type { FileContent } from "#model/file-content.ts";
 import { decodeFileHandle, encodeFileHandle, fileHandleBytes } from "#model/file-handle.ts";
 import type { FsError } from "#model/fs-error.ts";
 import type { FileId } from "#model/ids.ts";
-import { FileType, type Inode } from "#model/inode.ts";
+import { type Dirent, FileType, type Inode, type Xattr } from "#model/inode.ts";
 import type { Publication } from "#model/history.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
@@ -19,6 +19,7 @@ import { InodeCache } from "./cache/inode-cache.ts";
 import { NameCache } from "./cache/name-cache.ts";
 import type { Node } from "./cache/node.ts";
 import { Pages } from "./cache/pages.ts";
+import { Versioned } from "./cache/versioned.ts";
 import { badHandle, stale } from "./errors.ts";
 import { isVerified, keepVerified } from "./handle-words.ts";
 import type * as fs from "./file-system.ts";
@@ -28,6 +29,10 @@ import { Requests } from "./requests.ts";
 import { Orphans } from "./orphans.ts";
 import * as ops from "./ops/index.ts";
 import type { Operation } from "./operation.ts";
+
+/** Bytes of extended attributes, and names of streams, kept in memory. */
+const xattrBytesCached = 32 * 1024 * 1024;
+const streamsCached = 65_536;
 
 export interface ShareOptions {
   readonly name: string;
@@ -60,6 +65,9 @@ export class Share implements fs.FileSystem {
   readonly inodes: InodeCache;
   readonly names: NameCache;
   readonly pages: Pages;
+  /** Extended attributes and names of streams. */
+  readonly xattrCache = new Versioned<readonly Xattr[]>(xattrBytesCached);
+  readonly streamCache = new Versioned<readonly Dirent[]>(streamsCached);
   readonly accessTimes: AccessTimes;
   readonly orphans: Orphans;
   readonly locks = new LockTable();
@@ -223,6 +231,42 @@ export class Share implements fs.FileSystem {
     return ops.lookup(this, who, directory, name);
   }
 
+  lookupFolded(who: Credentials, directory: FileId, name: string): Maybe<fs.FoldedUp | FsError> {
+    return ops.lookupFolded(this, who, directory, name);
+  }
+
+  xattr(who: Credentials, id: FileId, name: string): Maybe<Uint8Array | null | FsError> {
+    return ops.xattr(this, who, id, name);
+  }
+
+  xattrs(who: Credentials, id: FileId): Maybe<readonly Xattr[] | FsError> {
+    return ops.xattrs(this, who, id);
+  }
+
+  setXattr(who: Credentials, id: FileId, name: string, value: Uint8Array | null): Promise<fs.Change | FsError> {
+    return ops.setXattr(this, who, id, name, value);
+  }
+
+  streams(who: Credentials, id: FileId): Maybe<readonly fs.OpenedStream[] | FsError> {
+    return ops.streams(this, who, id);
+  }
+
+  openStream(who: Credentials, owner: FileId, name: string): Maybe<fs.OpenedStream | FsError> {
+    return ops.openStream(this, who, owner, name);
+  }
+
+  makeStream(who: Credentials, owner: FileId, name: string): Promise<fs.OpenedStream | FsError> {
+    return ops.makeStream(this, who, owner, name);
+  }
+
+  removeStream(who: Credentials, owner: FileId, name: string): Promise<fs.Change | FsError> {
+    return ops.removeStream(this, who, owner, name);
+  }
+
+  renameStream(who: Credentials, owner: FileId, from: string, to: string, replace: boolean): Promise<fs.Change | FsError> {
+    return ops.renameStream(this, who, owner, from, to, replace);
+  }
+
   access(who: Credentials, id: FileId, wanted: number): Maybe<ops.Granted | FsError> {
     return ops.access(this, who, id, wanted);
   }
@@ -251,16 +295,16 @@ export class Share implements fs.FileSystem {
     return ops.commit(this, who, id);
   }
 
-  create(who: Credentials, directory: FileId, name: string, how: fs.CreateHow): Promise<fs.Created | FsError> {
-    return ops.create(this, who, directory, name, how);
+  create(who: Credentials, directory: FileId, name: string, how: fs.CreateHow, options?: fs.MakeOptions): Promise<fs.Created | FsError> {
+    return ops.create(this, who, directory, name, how, options);
   }
 
-  mkdir(who: Credentials, directory: FileId, name: string, request: fs.AttributeRequest): Promise<fs.Created | FsError> {
-    return ops.mkdir(this, who, directory, name, request);
+  mkdir(who: Credentials, directory: FileId, name: string, request: fs.AttributeRequest, options?: fs.MakeOptions): Promise<fs.Created | FsError> {
+    return ops.mkdir(this, who, directory, name, request, options);
   }
 
-  symlink(who: Credentials, directory: FileId, name: string, target: Uint8Array, request: fs.AttributeRequest): Promise<fs.Created | FsError> {
-    return ops.symlink(this, who, directory, name, target, request);
+  symlink(who: Credentials, directory: FileId, name: string, target: Uint8Array, request: fs.AttributeRequest, options?: fs.MakeOptions): Promise<fs.Created | FsError> {
+    return ops.symlink(this, who, directory, name, target, request, options);
   }
 
   mknod(who: Credentials, directory: FileId, name: string, kind: fs.NodeKind, request: fs.AttributeRequest): Promise<fs.Created | FsError> {

@@ -78,7 +78,7 @@ function newInode(id: number, type: FileType, parent: number): Inode {
   const target = type === FileType.symlink ? new TextEncoder().encode("elsewhere") : null;
   return new Inode({
     id: id as FileId, type, mode: 0o755, links: directory ? 2 : 1, uid: 1000, gid: 1000, size: directory ? 4096 : (target?.length ?? 0), used: 0, deviceMajor: 0, deviceMinor: 0,
-    atime: at, mtime: at, ctime: at, birth: at, change: 0, attributeVersion: 0, contentSequence: 0, mtimeSequence: 0, parent: directory ? parent : 0, generation: 1, createVerifier: null, target,
+    atime: at, mtime: at, ctime: at, birth: at, change: 0, attributeVersion: 0, contentSequence: 0, mtimeSequence: 0, parent: directory ? parent : 0, generation: 1, createVerifier: null, target, flags: 0,
   });
 }
 

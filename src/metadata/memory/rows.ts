@@ -1,11 +1,12 @@
 import { assert } from "#base/assert.ts";
 import type { Extent, Pack } from "#model/change-set.ts";
 import type { Cookie, FileId, PackId } from "#model/ids.ts";
-import { type Dirent, FileType, type Inode } from "#model/inode.ts";
+import { type Dirent, FileType, type Inode, type Xattr } from "#model/inode.ts";
 import type { FileExtent } from "#model/metadata-store.ts";
 import { KeyOrder } from "./key-order.ts";
 import type { PackBytes, Rows } from "../rows.ts";
 import { MemoryDirectory } from "./directory.ts";
+import { MemoryXattrs } from "./xattrs.ts";
 import { ExtentList } from "./extent-list.ts";
 
 /** A share's rows in maps. A journal of undo steps makes a transaction of what lies between `begin` and `commit`. */
@@ -21,6 +22,7 @@ export class MemoryRows implements Rows {
   private readonly directoryOrder = new KeyOrder(this.directories);
   private readonly fileOrder = new KeyOrder(this.files);
   private journal: (() => void)[] = [];
+  private readonly xattrRows = new MemoryXattrs((undo) => this.journal.push(undo));
   private readonly shrunk = new Set<MemoryDirectory>();
 
   begin(): void {
@@ -49,6 +51,18 @@ export class MemoryRows implements Rows {
 
   directory(parent: FileId, after: Cookie | 0, limit: number): readonly Dirent[] {
     return this.directories.get(parent)?.page(after, limit) ?? [];
+  }
+
+  direntsFolding(parent: FileId, key: string, limit: number): readonly Dirent[] {
+    return this.directories.get(parent)?.folding(key, limit) ?? [];
+  }
+
+  xattr(id: FileId, name: string): Uint8Array | null {
+    return this.xattrRows.get(id, name);
+  }
+
+  xattrs(id: FileId): readonly Xattr[] {
+    return this.xattrRows.all(id);
   }
 
   hasEntries(id: FileId): boolean {
@@ -136,6 +150,10 @@ export class MemoryRows implements Rows {
     return page;
   }
 
+  scanXattrs(id: number, name: string, limit: number): readonly Xattr[] {
+    return this.xattrRows.scan(id, name, limit);
+  }
+
   private sortedAfter(ids: Iterable<number>, after: number, limit: number): number[] {
     const above: number[] = [];
     for (const id of ids) if (id > after) above.push(id);
@@ -161,6 +179,14 @@ export class MemoryRows implements Rows {
     const dirent = directory.delete(name);
     this.shrunk.add(directory);
     this.journal.push(() => directory.undoDelete(dirent));
+  }
+
+  setXattr(id: FileId, name: string, value: Uint8Array | null): void {
+    this.xattrRows.set(id, name, value);
+  }
+
+  deleteXattrs(id: FileId): void {
+    this.xattrRows.deleteAll(id);
   }
 
   packBytes(file: FileId, from: number, to: number): readonly PackBytes[] {

@@ -14,6 +14,7 @@ import { extentsFreedMax } from "../orphans.ts";
 import type { Share } from "../share.ts";
 import { loadEntry } from "./lookup.ts";
 import { openDirectory, refuseChange } from "./make.ts";
+import { streamsGoing } from "./streams.ts";
 
 /** An entry that may be removed. */
 export interface Removable {
@@ -55,9 +56,12 @@ export function remove(share: Share, who: Credentials, directory: FileId, name: 
     const { child } = removable;
     if (child.type === FileType.directory) return isDirectory;
     const at = share.clock.now();
+    const streams = streamsGoing(share, child, at);
+    const going = streams instanceof Promise ? await streams : streams;
     const operation = new Operation(
-      [{ is: "direntRefersTo", parent: directory, name, child: child.id }],
+      [{ is: "direntRefersTo", parent: directory, name, child: child.id }, ...going.conditions],
       [
+        ...going.changes,
         { do: "deleteDirent", parent: directory, name },
         ...unlinkChanges(child, at),
         { do: "touchDirectory", id: directory, at, linksDelta: 0 },

@@ -1,4 +1,4 @@
-import { timeAfter } from "#base/time.ts";
+import { type Time, timeAfter } from "#base/time.ts";
 import type { Change as StoreChange, Condition } from "#model/change-set.ts";
 import type { Credentials } from "#model/credentials.ts";
 import { FsError } from "#model/fs-error.ts";
@@ -15,6 +15,9 @@ import { openDirectory, refuseChange } from "./make.ts";
 import { openRemovable, unlinkChanges } from "./remove.ts";
 import { Kind, parentLinks, type Replacement, renameTable } from "./rename-table.ts";
 import { removeDirectoryChanges } from "./rmdir.ts";
+import { type Going, streamsGoing } from "./streams.ts";
+
+const nothingGoes: Going = { conditions: [], changes: [] };
 
 /** Deepest directory the loop check climbs from. */
 const depthMax = 100_000;
@@ -70,7 +73,10 @@ async function attemptRename(
   if (move === null || move instanceof FsError) return move;
   // Two names of one object, or one name: POSIX has it succeed and do nothing.
   if (move.target?.id === move.child.id) return { from: unchanged(move.from), to: unchanged(move.to) };
-  const touched = await share.apply(changer, new Operation(conditionsOf(move), changesOf(share, move)), attempt);
+  const at = share.clock.now();
+  const going = move.target === null ? nothingGoes : await streamsGoing(share, move.target, at);
+  const operation = new Operation([...conditionsOf(move), ...going.conditions], [...going.changes, ...changesOf(move, at)]);
+  const touched = await share.apply(changer, operation, attempt);
   if (touched === null || touched instanceof FsError) return touched;
   return { from: changeOf(share, touched, from), to: changeOf(share, touched, to) };
 }
@@ -155,9 +161,8 @@ function conditionsOf(move: Move): readonly Condition[] {
   return conditions;
 }
 
-function changesOf(share: Share, move: Move): readonly StoreChange[] {
+function changesOf(move: Move, at: Time): readonly StoreChange[] {
   const { from, fromName, to, toName, child, target } = move;
-  const at = share.clock.now();
   const links = parentLinks(child.type === FileType.directory ? "directory" : "file", move.replacement);
   const changes: StoreChange[] = [{ do: "deleteDirent", parent: from.id, name: fromName }];
   if (target !== null) {

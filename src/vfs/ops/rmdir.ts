@@ -12,6 +12,7 @@ import { changeOf, Operation, untilApplied } from "../operation.ts";
 import type { Share } from "../share.ts";
 import { openDirectory } from "./make.ts";
 import { openRemovable } from "./remove.ts";
+import { streamsGoing } from "./streams.ts";
 
 /** What takes a directory away: all its links at once, and its row, which has no content to free. */
 export function removeDirectoryChanges(child: Inode, at: Time): readonly StoreChange[] {
@@ -35,12 +36,16 @@ export function rmdir(share: Share, who: Credentials, directory: FileId, name: s
     const { child } = removable;
     if (child.type !== FileType.directory) return notDirectory;
     const at = share.clock.now();
+    const streams = streamsGoing(share, child, at);
+    const going = streams instanceof Promise ? await streams : streams;
     const operation = new Operation(
       [
         { is: "direntRefersTo", parent: directory, name, child: child.id },
         { is: "directoryEmpty", id: child.id },
+        ...going.conditions,
       ],
       [
+        ...going.changes,
         { do: "deleteDirent", parent: directory, name },
         ...removeDirectoryChanges(child, at),
         { do: "touchDirectory", id: directory, at, linksDelta: -1 },

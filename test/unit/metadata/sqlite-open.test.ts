@@ -56,7 +56,7 @@ describe("sqlite: opening", () => {
     expect(error).toBeInstanceOf(MetadataStoreError);
     expect(error.message).toContain(path);
     expect(error.message).toContain("format 7, written by DittoFS 9.9.9");
-    expect(error.message).toContain("reads formats up to 2");
+    expect(error.message).toContain("reads formats up to 3");
     expect(error.message).toContain("Start the newer program");
     expect(readFileSync(path).equals(before)).toBe(true);
     edit("DROP TABLE meta");
