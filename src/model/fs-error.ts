@@ -22,6 +22,12 @@ export const FsCode = {
   badCookie: "badCookie",
   notSupported: "notSupported",
   badType: "badType",
+  /** Somebody has the file open and does not share this use of it. */
+  sharing: "sharing",
+  /** It is deleted as soon as whoever has it open closes it. */
+  deletePending: "deletePending",
+  /** A read-only file, or a directory that has to stay. */
+  cannotDelete: "cannotDelete",
   /** Somebody else has locked a part of the range. */
   locked: "locked",
   /** Try again later: it will heal. */

@@ -4,10 +4,9 @@ import type { Time } from "#base/time.ts";
 import type { Touched } from "#model/change-set.ts";
 import type { Credentials } from "#model/credentials.ts";
 import type { FileContent } from "#model/file-content.ts";
-import { decodeFileHandle, encodeFileHandle, fileHandleBytes } from "#model/file-handle.ts";
 import type { FsError } from "#model/fs-error.ts";
 import type { FileId } from "#model/ids.ts";
-import { type Dirent, FileType, type Inode, type Xattr } from "#model/inode.ts";
+import { FileType, type Inode } from "#model/inode.ts";
 import type { Publication } from "#model/history.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
@@ -15,24 +14,20 @@ import type { Changer } from "./access/permissions.ts";
 import type { SharePolicy } from "./access/policy.ts";
 import { AccessTimes } from "./access-times.ts";
 import { Applying } from "./applying.ts";
+import { AttributedShare } from "./attributed-share.ts";
 import { InodeCache } from "./cache/inode-cache.ts";
 import { NameCache } from "./cache/name-cache.ts";
-import type { Node } from "./cache/node.ts";
 import { Pages } from "./cache/pages.ts";
-import { Versioned } from "./cache/versioned.ts";
-import { badHandle, stale } from "./errors.ts";
-import { isVerified, keepVerified } from "./handle-words.ts";
+import { Handles } from "./handles.ts";
 import type * as fs from "./file-system.ts";
-import { type LockOwner, LockTable } from "./locks/index.ts";
+import { LockTable } from "./locks/index.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
 import { Requests } from "./requests.ts";
+import { OpenTable } from "./opens/open-table.ts";
+import type { OpenFile } from "./opens/open-file.ts";
 import { Orphans } from "./orphans.ts";
 import * as ops from "./ops/index.ts";
 import type { Operation } from "./operation.ts";
-
-/** Bytes of extended attributes, and names of streams, kept in memory. */
-const xattrBytesCached = 32 * 1024 * 1024;
-const streamsCached = 65_536;
 
 export interface ShareOptions {
   readonly name: string;
@@ -54,7 +49,7 @@ export interface ShareOptions {
  * class holds what they share. Caches are written by the store's applied listener and by content alone (see `Applying`), so
  * that what they hold is always the current state.
  */
-export class Share implements fs.FileSystem {
+export class Share extends AttributedShare implements fs.FileSystem {
   readonly name: string;
   readonly generation: number;
   readonly store: MetadataStore;
@@ -65,20 +60,20 @@ export class Share implements fs.FileSystem {
   readonly inodes: InodeCache;
   readonly names: NameCache;
   readonly pages: Pages;
-  /** Extended attributes and names of streams. */
-  readonly xattrCache = new Versioned<readonly Xattr[]>(xattrBytesCached);
-  readonly streamCache = new Versioned<readonly Dirent[]>(streamsCached);
   readonly accessTimes: AccessTimes;
+  readonly opens: OpenTable;
   readonly orphans: Orphans;
   readonly locks = new LockTable();
   /** Moves of directories to other parents that lost a race to another such move. */
   readonly directoryMoves = new OneAtATime();
+  private readonly handles: Handles;
   private readonly data: FileContent;
   private readonly applying: Applying;
   private readonly requests: Requests;
   private rules: SharePolicy;
 
   constructor(options: ShareOptions) {
+    super();
     const { store, content, clock, logger } = options;
     this.name = options.name;
     this.rules = options.policy;
@@ -88,6 +83,7 @@ export class Share implements fs.FileSystem {
     this.publication = options.publication;
     this.clock = clock;
     this.requests = new Requests(clock);
+    this.opens = new OpenTable(clock);
     this.names = new NameCache(store, options.namesMax);
     this.pages = new Pages(store, this.names);
     this.inodes = new InodeCache(
@@ -95,9 +91,16 @@ export class Share implements fs.FileSystem {
       options.inodesMax,
       (row) => this.current(row),
       (node) => this.names.drop(node),
+      (id) => this.opens.of(id) !== null,
     );
+    this.handles = new Handles(this);
     this.accessTimes = new AccessTimes(store, clock, (error) => logger.error({ share: this.name, error }, "access times were not stored"));
-    this.orphans = new Orphans(store, clock, (error) => logger.error({ share: this.name, error }, "a deleted file was not freed yet"));
+    this.orphans = new Orphans(
+      store,
+      clock,
+      (id) => this.opens.of(id) !== null,
+      (error) => logger.error({ share: this.name, error }, "a deleted file was not freed yet"),
+    );
     this.applying = new Applying(this);
     store.onApplied((set, result) => this.applying.onApplied(set, result));
   }
@@ -150,6 +153,13 @@ export class Share implements fs.FileSystem {
     return this.data.truncate(inode, size, at);
   }
 
+  /** A file without a link has no reader left: content drops what is not stored, and what is stored is freed. */
+  letGo(id: FileId, type: FileType, stored: boolean): void {
+    this.inodes.remove(id);
+    if (type === FileType.regular) this.data.forget(id);
+    if (stored) this.orphans.add(id);
+  }
+
   /** Resolves when the making of an object is durable; null: it is. */
   made(id: FileId): Promise<unknown> | null {
     return this.inodes.peek(id)?.making?.settled ?? null;
@@ -169,46 +179,12 @@ export class Share implements fs.FileSystem {
   }
 
   handleOf(inode: Inode): Uint8Array {
-    const node = this.inodes.peek(inode.id);
-    if (node === undefined) return this.makeHandle(inode);
-    return (node.handle ??= this.makeHandle(inode));
-  }
-
-  private makeHandle(inode: Inode): Uint8Array {
-    const { instance, handleKey } = this.store.identity;
-    const made = encodeFileHandle(instance, handleKey, { epoch: 0, id: inode.id, generation: inode.generation });
-    // A copy that no view was made of carries no ArrayBuffer object: 100 bytes less of what is kept by the hundred thousand.
-    return made.slice();
+    return this.handles.of(inode);
   }
 
   /** What a handle of this share's instance with this id refers to; the id is not to be trusted before the whole handle is checked. */
   locate(id: number, bytes: Uint8Array, offset: number): fs.Located | FsError {
-    const node = this.inodes.node(id);
-    if (node !== undefined && node.located !== null && isVerified(node, bytes, offset)) return node.located;
-    return this.verify(bytes.subarray(offset, offset + fileHandleBytes));
-  }
-
-  private verify(bytes: Uint8Array): fs.Located | FsError {
-    const { instance, handleKey } = this.store.identity;
-    const parts = decodeFileHandle(instance, handleKey, bytes);
-    if (parts === null) return badHandle;
-    if (parts.epoch !== 0) return stale;
-    const node = this.inodes.loadNode(parts.id);
-    if (node instanceof Promise) {
-      // Whoever uses the id reads the same row and learns what went wrong with it.
-      node.catch(() => {});
-      return { fs: this, id: parts.id };
-    }
-    return node === null ? { fs: this, id: parts.id } : this.locatedAt(node, parts.generation, bytes);
-  }
-
-  private locatedAt(node: Node, generation: number, bytes: Uint8Array): fs.Located | FsError {
-    if (node.inode?.generation !== generation) return stale;
-    if (node.located === null) {
-      keepVerified(node, bytes);
-      node.located = { fs: this, id: node.inode.id };
-    }
-    return node.located;
+    return this.handles.locate(id, bytes, offset);
   }
 
   root(): Maybe<Inode> {
@@ -223,48 +199,12 @@ export class Share implements fs.FileSystem {
     return this.inodes.hit(id) ?? ops.getattr(this, id);
   }
 
-  setattr(who: Credentials, id: FileId, request: fs.AttributeRequest, guard: Inode["ctime"] | null): Promise<fs.Change | FsError> {
-    return ops.setattr(this, who, id, request, guard);
+  setattr(who: Credentials, id: FileId, request: fs.AttributeRequest, guard: Inode["ctime"] | null, by: OpenFile | null = null): Promise<fs.Change | FsError> {
+    return ops.setattr(this, who, id, request, guard, by);
   }
 
   lookup(who: Credentials, directory: FileId, name: string): Maybe<fs.LookedUp | FsError> {
     return ops.lookup(this, who, directory, name);
-  }
-
-  lookupFolded(who: Credentials, directory: FileId, name: string): Maybe<fs.FoldedUp | FsError> {
-    return ops.lookupFolded(this, who, directory, name);
-  }
-
-  xattr(who: Credentials, id: FileId, name: string): Maybe<Uint8Array | null | FsError> {
-    return ops.xattr(this, who, id, name);
-  }
-
-  xattrs(who: Credentials, id: FileId): Maybe<readonly Xattr[] | FsError> {
-    return ops.xattrs(this, who, id);
-  }
-
-  setXattr(who: Credentials, id: FileId, name: string, value: Uint8Array | null): Promise<fs.Change | FsError> {
-    return ops.setXattr(this, who, id, name, value);
-  }
-
-  streams(who: Credentials, id: FileId): Maybe<readonly fs.OpenedStream[] | FsError> {
-    return ops.streams(this, who, id);
-  }
-
-  openStream(who: Credentials, owner: FileId, name: string): Maybe<fs.OpenedStream | FsError> {
-    return ops.openStream(this, who, owner, name);
-  }
-
-  makeStream(who: Credentials, owner: FileId, name: string): Promise<fs.OpenedStream | FsError> {
-    return ops.makeStream(this, who, owner, name);
-  }
-
-  removeStream(who: Credentials, owner: FileId, name: string): Promise<fs.Change | FsError> {
-    return ops.removeStream(this, who, owner, name);
-  }
-
-  renameStream(who: Credentials, owner: FileId, from: string, to: string, replace: boolean): Promise<fs.Change | FsError> {
-    return ops.renameStream(this, who, owner, from, to, replace);
   }
 
   access(who: Credentials, id: FileId, wanted: number): Maybe<ops.Granted | FsError> {
@@ -275,7 +215,7 @@ export class Share implements fs.FileSystem {
     return ops.readlink(this, who, id);
   }
 
-  read(who: Credentials, id: FileId, offset: number, length: number, by: LockOwner | null = null): Maybe<fs.ReadResult | FsError> {
+  read(who: Credentials, id: FileId, offset: number, length: number, by: OpenFile | null = null): Maybe<fs.ReadResult | FsError> {
     return ops.read(this, who, id, offset, length, by);
   }
 
@@ -286,7 +226,7 @@ export class Share implements fs.FileSystem {
     payload: readonly Uint8Array[],
     length: number,
     stable: boolean,
-    by: LockOwner | null = null,
+    by: OpenFile | null = null,
   ): Maybe<fs.Written | FsError> {
     return ops.write(this, who, id, offset, payload, length, stable, by);
   }
@@ -312,19 +252,27 @@ export class Share implements fs.FileSystem {
   }
 
   remove(who: Credentials, directory: FileId, name: string): Promise<fs.Removed | FsError> {
-    return ops.remove(this, who, directory, name);
+    return ops.remove(this, who, directory, name, null);
   }
 
   rmdir(who: Credentials, directory: FileId, name: string): Promise<fs.Removed | FsError> {
-    return ops.rmdir(this, who, directory, name);
+    return ops.rmdir(this, who, directory, name, null);
   }
 
-  rename(who: Credentials, from: FileId, fromName: string, to: FileId, toName: string): Promise<fs.Renamed | FsError> {
-    return ops.rename(this, who, from, fromName, to, toName);
+  rename(who: Credentials, from: FileId, fromName: string, to: FileId, toName: string, by: OpenFile | null = null): Promise<fs.Renamed | FsError> {
+    return ops.rename(this, who, from, fromName, to, toName, by);
   }
 
   link(who: Credentials, id: FileId, directory: FileId, name: string): Promise<fs.Linked | FsError> {
     return ops.link(this, who, id, directory, name);
+  }
+
+  release(open: OpenFile): Maybe<FsError | null> {
+    return ops.release(this, open);
+  }
+
+  setDeletion(open: OpenFile, wanted: boolean): Maybe<FsError | null> {
+    return ops.setDeletion(this, open, wanted);
   }
 
   readdir(

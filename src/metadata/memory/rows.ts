@@ -7,6 +7,7 @@ import { KeyOrder } from "./key-order.ts";
 import type { PackBytes, Rows } from "../rows.ts";
 import { MemoryDirectory } from "./directory.ts";
 import { MemoryXattrs } from "./xattrs.ts";
+import { PackUsers } from "./pack-users.ts";
 import { ExtentList } from "./extent-list.ts";
 
 /** A share's rows in maps. A journal of undo steps makes a transaction of what lies between `begin` and `commit`. */
@@ -16,8 +17,7 @@ export class MemoryRows implements Rows {
   private readonly files = new Map<number, ExtentList>();
   private readonly packRows = new Map<number, Pack>();
   private readonly orphanIds = new Set<number>();
-  /** Of each pack: how many extents of which file point into it. */
-  private readonly users = new Map<number, Map<number, number>>();
+  private readonly users = new PackUsers();
   private readonly inodeOrder = new KeyOrder(this.inodes);
   private readonly directoryOrder = new KeyOrder(this.directories);
   private readonly fileOrder = new KeyOrder(this.files);
@@ -87,7 +87,7 @@ export class MemoryRows implements Rows {
 
   extentsOfPack(id: PackId, limit: number): readonly FileExtent[] {
     const found: { file: FileId; extent: Extent }[] = [];
-    for (const file of this.users.get(id)?.keys() ?? []) {
+    for (const file of this.users.files(id)) {
       for (const extent of this.files.get(file)?.all() ?? []) {
         if (extent.pack !== id) continue;
         if (found.length === limit) return found;
@@ -195,28 +195,16 @@ export class MemoryRows implements Rows {
     return [...sums].map(([pack, bytes]) => ({ pack, bytes }));
   }
 
-  private use(pack: PackId, file: FileId, delta: number): void {
-    let files = this.users.get(pack);
-    if (files === undefined) {
-      files = new Map();
-      this.users.set(pack, files);
-    }
-    const count = (files.get(file) ?? 0) + delta;
-    if (count > 0) files.set(file, count);
-    else files.delete(file);
-    if (files.size === 0) this.users.delete(pack);
-  }
-
   deleteExtents(file: FileId, from: number, to: number): void {
     const list = this.files.get(file);
     if (list === undefined) return;
     const removed = list.remove(from, to);
-    for (const e of removed) this.use(e.pack, file, -1);
+    for (const e of removed) this.users.add(e.pack, file, -1);
     if (list.size === 0) this.files.delete(file);
     this.journal.push(() => {
       this.files.set(file, list);
       list.restore(removed);
-      for (const e of removed) this.use(e.pack, file, 1);
+      for (const e of removed) this.users.add(e.pack, file, 1);
     });
   }
 
@@ -234,10 +222,10 @@ export class MemoryRows implements Rows {
     }
     const into = list;
     into.insert(extent);
-    this.use(extent.pack, file, 1);
+    this.users.add(extent.pack, file, 1);
     this.journal.push(() => {
       into.remove(extent.offset, extent.offset + 1);
-      this.use(extent.pack, file, -1);
+      this.users.add(extent.pack, file, -1);
       if (into.size === 0) this.files.delete(file);
     });
   }

@@ -19,7 +19,7 @@ export async function read(call: Call): Promise<number> {
   if (open.pipe !== null) return readPipe(call, open.pipe, length);
   if (open.directory) return NtStatus.INVALID_DEVICE_REQUEST;
   if ((open.access & (AccessMask.READ_DATA | AccessMask.EXECUTE)) === 0) return NtStatus.ACCESS_DENIED;
-  const result = await open.tree.fs!.read(open.tree.credentials(), open.id, offset, length);
+  const result = await open.tree.fs!.read(open.tree.credentials(), open.id, offset, length, open.file);
   if (result instanceof FsError) return ntStatusOf(result);
   const { data } = result;
   if ((data.length === 0 && length > 0) || data.length < minimum) {

@@ -22,7 +22,7 @@ export async function write(call: Call): Promise<number> {
   if (open.directory) return NtStatus.INVALID_DEVICE_REQUEST;
   if ((open.access & (AccessMask.WRITE_DATA | AccessMask.APPEND_DATA)) === 0) return NtStatus.ACCESS_DENIED;
   if (length > 0) {
-    const written = await open.tree.fs!.write(open.tree.credentials(), open.id, offset, payload, length, (flags & writeFlagThrough) !== 0);
+    const written = await open.tree.fs!.write(open.tree.credentials(), open.id, offset, payload, length, (flags & writeFlagThrough) !== 0, open.file);
     if (written instanceof FsError) return ntStatusOf(written);
   }
   encodeWrite(call.w, length);

@@ -1,3 +1,4 @@
+import type { Maybe } from "#base/brand.ts";
 import { type Time, timeAfter } from "#base/time.ts";
 import type { Change as StoreChange, Condition } from "#model/change-set.ts";
 import type { Credentials } from "#model/credentials.ts";
@@ -5,6 +6,7 @@ import { FsError } from "#model/fs-error.ts";
 import { type FileId, rootId } from "#model/ids.ts";
 import { FileType, type Inode } from "#model/inode.ts";
 import { type Changer, changerOf, Permission, permissions } from "../access/permissions.ts";
+import type { OpenFile } from "../opens/open-file.ts";
 import { type Node, nobody } from "../cache/node.ts";
 import { denied, invalid, isDirectory, notDirectory, stale } from "../errors.ts";
 import type { Renamed } from "../file-system.ts";
@@ -12,7 +14,8 @@ import { judgeRenamedName } from "../names.ts";
 import { changeOf, Operation, unchanged, untilApplied } from "../operation.ts";
 import type { Share } from "../share.ts";
 import { openDirectory, refuseChange } from "./make.ts";
-import { openRemovable, unlinkChanges } from "./remove.ts";
+import { beforeName } from "./opened.ts";
+import { openRemovable, removing, unlinkChanges } from "./remove.ts";
 import { Kind, parentLinks, type Replacement, renameTable } from "./rename-table.ts";
 import { removeDirectoryChanges } from "./rmdir.ts";
 import { type Going, streamsGoing } from "./streams.ts";
@@ -44,9 +47,10 @@ export function rename(
   fromName: string,
   to: FileId,
   toName: string,
+  by: OpenFile | null,
 ): Promise<Renamed | FsError> {
   return untilApplied((attempt) => {
-    const work = (): Promise<Renamed | FsError | null> => attemptRename(share, who, from, fromName, to, toName, attempt);
+    const work = (): Promise<Renamed | FsError | null> => attemptRename(share, who, from, fromName, to, toName, by, attempt);
     // Each move of a directory makes all others decide anew: those that lost queue up, so that every round one gets through.
     return attempt === 0 || from === to ? work() : share.directoryMoves.run(work);
   });
@@ -59,6 +63,7 @@ async function attemptRename(
   fromName: string,
   to: FileId,
   toName: string,
+  by: OpenFile | null,
   attempt: number,
 ): Promise<Renamed | FsError | null> {
   const changer = changerOf(share.policy, who);
@@ -74,11 +79,22 @@ async function attemptRename(
   // Two names of one object, or one name: POSIX has it succeed and do nothing.
   if (move.target?.id === move.child.id) return { from: unchanged(move.from), to: unchanged(move.to) };
   const at = share.clock.now();
-  const going = move.target === null ? nothingGoes : await streamsGoing(share, move.target, at);
-  const operation = new Operation([...conditionsOf(move), ...going.conditions], [...going.changes, ...changesOf(move, at)]);
-  const touched = await share.apply(changer, operation, attempt);
+  const going = move.target === null ? nothingGoes : await streamsGoing(share, move.target);
+  // Asked last: what follows is done in the turn of the answer.
+  const held = beforeMove(share, move, by);
+  if (held !== null) return held;
+  const operation = new Operation([...conditionsOf(move), ...going.conditions], [...going.changes, ...changesOf(share, move, at)]);
+  const applied = share.apply(changer, operation, attempt);
+  const touched = await (move.target === null ? applied : removing(share, move.target.id, applied));
   if (touched === null || touched instanceof FsError) return touched;
+  share.opens.renamed(move.child.id, { parent: from, name: fromName }, { parent: to, name: toName });
   return { from: changeOf(share, touched, from), to: changeOf(share, touched, to) };
+}
+
+/** What the opens of both have to say: the one moved, and the one that loses its name. */
+function beforeMove(share: Share, { child, target }: Move, by: OpenFile | null): Maybe<FsError | null> {
+  const held = beforeName(share, child.id, by);
+  return held !== null || target === null ? held : beforeName(share, target.id, null);
 }
 
 async function decide(
@@ -161,13 +177,13 @@ function conditionsOf(move: Move): readonly Condition[] {
   return conditions;
 }
 
-function changesOf(move: Move, at: Time): readonly StoreChange[] {
+function changesOf(share: Share, move: Move, at: Time): readonly StoreChange[] {
   const { from, fromName, to, toName, child, target } = move;
   const links = parentLinks(child.type === FileType.directory ? "directory" : "file", move.replacement);
   const changes: StoreChange[] = [{ do: "deleteDirent", parent: from.id, name: fromName }];
   if (target !== null) {
     changes.push({ do: "deleteDirent", parent: to.id, name: toName });
-    changes.push(...(move.replacement === "removeEmptyDirectory" ? removeDirectoryChanges(target, at) : unlinkChanges(target, at)));
+    changes.push(...(move.replacement === "removeEmptyDirectory" ? removeDirectoryChanges(share, target, at) : unlinkChanges(share, target, at)));
   }
   changes.push({ do: "insertDirent", parent: to.id, name: toName, child: child.id });
   changes.push({ do: "addLinks", id: child.id, delta: 0, at: timeAfter(child.ctime, at) });

@@ -1,5 +1,5 @@
 import type { Maybe } from "#base/brand.ts";
-import { type Time, timeAfter } from "#base/time.ts";
+import { timeAfter } from "#base/time.ts";
 import type { Change as StoreChange, Condition } from "#model/change-set.ts";
 import type { Credentials } from "#model/credentials.ts";
 import { FsError } from "#model/fs-error.ts";
@@ -134,19 +134,20 @@ function unchanged({ id, attributeVersion }: Inode): readonly Condition[] {
   ];
 }
 
-/** What takes a stream away. */
-function gone({ parent, name, child }: Dirent, at: Time, extentsMax: number): readonly StoreChange[] {
-  return [
+/** What takes a stream away; whoever has it open goes on using it. */
+function gone(share: Share, { parent, name, child }: Dirent, extentsMax = extentsFreedMax): readonly StoreChange[] {
+  const unnamed: readonly StoreChange[] = [
     { do: "deleteDirent", parent, name },
-    { do: "addLinks", id: child, delta: -1, at },
-    { do: "freeOrphan", id: child, extentsMax },
+    { do: "addLinks", id: child, delta: -1, at: share.clock.now() },
   ];
+  return share.opens.of(child) !== null ? unnamed : [...unnamed, { do: "freeOrphan", id: child, extentsMax }];
 }
 
-export function removeStream(share: Share, who: Credentials, id: FileId, name: string): Promise<Change | FsError> {
+/** `of`: only if it is still this one. */
+export function removeStream(share: Share, who: Credentials, id: FileId, name: string, of: FileId | null = null): Promise<Change | FsError> {
   return changeStreams(share, who, id, (list) => {
     const found = find(list, name);
-    return found === null ? noEntry : gone(found, share.clock.now(), extentsFreedMax);
+    return found === null || (of !== null && found.child !== of) ? noEntry : gone(share, found);
   });
 }
 
@@ -159,7 +160,7 @@ export function renameStream(share: Share, who: Credentials, id: FileId, from: s
     const taken = find(list, to);
     if (taken !== null && taken !== found && !replace) return exists;
     if (taken === found && found.name === to) return [];
-    const replaced = taken === null || taken === found ? [] : gone(taken, share.clock.now(), extentsFreedMax);
+    const replaced = taken === null || taken === found ? [] : gone(share, taken);
     return [...replaced, { do: "deleteDirent", parent: found.parent, name: found.name }, { do: "insertDirent", parent: found.parent, name: to, child: found.child }];
   });
 }
@@ -187,7 +188,7 @@ export interface Going {
 }
 
 /** `lastLink`: of a directory its only one. */
-export function streamsGoing(share: Share, child: Inode, at: Time): Maybe<Going> {
+export function streamsGoing(share: Share, child: Inode): Maybe<Going> {
   const { id, links } = child;
   // Whoever makes the first stream meanwhile makes this false.
   if ((child.flags & InodeFlag.hasStreams) === 0) return { conditions: [{ is: "streamless", id }], changes: [] };
@@ -195,6 +196,6 @@ export function streamsGoing(share: Share, child: Inode, at: Time): Maybe<Going>
   if (links > 1 && child.type !== FileType.directory) return { conditions: [same], changes: [] };
   return after(namesOf(share, child), (list) => {
     const extentsMax = Math.max(1, Math.floor(extentsFreedMax / Math.max(1, list.length)));
-    return { conditions: [same, ...unchanged(child)], changes: list.flatMap((stream) => gone(stream, at, extentsMax)) };
+    return { conditions: [same, ...unchanged(child)], changes: list.flatMap((stream) => gone(share, stream, extentsMax)) };
   });
 }

@@ -159,7 +159,7 @@ describe("sqlite: opening", () => {
     await store().close();
     const header = readFileSync(path);
     expect(header.subarray(68, 72).toString("latin1")).toBe("DtFS");
-    expect(header.readUInt32BE(60)).toBe(2);
+    expect(header.readUInt32BE(60)).toBe(3);
     expect(header.readUInt16BE(16)).toBe(2048);
   });
 });

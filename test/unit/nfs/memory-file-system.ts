@@ -1,4 +1,5 @@
 import type { Maybe } from "#base/brand.ts";
+import { systemClock } from "#base/clock.ts";
 import type { Time } from "#base/time.ts";
 import { type ContentRead, type Cookie, type Credentials, type FileId, FileType, FsCode, FsError, type Inode } from "#model/index.ts";
 import type {
@@ -18,11 +19,19 @@ import type {
   SpaceUsage,
   Written,
 } from "#vfs/file-system.ts";
+import { OpenTable } from "#vfs/opens/open-table.ts";
 import { LockTable } from "#vfs/locks/index.ts";
 import { error, MemoryTree } from "./memory-tree.ts";
 
 /** A small file system in memory, for the tests of the protocol alone: hardly any permission checks, no durability. */
 export class MemoryFileSystem extends MemoryTree implements FileSystem {
+  readonly opens = new OpenTable(systemClock);
+  release(): null {
+    return null;
+  }
+  setDeletion(): null {
+    return null;
+  }
   readonly locks = new LockTable();
   getattr(id: FileId): Inode | FsError {
     const failed = this.failNext === null ? null : this.step("getattr", null);

@@ -1,0 +1,44 @@
+import type { Maybe } from "#base/brand.ts";
+import { FsError } from "#model/fs-error.ts";
+import type { FileId } from "#model/ids.ts";
+import { FileType } from "#model/inode.ts";
+import { ownerOfStreams } from "#model/inode-flags.ts";
+import type { Deletion, FileOpens } from "../opens/file-opens.ts";
+import type { OpenFile } from "../opens/open-file.ts";
+import type { Share } from "../share.ts";
+import { remove } from "./remove.ts";
+import { rmdir } from "./rmdir.ts";
+import { removeStream } from "./streams.ts";
+
+/** Ends an open (MS-FSA 2.1.5.4). The name goes with the last open of the file. */
+export function release(share: Share, open: OpenFile): Maybe<FsError | null> {
+  if (open.closed) return null;
+  const { file } = open;
+  if (open.deleteOnClose && open.place !== null) file.deletion ??= { place: open.place, who: open.who };
+  if (!share.opens.remove(open)) return null;
+  if (file.orphaned) {
+    const type = share.inodes.hit(file.id)?.type ?? FileType.regular;
+    share.letGo(file.id, type, true);
+    return null;
+  }
+  return file.deletion === null ? null : deleteNamed(share, file, file.deletion);
+}
+
+async function deleteNamed(share: Share, file: FileOpens, { place, who }: Deletion): Promise<FsError | null> {
+  // Nobody opens it between its last close and its end.
+  share.opens.beginRemoving(file.id);
+  try {
+    const inode = await share.inodes.load(file.id);
+    if (inode === null) return null;
+    const owner = ownerOfStreams(place.parent);
+    if (owner !== 0) return errorOf(await removeStream(share, who, owner as FileId, place.name, file.id));
+    const take = inode.type === FileType.directory ? rmdir : remove;
+    return errorOf(await take(share, who, place.parent, place.name, file.id));
+  } finally {
+    share.opens.endRemoving(file.id);
+  }
+}
+
+function errorOf(outcome: unknown): FsError | null {
+  return outcome instanceof FsError ? outcome : null;
+}
