@@ -6,7 +6,7 @@ import { ShareTable } from "#vfs/share-table.ts";
 import { openWorld } from "../unit/vfs/kit.ts";
 import { policyOf } from "../support/policy.ts";
 
-const world = await openWorld({ policy: policyOf(), clock: systemClock } as never);
+const world = await openWorld({ policy: policyOf({ smb: { encryption: "off", guest: true, continuouslyAvailable: false } }), clock: systemClock } as never);
 const log = { debug: console.log, info: console.log, warn: console.log, error: console.log, child: () => log } as never;
 const account = { user: { name: "alice", uid: 0, gid: 0, groups: [], groupNames: [], enabled: true }, ntHash: ntHashOf("secret"), mustChangePassword: false, sessionEpoch: 1 };
 const accounts = { byName: (n: string) => (n.toLowerCase() === "alice" ? account : null) };
