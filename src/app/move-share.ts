@@ -3,15 +3,17 @@ import { dirname, join } from "node:path";
 import { contentsOf, copyContent, type Watch } from "#check/index.ts";
 import { ControlError, type JobResult, type SharePlan } from "#control/index.ts";
 import type { Config } from "#config/index.ts";
+import { endHistory } from "#history/index.ts";
 import { importIntoSqlite, openSqliteStore } from "#metadata/index.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import type { PackId } from "#model/ids.ts";
 import { makeDirectory, syncDirectory } from "./durable-files.ts";
 import { Lifecycle } from "./lifecycle.ts";
-import { openBlocks } from "./open-blocks.ts";
+import { openBareBlocks, openBlocks } from "./open-blocks.ts";
 import type { OpenShare, Surroundings } from "./open-share.ts";
 import { placesOf, realPlaces, type SharePlaces } from "./places.ts";
 import { identityIn } from "./purge.ts";
+import { keepsHistory } from "./share-history.ts";
 import { lasts } from "./tree.ts";
 
 /** Passes over the content while the share is served, until one has little to copy. */
@@ -70,7 +72,18 @@ export async function moveShare(host: MoveHost, share: OpenShare, to: SharePlan,
   watch.step("opening", null, "share");
   await settled(commit, host, watch);
   if (what.metadata && from.metadata.type === "sqlite") setAside(share.places.database, around);
+  if (what.blocks && keepsHistory(from)) await leave(share, around);
   return result;
+}
+
+/** From the store that a share has left it can't be recovered any more: that would be the share as it once was, beside the one that is served. */
+async function leave({ plan, places, instance }: OpenShare, { clock, random, logger }: Surroundings): Promise<void> {
+  try {
+    const blocks = await openBareBlocks(plan, places, { clock, random, logger });
+    await endHistory(blocks, instance).finally(() => blocks.close());
+  } catch (error) {
+    logger.warn({ share: plan.name, store: plan.blocks.name, error, keys: `${instance}/history/` }, "the history of a share that was moved away could not be ended in its former block store: delete the objects with these keys, so that nobody recovers the share from there");
+  }
 }
 
 /**

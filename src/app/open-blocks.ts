@@ -62,6 +62,13 @@ export async function openBlocks(plan: SharePlan, places: SharePlaces, store: Me
   return { blocks: wrapped.blocks, uncached: wrapped.blocks, wrapped };
 }
 
+/** The objects of a store as they lie there: not decompressed or decrypted, and without a claim on them. The caller closes it. */
+export async function openBareBlocks(plan: SharePlan, { blocks }: SharePlaces, around: Pick<Surroundings, "clock" | "random" | "logger">): Promise<BlockStore> {
+  if (plan.blocks.type === "filesystem") return await openFilesystemBlocks({ directory: blocks, openFilesMax: blockFilesWithin(openFilesMax()) });
+  const { openS3Blocks } = await import("#blocks/s3/index.ts");
+  return await openS3Blocks(s3OptionsOf(plan.blocks, around));
+}
+
 export function unknownType(plan: StorePlan): string {
   return `the ${plan.kind} store ${plan.name} is of type ${plan.type}, which this program doesn't know; start the newer program that it was made with`;
 }

@@ -4,7 +4,7 @@ import { rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Config } from "#config/index.ts";
 import { ControlError, type SharePlan } from "#control/index.ts";
-import { historyPrefix, shareKey, takenElsewhere } from "#history/index.ts";
+import { type HistoryError, historyPrefix, shareKey, takenElsewhere } from "#history/index.ts";
 import { wrapBlocks } from "./wrap-blocks.ts";
 import type { HistoryMark } from "#model/history.ts";
 import { parseMark } from "#metadata/index.ts";
@@ -14,8 +14,8 @@ import { checkBlocksAreThere } from "./away.ts";
 import { isFilled, removeContent, removeIfEmpty } from "./block-content.ts";
 import { claimBlocks, ownerOf } from "./claim.ts";
 import { syncDirectory } from "./durable-files.ts";
+import { openBareBlocks } from "./open-blocks.ts";
 import type { Surroundings } from "./open-share.ts";
-import { s3OptionsOf } from "./s3.ts";
 import { damageFile } from "./damage-record.ts";
 import { scrubFile } from "./scrubber.ts";
 import { collision, diskCacheFolder, placesOf, realPlaces, type SharePlaces } from "./places.ts";
@@ -36,8 +36,8 @@ export async function purgeShare(config: Config, plan: SharePlan, others: readon
   if (plan.instance !== null && known !== null && known.instance !== plan.instance) throw otherTree(plan, sqlite ? places.database : `what metadata store ${plan.metadata.name} has`);
   const blocks = plan.blocks.type === "filesystem" ? places.blocks : null;
   if (blocks !== null && known?.hasPacks === true) checkBlocksPurgeable(plan.name, blocks);
-  if (blocks !== null && existsSync(blocks)) await removeBlocks(blocks, plan, known?.instance ?? null);
-  if (plan.blocks.type === "s3" && known !== null) await removeObjects(plan, known, around);
+  if (blocks !== null && existsSync(blocks)) await removeBlocks(places, plan, known, around);
+  if (plan.blocks.type === "s3" && known !== null) await removeObjects(plan, places, known, around);
   for (const name of [scrubFile, damageFile]) await rm(join(places.content, name), { force: true });
   await rm(join(places.content, diskCacheFolder), { recursive: true, force: true });
   for (const part of ["log", "packs"]) await removeFiles(join(places.content, part));
@@ -126,15 +126,17 @@ export function holdsTree(database: string): boolean {
   }
 }
 
-async function removeBlocks(directory: string, plan: SharePlan, instance: string | null): Promise<void> {
+async function removeBlocks(places: SharePlaces, plan: SharePlan, known: Known | null, around: Surroundings): Promise<void> {
+  const directory = places.blocks;
   const owner = ownerOf(directory);
   if (!isFilled(directory)) return;
-  const ours = owner !== null && (plan.metadata.type === "memory" ? owner.ephemeral : owner.instance === instance);
+  const ours = owner !== null && (plan.metadata.type === "memory" ? owner.ephemeral : owner.instance === (known?.instance ?? null));
   if (!ours) {
     throw new ControlError("conflict", `${directory} holds ${owner === null ? "content that nobody claims" : `the content of another share (instance ${owner.instance})`}; nothing was removed`, {
       hint: `If it may go, remove ${directory} by hand and purge again.`,
     });
   }
+  if (known?.mark !== undefined) await refuseTaken(plan, places, known.instance, known.mark, around);
   // Held meanwhile: no server may begin to serve from it.
   const claim = claimBlocks(directory, owner);
   try {
@@ -145,13 +147,11 @@ async function removeBlocks(directory: string, plan: SharePlan, instance: string
 }
 
 /** Keys begin with the share's instance, so that these are this share's and nobody else's. */
-async function removeObjects(plan: SharePlan, { instance, mark }: Known, around: Surroundings): Promise<void> {
+async function removeObjects(plan: SharePlan, places: SharePlaces, { instance, mark }: Known, around: Surroundings): Promise<void> {
   try {
-    const { openS3Blocks } = await import("#blocks/s3/index.ts");
-    const open = () => openS3Blocks(s3OptionsOf(plan.blocks, around));
-    const blocks = await open();
+    if (mark !== undefined) await refuseTaken(plan, places, instance, mark, around);
+    const blocks = await openBareBlocks(plan, places, around);
     try {
-      if (mark !== undefined) await refuseTaken(plan, blocks, instance, mark, async () => (await wrapBlocks(plan.blocks, await open(), { keyPrefix: `${instance}/`, filled: true }, around)).blocks);
       // By this the share is found by who recovers one.
       let keys: string[] = [shareKey(instance)];
       for await (const { key } of blocks.list(`${instance}/`)) {
@@ -173,21 +173,28 @@ async function removeObjects(plan: SharePlan, { instance, mark }: Known, around:
   }
 }
 
-/** Of a share that was recovered elsewhere, the objects are what it is served from there. `open` gives the store as the share reads it. */
-async function refuseTaken(plan: SharePlan, unwrapped: BlockStore, instance: string, mark: HistoryMark, open: () => Promise<BlockStore>): Promise<void> {
-  let any = false;
-  for await (const _ of unwrapped.list(historyPrefix(instance))) {
-    any = true;
-    break;
+/** Of a share that was recovered elsewhere, the objects are what it is served from there. */
+async function refuseTaken(plan: SharePlan, places: SharePlaces, instance: string, mark: HistoryMark, around: Surroundings): Promise<void> {
+  const bare = await openBareBlocks(plan, places, around);
+  let blocks = bare;
+  let taken: HistoryError | null = null;
+  try {
+    // A purge that was cut off may have taken the keys with which the rest could be read.
+    if (!(await hasAny(bare, historyPrefix(instance)))) return;
+    ({ blocks } = await wrapBlocks(plan.blocks, bare, { keyPrefix: `${instance}/`, filled: true }, around));
+    taken = await takenElsewhere(blocks, instance, mark);
+  } finally {
+    await blocks.close();
   }
-  // A purge that was cut off may have taken the keys with which the rest could be read.
-  if (!any) return;
-  const blocks = await open();
-  const taken = await takenElsewhere(blocks, instance, mark).finally(() => blocks.close());
   if (taken === null) return;
   throw new ControlError("conflict", `The objects of share ${plan.name} are not this server's to remove: ${taken.message}. Nothing was removed.`, {
     hint: "Purge it at the server that has it. What lies here is removed by hand, if it may go.",
   });
+}
+
+async function hasAny(blocks: BlockStore, prefix: string): Promise<boolean> {
+  for await (const _ of blocks.list(prefix)) return true;
+  return false;
 }
 
 /** What one request deletes at most. */

@@ -12,7 +12,8 @@ import { HistoryError, HistoryReader, type Manifest, newestSnapshot, type Replay
 import { SqliteReplay } from "#metadata/index.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import { PackState } from "#model/change-set.ts";
-import type { PackId } from "#model/ids.ts";
+import type { FileId, PackId } from "#model/ids.ts";
+import type { Inode } from "#model/inode.ts";
 import { checkLayout } from "./data-directory.ts";
 import { makeDirectory, syncDirectory } from "./durable-files.ts";
 import { placesOf, type SharePlaces } from "./places.ts";
@@ -35,7 +36,7 @@ export async function recoverShare(loaded: Loaded, request: RecoverRequest, tell
   refuseOverwriting(places, name);
   const blocks = await found.open();
   try {
-    const done = await new Recovery(blocks, found, name, places, config.cache.log_segment_size, tell).run(request.dryRun);
+    const done = await new Recovery(blocks, found, name, places, config.cache.log_segment_size, request.acceptLoss, tell).run(request.dryRun);
     if (!request.dryRun) await registerShare(loaded, request, name);
     return { ...done, name, instance: found.instance, host: found.manifest?.host ?? "", database: places.database };
   } finally {
@@ -49,7 +50,12 @@ function refuseOverwriting({ database, content }: SharePlaces, name: string): vo
   }
 }
 
-type Figures = Pick<RecoveredShare, "files" | "bytes" | "segments" | "unstoredRecords">;
+type Figures = Pick<RecoveredShare, "files" | "bytes" | "segments" | "unstoredRecords" | "filesWithLoss">;
+
+/** Whether a recovery needs a change of content: its file is there, and not yet stored so far. */
+function isNeeded(inode: Inode | null, sequence: number): boolean {
+  return inode !== null && inode.links > 0 && sequence > inode.contentSequence;
+}
 
 /** One share being rebuilt. */
 class Recovery {
@@ -59,17 +65,20 @@ class Recovery {
   private readonly places: SharePlaces;
   private readonly tell: (progress: RecoverProgress) => void;
   private readonly segmentBytes: number;
+  private readonly acceptLoss: boolean;
   private readonly database: string;
   private readonly logDirectory: string;
-  private readonly pointedAt = new Set<PackId>();
+  /** Of the packs that changes point to: each file with the last such change. */
+  private readonly pointedAt = new Map<PackId, Map<FileId, number>>();
   private toldMs = Number.NEGATIVE_INFINITY;
 
-  constructor(blocks: BlockStore, found: FoundShare, name: string, places: SharePlaces, segmentBytes: number, tell: (progress: RecoverProgress) => void) {
+  constructor(blocks: BlockStore, found: FoundShare, name: string, places: SharePlaces, segmentBytes: number, acceptLoss: boolean, tell: (progress: RecoverProgress) => void) {
     this.blocks = blocks;
     this.found = found;
     this.name = name;
     this.places = places;
     this.segmentBytes = segmentBytes;
+    this.acceptLoss = acceptLoss;
     this.tell = tell;
     this.database = `${places.database}.recovering`;
     this.logDirectory = join(places.content, "log.recovering");
@@ -123,14 +132,15 @@ class Recovery {
       const reader = this.reader(manifest, metadata, log);
       let replayed = await reader.read();
       this.progress({ phase: "changes", done: replayed.segments, of: replayed.segments }, true);
-      let figures = figuresOf(metadata, replayed, log);
+      // Before the share is taken: who can't recover it must not take it from whoever has it.
+      let figures: Figures = { ...figuresOf(metadata, replayed, log), filesWithLoss: await this.knowPacks(metadata) };
       if (!dryRun) {
         const mark = await takeRecovered({ blocks: this.blocks, share: this.name, host: hostname(), clock: systemClock, random: systemRandom }, reader, replayed);
         if (await reader.isOutdated()) return null;
         replayed = reader.replayed;
-        await this.knowPacks(metadata);
+        const filesWithLoss = await this.knowPacks(metadata);
         await log.finish();
-        figures = figuresOf(metadata, replayed, log);
+        figures = { ...figuresOf(metadata, replayed, log), filesWithLoss };
         metadata.finish(mark);
         open = false;
         renameSync(this.logDirectory, join(this.places.content, "log"));
@@ -153,23 +163,40 @@ class Recovery {
       turn: ({ firstDrawn, sets }) => metadata.apply(firstDrawn, sets),
       record: (record) => {
         log.add(record);
-        if (record.kind === "pointer") this.pointedAt.add(record.pack);
+        if (record.kind !== "pointer") return;
+        const files = this.pointedAt.get(record.pack);
+        if (files === undefined) this.pointedAt.set(record.pack, new Map([[record.file, record.sequence]]));
+        else files.set(record.file, record.sequence);
       },
       progress: () => this.progress({ phase: "changes", done: ++done, of: null }),
     });
   }
 
-  /** A pack whose row came after the last cut is known by its footer. */
-  private async knowPacks(metadata: SqliteReplay): Promise<void> {
-    for (const id of this.pointedAt) {
-      const row = metadata.pack(id);
-      if (row !== null && row.frames.length > 0) continue;
+  /**
+   * A pack whose row came after the last cut is known by its footer. Throws where the store has not what a change points to: whoever reads the log
+   * takes that for a write that was never acknowledged, and leaves it out.
+   */
+  private async knowPacks(metadata: SqliteReplay): Promise<number> {
+    const lost = new Map<FileId, string>();
+    for (const [id, files] of this.pointedAt) {
+      const needing = [...files].filter(([file, sequence]) => isNeeded(metadata.inode(file), sequence));
+      if (needing.length === 0) continue;
       const key = packKey(metadata.instance, id);
       const bytes = await this.blocks.size(key);
-      if (bytes === null) continue;
-      const footer = await readFooter((offset, length) => this.blocks.get(key, offset, length), bytes, metadata.instance, id, key);
-      if (footer !== null) metadata.putPack({ id, key, state: PackState.pending, size: footer.size, live: 0, frames: footer.frames, since: systemClock.now() });
+      const footer = bytes === null ? null : await readFooter((offset, length) => this.blocks.get(key, offset, length), bytes, metadata.instance, id, key);
+      if (footer === null) for (const [file] of needing) lost.set(file, key);
+      else if ((metadata.pack(id)?.frames.length ?? 0) === 0) {
+        metadata.putPack({ id, key, state: PackState.pending, size: footer.size, live: 0, frames: footer.frames, since: systemClock.now() });
+      }
     }
+    const [example] = lost.values();
+    if (example !== undefined && !this.acceptLoss) {
+      throw new HistoryError(
+        `what was written last to ${lost.size === 1 ? "a file" : `${lost.size} files`} lies in objects that the block store has not, or not whole, such as ${example}. ` +
+          "Put them back (an older version of the bucket may have them) and recover again; --accept-loss recovers the share without these writes",
+      );
+    }
+    return lost.size;
   }
 
   private progress(progress: RecoverProgress, always = false): void {
@@ -180,7 +207,7 @@ class Recovery {
   }
 }
 
-function figuresOf(metadata: SqliteReplay, { segments }: Replayed, { records }: RecoveredLog): Figures {
+function figuresOf(metadata: SqliteReplay, { segments }: Replayed, { records }: RecoveredLog): Omit<Figures, "filesWithLoss"> {
   const { inodes, bytes } = metadata.usage;
   return { files: inodes, bytes, segments, unstoredRecords: records };
 }

@@ -4,7 +4,7 @@ import type { Environment, Loaded } from "#config/index.ts";
 
 /** Something the server listens on. */
 export interface Listening {
-  /** `api`, `nfs`, `portmapper`. */
+  /** `api`, `nfs`, `portmapper`, `smb`. */
   readonly protocol: string;
   readonly address: string;
   readonly port: number;
@@ -111,6 +111,8 @@ export interface RecoverRequest {
   readonly name: string | null;
   /** Reads and checks everything, and changes nothing. */
   readonly dryRun: boolean;
+  /** Recovers also where the store has not everything that was written last. */
+  readonly acceptLoss: boolean;
 }
 
 export interface RecoverProgress {
@@ -132,6 +134,8 @@ export interface RecoveredShare {
   readonly segments: number;
   /** Changes of content that were in no pack yet. */
   readonly unstoredRecords: number;
+  /** Files of which the store has not what was written last: they are recovered without it. */
+  readonly filesWithLoss: number;
 }
 
 export interface ControlPlaces {

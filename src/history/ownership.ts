@@ -96,6 +96,18 @@ export async function takenElsewhere(blocks: BlockStore, instance: string, { epo
   return null;
 }
 
+/**
+ * Ends a share's history in a store that the share has left: nothing can be recovered from it any more, and nothing goes on with it. Segments
+ * stay, which bar the way of whoever had the share once. Can be cut off and done again.
+ */
+export async function endHistory(blocks: BlockStore, instance: string): Promise<void> {
+  const manifests: string[] = [];
+  const pieces: string[] = [];
+  for await (const { key } of blocks.list(snapshotPrefix(instance))) (parseSnapshotKey(key)?.manifest === true ? manifests : pieces).push(key);
+  await blocks.delete([...manifests, shareKey(instance)]);
+  await blocks.delete(pieces);
+}
+
 function unknownHistory({ instance }: OwnershipParts, head: SegmentHead): HistoryError {
   return new HistoryError(
     `the block store has a history of this share (instance ${instance}), by ${describeOwner(head)}, of which the metadata here knows nothing. ` +

@@ -1,6 +1,7 @@
 import type { Maybe } from "#base/brand.ts";
 import { i32 } from "#wire/le.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
+import type { FileSystem } from "#vfs/file-system.ts";
 import { Command, commandsCount, decodeHeader, decodeTransform, encodeHeader, flagsAt, headerBytes, HeaderFlag, nextCommandAt, smb1Magic, smb2Magic, statusAt, transformHeaderBytes, transformMagic } from "#wire/smb2/header.ts";
 import { Dialect } from "#wire/smb2/negotiate.ts";
 import { encodeError } from "#wire/smb2/query.ts";
@@ -146,7 +147,19 @@ function handle(call: Call): Maybe<number> {
   const handler = handlers[header.command] ?? unknown;
   const refused = admit(call, handler);
   if (refused !== 0) return refused;
-  return overdraws(call) ? NtStatus.INVALID_PARAMETER : handler.run(call);
+  if (overdraws(call)) return NtStatus.INVALID_PARAMETER;
+  const outcome = handler.run(call);
+  return outcome instanceof Promise ? inHand(call.tree?.fs ?? null, outcome) : outcome;
+}
+
+/** Until a request that waits is answered, the stores of its share stay open. */
+async function inHand(fs: FileSystem | null, outcome: Promise<number>): Promise<number> {
+  fs?.enter();
+  try {
+    return await outcome;
+  } finally {
+    fs?.leave();
+  }
 }
 
 /** No answer is to be sent. */

@@ -19,4 +19,5 @@ export const notSync = FsError.of("notSync");
 export const badCookie = FsError.of("badCookie");
 export const badHandle = FsError.of("badHandle");
 export const badType = FsError.of("badType");
+export const locked = FsError.of("locked");
 export const jukebox = FsError.of("jukebox");

@@ -32,8 +32,8 @@ export async function smbServer(options: Partial<SmbAdapterOptions> = {}): Promi
     logger: silentLogger,
     bind: "127.0.0.1",
     port: 0,
-    name: "server",
     connectionsMax: 1000,
+    name: "server",
     ...options,
   });
   const { port } = smb.start();

@@ -4,7 +4,8 @@ import type { Database } from "bun:sqlite";
 import type { Random } from "#base/random.ts";
 import type { ChangeSet, Pack } from "#model/change-set.ts";
 import type { HistoryMark } from "#model/history.ts";
-import type { PackId } from "#model/ids.ts";
+import type { FileId, PackId } from "#model/ids.ts";
+import type { Inode } from "#model/inode.ts";
 import { Batch } from "../batch.ts";
 import { evaluate } from "../engine.ts";
 import { MetadataStoreError } from "../errors.ts";
@@ -54,6 +55,10 @@ export class SqliteReplay {
 
   get usage(): { readonly inodes: number; readonly bytes: number } {
     return this.totals;
+  }
+
+  inode(id: FileId): Inode | null {
+    return this.rows.inode(id);
   }
 
   pack(id: PackId): Pack | null {

@@ -9,13 +9,11 @@ export interface Closer {
   readonly server: { readonly logger: Logger };
 }
 
-/** Lets go of an open file; the last thing its deletion on close waited for. */
+/** Lets go of an open file; the last one of a file waits for its deletion, where somebody asked for that. */
 export async function closeOpen(connection: Closer, open: Open): Promise<void> {
   connection.opens.remove(open);
-  const { place, tree } = open;
-  if (!open.deleteOnClose || place === null) return;
-  const fs = tree.fs!;
-  const who = tree.credentials();
-  const outcome = open.directory ? await fs.rmdir(who, place.parent, place.name) : await fs.remove(who, place.parent, place.name);
+  if (open.file === null) return;
+  const fs = open.tree.fs!;
+  const outcome = await fs.release(open.file);
   if (outcome instanceof FsError) connection.server.logger.debug({ share: fs.name, path: open.path, why: outcome.code }, "a file was not deleted on close");
 }

@@ -6,11 +6,13 @@ import { type FileId, fileSizeMax } from "#model/ids.ts";
 import type { Inode } from "#model/inode.ts";
 import { dropsPrivileges, withoutPrivileges } from "../access/attributes.ts";
 import { type Changer, changerOf, contentPermissions, Permission } from "../access/permissions.ts";
-import { denied, fileTooBig, invalid, jukebox, stale } from "../errors.ts";
+import { denied, fileTooBig, invalid, jukebox, locked, stale } from "../errors.ts";
 import type { Written } from "../file-system.ts";
 import { after } from "../maybe.ts";
+import type { OpenFile } from "../opens/open-file.ts";
 import { durable, Operation, untilApplied } from "../operation.ts";
 import type { Share } from "../share.ts";
+import { beforeContent } from "./opened.ts";
 import { refuseType } from "./read.ts";
 
 /** WRITE (RFC 1813 §3.3.7). Synchronous when it need not be stable and content has room at once. */
@@ -22,17 +24,20 @@ export function write(
   payload: readonly Uint8Array[],
   length: number,
   stable: boolean,
+  by: OpenFile | null,
 ): Maybe<Written | FsError> {
   const inode = share.inodes.hit(id);
-  if (inode === null) return writeUncached(share, who, id, offset, payload, length, stable);
+  if (inode === null) return writeUncached(share, who, id, offset, payload, length, stable, by);
   const changer = changerOf(share.policy, who);
   if (changer instanceof FsError) return changer;
-  const refused = refuseWrite(changer, inode, offset, length);
+  const refused = refuseWrite(share, changer, inode, offset, length, by);
   if (refused !== null) return refused;
   if (length === 0) return { file: { before: inode, after: inode } };
-  if (dropsPrivileges(inode, changer)) return writeDropping(share, changer, id, offset, payload, length, stable);
+  const held = share.opens.size === 0 ? null : beforeContent(share, id, by);
+  if (held !== null) return after(held, (refused) => refused ?? write(share, who, id, offset, payload, length, stable, by));
+  if (dropsPrivileges(inode, changer)) return writeDropping(share, changer, id, offset, payload, length, stable, by);
   const admitted = share.content.admit(length);
-  if (admitted instanceof Promise) return writeAdmitted(share, changer, id, offset, payload, length, stable, admitted);
+  if (admitted instanceof Promise) return writeAdmitted(share, changer, id, offset, payload, length, stable, by, admitted);
   return admitted ?? accept(share, changer, inode, offset, payload, length, stable);
 }
 
@@ -61,6 +66,7 @@ async function writeAdmitted(
   payload: readonly Uint8Array[],
   length: number,
   stable: boolean,
+  by: OpenFile | null,
   admission: Promise<FsError | null>,
 ): Promise<Written | FsError> {
   const failed = await admission;
@@ -70,19 +76,23 @@ async function writeAdmitted(
   // The share may have been made read-only meanwhile.
   const changer = changerOf(share.policy, who);
   if (changer instanceof FsError) return changer;
-  const refused = refuseWrite(changer, inode, offset, length);
+  const refused = refuseWrite(share, changer, inode, offset, length, by);
   if (refused !== null) return refused;
+  // Opened by somebody meanwhile, who minds.
+  const held = share.opens.size === 0 ? null : beforeContent(share, id, by);
+  if (held !== null) return (await held) ?? jukebox;
   // Given setuid, or pushed out of the cache, in the meantime: the client tries again.
   if (dropsPrivileges(inode, who) || share.inodes.hit(id) !== inode) return jukebox;
   return accept(share, changer, inode, offset, payload, length, stable);
 }
 
-function refuseWrite(who: Changer, inode: Inode, offset: number, length: number): FsError | null {
+function refuseWrite(share: Share, who: Changer, inode: Inode, offset: number, length: number, by: OpenFile | null): FsError | null {
   const refused = refuseType(inode);
   if (refused !== null) return refused;
   if ((contentPermissions(inode, who) & Permission.write) === 0) return denied;
   if (!(offset >= 0 && length >= 0)) return invalid;
-  return offset + length > fileSizeMax ? fileTooBig : null;
+  if (offset + length > fileSizeMax) return fileTooBig;
+  return share.locks.held !== 0 && share.locks.bars(inode.id, by, offset, length, true) ? locked : null;
 }
 
 function writeUncached(
@@ -93,12 +103,13 @@ function writeUncached(
   payload: readonly Uint8Array[],
   length: number,
   stable: boolean,
+  by: OpenFile | null,
 ): Maybe<Written | FsError> {
   return after(share.inodes.load(id), (inode) => {
     if (inode === null) return stale;
     // Deleted or pushed out of the cache since it was loaded: the next try tells which.
     if (share.inodes.hit(id) === null) return jukebox;
-    return write(share, who, id, offset, payload, length, stable);
+    return write(share, who, id, offset, payload, length, stable, by);
   });
 }
 
@@ -111,9 +122,10 @@ async function writeDropping(
   payload: readonly Uint8Array[],
   length: number,
   stable: boolean,
+  by: OpenFile | null,
 ): Promise<Written | FsError> {
   const dropped = await dropPrivileges(share, who, id);
-  return dropped instanceof FsError ? dropped : write(share, who, id, offset, payload, length, stable);
+  return dropped instanceof FsError ? dropped : write(share, who, id, offset, payload, length, stable, by);
 }
 
 /** Takes setuid and setgid from a file whose content `who` is about to change. */

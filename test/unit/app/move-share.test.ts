@@ -3,6 +3,8 @@ import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
+import { openFilesystemBlocks } from "#blocks/index.ts";
+import { listShares, newestSnapshot } from "#history/index.ts";
 import { openSqliteStore } from "#metadata/index.ts";
 import { silentLogger } from "#telemetry/logger.ts";
 import { nfsPlan as _nfsPlan, desired, runtimeOn, sharePlan, storePlan, temporary } from "./kit.ts";
@@ -12,6 +14,7 @@ import { FsError } from "#model/fs-error.ts";
 import { type FileId, rootId } from "#model/ids.ts";
 import { FileType, type Inode } from "#model/inode.ts";
 import { bytesOf, make, write } from "../../support/damaged-share.ts";
+import { until } from "../../support/wait.ts";
 
 void _nfsPlan;
 const stops: (() => Promise<unknown>)[] = [];
@@ -75,6 +78,33 @@ test("content moves to another directory, with what clients wrote meanwhile, and
   expect(await migrated(runtime, from)).toMatchObject({ state: "done", result: { objects: 0, objectsPresent: files } });
   await expectWhole(runtime, "/export", ids);
   expect(await migrated(runtime, from)).toMatchObject({ state: "failed" });
+  await expectWhole(runtime, "/export", ids);
+});
+
+test("what a share left behind is nothing to recover it from any more", async () => {
+  const dataDir = temporary();
+  const { runtime } = runtimeOn(dataDir);
+  stops.push(() => runtime.stopShares(5000));
+  const place = (name: string) => storePlan("block", "filesystem", { name, config: { path: join(dataDir, name), history: true } });
+  const from = sharePlan("/export", { blocks: place("one") });
+  await runtime.reconcile(desired([from]));
+  const ids = await filled(runtime, "/export");
+  const instance = Buffer.from(inside(runtime, "/export").store.identity.instance).toString("hex");
+  const snapshotIn = async (name: string): Promise<unknown> => {
+    const blocks = await openFilesystemBlocks({ directory: join(dataDir, name, "export"), openFilesMax: 16 });
+    const [listed, snapshot] = [await listShares(blocks), await newestSnapshot(blocks, instance)];
+    await blocks.close();
+    return snapshot === null ? null : { listed, share: snapshot.share };
+  };
+  const there = { listed: [instance], share: "/export" };
+  expect(await until("a snapshot", 10_000, () => snapshotIn("one"))).toEqual(there);
+  expect(await migrated(runtime, sharePlan("/export", { blocks: place("two") }))).toMatchObject({ state: "done" });
+  expect(await snapshotIn("one")).toBeNull();
+  expect(await until("a snapshot", 10_000, () => snapshotIn("two"))).toEqual(there);
+  // And back, where segments of its first stay still lie.
+  expect(await migrated(runtime, from)).toMatchObject({ state: "done" });
+  expect(await until("a snapshot", 10_000, () => snapshotIn("one"))).toEqual(there);
+  expect(await snapshotIn("two")).toBeNull();
   await expectWhole(runtime, "/export", ids);
 });
 

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Lifecycle } from "#app/lifecycle.ts";
 import type { RuntimeOptions, ServerRuntime } from "#app/runtime.ts";
-import { AccessLevel } from "#model/identity.ts";
+import { AccessLevel, noAccounts } from "#model/identity.ts";
 import { NfsClient } from "../../support/nfs-client.ts";
 import { Stable, Status } from "../../support/nfs-types.ts";
 import { until } from "../../support/wait.ts";
@@ -240,7 +240,7 @@ describe("NFS", () => {
 
   test("the log's level follows", async () => {
     const { runtime, levels } = fresh();
-    await runtime.reconcile({ shares: [], adapters: [], logLevel: "debug" });
+    await runtime.reconcile({ shares: [], adapters: [], accounts: noAccounts, logLevel: "debug" });
     expect(levels.at(-1)).toBe("debug");
   });
 });
@@ -302,6 +302,24 @@ describe("purge", () => {
       await runtime.purge(plan, []);
       expect([existsSync(blocks), existsSync(join(elsewhere, "m/cut")), existsSync(join(dataDir, "shares/cut"))]).toEqual([false, false, false]);
     }
+  });
+
+  test("leaves alone the content of a share that somebody else has by now", async () => {
+    const place = temporary();
+    const plan = sharePlan("/taken", { blocks: storePlan("block", "filesystem", { name: "b", config: { path: place, history: true } }) });
+    const { runtime, dataDir } = await used(plan);
+    await runtime.stopAdapters(1000);
+    await runtime.stopShares(5000);
+    const elsewhere = temporary();
+    cpSync(dataDir, elsewhere, { recursive: true });
+    const other = fresh({}, elsewhere);
+    expect(await other.runtime.reconcile(desired([plan]))).toEqual([]);
+    await other.runtime.stopShares(5000);
+    const before = everything(place);
+    await expect(runtime.purge(plan, [])).rejects.toMatchObject({ code: "conflict", message: expect.stringContaining("are not this server's to remove") });
+    expect(everything(place)).toEqual(before);
+    await other.runtime.purge(plan, []);
+    expect(everything(place)).toEqual([]);
   });
 
   test("leaves alone a share that lies among its content, whatever way it came there", async () => {

@@ -21,6 +21,7 @@ export const recover: Verb = {
     { flags: "--share <name>", help: "the share, by name or instance, where the store has several" },
     { flags: "--name <name>", help: "its name here (default: as it was)" },
     { flags: "--dry-run", help: "read and check everything, and change nothing" },
+    { flags: "--accept-loss", help: "recover also where objects with what was written last are missing from the store; says how many files that is" },
   ],
   extend: addPlaceFlags,
   async run(call) {
@@ -32,12 +33,12 @@ export const recover: Verb = {
     const request: RecoverRequest = {
       type, config,
       storeName: call.text("store-name") ?? storeNameDefault,
-      share: call.text("share"), name: call.text("name"), dryRun: call.has("dry-run"),
+      share: call.text("share"), name: call.text("name"), dryRun: call.has("dry-run"), acceptLoss: call.has("accept-loss"),
     };
     const tell = teller(call);
     const done = await (await offlineOf(call.context)).recover(loaded, request, tell.progress);
     tell.end();
-    const what = `share ${done.name} (instance ${done.instance}): ${done.files} files and directories, ${formatSize(done.bytes)}; ${done.segments} segments of changes, ${done.unstoredRecords} changes of content that were in no pack yet`;
+    const what = `share ${done.name} (instance ${done.instance}): ${done.files} files and directories, ${formatSize(done.bytes)}; ${done.segments} segments of changes, ${done.unstoredRecords} changes of content that were in no pack yet${done.filesWithLoss === 0 ? "" : `; ${done.filesWithLoss} files without what was written to them last`}`;
     call.done(request.dryRun ? `can be recovered: ${what}. Nothing was changed` : `recovered ${what}. Start the server: dittofs start --data-dir ${loaded.config.data_dir}`, done);
     return undefined;
   },
