@@ -7,6 +7,7 @@ import type { FsError } from "#model/fs-error.ts";
 import type { FileType, Inode } from "#model/inode.ts";
 import type { SharePolicy } from "./access/policy.ts";
 import type { LockOwner, LockTable } from "./locks/index.ts";
+import type { Notifier } from "./notify/index.ts";
 
 /** An object before and after an operation (weak cache consistency, RFC 1813 §2.6); null where it is not known or was not there. */
 export interface Change {
@@ -112,6 +113,8 @@ export interface FileSystem {
   leave(): void;
   /** Byte-range locks of its files. */
   readonly locks: LockTable;
+  /** Who watches its directories. */
+  readonly notify: Notifier;
   /** The current root directory. */
   root(): Maybe<Inode>;
   /** The handle of an object (44 bytes, cached: don't write to it). */

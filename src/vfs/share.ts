@@ -23,6 +23,7 @@ import { badHandle, stale } from "./errors.ts";
 import { isVerified, keepVerified } from "./handle-words.ts";
 import type * as fs from "./file-system.ts";
 import { type LockOwner, LockTable } from "./locks/index.ts";
+import { Notifier } from "./notify/index.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
 import { Requests } from "./requests.ts";
 import { Orphans } from "./orphans.ts";
@@ -63,6 +64,7 @@ export class Share implements fs.FileSystem {
   readonly accessTimes: AccessTimes;
   readonly orphans: Orphans;
   readonly locks = new LockTable();
+  readonly notify: Notifier;
   /** Moves of directories to other parents that lost a race to another such move. */
   readonly directoryMoves = new OneAtATime();
   private readonly data: FileContent;
@@ -88,6 +90,7 @@ export class Share implements fs.FileSystem {
       (row) => this.current(row),
       (node) => this.names.drop(node),
     );
+    this.notify = new Notifier(store, this.inodes, (error) => logger.error({ share: this.name, error }, "a changed object's path was not found out"));
     this.accessTimes = new AccessTimes(store, clock, (error) => logger.error({ share: this.name, error }, "access times were not stored"));
     this.orphans = new Orphans(store, clock, (error) => logger.error({ share: this.name, error }, "a deleted file was not freed yet"));
     this.applying = new Applying(this);
@@ -134,12 +137,16 @@ export class Share implements fs.FileSystem {
 
   /** Writes to a file; see `FileContent`. */
   writeContent(_who: Changer, inode: Inode, offset: number, payload: readonly Uint8Array[], length: number): Inode | FsError {
-    return this.data.write(inode, offset, payload, length, this.clock.now());
+    const written = this.data.write(inode, offset, payload, length, this.clock.now());
+    if (this.notify.size !== 0) this.notify.written(inode, written);
+    return written;
   }
 
   /** Cuts or extends a file; see `FileContent`. */
   truncate(_who: Changer, inode: Inode, size: number, at: Time): Inode | FsError {
-    return this.data.truncate(inode, size, at);
+    const cut = this.data.truncate(inode, size, at);
+    if (this.notify.size !== 0) this.notify.written(inode, cut);
+    return cut;
   }
 
   /** Resolves when the making of an object is durable; null: it is. */

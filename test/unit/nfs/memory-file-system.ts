@@ -19,11 +19,14 @@ import type {
   Written,
 } from "#vfs/file-system.ts";
 import { LockTable } from "#vfs/locks/index.ts";
+import type { Notifier } from "#vfs/notify/index.ts";
 import { error, MemoryTree } from "./memory-tree.ts";
 
 /** A small file system in memory, for the tests of the protocol alone: hardly any permission checks, no durability. */
 export class MemoryFileSystem extends MemoryTree implements FileSystem {
   readonly locks = new LockTable();
+  /** Nobody watches. */
+  readonly notify = { size: 0 } as unknown as Notifier;
   getattr(id: FileId): Inode | FsError {
     const failed = this.failNext === null ? null : this.step("getattr", null);
     return failed ?? this.inodes.get(id) ?? error(FsCode.stale);
