@@ -24,6 +24,12 @@ export const FsCode = {
   badType: "badType",
   /** Somebody else has locked a part of the range. */
   locked: "locked",
+  /** Somebody has the file open and does not share this use of it. */
+  sharing: "sharing",
+  /** It is deleted as soon as whoever has it open closes it. */
+  deletePending: "deletePending",
+  /** A read-only file, or a directory that has to stay. */
+  cannotDelete: "cannotDelete",
   /** Try again later: it will heal. */
   jukebox: "jukebox",
 } as const;

@@ -28,6 +28,9 @@ const nfs3Status = {
   badType: NfsStat3.NFS3ERR_BADTYPE,
   // It has no status for a mandatory lock: the client tries until the lock is gone.
   locked: NfsStat3.NFS3ERR_JUKEBOX,
+  sharing: NfsStat3.NFS3ERR_ACCES,
+  deletePending: NfsStat3.NFS3ERR_ACCES,
+  cannotDelete: NfsStat3.NFS3ERR_ACCES,
   jukebox: NfsStat3.NFS3ERR_JUKEBOX,
 } satisfies Record<FsCode, NfsStat3>;
 
@@ -60,6 +63,9 @@ const mount3Status = {
   notSupported: MountStat3.MNT3ERR_NOTSUPP,
   badType: MountStat3.MNT3ERR_SERVERFAULT,
   locked: MountStat3.MNT3ERR_SERVERFAULT,
+  sharing: MountStat3.MNT3ERR_ACCES,
+  deletePending: MountStat3.MNT3ERR_ACCES,
+  cannotDelete: MountStat3.MNT3ERR_ACCES,
   jukebox: MountStat3.MNT3ERR_SERVERFAULT,
 } satisfies Record<FsCode, MountStat3>;
 

@@ -26,6 +26,9 @@ const statusOf = {
   notSupported: NtStatus.NOT_SUPPORTED,
   badType: NtStatus.INVALID_PARAMETER,
   locked: NtStatus.FILE_LOCK_CONFLICT,
+  sharing: NtStatus.SHARING_VIOLATION,
+  deletePending: NtStatus.DELETE_PENDING,
+  cannotDelete: NtStatus.CANNOT_DELETE,
   // SMB has no "come back later": clients take this one for a shortage that passes.
   jukebox: NtStatus.INSUFFICIENT_SERVER_RESOURCES,
 } satisfies Record<FsCode, NtStatus>;

@@ -1,17 +1,16 @@
 import type { ApplyResult, ChangeSet, Condition, Touched } from "#model/change-set.ts";
 import type { FsError } from "#model/fs-error.ts";
-import { FileType } from "#model/inode.ts";
 import { noSpace, notEmpty } from "./errors.ts";
 import { Operation, trustedDecisions } from "./operation.ts";
-import type { Share } from "./share.ts";
+import type { ShareCore } from "./share-core.ts";
 
 type Applied = ApplyResult & { applied: true };
 
 /** Both ways of a change set: to the store with its conditions, and back into the caches at the moment it takes effect. */
 export class Applying {
-  private readonly share: Share;
+  private readonly share: ShareCore;
 
-  constructor(share: Share) {
+  constructor(share: ShareCore) {
     this.share = share;
   }
 
@@ -62,7 +61,7 @@ export class Applying {
     const { inodes, accessTimes } = this.share;
     inodes.supersede(one.id);
     const row = one.after;
-    if (row === null || row.links === 0) {
+    if (row === null || (row.links === 0 && this.share.opens.of(one.id) === null)) {
       inodes.remove(one.id);
       accessTimes.forget(one.id);
     } else if (one.before === null) {
@@ -101,8 +100,9 @@ export class Applying {
         const node = this.share.inodes.peek(id);
         if (node?.making === operation) node.making = null;
       } else if (before.links > 0 && (after === null || after.links === 0)) {
-        if (before.type === FileType.regular) this.share.content.forget(id);
-        if (after !== null) this.share.orphans.add(id);
+        const open = this.share.opens.of(id);
+        if (open !== null) open.orphaned = true;
+        else this.share.letGo(id, before.type, after !== null);
       }
     }
   }

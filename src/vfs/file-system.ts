@@ -6,8 +6,10 @@ import type { Credentials } from "#model/credentials.ts";
 import type { FsError } from "#model/fs-error.ts";
 import type { FileType, Inode } from "#model/inode.ts";
 import type { SharePolicy } from "./access/policy.ts";
-import type { LockOwner, LockTable } from "./locks/index.ts";
+import type { LockTable } from "./locks/index.ts";
 import type { Notifier } from "./notify/index.ts";
+import type { OpenFile } from "./opens/open-file.ts";
+import type { OpenTable } from "./opens/open-table.ts";
 
 /** An object before and after an operation (weak cache consistency, RFC 1813 §2.6); null where it is not known or was not there. */
 export interface Change {
@@ -101,6 +103,9 @@ export interface SpaceUsage {
  * One share's files, as every protocol sees them: each method is one operation with its permission checks. Expected failures
  * are returned. A method that changes something resolves when the change is durable. Names arrive as UTF-8 strings without
  * NUL; "", ".", "..", names with "/" and over 255 bytes are judged here.
+ *
+ * `by` is the open an operation goes through: null (or left out) by a protocol without opens, whose every operation then has to
+ * agree with the opens of others.
  */
 export interface FileSystem {
   readonly name: string;
@@ -126,13 +131,13 @@ export interface FileSystem {
 
   getattr(id: FileId): Maybe<Inode | FsError>;
   /** With `guard`, only if ctime is still that (notSync otherwise). */
-  setattr(who: Credentials, id: FileId, request: AttributeRequest, guard: Time | null): Promise<Change | FsError>;
+  setattr(who: Credentials, id: FileId, request: AttributeRequest, guard: Time | null, by?: OpenFile | null): Promise<Change | FsError>;
   lookup(who: Credentials, directory: FileId, name: string): Maybe<LookedUp | FsError>;
   /** The bits of `wanted` (Access) that the caller has. */
   access(who: Credentials, id: FileId, wanted: number): Maybe<{ readonly inode: Inode; readonly granted: number } | FsError>;
   readlink(who: Credentials, id: FileId): Maybe<{ readonly inode: Inode; readonly target: Uint8Array } | FsError>;
-  /** `by`: the open it is done through, which its own locks don't bar; none: somebody who can have none. */
-  read(who: Credentials, id: FileId, offset: number, length: number, by?: LockOwner | null): Maybe<ReadResult | FsError>;
+  /** `by`: the open it is done through, which neither bars itself nor breaks what it caches; none: somebody who can have none. */
+  read(who: Credentials, id: FileId, offset: number, length: number, by?: OpenFile | null): Maybe<ReadResult | FsError>;
   /** `stable`: answer only when durable (DATA_SYNC and FILE_SYNC alike: size, times and data go together). */
   write(
     who: Credentials,
@@ -141,7 +146,7 @@ export interface FileSystem {
     payload: readonly Uint8Array[],
     length: number,
     stable: boolean,
-    by?: LockOwner | null,
+    by?: OpenFile | null,
   ): Maybe<Written | FsError>;
   /** Makes everything accepted of the file durable (RFC 1813 §3.3.21; a range is no reason to sync less). */
   commit(who: Credentials, id: FileId): Maybe<Written | FsError>;
@@ -151,7 +156,7 @@ export interface FileSystem {
   mknod(who: Credentials, directory: FileId, name: string, kind: NodeKind, request: AttributeRequest): Promise<Created | FsError>;
   remove(who: Credentials, directory: FileId, name: string): Promise<Removed | FsError>;
   rmdir(who: Credentials, directory: FileId, name: string): Promise<Removed | FsError>;
-  rename(who: Credentials, from: FileId, fromName: string, to: FileId, toName: string): Promise<Renamed | FsError>;
+  rename(who: Credentials, from: FileId, fromName: string, to: FileId, toName: string, by?: OpenFile | null): Promise<Renamed | FsError>;
   link(who: Credentials, id: FileId, directory: FileId, name: string): Promise<Linked | FsError>;
   /**
    * Entries after `cookie` (0: from the start), "." as cookie 1 and ".." as 2 among them, until `accept` says that the next one
@@ -167,6 +172,13 @@ export interface FileSystem {
     accept: (name: string) => boolean | null,
   ): Maybe<Listing | FsError>;
   usage(): Maybe<SpaceUsage>;
+
+  /** Who has what open. A file is opened by `opens.admit`. */
+  readonly opens: OpenTable;
+  /** Ends an open. The last one of a file takes the name with it where somebody asked for that, and whatever of it was kept for its opens. */
+  release(open: OpenFile): Maybe<FsError | null>;
+  /** Has the name an open was made by go with the last open of the file, or not after all. */
+  setDeletion(open: OpenFile, wanted: boolean): Maybe<FsError | null>;
 }
 
 /** A handle that resolved: which share, which file. */

@@ -9,10 +9,11 @@ const queueMax = 10_000;
 const scanLimit = 1_000;
 const retryMs = 1_000;
 
-/** Frees, in the background and bit by bit, files that lost their last link. What a stop interrupts the next start goes on with. */
+/** Frees, in the background and bit by bit, files that lost their last link, once nobody has them open. What a stop interrupts the next start goes on with. */
 export class Orphans {
   private readonly store: MetadataStore;
   private readonly clock: Clock;
+  private readonly open: (id: FileId) => boolean;
   private readonly failed: (error: unknown) => void;
   private queue: FileId[] = [];
   /** More orphans may be in the store than in the queue. */
@@ -21,9 +22,10 @@ export class Orphans {
   private timer: Timer | null = null;
   private closed = false;
 
-  constructor(store: MetadataStore, clock: Clock, failed: (error: unknown) => void) {
+  constructor(store: MetadataStore, clock: Clock, open: (id: FileId) => boolean, failed: (error: unknown) => void) {
     this.store = store;
     this.clock = clock;
+    this.open = open;
     this.failed = failed;
   }
 
@@ -85,6 +87,8 @@ export class Orphans {
 
   /** Frees one; false when the store has no room to do so now. */
   private async free(id: FileId): Promise<boolean> {
+    // Its last close brings it here again.
+    if (this.open(id)) return true;
     while (!this.closed) {
       const result = await this.store.apply({ conditions: [], changes: [{ do: "freeOrphan", id, extentsMax: extentsFreedMax }] });
       if (!result.applied) return false;

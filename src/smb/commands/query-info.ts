@@ -58,7 +58,7 @@ function fileInfo(w: LeWriter, request: QueryInfoRequest, open: Open, inode: Ino
       encodeBasic(w, facts);
       break;
     case FileInfo.Standard:
-      encodeStandard(w, facts, open.deleteOnClose);
+      encodeStandard(w, facts, open.deletePending);
       break;
     case FileInfo.Internal:
       w.u64(facts.id);
@@ -109,7 +109,7 @@ function fileInfo(w: LeWriter, request: QueryInfoRequest, open: Open, inode: Ino
 /** FileAllInformation (MS-FSCC 2.4.2). */
 function encodeAll(w: LeWriter, open: Open, facts: FileFacts): void {
   encodeBasic(w, facts);
-  encodeStandard(w, facts, open.deleteOnClose);
+  encodeStandard(w, facts, open.deletePending);
   w.u64(facts.id);
   w.u32(0);
   w.u32(open.access);

@@ -58,7 +58,7 @@ async function setTimes(open: Open, input: Uint8Array): Promise<number> {
   const mtime = decodeFileTime(input, 16);
   if (atime === null && mtime === null) return NtStatus.SUCCESS;
   const request: AttributeRequest = { ...(atime === null ? {} : { atime }), ...(mtime === null ? {} : { mtime }) };
-  const done = await open.tree.fs!.setattr(open.tree.credentials(), open.id, request, null);
+  const done = await open.tree.fs!.setattr(open.tree.credentials(), open.id, request, null, open.file);
   return done instanceof FsError ? ntStatusOf(done) : NtStatus.SUCCESS;
 }
 
@@ -69,20 +69,13 @@ async function setSize(open: Open, size: number, allocation: boolean): Promise<n
   const inode = await fs.getattr(open.id);
   if (inode instanceof FsError) return ntStatusOf(inode);
   if (allocation && size >= inode.size) return NtStatus.SUCCESS;
-  const done = await fs.setattr(open.tree.credentials(), open.id, { size }, null);
+  const done = await fs.setattr(open.tree.credentials(), open.id, { size }, null, open.file);
   return done instanceof FsError ? ntStatusOf(done) : NtStatus.SUCCESS;
 }
 
 async function setDeletion(open: Open, wanted: boolean): Promise<number> {
-  if (wanted && open.place === null) return NtStatus.CANNOT_DELETE;
-  if (wanted && open.directory) {
-    let budget = 3;
-    const page = await open.tree.fs!.readdir(open.tree.credentials(), open.id, 0, new Uint8Array(8), false, () => budget-- > 0);
-    if (page instanceof FsError) return ntStatusOf(page);
-    if (page.entries.some(({ cookie }) => cookie > 2)) return NtStatus.DIRECTORY_NOT_EMPTY;
-  }
-  open.deleteOnClose = wanted;
-  return NtStatus.SUCCESS;
+  const refused = await open.tree.fs!.setDeletion(open.file!, wanted);
+  return refused === null ? NtStatus.SUCCESS : ntStatusOf(refused);
 }
 
 /** FILE_RENAME_INFORMATION_TYPE_2 (MS-FSCC 2.4.42.2). */
@@ -101,9 +94,8 @@ async function rename(open: Open, input: Uint8Array): Promise<number> {
   if (typeof to === "number") return to;
   const name = parts.at(-1)!;
   if (to.inode !== null && to.inode.id !== open.id && input[0] === 0) return NtStatus.OBJECT_NAME_COLLISION;
-  const done = await fs.rename(who, place.parent, place.name, to.parent.id, name);
+  const done = await fs.rename(who, place.parent, place.name, to.parent.id, name, open.file);
   if (done instanceof FsError) return ntStatusOf(done);
-  open.place = { parent: to.parent.id, name };
   open.path = parts.join("\\");
   return NtStatus.SUCCESS;
 }

@@ -7,6 +7,7 @@ import { close } from "./close.ts";
 import { create } from "./create.ts";
 import { flush } from "./flush.ts";
 import { ioctl } from "./ioctl.ts";
+import { lock } from "./lock.ts";
 import { negotiate } from "./negotiate.ts";
 import { queryDirectory } from "./query-directory.ts";
 import { queryInfo } from "./query-info.ts";
@@ -44,6 +45,7 @@ export const handlers: readonly (Handler | undefined)[] = tableOf({
   [Command.FLUSH]: { needs: Needs.tree, run: flush },
   [Command.READ]: { needs: Needs.tree, run: read },
   [Command.WRITE]: { needs: Needs.tree, run: write },
+  [Command.LOCK]: { needs: Needs.tree, run: lock },
   [Command.IOCTL]: { needs: Needs.tree, run: ioctl },
   [Command.ECHO]: { needs: Needs.sessionIfNamed, run: echo },
   [Command.QUERY_DIRECTORY]: { needs: Needs.tree, run: queryDirectory },

@@ -1,14 +1,11 @@
 import { NtStatus } from "#wire/ntstatus.ts";
-import { AccessMask } from "#wire/smb2/create.ts";
 import { decodeTreeConnect, encodeEmptyBody, encodeTreeConnect, isEmptyBody, ShareType } from "#wire/smb2/session.ts";
 import type { FileSystem } from "#vfs/file-system.ts";
 import type { Call } from "../call.ts";
+import { fullAccess } from "../open/access.ts";
 import { closeAll } from "../open/closing.ts";
 import { treesMax } from "../session/session.ts";
 import { Tree } from "../tree/tree.ts";
-
-export const fullAccess =
-  0x1ff | AccessMask.DELETE | AccessMask.READ_CONTROL | AccessMask.WRITE_DAC | AccessMask.WRITE_OWNER | AccessMask.SYNCHRONIZE;
 
 /** TREE_CONNECT (MS-SMB2 3.3.5.7): \\server\share, in any case. */
 export function treeConnect(call: Call): number {

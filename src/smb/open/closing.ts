@@ -3,14 +3,13 @@ import type { SmbConnection } from "../connection.ts";
 import type { Tree } from "../tree/tree.ts";
 import type { Open } from "./open.ts";
 
-/** Lets go of an open file; the last thing its deletion on close waited for. */
+/** Lets go of an open file; the last one of a file waits for its deletion, where somebody asked for that. */
 export async function closeOpen(connection: SmbConnection, open: Open): Promise<void> {
   connection.opens.remove(open);
-  const { place, tree } = open;
-  if (!open.deleteOnClose || place === null) return;
-  const fs = tree.fs!;
-  const who = tree.credentials();
-  const outcome = open.directory ? await fs.rmdir(who, place.parent, place.name) : await fs.remove(who, place.parent, place.name);
+  if (open.file === null) return;
+  const fs = open.tree.fs!;
+  if (fs.locks.held !== 0) fs.locks.release(open.id, open.file);
+  const outcome = await fs.release(open.file);
   if (outcome instanceof FsError) connection.server.logger.debug({ share: fs.name, path: open.path, why: outcome.code }, "a file was not deleted on close");
 }
 

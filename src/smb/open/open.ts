@@ -1,6 +1,8 @@
 import type { FileId } from "#model/ids.ts";
+import type { OpenFile, Place } from "#vfs/opens/open-file.ts";
 import type { Pipe } from "../pipe/pipe.ts";
 import type { Tree } from "../tree/tree.ts";
+import type { LockReplay } from "./lock-replay.ts";
 import type { Scan } from "./scan.ts";
 
 /** An open file or directory (MS-SMB2 3.3.1.10). */
@@ -11,28 +13,41 @@ export class Open {
   readonly directory: boolean;
   /** Rights of MS-DTYP 2.4.3 it was opened with, generic ones resolved. */
   readonly access: number;
-  /** Where its name is; null: the share's root. */
-  place: { parent: FileId; name: string } | null;
+  /** Its place in the share's table; null: a pipe. */
+  readonly file: OpenFile | null;
   /** Its path in the share, parts separated by backslashes. */
   path: string;
-  deleteOnClose = false;
   scan: Scan | null = null;
+  /** Behind the last byte read, or as the client set it (MS-FSCC 2.4.35). */
+  position = 0;
+  /** Null: no LOCK that could be sent again was done. */
+  lockReplay: LockReplay | null = null;
   /** Of IPC$: what is open is a pipe and no file. */
   pipe: Pipe | null = null;
   readonly fileId: Uint8Array;
 
-  constructor(number: number, tree: Tree, id: FileId, directory: boolean, access: number, place: { parent: FileId; name: string } | null, path: string) {
+  constructor(number: number, tree: Tree, id: FileId, directory: boolean, access: number, file: OpenFile | null, path: string) {
     this.number = number;
     this.tree = tree;
     this.id = id;
     this.directory = directory;
     this.access = access;
-    this.place = place;
+    this.file = file;
     this.path = path;
     this.fileId = new Uint8Array(16);
     const view = new DataView(this.fileId.buffer);
     view.setUint32(0, number, true);
     view.setUint32(8, number, true);
+  }
+
+  /** Where its name is; null: the share's root. */
+  get place(): Place | null {
+    return this.file?.place ?? null;
+  }
+
+  /** Its name goes when everybody has closed it. */
+  get deletePending(): boolean {
+    return this.file !== null && this.file.file.deletion !== null;
   }
 }
 

@@ -13,7 +13,8 @@ interface InodeRead {
 
 /**
  * The share's inodes as they are now. Exact: written by the applied listener and by content alone, and by reads of rows that
- * did not change while they were read. Orphans are not in it: whatever asks for one learns that it is gone.
+ * did not change while they were read. Orphans are not in it, but for those that somebody has open: whatever else asks for one
+ * learns that it is gone.
  */
 export class InodeCache {
   private readonly nodes: Lru<Node>;
@@ -21,13 +22,21 @@ export class InodeCache {
   private readonly store: MetadataStore;
   private readonly current: (row: Inode) => Inode;
   private readonly dropped: (node: Node) => void;
+  private readonly open: (id: FileId) => boolean;
 
-  /** `current`: a stored row with what is not stored yet laid over it. `dropped`: told of each node that left. */
-  constructor(store: MetadataStore, capacity: number, current: (row: Inode) => Inode, dropped: (node: Node) => void) {
+  /** `current`: a stored row with what is not stored yet laid over it. `dropped`: told of each node that left. `open`: who has it open goes on using an orphan. */
+  constructor(
+    store: MetadataStore,
+    capacity: number,
+    current: (row: Inode) => Inode,
+    dropped: (node: Node) => void,
+    open: (id: FileId) => boolean,
+  ) {
     this.store = store;
     this.nodes = new Lru(capacity);
     this.current = current;
     this.dropped = dropped;
+    this.open = open;
   }
 
   resize(capacity: number): void {
@@ -125,7 +134,7 @@ export class InodeCache {
   }
 
   private admitRow(row: Inode | null): Node | null {
-    return row === null || row.links === 0 ? null : this.admit(this.current(row));
+    return row === null || (row.links === 0 && !this.open(row.id)) ? null : this.admit(this.current(row));
   }
 }
 

@@ -2,6 +2,7 @@
 export { access, type Granted } from "./access.ts";
 export { commit } from "./commit.ts";
 export { create } from "./create.ts";
+export { setDeletion } from "./disposition.ts";
 export { getattr, root } from "./getattr.ts";
 export { link } from "./link.ts";
 export { lookup } from "./lookup.ts";
@@ -10,6 +11,7 @@ export { mknod } from "./mknod.ts";
 export { read } from "./read.ts";
 export { readdir } from "./readdir.ts";
 export { type Link, readlink } from "./readlink.ts";
+export { release } from "./release.ts";
 export { remove } from "./remove.ts";
 export { rename } from "./rename.ts";
 export { rmdir } from "./rmdir.ts";

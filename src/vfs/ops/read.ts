@@ -7,9 +7,10 @@ import { FileType, type Inode } from "#model/inode.ts";
 import { contentPermissions, Permission } from "../access/permissions.ts";
 import { denied, invalid, isDirectory, locked, stale } from "../errors.ts";
 import type { ReadResult } from "../file-system.ts";
-import type { LockOwner } from "../locks/index.ts";
 import { after } from "../maybe.ts";
+import type { OpenFile } from "../opens/open-file.ts";
 import type { Share } from "../share.ts";
+import { beforeRead } from "./opened.ts";
 import { noteRead } from "./readlink.ts";
 
 /** Why the content of this object can't be used at all, or null. */
@@ -19,16 +20,18 @@ export function refuseType(inode: Inode): FsError | null {
 }
 
 /** READ (RFC 1813 §3.3.6). */
-export function read(share: Share, who: Credentials, id: FileId, offset: number, length: number, by: LockOwner | null): Maybe<ReadResult | FsError> {
+export function read(share: Share, who: Credentials, id: FileId, offset: number, length: number, by: OpenFile | null): Maybe<ReadResult | FsError> {
+  const held = share.opens.size === 0 ? null : beforeRead(share, id, by);
+  if (held !== null) return after(held, (refused) => refused ?? read(share, who, id, offset, length, by));
   const inode = share.inodes.hit(id);
   return inode !== null ? readFrom(share, who, inode, offset, length, by) : readUncached(share, who, id, offset, length, by);
 }
 
-function readUncached(share: Share, who: Credentials, id: FileId, offset: number, length: number, by: LockOwner | null): Maybe<ReadResult | FsError> {
+function readUncached(share: Share, who: Credentials, id: FileId, offset: number, length: number, by: OpenFile | null): Maybe<ReadResult | FsError> {
   return after(share.inodes.load(id), (inode) => (inode === null ? stale : readFrom(share, who, inode, offset, length, by)));
 }
 
-function readFrom(share: Share, who: Credentials, inode: Inode, offset: number, length: number, by: LockOwner | null): Maybe<ReadResult | FsError> {
+function readFrom(share: Share, who: Credentials, inode: Inode, offset: number, length: number, by: OpenFile | null): Maybe<ReadResult | FsError> {
   const refused = refuseType(inode);
   if (refused !== null) return refused;
   if ((contentPermissions(inode, who) & Permission.read) === 0) return denied;

@@ -4,7 +4,7 @@ import type { FileId } from "#model/ids.ts";
 import { FileType, type Inode } from "#model/inode.ts";
 import type { Change as StoreChange } from "#model/change-set.ts";
 import { timeAfter, type Time } from "#base/time.ts";
-import { type Changer, changerOf, stickyForbids } from "../access/permissions.ts";
+import { type Changer, changerOf, EntryChange, mayRemove } from "../access/permissions.ts";
 import { type Node, nobody } from "../cache/node.ts";
 import { isDirectory, noEntry, notPermitted } from "../errors.ts";
 import type { Removed } from "../file-system.ts";
@@ -14,6 +14,7 @@ import { extentsFreedMax } from "../orphans.ts";
 import type { Share } from "../share.ts";
 import { loadEntry } from "./lookup.ts";
 import { openDirectory, refuseChange } from "./make.ts";
+import { beforeName } from "./opened.ts";
 
 /** An entry that may be removed. */
 export interface Removable {
@@ -28,21 +29,33 @@ export async function openRemovable(share: Share, who: Changer, node: Node, name
   const child = await loadEntry(share, entry);
   const directory = node.inode;
   if (child === null || directory === null) return null;
-  const refused = refuseChange(directory, who);
-  if (refused !== null) return refused;
-  return stickyForbids(directory, child, who) ? notPermitted : { directory, child };
+  if (mayRemove(directory, child, who)) return { directory, child };
+  return refuseChange(directory, who, EntryChange.remove) ?? notPermitted;
 }
 
 /** What takes one link from a file, and frees it at once with the last where it isn't long. */
-export function unlinkChanges(child: Inode, at: Time): readonly StoreChange[] {
-  return [
-    { do: "addLinks", id: child.id, delta: -1, at: timeAfter(child.ctime, at) },
-    { do: "freeOrphan", id: child.id, extentsMax: extentsFreedMax },
-  ];
+export function unlinkChanges(share: Share, child: Inode, at: Time): readonly StoreChange[] {
+  const unlinked: StoreChange = { do: "addLinks", id: child.id, delta: -1, at: timeAfter(child.ctime, at) };
+  // Who has it open goes on reading it.
+  if (share.opens.of(child.id) !== null) return [unlinked];
+  return [unlinked, { do: "freeOrphan", id: child.id, extentsMax: extentsFreedMax }];
 }
 
-/** REMOVE (RFC 1813 §3.3.12): everything but directories. */
-export function remove(share: Share, who: Credentials, directory: FileId, name: string): Promise<Removed | FsError> {
+/** A set that takes a name away, while nobody opens the object. */
+export async function removing<T>(share: Share, id: FileId, applied: Promise<T>): Promise<T> {
+  share.opens.beginRemoving(id);
+  try {
+    return await applied;
+  } finally {
+    share.opens.endRemoving(id);
+  }
+}
+
+/**
+ * REMOVE (RFC 1813 §3.3.12): everything but directories. `of`: only a name of this object, whose last open asked for it; null: a
+ * caller without opens, who has to agree with those of others.
+ */
+export function remove(share: Share, who: Credentials, directory: FileId, name: string, of: FileId | null): Promise<Removed | FsError> {
   return untilApplied(async (attempt) => {
     const changer = changerOf(share.policy, who);
     if (changer instanceof FsError) return changer;
@@ -54,16 +67,18 @@ export function remove(share: Share, who: Credentials, directory: FileId, name: 
     if (removable === null || removable instanceof FsError) return removable;
     const { child } = removable;
     if (child.type === FileType.directory) return isDirectory;
+    const held = of === null ? beforeName(share, child.id, null) : child.id === of ? null : noEntry;
+    if (held !== null) return held;
     const at = share.clock.now();
     const operation = new Operation(
       [{ is: "direntRefersTo", parent: directory, name, child: child.id }],
       [
         { do: "deleteDirent", parent: directory, name },
-        ...unlinkChanges(child, at),
+        ...unlinkChanges(share, child, at),
         { do: "touchDirectory", id: directory, at, linksDelta: 0 },
       ],
     );
-    const touched = await share.apply(changer, operation, attempt);
+    const touched = await removing(share, child.id, share.apply(changer, operation, attempt));
     if (touched === null || touched instanceof FsError) return touched;
     return { directory: changeOf(share, touched, directory) };
   });

@@ -1,18 +1,21 @@
+import type { Maybe } from "#base/brand.ts";
 import { timeAfter } from "#base/time.ts";
 import type { Change as StoreChange, Condition } from "#model/change-set.ts";
 import type { Credentials } from "#model/credentials.ts";
 import { FsError } from "#model/fs-error.ts";
 import { type FileId, rootId } from "#model/ids.ts";
 import { FileType, type Inode } from "#model/inode.ts";
-import { type Changer, changerOf, Permission, permissions } from "../access/permissions.ts";
+import { type Changer, changerOf, type EntryChange, Permission, permissions } from "../access/permissions.ts";
+import type { OpenFile } from "../opens/open-file.ts";
 import { type Node, nobody } from "../cache/node.ts";
 import { denied, invalid, isDirectory, notDirectory, stale } from "../errors.ts";
 import type { Renamed } from "../file-system.ts";
 import { judgeRenamedName } from "../names.ts";
 import { changeOf, Operation, unchanged, untilApplied } from "../operation.ts";
 import type { Share } from "../share.ts";
-import { openDirectory, refuseChange } from "./make.ts";
-import { openRemovable, unlinkChanges } from "./remove.ts";
+import { addingOf, openDirectory, refuseChange } from "./make.ts";
+import { beforeName } from "./opened.ts";
+import { openRemovable, removing, unlinkChanges } from "./remove.ts";
 import { Kind, parentLinks, type Replacement, renameTable } from "./rename-table.ts";
 import { removeDirectoryChanges } from "./rmdir.ts";
 
@@ -41,9 +44,10 @@ export function rename(
   fromName: string,
   to: FileId,
   toName: string,
+  by: OpenFile | null,
 ): Promise<Renamed | FsError> {
   return untilApplied((attempt) => {
-    const work = (): Promise<Renamed | FsError | null> => attemptRename(share, who, from, fromName, to, toName, attempt);
+    const work = (): Promise<Renamed | FsError | null> => attemptRename(share, who, from, fromName, to, toName, by, attempt);
     // Each move of a directory makes all others decide anew: those that lost queue up, so that every round one gets through.
     return attempt === 0 || from === to ? work() : share.directoryMoves.run(work);
   });
@@ -56,6 +60,7 @@ async function attemptRename(
   fromName: string,
   to: FileId,
   toName: string,
+  by: OpenFile | null,
   attempt: number,
 ): Promise<Renamed | FsError | null> {
   const changer = changerOf(share.policy, who);
@@ -70,9 +75,19 @@ async function attemptRename(
   if (move === null || move instanceof FsError) return move;
   // Two names of one object, or one name: POSIX has it succeed and do nothing.
   if (move.target?.id === move.child.id) return { from: unchanged(move.from), to: unchanged(move.to) };
-  const touched = await share.apply(changer, new Operation(conditionsOf(move), changesOf(share, move)), attempt);
+  const held = beforeMove(share, move, by);
+  if (held !== null) return held;
+  const applied = share.apply(changer, new Operation(conditionsOf(move), changesOf(share, move)), attempt);
+  const touched = await (move.target === null ? applied : removing(share, move.target.id, applied));
   if (touched === null || touched instanceof FsError) return touched;
+  share.opens.renamed(move.child.id, { parent: from, name: fromName }, { parent: to, name: toName });
   return { from: changeOf(share, touched, from), to: changeOf(share, touched, to) };
+}
+
+/** What the opens of both have to say: the one moved, and the one that loses its name. */
+function beforeMove(share: Share, { child, target }: Move, by: OpenFile | null): Maybe<FsError | null> {
+  const held = beforeName(share, child.id, by);
+  return held !== null || target === null ? held : beforeName(share, target.id, null);
 }
 
 async function decide(
@@ -88,7 +103,7 @@ async function decide(
   const removable = await openRemovable(share, who, source, fromName);
   if (removable === null || removable instanceof FsError) return removable;
   const child = removable.child;
-  const replaced = await openTarget(share, who, destination, toName);
+  const replaced = await openTarget(share, who, destination, toName, addingOf(child.type));
   if (replaced === null || replaced instanceof FsError) return replaced;
   const target = replaced.target;
   const from = source.inode;
@@ -117,14 +132,20 @@ function kindOf(target: Inode | null): Kind {
 }
 
 /** What the new name refers to now, if `who` may replace it. */
-async function openTarget(share: Share, who: Changer, node: Node, name: string): Promise<{ readonly target: Inode | null } | FsError | null> {
+async function openTarget(
+  share: Share,
+  who: Changer,
+  node: Node,
+  name: string,
+  adding: EntryChange,
+): Promise<{ readonly target: Inode | null } | FsError | null> {
   const entry = await share.names.load(node, name);
   if (entry.id !== nobody) {
     const removable = await openRemovable(share, who, node, name);
     return removable === null || removable instanceof FsError ? removable : { target: removable.child };
   }
   if (node.inode === null) return null;
-  return refuseChange(node.inode, who) ?? { target: null };
+  return refuseChange(node.inode, who, adding) ?? { target: null };
 }
 
 /** Why a directory can't go to another parent: its ".." would change without the right to write it, or it would hold itself. */
@@ -162,7 +183,7 @@ function changesOf(share: Share, move: Move): readonly StoreChange[] {
   const changes: StoreChange[] = [{ do: "deleteDirent", parent: from.id, name: fromName }];
   if (target !== null) {
     changes.push({ do: "deleteDirent", parent: to.id, name: toName });
-    changes.push(...(move.replacement === "removeEmptyDirectory" ? removeDirectoryChanges(target, at) : unlinkChanges(target, at)));
+    changes.push(...(move.replacement === "removeEmptyDirectory" ? removeDirectoryChanges(share, target, at) : unlinkChanges(share, target, at)));
   }
   changes.push({ do: "insertDirent", parent: to.id, name: toName, child: child.id });
   changes.push({ do: "addLinks", id: child.id, delta: 0, at: timeAfter(child.ctime, at) });

@@ -5,24 +5,23 @@ import { FileType, type Inode } from "#model/inode.ts";
 import type { Change as StoreChange } from "#model/change-set.ts";
 import type { Time } from "#base/time.ts";
 import { changerOf } from "../access/permissions.ts";
-import { notDirectory } from "../errors.ts";
+import { noEntry, notDirectory } from "../errors.ts";
 import type { Removed } from "../file-system.ts";
 import { judgeRemovedName } from "../names.ts";
 import { changeOf, Operation, untilApplied } from "../operation.ts";
 import type { Share } from "../share.ts";
 import { openDirectory } from "./make.ts";
-import { openRemovable } from "./remove.ts";
+import { beforeName } from "./opened.ts";
+import { openRemovable, removing } from "./remove.ts";
 
 /** What takes a directory away: all its links at once, and its row, which has no content to free. */
-export function removeDirectoryChanges(child: Inode, at: Time): readonly StoreChange[] {
-  return [
-    { do: "addLinks", id: child.id, delta: Number.NEGATIVE_INFINITY, at },
-    { do: "freeOrphan", id: child.id, extentsMax: 1 },
-  ];
+export function removeDirectoryChanges(share: Share, child: Inode, at: Time): readonly StoreChange[] {
+  const unlinked: StoreChange = { do: "addLinks", id: child.id, delta: Number.NEGATIVE_INFINITY, at };
+  return share.opens.of(child.id) !== null ? [unlinked] : [unlinked, { do: "freeOrphan", id: child.id, extentsMax: 1 }];
 }
 
-/** RMDIR (RFC 1813 §3.3.13). */
-export function rmdir(share: Share, who: Credentials, directory: FileId, name: string): Promise<Removed | FsError> {
+/** RMDIR (RFC 1813 §3.3.13). `of` as in REMOVE. */
+export function rmdir(share: Share, who: Credentials, directory: FileId, name: string, of: FileId | null): Promise<Removed | FsError> {
   return untilApplied(async (attempt) => {
     const changer = changerOf(share.policy, who);
     if (changer instanceof FsError) return changer;
@@ -34,6 +33,8 @@ export function rmdir(share: Share, who: Credentials, directory: FileId, name: s
     if (removable === null || removable instanceof FsError) return removable;
     const { child } = removable;
     if (child.type !== FileType.directory) return notDirectory;
+    const held = of === null ? beforeName(share, child.id, null) : child.id === of ? null : noEntry;
+    if (held !== null) return held;
     const at = share.clock.now();
     const operation = new Operation(
       [
@@ -42,11 +43,11 @@ export function rmdir(share: Share, who: Credentials, directory: FileId, name: s
       ],
       [
         { do: "deleteDirent", parent: directory, name },
-        ...removeDirectoryChanges(child, at),
+        ...removeDirectoryChanges(share, child, at),
         { do: "touchDirectory", id: directory, at, linksDelta: -1 },
       ],
     );
-    const touched = await share.apply(changer, operation, attempt);
+    const touched = await removing(share, child.id, share.apply(changer, operation, attempt));
     if (touched === null || touched instanceof FsError) return touched;
     return { directory: changeOf(share, touched, directory) };
   });

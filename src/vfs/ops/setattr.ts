@@ -8,8 +8,10 @@ import { type AttributeColumns, decideAttributes, dropsPrivileges, withoutPrivil
 import { type Changer, changerOf, contentPermissions, Permission } from "../access/permissions.ts";
 import { denied, fileTooBig, invalid, notSync, stale } from "../errors.ts";
 import type { AttributeRequest, Change } from "../file-system.ts";
+import type { OpenFile } from "../opens/open-file.ts";
 import { durable, Operation, untilApplied } from "../operation.ts";
 import type { Share } from "../share.ts";
+import { beforeContent } from "./opened.ts";
 import { refuseType } from "./read.ts";
 
 /** A SETATTR across its decisions: what it did once it must not do again. */
@@ -20,11 +22,11 @@ interface Progress {
 }
 
 /** SETATTR (RFC 1813 §3.3.2). Size goes through content, everything else is one change set; both are durable at the answer. */
-export async function setattr(share: Share, who: Credentials, id: FileId, request: AttributeRequest, guard: Time | null): Promise<Change | FsError> {
+export async function setattr(share: Share, who: Credentials, id: FileId, request: AttributeRequest, guard: Time | null, by: OpenFile | null = null): Promise<Change | FsError> {
   const changer = changerOf(share.policy, who);
   if (changer instanceof FsError) return changer;
   const progress: Progress = { before: null, truncated: false };
-  const change = await untilApplied((attempt) => attemptSet(share, changer, id, request, guard, progress, attempt));
+  const change = await untilApplied((attempt) => attemptSet(share, changer, id, request, guard, by, progress, attempt));
   if (change instanceof FsError || !progress.truncated) return change;
   return (await durable(share, id)) ?? change;
 }
@@ -35,6 +37,7 @@ async function attemptSet(
   id: FileId,
   request: AttributeRequest,
   guard: Time | null,
+  by: OpenFile | null,
   progress: Progress,
   attempt: number,
 ): Promise<Change | FsError | null> {
@@ -50,6 +53,8 @@ async function attemptSet(
   if (columns instanceof FsError) return columns;
   if (guard !== null && !progress.truncated && !inode.ctime.equals(guard)) return notSync;
   if (request.size !== undefined && !progress.truncated) {
+    const held = beforeContent(share, id, by);
+    if (held !== null) return held;
     const cut = share.truncate(who, inode, request.size, at);
     if (cut instanceof FsError) return cut;
     share.inodes.replace(cut);

@@ -8,10 +8,11 @@ import { dropsPrivileges, withoutPrivileges } from "../access/attributes.ts";
 import { type Changer, changerOf, contentPermissions, Permission } from "../access/permissions.ts";
 import { denied, fileTooBig, invalid, jukebox, locked, stale } from "../errors.ts";
 import type { Written } from "../file-system.ts";
-import type { LockOwner } from "../locks/index.ts";
 import { after } from "../maybe.ts";
+import type { OpenFile } from "../opens/open-file.ts";
 import { durable, Operation, untilApplied } from "../operation.ts";
 import type { Share } from "../share.ts";
+import { beforeContent } from "./opened.ts";
 import { refuseType } from "./read.ts";
 
 /** WRITE (RFC 1813 §3.3.7). Synchronous when it need not be stable and content has room at once. */
@@ -23,7 +24,7 @@ export function write(
   payload: readonly Uint8Array[],
   length: number,
   stable: boolean,
-  by: LockOwner | null,
+  by: OpenFile | null,
 ): Maybe<Written | FsError> {
   const inode = share.inodes.hit(id);
   if (inode === null) return writeUncached(share, who, id, offset, payload, length, stable, by);
@@ -32,6 +33,8 @@ export function write(
   const refused = refuseWrite(share, changer, inode, offset, length, by);
   if (refused !== null) return refused;
   if (length === 0) return { file: { before: inode, after: inode } };
+  const held = share.opens.size === 0 ? null : beforeContent(share, id, by);
+  if (held !== null) return after(held, (refused) => refused ?? write(share, who, id, offset, payload, length, stable, by));
   if (dropsPrivileges(inode, changer)) return writeDropping(share, changer, id, offset, payload, length, stable, by);
   const admitted = share.content.admit(length);
   if (admitted instanceof Promise) return writeAdmitted(share, changer, id, offset, payload, length, stable, by, admitted);
@@ -63,7 +66,7 @@ async function writeAdmitted(
   payload: readonly Uint8Array[],
   length: number,
   stable: boolean,
-  by: LockOwner | null,
+  by: OpenFile | null,
   admission: Promise<FsError | null>,
 ): Promise<Written | FsError> {
   const failed = await admission;
@@ -75,12 +78,15 @@ async function writeAdmitted(
   if (changer instanceof FsError) return changer;
   const refused = refuseWrite(share, changer, inode, offset, length, by);
   if (refused !== null) return refused;
+  // Opened by somebody meanwhile, who minds.
+  const held = share.opens.size === 0 ? null : beforeContent(share, id, by);
+  if (held !== null) return (await held) ?? jukebox;
   // Given setuid, or pushed out of the cache, in the meantime: the client tries again.
   if (dropsPrivileges(inode, who) || share.inodes.hit(id) !== inode) return jukebox;
   return accept(share, changer, inode, offset, payload, length, stable);
 }
 
-function refuseWrite(share: Share, who: Changer, inode: Inode, offset: number, length: number, by: LockOwner | null): FsError | null {
+function refuseWrite(share: Share, who: Changer, inode: Inode, offset: number, length: number, by: OpenFile | null): FsError | null {
   const refused = refuseType(inode);
   if (refused !== null) return refused;
   if ((contentPermissions(inode, who) & Permission.write) === 0) return denied;
@@ -97,7 +103,7 @@ function writeUncached(
   payload: readonly Uint8Array[],
   length: number,
   stable: boolean,
-  by: LockOwner | null,
+  by: OpenFile | null,
 ): Maybe<Written | FsError> {
   return after(share.inodes.load(id), (inode) => {
     if (inode === null) return stale;
@@ -116,7 +122,7 @@ async function writeDropping(
   payload: readonly Uint8Array[],
   length: number,
   stable: boolean,
-  by: LockOwner | null,
+  by: OpenFile | null,
 ): Promise<Written | FsError> {
   const dropped = await dropPrivileges(share, who, id);
   return dropped instanceof FsError ? dropped : write(share, who, id, offset, payload, length, stable, by);

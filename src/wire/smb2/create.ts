@@ -9,6 +9,7 @@ export const OplockLevel = { NONE: 0, II: 1, EXCLUSIVE: 8, BATCH: 9, LEASE: 0xff
 export const Disposition = { SUPERSEDE: 0, OPEN: 1, CREATE: 2, OPEN_IF: 3, OVERWRITE: 4, OVERWRITE_IF: 5 } as const;
 export const dispositionMax = 5;
 export const CreateAction = { SUPERSEDED: 0, OPENED: 1, CREATED: 2, OVERWRITTEN: 3 } as const;
+export type CreateAction = (typeof CreateAction)[keyof typeof CreateAction];
 export const ShareAccess = { READ: 1, WRITE: 2, DELETE: 4 } as const;
 
 export const CreateOption = {

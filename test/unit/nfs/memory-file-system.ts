@@ -1,4 +1,5 @@
 import type { Maybe } from "#base/brand.ts";
+import { systemClock } from "#base/clock.ts";
 import type { Time } from "#base/time.ts";
 import { type ContentRead, type Cookie, type Credentials, type FileId, FileType, FsCode, FsError, type Inode } from "#model/index.ts";
 import type {
@@ -20,6 +21,7 @@ import type {
 } from "#vfs/file-system.ts";
 import { LockTable } from "#vfs/locks/index.ts";
 import type { Notifier } from "#vfs/notify/index.ts";
+import { OpenTable } from "#vfs/opens/open-table.ts";
 import { error, MemoryTree } from "./memory-tree.ts";
 
 /** A small file system in memory, for the tests of the protocol alone: hardly any permission checks, no durability. */
@@ -27,6 +29,13 @@ export class MemoryFileSystem extends MemoryTree implements FileSystem {
   readonly locks = new LockTable();
   /** Nobody watches. */
   readonly notify = { size: 0 } as unknown as Notifier;
+  readonly opens = new OpenTable(systemClock);
+  release(): null {
+    return null;
+  }
+  setDeletion(): null {
+    return null;
+  }
   getattr(id: FileId): Inode | FsError {
     const failed = this.failNext === null ? null : this.step("getattr", null);
     return failed ?? this.inodes.get(id) ?? error(FsCode.stale);

@@ -100,8 +100,9 @@ const operations: Readonly<Record<string, readonly [Kind, Readonly<Record<string
 
 /** What of a share is no operation of a client. */
 const notOperations = [
-  "constructor", "close", "drain", "enter", "leave", "current", "apply", "writeContent", "truncate", "made", "policy", "setPolicy", "resizeCaches", "writeVerifier",
-  "handleOf", "makeHandle", "locate", "verify", "locatedAt",
+  "constructor", "handleOf", "makeHandle", "locate", "verify", "locatedAt",
+  // What an open may do was judged when it was made.
+  "release", "setDeletion",
 ];
 
 test("every operation of a share has its row", () => {

@@ -1,0 +1,138 @@
+import type { Credentials } from "#model/credentials.ts";
+import { FsError } from "#model/fs-error.ts";
+import { FileType, type Inode } from "#model/inode.ts";
+import type { FileSystem } from "#vfs/file-system.ts";
+import type { LeaseHolder } from "#vfs/opens/lease.ts";
+import { OpenFile, samePlace } from "#vfs/opens/open-file.ts";
+import { NtStatus } from "#wire/ntstatus.ts";
+import { AccessMask, CreateAction, CreateOption, type CreateRequest, Disposition } from "#wire/smb2/create.ts";
+import { ntStatusOf } from "../status.ts";
+import { granted } from "./access.ts";
+import { type Resolved, resolve } from "./path.ts";
+
+const fileMode = 0o644;
+const directoryMode = 0o755;
+/** Times a name is looked up anew because it came or went meanwhile. Waits for others to give up what they cache are not counted: each ends. */
+const racesMax = 8;
+
+export interface Opened {
+  readonly inode: Inode;
+  readonly file: OpenFile;
+  readonly action: CreateAction;
+}
+
+/** The name came or went since it was looked up. */
+const raced = -1;
+/** Others have to give something up first. */
+class Waiting {
+  readonly until: Promise<void>;
+  constructor(until: Promise<void>) {
+    this.until = until;
+  }
+}
+
+/** One CREATE of a file or directory on its way (MS-FSA 2.1.5.1). Whenever it had to wait it begins again with the name. */
+export class Opening {
+  private readonly fs: FileSystem;
+  private readonly who: Credentials;
+  private readonly parts: readonly string[];
+  private readonly request: CreateRequest;
+  private readonly holder: LeaseHolder;
+  private retried = false;
+
+  constructor(fs: FileSystem, who: Credentials, parts: readonly string[], request: CreateRequest, holder: LeaseHolder) {
+    this.fs = fs;
+    this.who = who;
+    this.parts = parts;
+    this.request = request;
+    this.holder = holder;
+  }
+
+  async run(): Promise<Opened | number> {
+    for (let races = 0; races < racesMax; ) {
+      const outcome = await this.attempt();
+      if (outcome instanceof Waiting) {
+        this.retried = true;
+        await outcome.until;
+      } else if (outcome === raced) races++;
+      else return outcome;
+    }
+    return NtStatus.INSUFFICIENT_SERVER_RESOURCES;
+  }
+
+  private async attempt(): Promise<Opened | Waiting | number> {
+    const found = await resolve(this.fs, this.who, this.parts);
+    if (typeof found === "number") return found;
+    return found.inode === null ? this.make(found) : this.use(found, found.inode);
+  }
+
+  private async make(found: Resolved): Promise<Opened | Waiting | number> {
+    const { disposition, options } = this.request;
+    if (disposition === Disposition.OPEN || disposition === Disposition.OVERWRITE) return NtStatus.OBJECT_NAME_NOT_FOUND;
+    const { parent, name } = found;
+    if (this.fs.opens.of(parent.id)?.deletion != null) return NtStatus.DELETE_PENDING;
+    const made =
+      (options & CreateOption.DIRECTORY_FILE) !== 0
+        ? await this.fs.mkdir(this.who, parent.id, name, { mode: directoryMode })
+        : await this.fs.create(this.who, parent.id, name, { mode: "guarded", attributes: { mode: fileMode } });
+    if (made instanceof FsError) return made.code === "exists" && disposition !== Disposition.CREATE ? raced : ntStatusOf(made);
+    return this.admit(found, made.inode, CreateAction.CREATED);
+  }
+
+  private async use(found: Resolved, inode: Inode): Promise<Opened | Waiting | number> {
+    const { disposition, options } = this.request;
+    const deletion = this.fs.opens.of(inode.id)?.deletion ?? null;
+    if (deletion !== null && samePlace(deletion.place, this.placeOf(found))) return NtStatus.DELETE_PENDING;
+    if (disposition === Disposition.CREATE) return NtStatus.OBJECT_NAME_COLLISION;
+    const directory = inode.type === FileType.directory;
+    if ((options & CreateOption.DIRECTORY_FILE) !== 0 && !directory) return NtStatus.NOT_A_DIRECTORY;
+    if (directory && (options & CreateOption.NON_DIRECTORY_FILE) !== 0) return NtStatus.FILE_IS_A_DIRECTORY;
+    if (disposition === Disposition.OPEN || disposition === Disposition.OPEN_IF) return this.admit(found, inode, CreateAction.OPENED);
+    if (directory) return NtStatus.INVALID_PARAMETER;
+    const opened = await this.admit(found, inode, disposition === Disposition.SUPERSEDE ? CreateAction.SUPERSEDED : CreateAction.OVERWRITTEN);
+    return typeof opened === "number" || opened instanceof Waiting ? opened : this.empty(opened);
+  }
+
+  /** Takes its place among the file's opens. */
+  private async admit(found: Resolved, inode: Inode, action: CreateAction): Promise<Opened | Waiting | number> {
+    const { request, fs } = this;
+    const access = await granted(fs, this.who, inode, request.desiredAccess, action === CreateAction.CREATED);
+    if (typeof access === "object") return access.refused;
+    const deleteOnClose = (request.options & CreateOption.DELETE_ON_CLOSE) !== 0;
+    if (deleteOnClose && (access & AccessMask.DELETE) === 0) return NtStatus.ACCESS_DENIED;
+    const overwrites = action === CreateAction.OVERWRITTEN || action === CreateAction.SUPERSEDED;
+    const admitted = fs.opens.admit(
+      inode.id,
+      {
+        who: this.who,
+        access,
+        momentary: overwrites ? AccessMask.WRITE_DATA : 0,
+        sharing: request.shareAccess,
+        place: this.placeOf(found),
+        directory: inode.type === FileType.directory,
+        overwrites,
+        deleteOnClose,
+        caching: null,
+        parentKey: null,
+        retried: this.retried,
+      },
+      this.holder,
+    );
+    if (admitted instanceof OpenFile) return { inode, file: admitted, action };
+    if (admitted instanceof FsError) return ntStatusOf(admitted);
+    return new Waiting(admitted);
+  }
+
+  /** Replaces the content of the file that was opened. */
+  private async empty(opened: Opened): Promise<Opened | number> {
+    const { file, action } = opened;
+    const cut = await this.fs.setattr(this.who, file.file.id, { size: 0 }, null, file);
+    if (!(cut instanceof FsError)) return { inode: cut.after ?? opened.inode, file, action };
+    await this.fs.release(file);
+    return ntStatusOf(cut);
+  }
+
+  private placeOf(found: Resolved): { parent: Inode["id"]; name: string } | null {
+    return this.parts.length === 0 ? null : { parent: found.parent.id, name: found.name };
+  }
+}

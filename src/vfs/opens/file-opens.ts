@@ -1,0 +1,50 @@
+import type { Credentials } from "#model/credentials.ts";
+import type { FileId } from "#model/ids.ts";
+import { Cached, type Cause } from "./caching.ts";
+import type { Lease } from "./lease.ts";
+import type { OpenFile, Place } from "./open-file.ts";
+
+/** A name that goes with the last open of its file, and by whose right. */
+export interface Deletion {
+  readonly place: Place;
+  readonly who: Credentials;
+}
+
+/** All opens of one file. */
+export class FileOpens {
+  readonly id: FileId;
+  readonly opens: OpenFile[] = [];
+  readonly leases: Lease[] = [];
+  /** Set: nobody opens the file by this name any more (MS-FSA, Link.IsDeleted). */
+  deletion: Deletion | null = null;
+  /** It lost its last link: the last close frees it. */
+  orphaned = false;
+  private waiting: (() => void)[] = [];
+
+  constructor(id: FileId) {
+    this.id = id;
+  }
+
+  /** Has everybody but `by` give up what `cause` takes; whether that has to be waited for. A level II oplock stands in its own open's way too. */
+  breakFor(cause: Cause, by: OpenFile | null): boolean {
+    if (this.leases.length === 0) return false;
+    const own = by?.lease ?? null;
+    const mine = own !== null && own.key === null && own.state === Cached.read ? null : own;
+    let waits = false;
+    // A copy: a lease that is dropped leaves the list.
+    for (const lease of [...this.leases]) if (lease !== mine && lease.breakFor(cause, false)) waits = true;
+    return waits;
+  }
+
+  /** Resolves when an open or lease of the file changes: time to look again. Every wait ends, as every break does. */
+  change(): Promise<void> {
+    return new Promise((resolve) => this.waiting.push(resolve));
+  }
+
+  changed(): void {
+    if (this.waiting.length === 0) return;
+    const woken = this.waiting;
+    this.waiting = [];
+    for (const wake of woken) wake();
+  }
+}

@@ -1,0 +1,177 @@
+import type { Clock } from "#base/clock.ts";
+import { FsError } from "#model/fs-error.ts";
+import type { FileId } from "#model/ids.ts";
+import { Cause, Cached, type Company, leaseGrant, oplockGrant } from "./caching.ts";
+import { FileOpens } from "./file-opens.ts";
+import { Lease, type LeaseHolder } from "./lease.ts";
+import { OpenFile, type OpenRequest, type Place, samePlace } from "./open-file.ts";
+import { attributesAlone, conflict, descriptorAlone } from "./share-modes.ts";
+
+const sharing = FsError.of("sharing");
+const deletePending = FsError.of("deletePending");
+const invalid = FsError.of("invalid");
+
+/** Names of a file that are being taken away. */
+class Removal {
+  count = 0;
+  readonly decided: Promise<void>;
+  over: () => void = () => {};
+
+  constructor() {
+    this.decided = new Promise((resolve) => (this.over = resolve));
+  }
+}
+
+/** Every open of a share's files, whatever its protocol. `size` 0: nobody has anything open, and nothing else need be looked at. */
+export class OpenTable {
+  private readonly files = new Map<number, FileOpens>();
+  private readonly leases = new Map<string, Lease>();
+  /** Files whose last name is being taken away: nobody opens them meanwhile. */
+  private readonly removing = new Map<number, Removal>();
+  private readonly clock: Clock;
+  /** Whether a range of the file is locked. */
+  locked: (id: FileId) => boolean = () => false;
+
+  constructor(clock: Clock) {
+    this.clock = clock;
+  }
+
+  /** Files that are open. */
+  get size(): number {
+    return this.files.size;
+  }
+
+  of(id: FileId): FileOpens | null {
+    return this.files.size === 0 ? null : (this.files.get(id) ?? null);
+  }
+
+  /** The lease of this key. */
+  lease(key: string): Lease | null {
+    return this.leases.get(key) ?? null;
+  }
+
+  /**
+   * Opens a file, or says why not: `sharing`, `deletePending`, or `invalid` for a lease key that another file has. A promise: others
+   * have to give up what they cache first, or a name goes; when it resolves everything is to be looked at anew, the name included.
+   */
+  admit(id: FileId, request: OpenRequest, holder: LeaseHolder): OpenFile | FsError | Promise<void> {
+    const removal = this.removing.size === 0 ? undefined : this.removing.get(id);
+    if (removal !== undefined) return removal.decided;
+    const file = this.files.get(id) ?? new FileOpens(id);
+    if (file.deletion !== null && samePlace(file.deletion.place, request.place)) return deletePending;
+    const key = request.caching?.key ?? null;
+    const mine = key === null ? null : this.lease(key);
+    if (mine !== null && mine.file !== file) return invalid;
+    const access = request.access | request.momentary;
+    const refused = conflicts(file, access, request.sharing, null);
+    if (!attributesAlone(access) && breaks(file, request, access, refused, mine)) return file.change();
+    if (refused) return sharing;
+    const open = new OpenFile(file, request);
+    this.grant(file, open, request, mine, holder);
+    file.opens.push(open);
+    this.files.set(id, file);
+    return open;
+  }
+
+  /** Takes an open out; true where it was the last of its file. */
+  remove(open: OpenFile): boolean {
+    const { file, lease } = open;
+    open.closed = true;
+    const at = file.opens.indexOf(open);
+    if (at >= 0) file.opens.splice(at, 1);
+    if (lease !== null && --lease.opens === 0) this.forget(lease);
+    if (file.opens.length === 0) this.files.delete(file.id);
+    file.changed();
+    return file.opens.length === 0;
+  }
+
+  /** A name of the file went to another place: its opens go with it. */
+  renamed(id: FileId, from: Place, to: Place): void {
+    const file = this.of(id);
+    if (file === null) return;
+    for (const open of file.opens) if (samePlace(open.place, from)) open.place = to;
+    if (file.deletion !== null && samePlace(file.deletion.place, from)) file.deletion = { place: to, who: file.deletion.who };
+  }
+
+  /** A name of the file is being taken away, until as many `endRemoving` as `beginRemoving`: whoever opens it waits until that is decided. */
+  beginRemoving(id: FileId): void {
+    const removal = this.removing.get(id) ?? new Removal();
+    removal.count++;
+    this.removing.set(id, removal);
+  }
+
+  endRemoving(id: FileId): void {
+    const removal = this.removing.get(id);
+    if (removal === undefined || --removal.count > 0) return;
+    this.removing.delete(id);
+    removal.over();
+  }
+
+  private forget(lease: Lease): void {
+    const { file, key } = lease;
+    const at = file.leases.indexOf(lease);
+    if (at >= 0) file.leases.splice(at, 1);
+    if (key !== null) this.leases.delete(key);
+    lease.drop();
+  }
+
+  /** Gives the open its oplock or lease, or its share of the lease its client has on the file. */
+  private grant(file: FileOpens, open: OpenFile, request: OpenRequest, mine: Lease | null, holder: LeaseHolder): void {
+    const { caching } = request;
+    if (caching === null) return;
+    const company = companyOf(file, mine, request.directory, this.locked(file.id));
+    const { key, state: asked, epoch } = caching;
+    const granted = key === null ? oplockGrant(asked, company) : leaseGrant(asked, company);
+    if (mine !== null) {
+      // Only a set that holds all of the present one is an upgrade, and it is granted whole or not (MS-SMB2 3.3.5.9.8).
+      if (!mine.breaking && (mine.state & asked) === mine.state && granted === asked && granted !== mine.state) mine.upgrade(granted);
+      open.lease = mine;
+      mine.opens++;
+      return;
+    }
+    if (key === null && granted === Cached.none) return;
+    const lease = new Lease(file, key, holder, granted, granted === Cached.none ? epoch : (epoch + 1) & 0xffff, this.clock);
+    open.lease = lease;
+    lease.opens = 1;
+    file.leases.push(lease);
+    if (key !== null) this.leases.set(key, lease);
+  }
+}
+
+/** Whether opens of the file but `own` exclude such rights and sharing. */
+export function conflicts(file: FileOpens, access: number, shares: number, own: OpenFile | null): boolean {
+  const { opens } = file;
+  for (let i = 0; i < opens.length; i++) {
+    const open = opens[i]!;
+    if (open !== own && conflict(access, shares, open.access, open.sharing)) return true;
+  }
+  return false;
+}
+
+/** Has others give up what an open takes; whether it has to wait for that. */
+function breaks(file: FileOpens, request: OpenRequest, access: number, refused: boolean, mine: Lease | null): boolean {
+  const cause = refused ? Cause.sharing : request.overwrites ? Cause.overwrite : Cause.open;
+  let waits = false;
+  // A copy: a lease that is dropped leaves the list.
+  for (const lease of [...file.leases]) {
+    if (lease === mine) continue;
+    if (lease.key !== null && descriptorAlone(access)) continue;
+    if (lease.breakFor(cause, request.retried)) waits = true;
+  }
+  return waits;
+}
+
+function companyOf(file: FileOpens, mine: Lease | null, directory: boolean, locked: boolean): Company {
+  let others = false;
+  let handleKept = false;
+  let oplock = false;
+  for (let i = 0; i < file.opens.length; i++) {
+    const { lease, access } = file.opens[i]!;
+    if (lease !== null && lease === mine) continue;
+    if (lease !== null || !attributesAlone(access)) others = true;
+    if (lease === null) continue;
+    if ((lease.state & Cached.handle) !== 0) handleKept = true;
+    if (lease.key === null && lease.state !== Cached.none) oplock = true;
+  }
+  return { others, handleKept, oplock, locked, directory };
+}
