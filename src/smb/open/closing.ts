@@ -6,6 +6,7 @@ import type { Open } from "./open.ts";
 /** Lets go of an open file; the last one of a file waits for its deletion, where somebody asked for that. */
 export async function closeOpen(connection: SmbConnection, open: Open): Promise<void> {
   connection.opens.remove(open);
+  open.watch?.close();
   if (open.file === null) return;
   const fs = open.tree.fs!;
   if (fs.locks.held !== 0) fs.locks.release(open.id, open.file);
