@@ -102,12 +102,15 @@ export class Applying {
   private distrust(failed: Condition): void {
     switch (failed.is) {
       case "direntAbsent":
+      case "foldAbsent":
       case "direntRefersTo": {
         const parent = this.share.inodes.peek(failed.parent);
         if (parent !== undefined) this.share.names.forget(parent, failed.name);
         return;
       }
       case "live":
+      case "streamless":
+      case "links":
       case "attributeVersion":
       case "changeTime": {
         const row = this.share.store.inode(failed.id);

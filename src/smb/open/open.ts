@@ -38,9 +38,9 @@ export class Open {
     const view = new DataView(this.fileId.buffer);
     // The other half differs from one start of the server to the next, as the session's does: an id never comes back.
     view.setUint32(0, number, true);
-    view.setUint32(4, tree.session.high, true);
+    view.setUint32(4, tree.session.salt, true);
     view.setUint32(8, number, true);
-    view.setUint32(12, tree.session.high, true);
+    view.setUint32(12, tree.session.salt, true);
   }
 
   /** Where its name is; null: the share's root. */
