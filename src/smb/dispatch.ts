@@ -1,7 +1,6 @@
 import type { Maybe } from "#base/brand.ts";
 import { i32 } from "#wire/le.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
-import type { FileSystem } from "#vfs/file-system.ts";
 import { Command, commandsCount, decodeHeader, decodeTransform, encodeHeader, flagsAt, headerBytes, HeaderFlag, nextCommandAt, smb1Magic, smb2Magic, statusAt, transformHeaderBytes, transformMagic } from "#wire/smb2/header.ts";
 import { Dialect } from "#wire/smb2/negotiate.ts";
 import { encodeError } from "#wire/smb2/query.ts";
@@ -151,19 +150,7 @@ function handle(call: Call): Maybe<number> {
     return noAnswer;
   }
   const refused = admit(call, handler);
-  if (refused !== 0) return refused;
-  const outcome = handler.run(call);
-  return outcome instanceof Promise ? inHand(call.tree?.fs ?? null, outcome) : outcome;
-}
-
-/** Until a request that waits is answered, the stores of its share stay open. */
-async function inHand(fs: FileSystem | null, outcome: Promise<number>): Promise<number> {
-  fs?.enter();
-  try {
-    return await outcome;
-  } finally {
-    fs?.leave();
-  }
+  return refused !== 0 ? refused : handler.run(call);
 }
 
 /** No answer is to be sent. */

@@ -1,3 +1,4 @@
+import type { Credentials } from "#model/credentials.ts";
 import type { FileId } from "#model/ids.ts";
 import type { OpenFile, Place } from "#vfs/opens/open-file.ts";
 import type { Pipe } from "../pipe/pipe.ts";
@@ -9,7 +10,10 @@ import type { Scan } from "./scan.ts";
 export class Open {
   readonly number: number;
   readonly tree: Tree;
+  /** What is read and written: of a stream its own. */
   readonly id: FileId;
+  /** The file or directory whose times, attributes and rights it has: of a stream its owner. */
+  ownerId: FileId;
   readonly directory: boolean;
   /** Rights of MS-DTYP 2.4.3 it was opened with, generic ones resolved. */
   readonly access: number;
@@ -24,12 +28,21 @@ export class Open {
   lockReplay: LockReplay | null = null;
   /** Of IPC$: what is open is a pipe and no file. */
   pipe: Pipe | null = null;
+  /** The EA a listing of them goes on with. */
+  eaIndex = 0;
+  /** What FileModeInformation tells of it. */
+  mode = 0;
+  /** The write time was set explicitly, or frozen: what is done through this open leaves it as it is (MS-FSA 2.1.5.15.2). */
+  writeTimeFrozen = false;
+  private who: Credentials | null = null;
+  private base: Credentials | null = null;
   readonly fileId: Uint8Array;
 
   constructor(number: number, tree: Tree, id: FileId, directory: boolean, access: number, file: OpenFile | null, path: string) {
     this.number = number;
     this.tree = tree;
     this.id = id;
+    this.ownerId = id;
     this.directory = directory;
     this.access = access;
     this.file = file;
@@ -38,6 +51,16 @@ export class Open {
     const view = new DataView(this.fileId.buffer);
     view.setUint32(0, number, true);
     view.setUint32(8, number, true);
+  }
+
+  /** Its user, with the rights it was opened with: what it does is not judged anew. */
+  credentials(): Credentials {
+    const base = this.tree.credentials();
+    if (this.who === null || this.base !== base) {
+      this.base = base;
+      this.who = { ...base, opened: this.access };
+    }
+    return this.who;
   }
 
   /** Where its name is; null: the share's root. */
