@@ -1,13 +1,10 @@
 import type { Maybe } from "#base/brand.ts";
 import type { Credentials } from "#model/credentials.ts";
-import { decodeFileHandle, encodeFileHandle, fileHandleBytes } from "#model/file-handle.ts";
 import type { FsError } from "#model/fs-error.ts";
 import type { FileId } from "#model/ids.ts";
 import type { Inode } from "#model/inode.ts";
-import type { Node } from "./cache/node.ts";
-import { badHandle, stale } from "./errors.ts";
 import type * as fs from "./file-system.ts";
-import { isVerified, keepVerified } from "./handle-words.ts";
+import { Handles } from "./handles.ts";
 import type { OpenFile } from "./opens/open-file.ts";
 import * as ops from "./ops/index.ts";
 import { ShareCore } from "./share-core.ts";
@@ -16,47 +13,15 @@ export type { ShareOptions } from "./share-core.ts";
 
 /** One share: file semantics over a metadata store and content. The operations are functions in `ops/`, one file each. */
 export class Share extends ShareCore implements fs.FileSystem {
-  handleOf(inode: Inode): Uint8Array {
-    const node = this.inodes.peek(inode.id);
-    if (node === undefined) return this.makeHandle(inode);
-    return (node.handle ??= this.makeHandle(inode));
-  }
+  private readonly handles = new Handles(this);
 
-  private makeHandle(inode: Inode): Uint8Array {
-    const { instance, handleKey } = this.store.identity;
-    const made = encodeFileHandle(instance, handleKey, { epoch: 0, id: inode.id, generation: inode.generation });
-    // A copy that no view was made of carries no ArrayBuffer object: 100 bytes less of what is kept by the hundred thousand.
-    return made.slice();
+  handleOf(inode: Inode): Uint8Array {
+    return this.handles.of(inode);
   }
 
   /** What a handle of this share's instance with this id refers to; the id is not to be trusted before the whole handle is checked. */
   locate(id: number, bytes: Uint8Array, offset: number): fs.Located | FsError {
-    const node = this.inodes.node(id);
-    if (node !== undefined && node.located !== null && isVerified(node, bytes, offset)) return node.located;
-    return this.verify(bytes.subarray(offset, offset + fileHandleBytes));
-  }
-
-  private verify(bytes: Uint8Array): fs.Located | FsError {
-    const { instance, handleKey } = this.store.identity;
-    const parts = decodeFileHandle(instance, handleKey, bytes);
-    if (parts === null) return badHandle;
-    if (parts.epoch !== 0) return stale;
-    const node = this.inodes.loadNode(parts.id);
-    if (node instanceof Promise) {
-      // Whoever uses the id reads the same row and learns what went wrong with it.
-      node.catch(() => {});
-      return { fs: this, id: parts.id };
-    }
-    return node === null ? { fs: this, id: parts.id } : this.locatedAt(node, parts.generation, bytes);
-  }
-
-  private locatedAt(node: Node, generation: number, bytes: Uint8Array): fs.Located | FsError {
-    if (node.inode?.generation !== generation) return stale;
-    if (node.located === null) {
-      keepVerified(node, bytes);
-      node.located = { fs: this, id: node.inode.id };
-    }
-    return node.located;
+    return this.handles.locate(id, bytes, offset);
   }
 
   root(): Maybe<Inode> {

@@ -1,6 +1,7 @@
 import type { Maybe } from "#base/brand.ts";
 import type { FileSystem } from "#vfs/file-system.ts";
 import { LockOutcome, type LockRange, type LockRequest, rangeOf } from "#vfs/locks/index.ts";
+import { Cause } from "#vfs/opens/caching.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { AccessMask } from "#wire/smb2/create.ts";
 import { decodeLock, type LockElement, LockFlag } from "#wire/smb2/io.ts";
@@ -74,6 +75,8 @@ function lockAll(call: Call, open: Open, elements: readonly LockElement[]): Mayb
     if (typeof range === "number") return range;
     requests.push({ range, exclusive: kind === LockFlag.EXCLUSIVE });
   }
+  // Whoever locks relies on what is in the file, not on what somebody keeps of it (MS-FSA 2.1.4.12).
+  open.file!.file.breakFor(Cause.content, open.file);
   const outcome = filesOf(open).locks.lock(open.id, open.file!, requests);
   if (outcome === LockOutcome.granted) return NtStatus.SUCCESS;
   if (outcome === LockOutcome.full) return NtStatus.INSUFFICIENT_RESOURCES;

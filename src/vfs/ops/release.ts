@@ -11,6 +11,7 @@ import { rmdir } from "./rmdir.ts";
 export function release(share: Share, open: OpenFile): Maybe<FsError | null> {
   if (open.closed) return null;
   const { file } = open;
+  if (share.locks.held !== 0) share.locks.release(file.id, open);
   if (open.deleteOnClose && open.place !== null) file.deletion ??= { place: open.place, who: open.who };
   if (!share.opens.remove(open)) return null;
   if (file.orphaned) {

@@ -7,9 +7,10 @@ import type { Credentials } from "#model/credentials.ts";
 import { FsError, type FsCode } from "#model/fs-error.ts";
 import { AccessLevel } from "#model/identity.ts";
 import { type FileId, rootId } from "#model/ids.ts";
-import type { Inode } from "#model/inode.ts";
+import { FileType, type Inode } from "#model/inode.ts";
 import type { AppliedListener, MetadataStore } from "#model/metadata-store.ts";
 import { createShare, type CreateShareOptions } from "#vfs/create-share.ts";
+import { type LeaseHolder, OpenFile, type OpenRequest, type OpenTable, Sharing } from "#vfs/opens/index.ts";
 import type { Share } from "#vfs/share.ts";
 import { policyOf, superuser } from "../../support/policy.ts";
 import { MemoryContent } from "./memory-content.ts";
@@ -225,3 +226,30 @@ export async function listAll(share: Share, directory: FileId, perPage = 1000): 
   }
   throw new Error("the listing does not end");
 }
+
+/** An open by a client's protocol, with these rights, sharing everything unless told otherwise. */
+export function open(share: Share, inode: Inode, access: number, more: Partial<OpenRequest> = {}): OpenFile {
+  const opened = tryOpen(share, inode, access, more);
+  if (opened instanceof OpenFile) return opened;
+  throw new Error(opened instanceof FsError ? `expected an open, not ${opened.code}` : "expected an open, not a wait");
+}
+
+export function tryOpen(share: Share, inode: Inode, access: number, more: Partial<OpenRequest> = {}, holder: LeaseHolder = nobodyTold): ReturnType<OpenTable["admit"]> {
+  const request: OpenRequest = {
+    who: alice,
+    access,
+    momentary: 0,
+    sharing: Sharing.all,
+    place: null,
+    directory: inode.type === FileType.directory,
+    overwrites: false,
+    deleteOnClose: false,
+    caching: null,
+    parentKey: null,
+    retried: false,
+    ...more,
+  };
+  return share.opens.admit(inode.id, request, holder);
+}
+
+const nobodyTold: LeaseHolder = { broken: () => {} };

@@ -100,7 +100,7 @@ const operations: Readonly<Record<string, readonly [Kind, Readonly<Record<string
 
 /** What of a share is no operation of a client. */
 const notOperations = [
-  "constructor", "handleOf", "makeHandle", "locate", "verify", "locatedAt",
+  "constructor", "handleOf", "locate",
   // What an open may do was judged when it was made.
   "release", "setDeletion",
 ];

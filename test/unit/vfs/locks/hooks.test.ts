@@ -8,7 +8,8 @@ const ten: LockRequest = { range: rangeOf(0, 10, 0, 10)!, exclusive: true };
 
 test("reads and writes of everybody but the owner stop at a lock", async () => {
   const { share } = await openWorld();
-  const { id } = await file(share, "a");
+  const inode = await file(share, "a");
+  const { id } = inode;
   const payload = [bytesOf("0123456789012345678901234")];
   ok(await share.write(alice, id, 0, payload, 25, false));
   const owner = {} as OpenFile;
