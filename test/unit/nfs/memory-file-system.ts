@@ -243,4 +243,35 @@ export class MemoryFileSystem extends MemoryTree implements FileSystem {
   usage(): SpaceUsage {
     return { totalBytes: 2 ** 40, freeBytes: 2 ** 39, availableBytes: 2 ** 38, totalFiles: 2 ** 20, freeFiles: 2 ** 19 };
   }
+  /** NFS asks for none of these. */
+  lookupFolded(): FsError {
+    return error(FsCode.notSupported);
+  }
+  xattr(): FsError {
+    return error(FsCode.notSupported);
+  }
+  xattrs(): FsError {
+    return error(FsCode.notSupported);
+  }
+  async setSecurity(): Promise<FsError> {
+    return error(FsCode.notSupported);
+  }
+  async setXattr(): Promise<FsError> {
+    return error(FsCode.notSupported);
+  }
+  streams(): FsError {
+    return error(FsCode.notSupported);
+  }
+  openStream(): FsError {
+    return error(FsCode.notSupported);
+  }
+  async makeStream(): Promise<FsError> {
+    return error(FsCode.notSupported);
+  }
+  async removeStream(): Promise<FsError> {
+    return error(FsCode.notSupported);
+  }
+  async renameStream(): Promise<FsError> {
+    return error(FsCode.notSupported);
+  }
 }
