@@ -28,7 +28,7 @@ export class SmbConnection {
   readonly transport: Connection<SmbConnection>;
   readonly credits: CreditWindow = new CreditWindow();
   readonly pendings: PendingTable = new PendingTable();
-  /** The sessions it carries, by the low half of their ids. */
+  /** The sessions it carries, by their ids. */
   readonly channels: Map<number, Channel> = new Map<number, Channel>();
   /** Log-ins under way, by the same. */
   readonly setups: Map<number, Setup> = new Map<number, Setup>();
@@ -60,8 +60,7 @@ export class SmbConnection {
 
   /** The session a header names, where this connection carries it. */
   channel(low: number, high: number): Channel | null {
-    const channel = this.channels.get(low);
-    return channel !== undefined && channel.session.high === high ? channel : null;
+    return high === 0 ? (this.channels.get(low) ?? null) : null;
   }
 
   /** Where nobody is logged in: somebody has to, in time. */
@@ -74,14 +73,14 @@ export class SmbConnection {
   }
 
   addSetup(setup: Setup): void {
-    this.setups.set(setup.session.low, setup);
+    this.setups.set(setup.session.id, setup);
     setup.timer = this.server.clock.after(setupMs, () => this.endSetup(setup));
   }
 
   /** The log-in is done, or failed, or took too long: a session only begun by it is gone. */
   endSetup(setup: Setup): void {
     setup.timer?.cancel();
-    this.setups.delete(setup.session.low);
+    this.setups.delete(setup.session.id);
     if (!setup.session.valid) this.server.sessions.remove(setup.session);
   }
 
@@ -109,7 +108,7 @@ export class SmbConnection {
   private transmit(bytes: Uint8Array, length: number, sealedBy: Session | null): void {
     if (this.transport.closed) return;
     const sealer = sealedBy?.sealer ?? null;
-    const message = sealer === null ? bytes.subarray(0, length) : sealer.seal(bytes.subarray(0, length), sealedBy!.low, sealedBy!.high);
+    const message = sealer === null ? bytes.subarray(0, length) : sealer.seal(bytes.subarray(0, length), sealedBy!.id);
     const out = this.transport.beginMessage();
     const total = out.length + message.length;
     if (out.bytes.length < total) {

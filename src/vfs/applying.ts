@@ -49,6 +49,7 @@ export class Applying {
     this.secured(set);
     if (operation !== null && watched !== 0) operation.after = this.share.inodes.hit(watched);
     for (let i = 0; i < set.changes.length; i++) this.named(set, i);
+    if (this.share.notify.size !== 0) this.share.notify.applied(set, result.touched);
   }
 
   /** An access time that was set takes the place of one that was only noted. */
@@ -90,10 +91,18 @@ export class Applying {
     if (change === undefined) return;
     if (change.do === "insertDirent") {
       const parent = this.share.inodes.peek(change.parent);
-      if (parent !== undefined) this.share.names.inserted(parent, change.name, change.child, this.share.inodes.peek(change.child) ?? null);
+      const child = this.share.inodes.peek(change.child) ?? null;
+      if (parent !== undefined) this.share.names.inserted(parent, change.name, change.child, child);
+      if (child !== null) {
+        child.name = change.name;
+        child.under = change.parent;
+      }
     } else if (change.do === "deleteDirent") {
       const parent = this.share.inodes.peek(change.parent);
-      if (parent !== undefined) this.share.names.deleted(parent, change.name);
+      if (parent === undefined) return;
+      const child = parent.names?.byName.get(change.name)?.node ?? null;
+      if (child !== null && child.under === change.parent && child.name === change.name) child.name = null;
+      this.share.names.deleted(parent, change.name);
     }
   }
 

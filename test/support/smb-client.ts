@@ -80,7 +80,7 @@ export class SmbClient {
 
   send(command: number, body: Uint8Array, fields: Partial<HeaderFields> = {}): void {
     const message = this.request(command, body, fields);
-    if (this.sealer !== null) return this.sendRaw(this.sealer.seal(message, Number(this.sessionId & 0xffffffffn), Number(this.sessionId >> 32n)));
+    if (this.sealer !== null) return this.sendRaw(this.sealer.seal(message, Number(this.sessionId)));
     this.sendRaw(this.signs ? this.signed(message) : message);
   }
 

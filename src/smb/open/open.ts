@@ -2,6 +2,8 @@ import type { Credentials } from "#model/credentials.ts";
 import type { FileId } from "#model/ids.ts";
 import type { OpenFile, Place } from "#vfs/opens/open-file.ts";
 import type { Pipe } from "../pipe/pipe.ts";
+import type { SmbConnection } from "../connection.ts";
+import type { Session } from "../session/session.ts";
 import type { Tree } from "../tree/tree.ts";
 import type { LockReplay } from "./lock-replay.ts";
 import type { Scan } from "./scan.ts";
@@ -37,6 +39,9 @@ export class Open {
   private who: Credentials | null = null;
   private base: Credentials | null = null;
   readonly fileId: Uint8Array;
+  /** Where its client is told of breaks; null: it has no connection. */
+  client: SmbConnection | null = null;
+  session: Session | null = null;
 
   constructor(number: number, tree: Tree, id: FileId, directory: boolean, access: number, file: OpenFile | null, path: string) {
     this.number = number;
@@ -51,9 +56,9 @@ export class Open {
     const view = new DataView(this.fileId.buffer);
     // The other half differs from one start of the server to the next, as the session's does: an id never comes back.
     view.setUint32(0, number, true);
-    view.setUint32(4, tree.session.high, true);
+    view.setUint32(4, tree.session.salt, true);
     view.setUint32(8, number, true);
-    view.setUint32(12, tree.session.high, true);
+    view.setUint32(12, tree.session.salt, true);
   }
 
   /** Its user, with the rights it was opened with: what it does is not judged anew. */
