@@ -5,6 +5,7 @@ import type { Pipe } from "../pipe/pipe.ts";
 import type { SmbConnection } from "../connection.ts";
 import type { Session } from "../session/session.ts";
 import type { Tree } from "../tree/tree.ts";
+import type { DirectoryWatch } from "./directory-watch.ts";
 import type { LockReplay } from "./lock-replay.ts";
 import type { Scan } from "./scan.ts";
 
@@ -24,6 +25,8 @@ export class Open {
   /** Its path in the share, parts separated by backslashes. */
   path: string;
   scan: Scan | null = null;
+  /** Null: nobody asked yet what changes in it. */
+  watch: DirectoryWatch | null = null;
   /** Behind the last byte read, or as the client set it (MS-FSCC 2.4.35). */
   position = 0;
   /** Null: no LOCK that could be sent again was done. */
