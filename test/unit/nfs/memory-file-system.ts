@@ -273,6 +273,9 @@ export class MemoryFileSystem extends MemoryTree implements FileSystem {
   xattrs(): FsError {
     return error(FsCode.notSupported);
   }
+  async setSecurity(): Promise<FsError> {
+    return error(FsCode.notSupported);
+  }
   async setXattr(): Promise<FsError> {
     return error(FsCode.notSupported);
   }

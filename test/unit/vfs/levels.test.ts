@@ -64,6 +64,13 @@ const operations: Readonly<Record<string, readonly [Kind, Readonly<Record<string
       none: (s) => s.share.setXattr(s.who, s.file.id, "ea", null),
     },
   ],
+  setSecurity: [
+    Kind.changes,
+    {
+      "a list": (s) => s.share.setSecurity(s.who, s.file.id, { dacl: { entries: null, control: 4 } }),
+      "the owner it has": (s) => s.share.setSecurity(s.who, s.file.id, { owner: { sid: `S-1-22-1-${s.file.uid}`, id: s.file.uid } }),
+    },
+  ],
   makeStream: [Kind.changes, { "a file's": (s) => s.share.makeStream(s.who, s.file.id, "new"), "a directory's": (s) => s.share.makeStream(s.who, s.directory.id, "new") }],
   removeStream: [Kind.changes, { "a file's": (s) => s.share.removeStream(s.who, s.file.id, "stream") }],
   renameStream: [Kind.changes, { "a file's": (s) => s.share.renameStream(s.who, s.file.id, "stream", "other", false) }],
