@@ -46,6 +46,7 @@ export class Applying {
     for (let i = 0; i < result.touched.length; i++) this.touched(result.touched[i] as Touched, operation);
     if (operation !== null && watched !== 0) operation.after = this.share.inodes.hit(watched);
     for (let i = 0; i < set.changes.length; i++) this.named(set, i);
+    if (this.share.notify.size !== 0) this.share.notify.applied(set, result.touched);
   }
 
   /** An access time that was set takes the place of one that was only noted. */
@@ -76,10 +77,18 @@ export class Applying {
     if (change === undefined) return;
     if (change.do === "insertDirent") {
       const parent = this.share.inodes.peek(change.parent);
-      if (parent !== undefined) this.share.names.inserted(parent, change.name, change.child, this.share.inodes.peek(change.child) ?? null);
+      const child = this.share.inodes.peek(change.child) ?? null;
+      if (parent !== undefined) this.share.names.inserted(parent, change.name, change.child, child);
+      if (child !== null) {
+        child.name = change.name;
+        child.under = change.parent;
+      }
     } else if (change.do === "deleteDirent") {
       const parent = this.share.inodes.peek(change.parent);
-      if (parent !== undefined) this.share.names.deleted(parent, change.name);
+      if (parent === undefined) return;
+      const child = parent.names?.byName.get(change.name)?.node ?? null;
+      if (child !== null && child.under === change.parent && child.name === change.name) child.name = null;
+      this.share.names.deleted(parent, change.name);
     }
   }
 
@@ -102,12 +111,15 @@ export class Applying {
   private distrust(failed: Condition): void {
     switch (failed.is) {
       case "direntAbsent":
+      case "foldAbsent":
       case "direntRefersTo": {
         const parent = this.share.inodes.peek(failed.parent);
         if (parent !== undefined) this.share.names.forget(parent, failed.name);
         return;
       }
       case "live":
+      case "streamless":
+      case "links":
       case "attributeVersion":
       case "changeTime": {
         const row = this.share.store.inode(failed.id);

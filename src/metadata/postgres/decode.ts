@@ -60,6 +60,7 @@ export function toInode(row: Row, at: number): Inode | null {
     type: n(23) as FileType,
     createVerifier: row[at + 24] as Uint8Array | null,
     target: row[at + 25] as Uint8Array | null,
+    flags: 0,
   });
 }
 

@@ -55,6 +55,18 @@ export class PostgresRows implements EngineRows {
     return row;
   }
 
+  direntsFolding(): readonly Dirent[] {
+    throw new Error("look-ups that ignore case are not there yet in PostgreSQL");
+  }
+
+  setXattr(): void {
+    throw new Error("extended attributes are not there yet in PostgreSQL");
+  }
+
+  deleteXattrs(): void {
+    this.setXattr();
+  }
+
   hasEntries(id: FileId): boolean {
     const occupied = this.view.occupied(id);
     if (occupied === undefined) throw new Unknown({ what: "entries", id });

@@ -72,6 +72,22 @@ export class PostgresStore implements MetadataStore, ScansTables {
     }
   }
 
+  direntsFolding(): readonly Dirent[] {
+    throw new Error("look-ups that ignore case are not there yet in PostgreSQL");
+  }
+
+  xattr(): null {
+    return null;
+  }
+
+  xattrs(): readonly [] {
+    return [];
+  }
+
+  scanXattrs(): readonly [] {
+    return [];
+  }
+
   directory(parent: FileId, after: Cookie | 0, limit: number): Maybe<readonly Dirent[]> {
     if (this.parts.view.occupied(parent) === false) return [];
     return this.parts.pages.directory(parent, after, limit);

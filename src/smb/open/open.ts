@@ -1,7 +1,10 @@
 import type { FileId } from "#model/ids.ts";
 import type { OpenFile, Place } from "#vfs/opens/open-file.ts";
 import type { Pipe } from "../pipe/pipe.ts";
+import type { SmbConnection } from "../connection.ts";
+import type { Session } from "../session/session.ts";
 import type { Tree } from "../tree/tree.ts";
+import type { DirectoryWatch } from "./directory-watch.ts";
 import type { LockReplay } from "./lock-replay.ts";
 import type { Scan } from "./scan.ts";
 
@@ -18,6 +21,8 @@ export class Open {
   /** Its path in the share, parts separated by backslashes. */
   path: string;
   scan: Scan | null = null;
+  /** Null: nobody asked yet what changes in it. */
+  watch: DirectoryWatch | null = null;
   /** Behind the last byte read, or as the client set it (MS-FSCC 2.4.35). */
   position = 0;
   /** Null: no LOCK that could be sent again was done. */
@@ -25,6 +30,9 @@ export class Open {
   /** Of IPC$: what is open is a pipe and no file. */
   pipe: Pipe | null = null;
   readonly fileId: Uint8Array;
+  /** Where its client is told of breaks; null: it has no connection. */
+  client: SmbConnection | null = null;
+  session: Session | null = null;
 
   constructor(number: number, tree: Tree, id: FileId, directory: boolean, access: number, file: OpenFile | null, path: string) {
     this.number = number;

@@ -4,6 +4,7 @@ import type { Credentials } from "#model/credentials.ts";
 import { FsError } from "#model/fs-error.ts";
 import { type FileId, fileSizeMax } from "#model/ids.ts";
 import { FileType, type Inode } from "#model/inode.ts";
+import { InodeFlag } from "#model/inode-flags.ts";
 import { type AttributeColumns, decideAttributes, dropsPrivileges, withoutPrivileges } from "../access/attributes.ts";
 import { type Changer, changerOf, contentPermissions, Permission } from "../access/permissions.ts";
 import { denied, fileTooBig, invalid, notSync, stale } from "../errors.ts";
@@ -102,8 +103,8 @@ async function store(
   return { before, after: operation.after ?? share.inodes.hit(id) };
 }
 
-function writesAnything({ mode, uid, gid, atime, mtime }: AttributeColumns): boolean {
-  return mode !== null || uid !== null || gid !== null || atime !== null || mtime !== null;
+function writesAnything({ mode, uid, gid, atime, mtime, birth, flags }: AttributeColumns): boolean {
+  return mode !== null || uid !== null || gid !== null || atime !== null || mtime !== null || birth !== null || flags !== null;
 }
 
 function changeOf(share: Share, inode: Inode, columns: AttributeColumns): StoreChange {
@@ -119,5 +120,7 @@ function changeOf(share: Share, inode: Inode, columns: AttributeColumns): StoreC
     ...(columns.mtime === null ? null : { mtime: columns.mtime }),
     ...(columns.mtime === null || !regular ? null : { mtimeSequence: share.content.sequence() }),
     ...(inode.createVerifier === null ? null : { createVerifier: null }),
+    ...(columns.birth === null ? null : { birth: columns.birth }),
+    ...(columns.flags === null ? null : { flags: { clear: InodeFlag.dosMask, set: columns.flags } }),
   };
 }

@@ -44,6 +44,29 @@ const operations: Readonly<Record<string, readonly [Kind, Readonly<Record<string
     },
   ],
   read: [Kind.reads, { "a file": (s) => s.share.read(s.who, s.file.id, 0, 4) }],
+  lookupFolded: [
+    Kind.reads,
+    {
+      "a name in memory": (s) => s.share.lookupFolded(s.who, s.directory.id, "inside"),
+      "a name of another case": (s) => s.share.lookupFolded(s.who, s.directory.id, "INSIDE"),
+      "..": (s) => s.share.lookupFolded(s.who, s.directory.id, ".."),
+    },
+  ],
+  xattr: [Kind.reads, { "one there is": (s) => s.share.xattr(s.who, s.file.id, "ea"), "one there is not": (s) => s.share.xattr(s.who, s.file.id, "reparse") }],
+  xattrs: [Kind.reads, { "a file's": (s) => s.share.xattrs(s.who, s.file.id) }],
+  streams: [Kind.reads, { "a file's": (s) => s.share.streams(s.who, s.file.id), "a directory's": (s) => s.share.streams(s.who, s.directory.id) }],
+  openStream: [Kind.reads, { "a file's": (s) => s.share.openStream(s.who, s.file.id, "STREAM") }],
+  setXattr: [
+    Kind.changes,
+    {
+      new: (s) => s.share.setXattr(s.who, s.file.id, "security", bytesOf("sd")),
+      another: (s) => s.share.setXattr(s.who, s.file.id, "ea", bytesOf("x")),
+      none: (s) => s.share.setXattr(s.who, s.file.id, "ea", null),
+    },
+  ],
+  makeStream: [Kind.changes, { "a file's": (s) => s.share.makeStream(s.who, s.file.id, "new"), "a directory's": (s) => s.share.makeStream(s.who, s.directory.id, "new") }],
+  removeStream: [Kind.changes, { "a file's": (s) => s.share.removeStream(s.who, s.file.id, "stream") }],
+  renameStream: [Kind.changes, { "a file's": (s) => s.share.renameStream(s.who, s.file.id, "stream", "other", false) }],
   readlink: [Kind.reads, { "a link": (s) => s.share.readlink(s.who, s.link.id) }],
   readdir: [
     Kind.reads,
@@ -106,7 +129,8 @@ const notOperations = [
 ];
 
 test("every operation of a share has its row", () => {
-  const all = Object.getOwnPropertyNames(Share.prototype).filter((name) => !notOperations.includes(name));
+  const prototypes = [Share.prototype, Object.getPrototypeOf(Share.prototype) as object];
+  const all = [...new Set(prototypes.flatMap((one) => Object.getOwnPropertyNames(one)))].filter((name) => !notOperations.includes(name));
   expect(all.sort()).toEqual(Object.keys(operations).sort());
 });
 
@@ -138,6 +162,8 @@ async function scene(changes: Partial<SharePolicyFields>, who: Credentials): Pro
   const directory = await folder(share, "d", 0o777);
   const made = await file(share, "f", 0o777);
   ok(await share.write(alice, made.id, 0, [bytesOf("text")], 4, true));
+  ok(await share.setXattr(alice, made.id, "ea", bytesOf("eas")));
+  ok(await share.makeStream(alice, made.id, "stream"));
   const link = ok(await share.symlink(alice, directory.id, "link", bytesOf("target"), {})).inode;
   await file(share, "inside", 0o777, alice, directory.id);
   await file(share, "other", 0o777, alice, directory.id);
