@@ -1,4 +1,5 @@
 import type { Time } from "#base/time.ts";
+import type { SecurityDescriptor } from "./acl.ts";
 import type { Cookie, FileId } from "./ids.ts";
 
 /** What kind of object an inode is; the numbers are stored, never renumber them. */
@@ -39,6 +40,8 @@ export interface InodeFields {
   readonly createVerifier: Uint8Array | null;
   /** Target of a symbolic link, bytes as the client gave them. */
   readonly target: Uint8Array | null;
+  /** In vfs's cache alone, of an object that has one: its stored security descriptor. No store writes or reads it here. */
+  readonly security?: SecurityDescriptor | undefined;
   /** DOS attributes and what else there is of it: bits of `InodeFlag`. */
   readonly flags: number;
 }
@@ -67,6 +70,7 @@ export class Inode implements InodeFields {
   readonly generation: number;
   readonly createVerifier: Uint8Array | null;
   readonly target: Uint8Array | null;
+  readonly security?: SecurityDescriptor | undefined;
   readonly flags: number;
 
   constructor(f: InodeFields) {
@@ -92,6 +96,7 @@ export class Inode implements InodeFields {
     this.generation = f.generation;
     this.createVerifier = f.createVerifier;
     this.target = f.target;
+    this.security = f.security;
     this.flags = f.flags;
   }
 
@@ -120,6 +125,7 @@ export class Inode implements InodeFields {
       generation: p.generation ?? this.generation,
       createVerifier: p.createVerifier === undefined ? this.createVerifier : p.createVerifier,
       target: p.target === undefined ? this.target : p.target,
+      security: p.security ?? this.security,
       flags: p.flags ?? this.flags,
     });
   }

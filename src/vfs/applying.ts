@@ -2,15 +2,15 @@ import type { ApplyResult, ChangeSet, Condition, Touched } from "#model/change-s
 import type { FsError } from "#model/fs-error.ts";
 import { noSpace, notEmpty } from "./errors.ts";
 import { Operation, trustedDecisions } from "./operation.ts";
-import type { Share } from "./share.ts";
+import type { ShareCore } from "./share-core.ts";
 
 type Applied = ApplyResult & { applied: true };
 
 /** Both ways of a change set: to the store with its conditions, and back into the caches at the moment it takes effect. */
 export class Applying {
-  private readonly share: Share;
+  private readonly share: ShareCore;
 
-  constructor(share: Share) {
+  constructor(share: ShareCore) {
     this.share = share;
   }
 
@@ -46,6 +46,7 @@ export class Applying {
     for (let i = 0; i < result.touched.length; i++) this.touched(result.touched[i] as Touched, operation);
     if (operation !== null && watched !== 0) operation.after = this.share.inodes.hit(watched);
     for (let i = 0; i < set.changes.length; i++) this.named(set, i);
+    if (this.share.notify.size !== 0) this.share.notify.applied(set, result.touched);
   }
 
   /** An access time that was set takes the place of one that was only noted. */
@@ -76,10 +77,18 @@ export class Applying {
     if (change === undefined) return;
     if (change.do === "insertDirent") {
       const parent = this.share.inodes.peek(change.parent);
-      if (parent !== undefined) this.share.names.inserted(parent, change.name, change.child, this.share.inodes.peek(change.child) ?? null);
+      const child = this.share.inodes.peek(change.child) ?? null;
+      if (parent !== undefined) this.share.names.inserted(parent, change.name, change.child, child);
+      if (child !== null) {
+        child.name = change.name;
+        child.under = change.parent;
+      }
     } else if (change.do === "deleteDirent") {
       const parent = this.share.inodes.peek(change.parent);
-      if (parent !== undefined) this.share.names.deleted(parent, change.name);
+      if (parent === undefined) return;
+      const child = parent.names?.byName.get(change.name)?.node ?? null;
+      if (child !== null && child.under === change.parent && child.name === change.name) child.name = null;
+      this.share.names.deleted(parent, change.name);
     }
   }
 

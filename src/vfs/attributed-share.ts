@@ -7,6 +7,7 @@ import type { AttributedFiles, FoldedUp, OpenedStream } from "./attributed.ts";
 import { Versioned } from "./cache/versioned.ts";
 import type { Change } from "./file-system.ts";
 import * as ops from "./ops/index.ts";
+import { ShareCore } from "./share-core.ts";
 import type { Share } from "./share.ts";
 
 /** Bytes of extended attributes, and names of streams, kept in memory. */
@@ -14,7 +15,7 @@ const xattrBytesCached = 32 * 1024 * 1024;
 const streamsCached = 65_536;
 
 /** What a share's files have besides content and POSIX attributes. */
-export abstract class AttributedShare implements AttributedFiles {
+export abstract class AttributedShare extends ShareCore implements AttributedFiles {
   readonly xattrCache = new Versioned<readonly Xattr[]>(xattrBytesCached);
   readonly streamCache = new Versioned<readonly Dirent[]>(streamsCached);
 

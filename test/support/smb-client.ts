@@ -191,7 +191,11 @@ export class SmbClient {
     body.writeUInt16LE(72, 4);
     body.writeUInt16LE(path.length, 6);
     body.set(path, 8);
-    return this.call(3, body);
+    const signs = this.signs;
+    this.signs = true;
+    const reply = await this.call(3, body);
+    this.signs = signs;
+    return reply;
   }
 }
 

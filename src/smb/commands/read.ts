@@ -1,8 +1,12 @@
+import type { Maybe } from "#base/brand.ts";
 import { FsError } from "#model/fs-error.ts";
+import { fileSizeMax } from "#model/ids.ts";
+import type { ReadResult } from "#vfs/file-system.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { AccessMask } from "#wire/smb2/create.ts";
 import { decodeRead, encodeRead, Transfer } from "#wire/smb2/io.ts";
 import type { Call } from "../call.ts";
+import type { Open } from "../open/open.ts";
 import type { Pipe } from "../pipe/pipe.ts";
 import { ntStatusOf } from "../status.ts";
 import { fileOf } from "./file-of.ts";
@@ -10,22 +14,29 @@ import { fileOf } from "./file-of.ts";
 const transfer = new Transfer();
 
 /** READ (MS-SMB2 3.3.5.12). */
-export async function read(call: Call): Promise<number> {
+export function read(call: Call): Maybe<number> {
   if (!decodeRead(call.bytes, call.base, call.end, transfer)) return NtStatus.INVALID_PARAMETER;
   const { length, offset, minimum, fileIdAt } = transfer;
-  if (length > call.connection.server.transferBytesMax || !Number.isSafeInteger(offset + length)) return NtStatus.INVALID_PARAMETER;
+  if (length > call.connection.server.transferBytesMax || offset < 0) return NtStatus.INVALID_PARAMETER;
   const open = fileOf(call, fileIdAt);
   if (typeof open === "number") return open;
   if (open.pipe !== null) return readPipe(call, open.pipe, length);
   if (open.directory) return NtStatus.INVALID_DEVICE_REQUEST;
   if ((open.access & (AccessMask.READ_DATA | AccessMask.EXECUTE)) === 0) return NtStatus.ACCESS_DENIED;
-  const result = await open.tree.fs!.read(open.tree.credentials(), open.id, offset, length, open.file);
+  // No file reaches as far: what is asked for beyond lies behind its end.
+  const result = open.tree.fs!.read(open.tree.credentials(), open.id, Math.min(offset, fileSizeMax), length, open.file);
+  if (result instanceof Promise) return result.then((late) => answer(call, open, late, offset, length, minimum));
+  return answer(call, open, result, offset, length, minimum);
+}
+
+function answer(call: Call, open: Open, result: ReadResult | FsError, offset: number, length: number, minimum: number): number {
   if (result instanceof FsError) return ntStatusOf(result);
   const { data } = result;
   if ((data.length === 0 && length > 0) || data.length < minimum) {
     data.release();
     return NtStatus.END_OF_FILE;
   }
+  open.position = offset + data.length;
   encodeRead(call.w, data.length);
   for (const slice of data.slices) call.w.raw(slice);
   data.release();

@@ -64,6 +64,11 @@ export class LockTable {
     return file !== undefined && file.held > 0 && file.barsAccess(by, rangeAt(offset, length), write);
   }
 
+  /** Whether anybody has locked something of the file. */
+  anyOf(id: FileId): boolean {
+    return (this.files.get(id)?.held ?? 0) > 0;
+  }
+
   /** What an owner has locked, in the order it did. */
   of(id: FileId, owner: LockOwner): readonly LockRequest[] {
     return this.files.get(id)?.of(owner) ?? [];

@@ -16,7 +16,7 @@ const transferBytes = 48;
 /** READ and WRITE requests. Reused: decoding fills it. */
 export class Transfer {
   length = 0;
-  /** From 2^53 on not exact: refused before it is used. */
+  /** From 2^53 on not exact; -1 where the range reaches past byte 2^63 - 1 (MS-FSA 2.1.5.3, 2.1.5.4). */
   offset = 0;
   fileIdAt = 0;
   /** READ: the least to be read. */
@@ -27,12 +27,18 @@ export class Transfer {
   dataOffset = 0;
 }
 
+function rangeStart(b: Uint8Array, at: number, length: number): number {
+  const high = u32(b, at + 4);
+  if (high > 0x7fffffff || (high === 0x7fffffff && u32(b, at) + length > 0xffffffff)) return -1;
+  return u64(b, at);
+}
+
 export function decodeRead(b: Uint8Array, base: number, end: number, into: Transfer): boolean {
   const at = base + headerBytes;
   if (end - at < transferBytes || u16(b, at) !== transferBytes + 1) return false;
   into.flags = b[at + 3]!;
   into.length = u32(b, at + 4);
-  into.offset = u64(b, at + 8);
+  into.offset = rangeStart(b, at + 8, into.length);
   into.fileIdAt = at + fileIdAtTransfer;
   into.minimum = u32(b, at + 32);
   into.channel = u32(b, at + 36);
@@ -59,7 +65,7 @@ export function decodeWrite(b: Uint8Array, base: number, end: number, into: Tran
   if (end - at < transferBytes || u16(b, at) !== transferBytes + 1) return false;
   into.dataOffset = u16(b, at + 2);
   into.length = u32(b, at + 4);
-  into.offset = u64(b, at + 8);
+  into.offset = rangeStart(b, at + 8, into.length);
   into.fileIdAt = at + fileIdAtTransfer;
   into.channel = u32(b, at + 32);
   into.flags = u32(b, at + 44);

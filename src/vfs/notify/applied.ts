@@ -1,0 +1,96 @@
+import type { Change, ChangeSet, Touched } from "#model/change-set.ts";
+import { FileType, type Inode } from "#model/inode.ts";
+import { Action, Concern } from "./concern.ts";
+import type { Report } from "./notifier.ts";
+import { type Places, streamMark } from "./places.ts";
+
+type Inserted = Extract<Change, { do: "insertDirent" }>;
+type Deleted = Extract<Change, { do: "deleteDirent" }>;
+type Attributes = Extract<Change, { do: "setAttributes" }>;
+
+/** What an applied set did to names and attributes. */
+export function reportsOf(set: ChangeSet, touched: readonly Touched[], places: Places): readonly Report[] {
+  const reports: Report[] = [];
+  const deleted: Deleted[] = [];
+  let inserted: Inserted | null = null;
+  for (let i = 0; i < set.changes.length; i++) {
+    const change = set.changes[i] as Change;
+    if (change.do === "deleteDirent") deleted.push(change);
+    else if (change.do === "insertDirent") inserted = change;
+    else if (change.do === "setAttributes") attributesSet(change, places, reports);
+  }
+  if (inserted === null) {
+    for (const one of deleted) removed(one, set, touched, places, reports);
+  } else nameInserted(inserted, deleted, set, touched, places, reports);
+  return reports;
+}
+
+function nameInserted(inserted: Inserted, deleted: readonly Deleted[], set: ChangeSet, touched: readonly Touched[], places: Places, reports: Report[]): void {
+  const child = rowOf(touched, inserted.child)?.after ?? null;
+  if (child === null) return;
+  const [from, ...replaced] = deleted;
+  if (from === undefined) {
+    push(reports, placed(inserted, child, places, Action.added, 0));
+    return;
+  }
+  for (const one of replaced) removed(one, set, touched, places, reports);
+  // Of a file that got a new name, those who mind its attributes alone hear as well.
+  const otherwise = child.type === FileType.directory ? 0 : Concern.attributes | Concern.creation;
+  const within = from.parent === inserted.parent;
+  push(reports, placed(from, child, places, within ? Action.oldName : Action.removed, 0));
+  push(reports, placed(inserted, child, places, within ? Action.newName : Action.added, otherwise));
+}
+
+/** An entry went; those of an object that went too (its streams) are no news. */
+function removed(entry: Deleted, set: ChangeSet, touched: readonly Touched[], places: Places, reports: Report[]): void {
+  const owner = rowOf(touched, entry.parent);
+  if (owner !== undefined && (owner.after === null || owner.after.links === 0)) return;
+  const at = set.changes.indexOf(entry);
+  for (let i = at + 1; i < set.changes.length; i++) {
+    const change = set.changes[i] as Change;
+    if (change.do !== "addLinks" || change.delta >= 0) continue;
+    const child = rowOf(touched, change.id)?.before ?? null;
+    if (child !== null) push(reports, placed(entry, child, places, Action.removed, 0));
+    return;
+  }
+}
+
+/** The report of an entry of `child`. */
+function placed(entry: Inserted | Deleted, child: Inode, places: Places, action: Action, otherwise: number): Report | null {
+  if (child.type !== FileType.regular || child.parent === 0) {
+    const concerns = child.type === FileType.directory ? Concern.directoryName : Concern.fileName;
+    return { directory: entry.parent, name: entry.name, action, concerns, otherwise };
+  }
+  // A stream's entry stands in its owner, whose place is elsewhere.
+  const owner = places.of(entry.parent);
+  if (owner === null) return null;
+  const name = `${owner.name}${streamMark}${entry.name}`;
+  const streams = action === Action.added || action === Action.newName ? Action.streamAdded : Action.streamRemoved;
+  return { directory: owner.directory, name, action: streams, concerns: Concern.streamName, otherwise };
+}
+
+function attributesSet(change: Attributes, places: Places, reports: Report[]): void {
+  let concerns = 0;
+  if (change.mode !== undefined) concerns |= Concern.security | Concern.attributes;
+  if (change.uid !== undefined || change.gid !== undefined) concerns |= Concern.security;
+  if (change.atime !== undefined) concerns |= Concern.lastAccess;
+  if (change.mtime !== undefined) concerns |= Concern.lastWrite;
+  if (concerns === 0) return;
+  const place = places.of(change.id);
+  if (place !== null) reports.push({ directory: place.directory, name: place.name, action: Action.modified, concerns, otherwise: 0 });
+}
+
+function push(reports: Report[], report: Report | null): void {
+  if (report !== null) reports.push(report);
+}
+
+function rowOf(touched: readonly Touched[], id: number): Touched | undefined {
+  let found: Touched | undefined;
+  // A set may touch a row more than once: before the first, after the last.
+  for (let i = 0; i < touched.length; i++) {
+    const one = touched[i] as Touched;
+    if (one.id !== id) continue;
+    found = found === undefined ? one : { id: one.id, before: found.before, after: one.after };
+  }
+  return found;
+}
