@@ -8,6 +8,7 @@ import type { FileType, Inode } from "#model/inode.ts";
 import type { SharePolicy } from "./access/policy.ts";
 import type { AttributedFiles, MakeOptions } from "./attributed.ts";
 import type { LockTable } from "./locks/index.ts";
+import type { Notifier } from "./notify/index.ts";
 import type { OpenFile } from "./opens/open-file.ts";
 import type { OpenTable } from "./opens/open-table.ts";
 
@@ -142,6 +143,8 @@ export interface FileSystem extends AttributedFiles {
   leave(): void;
   /** Byte-range locks of its files. */
   readonly locks: LockTable;
+  /** Who watches its directories. */
+  readonly notify: Notifier;
   /** The current root directory. */
   root(): Maybe<Inode>;
   /** The handle of an object (44 bytes, cached: don't write to it). */

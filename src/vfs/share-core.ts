@@ -16,6 +16,7 @@ import { InodeCache } from "./cache/inode-cache.ts";
 import { NameCache } from "./cache/name-cache.ts";
 import { Pages } from "./cache/pages.ts";
 import { LockTable } from "./locks/index.ts";
+import { Notifier } from "./notify/index.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
 import { Requests } from "./requests.ts";
 import { OpenTable } from "./opens/open-table.ts";
@@ -56,6 +57,7 @@ export class ShareCore {
   readonly opens: OpenTable;
   readonly orphans: Orphans;
   readonly locks = new LockTable();
+  readonly notify: Notifier;
   /** Moves of directories to other parents that lost a race to another such move. */
   readonly directoryMoves = new OneAtATime();
   private readonly data: FileContent;
@@ -83,6 +85,7 @@ export class ShareCore {
       (node) => this.names.drop(node),
       (id) => this.opens.of(id) !== null,
     );
+    this.notify = new Notifier(store, this.inodes, (error) => logger.error({ share: this.name, error }, "a changed object's path was not found out"));
     this.accessTimes = new AccessTimes(store, clock, (error) => logger.error({ share: this.name, error }, "access times were not stored"));
     this.orphans = new Orphans(
       store,
@@ -134,12 +137,16 @@ export class ShareCore {
 
   /** Writes to a file; see `FileContent`. */
   writeContent(_who: Changer, inode: Inode, offset: number, payload: readonly Uint8Array[], length: number): Inode | FsError {
-    return this.data.write(inode, offset, payload, length, this.clock.now());
+    const written = this.data.write(inode, offset, payload, length, this.clock.now());
+    if (this.notify.size !== 0) this.notify.written(inode, written);
+    return written;
   }
 
   /** Cuts or extends a file; see `FileContent`. */
   truncate(_who: Changer, inode: Inode, size: number, at: Time): Inode | FsError {
-    return this.data.truncate(inode, size, at);
+    const cut = this.data.truncate(inode, size, at);
+    if (this.notify.size !== 0) this.notify.written(inode, cut);
+    return cut;
   }
 
   /** A file without a link has no reader left: content drops what is not stored, and what is stored is freed. */

@@ -12,6 +12,7 @@ export interface Closer {
 /** Lets go of an open file; the last one of a file waits for its deletion, where somebody asked for that. */
 export async function closeOpen(connection: Closer, open: Open): Promise<void> {
   connection.opens.remove(open);
+  open.watch?.close();
   if (open.file === null) return;
   const fs = open.tree.fs!;
   const outcome = await fs.release(open.file);

@@ -1,7 +1,11 @@
+import type { Credentials } from "#model/credentials.ts";
 import type { FileId } from "#model/ids.ts";
 import type { OpenFile, Place } from "#vfs/opens/open-file.ts";
 import type { Pipe } from "../pipe/pipe.ts";
+import type { SmbConnection } from "../connection.ts";
+import type { Session } from "../session/session.ts";
 import type { Tree } from "../tree/tree.ts";
+import type { DirectoryWatch } from "./directory-watch.ts";
 import type { LockReplay } from "./lock-replay.ts";
 import type { Scan } from "./scan.ts";
 
@@ -9,7 +13,10 @@ import type { Scan } from "./scan.ts";
 export class Open {
   readonly number: number;
   readonly tree: Tree;
+  /** What is read and written: of a stream its own. */
   readonly id: FileId;
+  /** The file or directory whose times, attributes and rights it has: of a stream its owner. */
+  ownerId: FileId;
   readonly directory: boolean;
   /** Rights of MS-DTYP 2.4.3 it was opened with, generic ones resolved. */
   readonly access: number;
@@ -18,18 +25,32 @@ export class Open {
   /** Its path in the share, parts separated by backslashes. */
   path: string;
   scan: Scan | null = null;
+  /** Null: nobody asked yet what changes in it. */
+  watch: DirectoryWatch | null = null;
   /** Behind the last byte read, or as the client set it (MS-FSCC 2.4.35). */
   position = 0;
   /** Null: no LOCK that could be sent again was done. */
   lockReplay: LockReplay | null = null;
   /** Of IPC$: what is open is a pipe and no file. */
   pipe: Pipe | null = null;
+  /** The EA a listing of them goes on with. */
+  eaIndex = 0;
+  /** What FileModeInformation tells of it. */
+  mode = 0;
+  /** The write time was set explicitly, or frozen: what is done through this open leaves it as it is (MS-FSA 2.1.5.15.2). */
+  writeTimeFrozen = false;
+  private who: Credentials | null = null;
+  private base: Credentials | null = null;
   readonly fileId: Uint8Array;
+  /** Where its client is told of breaks; null: it has no connection. */
+  client: SmbConnection | null = null;
+  session: Session | null = null;
 
   constructor(number: number, tree: Tree, id: FileId, directory: boolean, access: number, file: OpenFile | null, path: string) {
     this.number = number;
     this.tree = tree;
     this.id = id;
+    this.ownerId = id;
     this.directory = directory;
     this.access = access;
     this.file = file;
@@ -41,6 +62,16 @@ export class Open {
     view.setUint32(4, tree.session.salt, true);
     view.setUint32(8, number, true);
     view.setUint32(12, tree.session.salt, true);
+  }
+
+  /** Its user, with the rights it was opened with: what it does is not judged anew. */
+  credentials(): Credentials {
+    const base = this.tree.credentials();
+    if (this.who === null || this.base !== base) {
+      this.base = base;
+      this.who = { ...base, opened: this.access };
+    }
+    return this.who;
   }
 
   /** Where its name is; null: the share's root. */

@@ -21,6 +21,9 @@ export class Node implements Keyed {
   mac3 = 0;
   /** What is known of a directory's entries. */
   names: Names | null = null;
+  /** A directory's name; of anything else the name it was last reached by, in the directory `under`. Null: not known. */
+  name: string | null = null;
+  under = 0;
   /** The set that made the object, while it is not durable yet. */
   making: Operation | null = null;
 

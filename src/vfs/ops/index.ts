@@ -19,6 +19,7 @@ export { release } from "./release.ts";
 export { remove } from "./remove.ts";
 export { rename } from "./rename.ts";
 export { rmdir } from "./rmdir.ts";
+export { setSecurity } from "./security.ts";
 export { setattr } from "./setattr.ts";
 export { makeStream, openStream, removeStream, renameStream, streams } from "./streams.ts";
 export { symlink } from "./symlink.ts";

@@ -15,7 +15,10 @@ export function release(share: Share, open: OpenFile): Maybe<FsError | null> {
   if (open.closed) return null;
   const { file } = open;
   if (share.locks.held !== 0) share.locks.release(file.id, open);
-  if (open.deleteOnClose && open.place !== null) file.deletion ??= { place: open.place, who: open.who };
+  if (open.deleteOnClose && open.place !== null) {
+    file.deletion ??= { place: open.place, who: open.who };
+    if (share.notify.size !== 0) share.notify.removing(file.id);
+  }
   if (!share.opens.remove(open)) return null;
   if (file.orphaned) {
     const type = share.inodes.hit(file.id)?.type ?? FileType.regular;

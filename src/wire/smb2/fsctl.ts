@@ -172,35 +172,6 @@ export function encodeObjectId(id: Uint8Array, volume: Uint8Array): Uint8Array {
 /** Compression of a file: none (MS-FSCC 2.3.17, 2.3.69). */
 export const compressionNone = 0;
 
-export interface NetworkInterface {
-  readonly index: number;
-  readonly rssCapable: boolean;
-  readonly rdmaCapable: boolean;
-  readonly bitsPerSecond: number;
-  /** 4 or 16 bytes. */
-  readonly address: Uint8Array;
-}
-
-const interfaceBytes = 152;
-
-/** NETWORK_INTERFACE_INFO structures (MS-SMB2 2.2.32.5), one an address. */
-export function encodeInterfaces(interfaces: readonly NetworkInterface[]): Uint8Array {
-  const out = new Uint8Array(interfaces.length * interfaceBytes);
-  const view = new DataView(out.buffer);
-  for (let i = 0; i < interfaces.length; i++) {
-    const { index, rssCapable, rdmaCapable, bitsPerSecond, address } = interfaces[i]!;
-    const at = i * interfaceBytes;
-    view.setUint32(at, i === interfaces.length - 1 ? 0 : interfaceBytes, true);
-    view.setUint32(at + 4, index, true);
-    view.setUint32(at + 8, (rssCapable ? 1 : 0) | (rdmaCapable ? 2 : 0), true);
-    put64(view, at + 16, bitsPerSecond);
-    // SOCKADDR_STORAGE (MS-SMB2 2.2.32.5.1): family, port, then the address; of IPv6 behind its flow information.
-    view.setUint16(at + 24, address.length === 4 ? 2 : 23, true);
-    out.set(address, at + (address.length === 4 ? 28 : 32));
-  }
-  return out;
-}
-
 /** FSCTL_PIPE_WAIT (MS-FSCC 2.3.49): the pipe's name. */
 export function decodePipeWait(input: Uint8Array): string | null {
   if (input.length < 14) return null;

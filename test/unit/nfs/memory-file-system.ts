@@ -20,12 +20,15 @@ import type {
   Written,
 } from "#vfs/file-system.ts";
 import { LockTable } from "#vfs/locks/index.ts";
+import type { Notifier } from "#vfs/notify/index.ts";
 import { OpenTable } from "#vfs/opens/open-table.ts";
 import { error, MemoryTree } from "./memory-tree.ts";
 
 /** A small file system in memory, for the tests of the protocol alone: hardly any permission checks, no durability. */
 export class MemoryFileSystem extends MemoryTree implements FileSystem {
   readonly locks = new LockTable();
+  /** Nobody watches. */
+  readonly notify = { size: 0 } as unknown as Notifier;
   readonly opens = new OpenTable(systemClock);
   release(): null {
     return null;
@@ -268,6 +271,9 @@ export class MemoryFileSystem extends MemoryTree implements FileSystem {
     return error(FsCode.notSupported);
   }
   xattrs(): FsError {
+    return error(FsCode.notSupported);
+  }
+  async setSecurity(): Promise<FsError> {
     return error(FsCode.notSupported);
   }
   async setXattr(): Promise<FsError> {
