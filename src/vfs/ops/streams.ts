@@ -75,7 +75,11 @@ export function openStream(share: Share, who: Credentials, id: FileId, name: str
     return after(namesOf(share, owner), (list) => {
       const found = find(list, name);
       if (found === null) return noEntry;
-      return after(share.inodes.load(found.child), (inode) => (inode === null ? noEntry : { owner, inode, name: found.name }));
+      return after(share.inodes.loadNode(found.child), (node) => {
+        if (node === null || node.inode === null) return noEntry;
+        node.name = found.name;
+        return { owner, inode: node.inode, name: found.name };
+      });
     });
   });
 }
