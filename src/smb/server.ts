@@ -4,6 +4,8 @@ import type { Accounts, LoginAttempts } from "#model/identity.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { LeaseClients } from "./lease/index.ts";
 import type { Shares } from "#vfs/file-system.ts";
+import type { Opens } from "./open/opens.ts";
+import type { Sessions } from "./session/sessions.ts";
 import type { SmbSettings } from "./settings.ts";
 
 /** What every connection shares. */
@@ -22,10 +24,14 @@ export interface SmbServer {
   /** 16 bytes, of this server for as long as it runs. */
   readonly guid: Uint8Array;
   readonly name: string;
+  /** The address it listens at. */
+  readonly bind: string;
   readonly signingRequired: boolean;
   /** Most bytes of a READ, a WRITE and any other answer, whatever a connection was told. */
   readonly transferBytesMax: number;
+  readonly sessions: Sessions;
+  /** Every open file, whoever has it open. */
+  readonly opens: Opens;
   /** Requests of all connections that wait for other clients, and what is kept of them. */
   readonly pending: { count: number; bytes: number };
-  nextSessionId(): number;
 }

@@ -1,62 +1,27 @@
 import type { Maybe } from "#base/brand.ts";
 import type { Credentials } from "#model/credentials.ts";
-import { decodeFileHandle, encodeFileHandle, fileHandleBytes } from "#model/file-handle.ts";
 import type { FsError } from "#model/fs-error.ts";
 import type { FileId } from "#model/ids.ts";
 import type { Inode } from "#model/inode.ts";
-import type { Node } from "./cache/node.ts";
-import { badHandle, stale } from "./errors.ts";
+import { AttributedShare } from "./attributed-share.ts";
 import type * as fs from "./file-system.ts";
-import { isVerified, keepVerified } from "./handle-words.ts";
+import { Handles } from "./handles.ts";
 import type { OpenFile } from "./opens/open-file.ts";
 import * as ops from "./ops/index.ts";
-import { ShareCore } from "./share-core.ts";
 
 export type { ShareOptions } from "./share-core.ts";
 
 /** One share: file semantics over a metadata store and content. The operations are functions in `ops/`, one file each. */
-export class Share extends ShareCore implements fs.FileSystem {
-  handleOf(inode: Inode): Uint8Array {
-    const node = this.inodes.peek(inode.id);
-    if (node === undefined) return this.makeHandle(inode);
-    return (node.handle ??= this.makeHandle(inode));
-  }
+export class Share extends AttributedShare implements fs.FileSystem {
+  private readonly handles = new Handles(this);
 
-  private makeHandle(inode: Inode): Uint8Array {
-    const { instance, handleKey } = this.store.identity;
-    const made = encodeFileHandle(instance, handleKey, { epoch: 0, id: inode.id, generation: inode.generation });
-    // A copy that no view was made of carries no ArrayBuffer object: 100 bytes less of what is kept by the hundred thousand.
-    return made.slice();
+  handleOf(inode: Inode): Uint8Array {
+    return this.handles.of(inode);
   }
 
   /** What a handle of this share's instance with this id refers to; the id is not to be trusted before the whole handle is checked. */
   locate(id: number, bytes: Uint8Array, offset: number): fs.Located | FsError {
-    const node = this.inodes.node(id);
-    if (node !== undefined && node.located !== null && isVerified(node, bytes, offset)) return node.located;
-    return this.verify(bytes.subarray(offset, offset + fileHandleBytes));
-  }
-
-  private verify(bytes: Uint8Array): fs.Located | FsError {
-    const { instance, handleKey } = this.store.identity;
-    const parts = decodeFileHandle(instance, handleKey, bytes);
-    if (parts === null) return badHandle;
-    if (parts.epoch !== 0) return stale;
-    const node = this.inodes.loadNode(parts.id);
-    if (node instanceof Promise) {
-      // Whoever uses the id reads the same row and learns what went wrong with it.
-      node.catch(() => {});
-      return { fs: this, id: parts.id };
-    }
-    return node === null ? { fs: this, id: parts.id } : this.locatedAt(node, parts.generation, bytes);
-  }
-
-  private locatedAt(node: Node, generation: number, bytes: Uint8Array): fs.Located | FsError {
-    if (node.inode?.generation !== generation) return stale;
-    if (node.located === null) {
-      keepVerified(node, bytes);
-      node.located = { fs: this, id: node.inode.id };
-    }
-    return node.located;
+    return this.handles.locate(id, bytes, offset);
   }
 
   root(): Maybe<Inode> {
@@ -103,20 +68,36 @@ export class Share extends ShareCore implements fs.FileSystem {
     return ops.write(this, who, id, offset, payload, length, stable, by);
   }
 
+  allocated(who: Credentials, id: FileId, offset: number, length: number, limit: number): Maybe<fs.AllocatedRanges | FsError> {
+    return ops.allocated(this, who, id, offset, length, limit);
+  }
+
+  punch(who: Credentials, id: FileId, offset: number, length: number, by: OpenFile | null = null): Promise<fs.Written | FsError> {
+    return ops.punch(this, who, id, offset, length, by);
+  }
+
+  clone(who: Credentials, range: fs.CopyRange): Promise<FsError | null> {
+    return ops.clone(this, who, range);
+  }
+
+  copy(who: Credentials, range: fs.CopyRange): Promise<FsError | null> {
+    return ops.copy(this, who, range);
+  }
+
   commit(who: Credentials, id: FileId): Maybe<fs.Written | FsError> {
     return ops.commit(this, who, id);
   }
 
-  create(who: Credentials, directory: FileId, name: string, how: fs.CreateHow): Promise<fs.Created | FsError> {
-    return ops.create(this, who, directory, name, how);
+  create(who: Credentials, directory: FileId, name: string, how: fs.CreateHow, options?: fs.MakeOptions): Promise<fs.Created | FsError> {
+    return ops.create(this, who, directory, name, how, options);
   }
 
-  mkdir(who: Credentials, directory: FileId, name: string, request: fs.AttributeRequest): Promise<fs.Created | FsError> {
-    return ops.mkdir(this, who, directory, name, request);
+  mkdir(who: Credentials, directory: FileId, name: string, request: fs.AttributeRequest, options?: fs.MakeOptions): Promise<fs.Created | FsError> {
+    return ops.mkdir(this, who, directory, name, request, options);
   }
 
-  symlink(who: Credentials, directory: FileId, name: string, target: Uint8Array, request: fs.AttributeRequest): Promise<fs.Created | FsError> {
-    return ops.symlink(this, who, directory, name, target, request);
+  symlink(who: Credentials, directory: FileId, name: string, target: Uint8Array, request: fs.AttributeRequest, options?: fs.MakeOptions): Promise<fs.Created | FsError> {
+    return ops.symlink(this, who, directory, name, target, request, options);
   }
 
   mknod(who: Credentials, directory: FileId, name: string, kind: fs.NodeKind, request: fs.AttributeRequest): Promise<fs.Created | FsError> {

@@ -1,6 +1,7 @@
 import type { Maybe } from "#base/brand.ts";
 import type { FileSystem } from "#vfs/file-system.ts";
 import { LockOutcome, type LockRange, type LockRequest, rangeOf } from "#vfs/locks/index.ts";
+import { Cause } from "#vfs/opens/caching.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { AccessMask } from "#wire/smb2/create.ts";
 import { decodeLock, type LockElement, LockFlag } from "#wire/smb2/io.ts";
@@ -9,7 +10,6 @@ import { encodeEmptyBody } from "#wire/smb2/session.ts";
 import type { Call } from "../call.ts";
 import { LockReplay } from "../open/lock-replay.ts";
 import type { Open } from "../open/open.ts";
-import { ntStatusOf } from "../status.ts";
 import { fileOf } from "./file-of.ts";
 
 /** LOCK (MS-SMB2 3.3.5.14): locks and unlocks ranges of bytes; a lock that is held by another waits where it may. */
@@ -75,13 +75,8 @@ function lockAll(call: Call, open: Open, elements: readonly LockElement[]): Mayb
     if (typeof range === "number") return range;
     requests.push({ range, exclusive: kind === LockFlag.EXCLUSIVE });
   }
-  // What is locked is nobody else's to cache (MS-FSA 2.1.5.8).
-  const held = filesOf(open).contend(open.file!);
-  if (held instanceof Promise) return held.then((refused) => (refused === null ? take(call, open, requests, waits) : ntStatusOf(refused)));
-  return held === null ? take(call, open, requests, waits) : ntStatusOf(held);
-}
-
-function take(call: Call, open: Open, requests: readonly LockRequest[], waits: boolean): Maybe<number> {
+  // Whoever locks relies on what is in the file, not on what somebody keeps of it (MS-FSA 2.1.4.12).
+  open.file!.file.breakFor(Cause.content, open.file);
   const outcome = filesOf(open).locks.lock(open.id, open.file!, requests);
   if (outcome === LockOutcome.granted) return NtStatus.SUCCESS;
   if (outcome === LockOutcome.full) return NtStatus.INSUFFICIENT_RESOURCES;

@@ -1,9 +1,9 @@
+import type { Credentials } from "#model/credentials.ts";
 import type { FileId } from "#model/ids.ts";
 import type { OpenFile, Place } from "#vfs/opens/open-file.ts";
 import type { Pipe } from "../pipe/pipe.ts";
-import type { SmbConnection } from "../connection.ts";
-import type { Session } from "../session/session.ts";
 import type { Tree } from "../tree/tree.ts";
+import type { DirectoryWatch } from "./directory-watch.ts";
 import type { LockReplay } from "./lock-replay.ts";
 import type { Scan } from "./scan.ts";
 
@@ -11,7 +11,10 @@ import type { Scan } from "./scan.ts";
 export class Open {
   readonly number: number;
   readonly tree: Tree;
+  /** What is read and written: of a stream its own. */
   readonly id: FileId;
+  /** The file or directory whose times, attributes and rights it has: of a stream its owner. */
+  ownerId: FileId;
   readonly directory: boolean;
   /** Rights of MS-DTYP 2.4.3 it was opened with, generic ones resolved. */
   readonly access: number;
@@ -20,29 +23,50 @@ export class Open {
   /** Its path in the share, parts separated by backslashes. */
   path: string;
   scan: Scan | null = null;
+  /** Null: nobody asked yet what changes in it. */
+  watch: DirectoryWatch | null = null;
   /** Behind the last byte read, or as the client set it (MS-FSCC 2.4.35). */
   position = 0;
   /** Null: no LOCK that could be sent again was done. */
   lockReplay: LockReplay | null = null;
   /** Of IPC$: what is open is a pipe and no file. */
   pipe: Pipe | null = null;
+  /** The EA a listing of them goes on with. */
+  eaIndex = 0;
+  /** What FileModeInformation tells of it. */
+  mode = 0;
+  /** The write time was set explicitly, or frozen: what is done through this open leaves it as it is (MS-FSA 2.1.5.15.2). */
+  writeTimeFrozen = false;
+  private who: Credentials | null = null;
+  private base: Credentials | null = null;
   readonly fileId: Uint8Array;
-  /** Where its client is told of breaks; null: it has no connection. */
-  client: SmbConnection | null = null;
-  session: Session | null = null;
 
   constructor(number: number, tree: Tree, id: FileId, directory: boolean, access: number, file: OpenFile | null, path: string) {
     this.number = number;
     this.tree = tree;
     this.id = id;
+    this.ownerId = id;
     this.directory = directory;
     this.access = access;
     this.file = file;
     this.path = path;
     this.fileId = new Uint8Array(16);
     const view = new DataView(this.fileId.buffer);
+    // The other half differs from one start of the server to the next, as the session's does: an id never comes back.
     view.setUint32(0, number, true);
+    view.setUint32(4, tree.session.salt, true);
     view.setUint32(8, number, true);
+    view.setUint32(12, tree.session.salt, true);
+  }
+
+  /** Its user, with the rights it was opened with: what it does is not judged anew. */
+  credentials(): Credentials {
+    const base = this.tree.credentials();
+    if (this.who === null || this.base !== base) {
+      this.base = base;
+      this.who = { ...base, opened: this.access };
+    }
+    return this.who;
   }
 
   /** Where its name is; null: the share's root. */
@@ -53,47 +77,5 @@ export class Open {
   /** Its name goes when everybody has closed it. */
   get deletePending(): boolean {
     return this.file !== null && this.file.file.deletion !== null;
-  }
-}
-
-/** Files one connection's sessions may have open. */
-export const opensMax = 65_536;
-
-/** The open files of a connection, by the number in their file id. */
-export class Opens {
-  private readonly all = new Map<number, Open>();
-  private numbers = 0;
-
-  get full(): boolean {
-    return this.all.size >= opensMax;
-  }
-
-  next(): number {
-    return ++this.numbers;
-  }
-
-  add(open: Open): void {
-    this.all.set(open.number, open);
-  }
-
-  remove(open: Open): void {
-    this.all.delete(open.number);
-  }
-
-  /** The open file whose id stands at `at`; null where there is none of this tree. */
-  find(b: Uint8Array, at: number, tree: Tree): Open | null {
-    const number = new DataView(b.buffer, b.byteOffset + at, 16).getUint32(8, true);
-    const open = this.all.get(number);
-    if (open === undefined || open.tree !== tree) return null;
-    for (let i = 0; i < 16; i++) if (open.fileId[i] !== b[at + i]) return null;
-    return open;
-  }
-
-  ofTree(tree: Tree): readonly Open[] {
-    return [...this.all.values()].filter((open) => open.tree === tree);
-  }
-
-  list(): readonly Open[] {
-    return [...this.all.values()];
   }
 }

@@ -64,9 +64,9 @@ export class LockTable {
     return file !== undefined && file.held > 0 && file.barsAccess(by, rangeAt(offset, length), write);
   }
 
-  /** Whether anything of the file is locked. */
-  has(id: FileId): boolean {
-    return this.held > 0 && (this.files.get(id)?.held ?? 0) > 0;
+  /** Whether anybody has locked something of the file. */
+  anyOf(id: FileId): boolean {
+    return (this.files.get(id)?.held ?? 0) > 0;
   }
 
   /** What an owner has locked, in the order it did. */

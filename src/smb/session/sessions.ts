@@ -1,0 +1,45 @@
+import type { Random } from "#base/random.ts";
+import { i32 } from "#wire/le.ts";
+import { Session } from "./session.ts";
+
+/** Sessions there may be, those that are only begun included. */
+export const sessionsMax = 65_536;
+
+/** All sessions of the server, by their ids. They begin anywhere, so that what a client remembers of a server before names nobody else. */
+export class Sessions {
+  private readonly all = new Map<number, Session>();
+  /** 31 bits, another after each start: what tells ids of files that were open before from those that are open now. */
+  private readonly salt: number;
+  private ids: number;
+
+  constructor(random: Random) {
+    this.salt = i32(random.bytes(4), 0) & 0x7fffffff;
+    this.ids = i32(random.bytes(4), 0) & 0x7fffffff;
+  }
+
+  get size(): number {
+    return this.all.size;
+  }
+
+  /** A session that is only begun; null where there are too many. */
+  create(): Session | null {
+    if (this.all.size >= sessionsMax) return null;
+    do this.ids = (this.ids + 1) & 0x7fffffff;
+    while (this.ids === 0 || this.all.has(this.ids));
+    const session = new Session(this.ids, this.salt);
+    this.all.set(session.id, session);
+    return session;
+  }
+
+  find(low: number, high: number): Session | null {
+    return high === 0 ? (this.all.get(low) ?? null) : null;
+  }
+
+  remove(session: Session): void {
+    this.all.delete(session.id);
+  }
+
+  list(): readonly Session[] {
+    return [...this.all.values()];
+  }
+}
