@@ -1,6 +1,6 @@
 import { NtStatus } from "#wire/ntstatus.ts";
 import { decodeIoctl, encodeIoctl, FsControl, ioctlIsFsctl, type IoctlRequest } from "#wire/smb2/io.ts";
-import { Capability, Dialect, guidBytes, SecurityMode } from "#wire/smb2/negotiate.ts";
+import { Capability, Dialect, guidBytes } from "#wire/smb2/negotiate.ts";
 import { i32, u16 } from "#wire/le.ts";
 import type { Call } from "../call.ts";
 import { interfacesFor } from "../session/interfaces.ts";
@@ -44,7 +44,7 @@ function validateNegotiate(call: Call, request: IoctlRequest): number {
   const view = new DataView(output.buffer);
   view.setUint32(0, connection.capabilities, true);
   output.set(connection.server.guid, 4);
-  view.setUint16(4 + guidBytes, SecurityMode.SIGNING_ENABLED | (connection.server.signingRequired ? SecurityMode.SIGNING_REQUIRED : 0), true);
+  view.setUint16(4 + guidBytes, connection.securityMode, true);
   view.setUint16(6 + guidBytes, connection.dialect, true);
   encodeIoctl(call.w, request.code, call.bytes.subarray(request.fileIdAt, request.fileIdAt + 16), output);
   return NtStatus.SUCCESS;
