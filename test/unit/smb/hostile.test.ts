@@ -127,6 +127,13 @@ test("a message id is good once", async () => {
   expect((await client.next()).status).toBe(0);
   client.sendRaw(request);
   await isCut(client);
+  // Also where one before it is still to come.
+  const ahead = await working();
+  const later = ahead.request(Command.ECHO, emptyBody, { messageId: ahead.messageId + 5 });
+  ahead.sendRaw(later);
+  expect((await ahead.next()).status).toBe(0);
+  ahead.sendRaw(later);
+  await isCut(ahead);
 });
 
 test("more is asked for than its credits pay for: refused", async () => {
