@@ -54,9 +54,11 @@ function holds(c: Condition, batch: Batch): boolean {
   }
 }
 
+/** Names with a key that tell whether there is another than one: that one, and another. */
+export const foldAbsentNames = 2;
+
 function foldAbsent(c: Extract<Condition, { is: "foldAbsent" }>, batch: Batch): boolean {
-  // One may be the exception: two tell.
-  const found = batch.rows.direntsFolding(c.parent, foldKey(c.name), 2);
+  const found = batch.rows.direntsFolding(c.parent, foldKey(c.name), foldAbsentNames);
   for (let i = 0; i < found.length; i++) if (found[i]?.name !== c.except) return false;
   return true;
 }

@@ -3,7 +3,7 @@ import type { Timer } from "#base/clock.ts";
 import type { Connection } from "#net/index.ts";
 import { LeWriter, u32 } from "#wire/le.ts";
 import { type Command, commandAt, encodeHeader, nextCommandAt, RequestHeader } from "#wire/smb2/header.ts";
-import { Dialect } from "#wire/smb2/negotiate.ts";
+import { Capability, Dialect } from "#wire/smb2/negotiate.ts";
 import type { Call } from "./call.ts";
 import { CreditWindow } from "./credits.ts";
 import type { Opens } from "./open/opens.ts";
@@ -18,6 +18,8 @@ export const connectionSessionsMax = 1024;
 /** A connection nobody has logged in on for so long is closed. */
 export const withoutSessionMs = 120_000;
 export const preauthBytes = 64;
+/** Of buffers of the dialect without multi-credit requests. */
+const transactBytesSmall = 65_536;
 
 /** What a message that answers no request has for the request's header (MS-SMB2 2.2.23): all ones for its id. */
 const unasked = new RequestHeader();
@@ -59,6 +61,11 @@ export class SmbConnection {
   /** A dialect is agreed on; an SMB1 client that was told of several has yet to choose one. */
   get negotiated(): boolean {
     return this.dialect !== 0 && this.dialect !== Dialect.WILDCARD;
+  }
+
+  /** Most bytes of an answer's buffer, as NEGOTIATE said. */
+  get transactBytesMax(): number {
+    return (this.capabilities & Capability.LARGE_MTU) === 0 ? transactBytesSmall : this.server.settings.transferBytesMax;
   }
 
   /** The open files of the server: those of this connection's sessions are found by their trees. */
