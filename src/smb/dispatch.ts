@@ -137,7 +137,7 @@ function handle(call: Call): Maybe<number> {
     connection.close("a message id it may not use (credits overdrawn or a message repeated)");
     return noAnswer;
   }
-  if (connection.dialect === 0 && header.command !== Command.NEGOTIATE) {
+  if (!connection.negotiated && header.command !== Command.NEGOTIATE) {
     connection.close("a request before its NEGOTIATE");
     return noAnswer;
   }
