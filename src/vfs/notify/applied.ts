@@ -1,5 +1,7 @@
 import type { Change, ChangeSet, Touched } from "#model/change-set.ts";
+import type { FileId } from "#model/ids.ts";
 import { FileType, type Inode } from "#model/inode.ts";
+import { ownerOfStreams } from "#model/inode-flags.ts";
 import { Action, Concern } from "./concern.ts";
 import type { Report } from "./notifier.ts";
 import { type Places, streamMark } from "./places.ts";
@@ -43,7 +45,7 @@ function nameInserted(inserted: Inserted, deleted: readonly Deleted[], set: Chan
 
 /** An entry went; those of an object that went too (its streams) are no news. */
 function removed(entry: Deleted, set: ChangeSet, touched: readonly Touched[], places: Places, reports: Report[]): void {
-  const owner = rowOf(touched, entry.parent);
+  const owner = rowOf(touched, ownerOfStreams(entry.parent));
   if (owner !== undefined && (owner.after === null || owner.after.links === 0)) return;
   const at = set.changes.indexOf(entry);
   for (let i = at + 1; i < set.changes.length; i++) {
@@ -62,7 +64,7 @@ function placed(entry: Inserted | Deleted, child: Inode, places: Places, action:
     return { directory: entry.parent, name: entry.name, action, concerns, otherwise };
   }
   // A stream's entry stands in its owner, whose place is elsewhere.
-  const owner = places.of(entry.parent);
+  const owner = places.of(ownerOfStreams(entry.parent) as FileId);
   if (owner === null) return null;
   const name = `${owner.name}${streamMark}${entry.name}`;
   const streams = action === Action.added || action === Action.newName ? Action.streamAdded : Action.streamRemoved;
