@@ -4,10 +4,10 @@ import { InodeFlag, XattrName } from "#model/inode-flags.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { AccessMask } from "#wire/smb2/create.ts";
 import type { IoctlRequest } from "#wire/smb2/io.ts";
-import { decodeReparse, encodeNfsNode, encodeSymlink, reparseBytesMax, type SymlinkTarget } from "#wire/smb2/reparse.ts";
+import { decodeReparse, encodeNfsNode, encodeSymlink, reparseBytesMax } from "#wire/smb2/reparse.ts";
 import type { Call } from "../call.ts";
 import type { Open } from "../open/open.ts";
-import { shownName } from "../open/names.ts";
+import { shownTarget } from "../open/stopped.ts";
 import { ntStatusOf } from "../status.ts";
 import { actor, answer, answerWith } from "./answer.ts";
 
@@ -42,13 +42,6 @@ async function reparseOf(open: Open, inode: Inode): Promise<Uint8Array | null | 
     default:
       return (inode.flags & InodeFlag.reparse) === 0 ? null : await fs.xattr(open.tree.credentials(), open.id, XattrName.reparse);
   }
-}
-
-/** A stored target as SMB has it: parts separated by backslashes, characters that names can't have as those that stand for them. */
-export function shownTarget(target: Uint8Array): SymlinkTarget {
-  const text = Buffer.from(target.buffer, target.byteOffset, target.byteLength).toString("utf8");
-  const parts = text.split("/").map((part) => (part === "" || part === "." || part === ".." ? part : shownName(part)));
-  return { target: parts.join("\\"), relative: !text.startsWith("/") };
 }
 
 /** SET_REPARSE_POINT (MS-FSA 2.1.5.10.37): tag and data are kept as they are given. */

@@ -141,6 +141,7 @@ function stepTo(parent: Inode, parts: readonly string[], i: number, found: Found
   if (typeof found === "number") return found;
   const name = parts[i]!;
   if (i === parts.length - 1) return found === null ? { parent, name, inode: null } : { parent, name: found.name, inode: found.inode };
+  if (found !== null && found.inode.type === FileType.symlink) return NtStatus.STOPPED_ON_SYMLINK;
   if (found === null || found.inode.type !== FileType.directory) return NtStatus.OBJECT_PATH_NOT_FOUND;
   return new Below(found.inode);
 }
