@@ -58,11 +58,11 @@ async function open(call: Call, request: CreateRequest): Promise<number> {
 /** The path met a symbolic link, which is for the client to follow (MS-SMB2 2.2.2). */
 async function stopped(call: Call, request: CreateRequest): Promise<number> {
   const parts = partsOf(request.name);
-  const data = typeof parts === "number" ? null : await stoppedOn(call.tree!.fs!, call.tree!.credentials(), request.name, parts);
-  const status = data === null ? NtStatus.OBJECT_NAME_NOT_FOUND : NtStatus.STOPPED_ON_SYMLINK;
+  const data = typeof parts === "number" ? parts : await stoppedOn(call.tree!.fs!, call.tree!.credentials(), request.name, parts);
+  const status = typeof data === "number" ? data : NtStatus.STOPPED_ON_SYMLINK;
   call.relatedStatus = status;
   call.related = null;
-  if (data === null) return status;
+  if (typeof data === "number") return status;
   call.hasBody = true;
   if (call.connection.dialect === Dialect.SMB_3_1_1) encodeError(call.w, 1, encodeErrorContext(data));
   else encodeError(call.w, 0, data);

@@ -25,7 +25,7 @@ beforeEach(async () => {
 
 afterEach(() => server.stop());
 
-function u64(...values: number[]): Buffer {
+function u64(...values: number[]): Buffer<ArrayBuffer> {
   const out = Buffer.alloc(values.length * 8);
   values.forEach((value, i) => out.writeBigUInt64LE(BigInt.asUintN(64, BigInt(value)), i * 8));
   return out;
@@ -129,7 +129,7 @@ test("DUPLICATE_EXTENTS: within both files alone, apart from each other, by ids 
 
 test("sparse files: the flag, zero data, allocated ranges and regions", async () => {
   const ranges = async (offset: number, length: number, outputMax = 4096) => control(FsControl.QUERY_ALLOCATED_RANGES, a, u64(offset, length), outputMax);
-  expect(await ranges(2, 100)).toEqual({ status: 0, output: u64(2, 8) });
+  expect(await ranges(2, 100)).toMatchObject({ status: 0, output: u64(2, 8) });
   expect((await ranges(0, 1, 15)).status).toBe(NtStatus.BUFFER_TOO_SMALL);
   expect((await ranges(10, 1, 0)).status).toBe(0);
   expect((await ranges(512, -1)).status).toBe(NtStatus.INVALID_PARAMETER);
@@ -182,11 +182,54 @@ test("reparse points that clients set are kept as they are", async () => {
   expect((await control(FsControl.GET_REPARSE_POINT, a)).output.toString("hex")).toBe(point.toString("hex"));
   const other = Buffer.from(point);
   other[0] = 0x18;
+  expect((await files.create({ name: "a" })).status).toBe(NtStatus.IO_REPARSE_TAG_NOT_HANDLED);
   expect((await control(FsControl.SET_REPARSE_POINT, a, other)).status).toBe(NtStatus.IO_REPARSE_TAG_MISMATCH);
   expect((await control(FsControl.DELETE_REPARSE_POINT, a, other)).status).toBe(NtStatus.IO_REPARSE_TAG_MISMATCH);
   expect((await control(FsControl.SET_REPARSE_POINT, a, point.subarray(0, 9))).status).toBe(NtStatus.IO_REPARSE_DATA_INVALID);
   expect((await control(FsControl.DELETE_REPARSE_POINT, a, Buffer.concat([point.subarray(0, 4), Buffer.alloc(4)]))).status).toBe(0);
   expect((await control(FsControl.GET_REPARSE_POINT, a)).status).toBe(NtStatus.NOT_A_REPARSE_POINT);
+});
+
+function symlinkPoint(target: string, relative: boolean): Buffer {
+  const name = Buffer.from(target, "utf16le");
+  const head = Buffer.alloc(20);
+  head.writeUInt32LE(0xa000000c, 0);
+  head.writeUInt16LE(12 + name.length * 2, 4);
+  head.writeUInt16LE(name.length, 10);
+  head.writeUInt16LE(name.length, 12);
+  head.writeUInt16LE(name.length, 14);
+  head.writeUInt32LE(relative ? 1 : 0, 16);
+  return Buffer.concat([head, name, name]);
+}
+
+test("a relative symbolic link that a client makes is one for NFS, too; the file it began as is gone", async () => {
+  const { share } = server.world;
+  const made = await files.create({ name: "new", disposition: 2, options: reparse });
+  const point = symlinkPoint("..\\over\\there\uf020", true);
+  const other = await SmbFiles.of(await server.client());
+  const beside = await other.create({ name: "new" });
+  expect((await control(FsControl.SET_REPARSE_POINT, made.fileId, point)).status).toBe(NtStatus.SHARING_VIOLATION);
+  await other.close(beside.fileId);
+  expect((await control(FsControl.SET_REPARSE_POINT, made.fileId, point)).status).toBe(0);
+  const id = await idOf("new");
+  expect(Buffer.from(ok(await share.readlink(alice, id)).target).toString()).toBe('../over/there"');
+  expect((await control(FsControl.GET_REPARSE_POINT, made.fileId)).output.toString("hex")).toBe(point.toString("hex"));
+  expect(await files.close(made.fileId)).toBe(0);
+  expect((await files.create({ name: "new", disposition: 1 })).status).toBe(NtStatus.STOPPED_ON_SYMLINK);
+  const again = await files.create({ name: "new", disposition: 1, options: reparse | 0x1000 });
+  expect(again.status).toBe(0);
+  expect(await files.close(again.fileId)).toBe(0);
+  expect((await files.create({ name: "new", disposition: 1, options: reparse })).status).toBe(NtStatus.OBJECT_NAME_NOT_FOUND);
+  // What has content stays what it is.
+  expect((await control(FsControl.SET_REPARSE_POINT, a, point)).status).toBe(NtStatus.NOT_SUPPORTED);
+});
+
+test("an absolute link of a client's is kept as it is, and stops paths", async () => {
+  const point = symlinkPoint("\\??\\C:\\x", false);
+  expect((await control(FsControl.SET_REPARSE_POINT, b, point)).status).toBe(0);
+  const reply = await files.call(Command.CREATE, createBody({ name: "b\\c" }));
+  expect([reply.status, reply.body.readUInt16LE(16 + 14), reply.body.readUInt32LE(16 + 24)]).toEqual([NtStatus.STOPPED_ON_SYMLINK, 4, 0]);
+  expect((await control(FsControl.GET_REPARSE_POINT, b)).output.toString("hex")).toBe(point.toString("hex"));
 });
 
 test("what a server has none of is refused as specified", async () => {
