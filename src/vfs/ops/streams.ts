@@ -90,7 +90,7 @@ async function changeable(share: Share, who: Credentials, id: FileId): Promise<{
   if (changer instanceof FsError) return changer;
   const owner = await ownerOf(share, id);
   if (owner instanceof FsError) return owner;
-  const may = who.uid === owner.uid || (permissions(owner, who) & Permission.write) !== 0;
+  const may = who.opened !== undefined || who.uid === owner.uid || (permissions(owner, who) & Permission.write) !== 0;
   return may ? { changer, owner } : denied;
 }
 
