@@ -1,7 +1,9 @@
 import { FsError } from "#model/fs-error.ts";
 import { u32, u64, utf16 } from "#wire/le.ts";
+import { FileAttribute } from "#wire/fscc.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import type { Call } from "../call.ts";
+import { attributesOf } from "../open/facts.ts";
 import type { Open } from "../open/open.ts";
 import { partsOf, resolve } from "../open/path.ts";
 import { ntStatusOf } from "../status.ts";
@@ -19,8 +21,14 @@ export async function patiently<T>(call: Call, begun: Promise<T>): Promise<T> {
   }
 }
 
+/** FILE_DISPOSITION_IGNORE_READONLY_ATTRIBUTE (MS-FSCC 2.4.11.2). */
+export const ignoreReadonly = 0x10;
+
 /** FileDispositionInformation (MS-FSA 2.1.5.15.3). */
-export async function setDeletion(call: Call, open: Open, wanted: boolean): Promise<number> {
+export async function setDeletion(call: Call, open: Open, wanted: boolean, evenReadonly: boolean): Promise<number> {
+  const inode = await open.tree.fs!.getattr(open.ownerId);
+  if (inode instanceof FsError) return ntStatusOf(inode);
+  if (wanted && !evenReadonly && (attributesOf(inode) & FileAttribute.READONLY) !== 0) return NtStatus.CANNOT_DELETE;
   const begun = open.tree.fs!.setDeletion(open.file!, wanted);
   const refused = begun instanceof Promise ? await patiently(call, begun) : begun;
   return refused === null ? NtStatus.SUCCESS : ntStatusOf(refused);

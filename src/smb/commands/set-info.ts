@@ -9,7 +9,7 @@ import { basicBytes, setAllocation, setBasic, setEndOfFile, setMode, setPosition
 import type { Open } from "../open/open.ts";
 import { setSecurity } from "../security/set-security.ts";
 import { fileOf } from "./file-of.ts";
-import { rename, setDeletion } from "./renaming.ts";
+import { ignoreReadonly, rename, setDeletion } from "./renaming.ts";
 
 /** SET_INFO (MS-SMB2 3.3.5.21). */
 export async function setInfo(call: Call): Promise<number> {
@@ -39,8 +39,8 @@ const settable: Readonly<Record<number, SettableClass>> = {
   [FileInfo.EndOfFile]: { bytes: 8, needs: AccessMask.WRITE_DATA, set: setEndOfFile },
   [FileInfo.Allocation]: { bytes: 8, needs: AccessMask.WRITE_DATA, set: setAllocation },
   [FileInfo.ValidDataLength]: { bytes: 8, needs: AccessMask.WRITE_DATA, set: setValidDataLength },
-  [FileInfo.Disposition]: { bytes: 1, needs: AccessMask.DELETE, set: (open, input, call) => setDeletion(call, open, (input[0]! & 1) !== 0) },
-  [FileInfo.DispositionEx]: { bytes: 4, needs: AccessMask.DELETE, set: (open, input, call) => setDeletion(call, open, (input[0]! & 1) !== 0) },
+  [FileInfo.Disposition]: { bytes: 1, needs: AccessMask.DELETE, set: (open, input, call) => setDeletion(call, open, (input[0]! & 1) !== 0, false) },
+  [FileInfo.DispositionEx]: { bytes: 4, needs: AccessMask.DELETE, set: (open, input, call) => setDeletion(call, open, (input[0]! & 1) !== 0, (input[0]! & ignoreReadonly) !== 0) },
   [FileInfo.Rename]: { bytes: 20, needs: AccessMask.DELETE, set: (open, input, call) => rename(call, open, input) },
   [FileInfo.Link]: { bytes: 20, needs: 0, set: setLink },
   [FileInfo.FullEa]: { bytes: 8, needs: AccessMask.WRITE_EA, set: setEas },

@@ -1,4 +1,5 @@
 import { type Time, timeAfter } from "#base/time.ts";
+import { Right } from "#model/acl.ts";
 import type { Change as StoreChange, Condition } from "#model/change-set.ts";
 import type { Credentials } from "#model/credentials.ts";
 import { FsError } from "#model/fs-error.ts";
@@ -73,7 +74,7 @@ async function attemptRename(
   if (destination instanceof FsError) return destination;
   const refusedName = judgeRenamedName(fromName) ?? judgeRenamedName(toName);
   if (refusedName !== null) return refusedName;
-  const move = await decide(share, changer, source, fromName, destination, toName);
+  const move = await decide(share, changer, source, fromName, destination, toName, judgedBy(by));
   if (move === null || move instanceof FsError) return move;
   // Two names of one object, or one name: POSIX has it succeed and do nothing.
   if (move.target?.id === move.child.id) return { from: unchanged(move.from), to: unchanged(move.to) };
@@ -82,12 +83,17 @@ async function attemptRename(
   // Asked last: what follows is done in the turn of the answer.
   const held = beforeMove(share, to, move.child, move.target, by);
   if (held !== null) return held;
-  const operation = new Operation([...conditionsOf(move), ...going.conditions], [...going.changes, ...changesOf(share, move, at)]);
+  const operation = new Operation([...conditionsOf(move), ...going.conditions], [...changesOf(share, move, at), ...going.changes]);
   const applied = share.apply(changer, operation, attempt);
   const touched = await (move.target === null ? applied : removing(share, move.target.id, applied));
   if (touched === null || touched instanceof FsError) return touched;
   share.opens.renamed(move.child.id, { parent: from, name: fromName }, { parent: to, name: toName });
   return { from: changeOf(share, touched, from), to: changeOf(share, touched, to) };
+}
+
+/** Who opened the object for deletion was judged then, and may rename it. */
+function judgedBy(by: OpenFile | null): FileId | null {
+  return by !== null && (by.access & Right.delete) !== 0 ? by.file.id : null;
 }
 
 async function decide(
@@ -97,10 +103,11 @@ async function decide(
   fromName: string,
   destination: Node,
   toName: string,
+  judged: FileId | null,
 ): Promise<Move | FsError | null> {
   // Read before the climb: a move that changes the way up meanwhile makes the condition fail.
   const treeVersion = source === destination ? null : await share.store.treeVersion();
-  const removable = await openRemovable(share, who, source, fromName);
+  const removable = await openRemovable(share, who, source, fromName, judged);
   if (removable === null || removable instanceof FsError) return removable;
   const child = removable.child;
   const replaced = await openTarget(share, who, destination, toName, addingOf(child.type));
@@ -141,7 +148,7 @@ async function openTarget(
 ): Promise<{ readonly target: Inode | null } | FsError | null> {
   const entry = await share.names.load(node, name);
   if (entry.id !== nobody) {
-    const removable = await openRemovable(share, who, node, name);
+    const removable = await openRemovable(share, who, node, name, null);
     return removable === null || removable instanceof FsError ? removable : { target: removable.child };
   }
   if (node.inode === null) return null;
