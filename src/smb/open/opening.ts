@@ -52,7 +52,7 @@ export class Opening {
 
   constructor(fs: FileSystem, who: Credentials, parts: readonly string[], request: CreateRequest, asked: Asked, wait: (until: Promise<void>) => Promise<NtStatus>) {
     this.fs = fs;
-    this.who = who;
+    this.who = asked.parentKey === null ? who : { ...who, parentKey: asked.parentKey };
     this.parts = parts;
     this.request = request;
     this.asked = asked;
