@@ -1,5 +1,5 @@
 import { FsError } from "#model/fs-error.ts";
-import { FileInfo } from "#wire/fscc.ts";
+import { FileAttribute, FileInfo } from "#wire/fscc.ts";
 import { u32, utf16 } from "#wire/le.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { AccessMask } from "#wire/smb2/create.ts";
@@ -8,6 +8,7 @@ import type { Call } from "../call.ts";
 import { setEas } from "../info/eas.ts";
 import { setLink } from "../info/set-link.ts";
 import { basicBytes, setAllocation, setBasic, setEndOfFile, setMode, setPosition, setValidDataLength } from "../info/set-file.ts";
+import { attributesOf } from "../open/facts.ts";
 import type { Open } from "../open/open.ts";
 import { partsOf, resolve } from "../open/path.ts";
 import { setSecurity } from "../security/set-security.ts";
@@ -42,8 +43,8 @@ const settable: Readonly<Record<number, SettableClass>> = {
   [FileInfo.EndOfFile]: { bytes: 8, needs: AccessMask.WRITE_DATA, set: setEndOfFile },
   [FileInfo.Allocation]: { bytes: 8, needs: AccessMask.WRITE_DATA, set: setAllocation },
   [FileInfo.ValidDataLength]: { bytes: 8, needs: AccessMask.WRITE_DATA, set: setValidDataLength },
-  [FileInfo.Disposition]: { bytes: 1, needs: AccessMask.DELETE, set: (open, input) => setDeletion(open, (input[0]! & 1) !== 0) },
-  [FileInfo.DispositionEx]: { bytes: 4, needs: AccessMask.DELETE, set: (open, input) => setDeletion(open, (input[0]! & 1) !== 0) },
+  [FileInfo.Disposition]: { bytes: 1, needs: AccessMask.DELETE, set: (open, input) => setDeletion(open, (input[0]! & 1) !== 0, false) },
+  [FileInfo.DispositionEx]: { bytes: 4, needs: AccessMask.DELETE, set: (open, input) => setDeletion(open, (input[0]! & 1) !== 0, (input[0]! & ignoreReadonly) !== 0) },
   [FileInfo.Rename]: { bytes: 20, needs: AccessMask.DELETE, set: rename },
   [FileInfo.Link]: { bytes: 20, needs: 0, set: setLink },
   [FileInfo.FullEa]: { bytes: 8, needs: AccessMask.WRITE_EA, set: setEas },
@@ -59,7 +60,13 @@ function change(open: Open, { infoClass, input }: SetInfoRequest): Promise<numbe
   return kind.set(open, input);
 }
 
-async function setDeletion(open: Open, wanted: boolean): Promise<number> {
+/** FILE_DISPOSITION_IGNORE_READONLY_ATTRIBUTE (MS-FSCC 2.4.11.2). */
+const ignoreReadonly = 0x10;
+
+async function setDeletion(open: Open, wanted: boolean, evenReadonly: boolean): Promise<number> {
+  const inode = await open.tree.fs!.getattr(open.ownerId);
+  if (inode instanceof FsError) return ntStatusOf(inode);
+  if (wanted && !evenReadonly && (attributesOf(inode) & FileAttribute.READONLY) !== 0) return NtStatus.CANNOT_DELETE;
   const refused = await open.tree.fs!.setDeletion(open.file!, wanted);
   return refused === null ? NtStatus.SUCCESS : ntStatusOf(refused);
 }

@@ -1,5 +1,6 @@
 import type { Maybe } from "#base/brand.ts";
 import { type Time, timeAfter } from "#base/time.ts";
+import { Right } from "#model/acl.ts";
 import type { Change as StoreChange, Condition } from "#model/change-set.ts";
 import type { Credentials } from "#model/credentials.ts";
 import { FsError } from "#model/fs-error.ts";
@@ -74,7 +75,7 @@ async function attemptRename(
   if (destination instanceof FsError) return destination;
   const refusedName = judgeRenamedName(fromName) ?? judgeRenamedName(toName);
   if (refusedName !== null) return refusedName;
-  const move = await decide(share, changer, source, fromName, destination, toName);
+  const move = await decide(share, changer, source, fromName, destination, toName, judgedBy(by));
   if (move === null || move instanceof FsError) return move;
   // Two names of one object, or one name: POSIX has it succeed and do nothing.
   if (move.target?.id === move.child.id) return { from: unchanged(move.from), to: unchanged(move.to) };
@@ -97,6 +98,11 @@ function beforeMove(share: Share, { child, target }: Move, by: OpenFile | null):
   return held !== null || target === null ? held : beforeName(share, target.id, null);
 }
 
+/** Who opened the object for deletion was judged then, and may rename it. */
+function judgedBy(by: OpenFile | null): FileId | null {
+  return by !== null && (by.access & Right.delete) !== 0 ? by.file.id : null;
+}
+
 async function decide(
   share: Share,
   who: Changer,
@@ -104,10 +110,11 @@ async function decide(
   fromName: string,
   destination: Node,
   toName: string,
+  judged: FileId | null,
 ): Promise<Move | FsError | null> {
   // Read before the climb: a move that changes the way up meanwhile makes the condition fail.
   const treeVersion = source === destination ? null : await share.store.treeVersion();
-  const removable = await openRemovable(share, who, source, fromName);
+  const removable = await openRemovable(share, who, source, fromName, judged);
   if (removable === null || removable instanceof FsError) return removable;
   const child = removable.child;
   const replaced = await openTarget(share, who, destination, toName, addingOf(child.type));
@@ -148,7 +155,7 @@ async function openTarget(
 ): Promise<{ readonly target: Inode | null } | FsError | null> {
   const entry = await share.names.load(node, name);
   if (entry.id !== nobody) {
-    const removable = await openRemovable(share, who, node, name);
+    const removable = await openRemovable(share, who, node, name, null);
     return removable === null || removable instanceof FsError ? removable : { target: removable.child };
   }
   if (node.inode === null) return null;
