@@ -48,8 +48,6 @@ async function open(call: Call, request: CreateRequest): Promise<number> {
   const { opens } = call.connection;
   const { inode, file } = opened;
   const one = new Open(opens.next(), call.tree!, inode.id, inode.type === FileType.directory, file.access, file, parts.join("\\"));
-  one.client = call.connection;
-  one.session = call.session;
   opens.add(one);
   call.related = one;
   one.mode = request.options & shownModes;

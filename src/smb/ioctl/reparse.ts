@@ -70,7 +70,7 @@ export async function setReparse(call: Call, request: IoctlRequest, open: Open):
 }
 
 /** What is open caches nothing. */
-const noHolder = { broken: () => {} };
+const noHolder = { broken: () => true };
 
 /** A relative link is one for every protocol. What is open is the link from then on. */
 async function becomeLink(call: Call, request: IoctlRequest, open: Open, target: string): Promise<number> {

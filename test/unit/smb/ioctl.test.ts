@@ -129,7 +129,8 @@ test("DUPLICATE_EXTENTS: within both files alone, apart from each other, by ids 
 
 test("sparse files: the flag, zero data, allocated ranges and regions", async () => {
   const ranges = async (offset: number, length: number, outputMax = 4096) => control(FsControl.QUERY_ALLOCATED_RANGES, a, u64(offset, length), outputMax);
-  expect(await ranges(2, 100)).toMatchObject({ status: 0, output: u64(2, 8) });
+  const found = await ranges(2, 100);
+  expect([found.status, found.output]).toEqual([0, u64(2, 8)]);
   expect((await ranges(0, 1, 15)).status).toBe(NtStatus.BUFFER_TOO_SMALL);
   expect((await ranges(10, 1, 0)).status).toBe(0);
   expect((await ranges(512, -1)).status).toBe(NtStatus.INVALID_PARAMETER);
