@@ -3,6 +3,7 @@ import type { Timer } from "#base/clock.ts";
 import type { Connection } from "#net/index.ts";
 import { LeWriter, u32 } from "#wire/le.ts";
 import { type Command, commandAt, encodeHeader, nextCommandAt, RequestHeader } from "#wire/smb2/header.ts";
+import { Capability } from "#wire/smb2/negotiate.ts";
 import type { Call } from "./call.ts";
 import { CreditWindow } from "./credits.ts";
 import type { Opens } from "./open/opens.ts";
@@ -17,6 +18,8 @@ export const connectionSessionsMax = 1024;
 /** A connection nobody has logged in on for so long is closed. */
 export const withoutSessionMs = 120_000;
 export const preauthBytes = 64;
+/** Of buffers of the dialect without multi-credit requests. */
+const transactBytesSmall = 65_536;
 
 /** What a message that answers no request has for the request's header (MS-SMB2 2.2.23): all ones for its id. */
 const unasked = new RequestHeader();
@@ -51,6 +54,11 @@ export class SmbConnection {
     this.server = server;
     this.transport = transport;
     this.awaitSession();
+  }
+
+  /** Most bytes of an answer's buffer, as NEGOTIATE said. */
+  get transactBytesMax(): number {
+    return (this.capabilities & Capability.LARGE_MTU) === 0 ? transactBytesSmall : this.server.settings.transferBytesMax;
   }
 
   /** The open files of the server: those of this connection's sessions are found by their trees. */

@@ -148,6 +148,8 @@ function handle(call: Call): Maybe<number> {
   const refused = admit(call, handler);
   if (refused !== 0) return refused;
   if (overdraws(call)) return NtStatus.INVALID_PARAMETER;
+  // What may wait for ever ends a compound; nothing would ever follow it (as Windows has it, MS-SMB2 3.3.5.2.7 note).
+  if (header.command === Command.CHANGE_NOTIFY && call.next > 0) return NtStatus.INTERNAL_ERROR;
   const outcome = handler.run(call);
   return outcome instanceof Promise ? inHand(call.tree?.fs ?? null, outcome) : outcome;
 }

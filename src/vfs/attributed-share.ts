@@ -7,8 +7,9 @@ import type { AttributedFiles, FoldedUp, OpenedStream } from "./attributed.ts";
 import { Versioned } from "./cache/versioned.ts";
 import type { Change } from "./file-system.ts";
 import * as ops from "./ops/index.ts";
-import { ShareCore } from "./share-core.ts";
 import type { Share } from "./share.ts";
+import type { SecurityRequest } from "./secured.ts";
+import { ShareCore } from "./share-core.ts";
 
 /** Bytes of extended attributes, and names of streams, kept in memory. */
 const xattrBytesCached = 32 * 1024 * 1024;
@@ -33,6 +34,10 @@ export abstract class AttributedShare extends ShareCore implements AttributedFil
 
   setXattr(this: Share, who: Credentials, id: FileId, name: string, value: Uint8Array | null): Promise<Change | FsError> {
     return ops.setXattr(this, who, id, name, value);
+  }
+
+  setSecurity(this: Share, who: Credentials, id: FileId, request: SecurityRequest): Promise<Change | FsError> {
+    return ops.setSecurity(this, who, id, request);
   }
 
   streams(this: Share, who: Credentials, id: FileId): Maybe<readonly OpenedStream[] | FsError> {

@@ -4,6 +4,7 @@ import type { FsError } from "#model/fs-error.ts";
 import type { FileId } from "#model/ids.ts";
 import type { Inode, Xattr } from "#model/inode.ts";
 import type { Change } from "./file-system.ts";
+import type { MadeSecurity, SecuredFiles } from "./secured.ts";
 
 /** An entry found by its fold: `name` is what it is called. */
 export interface FoldedUp {
@@ -22,7 +23,7 @@ export interface OpenedStream {
 }
 
 /** How a new entry is made, besides what it is. */
-export interface MakeOptions {
+export interface MakeOptions extends MadeSecurity {
   /** No entry of the directory may have the fold of the name, either. */
   readonly caseInsensitive?: boolean;
   /** Extended attributes it has from the first moment on, at most `xattrsMax`. */
@@ -30,7 +31,7 @@ export interface MakeOptions {
 }
 
 /** What files have besides content and POSIX attributes, and names whose case doesn't count. */
-export interface AttributedFiles {
+export interface AttributedFiles extends SecuredFiles {
   /** The entry of `directory` that `name` names whatever its case; the one that is called just so where there are several. */
   lookupFolded(who: Credentials, directory: FileId, name: string): Maybe<FoldedUp | FsError>;
 

@@ -1,7 +1,7 @@
 import type { Maybe } from "#base/brand.ts";
 import type { Time } from "#base/time.ts";
 import type { Cookie, FileId } from "#model/ids.ts";
-import type { ContentRead } from "#model/file-content.ts";
+import type { ByteRange, ContentRead } from "#model/file-content.ts";
 import type { Credentials } from "#model/credentials.ts";
 import type { FsError } from "#model/fs-error.ts";
 import type { FileType, Inode } from "#model/inode.ts";
@@ -70,6 +70,25 @@ export interface LookedUp {
 export interface Written {
   readonly file: Change;
 }
+/** Parts of a file that hold bytes, in order. */
+export interface AllocatedRanges {
+  readonly inode: Inode;
+  readonly ranges: readonly ByteRange[];
+}
+
+/** A range of one file that is to come to be in another, or in itself. */
+export interface CopyRange {
+  readonly source: FileId;
+  readonly sourceOffset: number;
+  readonly target: FileId;
+  readonly targetOffset: number;
+  readonly length: number;
+  /** By whose opens it is done. */
+  readonly by: { readonly source: OpenFile | null; readonly target: OpenFile | null };
+  /** Whether others' byte-range locks bar it. */
+  readonly obeysLocks: boolean;
+}
+
 export interface ReadResult {
   readonly inode: Inode;
   readonly data: ContentRead;
@@ -154,6 +173,14 @@ export interface FileSystem extends AttributedFiles {
     stable: boolean,
     by?: OpenFile | null,
   ): Maybe<Written | FsError>;
+  /** Which parts of a range hold bytes, the first `limit` of them. */
+  allocated(who: Credentials, id: FileId, offset: number, length: number, limit: number): Maybe<AllocatedRanges | FsError>;
+  /** Has a range read as zeros and store nothing; what lies past the end of the file is left out. Durable after `commit`. */
+  punch(who: Credentials, id: FileId, offset: number, length: number, by?: OpenFile | null): Promise<Written | FsError>;
+  /** Has the target share what the source stores there; null when it is done. Invalid where the source has no such range. Durable after `commit`. */
+  clone(who: Credentials, range: CopyRange): Promise<FsError | null>;
+  /** The same, copying what is not worth to be shared; ranges of one file may overlap. */
+  copy(who: Credentials, range: CopyRange): Promise<FsError | null>;
   /** Makes everything accepted of the file durable (RFC 1813 §3.3.21; a range is no reason to sync less). */
   commit(who: Credentials, id: FileId): Maybe<Written | FsError>;
   create(who: Credentials, directory: FileId, name: string, how: CreateHow, options?: MakeOptions): Promise<Created | FsError>;

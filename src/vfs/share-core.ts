@@ -1,7 +1,7 @@
 import type { Clock } from "#base/clock.ts";
 import type { Time } from "#base/time.ts";
 import type { Touched } from "#model/change-set.ts";
-import type { FileContent } from "#model/file-content.ts";
+import type { ContentReferences, FileContent } from "#model/file-content.ts";
 import type { FsError } from "#model/fs-error.ts";
 import type { FileId } from "#model/ids.ts";
 import { FileType, type Inode } from "#model/inode.ts";
@@ -47,7 +47,7 @@ export class ShareCore {
   readonly generation: number;
   readonly store: MetadataStore;
   /** What no permission is asked for. */
-  readonly content: Omit<FileContent, "write" | "truncate">;
+  readonly content: Omit<FileContent, "write" | "truncate" | "punch" | "clone">;
   readonly publication: Publication | null;
   readonly clock: Clock;
   readonly inodes: InodeCache;
@@ -154,6 +154,16 @@ export class ShareCore {
     this.inodes.remove(id);
     if (type === FileType.regular) this.data.forget(id);
     if (stored) this.orphans.add(id);
+  }
+
+  /** Has a range of a file store nothing; see `FileContent`. */
+  punchContent(_who: Changer, inode: Inode, offset: number, length: number): Inode | FsError {
+    return this.data.punch(inode, offset, length, this.clock.now());
+  }
+
+  /** Has a file share stored bytes; see `FileContent`. */
+  cloneContent(_who: Changer, inode: Inode, offset: number, from: ContentReferences): Inode | FsError {
+    return this.data.clone(inode, offset, from, this.clock.now());
   }
 
   /** Resolves when the making of an object is durable; null: it is. */

@@ -68,6 +68,22 @@ export class Share extends AttributedShare implements fs.FileSystem {
     return ops.write(this, who, id, offset, payload, length, stable, by);
   }
 
+  allocated(who: Credentials, id: FileId, offset: number, length: number, limit: number): Maybe<fs.AllocatedRanges | FsError> {
+    return ops.allocated(this, who, id, offset, length, limit);
+  }
+
+  punch(who: Credentials, id: FileId, offset: number, length: number, by: OpenFile | null = null): Promise<fs.Written | FsError> {
+    return ops.punch(this, who, id, offset, length, by);
+  }
+
+  clone(who: Credentials, range: fs.CopyRange): Promise<FsError | null> {
+    return ops.clone(this, who, range);
+  }
+
+  copy(who: Credentials, range: fs.CopyRange): Promise<FsError | null> {
+    return ops.copy(this, who, range);
+  }
+
   commit(who: Credentials, id: FileId): Maybe<fs.Written | FsError> {
     return ops.commit(this, who, id);
   }

@@ -15,7 +15,7 @@ export function changeNotify(call: Call): Maybe<number> {
   const open = fileOf(call, request.fileIdAt);
   if (typeof open === "number") return open;
   const { outputBytesMax, flags, filter } = request;
-  if (open.pipe !== null || !open.directory || outputBytesMax > call.connection.server.transferBytesMax) return NtStatus.INVALID_PARAMETER;
+  if (open.pipe !== null || !open.directory || outputBytesMax > call.connection.transactBytesMax) return NtStatus.INVALID_PARAMETER;
   if ((open.access & AccessMask.READ_DATA) === 0) return NtStatus.ACCESS_DENIED;
   if (open.deletePending) return NtStatus.DELETE_PENDING;
   const watch = (open.watch ??= new DirectoryWatch(open.tree.fs!, open.id, (flags & notifyWatchTree) !== 0, filter, outputBytesMax));

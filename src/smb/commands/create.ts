@@ -1,13 +1,16 @@
 import { Time } from "#base/time.ts";
 import type { FileId } from "#model/ids.ts";
-import { FileType } from "#model/inode.ts";
+import { FileType, type Inode } from "#model/inode.ts";
 import type { OpenFile } from "#vfs/opens/index.ts";
 import { FileAttribute } from "#wire/fscc.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { CreateAction, type CreateContext, type CreateRequest, decodeCreate, encodeCreate, OplockLevel } from "#wire/smb2/create.ts";
 import { leaseContextName } from "#wire/smb2/lease.ts";
 import type { Call } from "../call.ts";
-import { fullAccess } from "../open/access.ts";
+import { maximalAccessAnswer, maximalAccessContext } from "../security/maximal-access.ts";
+import { maximalAccess } from "../security/granted.ts";
+import { shownModes } from "../info/set-file.ts";
+import { allRights } from "#model/acl.ts";
 import { refuseRequest } from "../open/create-checks.ts";
 import { type Asked, askedFor, LeaseClient, oplockOf } from "../lease/index.ts";
 import { factsOf } from "../open/facts.ts";
@@ -45,7 +48,8 @@ async function open(call: Call, request: CreateRequest): Promise<number> {
   one.session = call.session;
   opens.add(one);
   call.related = one;
-  const contexts = contextsFor(request, asked, file);
+  one.mode = request.options & shownModes;
+  const contexts = contextsFor(request, asked, file, mostAccess(call, opened.parent, inode));
   encodeCreate(call.w, call.answerAt, oplockLevel(asked, file), opened.action, factsOf(inode), one.fileId, contexts);
   tellOfBreaks(call, asked, one);
   return NtStatus.SUCCESS;
@@ -83,7 +87,7 @@ function openPipe(call: Call, request: CreateRequest): number {
   if (served === undefined) return NtStatus.OBJECT_NAME_NOT_FOUND;
   const { opens } = call.connection;
   if (opens.full) return NtStatus.INSUFFICIENT_RESOURCES;
-  const one = new Open(opens.next(), call.tree!, 0 as FileId, false, fullAccess, null, request.name);
+  const one = new Open(opens.next(), call.tree!, 0 as FileId, false, allRights, null, request.name);
   one.pipe = new Pipe(request.name, served(call.connection.server));
   opens.add(one);
   call.related = one;
@@ -93,15 +97,17 @@ function openPipe(call: Call, request: CreateRequest): number {
   return NtStatus.SUCCESS;
 }
 
+/** The object as it is, with the most its opener may do with it. */
+function mostAccess(call: Call, parent: Inode | null, opened: Inode): { readonly inode: Inode; readonly maximal: number } {
+  const tree = call.tree!;
+  const inode = tree.fs!.cached(opened.id) ?? opened;
+  return { inode, maximal: maximalAccess(tree.fs!, tree.credentials(), parent, inode) };
+}
+
 /** Answers to the contexts that are understood (MS-SMB2 2.2.14.2): maximal access, the lease. */
-function contextsFor(request: CreateRequest, asked: Asked, { lease }: OpenFile): readonly CreateContext[] {
+function contextsFor(request: CreateRequest, asked: Asked, { lease }: OpenFile, access: { readonly inode: Inode; readonly maximal: number }): readonly CreateContext[] {
   const answers: CreateContext[] = [];
-  for (const { name } of request.contexts) {
-    if (name !== "MxAc") continue;
-    const data = new Uint8Array(8);
-    new DataView(data.buffer).setUint32(4, fullAccess, true);
-    answers.push({ name, data });
-  }
+  for (const context of request.contexts) if (context.name === maximalAccessContext) answers.push({ name: context.name, data: maximalAccessAnswer(context.data, access.inode, access.maximal) });
   if (asked.context === null || lease === null || !(lease.holder instanceof LeaseClient)) return answers;
   answers.push({ name: leaseContextName, data: lease.holder.answer(lease, asked.context.parentKey) });
   return answers;

@@ -1,3 +1,4 @@
+import type { Credentials } from "#model/credentials.ts";
 import type { FileId } from "#model/ids.ts";
 import type { OpenFile, Place } from "#vfs/opens/open-file.ts";
 import type { Pipe } from "../pipe/pipe.ts";
@@ -12,7 +13,10 @@ import type { Scan } from "./scan.ts";
 export class Open {
   readonly number: number;
   readonly tree: Tree;
+  /** What is read and written: of a stream its own. */
   readonly id: FileId;
+  /** The file or directory whose times, attributes and rights it has: of a stream its owner. */
+  ownerId: FileId;
   readonly directory: boolean;
   /** Rights of MS-DTYP 2.4.3 it was opened with, generic ones resolved. */
   readonly access: number;
@@ -29,6 +33,14 @@ export class Open {
   lockReplay: LockReplay | null = null;
   /** Of IPC$: what is open is a pipe and no file. */
   pipe: Pipe | null = null;
+  /** The EA a listing of them goes on with. */
+  eaIndex = 0;
+  /** What FileModeInformation tells of it. */
+  mode = 0;
+  /** The write time was set explicitly, or frozen: what is done through this open leaves it as it is (MS-FSA 2.1.5.15.2). */
+  writeTimeFrozen = false;
+  private who: Credentials | null = null;
+  private base: Credentials | null = null;
   readonly fileId: Uint8Array;
   /** Where its client is told of breaks; null: it has no connection. */
   client: SmbConnection | null = null;
@@ -38,6 +50,7 @@ export class Open {
     this.number = number;
     this.tree = tree;
     this.id = id;
+    this.ownerId = id;
     this.directory = directory;
     this.access = access;
     this.file = file;
@@ -49,6 +62,16 @@ export class Open {
     view.setUint32(4, tree.session.salt, true);
     view.setUint32(8, number, true);
     view.setUint32(12, tree.session.salt, true);
+  }
+
+  /** Its user, with the rights it was opened with: what it does is not judged anew. */
+  credentials(): Credentials {
+    const base = this.tree.credentials();
+    if (this.who === null || this.base !== base) {
+      this.base = base;
+      this.who = { ...base, opened: this.access };
+    }
+    return this.who;
   }
 
   /** Where its name is; null: the share's root. */

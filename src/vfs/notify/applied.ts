@@ -1,7 +1,7 @@
 import type { Change, ChangeSet, Touched } from "#model/change-set.ts";
 import type { FileId } from "#model/ids.ts";
 import { FileType, type Inode } from "#model/inode.ts";
-import { ownerOfStreams } from "#model/inode-flags.ts";
+import { InodeFlag, ownerOfStreams, XattrName } from "#model/inode-flags.ts";
 import { Action, Concern } from "./concern.ts";
 import type { Report } from "./notifier.ts";
 import { type Places, streamMark } from "./places.ts";
@@ -9,6 +9,14 @@ import { type Places, streamMark } from "./places.ts";
 type Inserted = Extract<Change, { do: "insertDirent" }>;
 type Deleted = Extract<Change, { do: "deleteDirent" }>;
 type Attributes = Extract<Change, { do: "setAttributes" }>;
+type Xattr = Extract<Change, { do: "setXattr" }>;
+
+/** What watches call the extended attributes we use. */
+const xattrConcerns: Readonly<Record<string, number>> = {
+  [XattrName.security]: Concern.security,
+  [XattrName.ea]: Concern.extendedAttributes,
+  [XattrName.reparse]: Concern.attributes,
+};
 
 /** What an applied set did to names and attributes. */
 export function reportsOf(set: ChangeSet, touched: readonly Touched[], places: Places): readonly Report[] {
@@ -20,6 +28,7 @@ export function reportsOf(set: ChangeSet, touched: readonly Touched[], places: P
     if (change.do === "deleteDirent") deleted.push(change);
     else if (change.do === "insertDirent") inserted = change;
     else if (change.do === "setAttributes") attributesSet(change, places, reports);
+    else if (change.do === "setXattr") xattrSet(change, places, reports);
   }
   if (inserted === null) {
     for (const one of deleted) removed(one, set, touched, places, reports);
@@ -29,7 +38,6 @@ export function reportsOf(set: ChangeSet, touched: readonly Touched[], places: P
 
 function nameInserted(inserted: Inserted, deleted: readonly Deleted[], set: ChangeSet, touched: readonly Touched[], places: Places, reports: Report[]): void {
   const child = rowOf(touched, inserted.child)?.after ?? null;
-  if (child === null) return;
   const [from, ...replaced] = deleted;
   if (from === undefined) {
     push(reports, placed(inserted, child, places, Action.added, 0));
@@ -37,7 +45,7 @@ function nameInserted(inserted: Inserted, deleted: readonly Deleted[], set: Chan
   }
   for (const one of replaced) removed(one, set, touched, places, reports);
   // Of a file that got a new name, those who mind its attributes alone hear as well.
-  const otherwise = child.type === FileType.directory ? 0 : Concern.attributes | Concern.creation;
+  const otherwise = child === null || child.type === FileType.directory ? 0 : Concern.attributes | Concern.creation;
   const within = from.parent === inserted.parent;
   push(reports, placed(from, child, places, within ? Action.oldName : Action.removed, 0));
   push(reports, placed(inserted, child, places, within ? Action.newName : Action.added, otherwise));
@@ -45,30 +53,31 @@ function nameInserted(inserted: Inserted, deleted: readonly Deleted[], set: Chan
 
 /** An entry went; those of an object that went too (its streams) are no news. */
 function removed(entry: Deleted, set: ChangeSet, touched: readonly Touched[], places: Places, reports: Report[]): void {
-  const owner = rowOf(touched, ownerOfStreams(entry.parent));
+  const owner = rowOf(touched, entry.parent);
   if (owner !== undefined && (owner.after === null || owner.after.links === 0)) return;
   const at = set.changes.indexOf(entry);
   for (let i = at + 1; i < set.changes.length; i++) {
     const change = set.changes[i] as Change;
     if (change.do !== "addLinks" || change.delta >= 0) continue;
-    const child = rowOf(touched, change.id)?.before ?? null;
-    if (child !== null) push(reports, placed(entry, child, places, Action.removed, 0));
+    push(reports, placed(entry, rowOf(touched, change.id)?.before ?? null, places, Action.removed, 0));
     return;
   }
 }
 
-/** The report of an entry of `child`. */
-function placed(entry: Inserted | Deleted, child: Inode, places: Places, action: Action, otherwise: number): Report | null {
-  if (child.type !== FileType.regular || child.parent === 0) {
+/** The report of an entry of `child`, of which a stream need not have been touched. */
+function placed(entry: Inserted | Deleted, child: Inode | null, places: Places, action: Action, otherwise: number): Report | null {
+  const ownerId = ownerOfStreams(entry.parent);
+  if (ownerId === 0) {
+    if (child === null) return null;
     const concerns = child.type === FileType.directory ? Concern.directoryName : Concern.fileName;
     return { directory: entry.parent, name: entry.name, action, concerns, otherwise };
   }
-  // A stream's entry stands in its owner, whose place is elsewhere.
-  const owner = places.of(ownerOfStreams(entry.parent) as FileId);
+  // A stream is told of where its owner is.
+  const owner = places.of(ownerId as FileId);
   if (owner === null) return null;
   const name = `${owner.name}${streamMark}${entry.name}`;
   const streams = action === Action.added || action === Action.newName ? Action.streamAdded : Action.streamRemoved;
-  return { directory: owner.directory, name, action: streams, concerns: Concern.streamName, otherwise };
+  return { directory: owner.directory, name, action: streams, concerns: Concern.streamName, otherwise: 0 };
 }
 
 function attributesSet(change: Attributes, places: Places, reports: Report[]): void {
@@ -77,8 +86,17 @@ function attributesSet(change: Attributes, places: Places, reports: Report[]): v
   if (change.uid !== undefined || change.gid !== undefined) concerns |= Concern.security;
   if (change.atime !== undefined) concerns |= Concern.lastAccess;
   if (change.mtime !== undefined) concerns |= Concern.lastWrite;
-  if (concerns === 0) return;
-  const place = places.of(change.id);
+  if (change.birth !== undefined) concerns |= Concern.creation;
+  if (change.flags !== undefined && ((change.flags.clear | change.flags.set) & InodeFlag.dosMask) !== 0) concerns |= Concern.attributes;
+  modified(change.id, concerns, places, reports);
+}
+
+function xattrSet(change: Xattr, places: Places, reports: Report[]): void {
+  modified(change.id, xattrConcerns[change.name] ?? 0, places, reports);
+}
+
+function modified(id: FileId, concerns: number, places: Places, reports: Report[]): void {
+  const place = concerns === 0 ? null : places.of(id);
   if (place !== null) reports.push({ directory: place.directory, name: place.name, action: Action.modified, concerns, otherwise: 0 });
 }
 

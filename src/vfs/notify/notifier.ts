@@ -1,7 +1,7 @@
 import type { ChangeSet, Touched } from "#model/change-set.ts";
 import { FsError } from "#model/fs-error.ts";
 import { type FileId, rootId } from "#model/ids.ts";
-import { FileType, type Inode } from "#model/inode.ts";
+import { FileType, type Inode, isStream } from "#model/inode.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { InodeCache } from "../cache/inode-cache.ts";
 import { reportsOf } from "./applied.ts";
@@ -78,7 +78,7 @@ export class Notifier {
   /** Content of a file was written or cut, if it could be. */
   written(before: Inode, after: Inode | FsError): void {
     if (after instanceof FsError) return;
-    const stream = before.parent !== 0;
+    const stream = isStream(before);
     const sizes = before.size === after.size ? 0 : stream ? Concern.streamSize : Concern.size;
     const concerns = sizes | (stream ? Concern.streamWrite : Concern.lastWrite);
     this.modified(before.id, concerns, stream ? Action.streamModified : Action.modified);

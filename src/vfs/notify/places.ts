@@ -1,5 +1,5 @@
 import { type FileId, rootId } from "#model/ids.ts";
-import { FileType } from "#model/inode.ts";
+import { FileType, isStream } from "#model/inode.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { InodeCache } from "../cache/inode-cache.ts";
 import { pageEntries } from "../cache/pages.ts";
@@ -41,7 +41,7 @@ export class Places {
     if (node === undefined || node.inode === null || node.name === null) return null;
     const { inode, name } = node;
     if (inode.type === FileType.directory) return { directory: inode.parent as FileId, name };
-    if (inode.parent === 0) return { directory: node.under as FileId, name };
+    if (!isStream(inode)) return { directory: node.under as FileId, name };
     const owner = this.of(inode.parent as FileId);
     return owner === null ? null : { directory: owner.directory, name: `${owner.name}${streamMark}${name}` };
   }

@@ -1,5 +1,7 @@
 /** The operations, one file each, named as RFC 1813 names them: functions over a share, each with its own permission checks. */
 export { access, type Granted } from "./access.ts";
+export { allocated } from "./allocated.ts";
+export { clone, copy } from "./clone.ts";
 export { commit } from "./commit.ts";
 export { create } from "./create.ts";
 export { setDeletion } from "./disposition.ts";
@@ -9,6 +11,7 @@ export { lookup } from "./lookup.ts";
 export { lookupFolded } from "./lookup-folded.ts";
 export { mkdir } from "./mkdir.ts";
 export { mknod } from "./mknod.ts";
+export { punch } from "./punch.ts";
 export { read } from "./read.ts";
 export { readdir } from "./readdir.ts";
 export { type Link, readlink } from "./readlink.ts";
@@ -16,6 +19,7 @@ export { release } from "./release.ts";
 export { remove } from "./remove.ts";
 export { rename } from "./rename.ts";
 export { rmdir } from "./rmdir.ts";
+export { setSecurity } from "./security.ts";
 export { setattr } from "./setattr.ts";
 export { makeStream, openStream, removeStream, renameStream, streams } from "./streams.ts";
 export { symlink } from "./symlink.ts";

@@ -4,6 +4,7 @@ import type { Credentials } from "#model/credentials.ts";
 import { FsError } from "#model/fs-error.ts";
 import { type FileId, fileId } from "#model/ids.ts";
 import { FileType, Inode } from "#model/inode.ts";
+import { XattrName } from "#model/inode-flags.ts";
 import { dosFlags, inherited } from "../access/attributes.ts";
 import { type Changer, changerOf, EntryChange, mayChangeEntries } from "../access/permissions.ts";
 import { type Node, nobody } from "../cache/node.ts";
@@ -14,6 +15,7 @@ import { judgeNewName } from "../names.ts";
 import { changeOf, madeBy, Operation } from "../operation.ts";
 import type { Share } from "../share.ts";
 import { maySearch } from "./lookup.ts";
+import { type NewSecurity, securityOfNew } from "./security.ts";
 import { judgeXattrs } from "./xattr.ts";
 
 /** Size a directory reports. */
@@ -87,7 +89,9 @@ export async function make(
   if (parent === null) return null;
   const refused = refuseChange(parent, changer, addingOf(plan.type));
   if (refused !== null) return refused;
-  const inode = newInode(share, changer, parent, plan);
+  const bare = newInode(share, changer, parent, plan);
+  const security = securityOfNew(parent, bare, plan.options);
+  const inode = security === null ? bare : bare.with({ mode: security.mode });
   const operation = new Operation(
     [
       { is: "live", id: directory },
@@ -95,7 +99,7 @@ export async function make(
     ],
     [
       { do: "insertInode", inode },
-      ...xattrChanges(inode, plan.options),
+      ...xattrChanges(inode, plan.options, security),
       { do: "insertDirent", parent: directory, name, child: inode.id },
       { do: "touchDirectory", id: directory, at: inode.ctime, linksDelta: plan.type === FileType.directory ? 1 : 0 },
     ],
@@ -105,8 +109,12 @@ export async function make(
   return { inode: madeBy(share, touched, inode.id) ?? inode, directory: changeOf(share, touched, directory) };
 }
 
-function xattrChanges({ id, ctime }: Inode, { xattrs }: MakeOptions): readonly StoreChange[] {
-  return xattrs === undefined ? noChanges : xattrs.map(({ name, value }) => ({ do: "setXattr", id, name, value: value.slice(), at: ctime }));
+function xattrChanges({ id, ctime: at }: Inode, { xattrs }: MakeOptions, security: NewSecurity | null): readonly StoreChange[] {
+  if (xattrs === undefined && security === null) return noChanges;
+  const changes: StoreChange[] = [];
+  for (const { name, value } of xattrs ?? []) changes.push({ do: "setXattr", id, name, value: value.slice(), at });
+  if (security !== null) changes.push({ do: "setXattr", id, name: XattrName.security, value: security.value, at });
+  return changes;
 }
 
 function newInode(share: Share, who: Changer, parent: Inode, plan: Plan): Inode {

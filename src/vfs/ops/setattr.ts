@@ -14,6 +14,7 @@ import { durable, Operation, untilApplied } from "../operation.ts";
 import type { Share } from "../share.ts";
 import { beforeContent } from "./opened.ts";
 import { refuseType } from "./read.ts";
+import { underAttributes } from "./security.ts";
 
 /** A SETATTR across its decisions: what it did once it must not do again. */
 interface Progress {
@@ -96,7 +97,9 @@ async function store(
   const secured = columns.mode !== null || columns.uid !== null || columns.gid !== null;
   if (secured) conditions.push({ is: "attributeVersion", id, version: inode.attributeVersion });
   if (guarded !== null) conditions.push({ is: "changeTime", id, ctime: guarded });
-  const operation = new Operation(conditions, [changeOf(share, current, columns)], id);
+  const security = secured ? underAttributes(current, columns, timeAfter(current.ctime, share.clock.now())) : null;
+  const change = changeOf(share, current, columns);
+  const operation = new Operation(conditions, security === null ? [change] : [change, security], id);
   const touched = await share.apply(who, operation, attempt);
   if (touched === null || touched instanceof FsError) return touched;
   const before = progress.before ?? operation.before ?? inode;

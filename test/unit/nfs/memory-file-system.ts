@@ -135,6 +135,23 @@ export class MemoryFileSystem extends MemoryTree implements FileSystem {
     this.inodes.set(id, after);
     return { file: { before, after } };
   }
+  /** NFSv3 has none of these. */
+  allocated(): FsError {
+    return FsError.of("notSupported");
+  }
+
+  async punch(): Promise<FsError> {
+    return FsError.of("notSupported");
+  }
+
+  async clone(): Promise<FsError> {
+    return FsError.of("notSupported");
+  }
+
+  async copy(): Promise<FsError> {
+    return FsError.of("notSupported");
+  }
+
   commit(_who: Credentials, id: FileId): Written | FsError {
     const inode = this.inodes.get(id);
     return inode === undefined ? error(FsCode.stale) : { file: { before: inode, after: inode } };
@@ -254,6 +271,9 @@ export class MemoryFileSystem extends MemoryTree implements FileSystem {
     return error(FsCode.notSupported);
   }
   xattrs(): FsError {
+    return error(FsCode.notSupported);
+  }
+  async setSecurity(): Promise<FsError> {
     return error(FsCode.notSupported);
   }
   async setXattr(): Promise<FsError> {

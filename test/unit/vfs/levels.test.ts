@@ -7,7 +7,7 @@ import { type FileId, rootId } from "#model/ids.ts";
 import { FileType, type Inode } from "#model/inode.ts";
 import { credentialsOf } from "#vfs/access/credentials.ts";
 import type { SharePolicyFields } from "#vfs/access/policy.ts";
-import { Access } from "#vfs/file-system.ts";
+import { Access, type CopyRange } from "#vfs/file-system.ts";
 import { Share } from "#vfs/share.ts";
 import { policyOf, superuser } from "../../support/policy.ts";
 import { alice, bytesOf, fails, file, folder, ok, openWorld, root } from "./kit.ts";
@@ -64,9 +64,20 @@ const operations: Readonly<Record<string, readonly [Kind, Readonly<Record<string
       none: (s) => s.share.setXattr(s.who, s.file.id, "ea", null),
     },
   ],
+  setSecurity: [
+    Kind.changes,
+    {
+      "a list": (s) => s.share.setSecurity(s.who, s.file.id, { dacl: { entries: null, control: 4 } }),
+      "the owner it has": (s) => s.share.setSecurity(s.who, s.file.id, { owner: { sid: `S-1-22-1-${s.file.uid}`, id: s.file.uid } }),
+    },
+  ],
   makeStream: [Kind.changes, { "a file's": (s) => s.share.makeStream(s.who, s.file.id, "new"), "a directory's": (s) => s.share.makeStream(s.who, s.directory.id, "new") }],
   removeStream: [Kind.changes, { "a file's": (s) => s.share.removeStream(s.who, s.file.id, "stream") }],
   renameStream: [Kind.changes, { "a file's": (s) => s.share.renameStream(s.who, s.file.id, "stream", "other", false) }],
+  allocated: [Kind.reads, { "a range": (s) => s.share.allocated(s.who, s.file.id, 0, 10, 10) }],
+  punch: [Kind.changes, { "a range": (s) => s.share.punch(s.who, s.file.id, 0, 1) }],
+  clone: [Kind.changes, { "within a file": (s) => s.share.clone(s.who, within(s.file)), nothing: (s) => s.share.clone(s.who, { ...within(s.file), length: 0 }) }],
+  copy: [Kind.changes, { "within a file": (s) => s.share.copy(s.who, within(s.file)), nothing: (s) => s.share.copy(s.who, { ...within(s.file), length: 0 }) }],
   readlink: [Kind.reads, { "a link": (s) => s.share.readlink(s.who, s.link.id) }],
   readdir: [
     Kind.reads,
@@ -120,6 +131,11 @@ const operations: Readonly<Record<string, readonly [Kind, Readonly<Record<string
   ],
   link: [Kind.changes, { file: (s) => s.share.link(s.who, s.file.id, s.directory.id, "new") }],
 };
+
+/** The file's first byte, put behind its first two. */
+function within({ id }: Inode): CopyRange {
+  return { source: id, sourceOffset: 0, target: id, targetOffset: 2, length: 1, by: { source: null, target: null }, obeysLocks: true };
+}
 
 /** What of a share is no operation of a client. */
 const notOperations = [

@@ -165,3 +165,38 @@ describe("the path of a change", () => {
     expect(taken(watch)).toBe("list anew");
   });
 });
+
+test("streams, attributes, times and extended attributes are told of under their owner's name, each to whom it matters to", async () => {
+  const { share } = await openWorld();
+  const d = await folder(share, "d");
+  const f = await file(share, "f", 0o644, alice, d.id);
+  const each = Object.entries(Concern).map(([name, concern]) => [name, watching(share, rootId, true, concern)] as const);
+  const stream = ok(await share.makeStream(alice, f.id, "s")).inode;
+  ok(await share.write(alice, stream.id, 0, [bytesOf("abc")], 3, false));
+  ok(await share.renameStream(alice, f.id, "s", "t", false));
+  ok(await share.setXattr(alice, f.id, "ea", bytesOf("x")));
+  ok(await share.setXattr(alice, f.id, "security", bytesOf("x")));
+  ok(await share.setattr(alice, f.id, { birth: share.clock.now() }, null));
+  ok(await share.setattr(alice, f.id, { mtime: share.clock.now() }, null));
+  ok(await share.setattr(alice, f.id, { atime: share.clock.now() }, null));
+  ok(await share.setattr(alice, f.id, { flags: 2 }, null));
+  ok(await share.removeStream(alice, f.id, "t"));
+  expect(Object.fromEntries(each.map(([name, watch]) => [name, taken(watch)]))).toEqual({
+    fileName: [],
+    directoryName: [],
+    attributes: ["modified d/f"],
+    size: [],
+    lastWrite: ["modified d/f"],
+    lastAccess: ["modified d/f"],
+    creation: ["modified d/f"],
+    extendedAttributes: ["modified d/f"],
+    security: ["modified d/f"],
+    streamName: ["streamAdded d/f:s", "streamRemoved d/f:s", "streamAdded d/f:t", "streamRemoved d/f:t"],
+    streamSize: ["streamModified d/f:s"],
+    streamWrite: ["streamModified d/f:s"],
+  });
+  ok(await share.makeStream(alice, f.id, "u"));
+  ok(await share.remove(alice, d.id, "f"));
+  const last = Object.fromEntries(each.map(([name, watch]) => [name, taken(watch)]));
+  expect([last["fileName"], last["streamName"]]).toEqual([["removed d/f"], ["streamAdded d/f:u"]]);
+});
