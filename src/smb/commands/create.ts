@@ -6,7 +6,9 @@ import { FileAttribute } from "#wire/fscc.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { CreateAction, type CreateContext, type CreateRequest, decodeCreate, encodeCreate, OplockLevel } from "#wire/smb2/create.ts";
 import { leaseContextName } from "#wire/smb2/lease.ts";
+import { aaplAnswer, aaplContext } from "../aapl/index.ts";
 import type { Call } from "../call.ts";
+import type { Tree } from "../tree/tree.ts";
 import { maximalAccessAnswer, maximalAccessContext } from "../security/maximal-access.ts";
 import { maximalAccess } from "../security/granted.ts";
 import { shownModes } from "../info/set-file.ts";
@@ -49,7 +51,7 @@ async function open(call: Call, request: CreateRequest): Promise<number> {
   opens.add(one);
   call.related = one;
   one.mode = request.options & shownModes;
-  const contexts = contextsFor(request, asked, file, mostAccess(call, opened.parent, inode));
+  const contexts = contextsFor(call.tree!, request, asked, file, mostAccess(call, opened.parent, inode));
   encodeCreate(call.w, call.answerAt, oplockLevel(asked, file), opened.action, factsOf(inode), one.fileId, contexts);
   tellOfBreaks(call, asked, one);
   return NtStatus.SUCCESS;
@@ -104,10 +106,13 @@ function mostAccess(call: Call, parent: Inode | null, opened: Inode): { readonly
   return { inode, maximal: maximalAccess(tree.fs!, tree.credentials(), parent, inode) };
 }
 
-/** Answers to the contexts that are understood (MS-SMB2 2.2.14.2): maximal access, the lease. */
-function contextsFor(request: CreateRequest, asked: Asked, { lease }: OpenFile, access: { readonly inode: Inode; readonly maximal: number }): readonly CreateContext[] {
+/** Answers to the contexts that are understood (MS-SMB2 2.2.14.2): maximal access, the lease, Apple's. */
+function contextsFor(tree: Tree, request: CreateRequest, asked: Asked, { lease }: OpenFile, access: { readonly inode: Inode; readonly maximal: number }): readonly CreateContext[] {
   const answers: CreateContext[] = [];
   for (const context of request.contexts) if (context.name === maximalAccessContext) answers.push({ name: context.name, data: maximalAccessAnswer(context.data, access.inode, access.maximal) });
+  const apple = request.contexts.find(({ name }) => name === aaplContext);
+  const aapl = apple === undefined ? null : aaplAnswer(tree, apple.data);
+  if (aapl !== null) answers.push({ name: aaplContext, data: aapl });
   if (asked.context === null || lease === null || !(lease.holder instanceof LeaseClient)) return answers;
   answers.push({ name: leaseContextName, data: lease.holder.answer(lease, asked.context.parentKey) });
   return answers;
