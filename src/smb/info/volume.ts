@@ -4,7 +4,7 @@ import { AccessLevel } from "#model/identity.ts";
 import { FsError } from "#model/fs-error.ts";
 import { nameBytesMax } from "#model/ids.ts";
 import type { Inode } from "#model/inode.ts";
-import type { SpaceUsage } from "#vfs/file-system.ts";
+import type { FileSystem, SpaceUsage } from "#vfs/file-system.ts";
 import { after } from "#vfs/maybe.ts";
 import { encodeFileTime } from "#wire/filetime.ts";
 import { encodeCountedName, FsAttribute, FsInfo } from "#wire/fscc.ts";
@@ -61,15 +61,27 @@ function writeVolume(w: LeWriter, { tree, root }: VolumeQuery): void {
   const label = tree.fs!.name.slice(1);
   w.reserve(18);
   encodeFileTime(w, root.birth);
-  w.u32(identityOf(tree, root).readInt32LE(0));
+  w.u32(identityOf(tree.fs!, root).readInt32LE(0));
   w.u32(label.length * 2);
   w.u16(0);
   w.utf16(label);
 }
 
+const identities = new WeakMap<FileSystem, Buffer>();
+
 /** A number of the share's own, from a root handle that only its stores could make and that it does not give away. */
-function identityOf(tree: Tree, root: Inode): Buffer {
-  return createHash("sha256").update("dittofs volume\n").update(tree.fs!.handleOf(root)).digest();
+function identityOf(fs: FileSystem, root: Inode): Buffer {
+  let identity = identities.get(fs);
+  if (identity === undefined) {
+    identity = createHash("sha256").update("dittofs volume\n").update(fs.handleOf(root)).digest();
+    identities.set(fs, identity);
+  }
+  return identity;
+}
+
+/** 8 bytes that tell the share from all others; they begin with its serial number. */
+export function volumeIdOf(fs: FileSystem, root: Inode): Buffer {
+  return identityOf(fs, root).subarray(0, 8);
 }
 
 function writeSize(w: LeWriter, { usage }: VolumeQuery): void {
@@ -124,7 +136,7 @@ function writeControl(w: LeWriter): void {
 }
 
 function writeObjectId(w: LeWriter, { tree, root }: VolumeQuery): void {
-  w.raw(identityOf(tree, root).subarray(16, 32));
+  w.raw(identityOf(tree.fs!, root).subarray(16, 32));
   w.reserve(48);
   w.zeros(48);
 }
