@@ -6,6 +6,7 @@ import { AccessMask } from "#wire/smb2/create.ts";
 import { decodeSetInfo, encodeSetInfo, InfoType, type SetInfoRequest } from "#wire/smb2/query.ts";
 import type { Call } from "../call.ts";
 import { setEas } from "../info/eas.ts";
+import { renameStream } from "../info/rename-stream.ts";
 import { setLink } from "../info/set-link.ts";
 import { basicBytes, setAllocation, setBasic, setEndOfFile, setMode, setPosition, setValidDataLength } from "../info/set-file.ts";
 import { attributesOf } from "../open/facts.ts";
@@ -78,7 +79,9 @@ async function rename(open: Open, input: Uint8Array): Promise<number> {
   if (length % 2 !== 0 || length > input.length - 20) return NtStatus.INVALID_PARAMETER;
   const { place, tree } = open;
   if (place === null) return NtStatus.INVALID_PARAMETER;
-  const parts = partsOf(utf16(input, 20, length).replace(/^\\/, ""));
+  const newName = utf16(input, 20, length);
+  if (open.ownerId !== open.id) return renameStream(open, newName, input[0] !== 0);
+  const parts = partsOf(newName.replace(/^\\/, ""));
   if (typeof parts === "number") return parts;
   if (parts.length === 0) return NtStatus.INVALID_PARAMETER;
   const fs = tree.fs!;
