@@ -65,7 +65,7 @@ export class SmbConnection {
 
   /** Most bytes of an answer's buffer, as NEGOTIATE said. */
   get transactBytesMax(): number {
-    return (this.capabilities & Capability.LARGE_MTU) === 0 ? transactBytesSmall : this.server.settings.transferBytesMax;
+    return (this.capabilities & Capability.LARGE_MTU) === 0 ? transactBytesSmall : this.server.transferBytesMax;
   }
 
   /** The open files of the server: those of this connection's sessions are found by their trees. */

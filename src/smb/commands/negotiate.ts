@@ -111,7 +111,7 @@ function answer(call: Call, dialect: number, contexts: readonly NegotiateContext
     dialect,
     serverGuid: server.guid,
     capabilities,
-    transactBytesMax: sizeMax,
+    transactBytesMax: call.connection.transactBytesMax,
     readBytesMax: sizeMax,
     writeBytesMax: sizeMax,
     systemTime: fileTimeNow(call.connection),

@@ -94,10 +94,10 @@ describe("adapters", () => {
     expect([types(runtime.desired.adapters), types(adapters.list())]).toEqual([["smb"], ["smb"]]);
     for (const work of [() => adapters.get("nfs"), () => adapters.about("nfs")]) expect(work).toThrow(expect.objectContaining({ code: "not_found" }));
     const { adapters: next } = await openKit({ database });
-    expect(next.list()).toEqual([]);
+    expect(types(next.list())).toEqual(["smb"]);
     expect(await next.create(root, { type: "nfs", port: 5 })).toMatchObject({ port: 5, enabled: true, settings: { max_connections: 16384 }, version: 1 });
     expect(await refusal(next.create(root, { type: "nfs" }))).toBe("already_exists");
-    expect(await refusal(next.create(root, { type: "smb" as "nfs" }))).toBe("invalid_value");
+    expect(await refusal(next.create(root, { type: "afp" as "nfs" }))).toBe("invalid_value");
   });
 });
 
