@@ -6,6 +6,8 @@ import { FileAttribute } from "#wire/fscc.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { CreateAction, type CreateContext, CreateOption, type CreateRequest, decodeCreate, encodeCreate, OplockLevel } from "#wire/smb2/create.ts";
 import { leaseContextName } from "#wire/smb2/lease.ts";
+import { Dialect } from "#wire/smb2/negotiate.ts";
+import { encodeError, encodeErrorContext } from "#wire/smb2/query.ts";
 import type { Call } from "../call.ts";
 import { maximalAccessAnswer, maximalAccessContext } from "../security/maximal-access.ts";
 import { maximalAccess } from "../security/granted.ts";
@@ -18,6 +20,7 @@ import { Open } from "../open/open.ts";
 import { type Opened, Opening } from "../open/opening.ts";
 import { parsePath, type SmbPath, StreamType } from "../open/path.ts";
 import { shownName } from "../open/names.ts";
+import { stoppedOn } from "../open/stopped.ts";
 import { pipes } from "../pipe/index.ts";
 import { Pipe } from "../pipe/pipe.ts";
 
@@ -25,6 +28,7 @@ import { Pipe } from "../pipe/pipe.ts";
 export async function create(call: Call): Promise<number> {
   const request = decodeCreate(call.bytes, call.base, call.end);
   const status = request === null ? NtStatus.INVALID_PARAMETER : await open(call, request);
+  if (request !== null && status === NtStatus.STOPPED_ON_SYMLINK) return stopped(call, request);
   call.relatedStatus = status;
   if (status !== NtStatus.SUCCESS) call.related = null;
   return status;
@@ -74,6 +78,20 @@ function typedRequest({ stream, type }: SmbPath, request: CreateRequest): Create
 function pathOf({ parts, stream }: Opened): string {
   const path = parts.map(shownName).join("\\");
   return stream === null ? path : `${path}:${shownName(stream.name)}`;
+}
+
+/** The path met a symbolic link, which is for the client to follow (MS-SMB2 2.2.2). */
+async function stopped(call: Call, request: CreateRequest): Promise<number> {
+  const path = parsePath(request.name);
+  const data = typeof path === "number" ? path : await stoppedOn(call.tree!.fs!, call.tree!.credentials(), request.name, path.parts);
+  const status = typeof data === "number" ? data : NtStatus.STOPPED_ON_SYMLINK;
+  call.relatedStatus = status;
+  call.related = null;
+  if (typeof data === "number") return status;
+  call.hasBody = true;
+  if (call.connection.dialect === Dialect.SMB_3_1_1) encodeError(call.w, 1, encodeErrorContext(data));
+  else encodeError(call.w, 0, data);
+  return status;
 }
 
 /** Waits until others gave up what they cache; the first time the client is told that it will take a while. */

@@ -14,6 +14,7 @@ import { type Making, makingOf, refuseOverwrite } from "../info/making.ts";
 import { grantAccess, momentaryRights } from "../security/granted.ts";
 import { attributesOf } from "./facts.ts";
 import { type Resolved, resolve, type SmbPath } from "./path.ts";
+import { stops } from "./stopped.ts";
 import { openStream, streamsForbidDeletion } from "./stream-opening.ts";
 import { raced, Waiting } from "./waiting.ts";
 
@@ -90,6 +91,7 @@ export class Opening {
       if (made instanceof FsError) return made.code === "exists" ? raced : ntStatusOf(made);
       owner = made.inode;
     } else if (this.isGoing(found, owner)) return NtStatus.DELETE_PENDING;
+    if (stops(owner) && (request.options & CreateOption.OPEN_REPARSE_POINT) === 0) return NtStatus.STOPPED_ON_SYMLINK;
     const opened = await openStream({ fs, who, request, asked, retried, name, found, owner, ownerMade: found.inode === null });
     if (typeof opened === "number" || opened instanceof Waiting) return opened;
     const { file, keeper, stream, streamName, action } = opened;
@@ -131,6 +133,7 @@ export class Opening {
     const { disposition, options } = this.request;
     if (this.isGoing(found, inode)) return NtStatus.DELETE_PENDING;
     if (disposition === Disposition.CREATE) return NtStatus.OBJECT_NAME_COLLISION;
+    if (stops(inode) && (options & CreateOption.OPEN_REPARSE_POINT) === 0) return NtStatus.STOPPED_ON_SYMLINK;
     const directory = inode.type === FileType.directory;
     if ((options & CreateOption.DIRECTORY_FILE) !== 0 && !directory) return NtStatus.NOT_A_DIRECTORY;
     if (directory && (options & CreateOption.NON_DIRECTORY_FILE) !== 0) return NtStatus.FILE_IS_A_DIRECTORY;

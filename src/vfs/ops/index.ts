@@ -1,6 +1,7 @@
 /** The operations, one file each, named as RFC 1813 names them: functions over a share, each with its own permission checks. */
 export { access, type Granted } from "./access.ts";
 export { allocated } from "./allocated.ts";
+export { becomeLink } from "./become-link.ts";
 export { clone, copy } from "./clone.ts";
 export { commit } from "./commit.ts";
 export { create } from "./create.ts";

@@ -84,7 +84,7 @@ async function attemptRename(
   // Asked last: what follows is done in the turn of the answer.
   const held = beforeMove(share, move, by);
   if (held !== null) return held;
-  const operation = new Operation([...conditionsOf(move), ...going.conditions], [...going.changes, ...changesOf(share, move, at)]);
+  const operation = new Operation([...conditionsOf(move), ...going.conditions], [...changesOf(share, move, at), ...going.changes]);
   const applied = share.apply(changer, operation, attempt);
   const touched = await (move.target === null ? applied : removing(share, move.target.id, applied));
   if (touched === null || touched instanceof FsError) return touched;

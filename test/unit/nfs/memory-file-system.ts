@@ -144,6 +144,10 @@ export class MemoryFileSystem extends MemoryTree implements FileSystem {
     return FsError.of("notSupported");
   }
 
+  async becomeLink(): Promise<FsError> {
+    return FsError.of("notSupported");
+  }
+
   async clone(): Promise<FsError> {
     return FsError.of("notSupported");
   }
