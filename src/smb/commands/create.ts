@@ -6,9 +6,13 @@ import { FileAttribute } from "#wire/fscc.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { CreateAction, type CreateContext, type CreateRequest, decodeCreate, encodeCreate, OplockLevel } from "#wire/smb2/create.ts";
 import { leaseContextName } from "#wire/smb2/lease.ts";
+import { Dialect } from "#wire/smb2/negotiate.ts";
+import { encodeError, encodeErrorContext } from "#wire/smb2/query.ts";
 import type { Call } from "../call.ts";
+import type { Tree } from "../tree/tree.ts";
 import { maximalAccessAnswer, maximalAccessContext } from "../security/maximal-access.ts";
 import { maximalAccess } from "../security/granted.ts";
+import { answerOthers } from "../open/answered-contexts.ts";
 import { shownModes } from "../info/set-file.ts";
 import { allRights } from "#model/acl.ts";
 import { refuseRequest } from "../open/create-checks.ts";
@@ -17,6 +21,7 @@ import { factsOf } from "../open/facts.ts";
 import { Open } from "../open/open.ts";
 import { Opening } from "../open/opening.ts";
 import { partsOf } from "../open/path.ts";
+import { stoppedOn } from "../open/stopped.ts";
 import { pipes } from "../pipe/index.ts";
 import { Pipe } from "../pipe/pipe.ts";
 
@@ -24,6 +29,7 @@ import { Pipe } from "../pipe/pipe.ts";
 export async function create(call: Call): Promise<number> {
   const request = decodeCreate(call.bytes, call.base, call.end);
   const status = request === null ? NtStatus.INVALID_PARAMETER : await open(call, request);
+  if (request !== null && status === NtStatus.STOPPED_ON_SYMLINK) return stopped(call, request);
   call.relatedStatus = status;
   if (status !== NtStatus.SUCCESS) call.related = null;
   return status;
@@ -44,15 +50,27 @@ async function open(call: Call, request: CreateRequest): Promise<number> {
   const { opens } = call.connection;
   const { inode, file } = opened;
   const one = new Open(opens.next(), call.tree!, inode.id, inode.type === FileType.directory, file.access, file, parts.join("\\"));
-  one.client = call.connection;
-  one.session = call.session;
   opens.add(one);
   call.related = one;
   one.mode = request.options & shownModes;
-  const contexts = contextsFor(request, asked, file, mostAccess(call, opened.parent, inode));
+  const contexts = contextsFor(call.tree!, request, asked, file, mostAccess(call, opened.parent, inode));
   encodeCreate(call.w, call.answerAt, oplockLevel(asked, file), opened.action, factsOf(inode), one.fileId, contexts);
   tellOfBreaks(call, asked, one);
   return NtStatus.SUCCESS;
+}
+
+/** The path met a symbolic link, which is for the client to follow (MS-SMB2 2.2.2). */
+async function stopped(call: Call, request: CreateRequest): Promise<number> {
+  const parts = partsOf(request.name);
+  const data = typeof parts === "number" ? parts : await stoppedOn(call.tree!.fs!, call.tree!.credentials(), request.name, parts);
+  const status = typeof data === "number" ? data : NtStatus.STOPPED_ON_SYMLINK;
+  call.relatedStatus = status;
+  call.related = null;
+  if (typeof data === "number") return status;
+  call.hasBody = true;
+  if (call.connection.dialect === Dialect.SMB_3_1_1) encodeError(call.w, 1, encodeErrorContext(data));
+  else encodeError(call.w, 0, data);
+  return status;
 }
 
 /** Waits until others gave up what they cache; the first time the client is told that it will take a while. */
@@ -104,10 +122,11 @@ function mostAccess(call: Call, parent: Inode | null, opened: Inode): { readonly
   return { inode, maximal: maximalAccess(tree.fs!, tree.credentials(), parent, inode) };
 }
 
-/** Answers to the contexts that are understood (MS-SMB2 2.2.14.2): maximal access, the lease. */
-function contextsFor(request: CreateRequest, asked: Asked, { lease }: OpenFile, access: { readonly inode: Inode; readonly maximal: number }): readonly CreateContext[] {
+/** Answers to the contexts that are understood (MS-SMB2 2.2.14.2): maximal access, the lease, and others'. */
+function contextsFor(tree: Tree, request: CreateRequest, asked: Asked, { lease }: OpenFile, access: { readonly inode: Inode; readonly maximal: number }): readonly CreateContext[] {
   const answers: CreateContext[] = [];
   for (const context of request.contexts) if (context.name === maximalAccessContext) answers.push({ name: context.name, data: maximalAccessAnswer(context.data, access.inode, access.maximal) });
+  answerOthers(tree, request, access.inode, answers);
   if (asked.context === null || lease === null || !(lease.holder instanceof LeaseClient)) return answers;
   answers.push({ name: leaseContextName, data: lease.holder.answer(lease, asked.context.parentKey) });
   return answers;

@@ -14,6 +14,7 @@ import { type Making, makingOf, refuseOverwrite } from "../info/making.ts";
 import { grantAccess, momentaryRights } from "../security/granted.ts";
 import { attributesOf } from "./facts.ts";
 import { type Resolved, resolve } from "./path.ts";
+import { stops } from "./stopped.ts";
 
 const fileMode = 0o644;
 const directoryMode = 0o755;
@@ -109,6 +110,7 @@ export class Opening {
     const deletion = this.fs.opens.of(inode.id)?.deletion ?? null;
     if (deletion !== null && samePlace(deletion.place, this.placeOf(found))) return NtStatus.DELETE_PENDING;
     if (disposition === Disposition.CREATE) return NtStatus.OBJECT_NAME_COLLISION;
+    if (stops(inode) && (options & CreateOption.OPEN_REPARSE_POINT) === 0) return NtStatus.STOPPED_ON_SYMLINK;
     const directory = inode.type === FileType.directory;
     if ((options & CreateOption.DIRECTORY_FILE) !== 0 && !directory) return NtStatus.NOT_A_DIRECTORY;
     if (directory && (options & CreateOption.NON_DIRECTORY_FILE) !== 0) return NtStatus.FILE_IS_A_DIRECTORY;
@@ -159,6 +161,7 @@ export class Opening {
   private async empty(opened: Opened): Promise<Opened | number> {
     const { file } = opened;
     const done = await this.overwrite(file, opened.inode);
+    file.emptying = false;
     if (typeof done !== "number") return { ...opened, inode: done };
     await this.fs.release(file);
     return done;

@@ -79,10 +79,10 @@ export function remove(share: Share, who: Credentials, directory: FileId, name: 
     const operation = new Operation(
       [{ is: "direntRefersTo", parent: directory, name, child: child.id }, ...going.conditions],
       [
-        ...going.changes,
         { do: "deleteDirent", parent: directory, name },
         ...unlinkChanges(share, child, at),
         { do: "touchDirectory", id: directory, at, linksDelta: 0 },
+        ...going.changes,
       ],
     );
     const touched = await removing(share, child.id, share.apply(changer, operation, attempt));

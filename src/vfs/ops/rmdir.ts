@@ -46,10 +46,10 @@ export function rmdir(share: Share, who: Credentials, directory: FileId, name: s
         ...going.conditions,
       ],
       [
-        ...going.changes,
         { do: "deleteDirent", parent: directory, name },
         ...removeDirectoryChanges(share, child, at),
         { do: "touchDirectory", id: directory, at, linksDelta: -1 },
+        ...going.changes,
       ],
     );
     const touched = await removing(share, child.id, share.apply(changer, operation, attempt));
