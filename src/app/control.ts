@@ -1,11 +1,12 @@
 import { existsSync } from "node:fs";
 import { clientsByDefault, type Config, type Loaded, processEnvironment, recordOverheadBytesMax, sharesMax, thisMachine } from "#config/index.ts";
-import { type AdapterOverrides, type AdapterPlan, type ControlPlane, type Failure, type FieldError, openControlPlane, type SettingValue } from "#control/index.ts";
+import { type AdapterOverride, type AdapterOverrides, type AdapterPlan, type AdapterType, type ControlPlane, type Failure, type FieldError, openControlPlane, type SettingValue } from "#control/index.ts";
 import { openPasswords } from "#control/passwords/index.ts";
 import type { FirstStart } from "#control/start/index.ts";
 import { openSecrets, SecretDirectory } from "#control/secrets/index.ts";
 import { revisionOf } from "#control/state/index.ts";
 import { openLogins } from "#control/sessions/index.ts";
+import type { LoginAttempts } from "#model/identity.ts";
 import { adminPasswordFile, forgetAdminPassword, keepAdminPassword } from "./admin-password.ts";
 import { openControlDatabase } from "./control-database.ts";
 import { Lifecycle } from "./lifecycle.ts";
@@ -21,6 +22,7 @@ export interface RunningControl {
   readonly firstWords: ((person: boolean) => string) | null;
   /** Notes which tree a share is, where that is not known; gives what is known then. */
   identify(shareId: string, instance: string): Promise<string>;
+  readonly attempts: LoginAttempts;
   /** Asks the runtime for everything that should run; gives what failed. */
   start(): Promise<readonly Failure[]>;
   stop(leftMs: number): Promise<boolean>;
@@ -98,6 +100,7 @@ async function open({ loaded, runtime, around, begin }: ControlParts, parts: Lif
   else forgetStale(control.services, config.data_dir);
   return {
     plane: { ...control.services, logins },
+    attempts: logins.attempts,
     firstWords: firstStart === null ? null : (person) => firstWords(firstStart, loaded, person),
     identify: (shareId, instance) => control.identify(shareId, instance),
     start: () => control.start(),
@@ -123,26 +126,29 @@ function firstWords({ admin, imported }: FirstStart, { config, file }: Loaded, p
 
 /** The adapters' options that flag, environment or file give: for this run they win over what the control plane has. */
 function overridesOf({ config, origins }: Loaded): AdapterOverrides {
-  const { nfs } = config.adapters;
-  const settings: Record<string, SettingValue> = {};
-  const columns: { enabled?: boolean; port?: number } = {};
-  if (origins.has("adapters.nfs.enabled")) columns.enabled = nfs.enabled;
-  if (origins.has("adapters.nfs.port")) columns.port = nfs.port;
-  const walk = (fields: object, path: string, name: string): void => {
-    for (const [key, value] of Object.entries(fields)) {
-      if (typeof value === "object") walk(value as object, `${path}.${key}`, `${name}${key}_`);
-      else if (origins.has(`${path}.${key}`) && !(`${name}${key}` in { enabled: 0, port: 0 })) settings[`${name}${key}`] = value as SettingValue;
-    }
-  };
-  walk(nfs, "adapters.nfs", "");
-  return Object.keys(columns).length + Object.keys(settings).length === 0 ? new Map() : new Map([["nfs", { ...columns, settings }]]);
+  const overrides = new Map<AdapterType, AdapterOverride>();
+  for (const [type, fields] of Object.entries(config.adapters)) {
+    const given: Record<string, SettingValue> = {};
+    const walk = (section: object, path: string, name: string): void => {
+      for (const [key, value] of Object.entries(section)) {
+        if (typeof value === "object") walk(value as object, `${path}.${key}`, `${name}${key}_`);
+        else if (origins.has(`${path}.${key}`)) given[`${name}${key}`] = value as SettingValue;
+      }
+    };
+    walk(fields, `adapters.${type}`, "");
+    const { enabled, port, ...settings } = given;
+    if (Object.keys(given).length === 0) continue;
+    overrides.set(type as AdapterType, { ...(enabled === undefined ? {} : { enabled: enabled as boolean }), ...(port === undefined ? {} : { port: port as number }), settings });
+  }
+  return overrides;
 }
 
 /** What is wrong with an adapter's values together with the rest of the configuration. */
-function checkAdapter(config: Config, { settings }: AdapterPlan, shares: number): readonly FieldError[] {
-  const writeMax = Number(settings["max_write_size"]);
+function checkAdapter(config: Config, { type, settings }: AdapterPlan, shares: number): readonly FieldError[] {
+  const field = type === "nfs" ? "max_write_size" : "max_transfer_size";
+  const writeMax = Number(settings[field]);
   const faults: FieldError[] = [];
-  if (writeMax + recordOverheadBytesMax > config.cache.log_segment_size) faults.push({ field: "max_write_size", message: "must fit into one segment of the write-ahead log (cache.log_segment_size)" });
-  if (sharesMax(config, writeMax) < shares) faults.push({ field: "max_write_size", message: `must leave each of ${shares} shares room for two writes in cache.dirty_limit` });
+  if (writeMax + recordOverheadBytesMax > config.cache.log_segment_size) faults.push({ field, message: "must fit into one segment of the write-ahead log (cache.log_segment_size)" });
+  if (sharesMax(config, writeMax) < shares) faults.push({ field, message: `must leave each of ${shares} shares room for two writes in cache.dirty_limit` });
   return faults;
 }

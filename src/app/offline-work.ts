@@ -1,3 +1,4 @@
+import { noAttempts } from "#model/identity.ts";
 import { existsSync } from "node:fs";
 import { systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
@@ -39,7 +40,7 @@ export async function workOffline(loaded: Loaded, what: OfflineWork, told: (job:
   const { type, sqlite } = config.database;
   if (type === "sqlite" && !existsSync(sqlite.path)) throw new Error(`there is no control-plane database ${sqlite.path}; name the server's --data-dir or --config`);
   const around: Surroundings = { clock: systemClock, random: systemRandom, logger: silentLogger, fatal: die };
-  const runtime = new OneShareRuntime(what.share, { config, around, recovered() {}, identify: (shareId, instance) => control.identify(shareId, instance), setLogLevel() {}, changed() {} });
+  const runtime = new OneShareRuntime(what.share, { attempts: noAttempts, config, around, recovered() {}, identify: (shareId, instance) => control.identify(shareId, instance), setLogLevel() {}, changed() {} });
   const control: RunningControl = await openControl({ loaded, runtime, around, begin: false });
   try {
     control.plane.shares.get(what.share);

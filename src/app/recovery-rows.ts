@@ -1,3 +1,4 @@
+import { noAttempts } from "#model/identity.ts";
 import { systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
 import type { RecoverRequest } from "#cli/ports.ts";
@@ -24,7 +25,7 @@ export async function registerShare(loaded: Loaded, request: RecoverRequest, nam
   // The shares of a first start belong to a server that begins with nothing.
   const alone: Loaded = { ...loaded, config: { ...loaded.config, shares: [] } };
   let identify = (_id: string, _instance: string): Promise<string> => Promise.reject(new Error("the control plane is not open yet"));
-  const runtime = new ServerRuntime({ config: alone.config, around, recovered: () => {}, identify: (id, instance) => identify(id, instance), setLogLevel: () => {}, changed: () => {} });
+  const runtime = new ServerRuntime({ attempts: noAttempts, config: alone.config, around, recovered: () => {}, identify: (id, instance) => identify(id, instance), setLogLevel: () => {}, changed: () => {} });
   const control = await openControl({ loaded: alone, runtime, around, begin: true });
   identify = (id, instance) => control.identify(id, instance);
   try {

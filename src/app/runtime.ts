@@ -6,7 +6,9 @@ import { drainShares } from "./drain.ts";
 import { JobTable } from "./jobs.ts";
 import { evictShare, warmShare } from "./share-cache.ts";
 import { Moves } from "./moves.ts";
-import { type NfsListening, NfsService } from "./nfs-service.ts";
+import { Protocols } from "./protocols.ts";
+import type { Listening } from "#cli/ports.ts";
+import type { LoginAttempts } from "#model/identity.ts";
 import { connectionsWithin, openFilesMax, sharesWithin } from "./open-files.ts";
 import type { OpenShare, Surroundings } from "./open-share.ts";
 import { openShare } from "./share-opening.ts";
@@ -29,6 +31,8 @@ export interface RuntimeOptions {
   readonly recovered: (share: string, summary: string) => void;
   /** Notes which tree a share is, where nobody knows; gives what is known then. */
   readonly identify: (shareId: string, instance: string) => Promise<string>;
+  /** Slows those who guess passwords. */
+  readonly attempts: LoginAttempts;
   /** The log says from now on what is at least so severe. */
   readonly setLogLevel: (level: string) => void;
   /** What is listened on or shared changed. */
@@ -46,14 +50,14 @@ interface Run {
  * a failure of its own, and tried again with the next run.
  */
 export class ServerRuntime implements Runtime {
-  readonly nfs: NfsService;
+  private readonly protocols: Protocols;
   private readonly config: Config;
   private readonly options: RuntimeOptions;
   private readonly table = new ShareTable();
   private readonly open = new Map<string, OpenShare>();
   readonly share = (name: string): ShareState | null => stateOf(name, this.open, this.closing, this.failed);
-  readonly clients = (): readonly ClientInfo[] => this.nfs.clients();
-  readonly mounts = (): readonly MountInfo[] => this.nfs.mounts();
+  readonly clients = (): readonly ClientInfo[] => this.protocols.clients();
+  readonly mounts = (): readonly MountInfo[] => this.protocols.mounts();
   readonly warm = (name: string) => warmShare(this.open.get(name), name);
   readonly evict = (name: string) => evictShare(this.open.get(name), name);
   readonly leftBehind = (plan: SharePlan) => (this.open.has(plan.name) ? null : leftBehind(this.config, plan));
@@ -80,7 +84,7 @@ export class ServerRuntime implements Runtime {
     this.givenUp = new GivenUp(options.around.clock, again);
     this.moves = new Moves(options, { table: this.table, open: this.open }, again);
     this.jobs = new JobTable((request, watch) => workOn(this.moves, this.open.get(request.share), request, watch), (share) => this.open.has(share), options.around);
-    this.nfs = new NfsService(this.table, options.around, (asked) => connectionsWithin(asked, Math.max(1, this.open.size), openFilesMax()));
+    this.protocols = new Protocols(this.table, options.around, options.attempts, (asked) => connectionsWithin(asked, Math.max(1, this.open.size), openFilesMax()));
   }
 
   reconcile(desired: Desired): Promise<readonly Failure[]> {
@@ -103,7 +107,7 @@ export class ServerRuntime implements Runtime {
   /** Stops serving: no more requests first, then each share's content on its way into its store. False: not all in time. */
   async stopAdapters(leftMs: number): Promise<void> {
     this.stopping = true;
-    await this.nfs.stop(leftMs);
+    await this.protocols.stop(leftMs);
   }
 
   async stopShares(leftMs: number): Promise<boolean> {
@@ -124,8 +128,8 @@ export class ServerRuntime implements Runtime {
     return this.open.size;
   }
 
-  get listening(): readonly NfsListening[] {
-    return this.nfs.listening;
+  get listening(): readonly Listening[] {
+    return this.protocols.listening;
   }
 
   plans(): readonly SharePlan[] {
@@ -136,12 +140,12 @@ export class ServerRuntime implements Runtime {
     return (await this.open.get(name)?.usage()) ?? null;
   }
 
-  adapter(_type: AdapterType): AdapterState {
-    return this.nfs.state;
+  adapter(type: AdapterType): AdapterState {
+    return this.protocols.state(type);
   }
 
   disconnect(id: string): boolean {
-    return this.nfs.disconnect(id);
+    return this.protocols.disconnect(id);
   }
 
   async tryStore(plan: StorePlan, writing: boolean): Promise<StoreHealth> {
@@ -168,6 +172,7 @@ export class ServerRuntime implements Runtime {
       const share = this.open.get(plan.name);
       if (share !== undefined && !mustReopen(share.plan, plan)) share.follow(plan);
     }
+    this.protocols.smb.followPolicies(desired.accounts);
   }
 
   private async runAll(): Promise<void> {
@@ -187,7 +192,7 @@ export class ServerRuntime implements Runtime {
     this.options.setLogLevel(desired.logLevel);
     await this.closeOthers(desired);
     const failures = await this.openMissing(desired);
-    if (this.serving && !this.stopping) failures.push(...(await this.followAdapters(desired)));
+    if (this.serving && !this.stopping) failures.push(...(await this.protocols.follow(desired, this.config.adapters.nfs.bind, this.config.server.shutdown_timeout)));
     this.options.changed();
     return failures;
   }
@@ -210,6 +215,7 @@ export class ServerRuntime implements Runtime {
     const { name } = share.plan;
     this.table.remove(name, back);
     this.open.delete(name);
+    this.protocols.smb.shareGone(share.share);
     await this.jobs.stop(name);
     const clean = await share.close(timeoutMs, this.options.around.clock);
     this.options.around.logger.info({ share: name, clean }, clean ? "closed a share" : "a share is not closed yet");
@@ -231,7 +237,8 @@ export class ServerRuntime implements Runtime {
   private async openMissing(desired: Desired): Promise<Failure[]> {
     const failures: Failure[] = [];
     const missing = desired.shares.filter((plan) => !this.open.has(plan.name));
-    const writeMax = Math.max(this.config.adapters.nfs.max_write_size, ...desired.adapters.map(({ settings }) => Number(settings["max_write_size"] ?? 0)));
+    const { nfs, smb } = this.config.adapters;
+    const writeMax = Math.max(nfs.max_write_size, smb.max_transfer_size, ...desired.adapters.map(({ settings }) => Number(settings["max_write_size"] ?? settings["max_transfer_size"] ?? 0)));
     const most = sharesMax(this.config, writeMax);
     // Room is made before it is given away again.
     if (missing.length > 0) this.shareOut(Math.min(most, this.open.size + missing.length));
@@ -284,17 +291,5 @@ export class ServerRuntime implements Runtime {
   private shareOut(shares: number): void {
     const limits = deriveLimits(this.config, Math.max(1, shares));
     for (const share of this.open.values()) share.setLimits(limits);
-  }
-
-  private async followAdapters(desired: Desired): Promise<readonly Failure[]> {
-    try {
-      await this.nfs.follow(
-        desired.adapters.find((plan) => plan.type === "nfs"),
-        this.config.server.shutdown_timeout,
-      );
-      return [];
-    } catch (error) {
-      return [{ target: { type: "adapter", name: "nfs" }, reason: (error as Error).message }];
-    }
   }
 }

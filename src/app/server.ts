@@ -78,6 +78,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     },
     // Nothing is asked of the runtime before the control plane is open.
     identify: (shareId, instance) => control.identify(shareId, instance),
+    attempts: { begin: (name, address) => control.attempts.begin(name, address) },
     setLogLevel: (level) => logger.setLevel(level as LogLevel),
     changed: parts.changed,
   });
@@ -94,7 +95,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   server.api = api;
   lifecycle.started("api", (leftMs) => api.stop(leftMs * drainPart));
   announce.listening(api.listening);
-  lifecycle.started("nfs", (leftMs) => runtime.stopAdapters(leftMs * drainPart));
+  lifecycle.started("protocols", (leftMs) => runtime.stopAdapters(leftMs * drainPart));
   const [failure] = await runtime.serve();
   if (failure?.target.type === "adapter") throw new Error(failure.reason);
   for (const at of runtime.listening) announce.listening(at);

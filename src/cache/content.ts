@@ -2,7 +2,7 @@ import type { Maybe } from "#base/brand.ts";
 import type { Clock, Timer } from "#base/clock.ts";
 import type { Time } from "#base/time.ts";
 import { Durability } from "#model/credentials.ts";
-import type { ContentRead, FileContent } from "#model/file-content.ts";
+import type { ByteRange, ContentRead, ContentReferences, FileContent } from "#model/file-content.ts";
 import { FsError } from "#model/fs-error.ts";
 import type { ShareHistory } from "#model/history.ts";
 import type { FileId } from "#model/ids.ts";
@@ -15,9 +15,11 @@ import type { FileTable } from "./file-table.ts";
 import type { Flusher } from "./flusher.ts";
 import type { Garbage } from "./garbage.ts";
 import type { WriteAheadLog } from "./log/index.ts";
+import type { PackTable } from "./pack-table.ts";
 import { payloadCrc } from "./packs/index.ts";
 import type { PageCache } from "./pages/index.ts";
 import type { Reader } from "./reader.ts";
+import { laidRuns, Sharing } from "./sharing.ts";
 import type { Space } from "./space.ts";
 import { isPassing, type StoreHealth } from "./store-health.ts";
 import type { Shipped } from "./shipped-content.ts";
@@ -68,6 +70,7 @@ export class Content implements FileContent {
   private readonly admission: Admission;
   private readonly health: StoreHealth;
   private readonly storedWaits: StoredWaits;
+  private readonly sharing: Sharing;
   private readonly history: ShareHistory | null;
   private readonly shipped: Shipped;
   private ageTimer: Timer | null = null;
@@ -83,6 +86,7 @@ export class Content implements FileContent {
     history: ShareHistory | null;
     shipped: Shipped;
     files: FileTable;
+    packs: PackTable;
     reader: Reader;
     flusher: Flusher;
     garbage: Garbage;
@@ -119,6 +123,7 @@ export class Content implements FileContent {
       () => this.wake(),
       () => files.oldestSequence(),
     );
+    this.sharing = new Sharing(files, parts.packs, parts.store, this.storedWaits);
     parts.flusher.onFull = () => {
       if (this.running !== null && !this.closing && this.isDue()) this.flusher.uploadAhead();
     };
@@ -136,7 +141,7 @@ export class Content implements FileContent {
     if (file === undefined || file.sequence <= row.contentSequence) return row;
     return row.with({
       size: file.size,
-      used: Math.min(file.size, row.used + file.unstoredBytes),
+      used: Math.min(file.size - file.pending.holes, row.used + file.unstoredBytes),
       mtime: file.sequence > row.mtimeSequence ? file.mtime : row.mtime,
       ctime: file.ctime.isAfter(row.ctime) ? file.ctime : row.ctime,
       change: Math.max(row.change, file.change),
@@ -182,6 +187,43 @@ export class Content implements FileContent {
     if (size < file.size) this.files.cutAt(file, size);
     this.files.accept(file, sequence, size, stamp, stamp);
     return this.changed(file, inode, stamp, unstored);
+  }
+
+  punch(inode: Inode, offset: number, length: number, at: Time): Inode | FsError {
+    const file = this.files.of(inode);
+    const refused = this.refuse(file, inode);
+    if (refused !== null) return refused;
+    const cut = Math.min(length, file.size - offset);
+    if (cut <= 0) return inode;
+    const stamp = this.files.stamp(inode, at);
+    const sequence = this.log.appendPunch(file.id, offset, cut, file.size, stamp);
+    if (sequence instanceof FsError) return sequence;
+    const unstored = file.unstoredBytes;
+    this.files.lay(file, offset, [{ length: cut, pack: null, packOffset: 0 }], sequence);
+    this.files.accept(file, sequence, file.size, stamp, stamp);
+    return this.changed(file, inode, stamp, unstored);
+  }
+
+  references(inode: Inode, offset: number, length: number): Maybe<ContentReferences | FsError> {
+    return this.sharing.references(inode.id, offset, offset + length);
+  }
+
+  clone(inode: Inode, offset: number, from: ContentReferences, at: Time): Inode | FsError {
+    const file = this.files.of(inode);
+    const refused = this.refuse(file, inode);
+    if (refused !== null) return refused;
+    const stamp = this.files.stamp(inode, at);
+    const size = Math.max(file.size, offset + from.length);
+    const sequence = this.log.appendClone(file.id, offset, from.runs, size, stamp);
+    if (sequence instanceof FsError) return sequence;
+    const unstored = file.unstoredBytes;
+    this.files.lay(file, offset, laidRuns(from), sequence);
+    this.files.accept(file, sequence, size, stamp, stamp);
+    return this.changed(file, inode, stamp, unstored);
+  }
+
+  allocated(inode: Inode, offset: number, end: number, limit: number): Maybe<readonly ByteRange[]> {
+    return this.sharing.allocated(inode.id, offset, Math.min(end, inode.size), limit);
   }
 
   durable(id: FileId): Maybe<FsError | null> {
@@ -334,7 +376,7 @@ export class Content implements FileContent {
     this.schedule();
     // What is overwritten counts twice until it is stored, but no file uses more than its size. Nor may one with data ever
     // seem to use nothing: archivers take that for a file that is all hole.
-    const used = Math.min(file.size, inode.used + file.unstoredBytes - unstored);
+    const used = Math.min(file.size - file.pending.holes, inode.used + file.unstoredBytes - unstored);
     return inode.with({ size: file.size, mtime: stamp, ctime: stamp, change: file.change, used });
   }
 

@@ -7,6 +7,13 @@ import type { OpenPackRef } from "./pack-table.ts";
 import type { Page, PageCache } from "./pages/index.ts";
 import { pageBytes } from "./pages/index.ts";
 
+/** A run of a file's bytes below its pages; a null pack: a hole. */
+export interface LaidRun {
+  readonly length: number;
+  readonly pack: OpenPackRef | null;
+  readonly packOffset: number;
+}
+
 /**
  * Every file memory holds something of, and the changes themselves: what a write or truncation does to pages, pending extents
  * and totals once the log has its record. The same functions serve clients and replay.
@@ -58,6 +65,8 @@ export class FileTable implements StateOwner {
   writeToPages(file: FileState, offset: number, payload: readonly Uint8Array[], length: number): void {
     file.busy++;
     this.copy(file, offset, payload, length, true);
+    // Dirty bytes lie over everything; a hole they cover must not be counted as one.
+    if (file.pending.holes > 0) this.cutPending(file, offset, offset + length);
     file.busy--;
   }
 
@@ -72,22 +81,11 @@ export class FileTable implements StateOwner {
     sequence: number,
   ): void {
     file.busy++;
-    const end = offset + length;
-    const first = Math.floor(offset / pageBytes);
-    const last = Math.floor((end - 1) / pageBytes);
-    for (let index = first; index <= last; index++) {
-      const page = file.pages.get(index);
-      if (page === undefined) continue;
-      const start = Math.max(0, offset - index * pageBytes);
-      const stop = Math.min(pageBytes, end - index * pageBytes);
-      this.clean(page, start, stop);
-      page.valid.remove(start, stop);
-      if (page.valid.isEmpty) this.cache.remove(page);
-    }
+    this.uncover(file, offset, offset + length);
     if (payload !== null) this.copy(file, offset, payload, length, false);
-    const before = file.pending.bytes;
-    file.pending.insert({ offset, length, pack, packOffset, sequence });
-    this.pendingBytes += file.pending.bytes - before;
+    const before = file.pending.owned;
+    file.pending.insert({ offset, length, pack, packOffset, shared: false, sequence });
+    this.pendingBytes += file.pending.owned - before;
     pack.lastSequence = sequence;
     if (pack.file !== null) {
       pack.filed += length;
@@ -96,6 +94,41 @@ export class FileTable implements StateOwner {
     file.unsynced.set(pack, packOffset + length);
     file.lowerVersion++;
     file.busy--;
+  }
+
+  /** From `offset` on the file is what the runs say: stored packs' bytes, and holes. */
+  lay(file: FileState, offset: number, runs: readonly LaidRun[], sequence: number): void {
+    file.busy++;
+    const before = file.pending.owned;
+    let at = offset;
+    for (let i = 0; i < runs.length; i++) {
+      const { length, pack, packOffset } = runs[i] as LaidRun;
+      file.pending.insert({ offset: at, length, pack, packOffset, shared: pack !== null, sequence });
+      if (pack !== null) pack.lastSequence = Math.max(pack.lastSequence, sequence);
+      at += length;
+    }
+    this.pendingBytes += file.pending.owned - before;
+    this.uncover(file, offset, at);
+    file.lowerVersion++;
+    file.busy--;
+  }
+
+  /** The range of the file has other bytes below from now on: what pages hold of it goes. */
+  private uncover(file: FileState, offset: number, end: number): void {
+    const first = Math.floor(offset / pageBytes);
+    const last = Math.floor((end - 1) / pageBytes);
+    // A hole may be long, and the pages few.
+    if (last - first < file.pages.size) for (let index = first; index <= last; index++) this.uncoverPage(file.pages.get(index), offset, end);
+    else for (const page of [...file.pages.values()]) if (page.index >= first && page.index <= last) this.uncoverPage(page, offset, end);
+  }
+
+  private uncoverPage(page: Page | undefined, offset: number, end: number): void {
+    if (page === undefined) return;
+    const start = Math.max(0, offset - page.index * pageBytes);
+    const stop = Math.min(pageBytes, end - page.index * pageBytes);
+    this.clean(page, start, stop);
+    page.valid.remove(start, stop);
+    if (page.valid.isEmpty) this.cache.remove(page);
   }
 
   /** The pack's file is gone, into the block store or for good. */
@@ -115,12 +148,16 @@ export class FileTable implements StateOwner {
       page.valid.remove(from, pageBytes);
       if (page.valid.isEmpty) this.cache.remove(page);
     }
-    const before = file.pending.bytes;
-    file.pending.cut(size, Number.MAX_SAFE_INTEGER);
-    this.pendingBytes += file.pending.bytes - before;
+    this.cutPending(file, size, Number.MAX_SAFE_INTEGER);
     file.cutTo = file.cutTo < 0 ? size : Math.min(file.cutTo, size);
     file.lowerVersion++;
     file.busy--;
+  }
+
+  private cutPending(file: FileState, start: number, end: number): void {
+    const before = file.pending.owned;
+    file.pending.cut(start, end);
+    this.pendingBytes += file.pending.owned - before;
   }
 
   /** A change was accepted under this log sequence number. */
@@ -177,9 +214,9 @@ export class FileTable implements StateOwner {
       letGo(piece);
     }
     this.dirtyBytes -= cut.dirtyBytes;
-    const before = file.pending.bytes;
+    const before = file.pending.owned;
     file.pending.dropUpTo(cut.sequence);
-    this.pendingBytes += file.pending.bytes - before;
+    this.pendingBytes += file.pending.owned - before;
     file.flushing = null;
     file.lowerVersion++;
     for (const pack of file.unsynced.keys()) if (pack.stored !== null || pack.lastSequence <= cut.sequence) file.unsynced.delete(pack);
@@ -221,9 +258,8 @@ export class FileTable implements StateOwner {
       this.clean(page, 0, pageBytes);
       this.cache.remove(page);
     }
-    this.pendingBytes -= file.pending.bytes;
-    file.pending.list = [];
-    file.pending.bytes = 0;
+    this.pendingBytes -= file.pending.owned;
+    file.pending.clear();
     file.unsynced.clear();
     file.lowerVersion++;
     file.settle();

@@ -10,6 +10,7 @@ import { Gathered, type Job, layered } from "./gathered.ts";
 import type { WriteAheadLog } from "./log/index.ts";
 import type { OpenPackRef, PackTable } from "./pack-table.ts";
 import type { PackUploads } from "./pack-uploads.ts";
+import type { PendingExtent } from "./pending.ts";
 import type { StoreHealth } from "./store-health.ts";
 
 /** A pack is sealed when the next chunk would make it larger. */
@@ -114,7 +115,7 @@ export class Flusher {
       const cut = this.files.cut(file);
       jobs.push({ file, cut, extents: [] });
       bytes += cut.dirtyBytes;
-      for (let i = 0; i < cut.pending.length; i++) bytes += (cut.pending[i] as { length: number }).length;
+      for (let i = 0; i < cut.pending.length; i++) bytes += ownedBytes(cut.pending[i] as PendingExtent);
       if (jobs.length >= batchFilesMax || bytes >= batchBytesMax) break;
     }
     if (jobs.length === 0) return "idle";
@@ -149,7 +150,7 @@ export class Flusher {
     let last = 0;
     for (const job of jobs) {
       last = Math.max(last, job.cut.sequence);
-      for (const { pack } of job.cut.pending) hold(pack, packs);
+      for (const { pack } of job.cut.pending) if (pack !== null) hold(pack, packs);
     }
     if (this.current !== null && packs.has(this.current)) this.current = null;
     await this.log.durable(last);
@@ -275,6 +276,10 @@ export class Flusher {
   private turn(): Promise<void> {
     return new Promise((resolve) => this.clock.atTurnEnd(resolve));
   }
+}
+
+function ownedBytes(extent: PendingExtent): number {
+  return extent.pack === null || extent.shared ? 0 : extent.length;
 }
 
 function hold(pack: OpenPackRef, packs: Set<OpenPackRef>): void {

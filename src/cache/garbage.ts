@@ -1,14 +1,14 @@
 import type { Clock, Timer } from "#base/clock.ts";
 import type { BlockStore } from "#model/block-store.ts";
-import { type Change, type Pack, PackState } from "#model/change-set.ts";
+import { type Pack, PackState } from "#model/change-set.ts";
 import { FsError } from "#model/fs-error.ts";
 import type { ShareHistory } from "#model/history.ts";
 import type { PackId } from "#model/ids.ts";
 import type { FileExtent, MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { Flusher } from "./flusher.ts";
-import { liveRuns } from "./live-runs.ts";
 import type { OpenPackRef, PackTable } from "./pack-table.ts";
+import { copyInto, type KnownBytes } from "./repack.ts";
 import { findUnreferenced, type Unreferenced } from "./unreferenced.ts";
 import { isPackKey, packKeyPrefix } from "./packs/index.ts";
 import { Parting } from "./parting.ts";
@@ -31,11 +31,6 @@ const soonMs = 300;
 const repackBelow = 0.5;
 /** The same where space is short: what is removed must come back, though more has to be copied for it. */
 const repackShortBelow = 0.75;
-
-/** A run of a file's bytes with the bytes themselves. */
-export interface KnownBytes extends FileExtent {
-  readonly bytes: Uint8Array;
-}
 
 interface Pass {
   repacked: number;
@@ -244,21 +239,8 @@ export class Garbage {
   }
 
   private async moveTo(target: OpenPackRef, found: readonly (FileExtent | KnownBytes)[]): Promise<boolean> {
-    const file = target.file as NonNullable<OpenPackRef["file"]>;
-    const moves: Change[] = [];
-    const read = new Map<FileExtent, Uint8Array>();
-    for (const run of liveRuns(found.filter((one) => !("bytes" in one)))) {
-      const bytes = new Uint8Array(run.to - run.from);
-      if ((await this.packs.read((run.extents[0] as FileExtent).extent.pack, run.from, bytes)) !== null) return false;
-      for (const one of run.extents) read.set(one, bytes.subarray(one.extent.packOffset - run.from, one.extent.packOffset - run.from + one.extent.length));
-    }
-    for (const one of found) {
-      const { file: owner, extent } = one;
-      const bytes = "bytes" in one ? one.bytes : (read.get(one) as Uint8Array);
-      const at = file.append([bytes], bytes.length);
-      if (at instanceof FsError) return false;
-      moves.push({ do: "moveExtent", file: owner, from: extent, to: { ...extent, pack: target.id, packOffset: at } });
-    }
+    const moves = await copyInto(target, found, this.packs);
+    if (moves === null) return false;
     if (!(await this.flusher.storeRepacked([target]))) return false;
     for (let i = 0; i < moves.length; i += movesPerTurn) {
       const turn = moves.slice(i, i + movesPerTurn).map((move) => this.store.apply({ conditions: [], changes: [move] }));

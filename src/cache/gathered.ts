@@ -1,5 +1,6 @@
 import type { Extent } from "#model/change-set.ts";
 import { FsError } from "#model/fs-error.ts";
+import type { PackId } from "#model/ids.ts";
 import { type FileState, type FlushCut, type FlushPiece, letGo } from "./file-state.ts";
 import type { OpenPackRef } from "./pack-table.ts";
 import { pageBytes } from "./pages/index.ts";
@@ -60,12 +61,15 @@ export class Gathered {
   }
 }
 
+/** The pack of an extent that stores nothing. */
+const hole = 0 as PackId;
+
 /** The cut's new extents without overlaps, in order: dirty bytes lie over pending ones. */
 export function layered(cut: FlushCut, dirty: readonly Extent[]): readonly Extent[] {
   if (cut.pending.length === 0) return dirty;
   const below = new PendingExtents();
   below.list = [...cut.pending];
   for (const extent of dirty) below.cut(extent.offset, extent.offset + extent.length);
-  const kept = below.list.map(({ offset, length, pack, packOffset }): Extent => ({ offset, length, pack: pack.id, packOffset }));
+  const kept = below.list.map(({ offset, length, pack, packOffset }): Extent => ({ offset, length, pack: pack?.id ?? hole, packOffset }));
   return dirty.length === 0 ? kept : [...kept, ...dirty].sort((a, b) => a.offset - b.offset);
 }

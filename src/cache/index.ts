@@ -87,6 +87,7 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
     history,
     shipped,
     files,
+    packs,
     reader: new Reader(cache, packs, store, clock),
     flusher,
     health,

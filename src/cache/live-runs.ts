@@ -27,3 +27,17 @@ export function liveRuns(found: readonly FileExtent[]): readonly LiveRun[] {
   }
   return runs;
 }
+
+/** The stretches of a run that extents cover without a gap: each of its bytes once, however many extents share it. */
+export function covered(run: LiveRun): readonly LiveRun[] {
+  const stretches: LiveRun[] = [];
+  for (const one of run.extents) {
+    const { packOffset: from, length } = one.extent;
+    const last = stretches[stretches.length - 1];
+    if (last !== undefined && from <= last.to) {
+      last.to = Math.max(last.to, from + length);
+      last.extents.push(one);
+    } else stretches.push({ from, to: from + length, extents: [one] });
+  }
+  return stretches;
+}

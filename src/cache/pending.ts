@@ -1,24 +1,32 @@
 import type { PackRef } from "./pack-table.ts";
 
-/** A run of a file's bytes that was written straight into a pack and that no stored extent refers to yet. Immutable. */
+/** A run of a file's bytes that lies in a pack and that no stored extent refers to yet, or one that stores nothing. Immutable. */
 export interface PendingExtent {
   readonly offset: number;
   readonly length: number;
-  readonly pack: PackRef;
+  /** Null: a hole. */
+  readonly pack: PackRef | null;
   readonly packOffset: number;
+  /** The bytes are a stored pack's, which other files' extents refer to. */
+  readonly shared: boolean;
   /** Log sequence of the write. */
   readonly sequence: number;
 }
 
 function piece(extent: PendingExtent, start: number, end: number): PendingExtent {
-  const { pack, sequence } = extent;
-  return { offset: start, length: end - start, pack, packOffset: extent.packOffset + (start - extent.offset), sequence };
+  const { pack, shared, sequence } = extent;
+  return { offset: start, length: end - start, pack, packOffset: pack === null ? 0 : extent.packOffset + (start - extent.offset), shared, sequence };
 }
 
 /** The pending extents of a file: sorted, disjoint; a newer write cuts what it covers. */
 export class PendingExtents {
   list: PendingExtent[] = [];
+  /** Of those that are no holes. */
   bytes = 0;
+  /** Of those whose pack has to be stored. */
+  owned = 0;
+  /** Of holes. */
+  holes = 0;
 
   /** Index of the first extent that ends after `offset`. */
   find(offset: number): number {
@@ -42,7 +50,7 @@ export class PendingExtents {
       const extent = this.list[last] as PendingExtent;
       const extentEnd = extent.offset + extent.length;
       if (extent.offset >= end) break;
-      this.bytes -= Math.min(extentEnd, end) - Math.max(extent.offset, start);
+      this.count(extent, Math.max(extent.offset, start) - Math.min(extentEnd, end));
       if (extent.offset < start) kept.push(piece(extent, extent.offset, start));
       if (extentEnd > end) kept.push(piece(extent, end, extentEnd));
     }
@@ -52,12 +60,27 @@ export class PendingExtents {
   insert(extent: PendingExtent): void {
     this.cut(extent.offset, extent.offset + extent.length);
     this.list.splice(this.find(extent.offset), 0, extent);
-    this.bytes += extent.length;
+    this.count(extent, extent.length);
+  }
+
+  private count(extent: PendingExtent, bytes: number): void {
+    if (extent.pack === null) this.holes += bytes;
+    else this.bytes += bytes;
+    if (extent.pack !== null && !extent.shared) this.owned += bytes;
+  }
+
+  clear(): void {
+    this.list = [];
+    this.bytes = 0;
+    this.owned = 0;
+    this.holes = 0;
   }
 
   /** Forgets what was written up to `sequence`: stored extents have it now. */
   dropUpTo(sequence: number): void {
-    this.list = this.list.filter((extent) => extent.sequence > sequence);
-    this.bytes = this.list.reduce((sum, extent) => sum + extent.length, 0);
+    const kept = this.list.filter((extent) => extent.sequence > sequence);
+    this.clear();
+    this.list = kept;
+    for (const extent of kept) this.count(extent, extent.length);
   }
 }

@@ -258,7 +258,7 @@ export class Reader {
       const pendingStart = extent === undefined ? end : extent.offset;
       if (extent !== undefined && pendingStart <= position) {
         const stop = Math.min(end, extent.offset + extent.length);
-        sources.push({ start: position, end: stop, pack: extent.pack.id, packOffset: extent.packOffset + (position - extent.offset) });
+        sources.push({ start: position, end: stop, pack: extent.pack?.id ?? 0, packOffset: extent.pack === null ? 0 : extent.packOffset + (position - extent.offset) });
         position = stop;
         p++;
         continue;

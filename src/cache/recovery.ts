@@ -4,7 +4,7 @@ import type { Inode } from "#model/inode.ts";
 import type { FileId, PackId } from "#model/ids.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
-import type { FileTable } from "./file-table.ts";
+import type { FileTable, LaidRun } from "./file-table.ts";
 import type { ContentTap } from "#model/history.ts";
 import type { LogRecord } from "./log/index.ts";
 import { OpenPackRef, type PackTable } from "./pack-table.ts";
@@ -71,8 +71,10 @@ export class Replay {
   private apply(record: LogRecord, inode: Inode | null): Maybe<void> {
     if (inode === null || inode.links === 0 || record.sequence <= inode.contentSequence) return;
     if (record.kind === "pointer") return this.point(record, inode);
+    if (record.kind === "clone") return this.clone(record, inode);
     const file = this.files.of(inode);
     if (record.kind === "write") this.files.writeToPages(file, record.offset, [record.data], record.length);
+    else if (record.kind === "punch") this.files.lay(file, record.offset, [{ length: record.length, pack: null, packOffset: 0 }], record.sequence);
     else if (record.newSize < file.size) this.files.cutAt(file, record.newSize);
     this.done(record, inode);
   }
@@ -88,23 +90,46 @@ export class Replay {
     this.done(record, inode);
   }
 
+  /** The packs of a clone were stored before its record was made, and have been kept since. */
+  private async clone(record: LogRecord & { kind: "clone" }, inode: Inode): Promise<void> {
+    const runs: LaidRun[] = [];
+    for (const { length, pack, packOffset } of record.runs) {
+      const ref = pack === 0 ? null : await packOf(pack, this.packs, this.store);
+      if (pack !== 0 && ref === null) {
+        this.unfinished++;
+        return;
+      }
+      runs.push({ length, pack: ref, packOffset });
+    }
+    this.files.lay(this.files.of(inode), record.offset, runs, record.sequence);
+    this.done(record, inode);
+  }
+
   private done(record: LogRecord, inode: Inode): void {
     const file = this.files.of(inode);
     const mtime = record.sequence > inode.mtimeSequence ? record.mtime : inode.mtime;
     // A record's own size counts bytes of earlier writes too, which may have been left out: size never goes without data.
-    const size = record.kind === "truncate" ? record.newSize : Math.max(file.size, record.offset + record.length);
+    const size = record.kind === "truncate" ? record.newSize : record.kind === "punch" ? file.size : Math.max(file.size, record.offset + lengthOf(record));
     this.files.accept(file, record.sequence, size, mtime, record.mtime.isAfter(file.ctime) ? record.mtime : file.ctime);
     this.replayed++;
     if (this.tap !== null && record.sequence > this.tellAfter) tell(this.tap, record);
-    if (record.kind !== "truncate") this.replayedBytes += record.length;
+    if (record.kind === "write" || record.kind === "pointer") this.replayedBytes += record.length;
   }
+}
+
+function lengthOf(record: LogRecord & { kind: "write" | "pointer" | "clone" }): number {
+  if (record.kind !== "clone") return record.length;
+  return record.runs.reduce((sum, { length }) => sum + length, 0);
 }
 
 /** The data of a record is good only until the next is read. */
 function tell(tap: ContentTap, record: LogRecord): void {
   const { file, sequence, newSize, mtime } = record;
   if (record.kind === "truncate") return tap.truncated(file, sequence, newSize, mtime);
-  const { offset, length } = record;
+  const { offset } = record;
+  if (record.kind === "clone") return tap.cloned(file, sequence, offset, record.runs, newSize, mtime);
+  const { length } = record;
+  if (record.kind === "punch") return tap.punched(file, sequence, offset, length, newSize, mtime);
   if (record.kind === "write") tap.wrote(file, sequence, offset, [record.data.slice()], length, newSize, mtime);
   else tap.pointed(file, sequence, offset, length, newSize, mtime, record.pack, record.packOffset, record.payloadCrc);
 }

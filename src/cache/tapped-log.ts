@@ -1,5 +1,6 @@
 import type { Maybe } from "#base/brand.ts";
 import type { Time } from "#base/time.ts";
+import type { ContentRun } from "#model/file-content.ts";
 import type { FsError } from "#model/fs-error.ts";
 import type { ContentTap } from "#model/history.ts";
 import type { FileId, PackId } from "#model/ids.ts";
@@ -38,6 +39,18 @@ export class TappedLog implements WriteAheadLog {
   appendTruncate(file: FileId, newSize: number, mtime: Time): number | FsError {
     const sequence = this.log.appendTruncate(file, newSize, mtime);
     if (typeof sequence === "number") this.tap.truncated(file, sequence, newSize, mtime);
+    return sequence;
+  }
+
+  appendClone(file: FileId, offset: number, runs: readonly ContentRun[], newSize: number, mtime: Time): number | FsError {
+    const sequence = this.log.appendClone(file, offset, runs, newSize, mtime);
+    if (typeof sequence === "number") this.tap.cloned(file, sequence, offset, runs, newSize, mtime);
+    return sequence;
+  }
+
+  appendPunch(file: FileId, offset: number, length: number, newSize: number, mtime: Time): number | FsError {
+    const sequence = this.log.appendPunch(file, offset, length, newSize, mtime);
+    if (typeof sequence === "number") this.tap.punched(file, sequence, offset, length, newSize, mtime);
     return sequence;
   }
 

@@ -30,9 +30,15 @@ export function mountLines(at: Listening, share: string): { readonly linux: stri
   };
 }
 
+/** How a share is looked into over SMB; `dittofs share mount-info` has the lines that mount it. */
+function smbLine(at: Listening, share: string): string {
+  return `smbclient -p ${at.port} -U USER ${shellWord(`//${reachable(at.address).replaceAll(/[[\]]/g, "")}/${share.slice(1)}`)}`;
+}
+
 /** What a person who just started a server wants to know. `command` is how this program was called. */
 export function banner(instance: Instance, command: string, detached: boolean): string {
   const nfs = instance.listening.find((at) => at.protocol === "nfs");
+  const smb = instance.listening.find((at) => at.protocol === "smb");
   const api = instance.listening.find((at) => at.protocol === "api");
   let out = "\n";
   for (const share of instance.shares) {
@@ -41,6 +47,7 @@ export function banner(instance: Instance, command: string, detached: boolean): 
       const lines = mountLines(nfs, share.name);
       out += `  mount on Linux:  ${lines.linux}\n  mount on macOS:  ${lines.macos}\n`;
     }
+    if (smb !== undefined && !share.name.slice(1).includes("/")) out += `  over SMB:        ${smbLine(smb, share.name)}\n`;
     out += `  open to:         ${openTo(share.allowedClients, instance)}\n`;
   }
   if (api !== undefined) {

@@ -4,7 +4,7 @@ import type { Environment, Loaded } from "#config/index.ts";
 
 /** Something the server listens on. */
 export interface Listening {
-  /** `api`, `nfs`, `portmapper`. */
+  /** `api`, `nfs`, `portmapper`, `smb`. */
   readonly protocol: string;
   readonly address: string;
   readonly port: number;

@@ -15,7 +15,7 @@ export function addConfigFlags(command: Command): Command {
 }
 
 /** Flags people use daily; the rest stands in a group of its own in the help. */
-const common: readonly string[] = ["data_dir", "allowed_clients", "adapters.nfs.port", "adapters.nfs.bind", "logging.level", "logging.format"];
+const common: readonly string[] = ["data_dir", "allowed_clients", "adapters.nfs.port", "adapters.nfs.bind", "adapters.smb.port", "logging.level", "logging.format"];
 
 const placeholders: Readonly<Record<string, string>> = { text: "value", list: "item", choice: "word", integer: "number" };
 

@@ -1,3 +1,4 @@
+import { smbDialects } from "./adapter-options.ts";
 import type { Config } from "./options.ts";
 
 /** What a log record of a WRITE has besides its payload is far below this. */
@@ -57,10 +58,11 @@ export function checkTogether(config: Config): readonly { readonly key: string; 
   const must = (holds: boolean, key: string, message: string) => {
     if (!holds) wrong.push({ key, message });
   };
-  const { nfs } = config.adapters;
+  const { nfs, smb } = config.adapters;
   const limits = deriveLimits(config, config.shares.length);
   must(config.cache.dirty_limit <= config.cache.size, "cache.dirty_limit", "must not be above cache.size: what is not stored yet is kept in memory");
   must(limits.dirtyBytesMaxPerShare >= 2 * nfs.max_write_size, "cache.dirty_limit", "must leave every share room for two writes of adapters.nfs.max_write_size");
+  must(limits.dirtyBytesMaxPerShare >= 2 * smb.max_transfer_size, "cache.dirty_limit", "must leave every share room for two writes of adapters.smb.max_transfer_size");
   must(limits.cacheBytesPerShare >= cacheBytesMin, "cache.size", "must leave every share at least 4MiB");
   must(config.cache.log_segment_size >= nfs.max_write_size + recordOverheadBytesMax, "cache.log_segment_size", "must hold one write of adapters.nfs.max_write_size");
   must(config.cache.unstored_limit >= config.cache.dirty_limit, "cache.unstored_limit", "must not be below cache.dirty_limit: dirty content is in the log, too");
@@ -70,12 +72,19 @@ export function checkTogether(config: Config): readonly { readonly key: string; 
     "adapters.nfs.portmapper.port",
     "must differ from adapters.nfs.port",
   );
+  checkSmb(config, must);
   checkControlPlane(config, must);
   checkShares(config, must);
   return wrong;
 }
 
 type Must = (holds: boolean, key: string, message: string) => void;
+
+function checkSmb({ adapters: { nfs, smb }, cache }: Config, must: Must): void {
+  must(smbDialects.indexOf(smb.min_dialect) <= smbDialects.indexOf(smb.max_dialect), "adapters.smb.min_dialect", "must not be newer than adapters.smb.max_dialect");
+  must(smb.port === 0 || !nfs.enabled || !smb.enabled || smb.port !== nfs.port, "adapters.smb.port", "must differ from adapters.nfs.port");
+  must(cache.log_segment_size >= smb.max_transfer_size + recordOverheadBytesMax, "cache.log_segment_size", "must hold one write of adapters.smb.max_transfer_size");
+}
 
 function checkControlPlane({ database, controlplane }: Config, must: Must): void {
   const { postgres } = database;

@@ -1,10 +1,10 @@
-import { checkAddress, checkCidr, cidrAllowed } from "./checks.ts";
+import { adapterOptions } from "./adapter-options.ts";
+import { checkCidr, cidrAllowed } from "./checks.ts";
 import { controlOptions } from "./control-options.ts";
 import { records } from "./fields.ts";
-import { choice, duration, integer, section, size, text, texts, toggle, type Values } from "./option.ts";
+import { choice, duration, integer, section, size, text, texts, type Values } from "./option.ts";
 import { cidr, shareOptions } from "./share-options.ts";
 
-const KiB = 2 ** 10;
 const MiB = 2 ** 20;
 const GiB = 2 ** 30;
 const TiB = 2 ** 40;
@@ -71,20 +71,7 @@ export const options = {
     }),
   }),
   ...controlOptions,
-  adapters: section("The protocols. A key given here, by environment or by flag overrides, for this run, what the control plane has.", {
-    nfs: section("NFS version 3, with MOUNT on the same port.", {
-      enabled: toggle({ help: "Serve NFS at all.", default: true, example: "true", since: "0.1.0" }),
-      port: integer({ help: "TCP port of NFS and MOUNT; 0 takes a free one.", min: 0, max: 65535, default: 12049, example: "2049", since: "0.1.0" }),
-      bind: text({ help: "Address to listen on.", default: "0.0.0.0", example: "127.0.0.1", since: "0.1.0", flag: "--bind", allowed: "an IPv4 or IPv6 address", check: checkAddress }),
-      max_read_size: size({ help: "The largest READ a client is offered.", min: 4 * KiB, max: 16 * MiB, default: MiB, example: "4MiB", since: "0.1.0" }),
-      max_write_size: size({ help: "The largest WRITE a client is offered.", min: 4 * KiB, max: 16 * MiB, default: MiB, example: "4MiB", since: "0.1.0" }),
-      max_connections: integer({ help: "Connections held at once; the next is closed.", min: 1, max: 1_000_000, default: 16384, example: "1024", since: "0.1.0" }),
-      portmapper: section("The embedded portmapper (PMAP v2, RPCBIND v3 and v4), for showmount, rpcinfo and Windows' client.", {
-        enabled: toggle({ help: "Serve it, over TCP and UDP, on the address of NFS.", default: false, example: "true", since: "0.1.0" }),
-        port: integer({ help: "Its port. Clients look on 111, which needs privileges; 0 takes a free one.", min: 0, max: 65535, default: 10111, example: "111", since: "0.1.0" }),
-      }),
-    }),
-  }),
+  adapters: adapterOptions,
   cache: section("File content on its way to and from the block store.", {
     path: text({
       help: "Where the write-ahead log lies, and packs being filled that the block store can't take over where they are, in a directory for each share. Empty: in the data directory. It holds what was acknowledged: never put it on a disk that forgets.",

@@ -1,4 +1,4 @@
-import type { Durability, Squash } from "#model/credentials.ts";
+import type { Durability, Encryption, Squash } from "#model/credentials.ts";
 
 /** The nouns of the control plane as everybody else sees them: names instead of row ids, no hashes, no secrets. Times are milliseconds since 1970. */
 
@@ -54,6 +54,11 @@ export interface ShareFields {
   readonly netgroups: readonly string[];
   readonly protocols: { readonly nfs: boolean; readonly smb: boolean };
   readonly manageGroups: boolean;
+  readonly smbEncryption: Encryption;
+  /** Who comes without a name is let in as the anonymous user. */
+  readonly smbGuest: boolean;
+  /** Opens survive a restart of the server where clients ask for it. */
+  readonly smbContinuouslyAvailable: boolean;
   readonly quotaBytes: number | null;
   readonly quotaFiles: number | null;
   /** Bytes a second at which all content is read again and again and compared with its checksums; null: never. */
@@ -100,7 +105,7 @@ export interface Store extends Versioned {
 }
 
 export type SettingValue = string | number | boolean;
-export type AdapterType = "nfs";
+export type AdapterType = "nfs" | "smb";
 
 export interface Adapter extends Versioned {
   readonly type: AdapterType;

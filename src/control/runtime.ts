@@ -1,4 +1,5 @@
 import type { SharePolicy } from "#vfs/access/policy.ts";
+import type { Accounts } from "#model/identity.ts";
 import type { Durability } from "#model/credentials.ts";
 import type { Jobs } from "./jobs.ts";
 import type { AdapterType, ConfigValue, SettingValue, StoreKind } from "./nouns.ts";
@@ -44,6 +45,8 @@ export interface AdapterPlan {
 export interface Desired {
   readonly shares: readonly SharePlan[];
   readonly adapters: readonly AdapterPlan[];
+  /** Who can log in to protocols that ask for a password; another object when anything of it changed. */
+  readonly accounts: Accounts;
   readonly logLevel: string;
 }
 

@@ -1,15 +1,14 @@
 import type { Maybe } from "#base/brand.ts";
 import type { Timer } from "#base/clock.ts";
-import type { Time } from "#base/time.ts";
 import { FsError } from "#model/fs-error.ts";
 import type { HistoryMark, Publication, ShareHistory, ShippedContent } from "#model/history.ts";
-import type { FileId, PackId } from "#model/ids.ts";
 import { describeOwner, isPassing, readHead, ShareTaken } from "./chain.ts";
 import { HistoryError, type SegmentHead, tokenBytes } from "./format.ts";
 import type { HistoryOptions, HistoryStatus } from "./options.ts";
 import { introduce, type Taken, takeOver } from "./ownership.ts";
 import { Publisher } from "./publisher.ts";
 import { Snapshots } from "./snapshots.ts";
+import { ToldContent } from "./told-content.ts";
 import { Waits } from "./waits.ts";
 
 /** An owner that has nothing to publish looks so often whether somebody else took the share. */
@@ -26,9 +25,9 @@ const closeMsMax = 10_000;
 const closeMsMaxAway = 1_000;
 
 /** The history of a share that is served: what content and metadata tell it goes into the bucket, and whoever waits for that is told. */
-export class History implements ShareHistory {
+export class History extends ToldContent implements ShareHistory {
   private readonly options: HistoryOptions;
-  private readonly publisher: Publisher;
+  protected readonly publisher: Publisher;
   private readonly waits: Waits;
   private readonly snapshots: Snapshots;
   private content: ShippedContent | null = null;
@@ -42,6 +41,7 @@ export class History implements ShareHistory {
   private closed = false;
 
   constructor(options: HistoryOptions) {
+    super();
     const { blocks, instance, clock, lagMs, journal } = options;
     this.options = options;
     this.publisher = new Publisher({
@@ -127,24 +127,6 @@ export class History implements ShareHistory {
     this.look();
     void introduce(this.options);
     if (taken.anew) this.snapshots.begin();
-  }
-
-  wrote(file: FileId, sequence: number, offset: number, payload: readonly Uint8Array[], length: number, newSize: number, mtime: Time): void {
-    this.publisher.began();
-    this.publisher.records.wrote(file, sequence, offset, payload, length, newSize, mtime);
-    this.publisher.added();
-  }
-
-  pointed(file: FileId, sequence: number, offset: number, length: number, newSize: number, mtime: Time, pack: PackId, packOffset: number, payloadCrc: number): void {
-    this.publisher.began();
-    this.publisher.records.pointed(file, sequence, offset, length, newSize, mtime, pack, packOffset, payloadCrc);
-    this.publisher.added();
-  }
-
-  truncated(file: FileId, sequence: number, newSize: number, mtime: Time): void {
-    this.publisher.began();
-    this.publisher.records.truncated(file, sequence, newSize, mtime);
-    this.publisher.added();
   }
 
   get unshippedBytes(): number {

@@ -10,6 +10,9 @@ const listedMax = 32;
 const overlaidPerExtent = 8;
 const overlaidLeast = 64;
 
+/** The pack of an extent that stores nothing. */
+const hole = 0;
+
 type Of<Kind extends Change["do"]> = Extract<Change, { do: Kind }>;
 
 /**
@@ -43,8 +46,9 @@ function cut(batch: Batch, file: FileId, from: number, to: number): number {
   return removed;
 }
 
-/** Inserts an extent where none is, and gives its length. */
+/** Inserts an extent where none is (nothing for a hole), and gives the bytes it stores. */
 function lay(batch: Batch, file: FileId, extent: Extent): number {
+  if (extent.pack === hole) return 0;
   batch.addLive(extent.pack, extent.length);
   batch.rows.insertExtent(file, extent);
   return extent.length;
@@ -88,6 +92,7 @@ function layAll(batch: Batch, file: FileId, extents: readonly Extent[], occupied
   }
   for (let i = 0; i < laid.length; i++) {
     const e = laid[i] as Extent;
+    if (e.pack === hole) continue;
     batch.addLive(e.pack, e.length);
     grown += e.length;
     // Most overwrites cover what they overwrite exactly: one statement instead of two.

@@ -21,7 +21,7 @@ export interface Pack {
   readonly state: PackState;
   /** Payload bytes of the object. */
   readonly size: number;
-  /** Bytes of it that extents refer to; the store keeps it by deltas. */
+  /** Bytes that extents refer to, counted as often as they are referred to; the store keeps it by deltas. */
   readonly live: number;
   /** CRC-32 of each 64 KiB frame, big-endian, in order; empty while pending. */
   readonly frames: Uint8Array;
@@ -75,7 +75,7 @@ export type Change =
   /**
    * The content of a file up to a log sequence number, size and data together: cut stored extents at `cutTo` (-1: don't),
    * then lay the new extents over what is there. mtime is taken only where no explicit one is newer (mtimeSequence < sequence);
-   * ctime is taken where it is later. `used` and the packs' `live` follow from the rows. A no-op where contentSequence is not below `sequence`.
+   * ctime is taken where it is later. An extent of pack 0 is a hole: what lay there goes, and nothing is stored. `used` and the packs' `live` follow from the rows. A no-op where contentSequence is not below `sequence`.
    */
   | {
       readonly do: "storeContent";

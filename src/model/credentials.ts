@@ -10,6 +10,13 @@ export interface Credentials {
   readonly superuser: boolean;
   /** What the share grants this caller at most; see `AccessLevel`. */
   readonly access: AccessLevel;
+  /** Nobody vouches for this caller: he is a guest, or was made one. Absent: somebody does. */
+  readonly anonymous?: true;
+  /**
+   * Set where the request comes through an open file of a protocol with opens: the rights (model/acl.ts) it was opened with. What was
+   * judged then is not judged again. Never set from what a client says.
+   */
+  readonly opened?: number;
 }
 
 /** How a share maps the ids a client claims (see the reference page for each). */

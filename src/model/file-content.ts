@@ -1,7 +1,7 @@
 import type { Maybe } from "#base/brand.ts";
 import type { Time } from "#base/time.ts";
 import type { FsError } from "./fs-error.ts";
-import type { FileId } from "./ids.ts";
+import type { FileId, PackId } from "./ids.ts";
 import type { Inode } from "./inode.ts";
 
 /** Bytes read: slices that stay unchanged until `release`, which the reader calls exactly once. */
@@ -10,6 +10,27 @@ export interface ContentRead {
   readonly length: number;
   readonly endOfFile: boolean;
   release(): void;
+}
+
+/** A run of bytes that a stored pack holds; pack 0: a hole, zeros that nothing stores. */
+export interface ContentRun {
+  readonly length: number;
+  readonly pack: PackId;
+  readonly packOffset: number;
+}
+
+/** Stored bytes of a file, which stay as they are until `release`, whatever becomes of the file. To be released exactly once. */
+export interface ContentReferences {
+  /** Bytes of the file, holes included. */
+  readonly length: number;
+  readonly runs: readonly ContentRun[];
+  release(): void;
+}
+
+/** Bytes `start`..`end` of a file. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
 }
 
 /**
@@ -32,6 +53,19 @@ export interface FileContent {
   write(inode: Inode, offset: number, payload: readonly Uint8Array[], length: number, at: Time): Inode | FsError;
   /** Sets the size, cutting or extending with a hole. */
   truncate(inode: Inode, size: number, at: Time): Inode | FsError;
+  /** Has the range read as zeros and store nothing; the size stays. What lies past the end of the file is left out. */
+  punch(inode: Inode, offset: number, length: number, at: Time): Inode | FsError;
+  /**
+   * What `offset`..`offset + length` (within the file's size) holds, as references to stored bytes; of a range in many pieces only its
+   * beginning (`length` says how much, at least a byte). What is not stored is stored first (jukebox when that takes too long).
+   */
+  references(inode: Inode, offset: number, length: number): Maybe<ContentReferences | FsError>;
+  /** Has the file hold at `offset` what `from` refers to, sharing the stored bytes; grows it as a write does. */
+  clone(inode: Inode, offset: number, from: ContentReferences, at: Time): Inode | FsError;
+  /**
+   * Where bytes of `offset`..`end` (cut at the file's size) are stored or written, in order and apart from one another: the first `limit` ranges.
+   */
+  allocated(inode: Inode, offset: number, end: number, limit: number): Maybe<readonly ByteRange[]>;
   /** Resolves when everything accepted of the file so far is as durable as the share's tier asks. */
   durable(id: FileId): Maybe<FsError | null>;
   /** The sequence number an explicit mtime belongs to: that of the last accepted write of the share. */

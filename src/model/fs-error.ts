@@ -22,14 +22,14 @@ export const FsCode = {
   badCookie: "badCookie",
   notSupported: "notSupported",
   badType: "badType",
+  /** Somebody else has locked a part of the range. */
+  locked: "locked",
   /** Somebody has the file open and does not share this use of it. */
   sharing: "sharing",
   /** It is deleted as soon as whoever has it open closes it. */
   deletePending: "deletePending",
   /** A read-only file, or a directory that has to stay. */
   cannotDelete: "cannotDelete",
-  /** Somebody else has locked a part of the range. */
-  locked: "locked",
   /** Try again later: it will heal. */
   jukebox: "jukebox",
 } as const;

@@ -1,6 +1,7 @@
 import type { Maybe } from "#base/brand.ts";
 import type { Time } from "#base/time.ts";
 import type { ChangeSet } from "./change-set.ts";
+import type { ContentRun } from "./file-content.ts";
 import type { FsError } from "./fs-error.ts";
 import type { FileId, PackId } from "./ids.ts";
 
@@ -9,6 +10,8 @@ export interface ContentTap {
   wrote(file: FileId, sequence: number, offset: number, payload: readonly Uint8Array[], length: number, newSize: number, mtime: Time): void;
   pointed(file: FileId, sequence: number, offset: number, length: number, newSize: number, mtime: Time, pack: PackId, packOffset: number, payloadCrc: number): void;
   truncated(file: FileId, sequence: number, newSize: number, mtime: Time): void;
+  cloned(file: FileId, sequence: number, offset: number, runs: readonly ContentRun[], newSize: number, mtime: Time): void;
+  punched(file: FileId, sequence: number, offset: number, length: number, newSize: number, mtime: Time): void;
 }
 
 /** The history of a share, for those whose acknowledgements may rest on it. */

@@ -44,8 +44,8 @@ export const nobodyKnown: Identity = { userByUid: () => null, userByName: () => 
 /** Somebody who can prove that he knows his password without sending it (NTLM). */
 export interface Account {
   readonly user: KnownUser;
-  /** NTOWFv1 of the password (MS-NLMP 3.3.1): 16 bytes. */
-  readonly ntHash: Uint8Array;
+  /** NTOWFv1 of the password (MS-NLMP 3.3.1): 16 bytes. Null: it can't be read, and nobody gets in. */
+  readonly ntHash: Uint8Array | null;
   /** The password lets nobody in before it is another. */
   readonly mustChangePassword: boolean;
   /** Raised by whatever ends the user's sessions: those begun under another are over. */
@@ -70,3 +70,6 @@ export interface LoginAttempts {
   /** Null: too many from there, or of this name; nothing is to be tried. */
   begin(name: string, address: string): LoginAttempt | null;
 }
+
+/** Of a server that lets nobody try. */
+export const noAttempts: LoginAttempts = { begin: () => null };

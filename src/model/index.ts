@@ -2,6 +2,7 @@
  * The nouns (ids, Inode, Dirent, Extent, Pack, Credentials, KnownUser, FsCode) and the ports (MetadataStore, BlockStore,
  * FileContent, Identity) that the layers share. No behaviour beyond construction; imports base alone.
  */
+export * from "./acl.ts";
 export * from "./block-store.ts";
 export * from "./change-set.ts";
 export * from "./credentials.ts";
@@ -14,3 +15,4 @@ export * from "./identity.ts";
 export * from "./ids.ts";
 export * from "./inode.ts";
 export * from "./metadata-store.ts";
+export * from "./security-descriptor.ts";

@@ -1,4 +1,5 @@
 import type { Time } from "#base/time.ts";
+import type { SecurityDescriptor } from "./acl.ts";
 import type { Cookie, FileId } from "./ids.ts";
 
 /** What kind of object an inode is; the numbers are stored, never renumber them. */
@@ -39,6 +40,8 @@ export interface InodeFields {
   readonly createVerifier: Uint8Array | null;
   /** Target of a symbolic link, bytes as the client gave them. */
   readonly target: Uint8Array | null;
+  /** In vfs's cache alone, of an object that has one: its stored security descriptor. No store writes or reads it here. */
+  readonly security?: SecurityDescriptor | undefined;
 }
 
 /** One object of a share. Immutable: a change makes a new one, so that the row before a change stays at hand. */
@@ -65,6 +68,7 @@ export class Inode implements InodeFields {
   readonly generation: number;
   readonly createVerifier: Uint8Array | null;
   readonly target: Uint8Array | null;
+  readonly security?: SecurityDescriptor | undefined;
 
   constructor(f: InodeFields) {
     this.id = f.id;
@@ -89,6 +93,7 @@ export class Inode implements InodeFields {
     this.generation = f.generation;
     this.createVerifier = f.createVerifier;
     this.target = f.target;
+    this.security = f.security;
   }
 
   /** This inode with some columns replaced. */
@@ -116,6 +121,7 @@ export class Inode implements InodeFields {
       generation: p.generation ?? this.generation,
       createVerifier: p.createVerifier === undefined ? this.createVerifier : p.createVerifier,
       target: p.target === undefined ? this.target : p.target,
+      security: p.security ?? this.security,
     });
   }
 }

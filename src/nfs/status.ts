@@ -26,11 +26,11 @@ const nfs3Status = {
   badCookie: NfsStat3.NFS3ERR_BAD_COOKIE,
   notSupported: NfsStat3.NFS3ERR_NOTSUPP,
   badType: NfsStat3.NFS3ERR_BADTYPE,
+  // It has no status for a mandatory lock: the client tries until the lock is gone.
+  locked: NfsStat3.NFS3ERR_JUKEBOX,
   sharing: NfsStat3.NFS3ERR_ACCES,
   deletePending: NfsStat3.NFS3ERR_ACCES,
   cannotDelete: NfsStat3.NFS3ERR_ACCES,
-  // It has no status for a mandatory lock: the client tries until the lock is gone.
-  locked: NfsStat3.NFS3ERR_JUKEBOX,
   jukebox: NfsStat3.NFS3ERR_JUKEBOX,
 } satisfies Record<FsCode, NfsStat3>;
 
@@ -62,10 +62,10 @@ const mount3Status = {
   badCookie: MountStat3.MNT3ERR_SERVERFAULT,
   notSupported: MountStat3.MNT3ERR_NOTSUPP,
   badType: MountStat3.MNT3ERR_SERVERFAULT,
+  locked: MountStat3.MNT3ERR_SERVERFAULT,
   sharing: MountStat3.MNT3ERR_ACCES,
   deletePending: MountStat3.MNT3ERR_ACCES,
   cannotDelete: MountStat3.MNT3ERR_ACCES,
-  locked: MountStat3.MNT3ERR_SERVERFAULT,
   jukebox: MountStat3.MNT3ERR_SERVERFAULT,
 } satisfies Record<FsCode, MountStat3>;
 

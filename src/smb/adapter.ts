@@ -8,7 +8,9 @@ import { describeClient, describeMounts, type SmbClient, type SmbMount } from ".
 import { SmbConnection } from "./connection.ts";
 import { dispatch } from "./dispatch.ts";
 import type { SmbServer } from "./server.ts";
-import { closeTrees, endSession, mayGoOn } from "./session/ending.ts";
+import { Opens } from "./open/opens.ts";
+import { closeTrees, Ending, endSession, mayGoOn } from "./session/ending.ts";
+import { Sessions } from "./session/sessions.ts";
 import { type SmbSettings, smbSettingDefaults, transferBytesMax } from "./settings.ts";
 
 /** A message is at most a payload and this much of headers. */
@@ -56,8 +58,6 @@ export interface SmbAdapter {
   mounts(): readonly SmbMount[];
   /** Closes a connection at once; false: there is none. */
   disconnect(id: number): boolean;
-  /** Requests that wait for other clients. */
-  waiting(): number;
 }
 
 /** SMB 2 and 3 over TCP. */
@@ -76,10 +76,11 @@ class Adapter implements SmbAdapter, SmbServer {
   readonly guid: Uint8Array;
   readonly name: string;
   readonly transferBytesMax: number = transferBytesMax;
-  readonly pending = { count: 0, bytes: 0 };
   private readonly limits: SmbAdapterOptions["limits"];
   private readonly stream: StreamServer<SmbConnection>;
-  private sessionIds = 0;
+  readonly sessions: Sessions;
+  readonly opens: Opens = new Opens();
+  readonly pending: { count: number; bytes: number } = { count: 0, bytes: 0 };
 
   constructor(options: SmbAdapterOptions) {
     this.shares = options.shares;
@@ -91,6 +92,7 @@ class Adapter implements SmbAdapter, SmbServer {
     this.logger = options.logger;
     this.guid = options.random.bytes(16);
     this.name = options.name;
+    this.sessions = new Sessions(options.random);
     this.limits = options.limits;
     const server: SmbServer = this;
     this.stream = new StreamServer<SmbConnection>({
@@ -114,14 +116,6 @@ class Adapter implements SmbAdapter, SmbServer {
     return this.settings.signingRequired;
   }
 
-  waiting(): number {
-    return this.pending.count;
-  }
-
-  nextSessionId(): number {
-    return ++this.sessionIds;
-  }
-
   start(): { readonly port: number } {
     return { port: this.stream.start() };
   }
@@ -139,18 +133,16 @@ class Adapter implements SmbAdapter, SmbServer {
 
   follow(accounts: Accounts): void {
     this.accounts = accounts;
-    for (const connection of this.connections()) {
-      for (const session of [...connection.sessions.values()]) {
-        if (mayGoOn(session, accounts)) continue;
-        this.logger.info({ client: connection.transport.address, user: session.user?.name }, "ended an SMB session: the user may not go on with it");
-        endSession(connection, session);
-      }
-      closeTrees(connection, null);
+    for (const session of this.sessions.list()) {
+      if (mayGoOn(this, session, accounts)) continue;
+      this.logger.info({ client: session.connection?.transport.address, user: session.user?.name }, "ended an SMB session: the user may not go on with it");
+      void endSession(this, session, Ending.asked);
     }
+    closeTrees(this, null);
   }
 
   shareGone(fs: FileSystem): void {
-    for (const connection of this.connections()) closeTrees(connection, fs);
+    closeTrees(this, fs);
   }
 
   stats(): Readonly<StreamStats> {
@@ -171,10 +163,6 @@ class Adapter implements SmbAdapter, SmbServer {
     this.logger.info({ client: transport.address, id }, "closed a connection: an operator asked for it");
     transport.close();
     return true;
-  }
-
-  private connections(): readonly SmbConnection[] {
-    return this.stream.list().flatMap(({ context }) => (context === null ? [] : [context]));
   }
 
   private limitsFor(connectionsMax: number): StreamLimits {

@@ -38,6 +38,8 @@ export class Call {
   /** The answer has a body although its status is an error's. */
   hasBody = false;
   session: Session | null = null;
+  /** Signs the answer where one is to be signed: what its connection signs with in this session. */
+  signer: Signer | null = null;
   tree: Tree | null = null;
   /** The file a related request means (MS-SMB2 3.3.5.2.7.2), and the status of the request that was to give it. */
   related: Open | null = null;

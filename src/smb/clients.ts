@@ -40,7 +40,7 @@ export function describeMounts(transport: Connection<SmbConnection>, clock: Cloc
 }
 
 function treesOf(connection: SmbConnection): readonly { readonly user: string; readonly share: string; readonly mountedAt: Time }[] {
-  return [...connection.sessions.values()].flatMap((session) =>
+  return [...connection.channels.values()].flatMap(({ session }) =>
     [...session.trees.values()].flatMap(({ fs, connectedAt }) => (fs === null ? [] : [{ user: session.user?.name ?? "", share: fs.name, mountedAt: connectedAt }])),
   );
 }

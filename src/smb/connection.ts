@@ -1,17 +1,21 @@
 import { createHash } from "node:crypto";
+import type { Timer } from "#base/clock.ts";
 import type { Connection } from "#net/index.ts";
 import { LeWriter, u32 } from "#wire/le.ts";
 import { type Command, commandAt, encodeHeader, nextCommandAt, RequestHeader } from "#wire/smb2/header.ts";
 import type { Call } from "./call.ts";
 import { CreditWindow } from "./credits.ts";
-import { closeOpen } from "./open/closing.ts";
-import { Opens } from "./open/open.ts";
+import type { Opens } from "./open/opens.ts";
 import { PendingTable } from "./pending.ts";
 import type { SmbServer } from "./server.ts";
-import type { Session } from "./session/session.ts";
+import { Ending, endSession } from "./session/ending.ts";
+import { type Channel, type Session } from "./session/session.ts";
+import { type Setup, setupMs } from "./session/setup.ts";
 
-/** Sessions one connection may have. */
-export const sessionsMax = 256;
+/** Sessions one connection may use. */
+export const connectionSessionsMax = 1024;
+/** A connection nobody has logged in on for so long is closed. */
+export const withoutSessionMs = 120_000;
 export const preauthBytes = 64;
 
 /** What a message that answers no request has for the request's header (MS-SMB2 2.2.23): all ones for its id. */
@@ -24,8 +28,11 @@ export class SmbConnection {
   readonly transport: Connection<SmbConnection>;
   readonly credits: CreditWindow = new CreditWindow();
   readonly pendings: PendingTable = new PendingTable();
-  readonly opens: Opens = new Opens();
-  readonly sessions: Map<number, Session> = new Map<number, Session>();
+  /** The sessions it carries, by the low half of their ids. */
+  readonly channels: Map<number, Channel> = new Map<number, Channel>();
+  /** Log-ins under way, by the same. */
+  readonly setups: Map<number, Setup> = new Map<number, Setup>();
+  private idle: Timer | null = null;
   /** 0: not negotiated yet. */
   dialect = 0;
   /** What the client said in its NEGOTIATE, for VALIDATE_NEGOTIATE_INFO. */
@@ -43,6 +50,39 @@ export class SmbConnection {
   constructor(server: SmbServer, transport: Connection<SmbConnection>) {
     this.server = server;
     this.transport = transport;
+    this.awaitSession();
+  }
+
+  /** The open files of the server: those of this connection's sessions are found by their trees. */
+  get opens(): Opens {
+    return this.server.opens;
+  }
+
+  /** The session a header names, where this connection carries it. */
+  channel(low: number, high: number): Channel | null {
+    const channel = this.channels.get(low);
+    return channel !== undefined && channel.session.high === high ? channel : null;
+  }
+
+  /** Where nobody is logged in: somebody has to, in time. */
+  awaitSession(): void {
+    if (this.idle !== null || this.channels.size > 0) return;
+    this.idle = this.server.clock.after(withoutSessionMs, () => {
+      this.idle = null;
+      if (this.channels.size === 0 && !this.transport.closed) this.close("nobody logged in on it");
+    });
+  }
+
+  addSetup(setup: Setup): void {
+    this.setups.set(setup.session.low, setup);
+    setup.timer = this.server.clock.after(setupMs, () => this.endSetup(setup));
+  }
+
+  /** The log-in is done, or failed, or took too long: a session only begun by it is gone. */
+  endSetup(setup: Setup): void {
+    setup.timer?.cancel();
+    this.setups.delete(setup.session.low);
+    if (!setup.session.valid) this.server.sessions.remove(setup.session);
   }
 
   /** Sends the answers of `call` that are complete, encrypted where its message was. */
@@ -63,13 +103,13 @@ export class SmbConnection {
     w.setU16(commandAt, command);
     write(w);
     w.commit();
-    this.transmit(out.bytes, out.length, session !== null && session.encryptionRequired ? session : null);
+    this.transmit(out.bytes, out.length, session !== null && session.seals ? session : null);
   }
 
   private transmit(bytes: Uint8Array, length: number, sealedBy: Session | null): void {
     if (this.transport.closed) return;
     const sealer = sealedBy?.sealer ?? null;
-    const message = sealer === null ? bytes.subarray(0, length) : sealer.seal(bytes.subarray(0, length), sealedBy!.id);
+    const message = sealer === null ? bytes.subarray(0, length) : sealer.seal(bytes.subarray(0, length), sealedBy!.low, sealedBy!.high);
     const out = this.transport.beginMessage();
     const total = out.length + message.length;
     if (out.bytes.length < total) {
@@ -82,13 +122,18 @@ export class SmbConnection {
     this.transport.endMessage();
   }
 
-  /** The client is gone: whatever it had open is closed, and what waits for others waits no longer. */
+  /** The client is gone: sessions that have no other connection end, and what waits for others waits no longer. */
   gone(): void {
-    for (const open of this.opens.list()) {
-      closeOpen(this, open).catch((error: unknown) => this.server.logger.error({ error, path: open.path }, "a file could not be closed after its client was gone"));
+    this.idle?.cancel();
+    for (const setup of [...this.setups.values()]) this.endSetup(setup);
+    for (const channel of [...this.channels.values()]) {
+      const { session } = channel;
+      const at = session.channels.indexOf(channel);
+      if (at >= 0) session.channels.splice(at, 1);
+      if (session.channels.length === 0) void endSession(this.server, session, Ending.lost);
     }
+    this.channels.clear();
     this.pendings.cancelOf(null);
-    this.sessions.clear();
   }
 
   close(why: string): void {

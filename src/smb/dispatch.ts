@@ -1,6 +1,7 @@
 import type { Maybe } from "#base/brand.ts";
 import { i32 } from "#wire/le.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
+import type { FileSystem } from "#vfs/file-system.ts";
 import { Command, commandsCount, decodeHeader, decodeTransform, encodeHeader, flagsAt, headerBytes, HeaderFlag, nextCommandAt, smb1Magic, smb2Magic, statusAt, transformHeaderBytes, transformMagic } from "#wire/smb2/header.ts";
 import { Dialect } from "#wire/smb2/negotiate.ts";
 import { encodeError } from "#wire/smb2/query.ts";
@@ -68,13 +69,13 @@ function whole(bytes: Uint8Array, start: number, end: number, tail: readonly Uin
 /** Puts the plain message of an encrypted one into `call` (MS-SMB2 3.3.5.2.1.1); false where the connection has to go. */
 function unsealed(call: Call, sealed: Uint8Array): boolean {
   const header = decodeTransform(sealed, 0, sealed.length);
-  if (header === null || header.flags !== 1 || header.sessionIdHigh !== 0) return false;
-  const session = call.connection.sessions.get(header.sessionIdLow);
+  if (header === null || header.flags !== 1) return false;
+  const session = call.connection.channel(header.sessionIdLow, header.sessionIdHigh)?.session ?? null;
   const sealer = session?.sealer ?? null;
   if (sealer === null || header.originalBytes !== sealed.length - transformHeaderBytes) return false;
   const plain = sealer.open(sealed);
   if (plain === null || plain.length < 4 || i32(plain, 0) !== smb2Magic) return false;
-  call.sealedBy = session!;
+  call.sealedBy = session;
   call.bytes = plain;
   call.next = 0;
   call.messageEnd = plain.length;
@@ -150,7 +151,19 @@ function handle(call: Call): Maybe<number> {
     return noAnswer;
   }
   const refused = admit(call, handler);
-  return refused !== 0 ? refused : handler.run(call);
+  if (refused !== 0) return refused;
+  const outcome = handler.run(call);
+  return outcome instanceof Promise ? inHand(call.tree?.fs ?? null, outcome) : outcome;
+}
+
+/** Until a request that waits is answered, the stores of its share stay open. */
+async function inHand(fs: FileSystem | null, outcome: Promise<number>): Promise<number> {
+  fs?.enter();
+  try {
+    return await outcome;
+  } finally {
+    fs?.leave();
+  }
 }
 
 /** No answer is to be sent. */
@@ -163,13 +176,14 @@ function cancel(call: Call): number {
   return noAnswer;
 }
 
-const cancelling: Handler = { needs: Needs.session, run: () => noAnswer };
+const cancelling: Handler = { needs: Needs.session, afterExpiry: true, run: () => noAnswer };
 
 /** Finds session and tree, and checks the signature. */
 function admit(call: Call, handler: Handler): number {
   const { header, connection } = call;
   if (!call.isRelated) {
     call.session = null;
+    call.signer = null;
     call.tree = null;
     call.related = null;
     call.relatedStatus = 0;
@@ -177,33 +191,39 @@ function admit(call: Call, handler: Handler): number {
   if (handler.needs === Needs.nothing) return 0;
   if (!call.isRelated) {
     if (handler.needs === Needs.sessionIfNamed && header.sessionIdLow === 0 && header.sessionIdHigh === 0) return 0;
-    call.session = header.sessionIdHigh === 0 ? (connection.sessions.get(header.sessionIdLow) ?? null) : null;
+    const channel = connection.channel(header.sessionIdLow, header.sessionIdHigh);
+    if (channel !== null) {
+      call.session = channel.session;
+      call.signer = channel.signer;
+    }
   }
   const { session } = call;
   if (session === null || !session.valid) return NtStatus.USER_SESSION_DELETED;
   if (call.encrypted) {
     if (call.sealedBy !== session) return NtStatus.ACCESS_DENIED;
-    return findTree(call, session, handler);
+  } else {
+    if (session.encryptionRequired) return NtStatus.ACCESS_DENIED;
+    const signed = (header.flags & HeaderFlag.SIGNED) !== 0;
+    if (signed || session.signingRequired) {
+      if (!signed || call.signer === null || !call.signer.verifies(call.bytes, call.base, call.end, call.tail)) return NtStatus.ACCESS_DENIED;
+    }
   }
-  if (session.encryptionRequired) return NtStatus.ACCESS_DENIED;
-  const signed = (header.flags & HeaderFlag.SIGNED) !== 0;
-  if (signed || session.signingRequired) {
-    if (!signed || session.signer === null || !session.signer.verifies(call.bytes, call.base, call.end, call.tail)) return NtStatus.ACCESS_DENIED;
-  }
-  return findTree(call, session, handler);
+  if (session.expiresMs !== 0 && !handler.afterExpiry && connection.server.clock.monotonicMs() >= session.expiresMs) return NtStatus.NETWORK_SESSION_EXPIRED;
+  return handler.needs === Needs.tree ? findTree(call, session) : 0;
 }
 
-function findTree(call: Call, session: Session, handler: Handler): number {
-  if (handler.needs !== Needs.tree) return 0;
+function findTree(call: Call, session: Session): number {
   if (!call.isRelated) call.tree = session.trees.get(call.header.treeId) ?? null;
-  return call.tree === null ? NtStatus.NETWORK_NAME_DELETED : 0;
+  const { tree } = call;
+  if (tree === null) return NtStatus.NETWORK_NAME_DELETED;
+  return tree.encryptionRequired && !call.encrypted ? NtStatus.ACCESS_DENIED : 0;
 }
 
 /** Completes an answer: its status, an error's body, where the next one begins, its signature. */
 function finishRequest(call: Call, status: number): void {
   settle(call);
   if (status === noAnswer) return;
-  const { w, header, session, answerAt } = call;
+  const { w, header, session, signer, answerAt } = call;
   if (status !== 0 && !call.hasBody) {
     // What a handler wrote before it failed is forgotten.
     w.at = answerAt + headerBytes;
@@ -219,11 +239,11 @@ function finishRequest(call: Call, status: number): void {
     w.setU32(answerAt + nextCommandAt, w.at - answerAt);
   }
   w.commit();
-  if (call.encrypted || session === null || session.signer === null) return;
+  if (call.encrypted || session === null || signer === null) return;
   if ((header.flags & HeaderFlag.SIGNED) === 0 && !session.signingRequired) return;
   w.bytes[answerAt + flagsAt]! |= HeaderFlag.SIGNED;
-  last.signer = session.signer;
-  last.signer.sign(w.bytes, answerAt, w.at, noSlices);
+  last.signer = signer;
+  signer.sign(w.bytes, answerAt, w.at, noSlices);
 }
 
 function ended(call: Call): boolean {

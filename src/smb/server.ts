@@ -3,6 +3,8 @@ import type { Random } from "#base/random.ts";
 import type { Accounts, LoginAttempts } from "#model/identity.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { Shares } from "#vfs/file-system.ts";
+import type { Opens } from "./open/opens.ts";
+import type { Sessions } from "./session/sessions.ts";
 import type { SmbSettings } from "./settings.ts";
 
 /** What every connection shares. */
@@ -22,7 +24,9 @@ export interface SmbServer {
   readonly signingRequired: boolean;
   /** Most bytes of a READ, a WRITE and any other answer, whatever a connection was told. */
   readonly transferBytesMax: number;
+  readonly sessions: Sessions;
+  /** Every open file, whoever has it open. */
+  readonly opens: Opens;
   /** Requests of all connections that wait for other clients, and what is kept of them. */
   readonly pending: { count: number; bytes: number };
-  nextSessionId(): number;
 }

@@ -25,10 +25,10 @@ const statusOf = {
   badCookie: NtStatus.INVALID_PARAMETER,
   notSupported: NtStatus.NOT_SUPPORTED,
   badType: NtStatus.INVALID_PARAMETER,
+  locked: NtStatus.FILE_LOCK_CONFLICT,
   sharing: NtStatus.SHARING_VIOLATION,
   deletePending: NtStatus.DELETE_PENDING,
   cannotDelete: NtStatus.CANNOT_DELETE,
-  locked: NtStatus.FILE_LOCK_CONFLICT,
   // SMB has no "come back later": clients take this one for a shortage that passes.
   jukebox: NtStatus.INSUFFICIENT_SERVER_RESOURCES,
 } satisfies Record<FsCode, NtStatus>;

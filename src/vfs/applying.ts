@@ -2,15 +2,15 @@ import type { ApplyResult, ChangeSet, Condition, Touched } from "#model/change-s
 import type { FsError } from "#model/fs-error.ts";
 import { noSpace, notEmpty } from "./errors.ts";
 import { Operation, trustedDecisions } from "./operation.ts";
-import type { Share } from "./share.ts";
+import type { ShareCore } from "./share-core.ts";
 
 type Applied = ApplyResult & { applied: true };
 
 /** Both ways of a change set: to the store with its conditions, and back into the caches at the moment it takes effect. */
 export class Applying {
-  private readonly share: Share;
+  private readonly share: ShareCore;
 
-  constructor(share: Share) {
+  constructor(share: ShareCore) {
     this.share = share;
   }
 

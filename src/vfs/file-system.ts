@@ -6,9 +6,9 @@ import type { Credentials } from "#model/credentials.ts";
 import type { FsError } from "#model/fs-error.ts";
 import type { FileType, Inode } from "#model/inode.ts";
 import type { SharePolicy } from "./access/policy.ts";
+import type { LockTable } from "./locks/index.ts";
 import type { OpenFile } from "./opens/open-file.ts";
 import type { OpenTable } from "./opens/open-table.ts";
-import type { LockTable } from "./locks/index.ts";
 
 /** An object before and after an operation (weak cache consistency, RFC 1813 §2.6); null where it is not known or was not there. */
 export interface Change {
@@ -83,8 +83,10 @@ export interface Listing {
   /** 8 bytes; a listing goes on only under the verifier it began with. */
   readonly verifier: Uint8Array;
   readonly entries: readonly ListedEntry[];
-  /** The last entry given is the directory's last. */
+  /** The directory has no entries past these. */
   readonly end: boolean;
+  /** Where the next call goes on: behind the last entry given or passed over. */
+  readonly cookie: number;
 }
 
 export interface SpaceUsage {
@@ -131,7 +133,7 @@ export interface FileSystem {
   /** The bits of `wanted` (Access) that the caller has. */
   access(who: Credentials, id: FileId, wanted: number): Maybe<{ readonly inode: Inode; readonly granted: number } | FsError>;
   readlink(who: Credentials, id: FileId): Maybe<{ readonly inode: Inode; readonly target: Uint8Array } | FsError>;
-  /** `by`: the open it is done through, which its own locks and caching don't bar. */
+  /** `by`: the open it is done through, which neither bars itself nor breaks what it caches; none: somebody who can have none. */
   read(who: Credentials, id: FileId, offset: number, length: number, by?: OpenFile | null): Maybe<ReadResult | FsError>;
   /** `stable`: answer only when durable (DATA_SYNC and FILE_SYNC alike: size, times and data go together). */
   write(
@@ -155,7 +157,8 @@ export interface FileSystem {
   link(who: Credentials, id: FileId, directory: FileId, name: string): Promise<Linked | FsError>;
   /**
    * Entries after `cookie` (0: from the start), "." as cookie 1 and ".." as 2 among them, until `accept` says that the next one
-   * no longer fits. `verifier` is checked where cookie is not 0.
+   * no longer fits (false); null passes one over. A call that passed over many ends early. `verifier` is checked where cookie is
+   * not 0.
    */
   readdir(
     who: Credentials,
@@ -163,7 +166,7 @@ export interface FileSystem {
     cookie: number,
     verifier: Uint8Array,
     withInodes: boolean,
-    accept: (name: string) => boolean,
+    accept: (name: string) => boolean | null,
   ): Maybe<Listing | FsError>;
   usage(): Maybe<SpaceUsage>;
 

@@ -51,6 +51,7 @@ export const FileInfo = {
   ValidDataLength: 39,
   NormalizedName: 48,
   IdExtdDirectory: 60,
+  IdExtdBothDirectory: 63,
   DispositionEx: 64,
   RenameEx: 65,
 } as const;
@@ -92,7 +93,7 @@ export function encodeBasic(w: LeWriter, file: FileFacts): void {
   w.u32(0);
 }
 
-function encodeTimes(w: LeWriter, file: FileFacts): void {
+export function encodeTimes(w: LeWriter, file: FileFacts): void {
   encodeFileTime(w, file.creationTime);
   encodeFileTime(w, file.accessTime);
   encodeFileTime(w, file.writeTime);
@@ -123,53 +124,5 @@ export function encodeNetworkOpen(w: LeWriter, file: FileFacts): void {
 export function encodeCountedName(w: LeWriter, name: string): void {
   w.reserve(4);
   w.u32(name.length * 2);
-  w.utf16(name);
-}
-
-/** What of a listing's entry stands in front of its name, by class; the name's place follows from it. */
-const entryFixedBytes: Readonly<Record<number, number>> = {
-  [FileInfo.Directory]: 64,
-  [FileInfo.FullDirectory]: 68,
-  [FileInfo.BothDirectory]: 94,
-  [FileInfo.Names]: 12,
-  [FileInfo.IdBothDirectory]: 104,
-  [FileInfo.IdFullDirectory]: 80,
-  [FileInfo.IdExtdDirectory]: 88,
-};
-
-/** Bytes an entry takes without what aligns the next; 0: no class of listings. */
-export function entryBytes(infoClass: number, name: string): number {
-  const fixed = entryFixedBytes[infoClass];
-  return fixed === undefined ? 0 : fixed + name.length * 2;
-}
-
-/** An entry of a listing (MS-FSCC 2.4.8, 2.4.10, 2.4.14, 2.4.17–2.4.20); its next-entry offset, the first field, is left 0. */
-export function encodeEntry(w: LeWriter, infoClass: number, name: string, file: FileFacts): void {
-  w.reserve(entryBytes(infoClass, name));
-  w.u32(0);
-  w.u32(0);
-  const nameBytes = name.length * 2;
-  if (infoClass === FileInfo.Names) {
-    w.u32(nameBytes);
-    w.utf16(name);
-    return;
-  }
-  encodeTimes(w, file);
-  w.u64(file.endOfFile);
-  w.u64(file.allocationBytes);
-  w.u32(file.attributes);
-  w.u32(nameBytes);
-  // Bytes of extended attributes (of the extended class its reparse tag too).
-  if (infoClass !== FileInfo.Directory) w.u32(0);
-  if (infoClass === FileInfo.IdExtdDirectory) {
-    w.u32(0);
-    w.u64(file.id);
-    w.zeros(8);
-  }
-  // No 8.3 name.
-  if (infoClass === FileInfo.BothDirectory || infoClass === FileInfo.IdBothDirectory) w.zeros(26);
-  if (infoClass === FileInfo.IdBothDirectory) w.zeros(2);
-  if (infoClass === FileInfo.IdFullDirectory) w.zeros(4);
-  if (infoClass === FileInfo.IdBothDirectory || infoClass === FileInfo.IdFullDirectory) w.u64(file.id);
   w.utf16(name);
 }

@@ -48,7 +48,7 @@ export function share(name: string, more: Partial<Row<typeof shares>> = {}): Row
     manageGroups: false,
     rootMode: 0o1777,
     quotaBytes: null,
-    scrubRate: null,
+    scrubRate: null, smbEncryption: null, smbGuest: null, smbContinuouslyAvailable: null,
     quotaFiles: null,
     enabled: true,
     deletedAt: null,

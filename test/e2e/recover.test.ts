@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { spawn } from "bun";
-import { rmSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Admin } from "../support/admin.ts";
+import { masterKeyLine } from "../support/master-keys.ts";
 import { NfsClient } from "../support/nfs-client.ts";
 import { Stable } from "../support/nfs-types.ts";
 import { missingRadosgw, type S3Server, startS3 } from "../support/radosgw.ts";
@@ -90,6 +91,24 @@ test(
     const directory = temporaryDirectory("recover-fs");
     const path = join(directory.path, "blocks");
     await loseAndRecover({ directory: directory.path, type: "filesystem", config: { path, history: true }, flags: ["--path", path], durability: "local" });
+    directory.remove();
+  },
+  minuteMs,
+);
+
+test(
+  "from an encrypted and compressed store, with its master keys alone",
+  async () => {
+    const directory = temporaryDirectory("recover-sealed");
+    const [path, keys] = [join(directory.path, "blocks"), join(directory.path, "master.keys")];
+    writeFileSync(keys, `${masterKeyLine("first")}\n`, { mode: 0o600 });
+    const flags = ["--path", path, "--compression", "zstd", "--encryption", "aes-256-gcm", "--encryption-key-file"];
+    await loseAndRecover({ directory: directory.path, type: "filesystem", config: { path, history: true, compression: "zstd", encryption: "aes-256-gcm", encryption_key_file: keys }, flags: [...flags, keys], durability: "local" });
+    const others = join(directory.path, "other.keys");
+    writeFileSync(others, `${masterKeyLine("other")}\n`, { mode: 0o600 });
+    const refused = await run(["recover", "--from", "filesystem", ...flags, others, "--data-dir", join(directory.path, "refused")]);
+    expect(refused.status).not.toBe(0);
+    expect(refused.err).toContain("first");
     directory.remove();
   },
   minuteMs,

@@ -57,6 +57,9 @@ function fakeShare(name: string): n.Share {
   return {
     name, metadata: "default", blocks: "default", rootMode: 0o1777, deleted: false, effectiveClients: [], description: "", durability: "local", readOnly: false, defaultPermission: "none",
     squash: "none", anonymousUid: 65534, anonymousGid: 65534, allowedClients: null, netgroups: [], protocols: { nfs: true, smb: false }, manageGroups: false, quotaBytes: null, quotaFiles: null, scrubRate: null,
+    smbEncryption: "off",
+    smbGuest: false,
+    smbContinuouslyAvailable: false,
     enabled: true, ...times,
   };
 }

@@ -45,6 +45,10 @@ export interface ServerOptions {
   readonly args?: readonly string[];
   /** Files it may have open at once (ulimit -n). */
   readonly openFilesMax?: number;
+  /** Hears all it prints. */
+  readonly echo?: (piece: string) => void;
+  /** The program; the compiled one unless told. */
+  readonly program?: readonly string[];
   /** What starts it, such as a namespace of its own; it must become the server (exec). */
   readonly under?: readonly string[];
   /** How long the accept line may take. */
@@ -57,7 +61,7 @@ const outputCharsMax = 256 * 1024;
 export const adminPassword = "the tests' own administrator";
 
 /** What keeps servers of tests out of each other's way. */
-export const serverEnvironment: Readonly<Record<string, string>> = { DITTOFS_CONTROLPLANE_PORT: "0", DITTOFS_ADMIN_INITIAL_PASSWORD: adminPassword };
+export const serverEnvironment: Readonly<Record<string, string>> = { DITTOFS_CONTROLPLANE_PORT: "0", DITTOFS_ADAPTERS_SMB_PORT: "0", DITTOFS_ADMIN_INITIAL_PASSWORD: adminPassword };
 
 export class Server {
   private readonly portGiven: number | null;
@@ -68,13 +72,13 @@ export class Server {
   private constructor(options: ServerOptions) {
     this.portGiven = options.port;
     const limited = options.openFilesMax === undefined ? [] : ["sh", "-c", 'ulimit -n "$0" && exec "$@"', String(options.openFilesMax)];
-    const command = [...(options.under ?? []), ...limited, binaryPath(), "start", "--data-dir", options.dataDir];
+    const command = [...(options.under ?? []), ...limited, ...(options.program ?? [binaryPath()]), "start", "--data-dir", options.dataDir];
     if (options.port !== null) command.push("--nfs-port", String(options.port));
     if (options.config !== undefined) command.push("--config", options.config);
     command.push(...(options.args ?? []));
     this.process = spawn(command, { stdin: "ignore", stdout: "pipe", stderr: "pipe", env: { ...Bun.env, ...serverEnvironment, ...options.env } });
     const ready = Promise.withResolvers<void>();
-    const outputs = [this.collect(this.process.stdout, ready.resolve), this.collect(this.process.stderr, () => {})];
+    const outputs = [this.collect(this.process.stdout, ready.resolve, options.echo), this.collect(this.process.stderr, () => {}, options.echo)];
     void Promise.all(outputs).then(() => ready.reject(new Error("the server ended before it accepted")));
     this.accepting = ready.promise;
     this.accepting.catch(() => {});
@@ -106,6 +110,11 @@ ${server.text}`);
   /** Where NFS is. */
   get port(): number {
     return this.portGiven || Number(/^nfs: accepting on \S+:(\d+)$/m.exec(this.text)?.[1] ?? 0);
+  }
+
+  /** Where SMB is. */
+  get smbPort(): number {
+    return Number(/^smb: accepting on \S+:(\d+)$/m.exec(this.text)?.[1] ?? 0);
   }
 
   /** Where the REST interface is. */
@@ -142,12 +151,13 @@ ${server.text}`);
     return Number(line?.[1] ?? 0) * 1024;
   }
 
-  private async collect(stream: ReadableStream<Uint8Array>, accepts: () => void): Promise<void> {
+  private async collect(stream: ReadableStream<Uint8Array>, accepts: () => void, echo: ServerOptions["echo"]): Promise<void> {
     const decoder = new TextDecoder();
     let line = "";
     for await (const chunk of stream) {
       const piece = decoder.decode(chunk, { stream: true });
       this.text = (this.text + piece).slice(-outputCharsMax);
+      echo?.(piece);
       line += piece;
       if (/^nfs: accepting on /m.test(line)) accepts();
       line = line.slice(line.lastIndexOf("\n") + 1);

@@ -80,7 +80,7 @@ export class SmbClient {
 
   send(command: number, body: Uint8Array, fields: Partial<HeaderFields> = {}): void {
     const message = this.request(command, body, fields);
-    if (this.sealer !== null) return this.sendRaw(this.sealer.seal(message, Number(this.sessionId)));
+    if (this.sealer !== null) return this.sendRaw(this.sealer.seal(message, Number(this.sessionId & 0xffffffffn), Number(this.sessionId >> 32n)));
     this.sendRaw(this.signs ? this.signed(message) : message);
   }
 
@@ -191,7 +191,11 @@ export class SmbClient {
     body.writeUInt16LE(72, 4);
     body.writeUInt16LE(path.length, 6);
     body.set(path, 8);
-    return this.call(3, body);
+    const signs = this.signs;
+    this.signs = true;
+    const reply = await this.call(3, body);
+    this.signs = signs;
+    return reply;
   }
 }
 

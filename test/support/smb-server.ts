@@ -8,7 +8,7 @@ import { openWorld } from "../unit/vfs/kit.ts";
 import { policyOf } from "./policy.ts";
 import { SmbClient } from "./smb-client.ts";
 
-const account = { user: { name: "alice", uid: 1000, gid: 1000, groups: [], groupNames: [], enabled: true }, ntHash: ntHashOf("secret"), mustChangePassword: false, sessionEpoch: 1 };
+const account = { user: { name: "alice", uid: 1000, gid: 1000, groups: [], groupNames: [], enabled: true }, ntHash: ntHashOf("secret"), mustChangePassword: false, sessionEpoch: 0 };
 
 export interface TestSmb {
   readonly smb: SmbAdapter;

@@ -101,6 +101,9 @@ const shareFields = {
   netgroups: Netgroups,
   protocols: Protocols,
   manage_groups: Type.Boolean({ description: "Groups of AUTH_SYS callers come from the control plane, not from the call, which holds 16 at most." }),
+  smb_encryption: Type.Union([Type.Literal("off"), Type.Literal("preferred"), Type.Literal("required")], { description: "Over SMB: off tells nobody to encrypt, preferred tells clients that can to, required refuses those that can't." }),
+  smb_guest: Type.Boolean({ description: "Over SMB, who comes without a name, or as guest, is let in as the anonymous user." }),
+  smb_continuously_available: Type.Boolean({ description: "Over SMB, opens survive a restart of the server where clients ask for it." }),
   quota_bytes: orNull(Bytes),
   quota_files: orNull(Bytes),
   scrub_rate: orNull(Type.Integer({ minimum: 65536, maximum: Number.MAX_SAFE_INTEGER, description: "Bytes a second at which all content is read again and again and compared with its checksums; null: never." })),
@@ -138,7 +141,7 @@ export const GrantLevel = object({ level: Level });
 export const MountInfo = object({
   share: ShareName,
   nfs: orNull(object({ linux: Type.String(), macos: Type.String(), windows: Type.String() })),
-  smb: orNull(object({ linux: Type.String(), macos: Type.String(), windows: Type.String() })),
+  smb: orNull(object({ linux: Type.String(), macos: Type.String(), windows: Type.String(), smbclient: Type.String() })),
 });
 
 const SettingName = Type.String({ pattern: "^[a-z][a-z0-9_.-]{0,63}$" });
@@ -172,7 +175,7 @@ export const RotatedKeys = object({
   shares: Type.Array(object({ share: ShareName, master_key: orNull(Type.String({ description: "Id of the master key its keyring is wrapped with now." })), keys: orNull(Type.Integer({ description: "Keys in its keyring." })), error: orNull(Type.String({ description: "Why its keyring is as it was." })) })),
 });
 
-export const AdapterType = one(["nfs"]);
+export const AdapterType = one(["nfs", "smb"]);
 export const Adapter = object({
   type: AdapterType,
   enabled: Type.Boolean(),

@@ -1,4 +1,5 @@
 import type { Time } from "#base/time.ts";
+import type { ContentRun } from "#model/file-content.ts";
 
 /*
  * A segment file (docs/formats/log.md; all integers little-endian):
@@ -18,13 +19,18 @@ import type { Time } from "#base/time.ts";
  *  56  4  salt                               52  4  bytes written by the operation
  *  60  4  CRC-32 of bytes 0..60              56  1  kind; 57..59 zero
  *                                            60  4  CRC-32 of the payload (pointer), else zero
- *                                            64     write: the payload, zero padded; pointer: pack 8, offset in pack 8
+ *                                            64     write: the payload, zero padded; pointer: pack 8, offset in pack 8;
+ *                                                   clone: runs of length 8, pack 8 (0: a hole), offset in pack 8; punch: length 8
  */
 export const headerBytes = 64;
 export const recordsStart = 4096;
 export const recordHeaderBytes = 64;
 export const pointerBytes = recordHeaderBytes + 16;
-export const formatVersion = 1;
+export const punchBytes = recordHeaderBytes + 8;
+/** One run of a clone. */
+export const runBytes = 24;
+/** Version 2 adds clones and punches; what is of version 1 is read as ever. */
+export const formatVersion = 2;
 
 const magic = new TextEncoder().encode("DFSLOG\r\n");
 const byteOrderMark = 0x01020304;
@@ -32,7 +38,7 @@ const saltAt = 56;
 const headerCrcAt = 60;
 const two32 = 4294967296;
 
-export const RecordKind = { write: 1, pointer: 2, truncate: 3 } as const;
+export const RecordKind = { write: 1, pointer: 2, truncate: 3, clone: 4, punch: 5 } as const;
 
 export interface SegmentHeader {
   readonly instance: Uint8Array;
@@ -140,4 +146,14 @@ export function encodeRecord(
   view.setUint32(at + 52, length, true);
   view.setUint32(at + 56, kind, true);
   view.setUint32(at + 60, payloadCrc, true);
+}
+
+/** Writes a clone's runs behind its header. */
+export function encodeRuns(view: DataView, at: number, runs: readonly ContentRun[]): void {
+  for (let i = 0; i < runs.length; i++) {
+    const { length, pack, packOffset } = runs[i] as ContentRun;
+    putUint64(view, at + i * runBytes, length);
+    putUint64(view, at + i * runBytes + 8, pack);
+    putUint64(view, at + i * runBytes + 16, packOffset);
+  }
 }

@@ -1,5 +1,5 @@
 /**
- * The write-ahead log of a share: every accepted write and truncation as one record, in order, until its content is stored.
+ * The write-ahead log of a share: every accepted write, truncation, clone and punch as one record, in order, until its content is stored.
  *
  * Invariants
  * - Records have consecutive sequence numbers within one life of the process; the first gap or bad CRC ends the log. Every open
@@ -14,6 +14,7 @@
 import type { Maybe } from "#base/brand.ts";
 import type { Clock } from "#base/clock.ts";
 import type { Time } from "#base/time.ts";
+import type { ContentRun } from "#model/file-content.ts";
 import type { FsError } from "#model/fs-error.ts";
 import type { FileId, PackId } from "#model/ids.ts";
 import type { Logger } from "#telemetry/logger.ts";
@@ -23,6 +24,9 @@ export type { Done, FileOps } from "./file-ops.ts";
 export { systemFiles } from "./file-ops.ts";
 export { nullLog } from "./null-log.ts";
 export { openLog } from "./open.ts";
+
+/** Runs of one clone: its record stays far below a segment's length. */
+export const runsMax = 512;
 
 /** What replay gives, in sequence order. `data` is valid until the call is done. */
 export type LogRecord =
@@ -48,7 +52,25 @@ export type LogRecord =
       readonly packOffset: number;
       readonly payloadCrc: number;
     }
-  | { readonly kind: "truncate"; readonly file: FileId; readonly sequence: number; readonly newSize: number; readonly mtime: Time };
+  | { readonly kind: "truncate"; readonly file: FileId; readonly sequence: number; readonly newSize: number; readonly mtime: Time }
+  | {
+      readonly kind: "clone";
+      readonly file: FileId;
+      readonly sequence: number;
+      readonly offset: number;
+      readonly newSize: number;
+      readonly mtime: Time;
+      readonly runs: readonly ContentRun[];
+    }
+  | {
+      readonly kind: "punch";
+      readonly file: FileId;
+      readonly sequence: number;
+      readonly offset: number;
+      readonly length: number;
+      readonly newSize: number;
+      readonly mtime: Time;
+    };
 
 export interface WriteAheadLog {
   /** Of the last appended record; 0 at the very start. */
@@ -77,6 +99,10 @@ export interface WriteAheadLog {
   ): number | FsError;
   /** Takes the segment that is kept in reserve if need be: a full disk stops writes first. */
   appendTruncate(file: FileId, newSize: number, mtime: Time): number | FsError;
+  /** From `offset` on the file is what stored packs hold: at most `runsMax` runs of them. */
+  appendClone(file: FileId, offset: number, runs: readonly ContentRun[], newSize: number, mtime: Time): number | FsError;
+  /** The range reads as zeros and stores nothing. It makes room, so that it may take the reserve as a truncation does. */
+  appendPunch(file: FileId, offset: number, length: number, newSize: number, mtime: Time): number | FsError;
   /** The record is with the kernel: it survives the process. */
   written(sequence: number): Maybe<void>;
   /** The record and all before it are on stable storage. */

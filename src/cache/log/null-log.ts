@@ -19,6 +19,12 @@ class NullLog implements WriteAheadLog {
   appendTruncate(): number | FsError {
     return ++this.sequence;
   }
+  appendClone(): number | FsError {
+    return ++this.sequence;
+  }
+  appendPunch(): number | FsError {
+    return ++this.sequence;
+  }
   written(): void {}
   durable(): void {}
   release(): void {}

@@ -1,6 +1,6 @@
 import fs from "node:fs";
 import { fsyncOf, systemFiles, writeFully } from "./file-ops.ts";
-import { align8, encodeHeader, encodeRecord, headerBytes, pointerBytes, putUint64, recordHeaderBytes, RecordKind, recordSeed, recordsStart } from "./format.ts";
+import { align8, encodeHeader, encodeRecord, encodeRuns, headerBytes, pointerBytes, punchBytes, putUint64, recordHeaderBytes, RecordKind, recordSeed, recordsStart, runBytes } from "./format.ts";
 import type { LogRecord } from "./index.ts";
 import { segmentPath } from "./segments.ts";
 
@@ -34,7 +34,7 @@ export class RecoveredLog {
   }
 
   add(record: LogRecord): void {
-    const bytes = record.kind === "write" ? recordHeaderBytes + align8(record.length) : record.kind === "pointer" ? pointerBytes : recordHeaderBytes;
+    const bytes = bytesOf(record);
     if (this.fd < 0 || record.sequence !== this.last + 1 || this.end + bytes > this.segmentBytes) this.begin(record.sequence);
     if (this.gathered + bytes > this.buffer.length) this.flush();
     if (bytes > this.buffer.length) this.buffer = Buffer.alloc(bytes);
@@ -46,6 +46,12 @@ export class RecoveredLog {
     else if (record.kind === "write") {
       encodeRecord(view, at, RecordKind.write, bytes, sequence, file, record.offset, record.length, newSize, mtime, 0);
       this.buffer.set(record.data, at + recordHeaderBytes);
+    } else if (record.kind === "clone") {
+      encodeRecord(view, at, RecordKind.clone, bytes, sequence, file, record.offset, 0, newSize, mtime, 0);
+      encodeRuns(view, at + recordHeaderBytes, record.runs);
+    } else if (record.kind === "punch") {
+      encodeRecord(view, at, RecordKind.punch, bytes, sequence, file, record.offset, 0, newSize, mtime, 0);
+      putUint64(view, at + recordHeaderBytes, record.length);
     } else {
       encodeRecord(view, at, RecordKind.pointer, bytes, sequence, file, record.offset, record.length, newSize, mtime, record.payloadCrc);
       putUint64(view, at + recordHeaderBytes, record.pack);
@@ -96,5 +102,20 @@ export class RecoveredLog {
     const fd = fs.openSync(this.directory, "r");
     await fsyncOf(systemFiles, fd);
     fs.closeSync(fd);
+  }
+}
+
+function bytesOf(record: LogRecord): number {
+  switch (record.kind) {
+    case "write":
+      return recordHeaderBytes + align8(record.length);
+    case "pointer":
+      return pointerBytes;
+    case "truncate":
+      return recordHeaderBytes;
+    case "clone":
+      return recordHeaderBytes + record.runs.length * runBytes;
+    case "punch":
+      return punchBytes;
   }
 }

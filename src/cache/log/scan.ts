@@ -2,7 +2,8 @@ import type { Maybe } from "#base/brand.ts";
 import fs from "node:fs";
 import { Time } from "#base/time.ts";
 import type { FileId, PackId } from "#model/ids.ts";
-import { getInt64, getUint64, pointerBytes, recordHeaderBytes, RecordKind } from "./format.ts";
+import type { ContentRun } from "#model/file-content.ts";
+import { getInt64, getUint64, pointerBytes, punchBytes, recordHeaderBytes, RecordKind, runBytes } from "./format.ts";
 import type { LogRecord } from "./index.ts";
 
 const windowBytes = 1 << 22;
@@ -145,7 +146,25 @@ function decodeRecord(bytes: Uint8Array, view: DataView): LogRecord | null {
     }
     case RecordKind.truncate:
       return { kind: "truncate", file, sequence, newSize, mtime };
+    case RecordKind.clone: {
+      const runs = decodeRuns(bytes.byteLength, view);
+      return runs === null ? null : { kind: "clone", file, sequence, offset, newSize, mtime, runs };
+    }
+    case RecordKind.punch:
+      if (bytes.byteLength < punchBytes) return null;
+      return { kind: "punch", file, sequence, offset, length: getUint64(view, recordHeaderBytes), newSize, mtime };
     default:
       return null;
   }
+}
+
+function decodeRuns(bytes: number, view: DataView): readonly ContentRun[] | null {
+  const count = (bytes - recordHeaderBytes) / runBytes;
+  if (!Number.isInteger(count)) return null;
+  const runs: ContentRun[] = [];
+  for (let i = 0; i < count; i++) {
+    const at = recordHeaderBytes + i * runBytes;
+    runs.push({ length: getUint64(view, at), pack: getUint64(view, at + 8) as PackId, packOffset: getUint64(view, at + 16) });
+  }
+  return runs;
 }

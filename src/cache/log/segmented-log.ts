@@ -1,10 +1,11 @@
 import { assert } from "#base/assert.ts";
 import type { Maybe } from "#base/brand.ts";
 import type { Time } from "#base/time.ts";
+import type { ContentRun } from "#model/file-content.ts";
 import { FsError } from "#model/fs-error.ts";
 import type { FileId, PackId } from "#model/ids.ts";
 import { fdatasyncOf, fsyncOf, writeBackBytes, writeFully, writeSlicesFully, type FileOps } from "./file-ops.ts";
-import { align8, encodeRecord, pointerBytes, putUint64, recordHeaderBytes, RecordKind, recordsStart } from "./format.ts";
+import { align8, encodeRecord, encodeRuns, pointerBytes, punchBytes, putUint64, recordHeaderBytes, RecordKind, recordsStart, runBytes } from "./format.ts";
 import type { LogOptions, WriteAheadLog } from "./index.ts";
 import type { Segment, SegmentFiles } from "./segments.ts";
 import { SharedSync } from "./shared-sync.ts";
@@ -147,6 +148,25 @@ export class SegmentedLog implements WriteAheadLog {
     const at = this.#staged;
     encodeRecord(this.#view, at, RecordKind.truncate, recordHeaderBytes, this.sequence + 1, file, 0, 0, newSize, mtime, 0);
     return this.#stagedRecord(at, recordHeaderBytes);
+  }
+
+  appendClone(file: FileId, offset: number, runs: readonly ContentRun[], newSize: number, mtime: Time): number | FsError {
+    const bytes = recordHeaderBytes + runs.length * runBytes;
+    const refused = this.#room(bytes, 1);
+    if (refused !== null) return refused;
+    const at = this.#staged;
+    encodeRecord(this.#view, at, RecordKind.clone, bytes, this.sequence + 1, file, offset, 0, newSize, mtime, 0);
+    encodeRuns(this.#view, at + recordHeaderBytes, runs);
+    return this.#stagedRecord(at, bytes);
+  }
+
+  appendPunch(file: FileId, offset: number, length: number, newSize: number, mtime: Time): number | FsError {
+    const refused = this.#room(punchBytes, 0);
+    if (refused !== null) return refused;
+    const at = this.#staged;
+    encodeRecord(this.#view, at, RecordKind.punch, punchBytes, this.sequence + 1, file, offset, 0, newSize, mtime, 0);
+    putUint64(this.#view, at + recordHeaderBytes, length);
+    return this.#stagedRecord(at, punchBytes);
   }
 
   written(sequence: number): Maybe<void> {

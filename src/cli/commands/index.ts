@@ -100,7 +100,10 @@ const adapterSettings: Noun = {
   name: "settings",
   summary: "What of an adapter can be set.",
   example: "dittofs adapter settings nfs show",
-  verbs: [{ name: "nfs", summary: "Settings of NFS.", example: "dittofs adapter settings nfs show", verbs: [showSettings("nfs"), updateSettings("nfs"), resetSettings("nfs")] }],
+  verbs: [
+    { name: "nfs", summary: "Settings of NFS.", example: "dittofs adapter settings nfs show", verbs: [showSettings("nfs"), updateSettings("nfs"), resetSettings("nfs")] },
+    { name: "smb", summary: "Settings of SMB.", example: "dittofs adapter settings smb show", verbs: [showSettings("smb"), updateSettings("smb"), resetSettings("smb")] },
+  ],
 };
 
 /** Of the server's own process. */

@@ -69,6 +69,10 @@ export const shares = table(
     ...common,
     /** Bytes a second; null: off. */
     scrubRate: nullable(integer()),
+    /** What of SMB the share asks for; null: as by default. */
+    smbEncryption: nullable(text()),
+    smbGuest: nullable(boolean()),
+    smbContinuouslyAvailable: nullable(boolean()),
   },
   ["id"],
 );

@@ -1,6 +1,6 @@
 import type { AccessLevel, Identity } from "#model/identity.ts";
-import type { Durability, Squash } from "#model/credentials.ts";
-import { SharePolicy, type SharePolicyFields } from "#vfs/access/policy.ts";
+import type { Durability, Encryption, Squash } from "#model/credentials.ts";
+import { SharePolicy, type SharePolicyFields, shareSmbDefaults } from "#vfs/access/policy.ts";
 import type { Row } from "../database/columns.ts";
 import type { tables } from "../database/tables.ts";
 import type { SharePlan, StorePlan } from "../runtime.ts";
@@ -63,6 +63,11 @@ export class SharePlans {
       anonymousGid: share.anonymousGid,
       allowedClients: this.parts.effectiveClients(share),
       protocols: share.protocols,
+      smb: {
+        encryption: (share.smbEncryption as Encryption | null) ?? shareSmbDefaults.encryption,
+        guest: share.smbGuest ?? shareSmbDefaults.guest,
+        continuouslyAvailable: share.smbContinuouslyAvailable ?? shareSmbDefaults.continuouslyAvailable,
+      },
       defaultPermission: share.defaultPermission as AccessLevel,
       grants: this.grants(share),
       identity: this.parts.identity(),

@@ -19,7 +19,7 @@ function declared(adapter: Section<Fields>, prefix = ""): Declared {
 /** What a row has a column of its own for. */
 const columns = ["enabled", "port"] as const;
 
-const all: Readonly<Record<AdapterType, Declared>> = { nfs: declared(options.adapters.fields.nfs) };
+const all: Readonly<Record<AdapterType, Declared>> = { nfs: declared(options.adapters.fields.nfs), smb: declared(options.adapters.fields.smb) };
 
 export const adapterTypes = Object.keys(all) as AdapterType[];
 

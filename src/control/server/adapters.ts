@@ -1,3 +1,4 @@
+import { smbDialects } from "#config/adapter-options.ts";
 import { alreadyExists, checkVersion, Faults, meant, notFound, oneOfFault } from "../checks.ts";
 import { type Core, type Effect, make } from "../core.ts";
 import type { Row } from "../database/columns.ts";
@@ -186,6 +187,9 @@ export class AdapterService implements Adapters {
     const plan = this.planOf(row);
     const { portmapper_enabled: portmapper, portmapper_port: port } = plan.settings;
     if (portmapper === true && port !== 0 && port === plan.port) faults.add("portmapper_port", "must differ from the adapter's port");
+    const { min_dialect: oldest, max_dialect: newest } = plan.settings;
+    const dialects: readonly unknown[] = smbDialects;
+    if (dialects.indexOf(oldest) > dialects.indexOf(newest)) faults.add("min_dialect", "must not be newer than max_dialect");
     for (const { field, message } of this.parts.checkTogether(plan)) faults.add(field, message);
     faults.refuse(`adapter ${type}`);
   }

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Clock } from "#base/clock.ts";
+import type { LoginAttempt, LoginAttempts } from "#model/identity.ts";
 import type { Random } from "#base/random.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { ControlDatabase } from "../database/port.ts";
@@ -45,6 +46,8 @@ export interface LoginOptions {
 }
 
 export interface OpenLogins extends Logins {
+  /** Log-ins to other protocols count with those here. */
+  readonly attempts: LoginAttempts;
   /** Signs with another key from now on: every token given out so far is refused. */
   useKey(tokenKey: Uint8Array): Promise<void>;
   /** Reads what was revoked elsewhere. */
@@ -63,6 +66,7 @@ export async function openLogins(options: LoginOptions): Promise<OpenLogins> {
 class SessionLogins implements OpenLogins {
   private readonly options: LoginOptions;
   private readonly table: SessionTable;
+  readonly attempts: LoginAttempts;
   private readonly throttle: Throttle;
   private readonly revoked: RevokedSessions;
   /** How long after its revocation a session may still be named by a token. */
@@ -82,6 +86,7 @@ class SessionLogins implements OpenLogins {
     this.table = new SessionTable(options.db, this.afterlifeMs);
     this.revoked = new RevokedSessions(this.afterlifeMs);
     this.throttle = new Throttle(options.clock);
+    this.attempts = { begin: (name, address) => beginAttempt(this.throttle, name, address) };
   }
 
   start(): void {
@@ -269,4 +274,14 @@ class SessionLogins implements OpenLogins {
 
 function hashOf(token: string): string {
   return createHash("sha256").update(token).digest("hex");
+}
+
+/** Names are the same in upper and lower case there: whoever varies them gets no further. */
+function beginAttempt(throttle: Throttle, name: string, address: string): LoginAttempt | null {
+  try {
+    return throttle.begin(name.toLowerCase(), address);
+  } catch (error) {
+    if (error instanceof ControlError && error.code === "too_many_attempts") return null;
+    throw error;
+  }
 }

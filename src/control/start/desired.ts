@@ -1,3 +1,4 @@
+import type { Accounts } from "#model/identity.ts";
 import type { SharePlans } from "../effects/index.ts";
 import type { AdapterPlan, Desired } from "../runtime.ts";
 
@@ -5,17 +6,19 @@ import type { AdapterPlan, Desired } from "../runtime.ts";
 export class DesiredState {
   private readonly shares: SharePlans;
   private readonly adapters: () => readonly AdapterPlan[];
+  private readonly accounts: () => Accounts;
   private readonly logLevel: () => string;
   private last: Desired | null = null;
 
-  constructor(shares: SharePlans, adapters: () => readonly AdapterPlan[], logLevel: () => string) {
+  constructor(shares: SharePlans, adapters: () => readonly AdapterPlan[], accounts: () => Accounts, logLevel: () => string) {
     this.shares = shares;
     this.adapters = adapters;
+    this.accounts = accounts;
     this.logLevel = logLevel;
   }
 
   current(): Desired {
-    const next: Desired = { shares: this.shares.all(), adapters: this.adapters(), logLevel: this.logLevel() };
+    const next: Desired = { shares: this.shares.all(), adapters: this.adapters(), accounts: this.accounts(), logLevel: this.logLevel() };
     if (this.last === null || !same(this.last, next)) this.last = next;
     return this.last;
   }
@@ -24,5 +27,5 @@ export class DesiredState {
 /** Plans of shares are the objects they were where nothing of them changed. */
 function same(a: Desired, b: Desired): boolean {
   const shares = a.shares.length === b.shares.length && a.shares.every((plan, i) => plan === b.shares[i]);
-  return shares && a.logLevel === b.logLevel && Bun.deepEquals(a.adapters, b.adapters);
+  return shares && a.accounts === b.accounts && a.logLevel === b.logLevel && Bun.deepEquals(a.adapters, b.adapters);
 }

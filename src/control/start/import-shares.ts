@@ -49,7 +49,7 @@ export function draftShares(parts: ImportParts, draft: Draft, shares: readonly F
 }
 
 /** What of a share the file says. */
-export function fieldsOf(share: FileShare, clientsByDefault: readonly string[]): Omit<ShareFields, "netgroups" | "description" | "protocols" | "manageGroups" | "quotaBytes" | "quotaFiles" | "scrubRate" | "enabled"> {
+export function fieldsOf(share: FileShare, clientsByDefault: readonly string[]): Omit<ShareFields, "netgroups" | "description" | "protocols" | "manageGroups" | "smbEncryption" | "smbGuest" | "smbContinuouslyAvailable" | "quotaBytes" | "quotaFiles" | "scrubRate" | "enabled"> {
   return {
     durability: share.durability,
     readOnly: share.read_only,

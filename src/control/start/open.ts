@@ -4,7 +4,7 @@ import type { Machine } from "#config/index.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { AccessViews, Directory, GroupService, UserService } from "../access/index.ts";
 import type { ControlDatabase } from "../database/port.ts";
-import { Effects, effectiveClients, Identities, SharePlans, type ShareRow } from "../effects/index.ts";
+import { Effects, effectiveClients, Identities, KnownAccounts, SharePlans, type ShareRow } from "../effects/index.ts";
 import type { FieldError } from "../errors.ts";
 import type { Passwords } from "../passwords/index.ts";
 import type { AdapterPlan, Desired, Failure, Runtime } from "../runtime.ts";
@@ -142,11 +142,13 @@ function assemble(options: ControlOptions, state: State, changes: Changes) {
   );
   const clientsOf = (share: ShareRow) => effectiveClients(state, share, byDefault(), (hostName) => hostNames.addresses(hostName));
   const known = new Identities(state);
+  const accounts = new KnownAccounts(state, known, keyring, logger);
   const identities = new ShareIdentities(state, changes);
   const sharePlans = new SharePlans(state, { identity: () => known.current(), storePlan: (kind, row) => storePlans.of(kind, row), effectiveClients: clientsOf, identities });
   const desired: DesiredState = new DesiredState(
     sharePlans,
     () => adapters.plans(),
+    () => accounts.current(),
     () => settings.value("logging.level"),
   );
   const effects: Effects = new Effects(runtime, () => desired.current(), changes, logger);

@@ -1,5 +1,5 @@
 import { checkCidr, checkShareName } from "#config/checks.ts";
-import { Durability, Squash } from "#model/credentials.ts";
+import { Durability, Encryption, Squash } from "#model/credentials.ts";
 import { accessLevels } from "#model/identity.ts";
 import { Faults, idFault, meant, oneOfFault, textFault, wholeFault } from "../checks.ts";
 import type { NewShare, ShareFields } from "../nouns.ts";
@@ -21,6 +21,9 @@ export const shareDefaults: ShareFields & { readonly rootMode: number } = {
   netgroups: [],
   protocols: { nfs: true, smb: true },
   manageGroups: false,
+  smbEncryption: Encryption.off,
+  smbGuest: false,
+  smbContinuouslyAvailable: false,
   quotaBytes: null,
   quotaFiles: null,
   scrubRate: null,
@@ -37,6 +40,7 @@ export function checkShare(state: State, share: Partial<ShareFields> & Pick<NewS
   each(share.durability, "durability", (value) => oneOfFault(value, Object.values(Durability)));
   each(share.defaultPermission, "default_permission", (value) => oneOfFault(value, accessLevels));
   each(share.squash, "squash", (value) => oneOfFault(value, Object.values(Squash)));
+  each(share.smbEncryption, "smb_encryption", (value) => oneOfFault(value, Object.values(Encryption)));
   each(share.anonymousUid, "anonymous_uid", idFault);
   each(share.anonymousGid, "anonymous_gid", idFault);
   each(share.quotaBytes, "quota_bytes", quotaFault);

@@ -1,6 +1,7 @@
-import type { Durability, Squash } from "#model/credentials.ts";
+import type { Durability, Encryption, Squash } from "#model/credentials.ts";
 import type { ShareRow } from "../effects/index.ts";
 import type { Grant, Level, Share, ShareFields } from "../nouns.ts";
+import { shareDefaults } from "./share-fields.ts";
 import type { State } from "../state/index.ts";
 
 /** Shares and their grants as they are shown. */
@@ -59,6 +60,9 @@ export class ShareViews {
       netgroups: row.netgroups.flatMap((id) => this.state.netgroups.get(id)?.name ?? []).sort(),
       protocols,
       manageGroups,
+      smbEncryption: (row.smbEncryption as Encryption | null) ?? shareDefaults.smbEncryption,
+      smbGuest: row.smbGuest ?? shareDefaults.smbGuest,
+      smbContinuouslyAvailable: row.smbContinuouslyAvailable ?? shareDefaults.smbContinuouslyAvailable,
       quotaBytes,
       quotaFiles,
       scrubRate,

@@ -46,7 +46,7 @@ function ofChange(c: Change, view: View, needs: Need[]): void {
     case "storeContent":
     case "layExtents":
       if (view.inode(c.id) === undefined) needs.push({ what: "inode", id: c.id });
-      for (const { pack } of c.extents) if (view.pack(pack) === undefined) needs.push({ what: "pack", id: pack });
+      for (const { pack } of c.extents) if (pack !== 0 && view.pack(pack) === undefined) needs.push({ what: "pack", id: pack });
       return;
     case "putPack":
       if (view.pack(c.pack.id) === undefined) needs.push({ what: "pack", id: c.pack.id });

@@ -2,7 +2,7 @@ import { encodeSpnegoOffer, Mechanism } from "#wire/spnego.ts";
 import { encodeFileTime, fileTimeBytes } from "#wire/filetime.ts";
 import { LeWriter } from "#wire/le.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
-import { Command, encodeHeader, RequestHeader } from "#wire/smb2/header.ts";
+import { Command, encodeHeader, HeaderFlag, RequestHeader } from "#wire/smb2/header.ts";
 import {
   Capability,
   Cipher,
@@ -32,6 +32,7 @@ const saltBytes = 32;
 /** NEGOTIATE (MS-SMB2 3.3.5.4). */
 export function negotiate(call: Call): number {
   const { connection, bytes, base, end } = call;
+  if ((call.header.flags & HeaderFlag.SIGNED) !== 0 || call.index > 0 || call.next > 0) return NtStatus.INVALID_PARAMETER;
   if (connection.dialect !== 0 && connection.dialect !== Dialect.WILDCARD) {
     connection.close("a second NEGOTIATE");
     return -1;
@@ -99,7 +100,8 @@ function answer(call: Call, dialect: number, contexts: readonly NegotiateContext
   const large = dialect >= Dialect.SMB_2_1;
   const sizeMax = large ? server.settings.transferBytesMax : 65_536;
   const encrypts = dialect >= Dialect.SMB_3_0 && dialect < Dialect.SMB_3_1_1 && call.connection.cipher !== 0;
-  const capabilities = (large ? Capability.LARGE_MTU : 0) | (encrypts ? Capability.ENCRYPTION : 0);
+  const channels = dialect >= Dialect.SMB_3_0 && dialect <= Dialect.SMB_3_1_1 ? call.connection.clientCapabilities & Capability.MULTI_CHANNEL : 0;
+  const capabilities = (large ? Capability.LARGE_MTU : 0) | (encrypts ? Capability.ENCRYPTION : 0) | channels;
   call.connection.capabilities = capabilities;
   encodeNegotiate(call.w, call.answerAt, {
     securityMode: SecurityMode.SIGNING_ENABLED | (server.signingRequired ? SecurityMode.SIGNING_REQUIRED : 0),

@@ -23,6 +23,8 @@ export type Needs = (typeof Needs)[keyof typeof Needs];
 
 export interface Handler {
   readonly needs: Needs;
+  /** It goes on although the session's user has to prove again who he is (MS-SMB2 3.3.5.2.9). */
+  readonly afterExpiry?: boolean;
   /** Writes the answer's body to `call.w` and gives its status. */
   run(call: Call): Maybe<number>;
 }
@@ -37,17 +39,17 @@ function echo(call: Call): number {
 export const handlers: readonly (Handler | undefined)[] = tableOf({
   [Command.NEGOTIATE]: { needs: Needs.nothing, run: negotiate },
   [Command.SESSION_SETUP]: { needs: Needs.nothing, run: sessionSetup },
-  [Command.LOGOFF]: { needs: Needs.session, run: logoff },
+  [Command.LOGOFF]: { needs: Needs.session, afterExpiry: true, run: logoff },
   [Command.TREE_CONNECT]: { needs: Needs.session, run: treeConnect },
   [Command.TREE_DISCONNECT]: { needs: Needs.tree, run: treeDisconnect },
   [Command.CREATE]: { needs: Needs.tree, run: create },
-  [Command.CLOSE]: { needs: Needs.tree, run: close },
+  [Command.CLOSE]: { needs: Needs.tree, afterExpiry: true, run: close },
   [Command.FLUSH]: { needs: Needs.tree, run: flush },
   [Command.READ]: { needs: Needs.tree, run: read },
   [Command.WRITE]: { needs: Needs.tree, run: write },
   [Command.LOCK]: { needs: Needs.tree, run: lock },
   [Command.IOCTL]: { needs: Needs.tree, run: ioctl },
-  [Command.ECHO]: { needs: Needs.sessionIfNamed, run: echo },
+  [Command.ECHO]: { needs: Needs.sessionIfNamed, afterExpiry: true, run: echo },
   [Command.QUERY_DIRECTORY]: { needs: Needs.tree, run: queryDirectory },
   [Command.QUERY_INFO]: { needs: Needs.tree, run: queryInfo },
   [Command.SET_INFO]: { needs: Needs.tree, run: setInfo },

@@ -1,28 +1,38 @@
+import { Encryption } from "#model/credentials.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
-import { decodeTreeConnect, encodeEmptyBody, encodeTreeConnect, isEmptyBody, ShareType } from "#wire/smb2/session.ts";
+import { HeaderFlag, treeIdAt } from "#wire/smb2/header.ts";
+import { Dialect } from "#wire/smb2/negotiate.ts";
+import { decodeTreeConnect, encodeEmptyBody, encodeTreeConnect, isEmptyBody, ShareFlag, ShareType } from "#wire/smb2/session.ts";
 import type { FileSystem } from "#vfs/file-system.ts";
 import type { Call } from "../call.ts";
 import { fullAccess } from "../open/access.ts";
-import { closeAll } from "../open/closing.ts";
-import { treesMax } from "../session/session.ts";
+import { Ending, endTree } from "../session/ending.ts";
+import { SessionKind, treesMax } from "../session/session.ts";
 import { Tree } from "../tree/tree.ts";
 
-/** TREE_CONNECT (MS-SMB2 3.3.5.7): \\server\share, in any case. */
+/** TREE_CONNECT (MS-SMB2 3.3.5.7): \\\\server\\share, in any case. */
 export function treeConnect(call: Call): number {
   const request = decodeTreeConnect(call.bytes, call.base, call.end);
   if (request === null) return NtStatus.INVALID_PARAMETER;
   const { connection } = call;
   const session = call.session!;
+  if (connection.dialect === Dialect.SMB_3_1_1 && session.kind === SessionKind.user && !call.encrypted && (call.header.flags & HeaderFlag.SIGNED) === 0) {
+    connection.close("a TREE_CONNECT that proves nothing: 3.1.1 has it signed or encrypted");
+    return -1;
+  }
   const name = request.path.split("\\").at(-1) ?? "";
   const isPipe = name.toUpperCase() === "IPC$";
   const fs = isPipe ? null : shareNamed(call, name);
   if (fs === undefined) return NtStatus.BAD_NETWORK_NAME;
   if (session.trees.size >= treesMax) return NtStatus.INSUFFICIENT_RESOURCES;
-  const tree = new Tree(session.nextTreeId(), fs, session.user!, connection.server.clock.now());
+  const tree = new Tree(session.nextTreeId(), fs, session, connection.server.clock.now(), connection.transport.address);
   if (!tree.admits(connection.transport.address)) return NtStatus.ACCESS_DENIED;
+  const encryption = fs === null ? Encryption.off : fs.policy.smb.encryption;
+  if (encryption === Encryption.required && session.sealer === null) return NtStatus.ACCESS_DENIED;
+  if (encryption !== Encryption.off && session.sealer !== null) tree.encryptionRequired = session.seals = true;
   session.trees.set(tree.id, tree);
-  call.w.setU32(call.answerAt + 36, tree.id);
-  encodeTreeConnect(call.w, isPipe ? ShareType.PIPE : ShareType.DISK, 0, 0, fullAccess);
+  call.w.setU32(call.answerAt + treeIdAt, tree.id);
+  encodeTreeConnect(call.w, isPipe ? ShareType.PIPE : ShareType.DISK, tree.encryptionRequired ? ShareFlag.ENCRYPT_DATA : 0, 0, fullAccess);
   return NtStatus.SUCCESS;
 }
 
@@ -35,11 +45,12 @@ function shareNamed(call: Call, name: string): FileSystem | undefined {
   return shares.list().find((each) => each.name.toLowerCase() === folded);
 }
 
-export function treeDisconnect(call: Call): number {
+/** TREE_DISCONNECT (MS-SMB2 3.3.5.8). */
+export async function treeDisconnect(call: Call): Promise<number> {
   if (!isEmptyBody(call.bytes, call.base, call.end)) return NtStatus.INVALID_PARAMETER;
   const tree = call.tree!;
-  closeAll(call.connection, tree);
   call.session!.trees.delete(tree.id);
+  await endTree(call.connection.server, tree, Ending.asked);
   encodeEmptyBody(call.w);
   return NtStatus.SUCCESS;
 }

@@ -1,20 +1,19 @@
 import { FsError } from "#model/fs-error.ts";
-import type { SmbConnection } from "../connection.ts";
-import type { Tree } from "../tree/tree.ts";
+import type { Logger } from "#telemetry/logger.ts";
 import type { Open } from "./open.ts";
+import type { Opens } from "./opens.ts";
+
+/** Where an open file is let go of: a connection, or the server. */
+export interface Closer {
+  readonly opens: Opens;
+  readonly server: { readonly logger: Logger };
+}
 
 /** Lets go of an open file; the last one of a file waits for its deletion, where somebody asked for that. */
-export async function closeOpen(connection: SmbConnection, open: Open): Promise<void> {
+export async function closeOpen(connection: Closer, open: Open): Promise<void> {
   connection.opens.remove(open);
   if (open.file === null) return;
   const fs = open.tree.fs!;
   const outcome = await fs.release(open.file);
   if (outcome instanceof FsError) connection.server.logger.debug({ share: fs.name, path: open.path, why: outcome.code }, "a file was not deleted on close");
-}
-
-/** Lets go of everything a tree has open. */
-export function closeAll(connection: SmbConnection, tree: Tree): void {
-  for (const open of connection.opens.ofTree(tree)) {
-    closeOpen(connection, open).catch((error: unknown) => connection.server.logger.error({ error, path: open.path }, "a file could not be deleted on close"));
-  }
 }

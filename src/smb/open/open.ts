@@ -3,16 +3,7 @@ import type { OpenFile, Place } from "#vfs/opens/open-file.ts";
 import type { Pipe } from "../pipe/pipe.ts";
 import type { Tree } from "../tree/tree.ts";
 import type { LockReplay } from "./lock-replay.ts";
-
-/** Where a listing stands. */
-export interface Scan {
-  readonly pattern: string;
-  cookie: number;
-  verifier: Uint8Array;
-  ended: boolean;
-  /** It gave an entry at least: none at all is another status than no more. */
-  gave: boolean;
-}
+import type { Scan } from "./scan.ts";
 
 /** An open file or directory (MS-SMB2 3.3.1.10). */
 export class Open {
@@ -45,8 +36,11 @@ export class Open {
     this.path = path;
     this.fileId = new Uint8Array(16);
     const view = new DataView(this.fileId.buffer);
+    // The other half differs from one start of the server to the next, as the session's does: an id never comes back.
     view.setUint32(0, number, true);
+    view.setUint32(4, tree.session.high, true);
     view.setUint32(8, number, true);
+    view.setUint32(12, tree.session.high, true);
   }
 
   /** Where its name is; null: the share's root. */
@@ -57,47 +51,5 @@ export class Open {
   /** Its name goes when everybody has closed it. */
   get deletePending(): boolean {
     return this.file !== null && this.file.file.deletion !== null;
-  }
-}
-
-/** Files one connection's sessions may have open. */
-export const opensMax = 65_536;
-
-/** The open files of a connection, by the number in their file id. */
-export class Opens {
-  private readonly all = new Map<number, Open>();
-  private numbers = 0;
-
-  get full(): boolean {
-    return this.all.size >= opensMax;
-  }
-
-  next(): number {
-    return ++this.numbers;
-  }
-
-  add(open: Open): void {
-    this.all.set(open.number, open);
-  }
-
-  remove(open: Open): void {
-    this.all.delete(open.number);
-  }
-
-  /** The open file whose id stands at `at`; null where there is none of this tree. */
-  find(b: Uint8Array, at: number, tree: Tree): Open | null {
-    const number = new DataView(b.buffer, b.byteOffset + at, 16).getUint32(8, true);
-    const open = this.all.get(number);
-    if (open === undefined || open.tree !== tree) return null;
-    for (let i = 0; i < 16; i++) if (open.fileId[i] !== b[at + i]) return null;
-    return open;
-  }
-
-  ofTree(tree: Tree): readonly Open[] {
-    return [...this.all.values()].filter((open) => open.tree === tree);
-  }
-
-  list(): readonly Open[] {
-    return [...this.all.values()];
   }
 }

@@ -1,13 +1,31 @@
+import type { Maybe } from "#base/brand.ts";
 import type { Credentials } from "#model/credentials.ts";
 import { FsError } from "#model/fs-error.ts";
+import { fold } from "#model/fold.ts";
+import type { FileId } from "#model/ids.ts";
 import { FileType, type Inode } from "#model/inode.ts";
 import type { FileSystem } from "#vfs/file-system.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { ntStatusOf } from "../status.ts";
+import { allowedUnit, storedName } from "./names.ts";
 
 /** Deepest path. */
 const partsMax = 256;
 const nameUnitsMax = 255;
+
+/** A path of a client, its names as they are stored. */
+export interface SmbPath {
+  /** From the share's root; none: the root itself. */
+  readonly parts: readonly string[];
+  /** A named stream of it; null: its data, or the directory. */
+  readonly stream: string | null;
+  /** What its type says: `$DATA`, `$INDEX_ALLOCATION`, or null where the path names none. */
+  readonly type: StreamType | null;
+}
+
+/** Types of streams that a path may name (MS-FSCC 2.1.5.4). */
+export const StreamType = { data: "$DATA", index: "$INDEX_ALLOCATION" } as const;
+export type StreamType = (typeof StreamType)[keyof typeof StreamType];
 
 /** Where a path leads: the object, or the directory and name where it would be. */
 export interface Resolved {
@@ -17,52 +35,140 @@ export interface Resolved {
   readonly inode: Inode | null;
 }
 
-/** The parts of a path; a status for one that no share can have (MS-FSCC 2.1.5). */
-export function partsOf(path: string): readonly string[] | number {
-  if (path.startsWith("\\")) return NtStatus.INVALID_PARAMETER;
-  if (path === "") return [];
-  const parts = path.split("\\");
-  if (parts.at(-1) === "") parts.pop();
-  if (parts.length > partsMax) return NtStatus.OBJECT_NAME_INVALID;
-  for (const part of parts) {
-    if (part === "" || part === "." || part === ".." || part.length > nameUnitsMax) return NtStatus.OBJECT_NAME_INVALID;
-    // eslint-disable-next-line no-control-regex
-    if (/[\x00-\x1f"*/:<>?|]/.test(part) || !part.isWellFormed()) return NtStatus.OBJECT_NAME_INVALID;
+const noParts: readonly string[] = [];
+const root: SmbPath = { parts: noParts, stream: null, type: null };
+
+/**
+ * Reads `path` (MS-FSCC 2.1.5): parts separated by backslashes, the last with a stream behind a colon perhaps; a status for one
+ * that no share can have. ".." is the part before it gone, as it is on the share's own tree, and never leads out of it.
+ */
+export function parsePath(path: string): SmbPath | NtStatus {
+  if (path === "") return root;
+  if (path.charCodeAt(0) === backslash) return NtStatus.INVALID_PARAMETER;
+  const given = path.split("\\");
+  if (given.at(-1) === "") given.pop();
+  if (given.length > partsMax) return NtStatus.OBJECT_NAME_INVALID;
+  let stream: string | null = null;
+  let type: StreamType | null = null;
+  const last = given[given.length - 1]!;
+  const colon = last.indexOf(":");
+  if (colon >= 0) {
+    const named = parseStream(last.slice(colon + 1));
+    if (typeof named === "number") return named;
+    ({ stream, type } = named);
+    given[given.length - 1] = last.slice(0, colon);
+    if (colon === 0) {
+      if (given.length > 1) return NtStatus.OBJECT_NAME_INVALID;
+      given.pop();
+    }
   }
-  return parts;
+  const parts: string[] = [];
+  for (let i = 0; i < given.length; i++) {
+    const part = given[i]!;
+    if (part === "..") {
+      if (parts.pop() === undefined) return NtStatus.OBJECT_PATH_SYNTAX_BAD;
+    } else if (isName(part)) parts.push(storedName(part));
+    else return NtStatus.OBJECT_NAME_INVALID;
+  }
+  return { parts, stream, type };
+}
+
+/** `name`, `name:type` or `:type`, as they stand behind the first colon. */
+function parseStream(text: string): { stream: string | null; type: StreamType | null } | NtStatus {
+  const colon = text.indexOf(":");
+  const name = colon < 0 ? text : text.slice(0, colon);
+  const given = colon < 0 ? null : fold(text.slice(colon + 1));
+  if (given !== null && given !== StreamType.data && given !== StreamType.index) return NtStatus.OBJECT_NAME_INVALID;
+  // A colon with nothing behind it, neither name nor type.
+  if (given === null && name === "") return NtStatus.OBJECT_NAME_INVALID;
+  if (name.length > nameUnitsMax || /[\0/\\]/.test(name)) return NtStatus.OBJECT_NAME_INVALID;
+  // A directory's entries are its stream $I30.
+  if (given === StreamType.index) return name === "" || fold(name) === "$I30" ? { stream: null, type: given } : NtStatus.OBJECT_NAME_INVALID;
+  return { stream: name === "" ? null : storedName(name), type: given };
+}
+
+const backslash = 0x5c;
+
+function isName(part: string): boolean {
+  if (part.length === 0 || part.length > nameUnitsMax || part === ".") return false;
+  for (let i = 0; i < part.length; i++) if (!allowedUnit(part.charCodeAt(i))) return false;
+  return true;
+}
+
+/** The parts of a path that names no stream. */
+export function partsOf(path: string): readonly string[] | NtStatus {
+  const parsed = parsePath(path);
+  if (typeof parsed === "number") return parsed;
+  return parsed.stream === null && parsed.type === null ? parsed.parts : NtStatus.OBJECT_NAME_INVALID;
 }
 
 /** Walks `parts` from the root. */
-export async function resolve(fs: FileSystem, who: Credentials, parts: readonly string[]): Promise<Resolved | number> {
-  let parent = await fs.root();
+export function resolve(fs: FileSystem, who: Credentials, parts: readonly string[]): Maybe<Resolved | NtStatus> {
+  const begin = fs.root();
+  return begin instanceof Promise ? begin.then((parent) => walk(fs, who, parent, parts, 0)) : walk(fs, who, begin, parts, 0);
+}
+
+function walk(fs: FileSystem, who: Credentials, from: Inode, parts: readonly string[], index: number): Maybe<Resolved | NtStatus> {
+  let parent = from;
   if (parts.length === 0) return { parent, name: "", inode: parent };
-  for (let i = 0; ; i++) {
-    const name = parts[i]!;
-    const found = await lookup(fs, who, parent, name);
-    if (typeof found === "number") return found;
-    const last = i === parts.length - 1;
-    if (last) return { parent, name: found?.name ?? name, inode: found?.inode ?? null };
-    if (found === null || found.inode.type !== FileType.directory) return NtStatus.OBJECT_PATH_NOT_FOUND;
-    parent = found.inode;
+  for (let i = index; ; i++) {
+    const found = lookup(fs, who, parent.id, parts[i]!);
+    if (found instanceof Promise) return found.then((arrived) => goOn(fs, who, parent, parts, i, arrived));
+    const step = stepTo(parent, parts, i, found);
+    if (!(step instanceof Below)) return step;
+    parent = step.directory;
   }
 }
 
-async function lookup(fs: FileSystem, who: Credentials, directory: Inode, name: string): Promise<{ name: string; inode: Inode } | null | number> {
-  const exact = await fs.lookup(who, directory.id, name);
-  if (!(exact instanceof FsError)) return { name, inode: exact.inode };
-  if (exact.code !== "noEntry") return exact.code === "notDirectory" ? NtStatus.OBJECT_PATH_NOT_FOUND : ntStatusOf(exact);
-  const folded = name.toLowerCase();
+function goOn(fs: FileSystem, who: Credentials, parent: Inode, parts: readonly string[], i: number, found: Found): Maybe<Resolved | NtStatus> {
+  const step = stepTo(parent, parts, i, found);
+  return step instanceof Below ? walk(fs, who, step.directory, parts, i + 1) : step;
+}
+
+/** The walk goes on in this directory. */
+class Below {
+  readonly directory: Inode;
+  constructor(directory: Inode) {
+    this.directory = directory;
+  }
+}
+
+export type Found = { readonly name: string; readonly inode: Inode } | NtStatus | null;
+
+/** What finding `parts[i]` means: the end of the walk or one step down. */
+function stepTo(parent: Inode, parts: readonly string[], i: number, found: Found): Resolved | NtStatus | Below {
+  if (typeof found === "number") return found;
+  const name = parts[i]!;
+  if (i === parts.length - 1) return found === null ? { parent, name, inode: null } : { parent, name: found.name, inode: found.inode };
+  if (found === null || found.inode.type !== FileType.directory) return NtStatus.OBJECT_PATH_NOT_FOUND;
+  return new Below(found.inode);
+}
+
+/** What a directory has under `name` in any case: its entry, null for none, or why that is not to be known. */
+export function lookup(fs: FileSystem, who: Credentials, directory: FileId, name: string): Maybe<Found> {
+  const exact = fs.lookup(who, directory, name);
+  if (exact instanceof Promise) return exact.then((answer) => foundOr(fs, who, directory, name, answer));
+  return foundOr(fs, who, directory, name, exact);
+}
+
+function foundOr(fs: FileSystem, who: Credentials, directory: FileId, name: string, answer: { readonly inode: Inode } | FsError): Maybe<Found> {
+  if (!(answer instanceof FsError)) return { name, inode: answer.inode };
+  if (answer.code === "noEntry") return lookupFolded(fs, who, directory, name);
+  return answer.code === "notDirectory" ? NtStatus.OBJECT_PATH_NOT_FOUND : ntStatusOf(answer);
+}
+
+async function lookupFolded(fs: FileSystem, who: Credentials, directory: FileId, name: string): Promise<Found> {
+  const folded = fold(name);
   let cookie = 0;
   let verifier: Uint8Array = new Uint8Array(8);
   for (;;) {
-    let left = 1024;
-    const page = await fs.readdir(who, directory.id, cookie, verifier, true, () => left-- > 0);
+    const page = await fs.readdir(who, directory, cookie, verifier, true, (entry) => (fold(entry) === folded ? true : null));
     if (page instanceof FsError) return page.code === "access" ? null : ntStatusOf(page);
     for (const entry of page.entries) {
-      cookie = entry.cookie;
-      if (entry.inode !== null && entry.cookie > 2 && entry.name.toLowerCase() === folded) return { name: entry.name, inode: entry.inode };
+      if (entry.inode !== null) return { name: entry.name, inode: entry.inode };
     }
-    if (page.end || page.entries.length === 0) return null;
+    if (page.end) return null;
+    cookie = page.cookie;
     verifier = page.verifier;
   }
 }

@@ -1,42 +1,96 @@
+import { fold } from "#model/fold.ts";
+
+/** Which names of a directory are wanted (MS-FSA 2.1.4.4), whatever their case. */
+export interface Expression {
+  /** The one name that matches, in whatever case; null where there may be others. */
+  readonly literal: string | null;
+  matches(name: string): boolean;
+}
+
+const everything: Expression = { literal: null, matches: () => true };
+
 /**
- * Whether names match an expression with wildcards (MS-FSA 2.1.4.4), in any case: `*` and `?`, and what clients make of old DOS
- * expressions: `<` up to the last dot, `>` one character or the end, `"` a dot or the end.
+ * `*` and `?`, and what clients make of old DOS expressions: `<` everything up to the last dot, `>` one character or none in front
+ * of a dot and at the end, `"` a dot or the end.
  */
-export function matcher(expression: string): (name: string) => boolean {
-  if (expression === "*" || expression === "*.*") return () => true;
-  const pattern = expression.toUpperCase();
-  if (!/[*?<>"]/.test(pattern)) return (name) => name.toUpperCase() === pattern;
-  return (name) => matches(pattern, name.toUpperCase());
+export function expressionOf(pattern: string): Expression {
+  if (pattern === "*") return everything;
+  const folded = fold(pattern);
+  if (!hasWildcards(folded)) return { literal: pattern, matches: (name) => fold(name) === folded };
+  const rest = folded.slice(1);
+  if (folded[0] === "*" && !hasWildcards(rest)) return { literal: null, matches: (name) => fold(name).endsWith(rest) };
+  const start = folded.slice(0, -1);
+  if (folded.at(-1) === "*" && !hasWildcards(start)) return { literal: null, matches: (name) => fold(name).startsWith(start) };
+  const machine = new Machine(folded);
+  return { literal: null, matches: (name) => machine.matches(fold(name)) };
 }
 
-/** States are positions in the pattern; all that are reachable are followed at once, so no pattern takes more than its length times the name's. */
-function matches(pattern: string, name: string): boolean {
-  const lastDot = name.lastIndexOf(".");
-  let states = closure(pattern, new Set([0]), name.length === 0, false);
-  for (let i = 0; i < name.length; i++) {
-    const char = name[i]!;
-    const next = new Set<number>();
-    for (const at of states) {
-      const p = pattern[at];
-      if (p === undefined) continue;
-      if (p === "*") next.add(at);
-      // It takes everything up to the last dot, that dot included only where another follows it.
-      else if (p === "<") {
-        if (lastDot < 0 || i <= lastDot) next.add(at);
-        if (char === "." && i === lastDot) next.add(at + 1);
-      } else if (p === "?" || p === char || (p === '"' && char === ".") || (p === ">" && char !== ".")) next.add(at + 1);
+function hasWildcards(text: string): boolean {
+  return /[*?<>"]/.test(text);
+}
+
+const star = 0x2a;
+const question = 0x3f;
+const dosStar = 0x3c;
+const dosQuestion = 0x3e;
+const dosDot = 0x22;
+const dot = 0x2e;
+
+/**
+ * States are positions in the pattern; all that are reachable are followed at once, so that no pattern costs more than its length
+ * times the name's.
+ */
+class Machine {
+  private readonly pattern: string;
+  private now: Uint8Array;
+  private next: Uint8Array;
+
+  constructor(pattern: string) {
+    this.pattern = pattern;
+    this.now = new Uint8Array(pattern.length + 1);
+    this.next = new Uint8Array(pattern.length + 1);
+  }
+
+  matches(name: string): boolean {
+    const end = this.pattern.length;
+    const lastDot = name.lastIndexOf(".");
+    this.now.fill(0);
+    this.now[0] = 1;
+    for (let i = 0; i < name.length; i++) {
+      const unit = name.charCodeAt(i);
+      this.skip(false, unit === dot);
+      if (!this.step(unit, lastDot < 0 || i <= lastDot)) return false;
     }
-    states = closure(pattern, next, i === name.length - 1, name[i + 1] === ".");
-    if (states.size === 0) return false;
+    this.skip(true, false);
+    return this.now[end] === 1;
   }
-  return states.has(pattern.length);
-}
 
-/** Positions reachable without a character: behind `*` and `<` always, behind `>` and `"` at the end (`>` at a dot too). */
-function closure(pattern: string, states: Set<number>, atEnd: boolean, beforeDot: boolean): Set<number> {
-  for (const at of states) {
-    const p = pattern[at];
-    if (p === "*" || p === "<" || (p === ">" && (atEnd || beforeDot)) || (p === '"' && atEnd)) states.add(at + 1);
+  /** Goes over what takes no character here: `*` and `<` always, `>` in front of a dot and at the end, `"` at the end. */
+  private skip(atEnd: boolean, beforeDot: boolean): void {
+    const { pattern, now } = this;
+    for (let at = 0; at < pattern.length; at++) {
+      if (now[at] === 0) continue;
+      const p = pattern.charCodeAt(at);
+      if (p === star || p === dosStar || (p === dosQuestion && (atEnd || beforeDot)) || (p === dosDot && atEnd)) now[at + 1] = 1;
+    }
   }
-  return states;
+
+  /** Takes one character; false where no state is left. */
+  private step(unit: number, upToLastDot: boolean): boolean {
+    const { pattern, now, next } = this;
+    let any = false;
+    next.fill(0);
+    for (let at = 0; at < pattern.length; at++) {
+      if (now[at] === 0) continue;
+      const p = pattern.charCodeAt(at);
+      const stays = p === star || (p === dosStar && upToLastDot);
+      const goes = p === question || p === unit || (p === dosDot && unit === dot) || (p === dosQuestion && unit !== dot);
+      if (stays) next[at] = 1;
+      if (goes) next[at + 1] = 1;
+      any ||= stays || goes;
+    }
+    this.now = next;
+    this.next = now;
+    return any;
+  }
 }

@@ -1,30 +1,65 @@
 import type { Accounts } from "#model/identity.ts";
 import type { FileSystem } from "#vfs/file-system.ts";
-import type { SmbConnection } from "../connection.ts";
-import { closeAll } from "../open/closing.ts";
-import type { Session } from "./session.ts";
+import { closeOpen } from "../open/closing.ts";
+import type { Open } from "../open/open.ts";
+import type { SmbServer } from "../server.ts";
+import type { Tree } from "../tree/tree.ts";
+import { guestsAllowed } from "./guests.ts";
+import { type Session, SessionKind } from "./session.ts";
 
-/** Ends a session: what it has open is closed, and requests that name it are answered that it is gone. */
-export function endSession(connection: SmbConnection, session: Session): void {
-  for (const tree of session.trees.values()) closeAll(connection, tree);
+/** Why files are let go of. */
+export const Ending = {
+  /** The client said so: nothing of it stays. */
+  asked: 0,
+  /** The client is gone, and may come back for what was opened to last. */
+  lost: 1,
+} as const;
+export type Ending = (typeof Ending)[keyof typeof Ending];
+
+/** Ends a session: what it has open is let go of, what waits in it is cancelled, and requests that name it are answered that it is gone. */
+export async function endSession(server: SmbServer, session: Session, ending: Ending): Promise<void> {
+  if (session.ended) return;
+  session.ended = true;
+  server.sessions.remove(session);
+  const closings = [...session.trees.values()].map((tree) => endTree(server, tree, ending));
   session.trees.clear();
-  connection.sessions.delete(session.id);
+  for (const { connection } of session.channels) {
+    connection.channels.delete(session.low);
+    connection.pendings.cancelOf(session);
+    connection.awaitSession();
+  }
+  session.channels.length = 0;
+  await Promise.all(closings);
+}
+
+/** Lets go of everything a tree has open. Never throws: what can't be closed is logged. */
+export async function endTree(server: SmbServer, tree: Tree, ending: Ending): Promise<void> {
+  await Promise.all([...tree.opens].map((open) => letGo(server, open, ending)));
+}
+
+async function letGo(server: SmbServer, open: Open, _ending: Ending): Promise<void> {
+  try {
+    await closeOpen({ opens: server.opens, server }, open);
+  } catch (error) {
+    server.logger.error({ error, path: open.path }, "a file could not be closed after its client had gone");
+  }
 }
 
 /** Whether somebody may go on with what a session began: the user is there and enabled, and nothing ended his sessions since. */
-export function mayGoOn(session: Session, accounts: Accounts): boolean {
+export function mayGoOn(server: SmbServer, session: Session, accounts: Accounts): boolean {
   const { user } = session;
   if (user === null) return true;
+  if (session.kind !== SessionKind.user) return guestsAllowed(server);
   const account = accounts.byName(user.name);
   return account !== null && account.user.enabled && account.user.uid === user.uid && account.sessionEpoch === session.epoch;
 }
 
 /** Ends connections to shares: those to `fs`, which is about to be closed, or (null) those that policies don't admit any more. */
-export function closeTrees(connection: SmbConnection, fs: FileSystem | null): void {
-  for (const session of connection.sessions.values()) {
+export function closeTrees(server: SmbServer, fs: FileSystem | null): void {
+  for (const session of server.sessions.list()) {
     for (const tree of session.trees.values()) {
-      if (fs === null ? tree.admits(connection.transport.address) : tree.fs !== fs) continue;
-      closeAll(connection, tree);
+      if (fs === null ? tree.admits(tree.address) : tree.fs !== fs) continue;
+      void endTree(server, tree, Ending.asked);
       session.trees.delete(tree.id);
     }
   }

@@ -1,45 +1,104 @@
 import type { KnownUser } from "#model/identity.ts";
-import type { NtlmExchange } from "#auth/ntlm.ts";
+import type { LeWriter } from "#wire/le.ts";
+import type { Command } from "#wire/smb2/header.ts";
+import type { SmbConnection } from "../connection.ts";
 import type { Sealer } from "../crypto/sealing.ts";
 import type { Signer } from "../crypto/signing.ts";
 import type { Tree } from "../tree/tree.ts";
 
 /** Trees one session may be connected to. */
 export const treesMax = 1024;
+/** Connections one session may use; Windows has as many. */
+export const channelsMax = 32;
+/** Files one session may have open. */
+export const sessionOpensMax = 131_072;
 
-/** What a session is from its first SESSION_SETUP on (MS-SMB2 3.3.1.8). */
+/** Whom a session was opened for: somebody who proved to be him, somebody unknown who is let in as a guest, or nobody. */
+export const SessionKind = { user: 0, guest: 1, anonymous: 2 } as const;
+export type SessionKind = (typeof SessionKind)[keyof typeof SessionKind];
+
+/** A connection a session uses (MS-SMB2 3.3.1.14): each signs with a key of its own. */
+export class Channel {
+  readonly session: Session;
+  readonly connection: SmbConnection;
+  /** Null: a guest's or nobody's, who has no key. */
+  readonly signer: Signer | null;
+
+  constructor(session: Session, connection: SmbConnection, signer: Signer | null) {
+    this.session = session;
+    this.connection = connection;
+    this.signer = signer;
+  }
+}
+
+/**
+ * Somebody's session (MS-SMB2 3.3.1.8). It belongs to the server: trees and open files are its own, and go when it ends, however many
+ * connections it uses meanwhile.
+ */
 export class Session {
   readonly id: number;
-  /** The preauthentication integrity hash of its own SESSION_SETUPs (3.1.1). */
-  preauth: Uint8Array;
-  /** A log-in under way. */
-  exchange: NtlmExchange | null = null;
-  mechanismList: Uint8Array | null = null;
-  /** Whom it belongs to once it is valid. */
+  /** The id's halves, as headers have them (int32). */
+  readonly low: number;
+  readonly high: number;
+  /** Null: nobody has proven yet whom it is for. */
   user: KnownUser | null = null;
+  kind: SessionKind = SessionKind.user;
   /** The session epoch of the user's account when he logged in. */
   epoch = 0;
+  /** When its user has to prove again who he is, on the monotonic clock; 0: never. */
+  expiresMs = 0;
+  /** What the connection it began on had agreed on: others have to agree on the same to be bound to it. */
+  dialect = 0;
+  signing = 0;
+  cipher = 0;
+  /** Signs on the connection it began on, and proves that a connection to be bound is its client's. */
   signer: Signer | null = null;
   /** Null: nothing was agreed on to encrypt with. */
   sealer: Sealer | null = null;
   /** Every request has to be encrypted. */
   encryptionRequired = false;
+  /** What the server says unasked is encrypted: all of the session is, or a share it is connected to. */
+  seals = false;
   /** Every request has to be signed. */
   signingRequired = false;
   readonly trees: Map<number, Tree> = new Map<number, Tree>();
+  readonly channels: Channel[] = [];
+  /** Files it has open. */
+  opens = 0;
+  ended = false;
   private treeIds = 0;
 
-  constructor(id: number, preauth: Uint8Array) {
-    this.id = id;
-    this.preauth = preauth;
+  constructor(low: number, high: number) {
+    this.low = low;
+    this.high = high;
+    this.id = (high >>> 0) * 4294967296 + (low >>> 0);
   }
 
   get valid(): boolean {
-    return this.user !== null;
+    return this.user !== null && !this.ended;
   }
 
   /** An id no tree of this session has. */
   nextTreeId(): number {
     return ++this.treeIds;
+  }
+
+  /** The connection it uses last, which its client had reason to open; null: it has none at the moment. */
+  get connection(): SmbConnection | null {
+    return this.channels.at(-1)?.connection ?? null;
+  }
+
+  /**
+   * Sends a message nobody asked for, such as the break of a lease, on one of its connections; false: there is none it could go by.
+   * The newest first: an older one may be dead and not known to be.
+   */
+  notify(command: Command, write: (w: LeWriter) => void): boolean {
+    for (let i = this.channels.length - 1; i >= 0; i--) {
+      const { connection } = this.channels[i]!;
+      if (connection.transport.closed) continue;
+      connection.notify(this, command, write);
+      return true;
+    }
+    return false;
   }
 }

@@ -1,25 +1,34 @@
 import type { Time } from "#base/time.ts";
 import type { Credentials } from "#model/credentials.ts";
-import { AccessLevel, type KnownUser } from "#model/identity.ts";
+import { AccessLevel } from "#model/identity.ts";
 import { type Claim, credentialsOf } from "#vfs/access/credentials.ts";
 import type { SharePolicy } from "#vfs/access/policy.ts";
 import type { FileSystem } from "#vfs/file-system.ts";
+import type { Open } from "../open/open.ts";
+import { admitsGuests } from "../session/guests.ts";
+import { type Session, SessionKind } from "../session/session.ts";
 
 /** A session's connection to a share (MS-SMB2 3.3.1.9). */
 export class Tree {
   readonly id: number;
   /** Null: IPC$, which has pipes and no files. */
   readonly fs: FileSystem | null;
+  readonly session: Session;
   readonly connectedAt: Time;
-  private readonly user: KnownUser;
+  /** From where it was connected. */
+  readonly address: string;
+  /** Every request has to be encrypted. */
+  encryptionRequired = false;
+  readonly opens: Set<Open> = new Set<Open>();
   private policy: SharePolicy | null = null;
   private who: Credentials | null = null;
 
-  constructor(id: number, fs: FileSystem | null, user: KnownUser, connectedAt: Time) {
+  constructor(id: number, fs: FileSystem | null, session: Session, connectedAt: Time, address: string) {
     this.id = id;
     this.fs = fs;
-    this.user = user;
+    this.session = session;
     this.connectedAt = connectedAt;
+    this.address = address;
   }
 
   /** Whom the session's user is here, under the share's policy of this moment. */
@@ -32,14 +41,24 @@ export class Tree {
     return this.who;
   }
 
-  /** Whether the share's policy of this moment lets its user in from this address. */
-  admits(address: string): boolean {
-    return this.fs === null || (this.fs.policy.admits("smb", address) && this.credentials().access !== AccessLevel.none);
+  /** The session's user is another now. */
+  userChanged(): void {
+    this.who = null;
   }
 
-  /** His groups may be others than at the log-in. */
-  private claim({ identity }: SharePolicy): Claim {
-    const { uid, gid, groups } = identity.userByUid(this.user.uid) ?? this.user;
+  /** Whether the share's policy of this moment lets its user in from this address. */
+  admits(address: string): boolean {
+    const { fs } = this;
+    if (fs === null) return true;
+    if (this.session.kind !== SessionKind.user && !admitsGuests(fs)) return false;
+    return fs.policy.admits("smb", address) && this.credentials().access !== AccessLevel.none;
+  }
+
+  /** His groups may be others than at the log-in. A guest claims nothing. */
+  private claim({ identity }: SharePolicy): Claim | null {
+    const { user, kind } = this.session;
+    if (user === null || kind !== SessionKind.user) return null;
+    const { uid, gid, groups } = identity.userByUid(user.uid) ?? user;
     return { uid, gid, gids: groups };
   }
 }

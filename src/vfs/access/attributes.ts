@@ -1,10 +1,11 @@
 import type { Time } from "#base/time.ts";
+import { Right } from "#model/acl.ts";
 import type { Credentials } from "#model/credentials.ts";
 import { FsError } from "#model/fs-error.ts";
 import { FileType, type Inode } from "#model/inode.ts";
 import { denied, notPermitted } from "../errors.ts";
 import type { AttributeRequest } from "../file-system.ts";
-import { type Changer, inGroup, passesModes, Permission, permissions } from "./permissions.ts";
+import { type Changer, inGroup, passesModes, Permission, permissions, rightsTo } from "./permissions.ts";
 
 const setuid = 0o4000;
 const setgid = 0o2000;
@@ -49,6 +50,11 @@ export function inherited(directory: Inode, who: Changer, type: FileType, reques
   return { mode: bits, gid };
 }
 
+/** A chmod is the owner's, or where a descriptor is stored, whose it lets change it. */
+function mayChangeMode(inode: Inode, who: Changer): boolean {
+  return passesModes(who) || (inode.security === undefined ? who.uid === inode.uid : (rightsTo(inode, who) & Right.writeDac) !== 0);
+}
+
 function mayChangeOwner(inode: Inode, who: Changer, request: AttributeRequest): boolean {
   if (passesModes(who)) return true;
   const owner = who.uid === inode.uid;
@@ -59,7 +65,9 @@ function mayChangeOwner(inode: Inode, who: Changer, request: AttributeRequest): 
 
 /** utimes: explicit times are the owner's; "now" is also for whoever may write. */
 function judgeTimes(inode: Inode, who: Changer, request: AttributeRequest): FsError | null {
-  if (passesModes(who) || who.uid === inode.uid) return null;
+  if (passesModes(who) || (who.opened === undefined && who.uid === inode.uid)) return null;
+  const rights = who.opened ?? (inode.security === undefined ? 0 : rightsTo(inode, who));
+  if ((rights & Right.writeAttributes) !== 0) return null;
   const explicit = (request.atime !== undefined && request.atime !== "now") || (request.mtime !== undefined && request.mtime !== "now");
   if (explicit) return notPermitted;
   if (request.atime === undefined && request.mtime === undefined) return null;
@@ -81,7 +89,7 @@ function newMode(inode: Inode, who: Changer, request: AttributeRequest): number 
 
 /** What a SETATTR (size apart) by `who` writes, or why it may not. `at`: what "now" is. */
 export function decideAttributes(inode: Inode, who: Changer, request: AttributeRequest, at: Time): AttributeColumns | FsError {
-  if (request.mode !== undefined && !passesModes(who) && who.uid !== inode.uid) return notPermitted;
+  if (request.mode !== undefined && !mayChangeMode(inode, who)) return notPermitted;
   if (!mayChangeOwner(inode, who, request)) return notPermitted;
   const refused = judgeTimes(inode, who, request);
   if (refused !== null) return refused;

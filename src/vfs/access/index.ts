@@ -2,5 +2,7 @@
 export * from "./attributes.ts";
 export * from "./clients.ts";
 export * from "./credentials.ts";
+export * from "./inheritance.ts";
 export * from "./permissions.ts";
 export * from "./policy.ts";
+export * from "./security.ts";

@@ -1,4 +1,5 @@
 import type { Brand } from "#base/brand.ts";
+import { allRights, executeRights, readRights, Right, type SecurityDescriptor } from "#model/acl.ts";
 import type { Credentials } from "#model/credentials.ts";
 import type { FsError } from "#model/fs-error.ts";
 import { AccessLevel } from "#model/identity.ts";
@@ -6,6 +7,7 @@ import { FileType, type Inode } from "#model/inode.ts";
 import { denied, readOnly } from "../errors.ts";
 import { Access } from "../file-system.ts";
 import type { SharePolicy } from "./policy.ts";
+import { derivedRights, isOwner, judged, permissionBits } from "./security.ts";
 
 /** The three permission bits of a class, as in a mode. */
 export const Permission = { execute: 1, write: 2, read: 4 } as const;
@@ -48,9 +50,36 @@ function reach(access: AccessLevel): number {
   return access === AccessLevel.read ? Permission.read | Permission.execute : 0;
 }
 
-/** The permission bits `who` has: what the mode gives, as far as the share's level reaches. */
+/** The same of rights. Whoever may look at attributes alone may see whose they are too. */
+function rightsReach(access: AccessLevel): number {
+  if (access === AccessLevel.readWrite || access === AccessLevel.admin) return allRights;
+  return access === AccessLevel.read ? readRights | executeRights : Right.readAttributes | Right.readControl | Right.synchronize;
+}
+
+/**
+ * The rights `who` has to an object by what is kept with it: its stored descriptor, or the mode where there is none. What its
+ * directory adds is another question (`rightsThrough`).
+ */
+export function rightsTo(inode: Inode, who: Credentials): number {
+  if (passesModes(who)) return rightsReach(who.access);
+  const { security } = inode;
+  if (security !== undefined) return judged(security, inode, who) & rightsReach(who.access);
+  const directory = inode.type === FileType.directory;
+  return derivedRights(modePermissions(inode, who), directory, who.uid === inode.uid) & rightsReach(who.access);
+}
+
+/** The permission bits `who` has: what the descriptor or the mode gives, as far as the share's level reaches. */
 export function permissions(inode: Inode, who: Credentials): number {
-  return modePermissions(inode, who) & reach(who.access);
+  const { security } = inode;
+  const bits = security === undefined || passesModes(who) ? modePermissions(inode, who) : securityPermissions(security, inode, who);
+  return bits & reach(who.access);
+}
+
+/** Permission bits by a descriptor. Names in a directory are looked up by whom it lets traverse it, and by its owner, who might let himself. */
+function securityPermissions(security: SecurityDescriptor, inode: Inode, who: Credentials): number {
+  const directory = inode.type === FileType.directory;
+  const bits = permissionBits(judged(security, inode, who), directory);
+  return directory && isOwner(security, inode, who) ? bits | Permission.execute : bits;
 }
 
 /**
@@ -68,13 +97,31 @@ function modePermissions(inode: Inode, who: Credentials): number {
 /**
  * The permission bits for READ, WRITE and truncation. A stateless server can't know that a file was opened before a chmod took
  * the right away, nor that a page is read to be executed: the owner always may read and write, and execute means read
- * (RFC 1813 §4.4). ACCESS, which decides about opening, answers from `permissions` alone.
+ * (RFC 1813 §4.4). ACCESS, which decides about opening, answers from `permissions` alone. What an open file was opened with holds
+ * for as long as it is open.
  */
 export function contentPermissions(inode: Inode, who: Credentials): number {
-  let bits = modePermissions(inode, who);
-  if (who.uid === inode.uid) bits |= Permission.read | Permission.write;
+  if (who.opened !== undefined) return openedPermissions(who.opened) & reach(who.access);
+  const { security } = inode;
+  let bits = security === undefined || passesModes(who) ? modePermissions(inode, who) : securityPermissions(security, inode, who);
+  if (isOwner(security, inode, who)) bits |= Permission.read | Permission.write;
   if ((bits & Permission.execute) !== 0) bits |= Permission.read;
   return bits & reach(who.access);
+}
+
+function openedPermissions(rights: number): number {
+  const read = (rights & (Right.readData | Right.execute)) !== 0 ? Permission.read : 0;
+  return read | ((rights & (Right.writeData | Right.appendData)) !== 0 ? Permission.write : 0);
+}
+
+/** What changes a directory's entries: each needs a right of its own where a descriptor is stored. */
+export const EntryChange = { addFile: Right.writeData, addDirectory: Right.appendData, remove: Right.deleteChild } as const;
+export type EntryChange = (typeof EntryChange)[keyof typeof EntryChange];
+
+/** Whether `who` may change the entries of a directory so. */
+export function mayChangeEntries(directory: Inode, who: Credentials, change: EntryChange): boolean {
+  if (directory.security === undefined || passesModes(who)) return (permissions(directory, who) & changeEntries) === changeEntries;
+  return (rightsTo(directory, who) & change) !== 0;
 }
 
 /** The Access bits each set of permission bits gives, by kind of object: index is the permission bits. */
@@ -96,12 +143,45 @@ const otherAccess = accessTable(
 
 /** The Access bits `who` has on an object. */
 export function accessBits(inode: Inode, who: Credentials): number {
-  const table = inode.type === FileType.directory ? directoryAccess : otherAccess;
-  return table[permissions(inode, who)] ?? 0;
+  const directory = inode.type === FileType.directory;
+  if (inode.security !== undefined && !passesModes(who)) return securityAccess(inode, who, directory);
+  return (directory ? directoryAccess : otherAccess)[permissions(inode, who)] ?? 0;
+}
+
+function securityAccess(inode: Inode, who: Credentials, directory: boolean): number {
+  const bits = permissions(inode, who);
+  const rights = rightsTo(inode, who);
+  if (!directory) {
+    const extend = (rights & Right.appendData) !== 0 ? Access.extend : 0;
+    return (otherAccess[bits]! & ~Access.extend) | extend;
+  }
+  let access = (bits & Permission.read) !== 0 ? Access.read : 0;
+  if ((bits & Permission.execute) !== 0) access |= Access.lookup;
+  // Clients take a directory for writable only if it may be modified, extended and deleted from.
+  if ((rights & Right.writeData) !== 0) access |= Access.modify | Access.extend;
+  if ((rights & Right.deleteChild) !== 0) access |= Access.delete;
+  return access;
 }
 
 /** In a sticky directory only the owner of the entry's object or of the directory removes or renames an entry. */
 export function stickyForbids(directory: Inode, child: Inode, who: Credentials): boolean {
   if ((directory.mode & sticky) === 0 || passesModes(who)) return false;
   return who.uid !== child.uid && who.uid !== directory.uid;
+}
+
+/** Whether `who` may remove or rename an object: its directory lets him (POSIX's way), or its own stored descriptor does. */
+export function mayRemove(directory: Inode, child: Inode, who: Credentials): boolean {
+  if (mayChangeEntries(directory, who, EntryChange.remove) && !stickyForbids(directory, child, who)) return true;
+  return child.security !== undefined && (rightsTo(child, who) & Right.delete) !== 0;
+}
+
+/**
+ * The rights `who` has to an object under its directory (MS-FSA 2.1.5.1.2.1): whoever may list that sees attributes, and whoever may
+ * delete from it deletes. Where no descriptor is stored nothing else lets anybody delete. `directory` null: of a share's root.
+ */
+export function rightsThrough(directory: Inode | null, inode: Inode, who: Credentials): number {
+  let rights = rightsTo(inode, who);
+  if (directory === null) return rights;
+  if ((permissions(directory, who) & Permission.read) !== 0) rights |= Right.readAttributes;
+  return mayRemove(directory, inode, who) ? (rights | Right.delete) & rightsReach(who.access) : rights & ~Right.delete;
 }

@@ -3,7 +3,7 @@ import type { Credentials } from "#model/credentials.ts";
 import { FsError } from "#model/fs-error.ts";
 import { type FileId, linksMax } from "#model/ids.ts";
 import { FileType } from "#model/inode.ts";
-import { changerOf } from "../access/permissions.ts";
+import { changerOf, EntryChange } from "../access/permissions.ts";
 import { nobody } from "../cache/node.ts";
 import { exists, notPermitted, stale, tooManyLinks } from "../errors.ts";
 import type { Linked } from "../file-system.ts";
@@ -26,7 +26,7 @@ export function link(share: Share, who: Credentials, id: FileId, directory: File
     if (inode === null) return stale;
     if (entry.id !== nobody) return exists;
     if (node.inode === null) return null;
-    const refused = refuseChange(node.inode, changer);
+    const refused = refuseChange(node.inode, changer, EntryChange.addFile);
     if (refused !== null) return refused;
     if (inode.type === FileType.directory) return notPermitted;
     if (inode.links >= linksMax) return tooManyLinks;

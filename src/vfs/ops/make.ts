@@ -4,7 +4,7 @@ import { FsError } from "#model/fs-error.ts";
 import { type FileId, fileId } from "#model/ids.ts";
 import { FileType, Inode } from "#model/inode.ts";
 import { inherited } from "../access/attributes.ts";
-import { changeEntries, type Changer, changerOf, permissions } from "../access/permissions.ts";
+import { type Changer, changerOf, EntryChange, mayChangeEntries } from "../access/permissions.ts";
 import { type Node, nobody } from "../cache/node.ts";
 import { denied, stale } from "../errors.ts";
 import type { AttributeRequest, Created } from "../file-system.ts";
@@ -44,8 +44,13 @@ export async function openDirectory(share: Share, who: Credentials, id: FileId):
 }
 
 /** Why `who` may not change the directory's entries, or null. */
-export function refuseChange(directory: Inode, who: Changer): FsError | null {
-  return (permissions(directory, who) & changeEntries) === changeEntries ? null : denied;
+export function refuseChange(directory: Inode, who: Changer, change: EntryChange): FsError | null {
+  return mayChangeEntries(directory, who, change) ? null : denied;
+}
+
+/** What a new entry for an object of this type does to a directory. */
+export function addingOf(type: FileType): EntryChange {
+  return type === FileType.directory ? EntryChange.addDirectory : EntryChange.addFile;
 }
 
 /**
@@ -70,7 +75,7 @@ export async function make(
   if (entry.id !== nobody) return new Taken(entry.id);
   const parent = node.inode;
   if (parent === null) return null;
-  const refused = refuseChange(parent, changer);
+  const refused = refuseChange(parent, changer, addingOf(plan.type));
   if (refused !== null) return refused;
   const inode = newInode(share, changer, parent, plan);
   const operation = new Operation(

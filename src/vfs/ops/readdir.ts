@@ -15,7 +15,7 @@ import { noteRead } from "./readlink.ts";
 
 const dotCookie = 1;
 const dotDotCookie = 2;
-/** Most entries of one answer, however many the caller has room for: what one call may keep the event loop with. */
+/** Most entries of one answer, those passed over among them, however many the caller has room for: what one call may keep the event loop with. */
 const entriesMax = 8_192;
 /** Most inodes read from the store for one answer, for the same reason. */
 const inodesReadMax = 1_024;
@@ -31,7 +31,7 @@ export function readdir(
   cookie: number,
   verifier: Uint8Array,
   withInodes: boolean,
-  accept: (name: string) => boolean,
+  accept: (name: string) => boolean | null,
 ): Maybe<Listing | FsError> {
   if (!(cookie >= 0 && cookie <= Number.MAX_SAFE_INTEGER)) return badCookie;
   if (cookie !== 0 && !isVerifier(share, verifier)) return badCookie;
@@ -65,16 +65,17 @@ class Lister {
   private readonly share: Share;
   private readonly node: Node;
   private readonly inodes: Inodes;
-  private readonly accept: (name: string) => boolean;
+  private readonly accept: (name: string) => boolean | null;
   private readonly entries: ListedEntry[] = [];
   private readonly waiting: Promise<unknown>[] = [];
   private directory: Inode;
   private cookie: number;
   private inodesRead = 0;
+  private passed = 0;
   private full = false;
   private end = false;
 
-  constructor(share: Share, node: Node, cookie: number, inodes: Inodes, accept: (name: string) => boolean) {
+  constructor(share: Share, node: Node, cookie: number, inodes: Inodes, accept: (name: string) => boolean | null) {
     this.share = share;
     this.node = node;
     this.directory = node.inode as Inode;
@@ -106,15 +107,16 @@ class Lister {
   listing(): Listing | FsError {
     const now = this.node.inode ?? this.share.inodes.hit(this.node.key);
     this.directory = noteRead(this.share, now ?? this.directory);
-    return { directory: this.directory, verifier: this.share.store.identity.instance, entries: this.entries, end: this.end };
+    return { directory: this.directory, verifier: this.share.store.identity.instance, entries: this.entries, end: this.end, cookie: this.cookie };
   }
 
   private dot(name: string, cookie: 1 | 2, id: FileId, inode: Inode | null): void {
-    if (!this.accept(name)) {
+    const accepted = this.accept(name);
+    if (accepted === false) {
       this.full = true;
       return;
     }
-    this.entries.push({ name, cookie, id, inode });
+    if (accepted !== null) this.entries.push({ name, cookie, id, inode });
     this.cookie = cookie;
   }
 
@@ -123,9 +125,15 @@ class Lister {
     const from = page.entries;
     for (let i = firstEntryAbove(from, this.cookie); i < from.length; i++) {
       const entry = from[i] as Entry;
-      if (entries.length >= entriesMax || !accept(entry.name)) {
+      const accepted = entries.length + this.passed >= entriesMax ? false : accept(entry.name);
+      if (accepted === false) {
         this.full = true;
         return;
+      }
+      this.cookie = entry.cookie;
+      if (accepted === null) {
+        this.passed++;
+        continue;
       }
       // An entry's inode is what the cache has of it.
       entries.push(inodes === "withheld" ? { name: entry.name, cookie: entry.cookie, id: entry.id, inode: null } : entry);

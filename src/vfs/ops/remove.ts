@@ -4,7 +4,7 @@ import type { FileId } from "#model/ids.ts";
 import { FileType, type Inode } from "#model/inode.ts";
 import type { Change as StoreChange } from "#model/change-set.ts";
 import { timeAfter, type Time } from "#base/time.ts";
-import { type Changer, changerOf, stickyForbids } from "../access/permissions.ts";
+import { type Changer, changerOf, EntryChange, mayRemove } from "../access/permissions.ts";
 import { type Node, nobody } from "../cache/node.ts";
 import { isDirectory, noEntry, notPermitted } from "../errors.ts";
 import type { Removed } from "../file-system.ts";
@@ -29,9 +29,8 @@ export async function openRemovable(share: Share, who: Changer, node: Node, name
   const child = await loadEntry(share, entry);
   const directory = node.inode;
   if (child === null || directory === null) return null;
-  const refused = refuseChange(directory, who);
-  if (refused !== null) return refused;
-  return stickyForbids(directory, child, who) ? notPermitted : { directory, child };
+  if (mayRemove(directory, child, who)) return { directory, child };
+  return refuseChange(directory, who, EntryChange.remove) ?? notPermitted;
 }
 
 /** What takes one link from a file, and frees it at once with the last where it isn't long. */

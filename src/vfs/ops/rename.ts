@@ -5,7 +5,7 @@ import type { Credentials } from "#model/credentials.ts";
 import { FsError } from "#model/fs-error.ts";
 import { type FileId, rootId } from "#model/ids.ts";
 import { FileType, type Inode } from "#model/inode.ts";
-import { type Changer, changerOf, Permission, permissions } from "../access/permissions.ts";
+import { type Changer, changerOf, type EntryChange, Permission, permissions } from "../access/permissions.ts";
 import type { OpenFile } from "../opens/open-file.ts";
 import { type Node, nobody } from "../cache/node.ts";
 import { denied, invalid, isDirectory, notDirectory, stale } from "../errors.ts";
@@ -13,7 +13,7 @@ import type { Renamed } from "../file-system.ts";
 import { judgeRenamedName } from "../names.ts";
 import { changeOf, Operation, unchanged, untilApplied } from "../operation.ts";
 import type { Share } from "../share.ts";
-import { openDirectory, refuseChange } from "./make.ts";
+import { addingOf, openDirectory, refuseChange } from "./make.ts";
 import { beforeName } from "./opened.ts";
 import { openRemovable, removing, unlinkChanges } from "./remove.ts";
 import { Kind, parentLinks, type Replacement, renameTable } from "./rename-table.ts";
@@ -103,7 +103,7 @@ async function decide(
   const removable = await openRemovable(share, who, source, fromName);
   if (removable === null || removable instanceof FsError) return removable;
   const child = removable.child;
-  const replaced = await openTarget(share, who, destination, toName);
+  const replaced = await openTarget(share, who, destination, toName, addingOf(child.type));
   if (replaced === null || replaced instanceof FsError) return replaced;
   const target = replaced.target;
   const from = source.inode;
@@ -132,14 +132,20 @@ function kindOf(target: Inode | null): Kind {
 }
 
 /** What the new name refers to now, if `who` may replace it. */
-async function openTarget(share: Share, who: Changer, node: Node, name: string): Promise<{ readonly target: Inode | null } | FsError | null> {
+async function openTarget(
+  share: Share,
+  who: Changer,
+  node: Node,
+  name: string,
+  adding: EntryChange,
+): Promise<{ readonly target: Inode | null } | FsError | null> {
   const entry = await share.names.load(node, name);
   if (entry.id !== nobody) {
     const removable = await openRemovable(share, who, node, name);
     return removable === null || removable instanceof FsError ? removable : { target: removable.child };
   }
   if (node.inode === null) return null;
-  return refuseChange(node.inode, who) ?? { target: null };
+  return refuseChange(node.inode, who, adding) ?? { target: null };
 }
 
 /** Why a directory can't go to another parent: its ".." would change without the right to write it, or it would hold itself. */

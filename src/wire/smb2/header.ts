@@ -90,6 +90,8 @@ export const creditsAt = 14;
 export const flagsAt = 16;
 export const nextCommandAt = 20;
 export const asyncIdAt = 32;
+export const treeIdAt = 36;
+export const sessionIdAt = 40;
 
 /** An answer's header: `status`, next command and signature are zeros until set. */
 export function encodeHeader(w: LeWriter, request: RequestHeader, credits: number, flags: number, treeId: number): void {

@@ -128,6 +128,41 @@ export function contentContract(name: string, factory: Factory): void {
       expect(await store.extents(file, 0, whole, 10)).toEqual([extent(0, 50, p), extent(50, 10, q), extent(60, 10, p, 777), extent(70, 80, q)]);
     });
 
+    test("a hole takes away what lay there and stores nothing", async () => {
+      const { store } = subject;
+      await must(store, content(file, 1, 300, [extent(0, 100, p), extent(100, 100, q), extent(200, 100, p)]));
+      const hole = (offset: number, length: number) => extent(offset, length, 0 as PackId, 0);
+      await must(store, content(file, 2, 300, [hole(50, 100), extent(150, 10, p, 7), hole(200, 50)]));
+      expect(await store.extents(file, 0, whole, 10)).toEqual([extent(0, 50, p), extent(150, 10, p, 7), extent(160, 40, q), extent(250, 50, p, 250)]);
+      expect(await inodeOf(store, file)).toMatchObject({ size: 300, used: 150 });
+      await must(store, content(file, 3, 2 ** 52, [hole(0, 2 ** 52)]));
+      expect(await store.extents(file, 0, whole, 10)).toEqual([]);
+      expect(await inodeOf(store, file)).toMatchObject({ size: 2 ** 52, used: 0 });
+      await must(store, content(file, 4, 300, [hole(0, 300)]));
+      const many = Array.from({ length: 1000 }, (_, i) => extent(i * 10, 8, i % 3 === 0 ? p : q));
+      await must(store, content(file, 5, 10_000, many));
+      await must(store, content(file, 6, 10_000, [hole(4, 9988)]));
+      expect(await store.extents(file, 0, whole, 10)).toEqual([extent(0, 4, p), extent(9992, 6, p, 9992)]);
+    });
+
+    test("bytes that several files refer to are live until the last lets go", async () => {
+      const { store } = subject;
+      const other = await create(store, "g");
+      await must(store, content(file, 1, 100, [extent(0, 100, p, 5)]));
+      await must(store, content(other, 2, 150, [extent(0, 100, p, 5), extent(100, 50, p, 5)]));
+      expect((await store.pack(p))?.live).toBe(250);
+      expect(await store.extentsOfPack(p, 10)).toHaveLength(3);
+      await must(store, { do: "moveExtent", file: other, from: extent(0, 100, p, 5), to: extent(0, 100, q, 0) });
+      expect(await store.extents(file, 0, whole, 10)).toEqual([extent(0, 100, p, 5)]);
+      await must(store, content(file, 3, 0, [], { cutTo: 0 }));
+      expect((await store.pack(p))?.live).toBe(50);
+      await checkCounters(store, [rootId, file, other]);
+      await must(store, content(other, 4, 0, [], { cutTo: 0 }));
+      expect([(await store.pack(p))?.live, (await store.pack(q))?.live]).toEqual([0, 0]);
+      await must(store, { do: "deleteDirent", parent: rootId, name: "g" }, { do: "addLinks", id: other, delta: -1, at });
+      await must(store, { do: "freeOrphan", id: other, extentsMax: 10 });
+    });
+
     test("one extent over a thousand, and a cut through a thousand", async () => {
       const { store } = subject;
       const many = Array.from({ length: 1000 }, (_, i) => extent(i * 10, 8, i % 3 === 0 ? p : q));

@@ -68,7 +68,7 @@ export class Model {
   }
 
   private lay(inode: ModelInode, extents: readonly Extent[]): void {
-    for (const e of extents) for (let i = 0; i < e.length; i++) inode.bytes.set(e.offset + i, `${e.pack}:${e.packOffset + i}`);
+    for (const e of extents) for (let i = 0; i < e.length; i++) e.pack === 0 ? inode.bytes.delete(e.offset + i) : inode.bytes.set(e.offset + i, `${e.pack}:${e.packOffset + i}`);
   }
 
   private change(c: Change): void {

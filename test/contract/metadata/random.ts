@@ -82,7 +82,8 @@ class World {
     const packs = [...this.model.packs];
     for (let i = this.random(4); i > 0 && packs.length > 0; i--) {
       const offset = this.random(fileBytesMax);
-      made.push(extent(offset, this.upTo(fileBytesMax - offset), this.pick(packs) as number, this.random(1000)));
+      const length = this.upTo(fileBytesMax - offset);
+      made.push(this.chance(25) ? extent(offset, length, 0, 0) : extent(offset, length, this.pick(packs) as number, this.random(1000)));
     }
     return made;
   }

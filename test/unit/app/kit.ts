@@ -3,6 +3,7 @@ import { systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
 import { type Config, loadConfig } from "#config/index.ts";
 import type { AdapterPlan, Desired, SharePlan, StorePlan } from "#control/index.ts";
+import { noAccounts } from "#model/identity.ts";
 import { silentLogger } from "#telemetry/logger.ts";
 import { policyOf } from "../../support/policy.ts";
 import { temporary as temporaryNamed } from "../../support/temporary.ts";
@@ -47,7 +48,7 @@ export function nfsPlan(changes: Partial<AdapterPlan> = {}, settings: AdapterPla
 }
 
 export function desired(shares: readonly SharePlan[], adapters: readonly AdapterPlan[] = []): Desired {
-  return { shares, adapters, logLevel: "info" };
+  return { shares, adapters, accounts: noAccounts, logLevel: "info" };
 }
 
 /** A runtime on a directory of its own. */
@@ -58,6 +59,6 @@ export function runtimeOn(dataDir: string, flags: Readonly<Record<string, string
     throw error;
   };
   const around = { clock: systemClock, random: systemRandom, logger: silentLogger, fatal };
-  const runtime = new ServerRuntime({ config, around, recovered() {}, identify, setLogLevel: (level) => levels.push(level), changed() {} });
+  const runtime = new ServerRuntime({ config, around, recovered() {}, identify, attempts: { begin: () => ({ succeeded() {} }) }, setLogLevel: (level) => levels.push(level), changed() {} });
   return { runtime, config, levels };
 }

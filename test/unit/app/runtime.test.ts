@@ -3,7 +3,7 @@ import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, re
 import { join } from "node:path";
 import type { Lifecycle } from "#app/lifecycle.ts";
 import type { RuntimeOptions, ServerRuntime } from "#app/runtime.ts";
-import { AccessLevel } from "#model/identity.ts";
+import { AccessLevel, noAccounts } from "#model/identity.ts";
 import { NfsClient } from "../../support/nfs-client.ts";
 import { Stable, Status } from "../../support/nfs-types.ts";
 import { until } from "../../support/wait.ts";
@@ -240,7 +240,7 @@ describe("NFS", () => {
 
   test("the log's level follows", async () => {
     const { runtime, levels } = fresh();
-    await runtime.reconcile({ shares: [], adapters: [], logLevel: "debug" });
+    await runtime.reconcile({ shares: [], adapters: [], accounts: noAccounts, logLevel: "debug" });
     expect(levels.at(-1)).toBe("debug");
   });
 });

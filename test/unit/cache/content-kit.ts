@@ -104,6 +104,22 @@ export class Client {
     const written = this.content.write(await this.inode(id), offset, payload, bytes.length, systemClock.now());
     expect(written).toBeInstanceOf(Inode);
   }
+  /** Clones a range step by step; gives what the target then is by the models. */
+  async clone(id: FileId, from: number, length: number, target: FileId, at: number, source: Uint8Array, before: Uint8Array): Promise<Uint8Array> {
+    const model = grown(before, at + length).slice();
+    for (let done = 0; done < length; ) {
+      const references = await this.content.references(await this.inode(id), from + done, length - done);
+      if (references instanceof FsError) throw new Error(references.code);
+      expect(references.length).toBeGreaterThan(0);
+      const cloned = this.content.clone(await this.inode(target), at + done, references, systemClock.now());
+      references.release();
+      expect(cloned).toBeInstanceOf(Inode);
+      // A file cloned into itself is read as the steps before left it.
+      model.set((id === target ? model : source).slice(from + done, from + done + references.length), at + done);
+      done += references.length;
+    }
+    return model;
+  }
   async read(id: FileId, offset: number, length: number): Promise<Uint8Array> {
     let read = await this.content.read(await this.inode(id), offset, length);
     // The memory was too small for all who wanted some of it just then: whoever is told to come back does.
@@ -117,6 +133,18 @@ export class Client {
     read.release();
     return bytes;
   }
+}
+
+/** Where a model has bytes that are not zero: what tests write has no zeros. */
+export function rangesOf(model: Uint8Array, offset: number, end: number): { start: number; end: number }[] {
+  const ranges: { start: number; end: number }[] = [];
+  for (let at = offset; at < Math.min(end, model.length); at++) {
+    if (model[at] === 0) continue;
+    const last = ranges[ranges.length - 1];
+    if (last !== undefined && last.end === at) last.end++;
+    else ranges.push({ start: at, end: at + 1 });
+  }
+  return ranges;
 }
 
 export const sizeMax = 1024 * 1024;

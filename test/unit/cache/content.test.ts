@@ -13,7 +13,7 @@ import { Inode } from "#model/inode.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import { SeededRandom, seedFor } from "../../support/seeded-random.ts";
 import { until } from "../../support/wait.ts";
-import { Client, compare, grown, inodeOf, open, sizeMax, temporary } from "./content-kit.ts";
+import { Client, compare, grown, inodeOf, open, rangesOf, sizeMax, temporary } from "./content-kit.ts";
 
 /** The store and blocks as a process sees them until it is killed: what it asks of them afterwards never happens. */
 function untilKilled(store: MetadataStore, blocks: BlockStore) {
@@ -35,7 +35,7 @@ function untilKilled(store: MetadataStore, blocks: BlockStore) {
   };
 }
 
-test("files agree with a model through writes large and small, truncations, flushes, evictions and restarts", async () => {
+test("files agree with a model through writes large and small, truncations, holes, clones, flushes, evictions and restarts", async () => {
   const seed = seedFor("content model", "CONTENT_SEED");
   const random = new SeededRandom(seed);
   let directory = temporary();
@@ -59,7 +59,7 @@ test("files agree with a model through writes large and small, truncations, flus
   for (let step = 0; step < 1500; step++) {
     const id = random.pick(ids);
     const model = models.get(id) as Uint8Array;
-    const kind = random.weighted({ small: 40, large: 8, truncate: 8, read: 30, whole: 4, durable: 4, drain: 2, restart: 1 });
+    const kind = random.weighted({ small: 40, large: 8, truncate: 8, punch: 8, clone: 10, allocated: 4, read: 30, whole: 4, durable: 4, drain: 2, restart: 1 });
     if (kind === "small" || kind === "large") {
       const length = kind === "small" ? random.between(1, 9000) : random.between(128 * 1024, 300 * 1024);
       const offset = random.below(sizeMax - length);
@@ -74,6 +74,21 @@ test("files agree with a model through writes large and small, truncations, flus
       const cut = content.truncate(await client.inode(id), size, systemClock.now());
       expect(cut).toBeInstanceOf(Inode);
       models.set(id, size <= model.length ? model.slice(0, size) : grown(model, size));
+    } else if (kind === "punch") {
+      const offset = random.below(sizeMax);
+      const length = random.chance(0.2) ? sizeMax : random.between(1, 200_000);
+      expect(content.punch(await client.inode(id), offset, length, systemClock.now())).toBeInstanceOf(Inode);
+      models.set(id, model.slice().fill(0, offset, offset + length));
+    } else if (kind === "clone" && model.length > 0) {
+      const target = random.pick(ids);
+      const from = random.below(model.length);
+      const length = Math.min(random.chance(0.3) ? sizeMax : random.between(1, 100_000), model.length - from);
+      const at = random.below(sizeMax - length + 1);
+      models.set(target, await client.clone(id, from, length, target, at, model, models.get(target) as Uint8Array));
+    } else if (kind === "allocated") {
+      const offset = random.below(sizeMax);
+      const end = offset + random.below(sizeMax);
+      expect(await content.allocated(await client.inode(id), offset, end, 100_000)).toEqual(rangesOf(model, offset, end));
     } else if (kind === "read") {
       const offset = random.below(sizeMax);
       const length = random.between(1, 200_000);
@@ -98,7 +113,11 @@ test("files agree with a model through writes large and small, truncations, flus
     }
   }
   await content.drain();
-  for (const id of ids) await compare(client, id, models.get(id) as Uint8Array);
+  for (const id of ids) {
+    const model = models.get(id) as Uint8Array;
+    await compare(client, id, model);
+    expect((await client.inode(id)).used).toBe(model.reduce((sum, byte) => sum + (byte === 0 ? 0 : 1), 0));
+  }
   await content.close();
 }, 60_000);
 

@@ -124,8 +124,11 @@ test("content records come back in order, their bytes as they were when they wer
   }
   records.pointed(8 as FileId, 61, 1, 2, 3, new Time(1, 2), 9 as PackId, 4, 0xffffffff);
   records.truncated(8 as FileId, 62, 5, new Time(1, 2));
+  const runs = [{ length: 2 ** 40, pack: 9 as PackId, packOffset: 17 }, { length: 1, pack: 0 as PackId, packOffset: 0 }];
+  records.cloned(8 as FileId, 63, 2 ** 41, runs, 2 ** 42, new Time(1, 2));
+  records.punched(8 as FileId, 64, 2 ** 41, 2 ** 42, 2 ** 43, new Time(1, 2));
   const taken = records.take();
-  expect([taken.first, taken.last, [...taken.packs], records.isEmpty]).toEqual([1, 62, [9 as PackId], true]);
+  expect([taken.first, taken.last, [...taken.packs], records.isEmpty]).toEqual([1, 64, [9 as PackId], true]);
   const from = new ByteReader(Buffer.concat(taken.slices));
   for (const { sequence, data } of told) {
     const record = readContentRecord(from);
@@ -134,6 +137,8 @@ test("content records come back in order, their bytes as they were when they wer
   }
   expect(readContentRecord(from)).toEqual({ kind: "pointer", file: 8 as FileId, sequence: 61, offset: 1, length: 2, newSize: 3, mtime: new Time(1, 2), pack: 9 as PackId, packOffset: 4, payloadCrc: 0xffffffff });
   expect(readContentRecord(from)).toEqual({ kind: "truncate", file: 8 as FileId, sequence: 62, newSize: 5, mtime: new Time(1, 2) });
+  expect(readContentRecord(from)).toEqual({ kind: "clone", file: 8 as FileId, sequence: 63, offset: 2 ** 41, newSize: 2 ** 42, mtime: new Time(1, 2), runs });
+  expect(readContentRecord(from)).toEqual({ kind: "punch", file: 8 as FileId, sequence: 64, offset: 2 ** 41, length: 2 ** 42, newSize: 2 ** 43, mtime: new Time(1, 2) });
   expect(from.left).toBe(0);
 });
 
@@ -155,7 +160,7 @@ test("heads come back; one that is cut, changed or newer is refused with the obj
       if (at < 8 || at > 11) expect(() => decode(changed, "the/key")).toThrow(HistoryError);
     }
     const newer = whole.slice();
-    newer[8] = 2;
-    expect(() => decode(newer, "the/key")).toThrow(/the\/key has history format 2, newer than 1/);
+    newer[8] = 3;
+    expect(() => decode(newer, "the/key")).toThrow(/the\/key has history format 3, newer than 2/);
   }
 });

@@ -19,12 +19,13 @@ import type {
   SpaceUsage,
   Written,
 } from "#vfs/file-system.ts";
-import { OpenTable } from "#vfs/opens/open-table.ts";
 import { LockTable } from "#vfs/locks/index.ts";
+import { OpenTable } from "#vfs/opens/open-table.ts";
 import { error, MemoryTree } from "./memory-tree.ts";
 
 /** A small file system in memory, for the tests of the protocol alone: hardly any permission checks, no durability. */
 export class MemoryFileSystem extends MemoryTree implements FileSystem {
+  readonly locks = new LockTable();
   readonly opens = new OpenTable(systemClock);
   release(): null {
     return null;
@@ -32,7 +33,6 @@ export class MemoryFileSystem extends MemoryTree implements FileSystem {
   setDeletion(): null {
     return null;
   }
-  readonly locks = new LockTable();
   getattr(id: FileId): Inode | FsError {
     const failed = this.failNext === null ? null : this.step("getattr", null);
     return failed ?? this.inodes.get(id) ?? error(FsCode.stale);
@@ -218,7 +218,7 @@ export class MemoryFileSystem extends MemoryTree implements FileSystem {
     cookie: number,
     _verifier: Uint8Array,
     withInodes: boolean,
-    accept: (name: string) => boolean,
+    accept: (name: string) => boolean | null,
   ): Listing | FsError {
     const failed = this.failNext === null ? null : this.step("readdir", who);
     if (failed !== null) return failed;
@@ -233,10 +233,12 @@ export class MemoryFileSystem extends MemoryTree implements FileSystem {
     const verifier = new Uint8Array(8).fill(9);
     for (const entry of all) {
       if (entry.cookie <= cookie) continue;
-      if (!accept(entry.name)) return { directory, verifier, entries, end: false };
-      entries.push(entry);
+      const accepted = accept(entry.name);
+      if (accepted === false) return { directory, verifier, entries, end: false, cookie };
+      if (accepted) entries.push(entry);
+      cookie = entry.cookie;
     }
-    return { directory, verifier, entries, end: true };
+    return { directory, verifier, entries, end: true, cookie };
   }
   usage(): SpaceUsage {
     return { totalBytes: 2 ** 40, freeBytes: 2 ** 39, availableBytes: 2 ** 38, totalFiles: 2 ** 20, freeFiles: 2 ** 19 };

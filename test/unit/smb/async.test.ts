@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { handlers, Needs } from "#smb/commands/index.ts";
 import type { Call } from "#smb/call.ts";
 import type { Session } from "#smb/session/session.ts";
+import type { SmbServer } from "#smb/server.ts";
 import { pendingMax } from "#smb/pending.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { Command } from "#wire/smb2/header.ts";
@@ -24,6 +25,8 @@ let cancels: number;
 let server: TestSmb;
 const table = handlers as unknown as { needs: number; run(call: Call): Promise<number> | number }[];
 const flush = table[Command.FLUSH]!;
+
+const waitingIn = ({ smb }: TestSmb): number => (smb as unknown as SmbServer).pending.count;
 
 beforeEach(async () => {
   waits = [];
@@ -70,7 +73,7 @@ for (const [name, dialect] of [["2.1, unsigned", 0x210], ["3.1.1, signed", 0x311
     expect([final.status, final.messageId, final.asyncId, final.credits]).toEqual([0, interim.messageId, interim.asyncId, 0]);
     expect(final.signed).toBe(client.signs);
     if (client.signs) expect(client.verifies(final)).toBeTrue();
-    expect(server.smb.waiting()).toBe(0);
+    expect(waitingIn(server)).toBe(0);
   });
 }
 
@@ -147,9 +150,9 @@ test("a client that is gone leaves nothing that waits and nothing open", async (
   const client = await server.client();
   await client.call(Command.FLUSH, emptyBody);
   await client.call(Command.FLUSH, emptyBody);
-  expect(server.smb.waiting()).toBe(2);
+  expect(waitingIn(server)).toBe(2);
   client.close();
-  await until("the requests are cancelled", 5000, () => (server.smb.waiting() === 0 ? true : null));
+  await until("the requests are cancelled", 5000, () => (waitingIn(server) === 0 ? true : null));
   expect(cancels).toBe(2);
 });
 
@@ -182,7 +185,7 @@ test("a message nobody asked for has the id of none, and is encrypted where its 
   expect([plain.command, plain.messageId, plain.sessionId, plain.status, plain.signed]).toEqual([Command.OPLOCK_BREAK, 2n ** 64n - 1n, 0n, 0, false]);
   expect(client.lastSealed).toBeFalse();
   client.seal();
-  (session as Session).encryptionRequired = true;
+  (session as Session).seals = true;
   connection.notify(session, Command.OPLOCK_BREAK, encodeEmptyBody);
   expect((await client.next()).command).toBe(Command.OPLOCK_BREAK);
   expect(client.lastSealed).toBeTrue();

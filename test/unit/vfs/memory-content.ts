@@ -1,5 +1,5 @@
 import { type Time, timeAfter } from "#base/time.ts";
-import type { ContentRead, FileContent } from "#model/file-content.ts";
+import type { ByteRange, ContentRead, ContentReferences, FileContent } from "#model/file-content.ts";
 import type { FsError } from "#model/fs-error.ts";
 import type { FileId } from "#model/ids.ts";
 import { FileType, type Inode } from "#model/inode.ts";
@@ -74,6 +74,28 @@ export class MemoryContent implements FileContent {
     if (size < file.bytes.length) file.bytes.fill(0, size);
     file.size = size;
     return this.changed(file, inode, at);
+  }
+
+  punch(inode: Inode, offset: number, length: number, at: Time): Inode {
+    const file = this.file(inode);
+    file.bytes.fill(0, offset, Math.min(file.bytes.length, offset + length));
+    return this.changed(file, inode, at);
+  }
+
+  /** The bytes themselves, as if they were the only ones of a pack. */
+  references(inode: Inode, offset: number, length: number): ContentReferences {
+    const slice = new Uint8Array(length);
+    slice.set((this.files.get(inode.id)?.bytes ?? new Uint8Array()).subarray(offset, offset + length));
+    return { length, runs: [], slice, release: () => void this.released++ } as ContentReferences;
+  }
+
+  clone(inode: Inode, offset: number, from: ContentReferences, at: Time): Inode {
+    return this.write(inode, offset, [(from as ContentReferences & { slice: Uint8Array }).slice], from.length, at);
+  }
+
+  allocated(inode: Inode, offset: number, end: number): readonly ByteRange[] {
+    const stop = Math.min(end, inode.size);
+    return offset < stop ? [{ start: offset, end: stop }] : [];
   }
 
   durable(id: FileId): FsError | null | Promise<FsError | null> {

@@ -1,10 +1,11 @@
 import type { Body } from "#api/contract/route.ts";
 import type { shares } from "#api/contract/routes/storage.ts";
-import type { Job as ShownJob, Share as Shown } from "#api/contract/schemas.ts";
+import type { Static } from "@sinclair/typebox";
+import type { Job as ShownJob, MountInfo, Share as Shown } from "#api/contract/schemas.ts";
 import type { JobRequest } from "#control/jobs.ts";
-import type { Actor, Share, ShareFields } from "#control/nouns.ts";
+import type { Actor, Share, ShareFields, User } from "#control/nouns.ts";
 import { type Answer, type Handlers, type Services, callerOf, given } from "../handler.ts";
-import { nfsLines } from "../mount-lines.ts";
+import { nfsLines, smbLines } from "../mount-lines.ts";
 import { type Orders, found, pageOf } from "../paging.ts";
 import { maySee, seesAll, shareNameOf, visibleShare } from "../share-access.ts";
 import { diskCacheView, errorFor, historyView, jobView, mountView, scrubView, shareStateOf, shareView } from "../views.ts";
@@ -14,7 +15,7 @@ const orders: Orders<"name" | "created_at", Share> = { name: (share) => share.na
 
 /** What can be changed of a share, in the control plane's words. */
 function fieldsOf(body: Body<typeof shares.edit>): Partial<ShareFields> {
-  const { read_only, default_permission, anonymous_uid, anonymous_gid, allowed_clients, manage_groups, quota_bytes, quota_files, scrub_rate, ...same } = body;
+  const { read_only, default_permission, anonymous_uid, anonymous_gid, allowed_clients, manage_groups, smb_encryption, smb_guest, smb_continuously_available, quota_bytes, quota_files, scrub_rate, ...same } = body;
   return {
     ...same,
     ...given({
@@ -24,6 +25,9 @@ function fieldsOf(body: Body<typeof shares.edit>): Partial<ShareFields> {
       anonymousGid: anonymous_gid,
       allowedClients: allowed_clients,
       manageGroups: manage_groups,
+      smbEncryption: smb_encryption,
+      smbGuest: smb_guest,
+      smbContinuouslyAvailable: smb_continuously_available,
       quotaBytes: quota_bytes,
       quotaFiles: quota_files,
       scrubRate: scrub_rate,
@@ -117,13 +121,22 @@ export function sharesHandlers(services: Services) {
       const { client, mounted_at } = mountOrders;
       return { body: pageOf(runtime.mounts().filter((mount) => mount.share === share.name), query, { client, mounted_at }, mountView) };
     },
-    mountInfo: (call) => {
-      const share = visibleShare(control, shareNameOf(call.params.share), callerOf(call).user);
-      const nfs = runtime.adapter("nfs");
-      const host = hostForUrl(call.query.host ?? call.host);
-      return { body: { share: share.name, nfs: share.protocols.nfs && nfs.running && nfs.port !== null ? nfsLines(host, nfs.port, share.name) : null, smb: null } };
-    },
+    mountInfo: (call) => mountInfo(services, call.params.share, callerOf(call).user, call.query.host ?? call.host),
   } satisfies Handlers<typeof shares>;
+}
+
+function mountInfo({ control, runtime }: Services, name: string, user: User, asked: string): Answer<Static<typeof MountInfo>> {
+  const share = visibleShare(control, shareNameOf(name), user);
+  const nfs = runtime.adapter("nfs");
+  const smb = runtime.adapter("smb");
+  const host = hostForUrl(asked);
+  return {
+    body: {
+      share: share.name,
+      nfs: share.protocols.nfs && nfs.running && nfs.port !== null ? nfsLines(host, nfs.port, share.name) : null,
+      smb: share.protocols.smb && smb.running && smb.port !== null ? smbLines(host, smb.port, share.name, user.name) : null,
+    },
+  };
 }
 
 /** An IPv6 address needs brackets in front of a path. */

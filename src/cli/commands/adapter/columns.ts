@@ -1,7 +1,7 @@
 import type { schemas } from "#api/contract/index.ts";
 import type { Column } from "../../remote/index.ts";
 
-export const adapterArgument = { name: "<type>", help: "the protocol: nfs" } as const;
+export const adapterArgument = { name: "<type>", help: "the protocol: nfs or smb" } as const;
 
 export const adapterColumns: readonly Column<schemas.Adapter>[] = [
   ["TYPE", (adapter) => adapter.type],

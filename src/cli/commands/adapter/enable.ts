@@ -7,12 +7,12 @@ export const enable: Verb = {
   name: "enable",
   route: contract.adapters.edit,
   summary: "Serve a protocol, from now on and after restarts.",
-  examples: ["dittofs adapter enable nfs", "dittofs adapter enable nfs --port 2049"],
+  examples: ["dittofs adapter enable nfs", "dittofs adapter enable smb --port 445"],
   args: [adapterArgument],
   flags: [{ flags: "--port <number>", help: "the port to listen on", field: "port" }],
   async run(call) {
     const session = call.session();
-    const params = call.params<{ type: "nfs" }>();
+    const params = call.params<{ type: "nfs" | "smb" }>();
     const body = { enabled: true, ...(await call.fields<{ port?: number }>()) };
     try {
       const adapter = await session.call(contract.adapters.edit, { params, body });

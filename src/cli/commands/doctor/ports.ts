@@ -14,12 +14,13 @@ interface Wanted {
   readonly flag: string;
 }
 
-function wantedPorts({ adapters: { nfs }, controlplane }: Config): readonly Wanted[] {
+function wantedPorts({ adapters: { nfs, smb }, controlplane }: Config): readonly Wanted[] {
   const { portmapper } = nfs;
   return [
     { protocol: "api", address: controlplane.host, port: controlplane.port, udp: false, flag: "--controlplane-port" },
     ...(nfs.enabled ? [{ protocol: "nfs", address: nfs.bind, port: nfs.port, udp: false, flag: "--nfs-port" }] : []),
     ...(nfs.enabled && portmapper.enabled ? [{ protocol: "portmapper", address: nfs.bind, port: portmapper.port, udp: true, flag: "--nfs-portmapper-port" }] : []),
+    ...(smb.enabled ? [{ protocol: "smb", address: smb.bind || nfs.bind, port: smb.port, udp: false, flag: "--smb-port" }] : []),
   ];
 }
 

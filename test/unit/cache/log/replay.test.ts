@@ -96,10 +96,10 @@ describe("replay", () => {
     await expect(open(path, { instance: Uint8Array.of(8, 7, 6, 5, 4, 3, 2, 1) })).rejects.toThrow("log of another share (0102030405060708, not 0807060504030201)");
     const name = join(path, segmentNames(path)[0]!);
     const bytes = fs.readFileSync(name);
-    bytes[12] = 2;
+    bytes[12] = 3;
     bytes.writeUInt32LE(Bun.hash.crc32(bytes.subarray(0, 60)), 60);
     fs.writeFileSync(name, bytes);
-    await expect(open(path)).rejects.toThrow("log format 2, newer than 1");
+    await expect(open(path)).rejects.toThrow("log format 3, newer than 2");
   });
 
   test("refuses to go on without records whose segment's header is damaged", async () => {

@@ -90,6 +90,13 @@ export function appendSome(log: WriteAheadLog, seed: number): LogRecord {
   } else if (seed % 7 === 2) {
     sequence = log.appendTruncate(file, 2 ** 45 + seed, mtime);
     record = { kind: "truncate", file, sequence: 0, newSize: 2 ** 45 + seed, mtime };
+  } else if (seed > 20 && seed % 7 === 4) {
+    const runs = Array.from({ length: seed % 6 }, (_, i) => ({ length: 2 ** 33 + i, pack: (i % 2 === 0 ? seed + i : 0) as PackId, packOffset: i * 512 }));
+    sequence = log.appendClone(file, seed * 4096, runs, 2 ** 46 + seed, mtime);
+    record = { kind: "clone", file, sequence: 0, offset: seed * 4096, newSize: 2 ** 46 + seed, mtime, runs };
+  } else if (seed > 20 && seed % 7 === 5) {
+    sequence = log.appendPunch(file, seed * 4096, 2 ** 41 + seed, 2 ** 47 + seed, mtime);
+    record = { kind: "punch", file, sequence: 0, offset: seed * 4096, length: 2 ** 41 + seed, newSize: 2 ** 47 + seed, mtime };
   } else {
     const length = seed % 11 === 3 ? 10_000 + (seed % 97) : (seed * 37) % 900;
     const data = payloadOf(seed, length);

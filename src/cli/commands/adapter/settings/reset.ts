@@ -8,7 +8,7 @@ export function resetSettings(type: AdapterType): Verb {
     route: contract.adapters.reset,
     params: { type },
     summary: `Put one setting of ${type}, or all, back to the default.`,
-    examples: [`dittofs adapter settings ${type} reset --setting max_read_size`, `dittofs adapter settings ${type} reset --yes`],
+    examples: [`dittofs adapter settings ${type} reset --setting max_connections`, `dittofs adapter settings ${type} reset --yes`],
     flags: [{ flags: "--setting <key>", help: "which (default: all)", field: "setting" }],
     confirm: (call) => `Put ${call.text("setting") ?? `all settings of ${type}`} back to the default?`,
     async run(call) {

@@ -1,0 +1,55 @@
+import type { Tree } from "../tree/tree.ts";
+import type { Open } from "./open.ts";
+
+/** Files all clients together may have open. */
+export const opensMax = 1_048_576;
+
+/** The open files of the server, by the number in their file id. */
+export class Opens {
+  private readonly all = new Map<number, Open>();
+  private numbers = 0;
+
+  get size(): number {
+    return this.all.size;
+  }
+
+  get full(): boolean {
+    return this.all.size >= opensMax;
+  }
+
+  /** A number no open file has. */
+  next(): number {
+    do this.numbers = (this.numbers + 1) & 0x7fffffff;
+    while (this.numbers === 0 || this.all.has(this.numbers));
+    return this.numbers;
+  }
+
+  add(open: Open): void {
+    this.all.set(open.number, open);
+    open.tree.opens.add(open);
+    open.tree.session.opens++;
+  }
+
+  remove(open: Open): void {
+    if (!this.all.delete(open.number)) return;
+    open.tree.opens.delete(open);
+    open.tree.session.opens--;
+  }
+
+  /** The open file whose id stands at `at`; null where there is none of this tree. */
+  find(b: Uint8Array, at: number, tree: Tree): Open | null {
+    const number = b[at + 8]! | (b[at + 9]! << 8) | (b[at + 10]! << 16) | (b[at + 11]! << 24);
+    const open = this.all.get(number);
+    if (open === undefined || open.tree !== tree) return null;
+    for (let i = 0; i < 16; i++) if (open.fileId[i] !== b[at + i]) return null;
+    return open;
+  }
+
+  ofTree(tree: Tree): readonly Open[] {
+    return [...tree.opens];
+  }
+
+  list(): readonly Open[] {
+    return [...this.all.values()];
+  }
+}

@@ -1,0 +1,169 @@
+import type { Clock } from "#base/clock.ts";
+import type { Time } from "#base/time.ts";
+import type { Touched } from "#model/change-set.ts";
+import type { FileContent } from "#model/file-content.ts";
+import type { FsError } from "#model/fs-error.ts";
+import type { FileId } from "#model/ids.ts";
+import { FileType, type Inode } from "#model/inode.ts";
+import type { Publication } from "#model/history.ts";
+import type { MetadataStore } from "#model/metadata-store.ts";
+import type { Logger } from "#telemetry/logger.ts";
+import type { Changer } from "./access/permissions.ts";
+import type { SharePolicy } from "./access/policy.ts";
+import { AccessTimes } from "./access-times.ts";
+import { Applying } from "./applying.ts";
+import { InodeCache } from "./cache/inode-cache.ts";
+import { NameCache } from "./cache/name-cache.ts";
+import { Pages } from "./cache/pages.ts";
+import { LockTable } from "./locks/index.ts";
+import { OneAtATime } from "./one-at-a-time.ts";
+import { Requests } from "./requests.ts";
+import { OpenTable } from "./opens/open-table.ts";
+import { Orphans } from "./orphans.ts";
+import type { Operation } from "./operation.ts";
+
+export interface ShareOptions {
+  readonly name: string;
+  readonly store: MetadataStore;
+  readonly content: FileContent;
+  readonly publication: Publication | null;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly policy: SharePolicy;
+  /** Bounds of the caches. */
+  readonly inodesMax: number;
+  readonly namesMax: number;
+  /** Generation of the inodes this start of the server makes. */
+  readonly generation: number;
+}
+
+/**
+ * What the operations of one share have in common: stores, caches, tables of opens and locks. Caches are written by the store's
+ * applied listener and by content alone (see `Applying`), so that what they hold is always the current state.
+ */
+export class ShareCore {
+  readonly name: string;
+  readonly generation: number;
+  readonly store: MetadataStore;
+  /** What no permission is asked for. */
+  readonly content: Omit<FileContent, "write" | "truncate">;
+  readonly publication: Publication | null;
+  readonly clock: Clock;
+  readonly inodes: InodeCache;
+  readonly names: NameCache;
+  readonly pages: Pages;
+  readonly accessTimes: AccessTimes;
+  readonly opens: OpenTable;
+  readonly orphans: Orphans;
+  readonly locks = new LockTable();
+  /** Moves of directories to other parents that lost a race to another such move. */
+  readonly directoryMoves = new OneAtATime();
+  private readonly data: FileContent;
+  private readonly applying: Applying;
+  private readonly requests: Requests;
+  private rules: SharePolicy;
+
+  constructor(options: ShareOptions) {
+    const { store, content, clock, logger } = options;
+    this.name = options.name;
+    this.rules = options.policy;
+    this.generation = options.generation;
+    this.store = store;
+    this.content = this.data = content;
+    this.publication = options.publication;
+    this.clock = clock;
+    this.requests = new Requests(clock);
+    this.opens = new OpenTable(clock);
+    this.names = new NameCache(store, options.namesMax);
+    this.pages = new Pages(store, this.names);
+    this.inodes = new InodeCache(
+      store,
+      options.inodesMax,
+      (row) => this.current(row),
+      (node) => this.names.drop(node),
+      (id) => this.opens.of(id) !== null,
+    );
+    this.accessTimes = new AccessTimes(store, clock, (error) => logger.error({ share: this.name, error }, "access times were not stored"));
+    this.orphans = new Orphans(
+      store,
+      clock,
+      (id) => this.opens.of(id) !== null,
+      (error) => logger.error({ share: this.name, error }, "a deleted file was not freed yet"),
+    );
+    this.applying = new Applying(this);
+    store.onApplied((set, result) => this.applying.onApplied(set, result));
+  }
+
+  enter(): void {
+    this.requests.enter();
+  }
+
+  leave(): void {
+    this.requests.leave();
+  }
+
+  /**
+   * Resolves once every request in hand was answered: with false, once `deadlineMs` passed and some still wait. Only a share that
+   * no table has any more gets no new ones meanwhile.
+   */
+  drain(deadlineMs: number): Promise<boolean> {
+    return this.requests.none(deadlineMs);
+  }
+
+  /** Keeps at most so many inodes and names in memory from now on. */
+  resizeCaches(inodesMax: number, namesMax: number): void {
+    this.inodes.resize(inodesMax);
+    this.names.resize(namesMax);
+  }
+
+  /** Stores what only memory knows (access times) and stops background work. The store and content are the caller's to close. */
+  async close(): Promise<void> {
+    await this.orphans.close();
+    await this.accessTimes.close();
+  }
+
+  /** A stored row as the object is now. */
+  current(row: Inode): Inode {
+    return this.accessTimes.over(row.type === FileType.regular ? this.content.overlay(row) : row);
+  }
+
+  /** Applies an operation's set; the rows it touched, or null when a condition failed and the operation must decide anew. */
+  apply(_who: Changer, operation: Operation, attempt: number): Promise<readonly Touched[] | FsError | null> {
+    return this.applying.apply(operation, attempt);
+  }
+
+  /** Writes to a file; see `FileContent`. */
+  writeContent(_who: Changer, inode: Inode, offset: number, payload: readonly Uint8Array[], length: number): Inode | FsError {
+    return this.data.write(inode, offset, payload, length, this.clock.now());
+  }
+
+  /** Cuts or extends a file; see `FileContent`. */
+  truncate(_who: Changer, inode: Inode, size: number, at: Time): Inode | FsError {
+    return this.data.truncate(inode, size, at);
+  }
+
+  /** A file without a link has no reader left: content drops what is not stored, and what is stored is freed. */
+  letGo(id: FileId, type: FileType, stored: boolean): void {
+    this.inodes.remove(id);
+    if (type === FileType.regular) this.data.forget(id);
+    if (stored) this.orphans.add(id);
+  }
+
+  /** Resolves when the making of an object is durable; null: it is. */
+  made(id: FileId): Promise<unknown> | null {
+    return this.inodes.peek(id)?.making?.settled ?? null;
+  }
+
+  get policy(): SharePolicy {
+    return this.rules;
+  }
+
+  /** From the next operation on these rules hold. */
+  setPolicy(policy: SharePolicy): void {
+    this.rules = policy;
+  }
+
+  get writeVerifier(): Uint8Array {
+    return this.content.writeVerifier;
+  }
+}

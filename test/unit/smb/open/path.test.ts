@@ -1,0 +1,33 @@
+import { expect, test } from "bun:test";
+import { parsePath, partsOf, StreamType } from "#smb/open/path.ts";
+import { NtStatus } from "#wire/ntstatus.ts";
+
+const none = { stream: null, type: null };
+
+test("paths are parts from the share's root", () => {
+  expect(parsePath("")).toEqual({ parts: [], ...none });
+  expect(parsePath("a\\b c\\D.txt")).toEqual({ parts: ["a", "b c", "D.txt"], ...none });
+  expect(parsePath("a\\")).toEqual({ parts: ["a"], ...none });
+  expect(parsePath("a\\b\\..\\c")).toEqual({ parts: ["a", "c"], ...none });
+  expect(parsePath("a\uf022b")).toEqual({ parts: ["a:b"], ...none });
+});
+
+test("a stream stands behind a colon, its type behind another", () => {
+  expect(parsePath("a\\f:s")).toEqual({ parts: ["a", "f"], stream: "s", type: null });
+  expect(parsePath("f:s:$data")).toEqual({ parts: ["f"], stream: "s", type: StreamType.data });
+  expect(parsePath("f::$DATA")).toEqual({ parts: ["f"], stream: null, type: StreamType.data });
+  expect(parsePath("d::$INDEX_ALLOCATION")).toEqual({ parts: ["d"], stream: null, type: StreamType.index });
+  expect(parsePath("d:$I30:$INDEX_ALLOCATION")).toEqual({ parts: ["d"], stream: null, type: StreamType.index });
+  expect(parsePath(":s")).toEqual({ parts: [], stream: "s", type: null });
+  expect(parsePath("f:com.apple.metadata\uf022x")).toEqual({ parts: ["f"], stream: "com.apple.metadata:x", type: null });
+  expect(parsePath("f:a*b?c")).toEqual({ parts: ["f"], stream: "a*b?c", type: null });
+});
+
+test("what is no path gets the status of MS-FSCC 2.1.5 and MS-SMB2 3.3.5.9", () => {
+  expect(parsePath("\\a")).toBe(NtStatus.INVALID_PARAMETER);
+  expect(parsePath("..")).toBe(NtStatus.OBJECT_PATH_SYNTAX_BAD);
+  expect(parsePath("a\\..\\..\\b")).toBe(NtStatus.OBJECT_PATH_SYNTAX_BAD);
+  const invalid = ["a\\\\b", "a\\.\\b", ".", "a*", "a?", "a<", "a>", 'a"', "a|", "a/b", "a\u0001", "f:", "f::", "f:s:$X", "f:s:$INDEX_ALLOCATION", "f:a:$DATA:b"];
+  for (const path of [...invalid, "d:s\\f", "x\\:s", "f:a/b", "a".repeat(256), `f:${"s".repeat(256)}`]) expect(parsePath(path)).toBe(NtStatus.OBJECT_NAME_INVALID);
+  expect(partsOf("f:s")).toBe(NtStatus.OBJECT_NAME_INVALID);
+});
