@@ -1,13 +1,15 @@
 import { Time } from "#base/time.ts";
 import type { FileId } from "#model/ids.ts";
 import { FileType } from "#model/inode.ts";
+import type { OpenFile } from "#vfs/opens/index.ts";
 import { FileAttribute } from "#wire/fscc.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
-import { CreateAction, type CreateContext, type CreateRequest, decodeCreate, encodeCreate } from "#wire/smb2/create.ts";
+import { CreateAction, type CreateContext, type CreateRequest, decodeCreate, encodeCreate, OplockLevel } from "#wire/smb2/create.ts";
+import { leaseContextName } from "#wire/smb2/lease.ts";
 import type { Call } from "../call.ts";
 import { fullAccess } from "../open/access.ts";
 import { refuseRequest } from "../open/create-checks.ts";
-import { noHolder } from "../lease/holder.ts";
+import { type Asked, askedFor, LeaseClient, oplockOf } from "../lease/index.ts";
 import { factsOf } from "../open/facts.ts";
 import { Open } from "../open/open.ts";
 import { Opening } from "../open/opening.ts";
@@ -32,16 +34,47 @@ async function open(call: Call, request: CreateRequest): Promise<number> {
   if (call.connection.opens.full) return NtStatus.INSUFFICIENT_RESOURCES;
   const parts = partsOf(request.name);
   if (typeof parts === "number") return parts;
-  const opening = new Opening(fs, call.tree!.credentials(), parts, request, noHolder);
-  const opened = await opening.run();
+  const asked = askedFor(call.connection, request);
+  if (asked === null) return NtStatus.INVALID_PARAMETER;
+  const opened = await new Opening(fs, call.tree!.credentials(), parts, request, asked, (until) => wait(call, until)).run();
   if (typeof opened === "number") return opened;
   const { opens } = call.connection;
   const { inode, file } = opened;
   const one = new Open(opens.next(), call.tree!, inode.id, inode.type === FileType.directory, file.access, file, parts.join("\\"));
+  one.client = call.connection;
+  one.session = call.session;
   opens.add(one);
   call.related = one;
-  encodeCreate(call.w, call.answerAt, 0, opened.action, factsOf(inode), one.fileId, contextsFor(request));
+  const contexts = contextsFor(request, asked, file);
+  encodeCreate(call.w, call.answerAt, oplockLevel(asked, file), opened.action, factsOf(inode), one.fileId, contexts);
+  tellOfBreaks(call, asked, one);
   return NtStatus.SUCCESS;
+}
+
+/** Waits until others gave up what they cache; the first time the client is told that it will take a while. */
+async function wait(call: Call, until: Promise<void>): Promise<NtStatus> {
+  let cancel: () => void = () => {};
+  const cancelled = new Promise<void>((resolve) => (cancel = resolve));
+  if (call.pending === null && call.pend(cancel) === null) return NtStatus.INSUFFICIENT_RESOURCES;
+  await Promise.race([until, cancelled]);
+  return call.pending?.cancelled === true ? NtStatus.CANCELLED : NtStatus.SUCCESS;
+}
+
+function oplockLevel(asked: Asked, { lease }: OpenFile): number {
+  if (asked.context !== null) return lease === null ? OplockLevel.NONE : OplockLevel.LEASE;
+  return lease === null ? OplockLevel.NONE : oplockOf(lease.state);
+}
+
+/** Breaks come after the answer they take back. */
+function tellOfBreaks(call: Call, { holder }: Asked, one: Open): void {
+  const lease = one.file?.lease ?? null;
+  if (lease === null) return;
+  const before = call.afterSend;
+  const told = lease.holder instanceof LeaseClient ? lease.holder : holder;
+  call.afterSend = () => {
+    before?.();
+    told.granted(one);
+  };
 }
 
 /** A pipe of IPC$ (MS-SMB2 3.3.5.9, "if the share is a named pipe share"). */
@@ -60,8 +93,8 @@ function openPipe(call: Call, request: CreateRequest): number {
   return NtStatus.SUCCESS;
 }
 
-/** Answers to the contexts that are understood (MS-SMB2 2.2.14.2): maximal access. */
-function contextsFor(request: CreateRequest): readonly CreateContext[] {
+/** Answers to the contexts that are understood (MS-SMB2 2.2.14.2): maximal access, the lease. */
+function contextsFor(request: CreateRequest, asked: Asked, { lease }: OpenFile): readonly CreateContext[] {
   const answers: CreateContext[] = [];
   for (const { name } of request.contexts) {
     if (name !== "MxAc") continue;
@@ -69,5 +102,7 @@ function contextsFor(request: CreateRequest): readonly CreateContext[] {
     new DataView(data.buffer).setUint32(4, fullAccess, true);
     answers.push({ name, data });
   }
+  if (asked.context === null || lease === null || !(lease.holder instanceof LeaseClient)) return answers;
+  answers.push({ name: leaseContextName, data: lease.holder.answer(lease, asked.context.parentKey) });
   return answers;
 }

@@ -101,7 +101,7 @@ function answer(call: Call, dialect: number, contexts: readonly NegotiateContext
   const sizeMax = large ? server.settings.transferBytesMax : 65_536;
   const encrypts = dialect >= Dialect.SMB_3_0 && dialect < Dialect.SMB_3_1_1 && call.connection.cipher !== 0;
   const channels = dialect >= Dialect.SMB_3_0 && dialect <= Dialect.SMB_3_1_1 ? call.connection.clientCapabilities & Capability.MULTI_CHANNEL : 0;
-  const capabilities = (large ? Capability.LARGE_MTU : 0) | (encrypts ? Capability.ENCRYPTION : 0) | channels;
+  const capabilities = (large ? Capability.LARGE_MTU : 0) | (encrypts ? Capability.ENCRYPTION : 0) | channels | leasing(dialect);
   call.connection.capabilities = capabilities;
   encodeNegotiate(call.w, call.answerAt, {
     securityMode: SecurityMode.SIGNING_ENABLED | (server.signingRequired ? SecurityMode.SIGNING_REQUIRED : 0),
@@ -115,6 +115,12 @@ function answer(call: Call, dialect: number, contexts: readonly NegotiateContext
     securityBuffer: encodeSpnegoOffer([Mechanism.ntlm]),
     contexts,
   });
+}
+
+/** Leases of files, from 3.0 on of directories too (MS-SMB2 3.3.5.4). */
+function leasing(dialect: number): number {
+  if (dialect < Dialect.SMB_2_1) return 0;
+  return dialect < Dialect.SMB_3_0 ? Capability.LEASING : Capability.LEASING | Capability.DIRECTORY_LEASING;
 }
 
 export function fileTimeNow(connection: SmbConnection): Uint8Array {

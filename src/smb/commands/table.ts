@@ -9,6 +9,7 @@ import { flush } from "./flush.ts";
 import { ioctl } from "./ioctl.ts";
 import { lock } from "./lock.ts";
 import { negotiate } from "./negotiate.ts";
+import { oplockBreak } from "./oplock-break.ts";
 import { queryDirectory } from "./query-directory.ts";
 import { queryInfo } from "./query-info.ts";
 import { read } from "./read.ts";
@@ -52,6 +53,7 @@ export const handlers: readonly (Handler | undefined)[] = tableOf({
   [Command.ECHO]: { needs: Needs.sessionIfNamed, afterExpiry: true, run: echo },
   [Command.QUERY_DIRECTORY]: { needs: Needs.tree, run: queryDirectory },
   [Command.QUERY_INFO]: { needs: Needs.tree, run: queryInfo },
+  [Command.OPLOCK_BREAK]: { needs: Needs.tree, run: oplockBreak },
   [Command.SET_INFO]: { needs: Needs.tree, run: setInfo },
 });
 

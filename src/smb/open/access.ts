@@ -31,7 +31,7 @@ export async function granted(fs: FileSystem, who: Credentials, inode: Inode, de
 /** Rights that ACCESS bits stand for; whoever looks may look at attributes, and the owner may change them. */
 function rightsOf(bits: number, owner: boolean): number {
   let rights = AccessMask.READ_ATTRIBUTES | AccessMask.READ_EA | AccessMask.READ_CONTROL | AccessMask.SYNCHRONIZE | AccessMask.DELETE;
-  if ((bits & Access.read) !== 0) rights |= AccessMask.READ_DATA;
+  if ((bits & Access.read) !== 0) rights |= AccessMask.READ_DATA | AccessMask.EXECUTE;
   if ((bits & (Access.execute | Access.lookup)) !== 0) rights |= AccessMask.EXECUTE;
   if ((bits & Access.modify) !== 0) rights |= AccessMask.WRITE_DATA | AccessMask.APPEND_DATA | AccessMask.WRITE_EA | AccessMask.WRITE_ATTRIBUTES | AccessMask.DELETE_CHILD;
   if (owner) rights |= AccessMask.WRITE_DAC | AccessMask.WRITE_OWNER | AccessMask.WRITE_ATTRIBUTES;

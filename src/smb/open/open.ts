@@ -1,6 +1,8 @@
 import type { FileId } from "#model/ids.ts";
 import type { OpenFile, Place } from "#vfs/opens/open-file.ts";
 import type { Pipe } from "../pipe/pipe.ts";
+import type { SmbConnection } from "../connection.ts";
+import type { Session } from "../session/session.ts";
 import type { Tree } from "../tree/tree.ts";
 import type { LockReplay } from "./lock-replay.ts";
 import type { Scan } from "./scan.ts";
@@ -25,6 +27,9 @@ export class Open {
   /** Of IPC$: what is open is a pipe and no file. */
   pipe: Pipe | null = null;
   readonly fileId: Uint8Array;
+  /** Where its client is told of breaks; null: it has no connection. */
+  client: SmbConnection | null = null;
+  session: Session | null = null;
 
   constructor(number: number, tree: Tree, id: FileId, directory: boolean, access: number, file: OpenFile | null, path: string) {
     this.number = number;

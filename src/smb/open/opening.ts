@@ -2,10 +2,10 @@ import type { Credentials } from "#model/credentials.ts";
 import { FsError } from "#model/fs-error.ts";
 import { FileType, type Inode } from "#model/inode.ts";
 import type { FileSystem } from "#vfs/file-system.ts";
-import type { LeaseHolder } from "#vfs/opens/lease.ts";
-import { OpenFile, samePlace } from "#vfs/opens/open-file.ts";
+import { OpenFile, samePlace } from "#vfs/opens/index.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { AccessMask, CreateAction, CreateOption, type CreateRequest, Disposition } from "#wire/smb2/create.ts";
+import type { Asked } from "../lease/index.ts";
 import { ntStatusOf } from "../status.ts";
 import { granted } from "./access.ts";
 import { type Resolved, resolve } from "./path.ts";
@@ -37,15 +37,18 @@ export class Opening {
   private readonly who: Credentials;
   private readonly parts: readonly string[];
   private readonly request: CreateRequest;
-  private readonly holder: LeaseHolder;
+  private readonly asked: Asked;
+  /** Has the client wait for others. */
+  private readonly wait: (until: Promise<void>) => Promise<NtStatus>;
   private retried = false;
 
-  constructor(fs: FileSystem, who: Credentials, parts: readonly string[], request: CreateRequest, holder: LeaseHolder) {
+  constructor(fs: FileSystem, who: Credentials, parts: readonly string[], request: CreateRequest, asked: Asked, wait: (until: Promise<void>) => Promise<NtStatus>) {
     this.fs = fs;
     this.who = who;
     this.parts = parts;
     this.request = request;
-    this.holder = holder;
+    this.asked = asked;
+    this.wait = wait;
   }
 
   async run(): Promise<Opened | number> {
@@ -53,7 +56,8 @@ export class Opening {
       const outcome = await this.attempt();
       if (outcome instanceof Waiting) {
         this.retried = true;
-        await outcome.until;
+        const status = await this.wait(outcome.until);
+        if (status !== NtStatus.SUCCESS) return status;
       } else if (outcome === raced) races++;
       else return outcome;
     }
@@ -63,6 +67,9 @@ export class Opening {
   private async attempt(): Promise<Opened | Waiting | number> {
     const found = await resolve(this.fs, this.who, this.parts);
     if (typeof found === "number") return found;
+    const key = this.asked.caching?.key ?? null;
+    const lease = key === null ? null : this.fs.opens.lease(key);
+    if (lease !== null && lease.file.id !== found.inode?.id) return NtStatus.INVALID_PARAMETER;
     return found.inode === null ? this.make(found) : this.use(found, found.inode);
   }
 
@@ -112,11 +119,11 @@ export class Opening {
         directory: inode.type === FileType.directory,
         overwrites,
         deleteOnClose,
-        caching: null,
-        parentKey: null,
+        caching: this.asked.caching,
+        parentKey: this.asked.parentKey,
         retried: this.retried,
       },
-      this.holder,
+      this.asked.holder,
     );
     if (admitted instanceof OpenFile) return { inode, file: admitted, action };
     if (admitted instanceof FsError) return ntStatusOf(admitted);

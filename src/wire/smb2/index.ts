@@ -2,6 +2,7 @@
 export * from "./create.ts";
 export * from "./header.ts";
 export * from "./io.ts";
+export * from "./lease.ts";
 export * from "./negotiate.ts";
 export * from "./query.ts";
 export * from "./session.ts";

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { FsError } from "#model/fs-error.ts";
 import { type LockRequest, rangeOf } from "#vfs/locks/index.ts";
-import type { OpenFile } from "#vfs/opens/open-file.ts";
-import { alice, bytesOf, fails, file, ok, openWorld } from "../kit.ts";
+import { Right } from "#vfs/opens/index.ts";
+import { alice, bytesOf, fails, file, ok, open, openWorld } from "../kit.ts";
 
 const ten: LockRequest = { range: rangeOf(0, 10, 0, 10)!, exclusive: true };
 
@@ -12,11 +12,12 @@ test("reads and writes of everybody but the owner stop at a lock", async () => {
   const { id } = inode;
   const payload = [bytesOf("0123456789012345678901234")];
   ok(await share.write(alice, id, 0, payload, 25, false));
-  const owner = {} as OpenFile;
+  const both = Right.readData | Right.writeData;
+  const owner = open(share, inode, both);
   share.locks.lock(id, owner, [ten]);
   fails(await share.read(alice, id, 0, 25), "locked");
   fails(await share.write(alice, id, 19, [bytesOf("x")], 1, false), "locked");
-  fails(await share.write(alice, id, 19, [bytesOf("x")], 1, false, {} as OpenFile), "locked");
+  fails(await share.write(alice, id, 19, [bytesOf("x")], 1, false, open(share, inode, both)), "locked");
   ok(await share.write(alice, id, 20, [bytesOf("x")], 1, false));
   ok(await share.read(alice, id, 0, 10)).data.release();
   ok(await share.read(alice, id, 0, 25, owner)).data.release();

@@ -1,0 +1,54 @@
+import type { Lease, LeaseHolder } from "#vfs/opens/index.ts";
+import { Command } from "#wire/smb2/header.ts";
+import { encodeLeaseBreak, encodeLeaseContext, type LeaseContext, LeaseFlag } from "#wire/smb2/lease.ts";
+import type { Open } from "../open/open.ts";
+
+interface Break {
+  readonly epoch: number;
+  readonly from: number;
+  readonly to: number;
+  readonly acknowledged: boolean;
+}
+
+/** The client that has a lease, told of its breaks through any of the opens that share it: not before it was told that it has one. */
+export class LeaseClient implements LeaseHolder {
+  private readonly version: 1 | 2;
+  private readonly key: Uint8Array;
+  private readonly opens = new Set<Open>();
+  private untold: Break[] = [];
+
+  constructor(context: LeaseContext) {
+    this.version = context.version;
+    this.key = context.key;
+  }
+
+  /** The answer that gives `open` its share of the lease is on its way. */
+  granted(open: Open): void {
+    for (const each of this.opens) if (each.file === null || each.file.closed) this.opens.delete(each);
+    this.opens.add(open);
+    const untold = this.untold;
+    this.untold = [];
+    for (const each of untold) this.send(each);
+  }
+
+  broken(lease: Lease, from: number, to: number, acknowledged: boolean): void {
+    const told = { epoch: this.version === 2 ? lease.epoch : 0, from, to, acknowledged };
+    if (this.opens.size === 0) this.untold.push(told);
+    else this.send(told);
+  }
+
+  /** What a CREATE answers of the lease (MS-SMB2 3.3.5.9.8, 3.3.5.9.11). */
+  answer(lease: Lease, parentKey: Uint8Array | null): Uint8Array {
+    const { version, key } = this;
+    return encodeLeaseContext({ version, key, state: lease.state, parentKey, epoch: lease.epoch }, lease.breaking ? LeaseFlag.BREAK_IN_PROGRESS : 0);
+  }
+
+  private send({ epoch, from, to, acknowledged }: Break): void {
+    for (const open of this.opens) {
+      const { client } = open;
+      if (client === null || open.file === null || open.file.closed) continue;
+      client.notify(open.session, Command.OPLOCK_BREAK, (w) => encodeLeaseBreak(w, epoch, acknowledged, this.key, from, to));
+      return;
+    }
+  }
+}
