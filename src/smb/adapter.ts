@@ -7,6 +7,7 @@ import type { FileSystem, Shares } from "#vfs/file-system.ts";
 import { describeClient, describeMounts, type SmbClient, type SmbMount } from "./clients.ts";
 import { SmbConnection } from "./connection.ts";
 import { dispatch } from "./dispatch.ts";
+import { Durables } from "./durable/index.ts";
 import type { SmbServer } from "./server.ts";
 import { Opens } from "./open/opens.ts";
 import { closeTrees, Ending, endSession, mayGoOn } from "./session/ending.ts";
@@ -80,6 +81,7 @@ class Adapter implements SmbAdapter, SmbServer {
   private readonly stream: StreamServer<SmbConnection>;
   readonly sessions: Sessions;
   readonly opens: Opens = new Opens();
+  readonly durables: Durables = new Durables(this);
   readonly pending: { count: number; bytes: number } = { count: 0, bytes: 0 };
 
   constructor(options: SmbAdapterOptions) {
@@ -120,8 +122,9 @@ class Adapter implements SmbAdapter, SmbServer {
     return { port: this.stream.start() };
   }
 
-  stop(deadlineMs: number): Promise<void> {
-    return this.stream.stop(deadlineMs);
+  async stop(deadlineMs: number): Promise<void> {
+    await this.stream.stop(deadlineMs);
+    this.durables.endAll(() => true);
   }
 
   reconfigure(listen: SmbListen, settings: SmbSettings): { readonly port: number } {
@@ -139,10 +142,12 @@ class Adapter implements SmbAdapter, SmbServer {
       void endSession(this, session, Ending.asked);
     }
     closeTrees(this, null);
+    this.durables.endAll(({ tree }) => !mayGoOn(this, tree.session, accounts) || !tree.admits(tree.address));
   }
 
   shareGone(fs: FileSystem): void {
     closeTrees(this, fs);
+    this.durables.endAll(({ tree }) => tree.fs === fs);
   }
 
   stats(): Readonly<StreamStats> {

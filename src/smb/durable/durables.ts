@@ -1,25 +1,24 @@
+import type { Lease } from "#vfs/opens/index.ts";
 import { Cached } from "#vfs/opens/index.ts";
 import { closeOpen } from "../open/closing.ts";
 import type { Open } from "../open/open.ts";
 import type { SmbServer } from "../server.ts";
+import { outlives } from "./durable.ts";
 
-/** Opens that wait for their clients, of all clients together; the oldest goes for one more. */
+/** Opens that wait for their clients, of all clients together; for one more the oldest goes. */
 export const detachedMax = 16_384;
 
-/** A CREATE is under way that may be sent again. */
-const underWay = Symbol("under way");
-
-/** What became of the CREATE of a client and GUID. */
-export type Repeated = Open | typeof underWay | undefined;
+/** A CREATE that may be sent again is under way. */
+export const underWay = "under way";
 
 /**
  * The opens that outlive their connections (MS-SMB2 3.3.7.1), those that a CREATE sent again means, and those of application
- * instances. An open without a client is in no session: it waits here until its client comes back to it, its time is over, or
- * somebody wants the file whose client kept its handle for itself.
+ * instances. An open whose client is gone is in no session: it waits here until the client comes back to it, its time is over, or
+ * somebody wants the file.
  */
 export class Durables {
   private readonly server: SmbServer;
-  /** By the half of their ids that stays. The oldest first. */
+  /** By the half of their ids that stays; the oldest first. */
   private readonly detached = new Map<string, Open>();
   private readonly creates = new Map<string, Open | typeof underWay>();
   private readonly instances = new Map<string, Set<Open>>();
@@ -35,35 +34,38 @@ export class Durables {
 
   /** The client of an open is gone. True: it waits for it from now on; false: it is to be closed. */
   detach(open: Open): boolean {
-    const { durable, file } = open;
-    if (durable === null || file === null || file.closed || !mayWait(open)) return false;
-    this.server.opens.remove(open);
-    open.session = null;
-    const key = persistentId(open);
-    this.makeRoom();
-    this.detached.set(key, open);
-    durable.timer = this.server.clock.after(durable.timeoutMs, () => this.end(open));
-    const { lease } = file;
-    // Who waits for the client's answer has waited for nothing.
-    if (lease !== null && lease.breaking && lease.opens === this.detachedOf(open)) lease.acknowledge(lease.target);
+    if (!outlives(open)) return false;
+    const durable = open.durable!;
+    const { server } = this;
+    server.opens.remove(open);
+    if (this.detached.size >= detachedMax) this.makeRoom();
+    this.detached.set(open.persistentId, open);
+    durable.timer = server.clock.after(durable.timeoutMs, () => this.end(open));
+    const lease = open.file!.lease;
+    // Another session of its client may answer the break it is in; or nobody.
+    if (lease !== null && lease.breaking) lease.holder.broken(lease, lease.state, lease.target, true);
     return true;
   }
 
   /** The open of this id that waits for its client. */
-  find(key: string): Open | null {
-    return this.detached.get(key) ?? null;
+  find(persistentId: string): Open | null {
+    return this.detached.get(persistentId) ?? null;
   }
 
-  /** Its client is back. */
-  attach(open: Open): void {
+  isDetached(open: Open): boolean {
+    return this.detached.get(open.persistentId) === open;
+  }
+
+  /** Its client is back, or it is closed. */
+  retake(open: Open): void {
     open.durable?.timer?.cancel();
-    this.detached.delete(persistentId(open));
+    if (this.isDetached(open)) this.detached.delete(open.persistentId);
   }
 
   /** It is closed: nobody comes back to it. */
   forget(open: Open): void {
     this.purge(open);
-    if (open.durable !== null) this.attach(open);
+    this.retake(open);
     if (open.instance === null) return;
     const same = this.instances.get(open.instance.id);
     same?.delete(open);
@@ -71,22 +73,23 @@ export class Durables {
   }
 
   /** What became of the CREATE of this client and GUID; where there was none, one is under way from now on. */
-  begin(key: string): Repeated {
+  begin(key: string): Open | typeof underWay | null {
     const known = this.creates.get(key);
     if (known === undefined) this.creates.set(key, underWay);
-    return known;
+    return known ?? null;
   }
 
   /** What the CREATE came to; null: it failed. */
   done(key: string, open: Open | null): void {
-    if (open === null) this.creates.delete(key);
-    else {
-      open.createKey = key;
-      this.creates.set(key, open);
+    if (open === null) {
+      this.creates.delete(key);
+      return;
     }
+    open.createKey = key;
+    this.creates.set(key, open);
   }
 
-  /** The client has used the open: it knows of it, and does not send its CREATE again. */
+  /** The client uses the open: it has the answer to its CREATE, and does not send it again. */
   purge(open: Open): void {
     if (open.createKey === null) return;
     this.creates.delete(open.createKey);
@@ -107,20 +110,34 @@ export class Durables {
     return [...(this.instances.get(instance) ?? [])];
   }
 
-  /** Closes an open that waits. */
-  end(open: Open): void {
+  /**
+   * None of the clients of `opens`, which share a lease or are the one of an oplock, can be told that it breaks (MS-SMB2 3.3.4.6,
+   * 3.3.4.7): who would lose his handle loses his open, and anything else is agreed to for him. A persistent open is asked once its
+   * client is back, and until then whoever wants the file waits as for any client.
+   */
+  untold(opens: Iterable<Open>, lease: Lease): void {
+    const waiting = [...opens].filter((open) => this.isDetached(open));
+    if (waiting.length === 0 || waiting.some((open) => open.durable?.persistent === true)) return;
+    // Not in the midst of the look at the file that breaks it.
+    this.server.clock.atTurnEnd(() => {
+      if (!lease.breaking) return;
+      if ((lease.target & Cached.handle) !== 0) lease.acknowledge(lease.target);
+      else for (const open of waiting) if (this.isDetached(open)) this.end(open);
+    });
+  }
+
+  /** Closes every open that waits and is said to be wanted no longer. */
+  endAll(unwanted: (open: Open) => boolean): void {
+    for (const open of [...this.detached.values()]) if (unwanted(open)) this.end(open);
+  }
+
+  private end(open: Open): void {
     closeOpen(this.server, open).catch((error: unknown) =>
-      this.server.logger.error({ error, path: open.path }, "a file whose client did not come back could not be closed"),
+      this.server.logger.error({ error, path: open.path }, "a file could not be closed whose client did not come back to it"),
     );
   }
 
-  /** Closes every open that waits, of the shares `gone` says so of. */
-  endAll(gone: (open: Open) => boolean): void {
-    for (const open of [...this.detached.values()]) if (gone(open)) this.end(open);
-  }
-
   private makeRoom(): void {
-    if (this.detached.size < detachedMax) return;
     let victim: Open | null = null;
     for (const open of this.detached.values()) {
       victim ??= open;
@@ -128,15 +145,7 @@ export class Durables {
       victim = open;
       break;
     }
-    this.server.logger.warn({ path: victim!.path }, `a file whose client is gone is closed before its time: ${detachedMax} are kept for clients to come back to, no more`);
+    this.server.logger.warn({ path: victim!.path }, `an open file was closed before its client could come back to it: ${detachedMax} wait for their clients, which is the most there may be`);
     this.end(victim!);
-  }
-
-  /** How many opens that wait share the lease of this one. */
-  private detachedOf(open: Open): number {
-    const lease = open.file!.lease;
-    let count = 0;
-    for (const other of open.file!.file.opens) if (other.lease === lease && this.isDetached(other)) count++;
-    return count;
   }
 }

@@ -1,16 +1,17 @@
 import type { FileId } from "#model/ids.ts";
 import type { OpenFile, Place } from "#vfs/opens/open-file.ts";
+import { CreateAction } from "#wire/smb2/create.ts";
+import type { AppInstance } from "#wire/smb2/durable.ts";
 import type { Pipe } from "../pipe/pipe.ts";
-import type { SmbConnection } from "../connection.ts";
-import type { Session } from "../session/session.ts";
+import type { Durable } from "../durable/durable.ts";
 import type { Tree } from "../tree/tree.ts";
 import type { LockReplay } from "./lock-replay.ts";
 import type { Scan } from "./scan.ts";
 
 /** An open file or directory (MS-SMB2 3.3.1.10). */
 export class Open {
-  readonly number: number;
-  readonly tree: Tree;
+  number: number;
+  tree: Tree;
   readonly id: FileId;
   readonly directory: boolean;
   /** Rights of MS-DTYP 2.4.3 it was opened with, generic ones resolved. */
@@ -26,10 +27,20 @@ export class Open {
   lockReplay: LockReplay | null = null;
   /** Of IPC$: what is open is a pipe and no file. */
   pipe: Pipe | null = null;
-  readonly fileId: Uint8Array;
-  /** Where its client is told of breaks; null: it has no connection. */
-  client: SmbConnection | null = null;
-  session: Session | null = null;
+  /** What its CREATE did. */
+  action: CreateAction = CreateAction.OPENED;
+  /** Null: it goes with its connection. */
+  durable: Durable | null = null;
+  /** By what its CREATE is known if it is sent again; null: it can't be. */
+  createKey: string | null = null;
+  /** The application instance it belongs to. */
+  instance: AppInstance | null = null;
+  /** How often its client lost a connection (MS-SMB2 3.3.1.10, Open.ChannelSequence), and requests under way from after and before the last time. */
+  channelSequence = 0;
+  outstanding = 0;
+  outstandingBefore = 0;
+  /** The half that stays as long as the file is open, and one that changes whenever its client comes back to it. */
+  readonly fileId: Uint8Array = new Uint8Array(16);
 
   constructor(number: number, tree: Tree, id: FileId, directory: boolean, access: number, file: OpenFile | null, path: string) {
     this.number = number;
@@ -39,13 +50,27 @@ export class Open {
     this.access = access;
     this.file = file;
     this.path = path;
-    this.fileId = new Uint8Array(16);
+    this.setIdHalf(0);
+    this.setIdHalf(8);
+  }
+
+  /** The half of its id that stays, in hex. */
+  get persistentId(): string {
+    return Buffer.from(this.fileId.buffer, 0, 8).toString("hex");
+  }
+
+  /** Its client came back to it. */
+  reopened(number: number, tree: Tree): void {
+    this.number = number;
+    this.tree = tree;
+    this.setIdHalf(8);
+  }
+
+  /** Half of it differs from one start of the server to the next, as the session's does: an id never comes back. */
+  private setIdHalf(at: number): void {
     const view = new DataView(this.fileId.buffer);
-    // The other half differs from one start of the server to the next, as the session's does: an id never comes back.
-    view.setUint32(0, number, true);
-    view.setUint32(4, tree.session.high, true);
-    view.setUint32(8, number, true);
-    view.setUint32(12, tree.session.high, true);
+    view.setUint32(at, this.number, true);
+    view.setUint32(at + 4, this.tree.session.high, true);
   }
 
   /** Where its name is; null: the share's root. */
