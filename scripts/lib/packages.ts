@@ -24,6 +24,8 @@ export const testPackages: Readonly<Record<string, string>> = {
   python3: "the kernel client's relay",
   rpcbind: "rpcinfo",
   rsync: "a client's workload",
+  "samba-testsuite": "smbtorture, the suite of Samba's authors",
+  smbclient: "an SMB client in user space",
   sqlite3: "a client's workload",
   "user-mode-linux": "a real Linux kernel as a client",
 };

@@ -76,13 +76,19 @@ export interface NtlmClaim {
   readonly anonymous: boolean;
 }
 
-/** The claim in an AUTHENTICATE_MESSAGE; null where it is malformed, or is NTLMv1 or LM, which are refused. */
-export function claimOf(message: Uint8Array): NtlmClaim | null {
+/** Why an AUTHENTICATE_MESSAGE is no claim. */
+export const NoClaim = { malformed: "malformed", outdated: "outdated" } as const;
+export type NoClaim = (typeof NoClaim)[keyof typeof NoClaim];
+
+/** The claim in an AUTHENTICATE_MESSAGE; NTLMv1 and LM are outdated, and refused. */
+export function claimOf(message: Uint8Array): NtlmClaim | NoClaim {
   const fields = decodeNtlmAuthenticate(message);
-  if (fields === null) return null;
-  const anonymous = fields.user === "" && fields.ntResponse.length === 0 && fields.lmResponse.length <= 1;
-  if (!anonymous && fields.ntResponse.length < ntlmV2ResponseBytesMin) return null;
-  return { message, fields, anonymous };
+  if (fields === null) return NoClaim.malformed;
+  const { ntResponse } = fields;
+  const anonymous = fields.user === "" && ntResponse.length === 0 && fields.lmResponse.length <= 1;
+  if (anonymous) return { message, fields, anonymous };
+  if (ntResponse.length < ntlmV2ResponseBytesMin) return NoClaim.outdated;
+  return decodeAvPairs(ntResponse.subarray(proofBytes + clientPairsAt)) === null ? NoClaim.malformed : { message, fields, anonymous };
 }
 
 /** A claim that was proven. */

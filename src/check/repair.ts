@@ -125,6 +125,7 @@ function newInode({ clock }: CheckTarget, id: number, type: FileType, over: { re
     generation: 0,
     createVerifier: null,
     target: null,
+    flags: 0,
     ...over,
   });
 }

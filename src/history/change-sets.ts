@@ -25,12 +25,20 @@ export const Kind = {
   recountInode: 16,
   recountPack: 17,
   recountUsage: 18,
+  setXattr: 19,
+  /** insertDirent and deleteDirent of a stream's name: its owner takes the place of the directory. */
+  insertStream: 20,
+  deleteStream: 21,
+  /** setAttributes with flags or birth. */
+  setFlags: 22,
 } as const;
 
 /** What of an inode's columns is not what most have; then they follow. */
-export const InodeFlag = { atime: 1, mtime: 2, birth: 4, device: 8, numbers: 16, verifier: 32, target: 64 } as const;
+export const InodeBit = { atime: 1, mtime: 2, birth: 4, device: 8, numbers: 16, verifier: 32, target: 64, flags: 128 } as const;
 /** Which attributes a `setAttributes` sets. */
 export const AttributeFlag = { mode: 1, uid: 2, gid: 4, atime: 8, mtime: 16, mtimeSequence: 32, verifier: 64, noVerifier: 128 } as const;
+/** And of `setFlags`, the same and these, in a byte behind. */
+export const MoreAttributes = { flags: 1, birth: 2 } as const;
 
 /**
  * Writes transactions down: number, the first number it drew of the share's sequence, and the changes of each applied set. Conditions are
@@ -69,18 +77,31 @@ export class TurnWriter implements TurnEncoder {
   }
 }
 
+function kindOf(c: Change): number {
+  switch (c.do) {
+    case "insertDirent":
+      return c.parent < 0 ? Kind.insertStream : Kind.insertDirent;
+    case "deleteDirent":
+      return c.parent < 0 ? Kind.deleteStream : Kind.deleteDirent;
+    case "setAttributes":
+      return c.flags !== undefined || c.birth !== undefined ? Kind.setFlags : Kind.setAttributes;
+    default:
+      return Kind[c.do];
+  }
+}
+
 function writeChange(out: ByteWriter, c: Change): void {
-  out.byte(Kind[c.do]);
+  out.byte(kindOf(c));
   switch (c.do) {
     case "insertInode":
       return writeInode(out, c.inode);
     case "insertDirent":
-      out.uint(c.parent);
+      out.uint(Math.abs(c.parent));
       out.text(c.name);
       out.uint(c.child);
       return;
     case "deleteDirent":
-      out.uint(c.parent);
+      out.uint(Math.abs(c.parent));
       out.text(c.name);
       return;
     case "touchDirectory":
@@ -105,12 +126,19 @@ function writeChange(out: ByteWriter, c: Change): void {
       out.uint(c.id);
       out.time(c.atime);
       return;
+    case "setXattr":
+      out.uint(c.id);
+      out.time(c.at);
+      out.text(c.name);
+      out.byte(c.value === null ? 0 : 1);
+      if (c.value !== null) out.blob(c.value);
+      return;
     default:
       return writeContentChange(out, c);
   }
 }
 
-type NameChange = "insertInode" | "insertDirent" | "deleteDirent" | "touchDirectory" | "addLinks" | "setParent" | "setAttributes" | "setAccessTime";
+type NameChange = "insertInode" | "insertDirent" | "deleteDirent" | "touchDirectory" | "addLinks" | "setParent" | "setAttributes" | "setAccessTime" | "setXattr";
 
 function writeContentChange(out: ByteWriter, c: Exclude<Change, { do: NameChange }>): void {
   switch (c.do) {
@@ -163,13 +191,14 @@ function writeInode(out: ByteWriter, i: Inode): void {
   const { atime, mtime, ctime, birth } = i;
   const special = i.change !== 0 || i.attributeVersion !== 0 || i.contentSequence !== 0 || i.mtimeSequence !== 0;
   const flags =
-    (atime.equals(ctime) ? 0 : InodeFlag.atime) |
-    (mtime.equals(ctime) ? 0 : InodeFlag.mtime) |
-    (birth.equals(ctime) ? 0 : InodeFlag.birth) |
-    (i.deviceMajor === 0 && i.deviceMinor === 0 ? 0 : InodeFlag.device) |
-    (special ? InodeFlag.numbers : 0) |
-    (i.createVerifier === null ? 0 : InodeFlag.verifier) |
-    (i.target === null ? 0 : InodeFlag.target);
+    (atime.equals(ctime) ? 0 : InodeBit.atime) |
+    (mtime.equals(ctime) ? 0 : InodeBit.mtime) |
+    (birth.equals(ctime) ? 0 : InodeBit.birth) |
+    (i.deviceMajor === 0 && i.deviceMinor === 0 ? 0 : InodeBit.device) |
+    (special ? InodeBit.numbers : 0) |
+    (i.createVerifier === null ? 0 : InodeBit.verifier) |
+    (i.target === null ? 0 : InodeBit.target) |
+    (i.flags === 0 ? 0 : InodeBit.flags);
   out.uint(i.id);
   out.byte(flags);
   out.byte(i.type);
@@ -180,10 +209,10 @@ function writeInode(out: ByteWriter, i: Inode): void {
   out.uint(i.size);
   out.uint(i.used);
   out.time(ctime);
-  if ((flags & InodeFlag.atime) !== 0) out.time(atime);
-  if ((flags & InodeFlag.mtime) !== 0) out.time(mtime);
-  if ((flags & InodeFlag.birth) !== 0) out.time(birth);
-  if ((flags & InodeFlag.device) !== 0) {
+  if ((flags & InodeBit.atime) !== 0) out.time(atime);
+  if ((flags & InodeBit.mtime) !== 0) out.time(mtime);
+  if ((flags & InodeBit.birth) !== 0) out.time(birth);
+  if ((flags & InodeBit.device) !== 0) {
     out.uint(i.deviceMajor);
     out.uint(i.deviceMinor);
   }
@@ -197,6 +226,7 @@ function writeInode(out: ByteWriter, i: Inode): void {
   out.uint(i.generation);
   if (i.createVerifier !== null) out.blob(i.createVerifier);
   if (i.target !== null) out.blob(i.target);
+  if (i.flags !== 0) out.uint(i.flags);
 }
 
 function flagOf(value: unknown, flag: number): number {
@@ -215,6 +245,8 @@ function writeAttributes(out: ByteWriter, c: Extract<Change, { do: "setAttribute
       flagOf(c.mtimeSequence, AttributeFlag.mtimeSequence) |
       verifier,
   );
+  const more = flagOf(c.flags, MoreAttributes.flags) | flagOf(c.birth, MoreAttributes.birth);
+  if (more !== 0) out.byte(more);
   out.time(c.at);
   if (c.mode !== undefined) out.uint(c.mode);
   if (c.uid !== undefined) out.uint(c.uid);
@@ -223,6 +255,11 @@ function writeAttributes(out: ByteWriter, c: Extract<Change, { do: "setAttribute
   if (c.mtime !== undefined) out.time(c.mtime as Time);
   if (c.mtimeSequence !== undefined) out.uint(c.mtimeSequence);
   if (verifier === AttributeFlag.verifier) out.blob(c.createVerifier as Uint8Array);
+  if (c.flags !== undefined) {
+    out.uint(c.flags.clear);
+    out.uint(c.flags.set);
+  }
+  if (c.birth !== undefined) out.time(c.birth);
 }
 
 function writeExtents(out: ByteWriter, extents: readonly Extent[]): void {

@@ -12,7 +12,7 @@ import { ByteReader, ByteWriter, MalformedBytes } from "./bytes.ts";
  *
  * and goes on with its parts, of which the head says length and CRC-32.
  */
-/** Version 2 adds clones and punches to the content changes, and holes to extents. */
+/** Version 2 adds clones and punches to the content changes, holes to extents, and flags, extended attributes and streams to the metadata. */
 const version = 2;
 const fixedBytes = 20;
 /** A head is read with one request of this length. */

@@ -2,8 +2,9 @@ import { Time } from "#base/time.ts";
 import type { Change, ChangeSet, Extent, PackState } from "#model/change-set.ts";
 import { type FileId, type PackId, fileSizeMax, nameBytesMax, pathBytesMax } from "#model/ids.ts";
 import { FileType, Inode } from "#model/inode.ts";
+import { allFlags, streamsOf, xattrBytesMax, xattrFlags, xattrNameBytesMax } from "#model/inode-flags.ts";
 import { type ByteReader, MalformedBytes } from "./bytes.ts";
-import { AttributeFlag, InodeFlag, Kind } from "./change-sets.ts";
+import { AttributeFlag, InodeBit, Kind, MoreAttributes } from "./change-sets.ts";
 
 /** Longest key of an object, and frame checksums of one pack, that are believed. */
 const keyBytesMax = 1024;
@@ -59,6 +60,10 @@ function readChange(from: ByteReader): Change {
       return { do: "insertDirent", parent: file(from), name: from.text(nameBytesMax), child: file(from) };
     case Kind.deleteDirent:
       return { do: "deleteDirent", parent: file(from), name: from.text(nameBytesMax) };
+    case Kind.insertStream:
+      return { do: "insertDirent", parent: streamsOf(file(from)), name: from.text(nameBytesMax), child: file(from) };
+    case Kind.deleteStream:
+      return { do: "deleteDirent", parent: streamsOf(file(from)), name: from.text(nameBytesMax) };
     case Kind.touchDirectory:
       return { do: "touchDirectory", id: file(from), at: time(from), linksDelta: from.int() };
     case Kind.addLinks: {
@@ -69,7 +74,15 @@ function readChange(from: ByteReader): Change {
     case Kind.setParent:
       return { do: "setParent", id: file(from), parent: file(from) };
     case Kind.setAttributes:
-      return readAttributes(from);
+      return readAttributes(from, false);
+    case Kind.setFlags:
+      return readAttributes(from, true);
+    case Kind.setXattr: {
+      const id = file(from);
+      const at = time(from);
+      const name = from.text(xattrNameBytesMax);
+      return { do: "setXattr", id, at, name, value: from.byte() === 0 ? null : from.blob(xattrBytesMax).slice() };
+    }
     case Kind.setAccessTime:
       return { do: "setAccessTime", id: file(from), atime: time(from) };
     default:
@@ -122,12 +135,12 @@ function readInode(from: ByteReader): Inode {
   const used = from.uint();
   const ctime = time(from);
   const has = (flag: number): boolean => (flags & flag) !== 0;
-  const atime = has(InodeFlag.atime) ? time(from) : ctime;
-  const mtime = has(InodeFlag.mtime) ? time(from) : ctime;
-  const birth = has(InodeFlag.birth) ? time(from) : ctime;
-  const deviceMajor = has(InodeFlag.device) ? from.uint() : 0;
-  const deviceMinor = has(InodeFlag.device) ? from.uint() : 0;
-  const numbers = has(InodeFlag.numbers);
+  const atime = has(InodeBit.atime) ? time(from) : ctime;
+  const mtime = has(InodeBit.mtime) ? time(from) : ctime;
+  const birth = has(InodeBit.birth) ? time(from) : ctime;
+  const deviceMajor = has(InodeBit.device) ? from.uint() : 0;
+  const deviceMinor = has(InodeBit.device) ? from.uint() : 0;
+  const numbers = has(InodeBit.numbers);
   return new Inode({
     id, type: type as FileType, mode, links, uid, gid, size, used, deviceMajor, deviceMinor, atime, mtime, ctime, birth,
     change: numbers ? from.uint() : 0,
@@ -136,14 +149,29 @@ function readInode(from: ByteReader): Inode {
     mtimeSequence: numbers ? from.uint() : 0,
     parent: from.uint(),
     generation: from.uint(),
-    createVerifier: has(InodeFlag.verifier) ? from.blob(verifierBytesMax).slice() : null,
-    target: has(InodeFlag.target) ? from.blob(pathBytesMax).slice() : null,
+    createVerifier: has(InodeBit.verifier) ? from.blob(verifierBytesMax).slice() : null,
+    target: has(InodeBit.target) ? from.blob(pathBytesMax).slice() : null,
+    flags: has(InodeBit.flags) ? flagBits(from) : 0,
   });
 }
 
-function readAttributes(from: ByteReader): Change {
+/** Bits of an inode's `flags`; ones there are none of are not written by this version. */
+function flagBits(from: ByteReader): number {
+  const flags = from.uint();
+  if (flags > allFlags || (flags & ~allFlags) !== 0) throw new MalformedBytes(`an inode has no flags ${flags.toString(16)}`);
+  return flags;
+}
+
+function flagChange(from: ByteReader): { readonly clear: number; readonly set: number } {
+  const change = { clear: flagBits(from), set: flagBits(from) };
+  if (((change.clear | change.set) & xattrFlags) !== 0) throw new MalformedBytes("attributes are given by their own changes");
+  return change;
+}
+
+function readAttributes(from: ByteReader, extended: boolean): Change {
   const id = file(from);
   const flags = from.byte();
+  const more = extended ? from.byte() : 0;
   const at = time(from);
   const has = (flag: number): boolean => (flags & flag) !== 0;
   return {
@@ -158,6 +186,8 @@ function readAttributes(from: ByteReader): Change {
     ...(has(AttributeFlag.mtimeSequence) ? { mtimeSequence: from.uint() } : {}),
     ...(has(AttributeFlag.verifier) ? { createVerifier: from.blob(verifierBytesMax).slice() } : {}),
     ...(has(AttributeFlag.noVerifier) ? { createVerifier: null } : {}),
+    ...((more & MoreAttributes.flags) !== 0 ? { flags: flagChange(from) } : {}),
+    ...((more & MoreAttributes.birth) !== 0 ? { birth: time(from) } : {}),
   };
 }
 

@@ -1,6 +1,7 @@
 import { assert } from "#base/assert.ts";
 import type { Change, Extent } from "#model/change-set.ts";
 import type { FileId } from "#model/ids.ts";
+import { xattrFlags } from "#model/inode-flags.ts";
 import type { Batch } from "./batch.ts";
 import { extentEnd, isOrdered, overlay, part } from "./overlay.ts";
 
@@ -156,6 +157,8 @@ export function freeOrphan(batch: Batch, change: Of<"freeOrphan">): void {
   const extents = batch.rows.extents(id, 0, Number.MAX_SAFE_INTEGER, extentsMax + 1);
   const rest = extents[extentsMax];
   const removed = extents.length === 0 ? 0 : cut(batch, id, 0, rest === undefined ? Number.MAX_SAFE_INTEGER : rest.offset);
-  if (rest === undefined) batch.deleteInode(id);
-  else batch.draft(id).used -= removed;
+  if (rest === undefined) {
+    if ((inode.flags & xattrFlags) !== 0) batch.rows.deleteXattrs(id);
+    batch.deleteInode(id);
+  } else batch.draft(id).used -= removed;
 }

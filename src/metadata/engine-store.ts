@@ -1,7 +1,7 @@
 import type { ApplyResult, ChangeSet, Extent, Pack } from "#model/change-set.ts";
 import type { Cookie, FileId, PackId } from "#model/ids.ts";
-import type { Dirent, Inode } from "#model/inode.ts";
-import type { AppliedListener, FileExtent, MetadataStore, ScansTables, ShareIdentity } from "#model/metadata-store.ts";
+import type { Dirent, Inode, Xattr } from "#model/inode.ts";
+import { type AppliedListener, type FileExtent, foldingMax, type MetadataStore, type ScansTables, type ShareIdentity } from "#model/metadata-store.ts";
 import type { Committer } from "./committer.ts";
 import type { RowReads } from "./rows.ts";
 import type { Sequence } from "./sequence.ts";
@@ -33,11 +33,20 @@ export class EngineStore implements MetadataStore, ScansTables {
   dirent(parent: FileId, name: string): Dirent | null {
     return this.rows.dirent(parent, name);
   }
+  direntsFolding(parent: FileId, key: string): readonly Dirent[] {
+    return this.rows.direntsFolding(parent, key, foldingMax);
+  }
   directory(parent: FileId, after: Cookie | 0, limit: number): readonly Dirent[] {
     return this.rows.directory(parent, after, limit);
   }
   extents(file: FileId, offset: number, end: number, limit: number): readonly Extent[] {
     return this.rows.extents(file, offset, end, limit);
+  }
+  xattr(id: FileId, name: string): Uint8Array | null {
+    return this.rows.xattr(id, name);
+  }
+  xattrs(id: FileId): readonly Xattr[] {
+    return this.rows.xattrs(id);
   }
   orphans(after: number, limit: number): readonly FileId[] {
     return this.rows.orphans(after, limit);
@@ -62,6 +71,9 @@ export class EngineStore implements MetadataStore, ScansTables {
   }
   scanExtents(file: number, offset: number, limit: number): readonly FileExtent[] {
     return this.rows.scanExtents(file, offset, limit);
+  }
+  scanXattrs(id: number, name: string, limit: number): readonly Xattr[] {
+    return this.rows.scanXattrs(id, name, limit);
   }
   treeVersion(): number {
     return this.committer.totals.treeVersion;

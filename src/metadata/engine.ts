@@ -1,7 +1,9 @@
-import { exhaustive } from "#base/assert.ts";
+import { assert, exhaustive } from "#base/assert.ts";
 import { timeAfter } from "#base/time.ts";
 import type { ApplyResult, Change, ChangeSet, Condition } from "#model/change-set.ts";
+import { foldKey } from "#model/fold-key.ts";
 import type { Cookie } from "#model/ids.ts";
+import { InodeFlag, xattrFlag, xattrFlags } from "#model/inode-flags.ts";
 import type { Batch } from "./batch.ts";
 import { freeOrphan, layExtents, moveExtent, storeContent } from "./content.ts";
 
@@ -27,6 +29,14 @@ function holds(c: Condition, batch: Batch): boolean {
       return batch.rows.dirent(c.parent, c.name) === null;
     case "direntRefersTo":
       return batch.rows.dirent(c.parent, c.name)?.child === c.child;
+    case "foldAbsent":
+      return foldAbsent(c, batch);
+    case "streamless": {
+      const inode = batch.inode(c.id);
+      return inode !== null && (inode.flags & InodeFlag.hasStreams) === 0;
+    }
+    case "links":
+      return batch.inode(c.id)?.links === c.links;
     case "live": {
       const inode = batch.inode(c.id);
       return inode !== null && inode.links > 0;
@@ -42,6 +52,15 @@ function holds(c: Condition, batch: Batch): boolean {
     default:
       return exhaustive(c);
   }
+}
+
+/** Names with a key that tell whether there is another than one: that one, and another. */
+export const foldAbsentNames = 2;
+
+function foldAbsent(c: Extract<Condition, { is: "foldAbsent" }>, batch: Batch): boolean {
+  const found = batch.rows.direntsFolding(c.parent, foldKey(c.name), foldAbsentNames);
+  for (let i = 0; i < found.length; i++) if (found[i]?.name !== c.except) return false;
+  return true;
 }
 
 function change(c: Change, batch: Batch): void {
@@ -61,6 +80,8 @@ function change(c: Change, batch: Batch): void {
       return;
     case "setAttributes":
       return setAttributes(c, batch);
+    case "setXattr":
+      return setXattr(c, batch);
     case "setAccessTime":
       // Stored lazily: the inode may be gone by now.
       if (batch.peek(c.id) !== null) batch.draft(c.id, true).atime = c.atime;
@@ -115,5 +136,22 @@ function setAttributes(c: Of<"setAttributes">, batch: Batch): void {
   if (c.mtime !== undefined) draft.mtime = c.mtime;
   if (c.mtimeSequence !== undefined) draft.mtimeSequence = c.mtimeSequence;
   if (c.createVerifier !== undefined) draft.createVerifier = c.createVerifier;
+  if (c.birth !== undefined) draft.birth = c.birth;
+  if (c.flags !== undefined) {
+    const { clear, set } = c.flags;
+    assert(((clear | set) & xattrFlags) === 0, "a change set says of an inode what attributes it has without giving or taking them");
+    draft.flags = (draft.flags & ~clear) | set;
+  }
+  draft.attributeVersion++;
+}
+
+function setXattr(c: Of<"setXattr">, batch: Batch): void {
+  const { id, name, value } = c;
+  const draft = batch.draft(id);
+  const flag = xattrFlag(name);
+  draft.ctime = timeAfter(draft.ctime, c.at);
+  batch.rows.setXattr(id, name, value);
+  if (value !== null) draft.flags |= flag;
+  else if (flag !== InodeFlag.hasXattrs) draft.flags &= ~flag;
   draft.attributeVersion++;
 }

@@ -1,6 +1,6 @@
 import type { Extent, Pack } from "#model/change-set.ts";
 import type { Cookie, FileId, PackId } from "#model/ids.ts";
-import type { Dirent, Inode } from "#model/inode.ts";
+import type { Dirent, Inode, Xattr } from "#model/inode.ts";
 import type { FileExtent } from "#model/metadata-store.ts";
 
 /** Figures of a whole share that every commit writes with its rows. */
@@ -19,10 +19,14 @@ export const noTotals: Totals = { treeVersion: 0, inodes: 0, bytes: 0 };
 export interface RowReads {
   inode(id: FileId): Inode | null;
   dirent(parent: FileId, name: string): Dirent | null;
+  /** Entries with this key, in cookie order; at most `limit`. */
+  direntsFolding(parent: FileId, key: string, limit: number): readonly Dirent[];
   /** Up to `limit` entries with a cookie above `after`, in cookie order. */
   directory(parent: FileId, after: Cookie | 0, limit: number): readonly Dirent[];
   /** Extents that overlap `offset`..`end`, in order, uncut; at most `limit`. */
   extents(file: FileId, offset: number, end: number, limit: number): readonly Extent[];
+  xattr(id: FileId, name: string): Uint8Array | null;
+  xattrs(id: FileId): readonly Xattr[];
   orphans(after: number, limit: number): readonly FileId[];
   pack(id: PackId): Pack | null;
   packs(after: number, limit: number): readonly Pack[];
@@ -31,6 +35,7 @@ export interface RowReads {
   scanInodes(after: number, limit: number): readonly Inode[];
   scanDirents(parent: number, cookie: number, limit: number): readonly Dirent[];
   scanExtents(file: number, offset: number, limit: number): readonly FileExtent[];
+  scanXattrs(id: number, name: string, limit: number): readonly Xattr[];
 }
 
 /** How many bytes of a pack something refers to. */
@@ -47,6 +52,8 @@ export interface PackBytes {
 export interface EngineRows {
   inode(id: FileId): Inode | null;
   dirent(parent: FileId, name: string): Dirent | null;
+  /** As RowReads', in any order; `key` may be of names that the transaction wrote. */
+  direntsFolding(parent: FileId, key: string, limit: number): readonly Dirent[];
   /** Whether a directory has entries. */
   hasEntries(id: FileId): boolean;
   /** As RowReads'. */
@@ -60,6 +67,11 @@ export interface EngineRows {
 
   insertDirent(parent: FileId, name: string, child: FileId, cookie: Cookie): void;
   deleteDirent(parent: FileId, name: string): void;
+
+  /** Puts, replaces or deletes (`value` null; harmless where there is none). */
+  setXattr(id: FileId, name: string, value: Uint8Array | null): void;
+  /** All of an inode. */
+  deleteXattrs(id: FileId): void;
 
   /** Of the extents of `file` that begin in `from`..`to`: the bytes by pack. */
   packBytes(file: FileId, from: number, to: number): readonly PackBytes[];

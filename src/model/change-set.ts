@@ -33,10 +33,16 @@ export interface Pack {
 export type Condition =
   | { readonly is: "direntAbsent"; readonly parent: FileId; readonly name: string }
   | { readonly is: "direntRefersTo"; readonly parent: FileId; readonly name: string; readonly child: FileId }
+  /** No entry of the directory has the fold of `name`, but the one that is `except`. */
+  | { readonly is: "foldAbsent"; readonly parent: FileId; readonly name: string; readonly except: string | null }
   /** The inode exists and has a link. */
   | { readonly is: "live"; readonly id: FileId }
   | { readonly is: "directoryEmpty"; readonly id: FileId }
   | { readonly is: "attributeVersion"; readonly id: FileId; readonly version: number }
+  /** The inode exists and never had a stream (`InodeFlag.hasStreams`). */
+  | { readonly is: "streamless"; readonly id: FileId }
+  /** The inode's link count is this. */
+  | { readonly is: "links"; readonly id: FileId; readonly links: number }
   /** ctime is still this: a guarded SETATTR (RFC 1813 §3.3.2). */
   | { readonly is: "changeTime"; readonly id: FileId; readonly ctime: Time }
   /** The share's tree version; every move of a directory to another parent carries this and a `raiseTreeVersion`. */
@@ -69,7 +75,15 @@ export type Change =
       readonly mtime?: Time;
       readonly mtimeSequence?: number;
       readonly createVerifier?: Uint8Array | null;
+      /** Flags that go, and those that come; none of `xattrFlags`, which follow from the attributes. */
+      readonly flags?: { readonly clear: number; readonly set: number };
+      readonly birth?: Time;
     }
+  /**
+   * Gives an inode the extended attribute of that name, or takes it away where `value` is null. ctime and attribute version rise, and
+   * `flags` says that it is there.
+   */
+  | { readonly do: "setXattr"; readonly id: FileId; readonly name: string; readonly value: Uint8Array | null; readonly at: Time }
   /** atime alone, lazily: no ctime, no `change`, no attribute version. */
   | { readonly do: "setAccessTime"; readonly id: FileId; readonly atime: Time }
   /**
@@ -94,7 +108,7 @@ export type Change =
    */
   | { readonly do: "layExtents"; readonly id: FileId; readonly sequence: number; readonly cutTo: number; readonly extents: readonly Extent[] }
   /**
-   * Frees an orphan: at most `extentsMax` of its extents, and the inode with the last of them. Does nothing to an inode that
+   * Frees an orphan: at most `extentsMax` of its extents, and the inode with its attributes with the last of them. Does nothing to an inode that
    * has links or is gone.
    */
   | { readonly do: "freeOrphan"; readonly id: FileId; readonly extentsMax: number }

@@ -33,7 +33,7 @@ export interface InodeFields {
   readonly contentSequence: number;
   /** mtime was set explicitly when the log stood here; replay of an older record leaves mtime alone. */
   readonly mtimeSequence: number;
-  /** The directory a directory lies in; 0 for everything else. */
+  /** The directory a directory lies in; of a stream the file or directory it belongs to; 0 for everything else. */
   readonly parent: number;
   readonly generation: number;
   /** Verifier of an exclusive create (8 bytes), until attributes are set. */
@@ -42,6 +42,8 @@ export interface InodeFields {
   readonly target: Uint8Array | null;
   /** In vfs's cache alone, of an object that has one: its stored security descriptor. No store writes or reads it here. */
   readonly security?: SecurityDescriptor | undefined;
+  /** DOS attributes and what else there is of it: bits of `InodeFlag`. */
+  readonly flags: number;
 }
 
 /** One object of a share. Immutable: a change makes a new one, so that the row before a change stays at hand. */
@@ -69,6 +71,7 @@ export class Inode implements InodeFields {
   readonly createVerifier: Uint8Array | null;
   readonly target: Uint8Array | null;
   readonly security?: SecurityDescriptor | undefined;
+  readonly flags: number;
 
   constructor(f: InodeFields) {
     this.id = f.id;
@@ -94,6 +97,7 @@ export class Inode implements InodeFields {
     this.createVerifier = f.createVerifier;
     this.target = f.target;
     this.security = f.security;
+    this.flags = f.flags;
   }
 
   /** This inode with some columns replaced. */
@@ -122,14 +126,27 @@ export class Inode implements InodeFields {
       createVerifier: p.createVerifier === undefined ? this.createVerifier : p.createVerifier,
       target: p.target === undefined ? this.target : p.target,
       security: p.security ?? this.security,
+      flags: p.flags ?? this.flags,
     });
   }
 }
 
-/** A name in a directory. Names are valid UTF-8 without NUL and `/`, at most 255 bytes; a JavaScript string holds such a name exactly. */
+/** Whether an inode is a stream of another: named there alone, and judged by that one's rights when it was opened. */
+export function isStream(inode: Inode): boolean {
+  return inode.parent !== 0 && inode.type === FileType.regular;
+}
+
+/** A name in a directory, or of a stream of a file (`streamsOf`). Names are valid UTF-8 without NUL and `/`, at most 255 bytes; a JavaScript string holds such a name exactly. */
 export interface Dirent {
   readonly parent: FileId;
   readonly name: string;
   readonly child: FileId;
   readonly cookie: Cookie;
+}
+
+/** An extended attribute of an inode. */
+export interface Xattr {
+  readonly id: FileId;
+  readonly name: string;
+  readonly value: Uint8Array;
 }

@@ -1,7 +1,7 @@
 import type { Maybe } from "#base/brand.ts";
 import type { ApplyResult, ChangeSet, Extent, Pack } from "./change-set.ts";
 import type { Cookie, FileId, PackId } from "./ids.ts";
-import type { Dirent, Inode } from "./inode.ts";
+import type { Dirent, Inode, Xattr } from "./inode.ts";
 
 /** What makes a share's handles its own; made with the store, kept with it. */
 export interface ShareIdentity {
@@ -32,7 +32,12 @@ export interface ScansTables {
   scanDirents(parent: number, cookie: number, limit: number): Maybe<readonly Dirent[]>;
   /** Extents of all files, whether the file exists or not, that follow (`file`, `offset`) in that order. */
   scanExtents(file: number, offset: number, limit: number): Maybe<readonly FileExtent[]>;
+  /** Extended attributes of all inodes, whether the inode exists or not, that follow (`id`, `name`) in that order. */
+  scanXattrs(id: number, name: string, limit: number): Maybe<readonly Xattr[]>;
 }
+
+/** Most entries that `direntsFolding` gives: one that isn't among them shares its fold with so many others. */
+export const foldingMax = 64;
 
 /** The ability of a store that has it. */
 export function scansOf(store: MetadataStore): ScansTables | null {
@@ -49,10 +54,16 @@ export interface MetadataStore {
   draw(): number;
   inode(id: FileId): Maybe<Inode | null>;
   dirent(parent: FileId, name: string): Maybe<Dirent | null>;
+  /** Entries with this key (`foldKey`), at most `foldingMax`, in cookie order. */
+  direntsFolding(parent: FileId, key: string): Maybe<readonly Dirent[]>;
   /** Up to `limit` entries with a cookie above `after`, in cookie order. */
   directory(parent: FileId, after: Cookie | 0, limit: number): Maybe<readonly Dirent[]>;
   /** Extents that overlap `offset`..`end`, in order, uncut; at most `limit`. */
   extents(file: FileId, offset: number, end: number, limit: number): Maybe<readonly Extent[]>;
+  /** The value of an extended attribute; don't write to it. */
+  xattr(id: FileId, name: string): Maybe<Uint8Array | null>;
+  /** All extended attributes of an inode, by name. */
+  xattrs(id: FileId): Maybe<readonly Xattr[]>;
   /** Ids of orphans above `after`, in order. */
   orphans(after: number, limit: number): Maybe<readonly FileId[]>;
   pack(id: PackId): Maybe<Pack | null>;

@@ -6,6 +6,7 @@
 export { Connection } from "./connection.ts";
 export * from "./datagram-server.ts";
 export * from "./framing.ts";
+export { type LocalInterface, localInterfaces } from "./interfaces.ts";
 export type { ListenAddress } from "./listening.ts";
 export { type GatheredWrite, linuxGatheredWrite } from "./gathered-write.ts";
 export { OutBuffer } from "./out-buffer.ts";

@@ -76,6 +76,7 @@ class Adapter implements SmbAdapter, SmbServer {
   readonly logger: Logger;
   readonly guid: Uint8Array;
   readonly name: string;
+  bind: string;
   readonly transferBytesMax: number = transferBytesMax;
   private readonly limits: SmbAdapterOptions["limits"];
   private readonly stream: StreamServer<SmbConnection>;
@@ -94,6 +95,7 @@ class Adapter implements SmbAdapter, SmbServer {
     this.logger = options.logger;
     this.guid = options.random.bytes(16);
     this.name = options.name;
+    this.bind = options.bind;
     this.sessions = new Sessions(options.random);
     this.limits = options.limits;
     const server: SmbServer = this;
@@ -129,6 +131,7 @@ class Adapter implements SmbAdapter, SmbServer {
 
   reconfigure(listen: SmbListen, settings: SmbSettings): { readonly port: number } {
     const port = this.stream.isAt(listen) ? listen.port : this.stream.move(listen, movedDrainMs);
+    this.bind = listen.bind;
     this.stream.setLimits(this.limitsFor(listen.connectionsMax));
     this.settings = settings;
     return { port };

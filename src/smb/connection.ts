@@ -3,6 +3,7 @@ import type { Timer } from "#base/clock.ts";
 import type { Connection } from "#net/index.ts";
 import { LeWriter, u32 } from "#wire/le.ts";
 import { type Command, commandAt, encodeHeader, nextCommandAt, RequestHeader } from "#wire/smb2/header.ts";
+import { Capability } from "#wire/smb2/negotiate.ts";
 import type { Call } from "./call.ts";
 import { CreditWindow } from "./credits.ts";
 import type { Opens } from "./open/opens.ts";
@@ -17,6 +18,8 @@ export const connectionSessionsMax = 1024;
 /** A connection nobody has logged in on for so long is closed. */
 export const withoutSessionMs = 120_000;
 export const preauthBytes = 64;
+/** Of buffers of the dialect without multi-credit requests. */
+const transactBytesSmall = 65_536;
 
 /** What a message that answers no request has for the request's header (MS-SMB2 2.2.23): all ones for its id. */
 const unasked = new RequestHeader();
@@ -28,7 +31,7 @@ export class SmbConnection {
   readonly transport: Connection<SmbConnection>;
   readonly credits: CreditWindow = new CreditWindow();
   readonly pendings: PendingTable = new PendingTable();
-  /** The sessions it carries, by the low half of their ids. */
+  /** The sessions it carries, by their ids. */
   readonly channels: Map<number, Channel> = new Map<number, Channel>();
   /** Log-ins under way, by the same. */
   readonly setups: Map<number, Setup> = new Map<number, Setup>();
@@ -53,6 +56,11 @@ export class SmbConnection {
     this.awaitSession();
   }
 
+  /** Most bytes of an answer's buffer, as NEGOTIATE said. */
+  get transactBytesMax(): number {
+    return (this.capabilities & Capability.LARGE_MTU) === 0 ? transactBytesSmall : this.server.settings.transferBytesMax;
+  }
+
   /** The open files of the server: those of this connection's sessions are found by their trees. */
   get opens(): Opens {
     return this.server.opens;
@@ -60,8 +68,7 @@ export class SmbConnection {
 
   /** The session a header names, where this connection carries it. */
   channel(low: number, high: number): Channel | null {
-    const channel = this.channels.get(low);
-    return channel !== undefined && channel.session.high === high ? channel : null;
+    return high === 0 ? (this.channels.get(low) ?? null) : null;
   }
 
   /** Where nobody is logged in: somebody has to, in time. */
@@ -74,14 +81,14 @@ export class SmbConnection {
   }
 
   addSetup(setup: Setup): void {
-    this.setups.set(setup.session.low, setup);
+    this.setups.set(setup.session.id, setup);
     setup.timer = this.server.clock.after(setupMs, () => this.endSetup(setup));
   }
 
   /** The log-in is done, or failed, or took too long: a session only begun by it is gone. */
   endSetup(setup: Setup): void {
     setup.timer?.cancel();
-    this.setups.delete(setup.session.low);
+    this.setups.delete(setup.session.id);
     if (!setup.session.valid) this.server.sessions.remove(setup.session);
   }
 
@@ -109,7 +116,7 @@ export class SmbConnection {
   private transmit(bytes: Uint8Array, length: number, sealedBy: Session | null): void {
     if (this.transport.closed) return;
     const sealer = sealedBy?.sealer ?? null;
-    const message = sealer === null ? bytes.subarray(0, length) : sealer.seal(bytes.subarray(0, length), sealedBy!.low, sealedBy!.high);
+    const message = sealer === null ? bytes.subarray(0, length) : sealer.seal(bytes.subarray(0, length), sealedBy!.id);
     const out = this.transport.beginMessage();
     const total = out.length + message.length;
     if (out.bytes.length < total) {

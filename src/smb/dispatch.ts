@@ -5,18 +5,16 @@ import type { FileSystem } from "#vfs/file-system.ts";
 import { Command, commandsCount, decodeHeader, decodeTransform, encodeHeader, flagsAt, headerBytes, HeaderFlag, nextCommandAt, smb1Magic, smb2Magic, statusAt, transformHeaderBytes, transformMagic } from "#wire/smb2/header.ts";
 import { Dialect } from "#wire/smb2/negotiate.ts";
 import { encodeError } from "#wire/smb2/query.ts";
+import { admit, overdraws } from "./admission.ts";
 import { Call } from "./call.ts";
 import { type Handler, handlers, Needs } from "./commands/index.ts";
 import { answerSmb1Negotiate } from "./commands/negotiate.ts";
 import type { SmbConnection } from "./connection.ts";
 import { uncount } from "./open/channel-sequence.ts";
 import { joined, settle } from "./pending.ts";
-import type { Session } from "./session/session.ts";
 
 /** Requests of one compound. */
 const compoundMax = 64;
-/** A credit pays for so many bytes of payload (MS-SMB2 3.3.5.2.5). */
-export const creditBytes = 65_536;
 
 /** Answers one message; false where it is none that can be answered, and the connection has to go. */
 export function dispatch(connection: SmbConnection, bytes: Uint8Array, start: number, end: number, tail: readonly Uint8Array[], tailBytes: number): boolean {
@@ -92,14 +90,14 @@ function run(call: Call): Maybe<boolean> {
     const status = handle(call);
     if (status instanceof Promise) return status.then((settled) => goOn(call, settled));
     finishRequest(call, status);
-    if (call.next === 0) return ended(call);
+    if (call.next === 0 || call.connection.transport.closed) return ended(call);
     call.index++;
   }
 }
 
 async function goOn(call: Call, settled: number): Promise<boolean> {
   finishRequest(call, settled);
-  while (call.next > 0) {
+  while (call.next > 0 && !call.connection.transport.closed) {
     call.index++;
     if (!beginRequest(call)) {
       call.connection.close("a compound that is malformed");
@@ -130,7 +128,7 @@ function beginRequest(call: Call): boolean {
 
 const noSlices: readonly Uint8Array[] = [];
 
-/** Checks what a request has to have before its handler sees it (MS-SMB2 3.3.5.2), writes the answer's header, and handles it. */
+/** Takes the credits a request costs, writes the answer's header, and handles it. */
 function handle(call: Call): Maybe<number> {
   const { header, connection, w } = call;
   if (header.command === Command.CANCEL) return cancel(call);
@@ -140,19 +138,19 @@ function handle(call: Call): Maybe<number> {
     connection.close("a message id it may not use (credits overdrawn or a message repeated)");
     return noAnswer;
   }
-  call.answerAt = call.out.length;
-  w.attach(call.out);
-  encodeHeader(w, header, connection.credits.grant(header.creditRequest), header.flags & HeaderFlag.RELATED_OPERATIONS, header.treeId);
-  if (call.isRelated && call.index === 0) return NtStatus.INVALID_PARAMETER;
-  if (header.command >= commandsCount) return NtStatus.INVALID_PARAMETER;
-  const handler = handlers[header.command] ?? null;
-  if (handler === null) return NtStatus.NOT_SUPPORTED;
   if (connection.dialect === 0 && header.command !== Command.NEGOTIATE) {
     connection.close("a request before its NEGOTIATE");
     return noAnswer;
   }
+  call.answerAt = call.out.length;
+  w.attach(call.out);
+  encodeHeader(w, header, connection.credits.grant(header.creditRequest), header.flags & HeaderFlag.RELATED_OPERATIONS, header.treeId);
+  const handler = handlers[header.command] ?? unknown;
   const refused = admit(call, handler);
   if (refused !== 0) return refused;
+  if (overdraws(call)) return NtStatus.INVALID_PARAMETER;
+  // What may wait for ever ends a compound; nothing would ever follow it (as Windows has it, MS-SMB2 3.3.5.2.7 note).
+  if (header.command === Command.CHANGE_NOTIFY && call.next > 0) return NtStatus.INTERNAL_ERROR;
   const outcome = handler.run(call);
   return outcome instanceof Promise ? inHand(call.tree?.fs ?? null, outcome) : outcome;
 }
@@ -170,54 +168,16 @@ async function inHand(fs: FileSystem | null, outcome: Promise<number>): Promise<
 /** No answer is to be sent. */
 const noAnswer = -1;
 
+const unknown: Handler = { needs: Needs.session, run: ({ header }) => (header.command < commandsCount ? NtStatus.NOT_SUPPORTED : NtStatus.INVALID_PARAMETER) };
+const cancelling: Handler = { needs: Needs.session, afterExpiry: true, run: () => noAnswer };
+
 /** CANCEL (MS-SMB2 3.3.5.16): has no answer of its own, whatever it names. */
 function cancel(call: Call): number {
   const pending = call.connection.pendings.named(call.header);
-  if (pending !== null && admit(call, cancelling) === 0 && pending.session === call.session) pending.cancel();
+  if (pending === null) return noAnswer;
+  call.header.flags &= ~HeaderFlag.ASYNC_COMMAND;
+  if (admit(call, cancelling) === 0 && pending.session === call.session) pending.cancel();
   return noAnswer;
-}
-
-const cancelling: Handler = { needs: Needs.session, afterExpiry: true, run: () => noAnswer };
-
-/** Finds session and tree, and checks the signature. */
-function admit(call: Call, handler: Handler): number {
-  const { header, connection } = call;
-  if (!call.isRelated) {
-    call.session = null;
-    call.signer = null;
-    call.tree = null;
-    call.related = null;
-    call.relatedStatus = 0;
-  }
-  if (handler.needs === Needs.nothing) return 0;
-  if (!call.isRelated) {
-    if (handler.needs === Needs.sessionIfNamed && header.sessionIdLow === 0 && header.sessionIdHigh === 0) return 0;
-    const channel = connection.channel(header.sessionIdLow, header.sessionIdHigh);
-    if (channel !== null) {
-      call.session = channel.session;
-      call.signer = channel.signer;
-    }
-  }
-  const { session } = call;
-  if (session === null || !session.valid) return NtStatus.USER_SESSION_DELETED;
-  if (call.encrypted) {
-    if (call.sealedBy !== session) return NtStatus.ACCESS_DENIED;
-  } else {
-    if (session.encryptionRequired) return NtStatus.ACCESS_DENIED;
-    const signed = (header.flags & HeaderFlag.SIGNED) !== 0;
-    if (signed || session.signingRequired) {
-      if (!signed || call.signer === null || !call.signer.verifies(call.bytes, call.base, call.end, call.tail)) return NtStatus.ACCESS_DENIED;
-    }
-  }
-  if (session.expiresMs !== 0 && !handler.afterExpiry && connection.server.clock.monotonicMs() >= session.expiresMs) return NtStatus.NETWORK_SESSION_EXPIRED;
-  return handler.needs === Needs.tree ? findTree(call, session) : 0;
-}
-
-function findTree(call: Call, session: Session): number {
-  if (!call.isRelated) call.tree = session.trees.get(call.header.treeId) ?? null;
-  const { tree } = call;
-  if (tree === null) return NtStatus.NETWORK_NAME_DELETED;
-  return tree.encryptionRequired && !call.encrypted ? NtStatus.ACCESS_DENIED : 0;
 }
 
 /** Completes an answer: its status, an error's body, where the next one begins, its signature. */
@@ -241,8 +201,8 @@ function finishRequest(call: Call, status: number): void {
     w.setU32(answerAt + nextCommandAt, w.at - answerAt);
   }
   w.commit();
-  if (call.encrypted || session === null || signer === null) return;
-  if ((header.flags & HeaderFlag.SIGNED) === 0 && !session.signingRequired) return;
+  if (call.encrypted || signer === null) return;
+  if ((header.flags & HeaderFlag.SIGNED) === 0 && session?.signingRequired !== true) return;
   w.bytes[answerAt + flagsAt]! |= HeaderFlag.SIGNED;
   last.signer = signer;
   signer.sign(w.bytes, answerAt, w.at, noSlices);

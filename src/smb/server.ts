@@ -22,6 +22,8 @@ export interface SmbServer {
   /** 16 bytes, of this server for as long as it runs. */
   readonly guid: Uint8Array;
   readonly name: string;
+  /** The address it listens at. */
+  readonly bind: string;
   readonly signingRequired: boolean;
   /** Most bytes of a READ, a WRITE and any other answer, whatever a connection was told. */
   readonly transferBytesMax: number;

@@ -1,5 +1,7 @@
 import type { ApplyResult, ChangeSet, Condition, Touched } from "#model/change-set.ts";
 import type { FsError } from "#model/fs-error.ts";
+import { InodeFlag, XattrName } from "#model/inode-flags.ts";
+import { carrying } from "./cache/descriptors.ts";
 import { noSpace, notEmpty } from "./errors.ts";
 import { Operation, trustedDecisions } from "./operation.ts";
 import type { ShareCore } from "./share-core.ts";
@@ -44,8 +46,10 @@ export class Applying {
     if (operation !== null && watched !== 0) operation.before = this.share.inodes.hit(watched);
     this.explicitTimes(set);
     for (let i = 0; i < result.touched.length; i++) this.touched(result.touched[i] as Touched, operation);
+    this.secured(set);
     if (operation !== null && watched !== 0) operation.after = this.share.inodes.hit(watched);
     for (let i = 0; i < set.changes.length; i++) this.named(set, i);
+    if (this.share.notify.size !== 0) this.share.notify.applied(set, result.touched);
   }
 
   /** An access time that was set takes the place of one that was only noted. */
@@ -67,7 +71,18 @@ export class Applying {
       inodes.admit(this.share.current(row)).making = operation;
     } else {
       const node = inodes.peek(one.id);
-      if (node !== undefined) node.inode = this.share.current(row);
+      if (node !== undefined) node.inode = this.share.current(carrying(row, node.inode));
+    }
+  }
+
+  /** Security descriptors that were given or taken away. */
+  private secured(set: ChangeSet): void {
+    const { inodes } = this.share;
+    for (let i = 0; i < set.changes.length; i++) {
+      const change = set.changes[i];
+      if (change?.do !== "setXattr" || change.name !== XattrName.security || change.value === null) continue;
+      const node = inodes.peek(change.id);
+      if (node?.inode != null) node.inode = node.inode.with({ security: inodes.descriptors.of(change.value) });
     }
   }
 
@@ -76,10 +91,18 @@ export class Applying {
     if (change === undefined) return;
     if (change.do === "insertDirent") {
       const parent = this.share.inodes.peek(change.parent);
-      if (parent !== undefined) this.share.names.inserted(parent, change.name, change.child, this.share.inodes.peek(change.child) ?? null);
+      const child = this.share.inodes.peek(change.child) ?? null;
+      if (parent !== undefined) this.share.names.inserted(parent, change.name, change.child, child);
+      if (child !== null) {
+        child.name = change.name;
+        child.under = change.parent;
+      }
     } else if (change.do === "deleteDirent") {
       const parent = this.share.inodes.peek(change.parent);
-      if (parent !== undefined) this.share.names.deleted(parent, change.name);
+      if (parent === undefined) return;
+      const child = parent.names?.byName.get(change.name)?.node ?? null;
+      if (child !== null && child.under === change.parent && child.name === change.name) child.name = null;
+      this.share.names.deleted(parent, change.name);
     }
   }
 
@@ -102,16 +125,21 @@ export class Applying {
   private distrust(failed: Condition): void {
     switch (failed.is) {
       case "direntAbsent":
+      case "foldAbsent":
       case "direntRefersTo": {
         const parent = this.share.inodes.peek(failed.parent);
         if (parent !== undefined) this.share.names.forget(parent, failed.name);
         return;
       }
       case "live":
+      case "streamless":
+      case "links":
       case "attributeVersion":
       case "changeTime": {
         const row = this.share.store.inode(failed.id);
-        if (row instanceof Promise || row === null || row.links === 0) this.share.inodes.remove(failed.id);
+        // One with a descriptor is read again together with that.
+        const incomplete = row instanceof Promise || row === null || row.links === 0 || (row.flags & InodeFlag.hasSecurity) !== 0;
+        if (incomplete) this.share.inodes.remove(failed.id);
         else this.share.inodes.replace(this.share.current(row));
         return;
       }

@@ -79,6 +79,7 @@ async function makeRoot(options: CreateShareOptions, generation: number): Promis
     generation,
     createVerifier: null,
     target: null,
+    flags: 0,
   });
   const result = await options.store.apply({ conditions: [], changes: [{ do: "insertInode", inode: root }] });
   if (!result.applied) throw new Error(`the metadata store of share ${options.name} has no room for a root directory`);

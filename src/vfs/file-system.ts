@@ -1,14 +1,18 @@
 import type { Maybe } from "#base/brand.ts";
 import type { Time } from "#base/time.ts";
 import type { Cookie, FileId } from "#model/ids.ts";
-import type { ContentRead } from "#model/file-content.ts";
+import type { ByteRange, ContentRead } from "#model/file-content.ts";
 import type { Credentials } from "#model/credentials.ts";
 import type { FsError } from "#model/fs-error.ts";
 import type { FileType, Inode } from "#model/inode.ts";
 import type { SharePolicy } from "./access/policy.ts";
+import type { AttributedFiles, MakeOptions } from "./attributed.ts";
 import type { LockTable } from "./locks/index.ts";
+import type { Notifier } from "./notify/index.ts";
 import type { OpenFile } from "./opens/open-file.ts";
 import type { OpenTable } from "./opens/open-table.ts";
+
+export type { FoldedUp, MakeOptions, OpenedStream } from "./attributed.ts";
 
 /** An object before and after an operation (weak cache consistency, RFC 1813 §2.6); null where it is not known or was not there. */
 export interface Change {
@@ -25,6 +29,9 @@ export interface AttributeRequest {
   /** A time, or "now" for the server's. */
   readonly atime?: Time | "now";
   readonly mtime?: Time | "now";
+  /** DOS attributes: the low 16 bits of `Inode.flags`, all at once. They count as set from then on. */
+  readonly flags?: number;
+  readonly birth?: Time;
 }
 
 /** ACCESS bits as RFC 1813 §3.3.4 numbers them; protocols with other numbers translate. */
@@ -63,6 +70,25 @@ export interface LookedUp {
 export interface Written {
   readonly file: Change;
 }
+/** Parts of a file that hold bytes, in order. */
+export interface AllocatedRanges {
+  readonly inode: Inode;
+  readonly ranges: readonly ByteRange[];
+}
+
+/** A range of one file that is to come to be in another, or in itself. */
+export interface CopyRange {
+  readonly source: FileId;
+  readonly sourceOffset: number;
+  readonly target: FileId;
+  readonly targetOffset: number;
+  readonly length: number;
+  /** By whose opens it is done. */
+  readonly by: { readonly source: OpenFile | null; readonly target: OpenFile | null };
+  /** Whether others' byte-range locks bar it. */
+  readonly obeysLocks: boolean;
+}
+
 export interface ReadResult {
   readonly inode: Inode;
   readonly data: ContentRead;
@@ -106,7 +132,7 @@ export interface SpaceUsage {
  * `by` is the open an operation goes through: null (or left out) by a protocol without opens, whose every operation then has to
  * agree with the opens of others.
  */
-export interface FileSystem {
+export interface FileSystem extends AttributedFiles {
   readonly name: string;
   /** Who may do what. What was worked out from a policy is good while this is the same object. */
   readonly policy: SharePolicy;
@@ -117,6 +143,8 @@ export interface FileSystem {
   leave(): void;
   /** Byte-range locks of its files. */
   readonly locks: LockTable;
+  /** Who watches its directories. */
+  readonly notify: Notifier;
   /** The current root directory. */
   root(): Maybe<Inode>;
   /** The handle of an object (44 bytes, cached: don't write to it). */
@@ -145,11 +173,19 @@ export interface FileSystem {
     stable: boolean,
     by?: OpenFile | null,
   ): Maybe<Written | FsError>;
+  /** Which parts of a range hold bytes, the first `limit` of them. */
+  allocated(who: Credentials, id: FileId, offset: number, length: number, limit: number): Maybe<AllocatedRanges | FsError>;
+  /** Has a range read as zeros and store nothing; what lies past the end of the file is left out. Durable after `commit`. */
+  punch(who: Credentials, id: FileId, offset: number, length: number, by?: OpenFile | null): Promise<Written | FsError>;
+  /** Has the target share what the source stores there; null when it is done. Invalid where the source has no such range. Durable after `commit`. */
+  clone(who: Credentials, range: CopyRange): Promise<FsError | null>;
+  /** The same, copying what is not worth to be shared; ranges of one file may overlap. */
+  copy(who: Credentials, range: CopyRange): Promise<FsError | null>;
   /** Makes everything accepted of the file durable (RFC 1813 §3.3.21; a range is no reason to sync less). */
   commit(who: Credentials, id: FileId): Maybe<Written | FsError>;
-  create(who: Credentials, directory: FileId, name: string, how: CreateHow): Promise<Created | FsError>;
-  mkdir(who: Credentials, directory: FileId, name: string, request: AttributeRequest): Promise<Created | FsError>;
-  symlink(who: Credentials, directory: FileId, name: string, target: Uint8Array, request: AttributeRequest): Promise<Created | FsError>;
+  create(who: Credentials, directory: FileId, name: string, how: CreateHow, options?: MakeOptions): Promise<Created | FsError>;
+  mkdir(who: Credentials, directory: FileId, name: string, request: AttributeRequest, options?: MakeOptions): Promise<Created | FsError>;
+  symlink(who: Credentials, directory: FileId, name: string, target: Uint8Array, request: AttributeRequest, options?: MakeOptions): Promise<Created | FsError>;
   mknod(who: Credentials, directory: FileId, name: string, kind: NodeKind, request: AttributeRequest): Promise<Created | FsError>;
   remove(who: Credentials, directory: FileId, name: string): Promise<Removed | FsError>;
   rmdir(who: Credentials, directory: FileId, name: string): Promise<Removed | FsError>;

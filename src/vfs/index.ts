@@ -5,6 +5,7 @@
  */
 export { type Claim, credentialsOf, grantedTo } from "./access/credentials.ts";
 export * from "./access/policy.ts";
+export * from "./attributed.ts";
 export * from "./create-share.ts";
 export * from "./file-system.ts";
 export { Share } from "./share.ts";

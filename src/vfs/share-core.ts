@@ -1,7 +1,7 @@
 import type { Clock } from "#base/clock.ts";
 import type { Time } from "#base/time.ts";
 import type { Touched } from "#model/change-set.ts";
-import type { FileContent } from "#model/file-content.ts";
+import type { ContentReferences, FileContent } from "#model/file-content.ts";
 import type { FsError } from "#model/fs-error.ts";
 import type { FileId } from "#model/ids.ts";
 import { FileType, type Inode } from "#model/inode.ts";
@@ -16,6 +16,7 @@ import { InodeCache } from "./cache/inode-cache.ts";
 import { NameCache } from "./cache/name-cache.ts";
 import { Pages } from "./cache/pages.ts";
 import { LockTable } from "./locks/index.ts";
+import { Notifier } from "./notify/index.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
 import { Requests } from "./requests.ts";
 import { OpenTable } from "./opens/open-table.ts";
@@ -46,7 +47,7 @@ export class ShareCore {
   readonly generation: number;
   readonly store: MetadataStore;
   /** What no permission is asked for. */
-  readonly content: Omit<FileContent, "write" | "truncate">;
+  readonly content: Omit<FileContent, "write" | "truncate" | "punch" | "clone">;
   readonly publication: Publication | null;
   readonly clock: Clock;
   readonly inodes: InodeCache;
@@ -56,6 +57,7 @@ export class ShareCore {
   readonly opens: OpenTable;
   readonly orphans: Orphans;
   readonly locks = new LockTable();
+  readonly notify: Notifier;
   /** Moves of directories to other parents that lost a race to another such move. */
   readonly directoryMoves = new OneAtATime();
   private readonly data: FileContent;
@@ -83,6 +85,7 @@ export class ShareCore {
       (node) => this.names.drop(node),
       (id) => this.opens.of(id) !== null,
     );
+    this.notify = new Notifier(store, this.inodes, (error) => logger.error({ share: this.name, error }, "a changed object's path was not found out"));
     this.accessTimes = new AccessTimes(store, clock, (error) => logger.error({ share: this.name, error }, "access times were not stored"));
     this.orphans = new Orphans(
       store,
@@ -134,12 +137,16 @@ export class ShareCore {
 
   /** Writes to a file; see `FileContent`. */
   writeContent(_who: Changer, inode: Inode, offset: number, payload: readonly Uint8Array[], length: number): Inode | FsError {
-    return this.data.write(inode, offset, payload, length, this.clock.now());
+    const written = this.data.write(inode, offset, payload, length, this.clock.now());
+    if (this.notify.size !== 0) this.notify.written(inode, written);
+    return written;
   }
 
   /** Cuts or extends a file; see `FileContent`. */
   truncate(_who: Changer, inode: Inode, size: number, at: Time): Inode | FsError {
-    return this.data.truncate(inode, size, at);
+    const cut = this.data.truncate(inode, size, at);
+    if (this.notify.size !== 0) this.notify.written(inode, cut);
+    return cut;
   }
 
   /** A file without a link has no reader left: content drops what is not stored, and what is stored is freed. */
@@ -147,6 +154,16 @@ export class ShareCore {
     this.inodes.remove(id);
     if (type === FileType.regular) this.data.forget(id);
     if (stored) this.orphans.add(id);
+  }
+
+  /** Has a range of a file store nothing; see `FileContent`. */
+  punchContent(_who: Changer, inode: Inode, offset: number, length: number): Inode | FsError {
+    return this.data.punch(inode, offset, length, this.clock.now());
+  }
+
+  /** Has a file share stored bytes; see `FileContent`. */
+  cloneContent(_who: Changer, inode: Inode, offset: number, from: ContentReferences): Inode | FsError {
+    return this.data.clone(inode, offset, from, this.clock.now());
   }
 
   /** Resolves when the making of an object is durable; null: it is. */

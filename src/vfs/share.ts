@@ -3,16 +3,16 @@ import type { Credentials } from "#model/credentials.ts";
 import type { FsError } from "#model/fs-error.ts";
 import type { FileId } from "#model/ids.ts";
 import type { Inode } from "#model/inode.ts";
+import { AttributedShare } from "./attributed-share.ts";
 import type * as fs from "./file-system.ts";
 import { Handles } from "./handles.ts";
 import type { OpenFile } from "./opens/open-file.ts";
 import * as ops from "./ops/index.ts";
-import { ShareCore } from "./share-core.ts";
 
 export type { ShareOptions } from "./share-core.ts";
 
 /** One share: file semantics over a metadata store and content. The operations are functions in `ops/`, one file each. */
-export class Share extends ShareCore implements fs.FileSystem {
+export class Share extends AttributedShare implements fs.FileSystem {
   private readonly handles = new Handles(this);
 
   handleOf(inode: Inode): Uint8Array {
@@ -68,20 +68,36 @@ export class Share extends ShareCore implements fs.FileSystem {
     return ops.write(this, who, id, offset, payload, length, stable, by);
   }
 
+  allocated(who: Credentials, id: FileId, offset: number, length: number, limit: number): Maybe<fs.AllocatedRanges | FsError> {
+    return ops.allocated(this, who, id, offset, length, limit);
+  }
+
+  punch(who: Credentials, id: FileId, offset: number, length: number, by: OpenFile | null = null): Promise<fs.Written | FsError> {
+    return ops.punch(this, who, id, offset, length, by);
+  }
+
+  clone(who: Credentials, range: fs.CopyRange): Promise<FsError | null> {
+    return ops.clone(this, who, range);
+  }
+
+  copy(who: Credentials, range: fs.CopyRange): Promise<FsError | null> {
+    return ops.copy(this, who, range);
+  }
+
   commit(who: Credentials, id: FileId): Maybe<fs.Written | FsError> {
     return ops.commit(this, who, id);
   }
 
-  create(who: Credentials, directory: FileId, name: string, how: fs.CreateHow): Promise<fs.Created | FsError> {
-    return ops.create(this, who, directory, name, how);
+  create(who: Credentials, directory: FileId, name: string, how: fs.CreateHow, options?: fs.MakeOptions): Promise<fs.Created | FsError> {
+    return ops.create(this, who, directory, name, how, options);
   }
 
-  mkdir(who: Credentials, directory: FileId, name: string, request: fs.AttributeRequest): Promise<fs.Created | FsError> {
-    return ops.mkdir(this, who, directory, name, request);
+  mkdir(who: Credentials, directory: FileId, name: string, request: fs.AttributeRequest, options?: fs.MakeOptions): Promise<fs.Created | FsError> {
+    return ops.mkdir(this, who, directory, name, request, options);
   }
 
-  symlink(who: Credentials, directory: FileId, name: string, target: Uint8Array, request: fs.AttributeRequest): Promise<fs.Created | FsError> {
-    return ops.symlink(this, who, directory, name, target, request);
+  symlink(who: Credentials, directory: FileId, name: string, target: Uint8Array, request: fs.AttributeRequest, options?: fs.MakeOptions): Promise<fs.Created | FsError> {
+    return ops.symlink(this, who, directory, name, target, request, options);
   }
 
   mknod(who: Credentials, directory: FileId, name: string, kind: fs.NodeKind, request: fs.AttributeRequest): Promise<fs.Created | FsError> {

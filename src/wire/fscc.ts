@@ -49,11 +49,14 @@ export const FileInfo = {
   IdBothDirectory: 37,
   IdFullDirectory: 38,
   ValidDataLength: 39,
+  HardLink: 46,
   NormalizedName: 48,
+  Id: 59,
   IdExtdDirectory: 60,
   IdExtdBothDirectory: 63,
   DispositionEx: 64,
   RenameEx: 65,
+  Stat: 68,
 } as const;
 
 /** Classes of file system information (MS-FSCC 2.5). */
@@ -83,6 +86,8 @@ export interface FileFacts {
   readonly endOfFile: number;
   readonly links: number;
   readonly directory: boolean;
+  /** Of a reparse point. */
+  readonly reparseTag: number;
 }
 
 /** Times and attributes (MS-FSCC 2.4.7). */

@@ -49,6 +49,7 @@ function inode(id: number, type: FileType, parent: number): Inode {
     generation: 0,
     createVerifier: null,
     target: null,
+    flags: 0,
   });
 }
 

@@ -78,7 +78,7 @@ function newInode(id: number, type: FileType, parent: number): Inode {
   const target = type === FileType.symlink ? new TextEncoder().encode("elsewhere") : null;
   return new Inode({
     id: id as FileId, type, mode: 0o755, links: directory ? 2 : 1, uid: 1000, gid: 1000, size: directory ? 4096 : (target?.length ?? 0), used: 0, deviceMajor: 0, deviceMinor: 0,
-    atime: at, mtime: at, ctime: at, birth: at, change: 0, attributeVersion: 0, contentSequence: 0, mtimeSequence: 0, parent: directory ? parent : 0, generation: 1, createVerifier: null, target,
+    atime: at, mtime: at, ctime: at, birth: at, change: 0, attributeVersion: 0, contentSequence: 0, mtimeSequence: 0, parent: directory ? parent : 0, generation: 1, createVerifier: null, target, flags: 0,
   });
 }
 
@@ -210,7 +210,7 @@ const pendingId = 90_010;
 /** Damages, each done to something of its own. */
 export const plantings: readonly Planting[] = [
   { name: "an inode is gone, its name and content are left", kind: "name_without_file", path: "/d0/f0", repairable: true, plant: ({ sql, at }) => sql("DELETE FROM inode WHERE id = ?", at("/d0/f0").id) },
-  { name: "a name refers to nothing", kind: "name_without_file", path: "/d0/ghost", repairable: true, plant: ({ sql, at }) => sql("INSERT INTO dirent VALUES (?, 'ghost', ?, 90001)", at("/d0").id, absentId) },
+  { name: "a name refers to nothing", kind: "name_without_file", path: "/d0/ghost", repairable: true, plant: ({ sql, at }) => sql("INSERT INTO dirent (parent, name, child, cookie) VALUES (?, 'ghost', ?, 90001)", at("/d0").id, absentId) },
   { name: "a file lost its name", kind: "lost_file", repairable: true, plant: ({ sql, at }) => sql("DELETE FROM dirent WHERE child = ?", at("/d0/f1").id) },
   { name: "a directory lost its name", kind: "lost_file", repairable: true, plant: ({ sql, at }) => sql("DELETE FROM dirent WHERE child = ?", at("/d1/sub").id) },
   { name: "the inode of a directory is gone, its entries are left", kind: "name_without_directory", repairable: true, plant: ({ sql, at }) => sql("DELETE FROM inode WHERE id = ?", at("/d2/sub").id) },
@@ -219,7 +219,7 @@ export const plantings: readonly Planting[] = [
   { name: "the link count of a directory is wrong", kind: "wrong_links", path: "/d3", repairable: true, plant: ({ sql, at }) => sql("UPDATE inode SET links = 9 WHERE id = ?", at("/d3").id) },
   { name: "a directory has a wrong parent", kind: "wrong_parent", path: "/d3/sub", repairable: true, plant: ({ sql, at }) => sql("UPDATE inode SET parent = 1 WHERE id = ?", at("/d3/sub").id) },
   { name: "a directory lies within itself", kind: "directory_loop", repairable: true, plant: ({ sql, at }) => sql("UPDATE dirent SET parent = ? WHERE child = ?", at("/d4/sub/deep").id, at("/d4/sub").id) },
-  { name: "a directory has two names", kind: "directory_with_many_names", repairable: false, plant: ({ sql, at }) => sql("INSERT INTO dirent VALUES (?, 'second', ?, 90002)", at("/d3").id, at("/d5/sub").id) },
+  { name: "a directory has two names", kind: "directory_with_many_names", repairable: false, plant: ({ sql, at }) => sql("INSERT INTO dirent (parent, name, child, cookie) VALUES (?, 'second', ?, 90002)", at("/d3").id, at("/d5/sub").id) },
   { name: "a name with a slash", kind: "bad_name", repairable: true, plant: ({ sql, at }) => sql("UPDATE dirent SET name = 'f/4' WHERE child = ?", at("/d0/f4").id) },
   { name: "a name that goes up", kind: "bad_name", repairable: true, plant: ({ sql, at }) => sql("UPDATE dirent SET name = '..' WHERE child = ?", at("/d0/f5").id) },
   { name: "two entries have one place", kind: "bad_cookie", repairable: true, plant: ({ sql, at }) => sql("UPDATE dirent SET cookie = (SELECT cookie FROM dirent WHERE child = ?) WHERE child = ?", at("/d1/f0").id, at("/d1/f1").id) },

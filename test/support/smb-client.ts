@@ -34,6 +34,7 @@ export class SmbClient {
   cipher = 0;
   preauth: Buffer = Buffer.alloc(64);
   sessionId = 0n;
+  treeId = 0;
   keys: Keys | null = null;
   /** Signs what it sends. */
   signs = false;
@@ -80,7 +81,7 @@ export class SmbClient {
 
   send(command: number, body: Uint8Array, fields: Partial<HeaderFields> = {}): void {
     const message = this.request(command, body, fields);
-    if (this.sealer !== null) return this.sendRaw(this.sealer.seal(message, Number(this.sessionId & 0xffffffffn), Number(this.sessionId >> 32n)));
+    if (this.sealer !== null) return this.sendRaw(this.sealer.seal(message, Number(this.sessionId)));
     this.sendRaw(this.signs ? this.signed(message) : message);
   }
 
@@ -184,6 +185,14 @@ export class SmbClient {
     return reply.signed && signatureOf(this.algorithm, this.keys!.signing, reply.bytes, true).equals(reply.bytes.subarray(48, 64));
   }
 
+  /** Opens or makes a file; its id. Throws where that fails. */
+  async create(name: string, options: CreateOptions = {}): Promise<Buffer> {
+    const reply = await this.call(5, createBody(name, options), { treeId: this.treeId });
+    if (reply.status !== 0) throw new Error(`CREATE ${name}: ${reply.status.toString(16)}`);
+    return Buffer.from(reply.body.subarray(64, 80));
+  }
+
+  /** Connects to a share; its tree is used from here on. */
   async treeConnect(share: string): Promise<Reply> {
     const path = Buffer.from(`\\\\server\\${share}`, "utf16le");
     const body = Buffer.alloc(8 + path.length);
@@ -195,6 +204,7 @@ export class SmbClient {
     this.signs = true;
     const reply = await this.call(3, body);
     this.signs = signs;
+    if (reply.status === 0) this.treeId = reply.treeId;
     return reply;
   }
 }
@@ -275,3 +285,44 @@ export function tokenOf(reply: Reply): Buffer {
 
 /** The body of an ECHO, LOGOFF, TREE_DISCONNECT or CANCEL. */
 export const emptyBody = Buffer.from([4, 0, 0, 0]);
+
+export interface CreateOptions {
+  readonly access?: number;
+  readonly disposition?: number;
+  readonly options?: number;
+  readonly share?: number;
+}
+
+/** A CREATE; makes the file where there is none unless told. */
+export function createBody(name: string, { access = 0x12019f, disposition = 3, options = 0, share = 7 }: CreateOptions = {}): Buffer {
+  const text = Buffer.from(name, "utf16le");
+  const body = Buffer.alloc(56 + Math.max(1, text.length));
+  body.writeUInt16LE(57, 0);
+  body.writeUInt32LE(2, 4);
+  body.writeUInt32LE(access, 24);
+  body.writeUInt32LE(share, 32);
+  body.writeUInt32LE(disposition, 36);
+  body.writeUInt32LE(options, 40);
+  body.writeUInt16LE(120, 44);
+  body.writeUInt16LE(text.length, 46);
+  body.set(text, 56);
+  return body;
+}
+
+/** QUERY_INFO of FileStandardInformation: what anybody may ask of a file he has open. */
+export function queryInfoBody(fileId: Uint8Array): Buffer {
+  const body = Buffer.alloc(41);
+  body.writeUInt16LE(41, 0);
+  body[2] = 1;
+  body[3] = 5;
+  body.writeUInt32LE(1024, 4);
+  body.set(fileId, 24);
+  return body;
+}
+
+export function closeBody(fileId: Uint8Array): Buffer {
+  const body = Buffer.alloc(24);
+  body.writeUInt16LE(24, 0);
+  body.set(fileId, 8);
+  return body;
+}

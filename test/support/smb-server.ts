@@ -2,16 +2,20 @@ import { ntHashOf } from "#auth/ntlm.ts";
 import { systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
 import { createSmbAdapter, type SmbAdapter, type SmbAdapterOptions } from "#smb/index.ts";
+import type { SmbServer } from "#smb/server.ts";
 import { silentLogger } from "#telemetry/logger.ts";
 import { ShareTable } from "#vfs/share-table.ts";
 import { openWorld } from "../unit/vfs/kit.ts";
 import { policyOf } from "./policy.ts";
 import { SmbClient } from "./smb-client.ts";
 
-const account = { user: { name: "alice", uid: 1000, gid: 1000, groups: [], groupNames: [], enabled: true }, ntHash: ntHashOf("secret"), mustChangePassword: false, sessionEpoch: 0 };
+const accountOf = (name: string, uid: number) => ({ user: { name, uid, gid: uid, groups: [], groupNames: [], enabled: true }, ntHash: ntHashOf("secret"), mustChangePassword: false, sessionEpoch: 0 });
+/** Everybody's password is "secret". */
+const accounts = new Map([accountOf("alice", 1000), accountOf("bob", 1001)].map((each) => [each.user.name, each]));
 
 export interface TestSmb {
   readonly smb: SmbAdapter;
+  readonly state: SmbServer;
   readonly port: number;
   readonly world: Awaited<ReturnType<typeof openWorld>>;
   connect(): Promise<SmbClient>;
@@ -20,12 +24,12 @@ export interface TestSmb {
   stop(): Promise<void>;
 }
 
-/** A server of one share in memory over a real socket, for alice with the password "secret". */
-export async function smbServer(options: Partial<SmbAdapterOptions> = {}): Promise<TestSmb> {
-  const world = await openWorld({ policy: policyOf(), clock: systemClock });
+/** A server of one share in memory over a real socket, for alice and bob, whose passwords are "secret". */
+export async function smbServer(options: Partial<SmbAdapterOptions> = {}, policy: Parameters<typeof policyOf>[0] = {}): Promise<TestSmb> {
+  const world = await openWorld({ policy: policyOf(policy), clock: systemClock });
   const smb = createSmbAdapter({
     shares: new ShareTable([world.share]),
-    accounts: { byName: (name) => (name.toLowerCase() === "alice" ? account : null) },
+    accounts: { byName: (name) => accounts.get(name.toLowerCase()) ?? null },
     attempts: { begin: () => ({ succeeded() {} }) },
     clock: systemClock,
     random: systemRandom,
@@ -45,6 +49,7 @@ export async function smbServer(options: Partial<SmbAdapterOptions> = {}): Promi
   };
   return {
     smb,
+    state: smb as unknown as SmbServer,
     port,
     world,
     connect,

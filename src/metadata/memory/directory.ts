@@ -1,4 +1,5 @@
 import { assert } from "#base/assert.ts";
+import { foldColumn } from "#model/fold-key.ts";
 import type { Cookie } from "#model/ids.ts";
 import type { Dirent } from "#model/inode.ts";
 
@@ -11,6 +12,8 @@ const holesMin = 64;
  */
 export class MemoryDirectory {
   private readonly names = new Map<string, Dirent>();
+  /** By key, entries that are not their own; in cookie order but for what was undone. */
+  private readonly folded = new Map<string, Set<Dirent>>();
   private cookies: number[] = [];
   private entries: (Dirent | null)[] = [];
 
@@ -22,11 +25,37 @@ export class MemoryDirectory {
     return this.names.get(name) ?? null;
   }
 
+  /** Entries with this key, in cookie order. */
+  folding(key: string, limit: number): Dirent[] {
+    const own = this.names.get(key);
+    const others = this.folded.get(key);
+    if (others === undefined) return own === undefined ? [] : [own];
+    const all = own === undefined ? [...others] : [own, ...others];
+    return all.sort((a, b) => a.cookie - b.cookie).slice(0, limit);
+  }
+
+  private fold(dirent: Dirent): void {
+    const key = foldColumn(dirent.name);
+    if (key === null) return;
+    const same = this.folded.get(key);
+    if (same === undefined) this.folded.set(key, new Set([dirent]));
+    else same.add(dirent);
+  }
+
+  private unfold(dirent: Dirent): void {
+    const key = foldColumn(dirent.name);
+    if (key === null) return;
+    const same = this.folded.get(key);
+    same?.delete(dirent);
+    if (same?.size === 0) this.folded.delete(key);
+  }
+
   insert(dirent: Dirent): void {
     assert(!this.names.has(dirent.name), `directory ${dirent.parent} has an entry of that name already`);
     const last = this.cookies.at(-1);
     assert(last === undefined || last < dirent.cookie, "cookies must rise");
     this.names.set(dirent.name, dirent);
+    this.fold(dirent);
     this.cookies.push(dirent.cookie);
     this.entries.push(dirent);
   }
@@ -34,6 +63,7 @@ export class MemoryDirectory {
   /** Takes the last inserted entry out again. */
   undoInsert(dirent: Dirent): void {
     this.names.delete(dirent.name);
+    this.unfold(dirent);
     this.cookies.pop();
     this.entries.pop();
   }
@@ -42,12 +72,14 @@ export class MemoryDirectory {
     const dirent = this.names.get(name);
     assert(dirent !== undefined, "a change set deletes a directory entry that does not exist");
     this.names.delete(name);
+    this.unfold(dirent);
     this.entries[this.firstAfter(dirent.cookie - 1)] = null;
     return dirent;
   }
 
   undoDelete(dirent: Dirent): void {
     this.names.set(dirent.name, dirent);
+    this.fold(dirent);
     this.entries[this.firstAfter(dirent.cookie - 1)] = dirent;
   }
 

@@ -1,11 +1,13 @@
 import { assert } from "#base/assert.ts";
 import type { Extent, Pack } from "#model/change-set.ts";
 import type { Cookie, FileId, PackId } from "#model/ids.ts";
-import { type Dirent, FileType, type Inode } from "#model/inode.ts";
+import { type Dirent, FileType, type Inode, type Xattr } from "#model/inode.ts";
 import type { FileExtent } from "#model/metadata-store.ts";
 import { KeyOrder } from "./key-order.ts";
 import type { PackBytes, Rows } from "../rows.ts";
 import { MemoryDirectory } from "./directory.ts";
+import { MemoryXattrs } from "./xattrs.ts";
+import { PackUsers } from "./pack-users.ts";
 import { ExtentList } from "./extent-list.ts";
 
 /** A share's rows in maps. A journal of undo steps makes a transaction of what lies between `begin` and `commit`. */
@@ -15,12 +17,12 @@ export class MemoryRows implements Rows {
   private readonly files = new Map<number, ExtentList>();
   private readonly packRows = new Map<number, Pack>();
   private readonly orphanIds = new Set<number>();
-  /** Of each pack: how many extents of which file point into it. */
-  private readonly users = new Map<number, Map<number, number>>();
+  private readonly users = new PackUsers();
   private readonly inodeOrder = new KeyOrder(this.inodes);
   private readonly directoryOrder = new KeyOrder(this.directories);
   private readonly fileOrder = new KeyOrder(this.files);
   private journal: (() => void)[] = [];
+  private readonly xattrRows = new MemoryXattrs((undo) => this.journal.push(undo));
   private readonly shrunk = new Set<MemoryDirectory>();
 
   begin(): void {
@@ -51,6 +53,18 @@ export class MemoryRows implements Rows {
     return this.directories.get(parent)?.page(after, limit) ?? [];
   }
 
+  direntsFolding(parent: FileId, key: string, limit: number): readonly Dirent[] {
+    return this.directories.get(parent)?.folding(key, limit) ?? [];
+  }
+
+  xattr(id: FileId, name: string): Uint8Array | null {
+    return this.xattrRows.get(id, name);
+  }
+
+  xattrs(id: FileId): readonly Xattr[] {
+    return this.xattrRows.all(id);
+  }
+
   hasEntries(id: FileId): boolean {
     return (this.directories.get(id)?.size ?? 0) > 0;
   }
@@ -73,7 +87,7 @@ export class MemoryRows implements Rows {
 
   extentsOfPack(id: PackId, limit: number): readonly FileExtent[] {
     const found: { file: FileId; extent: Extent }[] = [];
-    for (const file of this.users.get(id)?.keys() ?? []) {
+    for (const file of this.users.files(id)) {
       for (const extent of this.files.get(file)?.all() ?? []) {
         if (extent.pack !== id) continue;
         if (found.length === limit) return found;
@@ -136,6 +150,10 @@ export class MemoryRows implements Rows {
     return page;
   }
 
+  scanXattrs(id: number, name: string, limit: number): readonly Xattr[] {
+    return this.xattrRows.scan(id, name, limit);
+  }
+
   private sortedAfter(ids: Iterable<number>, after: number, limit: number): number[] {
     const above: number[] = [];
     for (const id of ids) if (id > after) above.push(id);
@@ -163,34 +181,30 @@ export class MemoryRows implements Rows {
     this.journal.push(() => directory.undoDelete(dirent));
   }
 
+  setXattr(id: FileId, name: string, value: Uint8Array | null): void {
+    this.xattrRows.set(id, name, value);
+  }
+
+  deleteXattrs(id: FileId): void {
+    this.xattrRows.deleteAll(id);
+  }
+
   packBytes(file: FileId, from: number, to: number): readonly PackBytes[] {
     const sums = new Map<PackId, number>();
     for (const e of this.files.get(file)?.beginningIn(from, to) ?? []) sums.set(e.pack, (sums.get(e.pack) ?? 0) + e.length);
     return [...sums].map(([pack, bytes]) => ({ pack, bytes }));
   }
 
-  private use(pack: PackId, file: FileId, delta: number): void {
-    let files = this.users.get(pack);
-    if (files === undefined) {
-      files = new Map();
-      this.users.set(pack, files);
-    }
-    const count = (files.get(file) ?? 0) + delta;
-    if (count > 0) files.set(file, count);
-    else files.delete(file);
-    if (files.size === 0) this.users.delete(pack);
-  }
-
   deleteExtents(file: FileId, from: number, to: number): void {
     const list = this.files.get(file);
     if (list === undefined) return;
     const removed = list.remove(from, to);
-    for (const e of removed) this.use(e.pack, file, -1);
+    for (const e of removed) this.users.add(e.pack, file, -1);
     if (list.size === 0) this.files.delete(file);
     this.journal.push(() => {
       this.files.set(file, list);
       list.restore(removed);
-      for (const e of removed) this.use(e.pack, file, 1);
+      for (const e of removed) this.users.add(e.pack, file, 1);
     });
   }
 
@@ -208,10 +222,10 @@ export class MemoryRows implements Rows {
     }
     const into = list;
     into.insert(extent);
-    this.use(extent.pack, file, 1);
+    this.users.add(extent.pack, file, 1);
     this.journal.push(() => {
       into.remove(extent.offset, extent.offset + 1);
-      this.use(extent.pack, file, -1);
+      this.users.add(extent.pack, file, -1);
       if (into.size === 0) this.files.delete(file);
     });
   }

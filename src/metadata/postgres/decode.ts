@@ -1,7 +1,7 @@
 import { Time } from "#base/time.ts";
 import type { Extent, Pack, PackState } from "#model/change-set.ts";
 import type { Cookie, FileId, PackId } from "#model/ids.ts";
-import { type Dirent, type FileType, Inode } from "#model/inode.ts";
+import { type Dirent, type FileType, Inode, type Xattr } from "#model/inode.ts";
 import type { FileExtent } from "#model/metadata-store.ts";
 import { inodeColumns } from "./schema.ts";
 
@@ -60,6 +60,7 @@ export function toInode(row: Row, at: number): Inode | null {
     type: n(23) as FileType,
     createVerifier: row[at + 24] as Uint8Array | null,
     target: row[at + 25] as Uint8Array | null,
+    flags: n(26),
   });
 }
 
@@ -76,6 +77,11 @@ export function toExtent(row: Row, at: number): Extent {
 /** Of columns file, start, length, pack, pack_start. */
 export function toFileExtent(row: Row): FileExtent {
   return { file: row[0] as FileId, extent: toExtent(row, 1) };
+}
+
+/** Of columns id, name, value. */
+export function toXattr([id, name, value]: Row): Xattr {
+  return { id: id as FileId, name: name as string, value: value as Uint8Array };
 }
 
 export const packSelection = "p.id, p.key, p.state, p.size, p.live, p.frames, p.since_sec, p.since_nsec";

@@ -1,7 +1,10 @@
 import type { Extent } from "#model/change-set.ts";
-import type { Inode } from "#model/inode.ts";
+import { foldColumn } from "#model/fold-key.ts";
+import type { Inode, Xattr } from "#model/inode.ts";
 import { changingColumns, inodeColumns } from "./schema.ts";
 import { extentAt, type Writes } from "./writes.ts";
+
+const nothing = new Uint8Array(0);
 
 /** Arrays as PostgreSQL reads them from text ("Array Input and Output Syntax"). */
 
@@ -15,8 +18,8 @@ function bytes(values: readonly (Uint8Array | null)[]): string {
   return `{${values.map((value) => (value === null ? "NULL" : hex(value))).join(",")}}`;
 }
 
-export function names(values: readonly string[]): string {
-  return `{${values.map((value) => `"\\\\x${Buffer.from(value, "utf8").toString("hex")}"`).join(",")}}`;
+export function names(values: readonly (string | null)[]): string {
+  return `{${values.map((value) => (value === null ? "NULL" : `"\\\\x${Buffer.from(value, "utf8").toString("hex")}"`)).join(",")}}`;
 }
 
 function texts(values: readonly string[]): string {
@@ -51,6 +54,7 @@ const columnValues: Readonly<Record<(typeof inodeColumns)[number][0], (i: Inode)
   type: (i) => i.type,
   create_verifier: (i) => i.createVerifier,
   target: (i) => i.target,
+  flags: (i) => i.flags,
 };
 
 function inodeColumn(column: (typeof inodeColumns)[number][0], inodes: readonly Inode[]): string {
@@ -74,12 +78,21 @@ export function encode(writes: Writes): string[] {
   const orphans = [...writes.orphans];
   for (const wanted of [true, false]) arrays.push(integers(orphans.filter(([, listed]) => listed === wanted).map(([id]) => id)));
   pushPacks(arrays, writes);
+  pushXattrs(arrays, writes);
   return arrays;
+}
+
+function pushXattrs(arrays: string[], { bareInodes, xattrs }: Writes): void {
+  const gone: Xattr[] = [];
+  const put: Xattr[] = [];
+  for (const [id, values] of xattrs) for (const [name, value] of values) (value === null ? gone : put).push({ id, name, value: value ?? nothing });
+  arrays.push(integers(bareInodes), integers(gone.map((x) => x.id)), texts(gone.map((x) => x.name)));
+  arrays.push(integers(put.map((x) => x.id)), texts(put.map((x) => x.name)), bytes(put.map((x) => x.value)));
 }
 
 function pushNames(arrays: string[], { names: touched }: Writes): void {
   const gone: { parent: number[]; name: string[] } = { parent: [], name: [] };
-  const come: { parent: number[]; name: string[]; child: number[]; cookie: number[] } = { parent: [], name: [], child: [], cookie: [] };
+  const come: { parent: number[]; name: string[]; child: number[]; cookie: number[]; folded: (string | null)[] } = { parent: [], name: [], child: [], cookie: [], folded: [] };
   for (const [{ name, directory, row }, before] of touched) {
     if (row === before) continue;
     if (before !== null) {
@@ -91,9 +104,10 @@ function pushNames(arrays: string[], { names: touched }: Writes): void {
       come.name.push(name);
       come.child.push(row.child);
       come.cookie.push(row.cookie);
+      come.folded.push(foldColumn(name));
     }
   }
-  arrays.push(integers(gone.parent), names(gone.name), integers(come.parent), names(come.name), integers(come.child), integers(come.cookie));
+  arrays.push(integers(gone.parent), names(gone.name), integers(come.parent), names(come.name), integers(come.child), integers(come.cookie), names(come.folded));
 }
 
 function pushExtents(arrays: string[], { files }: Writes): void {

@@ -1,5 +1,6 @@
 import type { Clock } from "#base/clock.ts";
 import type { FileId, PackId } from "#model/ids.ts";
+import { foldingMax } from "#model/metadata-store.ts";
 import { nameOfBytes, type Row, toDirent, toExtent, toInode, toPack } from "./decode.ts";
 import { names as nameArray } from "./encode.ts";
 import type { Reader } from "./readers.ts";
@@ -32,6 +33,8 @@ function keyOf(need: Need): string {
   switch (need.what) {
     case "name":
       return `name ${need.parent} ${need.name}`;
+    case "folding":
+      return `folding ${need.parent} ${need.key}`;
     case "extents":
     case "sum":
       return `${need.what} ${need.file} ${need.from} ${need.to}`;
@@ -107,6 +110,8 @@ export class Fetcher {
         return this.inodes(needs as Of<"inode">[]);
       case "name":
         return this.names(needs as Of<"name">[]);
+      case "folding":
+        return this.foldings(needs as Of<"folding">[]);
       case "pack":
         return this.packs(needs as Of<"pack">[]);
       case "entries":
@@ -149,11 +154,28 @@ export class Fetcher {
     return this.query(statements.names, values, (rows) => {
       for (const row of rows) {
         const { parent, name } = needs[(row[0] as number) - 1] as Of<"name">;
-        this.view.admitDirent(parent, name, toDirent(parent, name, row, 1));
+        this.view.names.admitDirent(parent, name, toDirent(parent, name, row, 1));
         const child = toInode(row, 3);
         if (child !== null) this.view.admitInode(child.id, child);
       }
-      for (const { parent, name } of needs) this.view.admitDirent(parent, name, null);
+      for (const { parent, name } of needs) this.view.names.admitDirent(parent, name, null);
+    });
+  }
+
+  private foldings(needs: readonly Of<"folding">[]): Promise<void> {
+    const values = [integers(needs.map((n) => n.parent)), nameArray(needs.map((n) => n.key)), foldingMax];
+    return this.query(statements.foldings, values, (rows) => {
+      const found = new Array<number>(needs.length).fill(0);
+      for (const row of rows) {
+        const n = (row[0] as number) - 1;
+        const { parent } = needs[n] as Of<"folding">;
+        const name = nameOfBytes(row[1]);
+        found[n] = (found[n] as number) + 1;
+        this.view.names.admitDirent(parent, name, toDirent(parent, name, row, 2));
+        const child = toInode(row, 4);
+        if (child !== null) this.view.admitInode(child.id, child);
+      }
+      needs.forEach(({ parent, key }, n) => this.view.names.admitFolding(parent, key, (found[n] as number) >= foldingMax));
     });
   }
 
@@ -166,16 +188,16 @@ export class Fetcher {
 
   /** An entry that was found may be one that a batch on its way takes away: so none of the directories may have such. */
   private async entries(needs: readonly Of<"entries">[]): Promise<void> {
-    while (needs.some(({ id }) => (this.view.directories.get(id)?.pinned.size ?? 0) > 0)) await this.view.pins.nextRelease();
+    while (needs.some(({ id }) => (this.view.names.all.get(id)?.pinned.size ?? 0) > 0)) await this.view.pins.nextRelease();
     await this.query(statements.entries, [integers(needs.map((n) => n.id))], (rows) => {
       const occupied = new Set<number>();
       for (const row of rows) {
         const parent = row[0] as FileId;
         const name = nameOfBytes(row[1]);
         occupied.add(parent);
-        this.view.admitDirent(parent, name, toDirent(parent, name, row, 2));
+        this.view.names.admitDirent(parent, name, toDirent(parent, name, row, 2));
       }
-      for (const { id } of needs) if (!occupied.has(id)) this.view.admitEmpty(id);
+      for (const { id } of needs) if (!occupied.has(id)) this.view.names.admitEmpty(id);
     });
   }
 

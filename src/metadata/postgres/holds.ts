@@ -23,9 +23,15 @@ export class Holds {
       case "referred":
       case "usage":
         return;
+      case "folding": {
+        const directory = this.view.names.all.get(need.parent);
+        this.keep(directory?.foldings.get(need.key), into);
+        for (const one of directory?.withKey(need.key) ?? []) this.keep(one, into);
+        return;
+      }
       case "name":
       case "entries": {
-        const directory = this.view.directories.get(need.what === "name" ? need.parent : need.id);
+        const directory = this.view.names.all.get(need.what === "name" ? need.parent : need.id);
         if (directory === undefined) return;
         const one = need.what === "name" ? directory.names.get(need.name) : directory.names.values().find(({ row }) => row !== null);
         return this.keep(one ?? directory, into);
@@ -42,7 +48,7 @@ export class Holds {
   drop(held: readonly Held[]): void {
     for (const one of held) {
       if (--one.holds > 0) continue;
-      if (one.kind === "directory" || (one as Slot).pins === 0) this.view.settle(one);
+      if (one.kind === "directory" || one.kind === "folding" || (one as Slot).pins === 0) this.view.settle(one);
     }
   }
 }

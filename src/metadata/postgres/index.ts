@@ -14,6 +14,7 @@ import type { Logger } from "#telemetry/logger.ts";
 import { Applier } from "./applier.ts";
 import { asStoreError, connect, type PostgresPlace } from "./connect.ts";
 import { Fetcher } from "./fetcher.ts";
+import { foldNames } from "./fold-names.ts";
 import { Holds } from "./holds.ts";
 import { type FoundShare, migrate, take, type Taken } from "./open.ts";
 import { PageReader } from "./pages.ts";
@@ -61,6 +62,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     await migrate(session, server, options.writer ?? "DittoFS");
     const taken = await take(session, { writer: "DittoFS", examine: () => {}, ...options });
     if (taken.before !== null) options.logger.warn({ share: options.name, from: taken.before }, "the share was taken over from a server that had not given it back");
+    await foldNames(session, taken.share);
     return assemble(options, server, session, taken);
   } catch (error) {
     session.destroy();

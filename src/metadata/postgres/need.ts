@@ -4,6 +4,8 @@ import type { FileId, PackId } from "#model/ids.ts";
 export type Need =
   | { readonly what: "inode"; readonly id: FileId }
   | { readonly what: "name"; readonly parent: FileId; readonly name: string }
+  /** All names of a directory with a key. */
+  | { readonly what: "folding"; readonly parent: FileId; readonly key: string }
   | { readonly what: "entries"; readonly id: FileId }
   | { readonly what: "pack"; readonly id: PackId }
   | { readonly what: "extents"; readonly file: FileId; readonly from: number; readonly to: number }

@@ -1,4 +1,6 @@
 import type { Change, ChangeSet, Condition } from "#model/change-set.ts";
+import { foldKey } from "#model/fold-key.ts";
+import { foldAbsentNames } from "../engine.ts";
 import type { Need } from "./need.ts";
 import type { View } from "./view.ts";
 
@@ -14,15 +16,20 @@ function ofCondition(c: Condition, view: View, needs: Need[]): void {
   switch (c.is) {
     case "direntAbsent":
     case "direntRefersTo":
-      if (view.dirent(c.parent, c.name) === undefined) needs.push({ what: "name", parent: c.parent, name: c.name });
+      if (view.names.dirent(c.parent, c.name) === undefined) needs.push({ what: "name", parent: c.parent, name: c.name });
+      return;
+    case "foldAbsent":
+      if (view.names.folding(c.parent, foldKey(c.name), foldAbsentNames) === undefined) needs.push({ what: "folding", parent: c.parent, key: foldKey(c.name) });
       return;
     case "live":
+    case "streamless":
+    case "links":
     case "attributeVersion":
     case "changeTime":
       if (view.inode(c.id) === undefined) needs.push({ what: "inode", id: c.id });
       return;
     case "directoryEmpty":
-      if (view.occupied(c.id) === undefined) needs.push({ what: "entries", id: c.id });
+      if (view.names.occupied(c.id) === undefined) needs.push({ what: "entries", id: c.id });
       return;
     case "treeVersion":
       return;
@@ -33,12 +40,13 @@ function ofChange(c: Change, view: View, needs: Need[]): void {
   switch (c.do) {
     case "insertDirent":
     case "deleteDirent":
-      if (view.dirent(c.parent, c.name) === undefined) needs.push({ what: "name", parent: c.parent, name: c.name });
+      if (view.names.dirent(c.parent, c.name) === undefined) needs.push({ what: "name", parent: c.parent, name: c.name });
       return;
     case "touchDirectory":
     case "addLinks":
     case "setParent":
     case "setAttributes":
+    case "setXattr":
     case "setAccessTime":
     case "freeOrphan":
       if (view.inode(c.id) === undefined) needs.push({ what: "inode", id: c.id });

@@ -1,7 +1,7 @@
 import type { Pack } from "#model/change-set.ts";
 import type { Cookie, FileId } from "#model/ids.ts";
-import type { Dirent } from "#model/inode.ts";
-import { nameOfBytes, type Row, toDirent, toInode, toPack } from "./decode.ts";
+import type { Dirent, Xattr } from "#model/inode.ts";
+import { nameOfBytes, type Row, toDirent, toInode, toPack, toXattr } from "./decode.ts";
 import type { Fetcher } from "./fetcher.ts";
 import { statements } from "./statements.ts";
 import type { View } from "./view.ts";
@@ -64,8 +64,8 @@ export class PageReader {
           return toDirent(parent, nameOfBytes(row[0]), row, 1);
         },
         keyOf: (dirent) => dirent.cookie,
-        overlaid: ({ name }) => (view.directories.get(parent)?.names.get(name)?.pins ?? 0) > 0,
-        overlay: () => [...(view.directories.get(parent)?.pinned ?? [])].flatMap(({ row }) => (row === null ? [] : [row])),
+        overlaid: ({ name }) => (view.names.all.get(parent)?.names.get(name)?.pins ?? 0) > 0,
+        overlay: () => [...(view.names.all.get(parent)?.pinned ?? [])].flatMap(({ row }) => (row === null ? [] : [row])),
       },
       after,
       limit,
@@ -103,5 +103,16 @@ export class PageReader {
       limit,
     );
   }
-}
 
+  /** The extended attributes of an inode, by name. */
+  xattrs(id: FileId): Promise<readonly Xattr[]> {
+    return this.fetcher.query(statements.xattrs, [id], (rows) => {
+      const underway = this.view.xattrs.get(id);
+      const stored = rows.map(toXattr);
+      if (underway === undefined) return stored;
+      const kept = underway.bare ? [] : stored.filter(({ name }) => !underway.values.has(name));
+      for (const [name, value] of underway.values) if (value !== null) kept.push({ id, name, value });
+      return kept.sort((a, b) => (a.name < b.name ? -1 : 1));
+    });
+  }
+}

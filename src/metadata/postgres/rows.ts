@@ -5,7 +5,7 @@ import { type Dirent, FileType, type Inode } from "#model/inode.ts";
 import type { EngineRows, PackBytes, Totals } from "../rows.ts";
 import { ExtentRows } from "./extent-rows.ts";
 import { Unknown } from "./need.ts";
-import { InodeSlot, OrphanSlot, PackSlot } from "./slots.ts";
+import { InodeSlot, OrphanSlot, PackSlot, XattrSlot } from "./slots.ts";
 import { Transaction } from "./transaction.ts";
 import type { View } from "./view.ts";
 import type { Writes } from "./writes.ts";
@@ -50,13 +50,19 @@ export class PostgresRows implements EngineRows {
   }
 
   dirent(parent: FileId, name: string): Dirent | null {
-    const row = this.view.dirent(parent, name);
+    const row = this.view.names.dirent(parent, name);
     if (row === undefined) throw new Unknown({ what: "name", parent, name });
     return row;
   }
 
+  direntsFolding(parent: FileId, key: string, limit: number): readonly Dirent[] {
+    const rows = this.view.names.folding(parent, key, limit);
+    if (rows === undefined) throw new Unknown({ what: "folding", parent, key });
+    return rows;
+  }
+
   hasEntries(id: FileId): boolean {
-    const occupied = this.view.occupied(id);
+    const occupied = this.view.names.occupied(id);
     if (occupied === undefined) throw new Unknown({ what: "entries", id });
     return occupied;
   }
@@ -73,14 +79,14 @@ export class PostgresRows implements EngineRows {
 
   private setName(parent: FileId, name: string, row: Dirent | null): void {
     const { view, writes } = this;
-    const made = view.directories.get(parent)?.names.has(name) !== true;
-    const slot = view.nameSlot(parent, name);
+    const made = view.names.all.get(parent)?.names.has(name) !== true;
+    const slot = view.names.nameSlot(parent, name);
     const before = slot.row;
-    view.setName(slot, row);
+    view.names.setName(slot, row);
     if (!writes.names.has(slot)) writes.names.set(slot, before);
     writes.slots.push(slot);
     this.transaction.note(() => {
-      view.setName(slot, before);
+      view.names.setName(slot, before);
       if (made) slot.directory.names.delete(name);
     });
   }
@@ -93,6 +99,42 @@ export class PostgresRows implements EngineRows {
   deleteDirent(parent: FileId, name: string): void {
     assert(this.dirent(parent, name) !== null, "a change set deletes a directory entry that does not exist");
     this.setName(parent, name, null);
+  }
+
+  setXattr(id: FileId, name: string, value: Uint8Array | null): void {
+    const { xattrs } = this.writes;
+    const written = xattrs.get(id);
+    if (written === undefined) xattrs.set(id, new Map([[name, value]]));
+    else written.set(name, value);
+    const slot = this.xattrSlot(id);
+    slot.values = new Map([...slot.values, [name, value]]);
+  }
+
+  deleteXattrs(id: FileId): void {
+    this.writes.xattrs.delete(id);
+    this.writes.bareInodes.push(id);
+    const slot = this.xattrSlot(id);
+    slot.bare = true;
+    slot.values = new Map();
+  }
+
+  private xattrSlot(id: FileId): XattrSlot {
+    const { xattrs } = this.view;
+    let slot = xattrs.get(id);
+    const made = slot === undefined;
+    if (slot === undefined) {
+      slot = new XattrSlot(id);
+      xattrs.set(id, slot);
+    }
+    const changed = slot;
+    const { bare, values } = slot;
+    this.writes.slots.push(slot);
+    this.transaction.note(() => {
+      changed.bare = bare;
+      changed.values = values;
+      if (made) xattrs.delete(id);
+    });
+    return slot;
   }
 
   packBytes(file: FileId, from: number, to: number): readonly PackBytes[] {
@@ -135,7 +177,7 @@ export class PostgresRows implements EngineRows {
     this.writes.newInodes.push(row);
     if (row.type !== FileType.directory) return;
     // Whatever is in it came with this batch.
-    const directory = this.view.directoryView(row.id);
+    const directory = this.view.names.directoryView(row.id);
     directory.complete = true;
     this.transaction.note(() => {
       directory.complete = false;
@@ -151,7 +193,7 @@ export class PostgresRows implements EngineRows {
     const before = this.view.inode(id) ?? null;
     this.setInode(id, null);
     this.writes.goneInodes.push(id);
-    if (before?.type === FileType.directory) this.view.dropDirectory(id);
+    if (before?.type === FileType.directory) this.view.names.dropDirectory(id);
   }
 
   private setOrphan(id: FileId, present: boolean): void {

@@ -31,12 +31,16 @@ export const inodeColumns = [
   ["type", "integer"],
   ["create_verifier", "bytea"],
   ["target", "bytea"],
+  ["flags", "integer"],
 ] as const;
+
+/** Of version 1. */
+const firstColumns = inodeColumns.slice(0, -1);
 
 /** Those that change after an inode was made, behind its id. */
 export const changingColumns = [
-  "size", "used", "uid", "gid", "atime_sec", "mtime_sec", "ctime_sec", "change", "attribute_version", "content_sequence", "mtime_sequence", "parent",
-  "links", "mode", "atime_nsec", "mtime_nsec", "ctime_nsec", "create_verifier",
+  "size", "used", "uid", "gid", "atime_sec", "mtime_sec", "ctime_sec", "birth_sec", "change", "attribute_version", "content_sequence", "mtime_sequence", "parent",
+  "links", "mode", "atime_nsec", "mtime_nsec", "ctime_nsec", "birth_nsec", "create_verifier", "flags",
 ] as const;
 
 function typeOf(column: string): string {
@@ -70,7 +74,7 @@ CREATE TABLE dittofs_writer (
 
 CREATE TABLE dittofs_inode (
   share integer NOT NULL,
-  ${inodeColumns.map(([name, type]) => `${name} ${notNull(type)}`).join(",\n  ")},
+  ${firstColumns.map(([name, type]) => `${name} ${notNull(type)}`).join(",\n  ")},
   PRIMARY KEY (share, id)
 ) WITH (fillfactor = 80);
 
@@ -115,6 +119,23 @@ CREATE TABLE dittofs_pack (
 ) WITH (fillfactor = 80);
 `;
 
+/** Names that are there before are given their `folded` by whoever takes their share, in steps (fold-names.ts). */
+const attributes = `
+ALTER TABLE dittofs_inode ADD COLUMN flags integer NOT NULL DEFAULT 0;
+ALTER TABLE dittofs_dirent ADD COLUMN folded bytea;
+CREATE INDEX dittofs_dirent_by_fold ON dittofs_dirent (share, parent, folded) WHERE folded IS NOT NULL;
+ALTER TABLE dittofs_share ADD COLUMN folding_parent bigint, ADD COLUMN folding_name bytea;
+UPDATE dittofs_share SET folding_parent = ${Number.MIN_SAFE_INTEGER}, folding_name = '';
+CREATE TABLE dittofs_xattr (
+  share integer NOT NULL,
+  id bigint NOT NULL,
+  name text COLLATE "C" NOT NULL,
+  value bytea NOT NULL,
+  PRIMARY KEY (share, id, name)
+);
+DROP FUNCTION IF EXISTS dittofs_apply;
+`;
+
 /** SQLSTATEs of our own, raised by dittofs_apply. */
 export const ApplyState = {
   /** The writer's row is gone, or its batches are not at the one before this. */
@@ -135,6 +156,7 @@ export const applyArrays: readonly (readonly [string, string])[] = [
   ["linked_name", "bytea"],
   ["linked_child", "bigint"],
   ["linked_cookie", "bigint"],
+  ["linked_folded", "bytea"],
   ["cut_file", "bigint"],
   ["cut_from", "bigint"],
   ["cut_to", "bigint"],
@@ -156,6 +178,12 @@ export const applyArrays: readonly (readonly [string, string])[] = [
   ["live_pack", "bigint"],
   ["live_delta", "bigint"],
   ["gone_pack", "bigint"],
+  ["bare_inode", "bigint"],
+  ["gone_xattr_id", "bigint"],
+  ["gone_xattr_name", "text"],
+  ["put_xattr_id", "bigint"],
+  ["put_xattr_name", "text"],
+  ["put_xattr_value", "bytea"],
 ];
 
 /** A step that is skipped where its first array is empty; `counted`: it must touch as many rows as that has elements. */
@@ -185,7 +213,7 @@ ${step(
   true,
 )}
 ${step("unlinked_parent", "DELETE FROM dittofs_dirent d USING unnest(unlinked_parent, unlinked_name) AS u(parent, name) WHERE d.share = the_share AND d.parent = u.parent AND d.name = u.name", true)}
-${step("linked_parent", "INSERT INTO dittofs_dirent SELECT the_share, * FROM unnest(linked_parent, linked_name, linked_child, linked_cookie)", false)}
+${step("linked_parent", "INSERT INTO dittofs_dirent SELECT the_share, * FROM unnest(linked_parent, linked_name, linked_child, linked_cookie, linked_folded)", false)}
 ${step("cut_file", "DELETE FROM dittofs_extent e USING unnest(cut_file, cut_from, cut_to) AS c(file, a, b) WHERE e.share = the_share AND e.file = c.file AND e.start >= c.a AND e.start < c.b", false)}
 ${step(
   "laid_file",
@@ -202,10 +230,18 @@ ${step(
 )}
 ${step("live_pack", "UPDATE dittofs_pack p SET live = p.live + l.delta FROM unnest(live_pack, live_delta) AS l(id, delta) WHERE p.share = the_share AND p.id = l.id", true)}
 ${step("gone_pack", "DELETE FROM dittofs_pack p USING unnest(gone_pack) AS g(id) WHERE p.share = the_share AND p.id = g.id", true)}
+${step("bare_inode", "DELETE FROM dittofs_xattr x USING unnest(bare_inode) AS b(id) WHERE x.share = the_share AND x.id = b.id", false)}
+${step("gone_xattr_id", "DELETE FROM dittofs_xattr x USING unnest(gone_xattr_id, gone_xattr_name) AS g(id, name) WHERE x.share = the_share AND x.id = g.id AND x.name = g.name", false)}
+${step("put_xattr_id", "INSERT INTO dittofs_xattr SELECT the_share, * FROM unnest(put_xattr_id, put_xattr_name, put_xattr_value) ON CONFLICT (share, id, name) DO UPDATE SET value = excluded.value", false)}
   IF tree_versions <> 0 OR more_inodes <> 0 OR more_bytes <> 0 THEN
     UPDATE dittofs_share SET tree_version = tree_version + tree_versions, inodes = inodes + more_inodes, bytes = bytes + more_bytes WHERE share = the_share;
   END IF;
 END $body$`;
 
-/** In order; the format's version is their number. Each is a list of statements. */
-export const migrations: readonly (readonly string[])[] = [[...tables.split(";").filter((text) => text.trim() !== ""), applyFunction]];
+const statementsOf = (text: string): readonly string[] => text.split(";").filter((one) => one.trim() !== "");
+
+/**
+ * In order; the format's version is their number. Each is a list of statements. The function is that of the newest version: whoever serves
+ * a share with an older one finds at its next batch that it can't go on.
+ */
+export const migrations: readonly (readonly string[])[] = [statementsOf(tables), [...statementsOf(attributes), applyFunction]];

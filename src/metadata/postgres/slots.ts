@@ -1,4 +1,5 @@
 import type { Ringed } from "#base/lru.ts";
+import { foldColumn, foldKey } from "#model/fold-key.ts";
 import type { Extent, Pack } from "#model/change-set.ts";
 import type { FileId, PackId } from "#model/ids.ts";
 import type { Dirent, Inode } from "#model/inode.ts";
@@ -6,7 +7,7 @@ import { extentEnd } from "../overlay.ts";
 
 /** Something that must not be dropped for now stays out of the ring of those that may be. */
 export interface Held extends Ringed {
-  readonly kind: "inode" | "name" | "file" | "pack" | "orphan" | "directory";
+  readonly kind: "inode" | "name" | "file" | "pack" | "orphan" | "directory" | "folding" | "xattrs";
   /** Sets that wait for their turn and need it. */
   holds: number;
 }
@@ -63,6 +64,41 @@ export class OrphanSlot implements Slot {
   }
 }
 
+/** What batches on their way do to the extended attributes of an inode; held only while they are. */
+export class XattrSlot implements Slot {
+  readonly kind = "xattrs";
+  readonly id: FileId;
+  /** What is in the database goes. */
+  bare = false;
+  /** null: taken away. */
+  values: ReadonlyMap<string, Uint8Array | null> = new Map();
+  pins = 0;
+  holds = 0;
+  slot = -1;
+  used = false;
+
+  constructor(id: FileId) {
+    this.id = id;
+  }
+}
+
+/** The knowledge that all names of a directory with this key are known; `partly`: so many of them that more can't matter. */
+export class FoldingSlot implements Held {
+  readonly kind = "folding";
+  readonly directory: DirectoryView;
+  readonly key: string;
+  readonly partly: boolean;
+  holds = 0;
+  slot = -1;
+  used = false;
+
+  constructor(directory: DirectoryView, key: string, partly: boolean) {
+    this.directory = directory;
+    this.key = key;
+    this.partly = partly;
+  }
+}
+
 export class NameSlot implements Slot {
   readonly kind = "name";
   readonly directory: DirectoryView;
@@ -92,11 +128,47 @@ export class DirectoryView implements Held {
   /** Entries among `names`. */
   present = 0;
   readonly pinned = new Set<NameSlot>();
+  /** Names that are there and are not their own key, by key. */
+  readonly byKey = new Map<string, Set<NameSlot>>();
+  /** Keys of which all names are known. */
+  readonly foldings = new Map<string, FoldingSlot>();
   slot = -1;
   used = false;
 
   constructor(id: FileId) {
     this.id = id;
+  }
+
+  /** A name is there, or not any more. */
+  count(slot: NameSlot, there: boolean): void {
+    this.present += there ? 1 : -1;
+    const key = foldColumn(slot.name);
+    if (key === null) return;
+    const same = this.byKey.get(key);
+    if (there) {
+      if (same === undefined) this.byKey.set(key, new Set([slot]));
+      else same.add(slot);
+      return;
+    }
+    same?.delete(slot);
+    if (same?.size === 0) this.byKey.delete(key);
+  }
+
+  /** Names with this key, as far as they are known. */
+  withKey(key: string): NameSlot[] {
+    const own = this.names.get(key);
+    const others = this.byKey.get(key);
+    const found = own === undefined || own.row === null ? [] : [own];
+    return others === undefined ? found : [...found, ...others];
+  }
+
+  /** What the names of a key are is not known any more. */
+  forgetKey(name: string): FoldingSlot | null {
+    if (this.foldings.size === 0) return null;
+    const key = foldKey(name);
+    const folding = this.foldings.get(key);
+    this.foldings.delete(key);
+    return folding ?? null;
   }
 }
 

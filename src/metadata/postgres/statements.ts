@@ -17,6 +17,10 @@ export const statements = {
   inodes: `SELECT ${inodeSelection("i")} FROM unnest($2::bigint[]) AS w(id) JOIN dittofs_inode i ON i.share = $1 AND i.id = w.id`,
   names: `SELECT w.n, d.child, d.cookie, ${inodeSelection("i")} FROM unnest($2::bigint[], $3::bytea[]) WITH ORDINALITY AS w(parent, name, n)
     JOIN dittofs_dirent d ON d.share = $1 AND d.parent = w.parent AND d.name = w.name LEFT JOIN dittofs_inode i ON i.share = $1 AND i.id = d.child`,
+  foldings: `SELECT w.n, d.name, d.child, d.cookie, ${inodeSelection("i")} FROM unnest($2::bigint[], $3::bytea[]) WITH ORDINALITY AS w(parent, key, n)
+    CROSS JOIN LATERAL (SELECT name, child, cookie FROM dittofs_dirent WHERE share = $1 AND parent = w.parent AND name = w.key
+      UNION ALL (SELECT name, child, cookie FROM dittofs_dirent WHERE share = $1 AND parent = w.parent AND folded = w.key LIMIT $4)) AS d
+    LEFT JOIN dittofs_inode i ON i.share = $1 AND i.id = d.child`,
   packs: `SELECT ${packSelection} FROM unnest($2::bigint[]) AS w(id) JOIN dittofs_pack p ON p.share = $1 AND p.id = w.id`,
   /** Of each directory one entry, if there is one. */
   entries: `SELECT w.id, d.name, d.child, d.cookie FROM unnest($2::bigint[]) AS w(id)
@@ -26,6 +30,9 @@ export const statements = {
     CROSS JOIN LATERAL (SELECT start, length, pack, pack_start FROM dittofs_extent WHERE share = $1 AND file = w.file AND start < w.b
       AND start >= coalesce((SELECT max(start) FROM dittofs_extent WHERE share = $1 AND file = w.file AND start <= w.a), w.a) ORDER BY start LIMIT $5) AS e ORDER BY w.n, e.start`,
   sum: "SELECT pack, sum(length)::bigint FROM dittofs_extent WHERE share = $1 AND file = $2 AND start >= $3 AND start < $4 GROUP BY pack",
+
+  xattrs: "SELECT id, name, value FROM dittofs_xattr WHERE share = $1 AND id = $2 ORDER BY name",
+  scanXattrs: "SELECT id, name, value FROM dittofs_xattr WHERE share = $1 AND (id, name) > ($2, $3) ORDER BY id, name LIMIT $4",
 
   referred: "SELECT coalesce(sum(length), 0)::bigint FROM dittofs_extent WHERE share = $1 AND pack = $2",
   usage: "SELECT count(*), coalesce(sum(CASE type WHEN 1 THEN used ELSE 0 END), 0)::bigint FROM dittofs_inode WHERE share = $1 AND links > 0",

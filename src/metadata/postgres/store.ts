@@ -1,10 +1,10 @@
 import type { Maybe } from "#base/brand.ts";
 import type { ApplyResult, ChangeSet, Extent, Pack } from "#model/change-set.ts";
 import type { Cookie, FileId, PackId } from "#model/ids.ts";
-import type { Dirent, Inode } from "#model/inode.ts";
-import type { AppliedListener, FileExtent, MetadataStore, ScansTables, ShareIdentity } from "#model/metadata-store.ts";
+import type { Dirent, Inode, Xattr } from "#model/inode.ts";
+import { type AppliedListener, type FileExtent, foldingMax, type MetadataStore, type ScansTables, type ShareIdentity } from "#model/metadata-store.ts";
 import type { Applier } from "./applier.ts";
-import { nameOfBytes, type Row, toDirent, toFileExtent, toInode } from "./decode.ts";
+import { nameOfBytes, type Row, toDirent, toFileExtent, toInode, toXattr } from "./decode.ts";
 import { type Fetcher, scanMsMax } from "./fetcher.ts";
 import type { PageReader } from "./pages.ts";
 import type { Reader } from "./readers.ts";
@@ -60,20 +60,45 @@ export class PostgresStore implements MetadataStore, ScansTables {
   }
 
   dirent(parent: FileId, name: string): Maybe<Dirent | null> {
-    const row = this.parts.view.dirent(parent, name);
+    const row = this.parts.view.names.dirent(parent, name);
     return row === undefined ? this.fetchDirent(parent, name) : row;
   }
 
   private async fetchDirent(parent: FileId, name: string): Promise<Dirent | null> {
     for (;;) {
       await this.parts.fetcher.fetch({ what: "name", parent, name });
-      const row = this.parts.view.dirent(parent, name);
+      const row = this.parts.view.names.dirent(parent, name);
       if (row !== undefined) return row;
     }
   }
 
+  direntsFolding(parent: FileId, key: string): Maybe<readonly Dirent[]> {
+    const rows = this.parts.view.names.folding(parent, key, foldingMax);
+    return rows === undefined ? this.fetchFolding(parent, key) : rows;
+  }
+
+  private async fetchFolding(parent: FileId, key: string): Promise<readonly Dirent[]> {
+    for (;;) {
+      await this.parts.fetcher.fetch({ what: "folding", parent, key });
+      const rows = this.parts.view.names.folding(parent, key, foldingMax);
+      if (rows !== undefined) return rows;
+    }
+  }
+
+  async xattr(id: FileId, name: string): Promise<Uint8Array | null> {
+    return (await this.xattrs(id)).find((one) => one.name === name)?.value ?? null;
+  }
+
+  xattrs(id: FileId): Promise<readonly Xattr[]> {
+    return this.parts.pages.xattrs(id);
+  }
+
+  async scanXattrs(id: number, name: string, limit: number): Promise<readonly Xattr[]> {
+    return (await this.scan(statements.scanXattrs, [id, name, limit])).map(toXattr);
+  }
+
   directory(parent: FileId, after: Cookie | 0, limit: number): Maybe<readonly Dirent[]> {
-    if (this.parts.view.occupied(parent) === false) return [];
+    if (this.parts.view.names.occupied(parent) === false) return [];
     return this.parts.pages.directory(parent, after, limit);
   }
 
@@ -113,7 +138,7 @@ export class PostgresStore implements MetadataStore, ScansTables {
   }
 
   /** What the database has once everything that is on its way now is there. */
-  private async scan(statement: string, values: readonly number[], serverMsMax?: number): Promise<readonly Row[]> {
+  private async scan(statement: string, values: readonly (string | number)[], serverMsMax?: number): Promise<readonly Row[]> {
     const { writer, scans, share } = this.parts;
     await writer.drainNow();
     return await scans.rows(statement, [share, ...values], serverMsMax);

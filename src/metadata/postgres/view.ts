@@ -1,11 +1,12 @@
 import type { Extent, Pack } from "#model/change-set.ts";
 import type { FileId, PackId } from "#model/ids.ts";
-import type { Dirent, Inode } from "#model/inode.ts";
+import type { Inode } from "#model/inode.ts";
 import { extentEnd } from "../overlay.ts";
+import { Directories } from "./directories.ts";
 import { Drawn } from "./drawn.ts";
 import { Pins } from "./pins.ts";
 import { Ring, type ViewLimits } from "./ring.ts";
-import { DirectoryView, FileView, type Held, InodeSlot, NameSlot, OrphanSlot, PackSlot, type Slot } from "./slots.ts";
+import { type DirectoryView, FileView, type FoldingSlot, type Held, InodeSlot, type NameSlot, OrphanSlot, PackSlot, type Slot, type XattrSlot } from "./slots.ts";
 
 /**
  * The rows of a share as of the last change set that was evaluated: an exact cache of the database under an overlay of what is on
@@ -14,18 +15,17 @@ import { DirectoryView, FileView, type Held, InodeSlot, NameSlot, OrphanSlot, Pa
  */
 export class View {
   readonly inodes = new Map<number, InodeSlot>();
-  readonly directories = new Map<number, DirectoryView>();
+  readonly names: Directories;
   readonly files = new Map<number, FileView>();
   readonly packs = new Map<number, PackSlot>();
   /** Of batches on their way alone. */
   readonly orphans = new Map<number, OrphanSlot>();
+  readonly xattrs = new Map<number, XattrSlot>();
   readonly pinnedPacks = new Set<PackSlot>();
 
   readonly drawn: Drawn;
   private readonly limits: ViewLimits;
   private readonly inodeRing: Ring<InodeSlot>;
-  private readonly nameRing: Ring<NameSlot>;
-  private readonly directoryRing: Ring<DirectoryView>;
   private readonly fileRing: Ring<FileView>;
   private readonly packRing: Ring<PackSlot>;
   private extentsHeld = 0;
@@ -41,11 +41,7 @@ export class View {
       (slot) => this.letGoOf(slot),
     );
     this.inodeRing = new Ring(limits.inodes, ({ id }) => this.inodes.delete(id));
-    this.nameRing = new Ring(limits.names, (slot) => this.dropName(slot));
-    this.directoryRing = new Ring(limits.directories, (directory) => {
-      directory.complete = false;
-      this.tidy(directory);
-    });
+    this.names = new Directories(limits, (owner) => this.inodes.get(owner)?.row);
     this.fileRing = new Ring(limits.files, (view) => this.dropFile(view));
     this.packRing = new Ring(limits.packs, ({ id }) => this.packs.delete(id));
   }
@@ -58,24 +54,6 @@ export class View {
   /** undefined: not known. */
   inode(id: FileId): Inode | null | undefined {
     return touched(this.inodes.get(id));
-  }
-
-  dirent(parent: FileId, name: string): Dirent | null | undefined {
-    const directory = this.directories.get(parent);
-    if (directory === undefined) return undefined;
-    directory.used = true;
-    const slot = directory.names.get(name);
-    if (slot === undefined) return directory.complete ? null : undefined;
-    slot.used = true;
-    return slot.row;
-  }
-
-  /** Whether a directory has entries. */
-  occupied(id: FileId): boolean | undefined {
-    const directory = this.directories.get(id);
-    if (directory === undefined) return undefined;
-    if (directory.present > 0) return true;
-    return directory.complete ? false : undefined;
   }
 
   /** As FileView's; a file that stores nothing has no extents. */
@@ -101,15 +79,6 @@ export class View {
     this.inodeRing.add(slot);
   }
 
-  admitDirent(parent: FileId, name: string, row: Dirent | null): void {
-    const directory = this.directoryView(parent);
-    if (directory.names.has(name) || directory.complete) return;
-    const slot = new NameSlot(directory, name, row);
-    directory.names.set(name, slot);
-    if (row !== null) directory.present++;
-    this.nameRing.add(slot);
-  }
-
   admitPack(id: PackId, row: Pack | null): void {
     if (this.packs.has(id)) return;
     const slot = new PackSlot(id, row);
@@ -131,51 +100,6 @@ export class View {
     this.letGo(view);
   }
 
-  /** A directory in which a query found nothing. */
-  admitEmpty(id: FileId): void {
-    this.directoryView(id).complete = true;
-  }
-
-  directoryView(id: FileId): DirectoryView {
-    let directory = this.directories.get(id);
-    if (directory === undefined) {
-      directory = new DirectoryView(id);
-      this.directories.set(id, directory);
-    } else if (directory.slot >= 0 || directory.holds > 0) return directory;
-    this.directoryRing.add(directory);
-    return directory;
-  }
-
-  /** Forgets a directory of which nothing is known any more. */
-  private tidy(directory: DirectoryView): void {
-    if (directory.names.size > 0 || directory.complete) return;
-    this.directoryRing.remove(directory);
-    if (this.directories.get(directory.id) === directory) this.directories.delete(directory.id);
-  }
-
-  /** Forgets a directory that is gone; entries of it may still be pinned. */
-  dropDirectory(id: FileId): void {
-    const directory = this.directories.get(id);
-    if (directory === undefined) return;
-    directory.complete = false;
-    this.tidy(directory);
-  }
-
-  nameSlot(parent: FileId, name: string): NameSlot {
-    const directory = this.directoryView(parent);
-    let slot = directory.names.get(name);
-    if (slot !== undefined) return slot;
-    slot = new NameSlot(directory, name, null);
-    directory.names.set(name, slot);
-    return slot;
-  }
-
-  /** Sets what a name refers to, as a set that is evaluated has it. */
-  setName(slot: NameSlot, row: Dirent | null): void {
-    if ((slot.row === null) !== (row === null)) slot.directory.present += row === null ? -1 : 1;
-    slot.row = row;
-  }
-
   /** Not in the ring yet where it is new: what an evaluation under way changes must not be dropped. */
   fileView(id: FileId): FileView {
     let view = this.files.get(id);
@@ -195,11 +119,12 @@ export class View {
     this.extentsHeld += delta;
   }
 
-  private ringOf({ kind }: Held): Ring<InodeSlot> | Ring<NameSlot> | Ring<FileView> | Ring<PackSlot> | Ring<DirectoryView> | null {
+  private ringOf({ kind }: Held): Ring<InodeSlot> | Ring<NameSlot> | Ring<FileView> | Ring<PackSlot> | Ring<DirectoryView> | Ring<FoldingSlot> | null {
     if (kind === "inode") return this.inodeRing;
-    if (kind === "name") return this.nameRing;
+    if (kind === "name") return this.names.nameRing;
     if (kind === "file") return this.fileRing;
-    if (kind === "directory") return this.directoryRing;
+    if (kind === "directory") return this.names.directoryRing;
+    if (kind === "folding") return this.names.foldingRing;
     return kind === "pack" ? this.packRing : null;
   }
 
@@ -225,12 +150,10 @@ export class View {
     switch (slot.kind) {
       case "inode":
         return this.inodeRing.add(slot as InodeSlot);
-      case "name": {
-        const { directory, name, row } = slot as NameSlot;
-        if (directory.complete && row === null) directory.names.delete(name);
-        else this.nameRing.add(slot as NameSlot);
-        return;
-      }
+      case "name":
+      case "directory":
+      case "folding":
+        return this.names.settle(slot as NameSlot | DirectoryView | FoldingSlot);
       case "file":
         return this.unpinFile(slot as FileView);
       case "pack":
@@ -238,8 +161,8 @@ export class View {
       case "orphan":
         this.orphans.delete((slot as OrphanSlot).id);
         return;
-      case "directory":
-        this.directoryView((slot as DirectoryView).id);
+      case "xattrs":
+        this.xattrs.delete((slot as XattrSlot).id);
         return;
     }
   }
@@ -248,15 +171,6 @@ export class View {
     // Nothing is worth remembering of a file that is gone.
     if (this.inodes.get(view.id)?.row === null) return this.dropFile(view);
     this.fileRing.add(view);
-  }
-
-  private dropName({ directory, name, row }: NameSlot): void {
-    directory.names.delete(name);
-    if (row !== null) {
-      directory.present--;
-      directory.complete = false;
-    }
-    this.tidy(directory);
   }
 
   private dropFile(view: FileView): void {
@@ -281,7 +195,7 @@ export class View {
   }
 
   private rings(): readonly { swell(): void; trim(): void }[] {
-    return [this.inodeRing, this.nameRing, this.directoryRing, this.fileRing, this.packRing];
+    return [this.inodeRing, ...this.names.rings(), this.fileRing, this.packRing];
   }
 }
 

@@ -23,6 +23,9 @@ export class Writes {
   /** Names that were touched, with what they were before the batch. */
   readonly names = new Map<NameSlot, Dirent | null>();
   readonly files = new Map<FileView, FileWrites>();
+  /** What was set and taken away (null) of inodes' extended attributes, behind taking away all of `bareInodes`. */
+  readonly xattrs = new Map<FileId, Map<string, Uint8Array | null>>();
+  readonly bareInodes: FileId[] = [];
   /** By how much the bytes that extents refer to grow, by pack. */
   readonly referred = new Map<PackId, number>();
   /** Every row that was touched, some more than once. */

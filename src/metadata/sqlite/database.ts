@@ -4,7 +4,8 @@ import type { Random } from "#base/random.ts";
 import { firstDrawn } from "#model/ids.ts";
 import { MetadataStoreError } from "../errors.ts";
 import { newIdentity } from "../identity.ts";
-import { MetaKey, applicationId, migrations, pageBytes } from "./schema.ts";
+import { firstPlace, foldNames } from "./fold-names.ts";
+import { MetaKey, applicationId, foldedVersion, migrations, pageBytes } from "./schema.ts";
 
 /** SQLite's page cache of a share's database. */
 const cacheKiB = 16 * 1024;
@@ -59,6 +60,7 @@ export function openDatabase(path: string, writer: string, random: Random): Data
     const version = checkOurs(db, path);
     configure(db);
     migrate(db, version, writer, random);
+    foldNames(db);
     return db;
   } catch (error) {
     db.close();
@@ -142,6 +144,7 @@ function migrate(db: Database, from: number, writer: string, random: Random): vo
     put.run(MetaKey.inodes, 0);
     put.run(MetaKey.bytes, 0);
   }
+  else if (from < foldedVersion) put.run(MetaKey.folding, firstPlace);
   db.run(`PRAGMA application_id = ${applicationId}`);
   db.run(`PRAGMA user_version = ${migrations.length}`);
   db.run("COMMIT");

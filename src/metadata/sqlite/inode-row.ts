@@ -30,14 +30,15 @@ export interface InodeRow {
   readonly generation: number;
   readonly create_verifier: Uint8Array | null;
   readonly target: Uint8Array | null;
+  readonly flags: number;
 }
 
 export const inodeSelect = "SELECT * FROM inode WHERE id = ?";
-export const inodeInsert = `INSERT INTO inode VALUES (${new Array(26).fill("?").join(", ")})`;
+export const inodeInsert = `INSERT INTO inode VALUES (${new Array(27).fill("?").join(", ")})`;
 /** The columns that change, then the id. */
 export const inodeUpdate = `UPDATE inode SET mode = ?, links = ?, uid = ?, gid = ?, size = ?, used = ?,
-  atime_sec = ?, atime_nsec = ?, mtime_sec = ?, mtime_nsec = ?, ctime_sec = ?, ctime_nsec = ?, change = ?,
-  attribute_version = ?, content_sequence = ?, mtime_sequence = ?, parent = ?, create_verifier = ? WHERE id = ?`;
+  atime_sec = ?, atime_nsec = ?, mtime_sec = ?, mtime_nsec = ?, ctime_sec = ?, ctime_nsec = ?, birth_sec = ?, birth_nsec = ?, change = ?,
+  attribute_version = ?, content_sequence = ?, mtime_sequence = ?, parent = ?, create_verifier = ?, flags = ? WHERE id = ?`;
 
 export function toInode(r: InodeRow): Inode {
   return new Inode({
@@ -63,5 +64,6 @@ export function toInode(r: InodeRow): Inode {
     generation: r.generation,
     createVerifier: r.create_verifier,
     target: r.target,
+    flags: r.flags,
   });
 }

@@ -3,7 +3,8 @@ import { assert } from "#base/assert.ts";
 import { Time } from "#base/time.ts";
 import type { Extent, Pack, PackState } from "#model/change-set.ts";
 import type { Cookie, FileId, PackId } from "#model/ids.ts";
-import type { Dirent, Inode } from "#model/inode.ts";
+import { foldColumn } from "#model/fold-key.ts";
+import type { Dirent, Inode, Xattr } from "#model/inode.ts";
 import type { FileExtent } from "#model/metadata-store.ts";
 import type { PackBytes, Rows, Totals } from "../rows.ts";
 import { InodeCache } from "./inode-cache.ts";
@@ -105,6 +106,19 @@ export class SqliteRows implements Rows {
     return page;
   }
 
+  direntsFolding(parent: FileId, key: string, limit: number): readonly Dirent[] {
+    const found = (this.s.direntsFolding.all(parent, key, limit) as DirentRow[]).map(({ name, child, cookie }) => ({ parent, name, child, cookie }));
+    return found.length > 1 ? found.sort((a, b) => a.cookie - b.cookie) : found;
+  }
+
+  xattr(id: FileId, name: string): Uint8Array | null {
+    return (this.s.xattr.get(id, name) as { value: Uint8Array } | null)?.value ?? null;
+  }
+
+  xattrs(id: FileId): readonly Xattr[] {
+    return this.s.xattrs.all(id) as Xattr[];
+  }
+
   hasEntries(id: FileId): boolean {
     return this.s.directory.get(id, 0, 1) !== null;
   }
@@ -162,17 +176,30 @@ export class SqliteRows implements Rows {
     }));
   }
 
+  scanXattrs(id: number, name: string, limit: number): readonly Xattr[] {
+    return this.s.scanXattrs.all(id, name, limit) as Xattr[];
+  }
+
   lastContentSequence(): number {
     return (this.s.lastContentSequence.get() as { last: number }).last;
   }
 
   insertDirent(parent: FileId, name: string, child: FileId, cookie: Cookie): void {
-    this.s.insertDirent.run(parent, name, child, cookie);
+    this.s.insertDirent.run(parent, name, child, cookie, foldColumn(name));
   }
 
   deleteDirent(parent: FileId, name: string): void {
     const { changes } = this.s.deleteDirent.run(parent, name);
     assert(changes === 1, "a change set deletes a directory entry that does not exist");
+  }
+
+  setXattr(id: FileId, name: string, value: Uint8Array | null): void {
+    if (value === null) this.s.deleteXattr.run(id, name);
+    else this.s.putXattr.run(id, name, value);
+  }
+
+  deleteXattrs(id: FileId): void {
+    this.s.deleteXattrs.run(id);
   }
 
   packBytes(file: FileId, from: number, to: number): readonly PackBytes[] {
@@ -196,17 +223,17 @@ export class SqliteRows implements Rows {
     this.s.insertInode.run(
       i.id, i.type, i.mode, i.links, i.uid, i.gid, i.size, i.used, i.deviceMajor, i.deviceMinor,
       atime.sec, atime.nsec, mtime.sec, mtime.nsec, ctime.sec, ctime.nsec, birth.sec, birth.nsec,
-      i.change, i.attributeVersion, i.contentSequence, i.mtimeSequence, i.parent, i.generation, i.createVerifier, i.target,
+      i.change, i.attributeVersion, i.contentSequence, i.mtimeSequence, i.parent, i.generation, i.createVerifier, i.target, i.flags,
     );
     this.written.push(i);
   }
 
   updateInode(i: Inode): void {
-    const { atime, mtime, ctime } = i;
+    const { atime, mtime, ctime, birth } = i;
     this.s.updateInode.run(
       i.mode, i.links, i.uid, i.gid, i.size, i.used,
-      atime.sec, atime.nsec, mtime.sec, mtime.nsec, ctime.sec, ctime.nsec, i.change,
-      i.attributeVersion, i.contentSequence, i.mtimeSequence, i.parent, i.createVerifier, i.id,
+      atime.sec, atime.nsec, mtime.sec, mtime.nsec, ctime.sec, ctime.nsec, birth.sec, birth.nsec, i.change,
+      i.attributeVersion, i.contentSequence, i.mtimeSequence, i.parent, i.createVerifier, i.flags, i.id,
     );
     this.written.push(i);
   }

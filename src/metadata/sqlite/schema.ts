@@ -86,8 +86,24 @@ CREATE TABLE journal (
 ) STRICT;
 `;
 
+/** Neither column is written into rows that are there; `foldNames` fills `folded`, in steps. */
+const attributes = `
+ALTER TABLE inode ADD COLUMN flags INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE dirent ADD COLUMN folded TEXT;
+CREATE INDEX dirent_by_fold ON dirent (parent, folded) WHERE folded IS NOT NULL;
+CREATE TABLE xattr (
+  id INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  value BLOB NOT NULL,
+  PRIMARY KEY (id, name)
+) STRICT, WITHOUT ROWID;
+`;
+
 /** In order; the format's version is their number. */
-export const migrations: readonly string[] = [initial, journal];
+export const migrations: readonly string[] = [initial, journal, attributes];
+
+/** From this version on names have their `folded`. */
+export const foldedVersion = 3;
 
 /** Keys of `meta`. */
 export const MetaKey = {
@@ -99,5 +115,7 @@ export const MetaKey = {
   inodes: "inodes",
   bytes: "bytes",
   history: "history",
+  /** While names that were there before are given their `folded`: up to where they have it. */
+  folding: "folding",
 } as const;
 export type MetaKey = (typeof MetaKey)[keyof typeof MetaKey];

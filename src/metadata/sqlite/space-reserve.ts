@@ -18,12 +18,12 @@ export function extendWithZeros(fd: number, length: number): void {
   }
 }
 
-/** Whether a set makes the database larger: names or inodes come, and none go. */
+/** Whether a set makes the database larger: names, inodes or extended attributes come, and no name goes. */
 function grows(set: ChangeSet): boolean {
   let came = false;
-  for (const { do: kind } of set.changes) {
-    if (kind === "deleteDirent") return false;
-    if (kind === "insertInode" || kind === "insertDirent") came = true;
+  for (const change of set.changes) {
+    if (change.do === "deleteDirent") return false;
+    if (change.do === "insertInode" || change.do === "insertDirent" || (change.do === "setXattr" && change.value !== null)) came = true;
   }
   return came;
 }

@@ -21,8 +21,16 @@ const sql = {
 
   dirent: "SELECT child, cookie FROM dirent WHERE parent = ? AND name = ?",
   directory: "SELECT name, child, cookie FROM dirent WHERE parent = ?+0 AND cookie > ?+0 ORDER BY cookie LIMIT ?+0",
-  insertDirent: "INSERT INTO dirent (parent, name, child, cookie) VALUES (?, ?, ?, ?)",
+  direntsFolding: `SELECT name, child, cookie FROM dirent WHERE parent = ?1 AND name = ?2
+    UNION ALL SELECT name, child, cookie FROM dirent INDEXED BY dirent_by_fold WHERE parent = ?1 AND folded = ?2 LIMIT ?3+0`,
+  insertDirent: "INSERT INTO dirent (parent, name, child, cookie, folded) VALUES (?, ?, ?, ?, ?)",
   deleteDirent: "DELETE FROM dirent WHERE parent = ? AND name = ?",
+
+  xattr: "SELECT value FROM xattr WHERE id = ? AND name = ?",
+  xattrs: "SELECT id, name, value FROM xattr WHERE id = ? ORDER BY name",
+  putXattr: "INSERT OR REPLACE INTO xattr (id, name, value) VALUES (?, ?, ?)",
+  deleteXattr: "DELETE FROM xattr WHERE id = ? AND name = ?",
+  deleteXattrs: "DELETE FROM xattr WHERE id = ?",
 
   // The extent that begins last at or before the range is the only one before it that can reach into it.
   extents: `SELECT start, length, pack, pack_start FROM extent
@@ -41,6 +49,8 @@ const sql = {
   scanInodes: "SELECT * FROM inode WHERE id > ?+0 ORDER BY id LIMIT ?+0",
   scanDirents: "SELECT parent, name, child, cookie FROM dirent WHERE (parent, cookie) > (?+0, ?+0) ORDER BY parent, cookie LIMIT ?+0",
   scanExtents: "SELECT file, start, length, pack, pack_start FROM extent WHERE (file, start) > (?+0, ?+0) ORDER BY file, start LIMIT ?+0",
+
+  scanXattrs: "SELECT id, name, value FROM xattr WHERE (id, name) > (?+0, ?) ORDER BY id, name LIMIT ?+0",
 
   lastContentSequence: "SELECT ifnull(max(max(content_sequence, mtime_sequence)), 0) AS last FROM inode",
 

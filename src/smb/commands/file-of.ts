@@ -9,7 +9,8 @@ import type { Open } from "../open/open.ts";
 export function fileOf(call: Call, at: number): Open | number {
   if (call.isRelated && isRelatedId(call.bytes, at)) {
     if (call.relatedStatus !== NtStatus.SUCCESS) return call.relatedStatus;
-    return call.related === null ? NtStatus.FILE_CLOSED : used(call, call.related);
+    const { related } = call;
+    return related !== null && call.connection.opens.has(related) ? used(call, related) : NtStatus.FILE_CLOSED;
   }
   const open = call.connection.opens.find(call.bytes, at, call.tree!);
   if (open === null) return NtStatus.FILE_CLOSED;

@@ -1,8 +1,9 @@
 import { NtStatus } from "#wire/ntstatus.ts";
 import { decodeIoctl, encodeIoctl, FsControl, ioctlIsFsctl, type IoctlRequest } from "#wire/smb2/io.ts";
-import { Dialect, guidBytes, SecurityMode } from "#wire/smb2/negotiate.ts";
+import { Capability, Dialect, guidBytes, SecurityMode } from "#wire/smb2/negotiate.ts";
 import { i32, u16 } from "#wire/le.ts";
 import type { Call } from "../call.ts";
+import { interfacesFor } from "../session/interfaces.ts";
 import { fileOf } from "./file-of.ts";
 
 /** IOCTL (MS-SMB2 3.3.5.15). */
@@ -10,6 +11,7 @@ export function ioctl(call: Call): number {
   const request = decodeIoctl(call.bytes, call.base, call.end);
   if (request === null || request.flags !== ioctlIsFsctl) return NtStatus.INVALID_PARAMETER;
   if (request.code === FsControl.VALIDATE_NEGOTIATE_INFO) return validateNegotiate(call, request);
+  if (request.code === FsControl.QUERY_NETWORK_INTERFACE_INFO) return queryInterfaces(call, request);
   if (request.code === FsControl.PIPE_TRANSCEIVE) return transceive(call, request);
   if (request.code === FsControl.DFS_GET_REFERRALS) return NtStatus.FS_DRIVER_REQUIRED;
   return NtStatus.INVALID_DEVICE_REQUEST;
@@ -44,6 +46,15 @@ function validateNegotiate(call: Call, request: IoctlRequest): number {
   output.set(connection.server.guid, 4);
   view.setUint16(4 + guidBytes, SecurityMode.SIGNING_ENABLED | (connection.server.signingRequired ? SecurityMode.SIGNING_REQUIRED : 0), true);
   view.setUint16(6 + guidBytes, connection.dialect, true);
+  encodeIoctl(call.w, request.code, call.bytes.subarray(request.fileIdAt, request.fileIdAt + 16), output);
+  return NtStatus.SUCCESS;
+}
+
+/** QUERY_NETWORK_INTERFACE_INFO (MS-SMB2 3.3.5.15.11). */
+function queryInterfaces(call: Call, request: IoctlRequest): number {
+  if ((call.connection.capabilities & Capability.MULTI_CHANNEL) === 0) return NtStatus.NOT_SUPPORTED;
+  const output = interfacesFor(call.connection);
+  if (output.length > request.outputBytesMax) return NtStatus.BUFFER_TOO_SMALL;
   encodeIoctl(call.w, request.code, call.bytes.subarray(request.fileIdAt, request.fileIdAt + 16), output);
   return NtStatus.SUCCESS;
 }

@@ -101,7 +101,7 @@ function answer(call: Call, dialect: number, contexts: readonly NegotiateContext
   const sizeMax = large ? server.settings.transferBytesMax : 65_536;
   const encrypts = dialect >= Dialect.SMB_3_0 && dialect < Dialect.SMB_3_1_1 && call.connection.cipher !== 0;
   const channels = dialect >= Dialect.SMB_3_0 && dialect <= Dialect.SMB_3_1_1 ? call.connection.clientCapabilities & Capability.MULTI_CHANNEL : 0;
-  const capabilities = (large ? Capability.LARGE_MTU : 0) | (encrypts ? Capability.ENCRYPTION : 0) | channels | leasing(dialect);
+  const capabilities = (large ? Capability.LARGE_MTU : 0) | (encrypts ? Capability.ENCRYPTION : 0) | leasing(dialect) | channels;
   call.connection.capabilities = capabilities;
   encodeNegotiate(call.w, call.answerAt, {
     securityMode: SecurityMode.SIGNING_ENABLED | (server.signingRequired ? SecurityMode.SIGNING_REQUIRED : 0),

@@ -30,7 +30,7 @@ export function queryDirectory(call: Call): Maybe<number> {
   const { infoClass, outputBytesMax } = request;
   const fixed = entryFixedBytes(infoClass);
   if (fixed === 0) return NtStatus.INVALID_INFO_CLASS;
-  if (!open.directory || outputBytesMax > call.connection.server.transferBytesMax) return NtStatus.INVALID_PARAMETER;
+  if (!open.directory || outputBytesMax > call.connection.transactBytesMax) return NtStatus.INVALID_PARAMETER;
   if ((open.access & AccessMask.READ_DATA) === 0) return NtStatus.ACCESS_DENIED;
   if (outputBytesMax < fixed) return NtStatus.INFO_LENGTH_MISMATCH;
   const page = new Page(call, open, scanFor(open, request), request);

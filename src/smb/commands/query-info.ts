@@ -1,45 +1,108 @@
+import type { Maybe } from "#base/brand.ts";
 import { FsError } from "#model/fs-error.ts";
 import type { Inode } from "#model/inode.ts";
-import { encodeBasic, encodeCountedName, encodeNetworkOpen, encodeStandard, FileInfo, FsAttribute, FsInfo, type FileFacts } from "#wire/fscc.ts";
+import { after } from "#vfs/maybe.ts";
+import { encodeCountedName, FileInfo, FsAttribute, FsInfo } from "#wire/fscc.ts";
 import type { LeWriter } from "#wire/le.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { headerBytes } from "#wire/smb2/header.ts";
-import { decodeQueryInfo, encodeOutputHeader, InfoType, outputHeaderBytes, type QueryInfoRequest } from "#wire/smb2/query.ts";
+import { Dialect } from "#wire/smb2/negotiate.ts";
+import { decodeQueryInfo, encodeError, encodeOutputHeader, InfoType, outputHeaderBytes, type QueryInfoRequest } from "#wire/smb2/query.ts";
 import { encodeFileTime } from "#wire/filetime.ts";
 import type { Call } from "../call.ts";
-import { clusterBytes, factsOf } from "../open/facts.ts";
+import { queryEas } from "../info/eas.ts";
+import { classOf } from "../info/file-info.ts";
+import { known } from "../info/known.ts";
+import { clusterBytes } from "../open/facts.ts";
 import type { Open } from "../open/open.ts";
+import { describe, rightsToQuery } from "../security/descriptors.ts";
 import { ntStatusOf } from "../status.ts";
+
 import { fileOf } from "./file-of.ts";
 
 /** QUERY_INFO (MS-SMB2 3.3.5.20). */
-export async function queryInfo(call: Call): Promise<number> {
+export function queryInfo(call: Call): Maybe<number> {
   const request = decodeQueryInfo(call.bytes, call.base, call.end);
   if (request === null) return NtStatus.INVALID_PARAMETER;
   const open = fileOf(call, request.fileIdAt);
   if (typeof open === "number") return open;
   if (open.pipe !== null) return NtStatus.INVALID_DEVICE_REQUEST;
-  const inode = await open.tree.fs!.getattr(open.id);
+  if (request.outputBytesMax > call.connection.server.transferBytesMax) return NtStatus.INVALID_PARAMETER;
+  switch (request.infoType) {
+    case InfoType.FILE:
+      return queryFile(call, request, open);
+    case InfoType.FILESYSTEM:
+      return queryVolume(call, request, open);
+    case InfoType.SECURITY:
+      return querySecurity(call, request, open);
+    default:
+      return NtStatus.NOT_SUPPORTED;
+  }
+}
+
+/** Class 0 of security, and what a client sends there, mean nothing. */
+function querySecurity(call: Call, request: QueryInfoRequest, open: Open): Maybe<number> {
+  const needs = rightsToQuery(request.additional);
+  if ((open.access & needs) !== needs) return NtStatus.ACCESS_DENIED;
+  return after(open.tree.fs!.getattr(open.ownerId), (inode) => {
+    if (inode instanceof FsError) return ntStatusOf(inode);
+    const bytes = describe(inode, request.additional);
+    // How much room it takes is said in the error's data (MS-SMB2 3.3.5.20.3).
+    if (bytes.length > request.outputBytesMax) return tooSmall(call, bytes.length);
+    return answer(call, bytes);
+  });
+}
+
+function tooSmall(call: Call, needed: number): number {
+  const data = new Uint8Array(4);
+  new DataView(data.buffer).setUint32(0, needed, true);
+  // From 3.1.1 on data of errors stand in a context, whose id is 0 (MS-SMB2 2.2.2.1).
+  if (call.connection.dialect === Dialect.SMB_3_1_1) {
+    const context = new Uint8Array(12);
+    const view = new DataView(context.buffer);
+    view.setUint32(0, 4, true);
+    context.set(data, 8);
+    encodeError(call.w, 1, context);
+  } else encodeError(call.w, 0, data);
+  call.hasBody = true;
+  return NtStatus.BUFFER_TOO_SMALL;
+}
+
+/** An answer that is `bytes`. */
+function answer(call: Call, bytes: Uint8Array): number {
+  encodeOutputHeader(call.w, bytes.length);
+  call.w.raw(bytes);
+  return NtStatus.SUCCESS;
+}
+
+async function queryVolume(call: Call, request: QueryInfoRequest, open: Open): Promise<number> {
+  const inode = await open.tree.fs!.getattr(open.ownerId);
   if (inode instanceof FsError) return ntStatusOf(inode);
-  const usage = request.infoType === InfoType.FILESYSTEM ? await open.tree.fs!.usage() : null;
+  const usage = await open.tree.fs!.usage();
   if (usage instanceof FsError) return ntStatusOf(usage);
   encodeOutputHeader(call.w, 0);
   const from = call.w.at;
-  let status: number;
-  if (request.infoType === InfoType.FILE) status = fileInfo(call.w, request, open, inode);
-  else if (usage !== null) status = fsInfo(call.w, request, open, inode, usage);
-  else status = NtStatus.NOT_SUPPORTED;
-  if (status !== NtStatus.SUCCESS) return status;
-  return finish(call, request, from);
+  const status = fsInfo(call.w, request, open, inode, usage);
+  return status === NtStatus.SUCCESS ? finish(call, request, from, volumeFixedBytes[request.infoClass] ?? 0) : status;
 }
 
-/** Sets the length; what does not fit is cut where the class has a variable part, else refused. */
-function finish(call: Call, request: QueryInfoRequest, from: number): number {
+/** Bytes of the fixed part of each class of volume information: less room is refused, what is longer is cut. */
+const volumeFixedBytes: Readonly<Record<number, number>> = {
+  [FsInfo.Volume]: 24,
+  [FsInfo.Size]: 24,
+  [FsInfo.Device]: 8,
+  [FsInfo.Attribute]: 16,
+  [FsInfo.Control]: 48,
+  [FsInfo.FullSize]: 32,
+  [FsInfo.SectorSize]: 28,
+};
+
+/** Sets the length; what does not fit is cut behind the fixed part of its class. */
+function finish(call: Call, request: QueryInfoRequest, from: number, fixedBytes: number): number {
   const { w } = call;
   let status: number = NtStatus.SUCCESS;
+  if (request.outputBytesMax < fixedBytes) return NtStatus.INFO_LENGTH_MISMATCH;
   if (w.at - from > request.outputBytesMax) {
-    const cuts = request.infoType === InfoType.FILE && (request.infoClass === FileInfo.All || request.infoClass === FileInfo.Name);
-    if (!cuts && request.infoType === InfoType.FILE) return NtStatus.INFO_LENGTH_MISMATCH;
     w.at = from + request.outputBytesMax;
     call.hasBody = true;
     status = NtStatus.BUFFER_OVERFLOW;
@@ -49,74 +112,22 @@ function finish(call: Call, request: QueryInfoRequest, from: number): number {
   return status;
 }
 
-function fileInfo(w: LeWriter, request: QueryInfoRequest, open: Open, inode: Inode): number {
-  const facts = factsOf(inode);
-  const name = `\\${open.path}`;
-  w.reserve(256);
-  switch (request.infoClass) {
-    case FileInfo.Basic:
-      encodeBasic(w, facts);
-      break;
-    case FileInfo.Standard:
-      encodeStandard(w, facts, open.deletePending);
-      break;
-    case FileInfo.Internal:
-      w.u64(facts.id);
-      break;
-    case FileInfo.Ea:
-    case FileInfo.Mode:
-    case FileInfo.Alignment:
-      w.u32(0);
-      break;
-    case FileInfo.Access:
-      w.u32(open.access);
-      break;
-    case FileInfo.Position:
-      w.u64(0);
-      break;
-    case FileInfo.All:
-      encodeAll(w, open, facts);
-      break;
-    case FileInfo.Name:
-    case FileInfo.NormalizedName:
-      encodeCountedName(w, request.infoClass === FileInfo.Name ? name : open.path);
-      break;
-    case FileInfo.NetworkOpen:
-      encodeNetworkOpen(w, facts);
-      break;
-    case FileInfo.AttributeTag:
-      w.u32(facts.attributes);
-      w.u32(0);
-      break;
-    case FileInfo.Compression:
-      w.u64(facts.endOfFile);
-      w.zeros(8);
-      break;
-    case FileInfo.Stream:
-      if (facts.directory) break;
-      w.u32(0);
-      w.u32(14);
-      w.u64(facts.endOfFile);
-      w.u64(facts.allocationBytes);
-      w.utf16("::$DATA");
-      break;
-    default:
-      return NtStatus.INVALID_INFO_CLASS;
-  }
-  return NtStatus.SUCCESS;
-}
-
-/** FileAllInformation (MS-FSCC 2.4.2). */
-function encodeAll(w: LeWriter, open: Open, facts: FileFacts): void {
-  encodeBasic(w, facts);
-  encodeStandard(w, facts, open.deletePending);
-  w.u64(facts.id);
-  w.u32(0);
-  w.u32(open.access);
-  w.u64(0);
-  w.u32(0);
-  w.u32(0);
-  encodeCountedName(w, `\\${open.path}`);
+function queryFile(call: Call, request: QueryInfoRequest, open: Open): Maybe<number> {
+  const { infoClass } = request;
+  if (infoClass === FileInfo.FullEa) return queryEas(call, request, open);
+  const kind = classOf(infoClass);
+  if (kind === undefined) return NtStatus.INVALID_INFO_CLASS;
+  // Only of 3.1.1 are names known to be normalized (MS-SMB2 3.3.5.20.1).
+  if (infoClass === FileInfo.NormalizedName && call.connection.dialect !== Dialect.SMB_3_1_1) return NtStatus.NOT_SUPPORTED;
+  if ((open.access & kind.needs) !== kind.needs) return NtStatus.ACCESS_DENIED;
+  return after(known(open, infoClass), (query) => {
+    if (typeof query === "number") return query;
+    call.w.reserve(outputHeaderBytes + 256);
+    encodeOutputHeader(call.w, 0);
+    const from = call.w.at;
+    const status = kind.write(call.w, query);
+    return status === NtStatus.SUCCESS ? finish(call, request, from, kind.fixedBytes) : status;
+  });
 }
 
 function fsInfo(w: LeWriter, request: QueryInfoRequest, open: Open, inode: Inode, usage: { totalBytes: number; freeBytes: number; availableBytes: number }): number {

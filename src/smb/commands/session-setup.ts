@@ -2,9 +2,9 @@ import { NtStatus } from "#wire/ntstatus.ts";
 import { HeaderFlag, sessionIdAt } from "#wire/smb2/header.ts";
 import { Dialect, SigningAlgorithm } from "#wire/smb2/negotiate.ts";
 import { decodeSessionSetup, encodeEmptyBody, isEmptyBody, SessionSetupFlag, type SessionSetupRequest } from "#wire/smb2/session.ts";
+import { signatureHolds } from "../admission.ts";
 import type { Call } from "../call.ts";
 import { chained, connectionSessionsMax } from "../connection.ts";
-import type { Signer } from "../crypto/signing.ts";
 import { Ending, endSession } from "../session/ending.ts";
 import { authenticate } from "../session/log-in.ts";
 import { channelsMax, type Session, SessionKind } from "../session/session.ts";
@@ -30,8 +30,8 @@ export function sessionSetup(call: Call): number {
   }
   // Somebody who can't prove again who he is loses what he had (MS-SMB2 3.3.5.5.3).
   if (status !== NtStatus.SUCCESS && status !== NtStatus.MORE_PROCESSING_REQUIRED && setup.purpose === Purpose.renew) void endSession(connection.server, session, Ending.asked);
-  call.w.setU32(call.answerAt + sessionIdAt, session.low);
-  call.w.setU32(call.answerAt + sessionIdAt + 4, session.high);
+  call.w.setU32(call.answerAt + sessionIdAt, session.id);
+  call.w.setU32(call.answerAt + sessionIdAt + 4, 0);
   return status;
 }
 
@@ -48,16 +48,15 @@ function setupOf(call: Call, request: SessionSetupRequest): Setup | number {
   }
   const session = server.sessions.find(header.sessionIdLow, header.sessionIdHigh);
   if (session === null) return NtStatus.USER_SESSION_DELETED;
-  const begun = connection.setups.get(session.low) ?? null;
+  const begun = connection.setups.get(session.id) ?? null;
   if (!session.valid) return begun ?? NtStatus.USER_SESSION_DELETED;
-  const channel = connection.channel(session.low, session.high);
+  const channel = connection.channel(session.id, 0);
   const signer = channel === null ? session.signer : channel.signer;
-  const proven = call.encrypted ? call.sealedBy === session : signedRight(call, signer);
+  call.signer = signer;
+  const proven = call.encrypted ? call.sealedBy === session : (header.flags & HeaderFlag.SIGNED) !== 0 && signatureHolds(call);
+  if (channel !== null) call.session = session;
   // Nobody from elsewhere gets anything signed with a session's key who doesn't know it.
-  if (proven || channel !== null) {
-    call.session = session;
-    call.signer = signer;
-  }
+  else if (!proven) call.signer = null;
   if (!proven && channel !== null && ((header.flags & HeaderFlag.SIGNED) !== 0 || session.signingRequired || session.encryptionRequired)) return NtStatus.ACCESS_DENIED;
   if (binding) {
     const refused = channel !== null ? NtStatus.REQUEST_NOT_ACCEPTED : bindable(call, session, proven);
@@ -72,10 +71,6 @@ function begin(call: Call, session: Session, purpose: Purpose): Setup {
   const setup = new Setup(session, purpose, connection.preauth);
   connection.addSetup(setup);
   return setup;
-}
-
-function signedRight(call: Call, signer: Signer | null): boolean {
-  return (call.header.flags & HeaderFlag.SIGNED) !== 0 && signer !== null && signer.verifies(call.bytes, call.base, call.end, call.tail);
 }
 
 /** Why this connection can't be bound to a session (MS-SMB2 3.3.5.5); 0: it can. */

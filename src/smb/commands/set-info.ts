@@ -1,14 +1,16 @@
 import { FsError } from "#model/fs-error.ts";
-import type { AttributeRequest } from "#vfs/file-system.ts";
-import { decodeFileTime } from "#wire/filetime.ts";
 import { FileInfo } from "#wire/fscc.ts";
-import { u32, u64, utf16 } from "#wire/le.ts";
+import { u32, utf16 } from "#wire/le.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { AccessMask } from "#wire/smb2/create.ts";
 import { decodeSetInfo, encodeSetInfo, InfoType, type SetInfoRequest } from "#wire/smb2/query.ts";
 import type { Call } from "../call.ts";
+import { setEas } from "../info/eas.ts";
+import { setLink } from "../info/set-link.ts";
+import { basicBytes, setAllocation, setBasic, setEndOfFile, setMode, setPosition, setValidDataLength } from "../info/set-file.ts";
 import type { Open } from "../open/open.ts";
 import { partsOf, resolve } from "../open/path.ts";
+import { setSecurity } from "../security/set-security.ts";
 import { ntStatusOf } from "../status.ts";
 import { fileOf } from "./file-of.ts";
 
@@ -19,58 +21,42 @@ export async function setInfo(call: Call): Promise<number> {
   const open = fileOf(call, request.fileIdAt);
   if (typeof open === "number") return open;
   if (open.pipe !== null) return NtStatus.INVALID_DEVICE_REQUEST;
-  if (request.infoType !== InfoType.FILE) return NtStatus.NOT_SUPPORTED;
-  const status = await change(open, request);
+  const status = await (request.infoType === InfoType.FILE ? change(open, request) : changeOther(open, request));
   if (status === NtStatus.SUCCESS) encodeSetInfo(call.w);
   return status;
 }
 
-function change(open: Open, request: SetInfoRequest): Promise<number> | number {
-  const { infoClass, input } = request;
-  switch (infoClass) {
-    case FileInfo.Basic:
-      if (input.length < 40) return NtStatus.INFO_LENGTH_MISMATCH;
-      if ((open.access & AccessMask.WRITE_ATTRIBUTES) === 0) return NtStatus.ACCESS_DENIED;
-      return setTimes(open, input);
-    case FileInfo.EndOfFile:
-    case FileInfo.Allocation:
-      if (input.length < 8) return NtStatus.INFO_LENGTH_MISMATCH;
-      if ((open.access & AccessMask.WRITE_DATA) === 0) return NtStatus.ACCESS_DENIED;
-      return setSize(open, u64(input, 0), infoClass === FileInfo.Allocation);
-    case FileInfo.Disposition:
-    case FileInfo.DispositionEx:
-      if (input.length < 1) return NtStatus.INFO_LENGTH_MISMATCH;
-      if ((open.access & AccessMask.DELETE) === 0) return NtStatus.ACCESS_DENIED;
-      return setDeletion(open, (input[0]! & 1) !== 0);
-    case FileInfo.Rename:
-      if ((open.access & AccessMask.DELETE) === 0) return NtStatus.ACCESS_DENIED;
-      return rename(open, input);
-    case FileInfo.Position:
-    case FileInfo.Mode:
-      return NtStatus.SUCCESS;
-    default:
-      return NtStatus.INVALID_INFO_CLASS;
-  }
+function changeOther(open: Open, request: SetInfoRequest): Promise<number> | number {
+  return request.infoType === InfoType.SECURITY ? setSecurity(open, request.additional, request.input) : NtStatus.NOT_SUPPORTED;
 }
 
-async function setTimes(open: Open, input: Uint8Array): Promise<number> {
-  const atime = decodeFileTime(input, 8);
-  const mtime = decodeFileTime(input, 16);
-  if (atime === null && mtime === null) return NtStatus.SUCCESS;
-  const request: AttributeRequest = { ...(atime === null ? {} : { atime }), ...(mtime === null ? {} : { mtime }) };
-  const done = await open.tree.fs!.setattr(open.tree.credentials(), open.id, request, null, open.file);
-  return done instanceof FsError ? ntStatusOf(done) : NtStatus.SUCCESS;
+/** One class of information that can be set (MS-FSCC 2.4, MS-SMB2 3.3.5.21.1): shortest input, and the rights of which the open needs one. */
+interface SettableClass {
+  readonly bytes: number;
+  readonly needs: number;
+  set(open: Open, input: Uint8Array): Promise<number> | number;
 }
 
-/** An allocation below the size cuts the file; above it there is nothing to do. */
-async function setSize(open: Open, size: number, allocation: boolean): Promise<number> {
-  const fs = open.tree.fs!;
-  if (open.directory || !Number.isSafeInteger(size)) return NtStatus.INVALID_PARAMETER;
-  const inode = await fs.getattr(open.id);
-  if (inode instanceof FsError) return ntStatusOf(inode);
-  if (allocation && size >= inode.size) return NtStatus.SUCCESS;
-  const done = await fs.setattr(open.tree.credentials(), open.id, { size }, null, open.file);
-  return done instanceof FsError ? ntStatusOf(done) : NtStatus.SUCCESS;
+const settable: Readonly<Record<number, SettableClass>> = {
+  [FileInfo.Basic]: { bytes: basicBytes, needs: AccessMask.WRITE_ATTRIBUTES, set: setBasic },
+  [FileInfo.EndOfFile]: { bytes: 8, needs: AccessMask.WRITE_DATA, set: setEndOfFile },
+  [FileInfo.Allocation]: { bytes: 8, needs: AccessMask.WRITE_DATA, set: setAllocation },
+  [FileInfo.ValidDataLength]: { bytes: 8, needs: AccessMask.WRITE_DATA, set: setValidDataLength },
+  [FileInfo.Disposition]: { bytes: 1, needs: AccessMask.DELETE, set: (open, input) => setDeletion(open, (input[0]! & 1) !== 0) },
+  [FileInfo.DispositionEx]: { bytes: 4, needs: AccessMask.DELETE, set: (open, input) => setDeletion(open, (input[0]! & 1) !== 0) },
+  [FileInfo.Rename]: { bytes: 20, needs: AccessMask.DELETE, set: rename },
+  [FileInfo.Link]: { bytes: 20, needs: 0, set: setLink },
+  [FileInfo.FullEa]: { bytes: 8, needs: AccessMask.WRITE_EA, set: setEas },
+  [FileInfo.Position]: { bytes: 8, needs: AccessMask.READ_DATA | AccessMask.WRITE_DATA, set: setPosition },
+  [FileInfo.Mode]: { bytes: 4, needs: 0, set: setMode },
+};
+
+function change(open: Open, { infoClass, input }: SetInfoRequest): Promise<number> | number {
+  const kind = settable[infoClass];
+  if (kind === undefined) return NtStatus.INVALID_INFO_CLASS;
+  if (input.length < kind.bytes) return NtStatus.INFO_LENGTH_MISMATCH;
+  if (kind.needs !== 0 && (open.access & kind.needs) === 0) return NtStatus.ACCESS_DENIED;
+  return kind.set(open, input);
 }
 
 async function setDeletion(open: Open, wanted: boolean): Promise<number> {

@@ -3,6 +3,7 @@ import { Command } from "#wire/smb2/header.ts";
 import { encodeEmptyBody, isEmptyBody } from "#wire/smb2/session.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import type { Call } from "../call.ts";
+import { changeNotify } from "./change-notify.ts";
 import { close } from "./close.ts";
 import { create } from "./create.ts";
 import { flush } from "./flush.ts";
@@ -52,6 +53,7 @@ export const handlers: readonly (Handler | undefined)[] = tableOf({
   [Command.IOCTL]: { needs: Needs.tree, run: ioctl },
   [Command.ECHO]: { needs: Needs.sessionIfNamed, afterExpiry: true, run: echo },
   [Command.QUERY_DIRECTORY]: { needs: Needs.tree, run: queryDirectory },
+  [Command.CHANGE_NOTIFY]: { needs: Needs.tree, run: changeNotify },
   [Command.QUERY_INFO]: { needs: Needs.tree, run: queryInfo },
   [Command.OPLOCK_BREAK]: { needs: Needs.tree, run: oplockBreak },
   [Command.SET_INFO]: { needs: Needs.tree, run: setInfo },

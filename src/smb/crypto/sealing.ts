@@ -38,7 +38,7 @@ export class Sealer {
   }
 
   /** The encrypted message, transform header first. */
-  seal(message: Uint8Array, sessionLow: number, sessionHigh: number): Uint8Array {
+  seal(message: Uint8Array, sessionId: number): Uint8Array {
     const { bits, gcm } = this.suite;
     const out = new Uint8Array(transformHeaderBytes + message.length);
     const view = new DataView(out.buffer);
@@ -48,8 +48,7 @@ export class Sealer {
     view.setUint32(transformNonceAt + 4, Math.floor(this.sent / 4294967296), true);
     view.setUint32(36, message.length, true);
     view.setUint16(42, encryptedFlag, true);
-    view.setUint32(44, sessionLow, true);
-    view.setUint32(48, sessionHigh, true);
+    view.setUint32(44, sessionId, true);
     const aad = out.subarray(transformNonceAt, transformNonceAt + transformAadBytes);
     const nonce = out.subarray(transformNonceAt, transformNonceAt + (gcm ? gcmNonceBytes : ccmNonceBytes));
     if (gcm) {

@@ -1,5 +1,4 @@
 import type { Lease } from "#vfs/opens/index.ts";
-import { Cached } from "#vfs/opens/index.ts";
 import { closeOpen } from "../open/closing.ts";
 import type { Open } from "../open/open.ts";
 import type { SmbServer } from "../server.ts";
@@ -111,18 +110,16 @@ export class Durables {
   }
 
   /**
-   * None of the clients of `opens`, which share a lease or are the one of an oplock, can be told that it breaks (MS-SMB2 3.3.4.6,
-   * 3.3.4.7): who would lose his handle loses his open, and anything else is agreed to for him. A persistent open is asked once its
-   * client is back, and until then whoever wants the file waits as for any client.
+   * The client of `opens`, which share a lease or are the one of an oplock, can't be told that it breaks (MS-SMB2 3.3.4.6, 3.3.4.7), and
+   * can't agree: it loses those of its opens that wait for it. Of a persistent open it is told once it is back, and until then whoever
+   * wants the file waits for it as for any client.
    */
   untold(opens: Iterable<Open>, lease: Lease): void {
     const waiting = [...opens].filter((open) => this.isDetached(open));
     if (waiting.length === 0 || waiting.some((open) => open.durable?.persistent === true)) return;
     // Not in the midst of the look at the file that breaks it.
     this.server.clock.atTurnEnd(() => {
-      if (!lease.breaking) return;
-      if ((lease.target & Cached.handle) !== 0) lease.acknowledge(lease.target);
-      else for (const open of waiting) if (this.isDetached(open)) this.end(open);
+      if (lease.breaking) for (const open of waiting) if (this.isDetached(open)) this.end(open);
     });
   }
 

@@ -6,6 +6,7 @@ import type { Open } from "./open.ts";
 export async function closeOpen(server: SmbServer, open: Open): Promise<void> {
   server.opens.remove(open);
   server.durables.forget(open);
+  open.watch?.close();
   if (open.file === null) return;
   const fs = open.tree.fs!;
   const outcome = await fs.release(open.file);

@@ -1,6 +1,8 @@
 import { FileType, type Inode } from "#model/inode.ts";
 import { FileAttribute, type FileFacts } from "#wire/fscc.ts";
 
+/** IO_REPARSE_TAG_SYMLINK (MS-FSCC 2.1.2.1). */
+const symlinkTag = 0xa000000c;
 /** Allocation is told in units of this. */
 export const clusterBytes = 4096;
 
@@ -14,15 +16,35 @@ export function factsOf(inode: Inode): FileFacts {
     writeTime: inode.mtime,
     changeTime: inode.ctime,
     attributes: attributesOf(inode),
-    allocationBytes: directory ? 0 : Math.ceil(inode.size / clusterBytes) * clusterBytes,
+    allocationBytes: directory ? 0 : allocationOf(inode),
     endOfFile: directory ? 0 : inode.size,
     links: directory ? 1 : inode.links,
     directory,
+    reparseTag: inode.type === FileType.symlink ? symlinkTag : 0,
   };
 }
 
-function attributesOf(inode: Inode): number {
+/** Bytes a file takes, in whole clusters. */
+export function allocationOf(inode: Inode): number {
+  return Math.ceil(inode.size / clusterBytes) * clusterBytes;
+}
+
+/** File attributes as they are shown. */
+export function attributesOf(inode: Inode): number {
   if (inode.type === FileType.directory) return FileAttribute.DIRECTORY;
   if (inode.type === FileType.symlink) return FileAttribute.REPARSE_POINT;
   return FileAttribute.ARCHIVE;
+}
+
+/** What a stream is described by: its own size, everything else its owner's; it is no directory, whatever that is. */
+export function streamFacts(owner: Inode, stream: Inode): FileFacts {
+  const facts = factsOf(owner);
+  const attributes = facts.attributes & ~FileAttribute.DIRECTORY;
+  return {
+    ...facts,
+    attributes: attributes === 0 ? FileAttribute.NORMAL : attributes,
+    allocationBytes: allocationOf(stream),
+    endOfFile: stream.size,
+    directory: false,
+  };
 }

@@ -1,3 +1,4 @@
+import type { Credentials } from "#model/credentials.ts";
 import type { FileId } from "#model/ids.ts";
 import type { OpenFile, Place } from "#vfs/opens/open-file.ts";
 import { CreateAction } from "#wire/smb2/create.ts";
@@ -5,6 +6,7 @@ import type { AppInstance } from "#wire/smb2/durable.ts";
 import type { Pipe } from "../pipe/pipe.ts";
 import type { Durable } from "../durable/durable.ts";
 import type { Tree } from "../tree/tree.ts";
+import type { DirectoryWatch } from "./directory-watch.ts";
 import type { LockReplay } from "./lock-replay.ts";
 import type { Scan } from "./scan.ts";
 
@@ -12,7 +14,10 @@ import type { Scan } from "./scan.ts";
 export class Open {
   number: number;
   tree: Tree;
+  /** What is read and written: of a stream its own. */
   readonly id: FileId;
+  /** The file or directory whose times, attributes and rights it has: of a stream its owner. */
+  ownerId: FileId;
   readonly directory: boolean;
   /** Rights of MS-DTYP 2.4.3 it was opened with, generic ones resolved. */
   readonly access: number;
@@ -21,12 +26,20 @@ export class Open {
   /** Its path in the share, parts separated by backslashes. */
   path: string;
   scan: Scan | null = null;
+  /** Null: nobody asked yet what changes in it. */
+  watch: DirectoryWatch | null = null;
   /** Behind the last byte read, or as the client set it (MS-FSCC 2.4.35). */
   position = 0;
   /** Null: no LOCK that could be sent again was done. */
   lockReplay: LockReplay | null = null;
   /** Of IPC$: what is open is a pipe and no file. */
   pipe: Pipe | null = null;
+  /** The EA a listing of them goes on with. */
+  eaIndex = 0;
+  /** What FileModeInformation tells of it. */
+  mode = 0;
+  /** The write time was set explicitly, or frozen: what is done through this open leaves it as it is (MS-FSA 2.1.5.15.2). */
+  writeTimeFrozen = false;
   /** What its CREATE did. */
   action: CreateAction = CreateAction.OPENED;
   /** Null: it goes with its connection. */
@@ -41,11 +54,14 @@ export class Open {
   outstandingBefore = 0;
   /** The half that stays as long as the file is open, and one that changes whenever its client comes back to it. */
   readonly fileId: Uint8Array = new Uint8Array(16);
+  private who: Credentials | null = null;
+  private base: Credentials | null = null;
 
   constructor(number: number, tree: Tree, id: FileId, directory: boolean, access: number, file: OpenFile | null, path: string) {
     this.number = number;
     this.tree = tree;
     this.id = id;
+    this.ownerId = id;
     this.directory = directory;
     this.access = access;
     this.file = file;
@@ -70,7 +86,17 @@ export class Open {
   private setIdHalf(at: number): void {
     const view = new DataView(this.fileId.buffer);
     view.setUint32(at, this.number, true);
-    view.setUint32(at + 4, this.tree.session.high, true);
+    view.setUint32(at + 4, this.tree.session.salt, true);
+  }
+
+  /** Its user, with the rights it was opened with: what it does is not judged anew. */
+  credentials(): Credentials {
+    const base = this.tree.credentials();
+    if (this.who === null || this.base !== base) {
+      this.base = base;
+      this.who = { ...base, opened: this.access };
+    }
+    return this.who;
   }
 
   /** Where its name is; null: the share's root. */

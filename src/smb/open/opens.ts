@@ -36,6 +36,10 @@ export class Opens {
     open.tree.session.opens--;
   }
 
+  has(open: Open): boolean {
+    return this.all.get(open.number) === open;
+  }
+
   /** The open file whose id stands at `at`; null where there is none of this tree. */
   find(b: Uint8Array, at: number, tree: Tree): Open | null {
     const number = b[at + 8]! | (b[at + 9]! << 8) | (b[at + 10]! << 16) | (b[at + 11]! << 24);

@@ -4,10 +4,11 @@ import { FsError } from "#model/fs-error.ts";
 import { fold } from "#model/fold.ts";
 import type { FileId } from "#model/ids.ts";
 import { FileType, type Inode } from "#model/inode.ts";
+import type { FoldedUp } from "#vfs/attributed.ts";
 import type { FileSystem } from "#vfs/file-system.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { ntStatusOf } from "../status.ts";
-import { allowedUnit, storedName } from "./names.ts";
+import { allowedUnit, shownName, storedName } from "./names.ts";
 
 /** Deepest path. */
 const partsMax = 256;
@@ -146,29 +147,26 @@ function stepTo(parent: Inode, parts: readonly string[], i: number, found: Found
 
 /** What a directory has under `name` in any case: its entry, null for none, or why that is not to be known. */
 export function lookup(fs: FileSystem, who: Credentials, directory: FileId, name: string): Maybe<Found> {
-  const exact = fs.lookup(who, directory, name);
-  if (exact instanceof Promise) return exact.then((answer) => foundOr(fs, who, directory, name, answer));
-  return foundOr(fs, who, directory, name, exact);
+  const answer = fs.lookupFolded(who, directory, name);
+  return answer instanceof Promise ? answer.then((arrived) => foundOr(fs, who, directory, name, arrived)) : foundOr(fs, who, directory, name, answer);
 }
 
-function foundOr(fs: FileSystem, who: Credentials, directory: FileId, name: string, answer: { readonly inode: Inode } | FsError): Maybe<Found> {
-  if (!(answer instanceof FsError)) return { name, inode: answer.inode };
-  if (answer.code === "noEntry") return lookupFolded(fs, who, directory, name);
-  return answer.code === "notDirectory" ? NtStatus.OBJECT_PATH_NOT_FOUND : ntStatusOf(answer);
+function foundOr(fs: FileSystem, who: Credentials, directory: FileId, name: string, answer: FoldedUp | FsError): Maybe<Found> {
+  if (!(answer instanceof FsError)) return answer;
+  if (answer.code !== "noEntry") return whyNot(answer);
+  // It may have been made as it is shown, by a client of another protocol.
+  const shown = shownName(name);
+  if (shown === name) return null;
+  const raw = fs.lookupFolded(who, directory, shown);
+  return raw instanceof Promise ? raw.then(foundOrNot) : foundOrNot(raw);
 }
 
-async function lookupFolded(fs: FileSystem, who: Credentials, directory: FileId, name: string): Promise<Found> {
-  const folded = fold(name);
-  let cookie = 0;
-  let verifier: Uint8Array = new Uint8Array(8);
-  for (;;) {
-    const page = await fs.readdir(who, directory, cookie, verifier, true, (entry) => (fold(entry) === folded ? true : null));
-    if (page instanceof FsError) return page.code === "access" ? null : ntStatusOf(page);
-    for (const entry of page.entries) {
-      if (entry.inode !== null) return { name: entry.name, inode: entry.inode };
-    }
-    if (page.end) return null;
-    cookie = page.cookie;
-    verifier = page.verifier;
-  }
+function foundOrNot(answer: FoldedUp | FsError): Found {
+  if (!(answer instanceof FsError)) return answer;
+  // What can't be a stored name is not there either.
+  return answer.code === "noEntry" || answer.code === "nameTooLong" || answer.code === "invalid" ? null : whyNot(answer);
+}
+
+function whyNot(error: FsError): NtStatus {
+  return error.code === "notDirectory" ? NtStatus.OBJECT_PATH_NOT_FOUND : ntStatusOf(error);
 }

@@ -24,7 +24,7 @@ export async function endSession(server: SmbServer, session: Session, ending: En
   const closings = [...session.trees.values()].map((tree) => endTree(server, tree, ending));
   session.trees.clear();
   for (const { connection } of session.channels) {
-    connection.channels.delete(session.low);
+    connection.channels.delete(session.id);
     connection.pendings.cancelOf(session);
     connection.awaitSession();
   }

@@ -1,4 +1,4 @@
-import { beginNtlm, claimOf, type NtlmClaim, type NtlmExchange, type NtlmProven, ntlmSignature, proveNtlm } from "#auth/index.ts";
+import { beginNtlm, claimOf, NoClaim, type NtlmClaim, type NtlmExchange, type NtlmProven, ntlmSignature, proveNtlm } from "#auth/index.ts";
 import { Encryption } from "#model/credentials.ts";
 import type { KnownUser } from "#model/identity.ts";
 import { decodeNtlmNegotiate, NtlmType, ntlmType } from "#wire/ntlm.ts";
@@ -50,8 +50,9 @@ function ntlm(call: Call, setup: Setup, request: SessionSetupRequest, message: U
   if (ntlmType(message) !== NtlmType.authenticate || exchange === null) return NtStatus.INVALID_PARAMETER;
   setup.exchange = null;
   const claim = claimOf(message);
-  // NTLMv1 and LM are refused as what is wrong, without being looked at.
-  if (claim === null) return NtStatus.LOGON_FAILURE;
+  if (claim === NoClaim.malformed) return NtStatus.INVALID_PARAMETER;
+  // NTLMv1 and LM, right or wrong.
+  if (claim === NoClaim.outdated) return NtStatus.LOGON_FAILURE;
   const somebody = claim.anonymous ? nobody(call) : known(call, setup, exchange, claim, mic);
   if (typeof somebody === "number") return somebody;
   const status = settle(call, setup, request, somebody);
@@ -171,7 +172,7 @@ function renew(call: Call, setup: Setup, { user, kind, epoch }: Somebody): numbe
 function addChannel(call: Call, session: Session, signer: Signer | null): void {
   const channel = new Channel(session, call.connection, signer);
   session.channels.push(channel);
-  call.connection.channels.set(session.low, channel);
+  call.connection.channels.set(session.id, channel);
   call.session = session;
   call.signer = signer;
   call.header.flags |= HeaderFlag.SIGNED;

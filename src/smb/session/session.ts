@@ -36,10 +36,10 @@ export class Channel {
  * connections it uses meanwhile.
  */
 export class Session {
+  /** 31 bits: there are clients that keep no more. The other half in a header is 0. */
   readonly id: number;
-  /** The id's halves, as headers have them (int32). */
-  readonly low: number;
-  readonly high: number;
+  /** What its files' ids have in them that no other start of the server has. */
+  readonly salt: number;
   /** Null: nobody has proven yet whom it is for. */
   user: KnownUser | null = null;
   kind: SessionKind = SessionKind.user;
@@ -68,10 +68,9 @@ export class Session {
   ended = false;
   private treeIds = 0;
 
-  constructor(low: number, high: number) {
-    this.low = low;
-    this.high = high;
-    this.id = (high >>> 0) * 4294967296 + (low >>> 0);
+  constructor(id: number, salt: number) {
+    this.id = id;
+    this.salt = salt;
   }
 
   get valid(): boolean {

@@ -1,18 +1,20 @@
 import type { Random } from "#base/random.ts";
+import { i32 } from "#wire/le.ts";
 import { Session } from "./session.ts";
 
 /** Sessions there may be, those that are only begun included. */
 export const sessionsMax = 65_536;
 
-/** All sessions of the server, by the low half of their ids; the other half is the same for all, and another after each start. */
+/** All sessions of the server, by their ids. They begin anywhere, so that what a client remembers of a server before names nobody else. */
 export class Sessions {
   private readonly all = new Map<number, Session>();
-  private readonly high: number;
-  private ids = 0;
+  /** 31 bits, another after each start: what tells ids of files that were open before from those that are open now. */
+  private readonly salt: number;
+  private ids: number;
 
   constructor(random: Random) {
-    const [a = 0, b = 0] = random.bytes(2);
-    this.high = (a << 8) | b | 1;
+    this.salt = i32(random.bytes(4), 0) & 0x7fffffff;
+    this.ids = i32(random.bytes(4), 0) & 0x7fffffff;
   }
 
   get size(): number {
@@ -24,17 +26,17 @@ export class Sessions {
     if (this.all.size >= sessionsMax) return null;
     do this.ids = (this.ids + 1) & 0x7fffffff;
     while (this.ids === 0 || this.all.has(this.ids));
-    const session = new Session(this.ids, this.high);
-    this.all.set(session.low, session);
+    const session = new Session(this.ids, this.salt);
+    this.all.set(session.id, session);
     return session;
   }
 
   find(low: number, high: number): Session | null {
-    return high === this.high ? (this.all.get(low) ?? null) : null;
+    return high === 0 ? (this.all.get(low) ?? null) : null;
   }
 
   remove(session: Session): void {
-    this.all.delete(session.low);
+    this.all.delete(session.id);
   }
 
   list(): readonly Session[] {

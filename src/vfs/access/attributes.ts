@@ -4,6 +4,7 @@ import type { Credentials } from "#model/credentials.ts";
 import { FsError } from "#model/fs-error.ts";
 import { FileType, type Inode } from "#model/inode.ts";
 import { denied, notPermitted } from "../errors.ts";
+import { InodeFlag } from "#model/inode-flags.ts";
 import type { AttributeRequest } from "../file-system.ts";
 import { type Changer, inGroup, passesModes, Permission, permissions, rightsTo } from "./permissions.ts";
 
@@ -19,6 +20,14 @@ export interface AttributeColumns {
   gid: number | null;
   atime: Time | null;
   mtime: Time | null;
+  birth: Time | null;
+  /** DOS attributes with the bit that says that they were set. */
+  flags: number | null;
+}
+
+/** DOS attributes as they are stored once somebody set them. */
+export function dosFlags(attributes: number): number {
+  return (attributes & InodeFlag.dosMask) | InodeFlag.dosSet;
 }
 
 /**
@@ -63,14 +72,14 @@ function mayChangeOwner(inode: Inode, who: Changer, request: AttributeRequest): 
   return true;
 }
 
-/** utimes: explicit times are the owner's; "now" is also for whoever may write. */
+/** utimes: explicit times are the owner's; "now" and DOS attributes are also for whoever may write. */
 function judgeTimes(inode: Inode, who: Changer, request: AttributeRequest): FsError | null {
   if (passesModes(who) || (who.opened === undefined && who.uid === inode.uid)) return null;
   const rights = who.opened ?? (inode.security === undefined ? 0 : rightsTo(inode, who));
   if ((rights & Right.writeAttributes) !== 0) return null;
   const explicit = (request.atime !== undefined && request.atime !== "now") || (request.mtime !== undefined && request.mtime !== "now");
-  if (explicit) return notPermitted;
-  if (request.atime === undefined && request.mtime === undefined) return null;
+  if (explicit || request.birth !== undefined) return notPermitted;
+  if (request.atime === undefined && request.mtime === undefined && request.flags === undefined) return null;
   return (permissions(inode, who) & Permission.write) !== 0 ? null : denied;
 }
 
@@ -99,5 +108,7 @@ export function decideAttributes(inode: Inode, who: Changer, request: AttributeR
     gid: request.gid ?? null,
     atime: request.atime === "now" ? at : (request.atime ?? null),
     mtime: request.mtime === "now" ? at : (request.mtime ?? null),
+    birth: request.birth ?? null,
+    flags: request.flags === undefined ? null : dosFlags(request.flags),
   };
 }

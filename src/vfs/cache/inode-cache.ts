@@ -2,7 +2,9 @@ import type { Maybe } from "#base/brand.ts";
 import { Lru } from "#base/lru.ts";
 import type { FileId } from "#model/ids.ts";
 import type { Inode } from "#model/inode.ts";
+import { InodeFlag, XattrName } from "#model/inode-flags.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
+import { Descriptors } from "./descriptors.ts";
 import { Node } from "./node.ts";
 
 /** A read of the store that is waited for; `superseded` when the row changed meanwhile. */
@@ -19,6 +21,7 @@ interface InodeRead {
 export class InodeCache {
   private readonly nodes: Lru<Node>;
   private readonly reading = new Map<number, InodeRead>();
+  readonly descriptors = new Descriptors();
   private readonly store: MetadataStore;
   private readonly current: (row: Inode) => Inode;
   private readonly dropped: (node: Node) => void;
@@ -114,7 +117,16 @@ export class InodeCache {
     const under = this.reading.get(id);
     if (under !== undefined) return under.promise;
     const row = this.store.inode(id);
-    return row instanceof Promise ? this.readLater(id, row) : this.admitRow(row);
+    const secured = row instanceof Promise ? row.then((arrived) => this.secured(arrived)) : this.secured(row);
+    return secured instanceof Promise ? this.readLater(id, secured) : this.admitRow(secured);
+  }
+
+  /** A row with its security descriptor, without which nobody could be judged by it. */
+  private secured(row: Inode | null): Maybe<Inode | null> {
+    if (row === null || (row.flags & InodeFlag.hasSecurity) === 0) return row;
+    const stored = this.store.xattr(row.id, XattrName.security);
+    if (stored instanceof Promise) return stored.then((arrived) => row.with({ security: this.descriptors.of(arrived) }));
+    return row.with({ security: this.descriptors.of(stored) });
   }
 
   private readLater(id: FileId, row: Promise<Inode | null>): Promise<Node | null> {

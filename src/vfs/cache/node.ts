@@ -21,6 +21,9 @@ export class Node implements Keyed {
   mac3 = 0;
   /** What is known of a directory's entries. */
   names: Names | null = null;
+  /** A directory's name; of anything else the name it was last reached by, in the directory `under`. Null: not known. */
+  name: string | null = null;
+  under = 0;
   /** The set that made the object, while it is not durable yet. */
   making: Operation | null = null;
 
@@ -60,6 +63,21 @@ export class Entry implements ListedEntry, Ringed {
   }
 }
 
+/** The names in a directory that have one key (`foldKey`), all of them, in cookie order. */
+export class Folding implements Ringed {
+  slot = -1;
+  used = false;
+  readonly owner: Node;
+  readonly key: string;
+  names: readonly string[];
+
+  constructor(owner: Node, key: string, names: readonly string[]) {
+    this.owner = owner;
+    this.key = key;
+    this.names = names;
+  }
+}
+
 /** All entries of a directory with a cookie above `after` and up to `upTo` (Infinity: to the end), in cookie order. */
 export class Page {
   readonly owner: Node;
@@ -82,6 +100,8 @@ export interface NameRead {
 /** What is known of one directory's entries. Every entry of a page is in `byName` too. */
 export class Names {
   readonly byName = new Map<string, Entry>();
+  /** Names by key, where somebody asked for one whatever its case; null: nobody did. */
+  byKey: Map<string, Folding> | null = null;
   /** In cookie order, never overlapping. */
   readonly pages: Page[] = [];
   /** Names that came since the pages were read and whose cookies, known to the store alone, were not asked for yet. */

@@ -3,10 +3,11 @@ import { FsError } from "#model/fs-error.ts";
 import { type FileId, fileSizeMax } from "#model/ids.ts";
 import { FileType, type Inode } from "#model/inode.ts";
 import { exists, fileTooBig, invalid, stale } from "../errors.ts";
+import type { MakeOptions } from "../attributed.ts";
 import type { AttributeRequest, CreateHow, Created } from "../file-system.ts";
 import { unchanged, untilApplied } from "../operation.ts";
 import type { Share } from "../share.ts";
-import { make, type Plan, Taken } from "./make.ts";
+import { make, plainly, type Plan, Taken } from "./make.ts";
 import { setattr } from "./setattr.ts";
 
 /** Deny by default: a client that names no mode gets a file for its owner alone. */
@@ -16,7 +17,7 @@ const modeExclusive = 0;
 const noAttributes: AttributeRequest = {};
 
 /** CREATE (RFC 1813 §3.3.8). */
-export function create(share: Share, who: Credentials, directory: FileId, name: string, how: CreateHow): Promise<Created | FsError> {
+export function create(share: Share, who: Credentials, directory: FileId, name: string, how: CreateHow, options: MakeOptions = plainly): Promise<Created | FsError> {
   const request = how.mode === "exclusive" ? noAttributes : how.attributes;
   const size = request.size;
   if (size !== undefined && !(size >= 0)) return Promise.resolve(invalid);
@@ -29,6 +30,7 @@ export function create(share: Share, who: Credentials, directory: FileId, name: 
     target: null,
     major: 0,
     minor: 0,
+    options,
   };
   return untilApplied(async (attempt) => {
     const made = await make(share, who, directory, name, plan, attempt);

@@ -25,6 +25,7 @@ export function setDeletion(share: Share, open: OpenFile, wanted: boolean): Mayb
   return after(refuseDeletion(share, open), (refused) => {
     if (refused !== null) return refused;
     if (!open.closed) file.deletion = { place: open.place ?? place, who };
+    if (share.notify.size !== 0) share.notify.removing(file.id);
     return null;
   });
 }

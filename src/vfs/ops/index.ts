@@ -1,13 +1,17 @@
 /** The operations, one file each, named as RFC 1813 names them: functions over a share, each with its own permission checks. */
 export { access, type Granted } from "./access.ts";
+export { allocated } from "./allocated.ts";
+export { clone, copy } from "./clone.ts";
 export { commit } from "./commit.ts";
 export { create } from "./create.ts";
 export { setDeletion } from "./disposition.ts";
 export { getattr, root } from "./getattr.ts";
 export { link } from "./link.ts";
 export { lookup } from "./lookup.ts";
+export { lookupFolded } from "./lookup-folded.ts";
 export { mkdir } from "./mkdir.ts";
 export { mknod } from "./mknod.ts";
+export { punch } from "./punch.ts";
 export { read } from "./read.ts";
 export { readdir } from "./readdir.ts";
 export { type Link, readlink } from "./readlink.ts";
@@ -15,7 +19,10 @@ export { release } from "./release.ts";
 export { remove } from "./remove.ts";
 export { rename } from "./rename.ts";
 export { rmdir } from "./rmdir.ts";
+export { setSecurity } from "./security.ts";
 export { setattr } from "./setattr.ts";
+export { makeStream, openStream, removeStream, renameStream, streams } from "./streams.ts";
 export { symlink } from "./symlink.ts";
 export { usage } from "./usage.ts";
 export { write } from "./write.ts";
+export { setXattr, xattr, xattrs } from "./xattr.ts";

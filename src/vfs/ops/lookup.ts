@@ -57,6 +57,10 @@ export function loadEntry(share: Share, entry: Entry): Maybe<Inode | null> {
   if (held !== null) return held;
   return after(share.inodes.loadNode(entry.id), (node) => {
     entry.node = node;
+    if (node !== null) {
+      node.name = entry.name;
+      node.under = entry.owner.key;
+    }
     return node === null ? null : node.inode;
   });
 }

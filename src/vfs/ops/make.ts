@@ -1,20 +1,27 @@
 import { Time } from "#base/time.ts";
+import type { Change as StoreChange } from "#model/change-set.ts";
 import type { Credentials } from "#model/credentials.ts";
 import { FsError } from "#model/fs-error.ts";
 import { type FileId, fileId } from "#model/ids.ts";
 import { FileType, Inode } from "#model/inode.ts";
-import { inherited } from "../access/attributes.ts";
+import { XattrName } from "#model/inode-flags.ts";
+import { dosFlags, inherited } from "../access/attributes.ts";
 import { type Changer, changerOf, EntryChange, mayChangeEntries } from "../access/permissions.ts";
 import { type Node, nobody } from "../cache/node.ts";
 import { denied, stale } from "../errors.ts";
+import type { MakeOptions } from "../attributed.ts";
 import type { AttributeRequest, Created } from "../file-system.ts";
 import { judgeNewName } from "../names.ts";
 import { changeOf, madeBy, Operation } from "../operation.ts";
 import type { Share } from "../share.ts";
 import { maySearch } from "./lookup.ts";
+import { type NewSecurity, securityOfNew } from "./security.ts";
+import { judgeXattrs } from "./xattr.ts";
 
 /** Size a directory reports. */
 export const directoryBytes = 4096;
+
+const noChanges: readonly StoreChange[] = [];
 
 /** What an operation wants to be made. */
 export interface Plan {
@@ -26,7 +33,11 @@ export interface Plan {
   readonly target: Uint8Array | null;
   readonly major: number;
   readonly minor: number;
+  readonly options: MakeOptions;
 }
+
+/** Made as NFS makes things. */
+export const plainly: MakeOptions = {};
 
 /** The name is taken. */
 export class Taken {
@@ -69,22 +80,26 @@ export async function make(
   if (changer instanceof FsError) return changer;
   const node = await openDirectory(share, who, directory);
   if (node instanceof FsError) return node;
-  const refusedName = judgeNewName(name);
+  const refusedName = judgeNewName(name) ?? judgeXattrs(plan.options.xattrs);
   if (refusedName !== null) return refusedName;
-  const entry = await share.names.load(node, name);
-  if (entry.id !== nobody) return new Taken(entry.id);
+  const caseInsensitive = plan.options.caseInsensitive === true;
+  const entry = caseInsensitive ? await share.names.loadFolded(node, name) : await share.names.load(node, name);
+  if (entry !== null && entry.id !== nobody) return new Taken(entry.id);
   const parent = node.inode;
   if (parent === null) return null;
   const refused = refuseChange(parent, changer, addingOf(plan.type));
   if (refused !== null) return refused;
-  const inode = newInode(share, changer, parent, plan);
+  const bare = newInode(share, changer, parent, plan);
+  const security = securityOfNew(parent, bare, plan.options);
+  const inode = security === null ? bare : bare.with({ mode: security.mode });
   const operation = new Operation(
     [
       { is: "live", id: directory },
-      { is: "direntAbsent", parent: directory, name },
+      caseInsensitive ? { is: "foldAbsent", parent: directory, name, except: null } : { is: "direntAbsent", parent: directory, name },
     ],
     [
       { do: "insertInode", inode },
+      ...xattrChanges(inode, plan.options, security),
       { do: "insertDirent", parent: directory, name, child: inode.id },
       { do: "touchDirectory", id: directory, at: inode.ctime, linksDelta: plan.type === FileType.directory ? 1 : 0 },
     ],
@@ -92,6 +107,14 @@ export async function make(
   const touched = await share.apply(changer, operation, attempt);
   if (touched === null || touched instanceof FsError) return touched;
   return { inode: madeBy(share, touched, inode.id) ?? inode, directory: changeOf(share, touched, directory) };
+}
+
+function xattrChanges({ id, ctime: at }: Inode, { xattrs }: MakeOptions, security: NewSecurity | null): readonly StoreChange[] {
+  if (xattrs === undefined && security === null) return noChanges;
+  const changes: StoreChange[] = [];
+  for (const { name, value } of xattrs ?? []) changes.push({ do: "setXattr", id, name, value: value.slice(), at });
+  if (security !== null) changes.push({ do: "setXattr", id, name: XattrName.security, value: security.value, at });
+  return changes;
 }
 
 function newInode(share: Share, who: Changer, parent: Inode, plan: Plan): Inode {
@@ -114,7 +137,7 @@ function newInode(share: Share, who: Changer, parent: Inode, plan: Plan): Inode 
     atime: request.atime instanceof Time ? request.atime : at,
     mtime,
     ctime: at,
-    birth: at,
+    birth: request.birth ?? at,
     change: 0,
     attributeVersion: 0,
     contentSequence: 0,
@@ -123,5 +146,6 @@ function newInode(share: Share, who: Changer, parent: Inode, plan: Plan): Inode 
     generation: share.generation,
     createVerifier: plan.verifier,
     target: plan.target,
+    flags: request.flags === undefined ? 0 : dosFlags(request.flags),
   });
 }

@@ -3,10 +3,11 @@ import type { FsError } from "#model/fs-error.ts";
 import type { FileId } from "#model/ids.ts";
 import { FileType } from "#model/inode.ts";
 import { exists } from "../errors.ts";
+import type { MakeOptions } from "../attributed.ts";
 import type { AttributeRequest, Created } from "../file-system.ts";
 import { untilApplied } from "../operation.ts";
 import type { Share } from "../share.ts";
-import { make, type Plan, Taken } from "./make.ts";
+import { make, plainly, type Plan, Taken } from "./make.ts";
 
 const modeDefault = 0o700;
 
@@ -19,7 +20,7 @@ export function makeNew(share: Share, who: Credentials, directory: FileId, name:
 }
 
 /** MKDIR (RFC 1813 §3.3.9). */
-export function mkdir(share: Share, who: Credentials, directory: FileId, name: string, request: AttributeRequest): Promise<Created | FsError> {
+export function mkdir(share: Share, who: Credentials, directory: FileId, name: string, request: AttributeRequest, options: MakeOptions = plainly): Promise<Created | FsError> {
   return makeNew(share, who, directory, name, {
     type: FileType.directory,
     mode: modeDefault,
@@ -28,5 +29,6 @@ export function mkdir(share: Share, who: Credentials, directory: FileId, name: s
     target: null,
     major: 0,
     minor: 0,
+    options,
   });
 }

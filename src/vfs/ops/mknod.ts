@@ -6,6 +6,7 @@ import { changerOf } from "../access/permissions.ts";
 import { notPermitted } from "../errors.ts";
 import type { AttributeRequest, Created, NodeKind } from "../file-system.ts";
 import type { Share } from "../share.ts";
+import { plainly } from "./make.ts";
 import { makeNew } from "./mkdir.ts";
 
 const modeDefault = 0o600;
@@ -31,5 +32,6 @@ export async function mknod(
     target: null,
     major: device?.major ?? 0,
     minor: device?.minor ?? 0,
+    options: plainly,
   });
 }

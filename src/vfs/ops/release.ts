@@ -1,18 +1,24 @@
 import type { Maybe } from "#base/brand.ts";
 import { FsError } from "#model/fs-error.ts";
+import type { FileId } from "#model/ids.ts";
 import { FileType } from "#model/inode.ts";
+import { ownerOfStreams } from "#model/inode-flags.ts";
 import type { Deletion, FileOpens } from "../opens/file-opens.ts";
 import type { OpenFile } from "../opens/open-file.ts";
 import type { Share } from "../share.ts";
 import { remove } from "./remove.ts";
 import { rmdir } from "./rmdir.ts";
+import { removeStream } from "./streams.ts";
 
 /** Ends an open (MS-FSA 2.1.5.4). The name goes with the last open of the file. */
 export function release(share: Share, open: OpenFile): Maybe<FsError | null> {
   if (open.closed) return null;
   const { file } = open;
   if (share.locks.held !== 0) share.locks.release(file.id, open);
-  if (open.deleteOnClose && open.place !== null) file.deletion ??= { place: open.place, who: open.who };
+  if (open.deleteOnClose && open.place !== null) {
+    file.deletion ??= { place: open.place, who: open.who };
+    if (share.notify.size !== 0) share.notify.removing(file.id);
+  }
   if (!share.opens.remove(open)) return null;
   if (file.orphaned) {
     const type = share.inodes.hit(file.id)?.type ?? FileType.regular;
@@ -28,10 +34,15 @@ async function deleteNamed(share: Share, file: FileOpens, { place, who }: Deleti
   try {
     const inode = await share.inodes.load(file.id);
     if (inode === null) return null;
+    const owner = ownerOfStreams(place.parent);
+    if (owner !== 0) return errorOf(await removeStream(share, who, owner as FileId, place.name, file.id));
     const take = inode.type === FileType.directory ? rmdir : remove;
-    const outcome = await take(share, who, place.parent, place.name, file.id);
-    return outcome instanceof FsError ? outcome : null;
+    return errorOf(await take(share, who, place.parent, place.name, file.id));
   } finally {
     share.opens.endRemoving(file.id);
   }
+}
+
+function errorOf(outcome: unknown): FsError | null {
+  return outcome instanceof FsError ? outcome : null;
 }

@@ -15,6 +15,7 @@ import type { Share } from "../share.ts";
 import { loadEntry } from "./lookup.ts";
 import { openDirectory, refuseChange } from "./make.ts";
 import { beforeName } from "./opened.ts";
+import { streamsGoing } from "./streams.ts";
 
 /** An entry that may be removed. */
 export interface Removable {
@@ -67,12 +68,15 @@ export function remove(share: Share, who: Credentials, directory: FileId, name: 
     if (removable === null || removable instanceof FsError) return removable;
     const { child } = removable;
     if (child.type === FileType.directory) return isDirectory;
+    const at = share.clock.now();
+    const streams = streamsGoing(share, child);
+    const going = streams instanceof Promise ? await streams : streams;
     const held = of === null ? beforeName(share, child.id, null) : child.id === of ? null : noEntry;
     if (held !== null) return held;
-    const at = share.clock.now();
     const operation = new Operation(
-      [{ is: "direntRefersTo", parent: directory, name, child: child.id }],
+      [{ is: "direntRefersTo", parent: directory, name, child: child.id }, ...going.conditions],
       [
+        ...going.changes,
         { do: "deleteDirent", parent: directory, name },
         ...unlinkChanges(share, child, at),
         { do: "touchDirectory", id: directory, at, linksDelta: 0 },

@@ -1,5 +1,5 @@
 import type { Maybe } from "#base/brand.ts";
-import { timeAfter } from "#base/time.ts";
+import { type Time, timeAfter } from "#base/time.ts";
 import type { Change as StoreChange, Condition } from "#model/change-set.ts";
 import type { Credentials } from "#model/credentials.ts";
 import { FsError } from "#model/fs-error.ts";
@@ -18,6 +18,9 @@ import { beforeName } from "./opened.ts";
 import { openRemovable, removing, unlinkChanges } from "./remove.ts";
 import { Kind, parentLinks, type Replacement, renameTable } from "./rename-table.ts";
 import { removeDirectoryChanges } from "./rmdir.ts";
+import { type Going, streamsGoing } from "./streams.ts";
+
+const nothingGoes: Going = { conditions: [], changes: [] };
 
 /** Deepest directory the loop check climbs from. */
 const depthMax = 100_000;
@@ -75,9 +78,13 @@ async function attemptRename(
   if (move === null || move instanceof FsError) return move;
   // Two names of one object, or one name: POSIX has it succeed and do nothing.
   if (move.target?.id === move.child.id) return { from: unchanged(move.from), to: unchanged(move.to) };
+  const at = share.clock.now();
+  const going = move.target === null ? nothingGoes : await streamsGoing(share, move.target);
+  // Asked last: what follows is done in the turn of the answer.
   const held = beforeMove(share, move, by);
   if (held !== null) return held;
-  const applied = share.apply(changer, new Operation(conditionsOf(move), changesOf(share, move)), attempt);
+  const operation = new Operation([...conditionsOf(move), ...going.conditions], [...going.changes, ...changesOf(share, move, at)]);
+  const applied = share.apply(changer, operation, attempt);
   const touched = await (move.target === null ? applied : removing(share, move.target.id, applied));
   if (touched === null || touched instanceof FsError) return touched;
   share.opens.renamed(move.child.id, { parent: from, name: fromName }, { parent: to, name: toName });
@@ -176,9 +183,8 @@ function conditionsOf(move: Move): readonly Condition[] {
   return conditions;
 }
 
-function changesOf(share: Share, move: Move): readonly StoreChange[] {
+function changesOf(share: Share, move: Move, at: Time): readonly StoreChange[] {
   const { from, fromName, to, toName, child, target } = move;
-  const at = share.clock.now();
   const links = parentLinks(child.type === FileType.directory ? "directory" : "file", move.replacement);
   const changes: StoreChange[] = [{ do: "deleteDirent", parent: from.id, name: fromName }];
   if (target !== null) {

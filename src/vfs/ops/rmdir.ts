@@ -13,6 +13,7 @@ import type { Share } from "../share.ts";
 import { openDirectory } from "./make.ts";
 import { beforeName } from "./opened.ts";
 import { openRemovable, removing } from "./remove.ts";
+import { streamsGoing } from "./streams.ts";
 
 /** What takes a directory away: all its links at once, and its row, which has no content to free. */
 export function removeDirectoryChanges(share: Share, child: Inode, at: Time): readonly StoreChange[] {
@@ -33,15 +34,19 @@ export function rmdir(share: Share, who: Credentials, directory: FileId, name: s
     if (removable === null || removable instanceof FsError) return removable;
     const { child } = removable;
     if (child.type !== FileType.directory) return notDirectory;
+    const at = share.clock.now();
+    const streams = streamsGoing(share, child);
+    const going = streams instanceof Promise ? await streams : streams;
     const held = of === null ? beforeName(share, child.id, null) : child.id === of ? null : noEntry;
     if (held !== null) return held;
-    const at = share.clock.now();
     const operation = new Operation(
       [
         { is: "direntRefersTo", parent: directory, name, child: child.id },
         { is: "directoryEmpty", id: child.id },
+        ...going.conditions,
       ],
       [
+        ...going.changes,
         { do: "deleteDirent", parent: directory, name },
         ...removeDirectoryChanges(share, child, at),
         { do: "touchDirectory", id: directory, at, linksDelta: -1 },

@@ -4,6 +4,7 @@ import type { Credentials } from "#model/credentials.ts";
 import { FsError } from "#model/fs-error.ts";
 import { type FileId, fileSizeMax } from "#model/ids.ts";
 import { FileType, type Inode } from "#model/inode.ts";
+import { InodeFlag } from "#model/inode-flags.ts";
 import { type AttributeColumns, decideAttributes, dropsPrivileges, withoutPrivileges } from "../access/attributes.ts";
 import { type Changer, changerOf, contentPermissions, Permission } from "../access/permissions.ts";
 import { denied, fileTooBig, invalid, notSync, stale } from "../errors.ts";
@@ -13,6 +14,7 @@ import { durable, Operation, untilApplied } from "../operation.ts";
 import type { Share } from "../share.ts";
 import { beforeContent } from "./opened.ts";
 import { refuseType } from "./read.ts";
+import { underAttributes } from "./security.ts";
 
 /** A SETATTR across its decisions: what it did once it must not do again. */
 interface Progress {
@@ -95,15 +97,17 @@ async function store(
   const secured = columns.mode !== null || columns.uid !== null || columns.gid !== null;
   if (secured) conditions.push({ is: "attributeVersion", id, version: inode.attributeVersion });
   if (guarded !== null) conditions.push({ is: "changeTime", id, ctime: guarded });
-  const operation = new Operation(conditions, [changeOf(share, current, columns)], id);
+  const security = secured ? underAttributes(current, columns, timeAfter(current.ctime, share.clock.now())) : null;
+  const change = changeOf(share, current, columns);
+  const operation = new Operation(conditions, security === null ? [change] : [change, security], id);
   const touched = await share.apply(who, operation, attempt);
   if (touched === null || touched instanceof FsError) return touched;
   const before = progress.before ?? operation.before ?? inode;
   return { before, after: operation.after ?? share.inodes.hit(id) };
 }
 
-function writesAnything({ mode, uid, gid, atime, mtime }: AttributeColumns): boolean {
-  return mode !== null || uid !== null || gid !== null || atime !== null || mtime !== null;
+function writesAnything({ mode, uid, gid, atime, mtime, birth, flags }: AttributeColumns): boolean {
+  return mode !== null || uid !== null || gid !== null || atime !== null || mtime !== null || birth !== null || flags !== null;
 }
 
 function changeOf(share: Share, inode: Inode, columns: AttributeColumns): StoreChange {
@@ -119,5 +123,7 @@ function changeOf(share: Share, inode: Inode, columns: AttributeColumns): StoreC
     ...(columns.mtime === null ? null : { mtime: columns.mtime }),
     ...(columns.mtime === null || !regular ? null : { mtimeSequence: share.content.sequence() }),
     ...(inode.createVerifier === null ? null : { createVerifier: null }),
+    ...(columns.birth === null ? null : { birth: columns.birth }),
+    ...(columns.flags === null ? null : { flags: { clear: InodeFlag.dosMask, set: columns.flags } }),
   };
 }

@@ -1,18 +1,18 @@
 import type { Maybe } from "#base/brand.ts";
-import { timeAfter } from "#base/time.ts";
 import type { Credentials } from "#model/credentials.ts";
 import { FsError } from "#model/fs-error.ts";
 import { type FileId, fileSizeMax } from "#model/ids.ts";
 import type { Inode } from "#model/inode.ts";
-import { dropsPrivileges, withoutPrivileges } from "../access/attributes.ts";
+import { dropsPrivileges } from "../access/attributes.ts";
 import { type Changer, changerOf, contentPermissions, Permission } from "../access/permissions.ts";
 import { denied, fileTooBig, invalid, jukebox, locked, stale } from "../errors.ts";
 import type { Written } from "../file-system.ts";
 import { after } from "../maybe.ts";
 import type { OpenFile } from "../opens/open-file.ts";
-import { durable, Operation, untilApplied } from "../operation.ts";
+import { durable } from "../operation.ts";
 import type { Share } from "../share.ts";
 import { beforeContent } from "./opened.ts";
+import { dropPrivileges } from "./changing.ts";
 import { refuseType } from "./read.ts";
 
 /** WRITE (RFC 1813 §3.3.7). Synchronous when it need not be stable and content has room at once. */
@@ -126,25 +126,6 @@ async function writeDropping(
 ): Promise<Written | FsError> {
   const dropped = await dropPrivileges(share, who, id);
   return dropped instanceof FsError ? dropped : write(share, who, id, offset, payload, length, stable, by);
-}
-
-/** Takes setuid and setgid from a file whose content `who` is about to change. */
-function dropPrivileges(share: Share, who: Changer, id: FileId): Promise<true | FsError> {
-  return untilApplied<true>(async (attempt) => {
-    const inode = await share.inodes.load(id);
-    if (inode === null) return stale;
-    if (!dropsPrivileges(inode, who)) return true;
-    const operation = new Operation(
-      [
-        { is: "live", id },
-        { is: "attributeVersion", id, version: inode.attributeVersion },
-      ],
-      [{ do: "setAttributes", id, at: timeAfter(inode.ctime, share.clock.now()), mode: withoutPrivileges(inode.mode) }],
-    );
-    const applied = await share.apply(who, operation, attempt);
-    if (applied === null || applied instanceof FsError) return applied;
-    return true;
-  });
 }
 
 function settle(share: Share, before: Inode, written: Inode): Maybe<Written | FsError> {

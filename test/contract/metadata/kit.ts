@@ -44,6 +44,7 @@ export function inodeFields(id: number, over: Partial<InodeFields> = {}): InodeF
     generation: 0,
     createVerifier: null,
     target: null,
+    flags: 0,
     ...over,
   };
 }

@@ -1,9 +1,15 @@
 import { expect } from "bun:test";
 import { type Time, timeAfter } from "#base/time.ts";
 import type { ApplyResult, Change, ChangeSet, Condition, Extent } from "#model/change-set.ts";
+import { fold } from "#model/fold.ts";
+import { foldKey } from "#model/fold-key.ts";
 import type { FileId } from "#model/ids.ts";
 import { FileType } from "#model/inode.ts";
+import { InodeFlag, streamsOf, XattrName, xattrFlag } from "#model/inode-flags.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
+
+/** Attributes whose flag comes and goes with them. */
+const flagNames = new Map(Object.values(XattrName).map((name) => [name as string, xattrFlag(name)]));
 
 interface ModelInode {
   type: FileType;
@@ -16,6 +22,9 @@ interface ModelInode {
   size: number;
   mtime: Time;
   ctime: Time;
+  birth: Time;
+  flags: number;
+  xattrs: Map<string, Uint8Array>;
   /** Each stored byte: where it lies. */
   bytes: Map<number, string>;
 }
@@ -46,6 +55,12 @@ export class Model {
         return !this.entries(c.parent).has(c.name);
       case "direntRefersTo":
         return this.entries(c.parent).get(c.name) === c.child;
+      case "foldAbsent":
+        return [...this.entries(c.parent).keys()].every((name) => name === c.except || fold(name) !== fold(c.name));
+      case "streamless":
+        return ((this.inodes.get(c.id)?.flags ?? InodeFlag.hasStreams) & InodeFlag.hasStreams) === 0;
+      case "links":
+        return this.inodes.get(c.id)?.links === c.links;
       case "live":
         return (this.inodes.get(c.id)?.links ?? 0) > 0;
       case "directoryEmpty":
@@ -74,9 +89,10 @@ export class Model {
   private change(c: Change): void {
     switch (c.do) {
       case "insertInode": {
-        const { type, links, mode, parent, attributeVersion, contentSequence, mtimeSequence, size, mtime, ctime } = c.inode;
+        const { type, links, mode, parent, attributeVersion, contentSequence, mtimeSequence, size, mtime, ctime, birth, flags } = c.inode;
         const bytes = new Map<number, string>();
-        this.inodes.set(c.inode.id, { type, links, mode, parent, attributeVersion, contentSequence, mtimeSequence, size, mtime, ctime, bytes });
+        const xattrs = new Map<string, Uint8Array>();
+        this.inodes.set(c.inode.id, { type, links, mode, parent, attributeVersion, contentSequence, mtimeSequence, size, mtime, ctime, birth, flags, xattrs, bytes });
         return;
       }
       case "insertDirent":
@@ -107,6 +123,18 @@ export class Model {
         i.mode = c.mode ?? i.mode;
         i.mtime = c.mtime ?? i.mtime;
         i.mtimeSequence = c.mtimeSequence ?? i.mtimeSequence;
+        i.birth = c.birth ?? i.birth;
+        i.flags = (i.flags & ~(c.flags?.clear ?? 0)) | (c.flags?.set ?? 0);
+        i.attributeVersion++;
+        return;
+      }
+      case "setXattr": {
+        const i = this.get(c.id);
+        i.ctime = timeAfter(i.ctime, c.at);
+        if (c.value === null) i.xattrs.delete(c.name);
+        else i.xattrs.set(c.name, c.value);
+        for (const [name, flag] of flagNames) i.flags = i.xattrs.has(name) ? i.flags | flag : i.flags & ~flag;
+        if (!flagNames.has(c.name) && c.value !== null) i.flags |= InodeFlag.hasXattrs;
         i.attributeVersion++;
         return;
       }
@@ -171,11 +199,16 @@ export class Model {
       }
       const listed = (await store.directory(id, 0, 100_000)).map((d) => [d.name, d.child] as const);
       expect(new Map<string, number>(listed)).toEqual(this.entries(id));
+      const streams = (await store.directory(streamsOf(id), 0, 100_000)).map((d) => [d.name, d.child] as const);
+      expect(new Map<string, number>(streams)).toEqual(this.entries(streamsOf(id)));
+      const attributes = (await store.xattrs(id)).map(({ name, value }) => [name, new Uint8Array(value)] as const);
       if (mine === undefined) {
-        expect([row, bytes.size]).toEqual([null, 0]);
+        expect([row, bytes.size, attributes]).toEqual([null, 0, []]);
         continue;
       }
-      const { bytes: expected, ...columns } = mine;
+      const { bytes: expected, xattrs, ...columns } = mine;
+      expect(new Map<string, Uint8Array>(attributes)).toEqual(xattrs);
+      await this.compareFolds(store, id);
       expect({ id, ...row }).toMatchObject({ id, ...columns, used: expected.size });
       expect(new Map([...bytes].sort((a, b) => a[0] - b[0]))).toEqual(new Map([...expected].sort((a, b) => a[0] - b[0])));
       if (mine.links > 0) {
@@ -189,6 +222,14 @@ export class Model {
     const packs = await store.packs(0, 100_000);
     expect(packs.map((p) => p.id as number)).toEqual([...this.packs].sort((a, b) => a - b));
     for (const p of packs) expect([p.id, p.live]).toEqual([p.id, this.live(p.id)]);
+  }
+
+  private async compareFolds(store: MetadataStore, id: FileId): Promise<void> {
+    const names = [...this.entries(id).keys()];
+    for (const key of new Set(names.map(foldKey))) {
+      const same = names.filter((name) => fold(name) === fold(key)).sort();
+      expect((await store.direntsFolding(id, key)).map(({ name }) => name).sort()).toEqual(same);
+    }
   }
 
   expectResult(result: ApplyResult, failed: Condition | null): void {

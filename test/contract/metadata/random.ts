@@ -3,6 +3,7 @@ import { Time } from "#base/time.ts";
 import type { ApplyResult, Change, ChangeSet, Condition, Extent } from "#model/change-set.ts";
 import { type FileId, type PackId, rootId } from "#model/ids.ts";
 import { FileType } from "#model/inode.ts";
+import { InodeFlag, streamsOf, xattrBytesMax } from "#model/inode-flags.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import { type Factory, createChanges, extent, newDirectory, newFile, pack, set } from "./kit.ts";
 import { Model } from "./model.ts";
@@ -56,7 +57,8 @@ class World {
   }
 
   private name(): string {
-    return `n${this.random(12)}`;
+    const name = `n${this.random(12)}`;
+    return this.chance(25) ? name.toUpperCase() : name;
   }
 
   private some(wanted: (type: number, links: number) => boolean): FileId | undefined {
@@ -95,6 +97,9 @@ class World {
       { is: "live", id },
       { is: "directoryEmpty", id },
       { is: "direntAbsent", parent: id, name: this.name() },
+      { is: "foldAbsent", parent: id, name: this.name(), except: this.chance(50) ? this.name() : null },
+      { is: "streamless", id },
+      { is: "links", id, links: (inode?.links ?? 0) + (this.chance(20) ? 1 : 0) },
       { is: "direntRefersTo", parent: id, name: this.name(), child: (this.pick(this.ids) ?? rootId) as FileId },
       { is: "attributeVersion", id, version: inode?.attributeVersion ?? 0 },
       { is: "changeTime", id, ctime: this.chance(80) && inode !== undefined ? inode.ctime : this.time() },
@@ -120,6 +125,8 @@ class World {
     if (kind < 40) return this.rename();
     if (kind < 45) return this.link();
     if (kind < 52) return this.attributes();
+    if (kind < 57) return this.xattr();
+    if (kind < 62) return this.stream();
     if (kind < 80) return this.content();
     if (kind < 85) return this.free();
     if (kind < 94) return this.move();
@@ -131,7 +138,35 @@ class World {
     const name = this.name();
     const inode = directory ? newDirectory(this.newId(), parent) : newFile(this.newId());
     const live: Condition = { is: "live", id: parent };
-    return set([live, { is: "direntAbsent", parent, name }], createChanges(parent, name, inode, this.time()));
+    if (this.chance(50)) return set([live, { is: "direntAbsent", parent, name }], createChanges(parent, name, inode, this.time()));
+    return set([live, { is: "foldAbsent", parent, name, except: null }], createChanges(parent, name, inode, this.time()));
+  }
+
+  private value(): Uint8Array {
+    return Uint8Array.from({ length: this.random(this.chance(10) ? 70_000 : 20) }, () => this.random(256)).subarray(0, xattrBytesMax);
+  }
+
+  private xattr(): ChangeSet {
+    const id = this.chance(50) ? this.file() : this.directory();
+    if (id === undefined) return set([], []);
+    const name = this.pick(["security", "ea", "reparse", "user.a", "user.ü"]) as string;
+    return set([{ is: "live", id }], [{ do: "setXattr", id, name, value: this.chance(70) ? this.value() : null, at: this.time() }]);
+  }
+
+  /** A stream comes or goes. */
+  private stream(): ChangeSet {
+    const owner = this.chance(60) ? this.file() : this.directory();
+    if (owner === undefined) return set([], []);
+    const parent = streamsOf(owner);
+    const marked: Change = { do: "setAttributes", id: owner, at: this.time(), flags: { clear: 0, set: InodeFlag.hasStreams } };
+    const [name, child] = this.pick([...this.model.entries(parent)]) ?? [];
+    if (name !== undefined && this.chance(40)) {
+      const gone: Change[] = [{ do: "deleteDirent", parent, name }, { do: "addLinks", id: child as FileId, delta: -1, at: this.time() }, marked];
+      return set([{ is: "direntRefersTo", parent, name, child: child as FileId }], gone);
+    }
+    const fresh = this.name();
+    const inode = newFile(this.newId(), { parent: owner });
+    return set([{ is: "live", id: owner }, { is: "foldAbsent", parent, name: fresh, except: null }], [{ do: "insertInode", inode }, { do: "insertDirent", parent, name: fresh, child: inode.id }, marked]);
   }
 
   /** What removing an entry takes; empty where there is none of that name. */
@@ -198,7 +233,9 @@ class World {
     const id = this.chance(50) ? this.file() : this.directory();
     if (id === undefined) return set([], []);
     const explicit = this.chance(50) ? { mtime: this.time(), mtimeSequence: this.sequence } : {};
-    return set([{ is: "live", id }], [{ do: "setAttributes", id, at: this.time(), mode: this.random(0o777), ...explicit }]);
+    const flags = this.chance(30) ? { flags: { clear: InodeFlag.dosMask, set: InodeFlag.dosSet | this.random(0x10000) } } : {};
+    const birth = this.chance(20) ? { birth: this.time() } : {};
+    return set([{ is: "live", id }], [{ do: "setAttributes", id, at: this.time(), mode: this.random(0o777), ...explicit, ...flags, ...birth }]);
   }
 
   private content(): ChangeSet {

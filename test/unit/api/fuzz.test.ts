@@ -61,7 +61,7 @@ test("a handler that fails is found, and its error told to the log alone, withou
       },
     },
   });
-  const { faults } = await fuzz(broken, { seed: 3, calls: 300, tokens: ["access.admin"], secrets, except: [] });
+  const { faults } = await fuzz(broken, { seed: 1, calls: 300, tokens: ["access.admin"], secrets, except: [] });
   expect(faults.length).toBeGreaterThan(0);
   expect(faults.every((fault) => fault.includes("answered 500") || fault.includes("which the document doesn't name"))).toBe(true);
   const logged = broken.log.lines.filter((line) => line.includes("a call of the REST interface failed"));

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { beginNtlm, claimOf, ntHashOf, ntlmV2Key, proveNtlm } from "../../../src/auth/ntlm.ts";
+import { beginNtlm, claimOf, NoClaim, type NtlmClaim, ntHashOf, ntlmV2Key, proveNtlm } from "../../../src/auth/ntlm.ts";
 import { createHmac } from "node:crypto";
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
@@ -38,7 +38,7 @@ test("a response with the right password proves the claim, any other password or
   const proof = createHmac("md5", key).update(challenge).update(blob).digest();
   // MS-NLMP 4.2.4.2.2 and 4.2.4.1.2, whose target information this is.
   expect(hex(proof)).toBe("68cd0ab851e51c96aabc927bebef6a1c");
-  const claim = claimOf(authenticate("User", "Domain", Buffer.concat([proof, blob]), 1))!;
+  const claim = claimOf(authenticate("User", "Domain", Buffer.concat([proof, blob]), 1)) as NtlmClaim;
   expect(claim.anonymous).toBeFalse();
   expect(hex(proveNtlm(exchange, claim, ntHashOf("Password"))!.sessionKey)).toBe("8de40ccadbc14a82f15cb0ad0de95ca3");
   expect(proveNtlm(exchange, claim, ntHashOf("password"))).toBeNull();
@@ -47,6 +47,11 @@ test("a response with the right password proves the claim, any other password or
 });
 
 test("an NTLMv1 or LM response is no claim at all", () => {
-  expect(claimOf(authenticate("User", "Domain", new Uint8Array(24), 1))).toBeNull();
-  expect(claimOf(authenticate("User", "Domain", new Uint8Array(0), 1))).toBeNull();
+  expect(claimOf(authenticate("User", "Domain", new Uint8Array(24), 1))).toBe(NoClaim.outdated);
+  expect(claimOf(authenticate("User", "Domain", new Uint8Array(0), 1))).toBe(NoClaim.outdated);
+});
+
+test("a response whose pairs don't end is malformed, whoever it is of", () => {
+  expect(claimOf(authenticate("User", "Domain", new Uint8Array(95).fill(0xab), 1))).toBe(NoClaim.malformed);
+  expect(claimOf(new Uint8Array(70))).toBe(NoClaim.malformed);
 });

@@ -58,6 +58,7 @@ export function inodeOf(id: number): Inode {
     generation: 1,
     createVerifier: null,
     target: null,
+    flags: 0,
   });
 }
 

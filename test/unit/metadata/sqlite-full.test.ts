@@ -113,7 +113,7 @@ describe.skipIf(!canMount)("sqlite: a full disk", () => {
     await makeRoot(store);
     const pack = await putPack(store);
     expect(await createSome(store, 500)).toBe(0);
-    fillUp(64 << 10);
+    fillUp(96 << 10);
 
     while ((await createSome(store, 20)) === 0) expect(made).toBeLessThan(20_000);
     expect(await createSome(store, 20)).toBe(20);

@@ -56,7 +56,7 @@ describe("sqlite: opening", () => {
     expect(error).toBeInstanceOf(MetadataStoreError);
     expect(error.message).toContain(path);
     expect(error.message).toContain("format 7, written by DittoFS 9.9.9");
-    expect(error.message).toContain("reads formats up to 2");
+    expect(error.message).toContain("reads formats up to 3");
     expect(error.message).toContain("Start the newer program");
     expect(readFileSync(path).equals(before)).toBe(true);
     edit("DROP TABLE meta");
@@ -159,7 +159,7 @@ describe("sqlite: opening", () => {
     await store().close();
     const header = readFileSync(path);
     expect(header.subarray(68, 72).toString("latin1")).toBe("DtFS");
-    expect(header.readUInt32BE(60)).toBe(2);
+    expect(header.readUInt32BE(60)).toBe(3);
     expect(header.readUInt16BE(16)).toBe(2048);
   });
 });

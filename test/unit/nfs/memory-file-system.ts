@@ -20,12 +20,15 @@ import type {
   Written,
 } from "#vfs/file-system.ts";
 import { LockTable } from "#vfs/locks/index.ts";
+import type { Notifier } from "#vfs/notify/index.ts";
 import { OpenTable } from "#vfs/opens/open-table.ts";
 import { error, MemoryTree } from "./memory-tree.ts";
 
 /** A small file system in memory, for the tests of the protocol alone: hardly any permission checks, no durability. */
 export class MemoryFileSystem extends MemoryTree implements FileSystem {
   readonly locks = new LockTable();
+  /** Nobody watches. */
+  readonly notify = { size: 0 } as unknown as Notifier;
   readonly opens = new OpenTable(systemClock);
   release(): null {
     return null;
@@ -132,6 +135,23 @@ export class MemoryFileSystem extends MemoryTree implements FileSystem {
     this.inodes.set(id, after);
     return { file: { before, after } };
   }
+  /** NFSv3 has none of these. */
+  allocated(): FsError {
+    return FsError.of("notSupported");
+  }
+
+  async punch(): Promise<FsError> {
+    return FsError.of("notSupported");
+  }
+
+  async clone(): Promise<FsError> {
+    return FsError.of("notSupported");
+  }
+
+  async copy(): Promise<FsError> {
+    return FsError.of("notSupported");
+  }
+
   commit(_who: Credentials, id: FileId): Written | FsError {
     const inode = this.inodes.get(id);
     return inode === undefined ? error(FsCode.stale) : { file: { before: inode, after: inode } };
@@ -242,5 +262,36 @@ export class MemoryFileSystem extends MemoryTree implements FileSystem {
   }
   usage(): SpaceUsage {
     return { totalBytes: 2 ** 40, freeBytes: 2 ** 39, availableBytes: 2 ** 38, totalFiles: 2 ** 20, freeFiles: 2 ** 19 };
+  }
+  /** NFS asks for none of these. */
+  lookupFolded(): FsError {
+    return error(FsCode.notSupported);
+  }
+  xattr(): FsError {
+    return error(FsCode.notSupported);
+  }
+  xattrs(): FsError {
+    return error(FsCode.notSupported);
+  }
+  async setSecurity(): Promise<FsError> {
+    return error(FsCode.notSupported);
+  }
+  async setXattr(): Promise<FsError> {
+    return error(FsCode.notSupported);
+  }
+  streams(): FsError {
+    return error(FsCode.notSupported);
+  }
+  openStream(): FsError {
+    return error(FsCode.notSupported);
+  }
+  async makeStream(): Promise<FsError> {
+    return error(FsCode.notSupported);
+  }
+  async removeStream(): Promise<FsError> {
+    return error(FsCode.notSupported);
+  }
+  async renameStream(): Promise<FsError> {
+    return error(FsCode.notSupported);
   }
 }

@@ -42,7 +42,7 @@ export class MemoryTree {
     return new Inode({
       id, type, mode, links: 1, uid, gid, size: 0, used: 0, deviceMajor: 0, deviceMinor: 0,
       atime: now, mtime: now, ctime: now, birth: now, change: 1, attributeVersion: 1, contentSequence: 0, mtimeSequence: 0,
-      parent: 0, generation: 1, createVerifier: null, target: null,
+      parent: 0, generation: 1, createVerifier: null, target: null, flags: 0,
     });
   }
 

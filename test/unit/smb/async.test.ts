@@ -2,7 +2,6 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { handlers, Needs } from "#smb/commands/index.ts";
 import type { Call } from "#smb/call.ts";
 import type { Session } from "#smb/session/session.ts";
-import type { SmbServer } from "#smb/server.ts";
 import { pendingMax } from "#smb/pending.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { Command } from "#wire/smb2/header.ts";
@@ -26,7 +25,7 @@ let server: TestSmb;
 const table = handlers as unknown as { needs: number; run(call: Call): Promise<number> | number }[];
 const flush = table[Command.FLUSH]!;
 
-const waitingIn = ({ smb }: TestSmb): number => (smb as unknown as SmbServer).pending.count;
+const waitingIn = ({ state }: TestSmb): number => state.pending.count;
 
 beforeEach(async () => {
   waits = [];

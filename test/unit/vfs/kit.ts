@@ -64,7 +64,7 @@ export class HeldStore implements MetadataStore {
   private held: (() => void)[] | null = null;
   asynchronous = false;
   readonly sets: ChangeSet[] = [];
-  readonly reads = { inode: 0, dirent: 0, directory: 0 };
+  readonly reads = { inode: 0, dirent: 0, directory: 0, folding: 0 };
   /** Runs before an asynchronous read's row is handed out, after it was read. */
   readonly gates: Promise<void>[] = [];
 
@@ -98,6 +98,16 @@ export class HeldStore implements MetadataStore {
   dirent(...a: Parameters<MetadataStore["dirent"]>) {
     this.reads.dirent++;
     return this.later(this.inner.dirent(...a));
+  }
+  direntsFolding(...a: Parameters<MetadataStore["direntsFolding"]>) {
+    this.reads.folding++;
+    return this.later(this.inner.direntsFolding(...a));
+  }
+  xattr(...a: Parameters<MetadataStore["xattr"]>) {
+    return this.later(this.inner.xattr(...a));
+  }
+  xattrs(...a: Parameters<MetadataStore["xattrs"]>) {
+    return this.later(this.inner.xattrs(...a));
   }
   directory(...a: Parameters<MetadataStore["directory"]>) {
     this.reads.directory++;

@@ -7,7 +7,7 @@ import { type FileId, rootId } from "#model/ids.ts";
 import { FileType, type Inode } from "#model/inode.ts";
 import { credentialsOf } from "#vfs/access/credentials.ts";
 import type { SharePolicyFields } from "#vfs/access/policy.ts";
-import { Access } from "#vfs/file-system.ts";
+import { Access, type CopyRange } from "#vfs/file-system.ts";
 import { Share } from "#vfs/share.ts";
 import { policyOf, superuser } from "../../support/policy.ts";
 import { alice, bytesOf, fails, file, folder, ok, openWorld, root } from "./kit.ts";
@@ -44,6 +44,40 @@ const operations: Readonly<Record<string, readonly [Kind, Readonly<Record<string
     },
   ],
   read: [Kind.reads, { "a file": (s) => s.share.read(s.who, s.file.id, 0, 4) }],
+  lookupFolded: [
+    Kind.reads,
+    {
+      "a name in memory": (s) => s.share.lookupFolded(s.who, s.directory.id, "inside"),
+      "a name of another case": (s) => s.share.lookupFolded(s.who, s.directory.id, "INSIDE"),
+      "..": (s) => s.share.lookupFolded(s.who, s.directory.id, ".."),
+    },
+  ],
+  xattr: [Kind.reads, { "one there is": (s) => s.share.xattr(s.who, s.file.id, "ea"), "one there is not": (s) => s.share.xattr(s.who, s.file.id, "reparse") }],
+  xattrs: [Kind.reads, { "a file's": (s) => s.share.xattrs(s.who, s.file.id) }],
+  streams: [Kind.reads, { "a file's": (s) => s.share.streams(s.who, s.file.id), "a directory's": (s) => s.share.streams(s.who, s.directory.id) }],
+  openStream: [Kind.reads, { "a file's": (s) => s.share.openStream(s.who, s.file.id, "STREAM") }],
+  setXattr: [
+    Kind.changes,
+    {
+      new: (s) => s.share.setXattr(s.who, s.file.id, "security", bytesOf("sd")),
+      another: (s) => s.share.setXattr(s.who, s.file.id, "ea", bytesOf("x")),
+      none: (s) => s.share.setXattr(s.who, s.file.id, "ea", null),
+    },
+  ],
+  setSecurity: [
+    Kind.changes,
+    {
+      "a list": (s) => s.share.setSecurity(s.who, s.file.id, { dacl: { entries: null, control: 4 } }),
+      "the owner it has": (s) => s.share.setSecurity(s.who, s.file.id, { owner: { sid: `S-1-22-1-${s.file.uid}`, id: s.file.uid } }),
+    },
+  ],
+  makeStream: [Kind.changes, { "a file's": (s) => s.share.makeStream(s.who, s.file.id, "new"), "a directory's": (s) => s.share.makeStream(s.who, s.directory.id, "new") }],
+  removeStream: [Kind.changes, { "a file's": (s) => s.share.removeStream(s.who, s.file.id, "stream") }],
+  renameStream: [Kind.changes, { "a file's": (s) => s.share.renameStream(s.who, s.file.id, "stream", "other", false) }],
+  allocated: [Kind.reads, { "a range": (s) => s.share.allocated(s.who, s.file.id, 0, 10, 10) }],
+  punch: [Kind.changes, { "a range": (s) => s.share.punch(s.who, s.file.id, 0, 1) }],
+  clone: [Kind.changes, { "within a file": (s) => s.share.clone(s.who, within(s.file)), nothing: (s) => s.share.clone(s.who, { ...within(s.file), length: 0 }) }],
+  copy: [Kind.changes, { "within a file": (s) => s.share.copy(s.who, within(s.file)), nothing: (s) => s.share.copy(s.who, { ...within(s.file), length: 0 }) }],
   readlink: [Kind.reads, { "a link": (s) => s.share.readlink(s.who, s.link.id) }],
   readdir: [
     Kind.reads,
@@ -98,6 +132,11 @@ const operations: Readonly<Record<string, readonly [Kind, Readonly<Record<string
   link: [Kind.changes, { file: (s) => s.share.link(s.who, s.file.id, s.directory.id, "new") }],
 };
 
+/** The file's first byte, put behind its first two. */
+function within({ id }: Inode): CopyRange {
+  return { source: id, sourceOffset: 0, target: id, targetOffset: 2, length: 1, by: { source: null, target: null }, obeysLocks: true };
+}
+
 /** What of a share is no operation of a client. */
 const notOperations = [
   "constructor", "handleOf", "locate",
@@ -106,7 +145,8 @@ const notOperations = [
 ];
 
 test("every operation of a share has its row", () => {
-  const all = Object.getOwnPropertyNames(Share.prototype).filter((name) => !notOperations.includes(name));
+  const prototypes = [Share.prototype, Object.getPrototypeOf(Share.prototype) as object];
+  const all = [...new Set(prototypes.flatMap((one) => Object.getOwnPropertyNames(one)))].filter((name) => !notOperations.includes(name));
   expect(all.sort()).toEqual(Object.keys(operations).sort());
 });
 
@@ -138,6 +178,8 @@ async function scene(changes: Partial<SharePolicyFields>, who: Credentials): Pro
   const directory = await folder(share, "d", 0o777);
   const made = await file(share, "f", 0o777);
   ok(await share.write(alice, made.id, 0, [bytesOf("text")], 4, true));
+  ok(await share.setXattr(alice, made.id, "ea", bytesOf("eas")));
+  ok(await share.makeStream(alice, made.id, "stream"));
   const link = ok(await share.symlink(alice, directory.id, "link", bytesOf("target"), {})).inode;
   await file(share, "inside", 0o777, alice, directory.id);
   await file(share, "other", 0o777, alice, directory.id);

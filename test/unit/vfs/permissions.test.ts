@@ -26,7 +26,7 @@ export function inodeOf(type: FileType, mode: number, uid = owner, gid = group):
   const at = new Time(1, 0);
   const times = { atime: at, mtime: at, ctime: at, birth: at };
   const versions = { change: 1, attributeVersion: 0, contentSequence: 0, mtimeSequence: 0 };
-  const rest = { links: 1, size: 0, used: 0, deviceMajor: 0, deviceMinor: 0, parent: 0, generation: 0, createVerifier: null, target: null };
+  const rest = { links: 1, size: 0, used: 0, deviceMajor: 0, deviceMinor: 0, parent: 0, generation: 0, createVerifier: null, target: null, flags: 0 };
   return new Inode({ id: fileId(99), type, mode, uid, gid, ...times, ...versions, ...rest });
 }
 

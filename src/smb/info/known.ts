@@ -1,0 +1,48 @@
+import type { Maybe } from "#base/brand.ts";
+import { FsError } from "#model/fs-error.ts";
+import type { Inode } from "#model/inode.ts";
+import { after } from "#vfs/maybe.ts";
+import type { Ea } from "#wire/ea.ts";
+import { type FileFacts, FileInfo } from "#wire/fscc.ts";
+import { allocationOf, factsOf, streamFacts } from "../open/facts.ts";
+import type { Open } from "../open/open.ts";
+import { ntStatusOf } from "../status.ts";
+import { easOf } from "./eas.ts";
+import { type FileQuery, type StreamFacts, wantsEas } from "./file-info.ts";
+
+const noEas: readonly Ea[] = [];
+const noStreams: readonly StreamFacts[] = [];
+
+/** What there is to know of an open file: of a stream its own size, and everything else its owner's. */
+export function openedFacts(open: Open): Maybe<{ readonly inode: Inode; readonly facts: FileFacts } | number> {
+  const fs = open.tree.fs!;
+  return after(fs.getattr(open.ownerId), (inode) => {
+    if (inode instanceof FsError) return ntStatusOf(inode);
+    if (open.ownerId === open.id) return { inode, facts: factsOf(inode) };
+    return after(fs.getattr(open.id), (stream) => (stream instanceof FsError ? ntStatusOf(stream) : { inode, facts: streamFacts(inode, stream) }));
+  });
+}
+
+/** What a class of information is written from. */
+export function known(open: Open, infoClass: number): Maybe<FileQuery | number> {
+  return after(openedFacts(open), (opened) => {
+    if (typeof opened === "number") return opened;
+    const { inode, facts } = opened;
+    const query: FileQuery = { open, facts, deletePending: open.deletePending, eas: noEas, streams: noStreams };
+    if (infoClass === FileInfo.Stream) return after(streamsOf(open, inode), (streams) => (typeof streams === "number" ? streams : { ...query, streams }));
+    if (!wantsEas(infoClass)) return query;
+    return after(easOf(open), (eas) => (typeof eas === "number" ? eas : { ...query, eas }));
+  });
+}
+
+/** All streams of an open's file, its own content first; a directory has none of that. */
+function streamsOf(open: Open, owner: Inode): Maybe<readonly StreamFacts[] | number> {
+  return after(open.tree.fs!.streams(open.credentials(), open.ownerId), (named) => {
+    if (named instanceof FsError) return ntStatusOf(named);
+    const streams: StreamFacts[] = [];
+    const own = factsOf(owner);
+    if (!own.directory) streams.push({ name: "", size: own.endOfFile, allocationBytes: own.allocationBytes });
+    for (const { name, inode } of named) streams.push({ name, size: inode.size, allocationBytes: allocationOf(inode) });
+    return streams;
+  });
+}

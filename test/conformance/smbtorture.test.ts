@@ -1,0 +1,72 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { temporaryDirectory } from "../support/server.ts";
+import { complaint, expected } from "./expected.ts";
+import { runSuites } from "./lanes.ts";
+import { smbtortureMissing, type SuiteRun, testsOf } from "./smbtorture.ts";
+import { startTarget, type Target } from "./target.ts";
+
+/**
+ * smbtorture against the compiled server. smbtorture-expected.json names each test that does not pass, with the reason; one that
+ * passes against expectation fails here until its line is removed. SMB_CONFORMANCE=all runs the long suites, too; names of suites with
+ * commas between run those alone.
+ */
+
+const wanted = Bun.env["SMB_CONFORMANCE"] ?? "";
+const chosen = Object.entries(expected.suites).filter(([name, { long }]) => (wanted === "" ? long !== true : wanted === "all" || wanted.split(",").includes(name)));
+
+if (smbtortureMissing !== null) console.log(`smbtorture: skipped, ${smbtortureMissing}`);
+
+const directory = temporaryDirectory("smbtorture");
+let target: Target;
+const runs = new Map<string, PromiseWithResolvers<SuiteRun>>(chosen.map(([name]) => [name, Promise.withResolvers<SuiteRun>()]));
+
+test("the file of expectations names tests there are, each once, with a reason", () => {
+  const { failures, flaky, suites, notRun } = expected;
+  for (const reason of [...Object.values(failures), ...Object.values(flaky), ...Object.values(notRun)]) expect(reason.length).toBeGreaterThan(10);
+  expect(Object.keys(failures).filter((name) => name in flaky)).toEqual([]);
+  expect(Object.keys(suites).filter((name) => name in notRun)).toEqual([]);
+  const inSuites = (name: string): boolean => Object.keys(suites).some((suite) => name === suite || name.startsWith(`${suite}.`));
+  expect([...Object.keys(failures), ...Object.keys(flaky)].filter((name) => !inSuites(name))).toEqual([]);
+});
+
+// Skipped where smbtorture is not installed; the reason is printed above.
+describe.skipIf(smbtortureMissing !== null)("smbtorture", () => {
+  let done: Promise<void>;
+
+  beforeAll(async () => {
+    for (const { promise } of runs.values()) promise.catch(() => {});
+    target = await startTarget();
+    done = runSuites(target, chosen, directory.path, (name, run) => runs.get(name)?.resolve(run));
+    done.catch((error: unknown) => {
+      for (const { reject } of runs.values()) reject(error);
+    });
+  });
+
+  afterAll(async () => {
+    await done;
+    await target?.stop();
+    directory.remove();
+  });
+
+  test("every suite there is, is run or said why not", () => {
+    const known = new Set([...Object.keys(expected.suites), ...Object.keys(expected.notRun)]);
+    expect(testsOf("smb2").filter((name) => ![...known].some((suite) => name === suite || name.startsWith(`${suite}.`)))).toEqual([]);
+  });
+
+  for (const [name, { passes }] of chosen) {
+    test(name, async () => {
+      const { verdicts, said, seconds } = await runs.get(name)!.promise;
+      const wrong: string[] = [];
+      for (const [one, verdict] of verdicts) wrong.push(...complaint(one, verdict, said.get(one) ?? ""));
+      const passed = [...verdicts.values()].filter((verdict) => verdict === "success").length;
+      console.log(`${name}: ${passed} of ${verdicts.size} in ${seconds} s`);
+      expect(wrong).toEqual([]);
+      expect(passed).toBeGreaterThanOrEqual(passes);
+    }, 30 * 60_000);
+  }
+
+  test("the server is still there", async () => {
+    await done;
+    expect(target.server.running).toBe(true);
+  }, 30 * 60_000);
+});

@@ -1,0 +1,224 @@
+import { afterEach, expect, test } from "bun:test";
+import { withoutSessionMs } from "#smb/connection.ts";
+import { channelsMax } from "#smb/session/session.ts";
+import { setupMs, setupsMax } from "#smb/session/setup.ts";
+import { NtStatus } from "#wire/ntstatus.ts";
+import { Command } from "#wire/smb2/header.ts";
+import { closeBody, createBody, emptyBody, queryInfoBody, sessionSetupBody, type SmbClient } from "../../support/smb-client.ts";
+import { ntlmNegotiate } from "../../support/smb-ntlm.ts";
+import { smbServer, type TestSmb } from "../../support/smb-server.ts";
+import { until } from "../../support/wait.ts";
+import { TestClock } from "../net/helpers.ts";
+
+const binding = 1;
+const servers: TestSmb[] = [];
+
+async function start(...options: Parameters<typeof smbServer>): Promise<TestSmb> {
+  const server = await smbServer(...options);
+  servers.push(server);
+  return server;
+}
+
+afterEach(async () => {
+  for (const server of servers.splice(0)) await server.stop();
+});
+
+/** Another connection, bound to the session of `first`. */
+async function bound(server: TestSmb, first: SmbClient, options: Parameters<SmbClient["login"]>[2] = {}, user = "alice"): Promise<{ client: SmbClient; status: number }> {
+  const client = await server.connect();
+  await client.negotiate({ dialects: [first.dialect] });
+  const reply = await client.login(user, "secret", { sessionId: first.sessionId, flags: binding, signWith: first.keys!.signing, ...options });
+  client.signs = true;
+  client.treeId = first.treeId;
+  return { client, status: reply.status };
+}
+
+async function withFile(server: TestSmb, dialect = 0x311): Promise<{ client: SmbClient; file: Buffer }> {
+  const client = await server.client({ dialects: [dialect] });
+  client.signs = true;
+  expect((await client.treeConnect("export")).status).toBe(0);
+  return { client, file: await client.create("a") };
+}
+
+const query = async (client: SmbClient, file: Buffer): Promise<number> => (await client.call(Command.QUERY_INFO, queryInfoBody(file), { treeId: client.treeId })).status;
+
+for (const dialect of [0x300, 0x302, 0x311]) {
+  test(`a second connection is bound to a session and sees its trees and files (${dialect.toString(16)})`, async () => {
+    const server = await start();
+    const { client, file } = await withFile(server, dialect);
+    const { client: second, status } = await bound(server, client);
+    expect(status).toBe(0);
+    expect(second.keys!.signing).not.toEqual(client.keys!.signing);
+    const reply = await second.call(Command.QUERY_INFO, queryInfoBody(file), { treeId: client.treeId });
+    expect(reply.status).toBe(0);
+    expect(second.verifies(reply)).toBeTrue();
+    // The session goes with its last connection only.
+    client.close();
+    await until("the first connection is gone", 5000, () => (server.state.sessions.list()[0]?.channels.length === 1 ? true : null));
+    expect(await query(second, file)).toBe(0);
+    second.close();
+    await until("the session ends", 5000, () => (server.state.sessions.size === 0 && server.state.opens.size === 0 ? true : null));
+  });
+}
+
+test("nobody is bound to a session who can't prove that it is his", async () => {
+  const server = await start();
+  const { client, file } = await withFile(server);
+  const wrongKey = new Uint8Array(16).fill(1);
+  expect((await bound(server, client, { signWith: wrongKey })).status).toBe(NtStatus.ACCESS_DENIED);
+  expect((await bound(server, client, {}, "bob")).status).toBe(NtStatus.ACCESS_DENIED);
+  const unsigned = await server.connect();
+  await unsigned.negotiate({ dialects: [0x311] });
+  expect((await unsigned.login("alice", "secret", { sessionId: client.sessionId, flags: binding })).status).toBe(NtStatus.INVALID_PARAMETER);
+  expect((await unsigned.login("alice", "secret", { sessionId: client.sessionId })).status).toBe(NtStatus.USER_SESSION_DELETED);
+  expect((await unsigned.login("alice", "secret", { sessionId: 12345n, flags: binding })).status).toBe(NtStatus.USER_SESSION_DELETED);
+  expect((await unsigned.login("alice", "secret", { flags: binding })).status).toBe(NtStatus.INVALID_PARAMETER);
+  expect(await query(client, file)).toBe(0);
+});
+
+test("a session's key signs nothing for a connection that doesn't know it", async () => {
+  const server = await start();
+  const { client, file } = await withFile(server);
+  const stranger = await server.connect();
+  await stranger.negotiate({ dialects: [0x311] });
+  stranger.sessionId = client.sessionId;
+  stranger.keys = { ...client.keys!, signing: new Uint8Array(16) };
+  stranger.signs = true;
+  const answers = [
+    await stranger.call(Command.QUERY_INFO, queryInfoBody(file), { treeId: client.treeId }),
+    await stranger.call(Command.SESSION_SETUP, sessionSetupBody(ntlmNegotiate(), { flags: binding })),
+    await stranger.call(Command.SESSION_SETUP, sessionSetupBody(ntlmNegotiate())),
+  ];
+  expect(answers.map(({ status }) => status)).toEqual([NtStatus.USER_SESSION_DELETED, NtStatus.ACCESS_DENIED, NtStatus.USER_SESSION_DELETED]);
+  expect(answers.map(({ signed }) => signed)).toEqual([false, false, false]);
+  // Who knows it, but isn't bound, is told so in a way he can trust.
+  stranger.keys = client.keys;
+  const told = await stranger.call(Command.QUERY_INFO, queryInfoBody(file), { treeId: client.treeId });
+  expect([told.status, stranger.verifies(told)]).toEqual([NtStatus.USER_SESSION_DELETED, true]);
+});
+
+test("what the connections agreed on has to be the same", async () => {
+  const server = await start();
+  const { client } = await withFile(server);
+  const other = async (options: Parameters<SmbClient["negotiate"]>[0]): Promise<number> => {
+    const second = await server.connect();
+    await second.negotiate(options);
+    second.algorithm = client.algorithm;
+    return (await second.login("alice", "secret", { sessionId: client.sessionId, flags: binding, signWith: client.keys!.signing })).status;
+  };
+  expect(await other({ dialects: [0x210] })).toBe(NtStatus.REQUEST_OUT_OF_SEQUENCE);
+  expect(await other({ dialects: [0x311], signing: [1] })).toBe(NtStatus.REQUEST_OUT_OF_SEQUENCE);
+  expect(await other({ dialects: [0x311], ciphers: [4] })).toBe(NtStatus.INVALID_PARAMETER);
+});
+
+test(`a session has at most ${channelsMax} connections`, async () => {
+  const server = await start();
+  const { client } = await withFile(server);
+  for (let i = 1; i < channelsMax; i++) expect((await bound(server, client)).status).toBe(0);
+  expect((await bound(server, client)).status).toBe(NtStatus.INSUFFICIENT_RESOURCES);
+});
+
+test("a user proves again who he is and keeps what he has; one who can't loses it", async () => {
+  const server = await start();
+  const { client, file } = await withFile(server);
+  const keys = client.keys!;
+  const again = await client.login("alice", "secret", { sessionId: client.sessionId, signWith: keys.signing });
+  client.keys = keys;
+  expect([again.status, client.verifies(again)]).toEqual([0, true]);
+  expect(await query(client, file)).toBe(0);
+  const failed = await client.login("alice", "wrong", { sessionId: client.sessionId, signWith: keys.signing });
+  expect(failed.status).toBe(NtStatus.LOGON_FAILURE);
+  expect(await query(client, file)).toBe(NtStatus.USER_SESSION_DELETED);
+  expect([server.state.sessions.size, server.state.opens.size]).toEqual([0, 0]);
+});
+
+test("a client that came back takes its old session with it, and nobody else's", async () => {
+  const server = await start();
+  const { client, file } = await withFile(server);
+  const bob = await server.connect();
+  await bob.negotiate();
+  expect((await bob.login("bob", "secret", { previous: client.sessionId })).status).toBe(0);
+  expect(await query(client, file)).toBe(0);
+  const back = await server.connect();
+  await back.negotiate();
+  expect((await back.login("alice", "secret", { previous: client.sessionId })).status).toBe(0);
+  expect(await query(client, file)).toBe(NtStatus.USER_SESSION_DELETED);
+  expect(server.state.opens.size).toBe(0);
+});
+
+test("LOGOFF and TREE_DISCONNECT close what is open", async () => {
+  const server = await start();
+  const { client } = await withFile(server);
+  await client.create("b");
+  expect(server.state.opens.size).toBe(2);
+  expect((await client.call(Command.TREE_DISCONNECT, emptyBody, { treeId: client.treeId })).status).toBe(0);
+  expect(server.state.opens.size).toBe(0);
+  expect((await client.call(Command.CREATE, createBody("c"), { treeId: client.treeId })).status).toBe(NtStatus.NETWORK_NAME_DELETED);
+  await client.treeConnect("export");
+  await client.create("c");
+  const off = await client.call(Command.LOGOFF, emptyBody);
+  expect([off.status, client.verifies(off), server.state.opens.size]).toEqual([0, true, 0]);
+  expect((await client.call(Command.ECHO, emptyBody)).status).toBe(NtStatus.USER_SESSION_DELETED);
+});
+
+test("trees and files of another session are none of this one's", async () => {
+  const server = await start();
+  const { client, file } = await withFile(server);
+  const bob = await server.connect();
+  await bob.negotiate({ dialects: [0x311] });
+  await bob.login("bob", "secret");
+  expect(await query(bob, file)).toBe(NtStatus.NETWORK_NAME_DELETED);
+  bob.signs = true;
+  await bob.treeConnect("export");
+  expect(await query(bob, file)).toBe(NtStatus.FILE_CLOSED);
+  expect((await bob.call(Command.CLOSE, closeBody(file), { treeId: bob.treeId })).status).toBe(NtStatus.FILE_CLOSED);
+  // Nor may one client speak in the session of another.
+  bob.sessionId = client.sessionId;
+  bob.signs = false;
+  expect(await query(bob, file)).toBe(NtStatus.USER_SESSION_DELETED);
+  expect(await query(client, file)).toBe(0);
+});
+
+test("a session whose time is up answers only what ends or closes something, until its user proves who he is", async () => {
+  const clock = new TestClock();
+  const server = await start({ clock });
+  const { client, file } = await withFile(server);
+  clock.advance(1);
+  server.state.sessions.list()[0]!.expiresMs = 1;
+  expect(await query(client, file)).toBe(NtStatus.NETWORK_SESSION_EXPIRED);
+  expect((await client.call(Command.ECHO, emptyBody)).status).toBe(0);
+  expect((await client.call(Command.CLOSE, closeBody(file), { treeId: client.treeId })).status).toBe(0);
+  expect((await client.call(Command.LOGOFF, emptyBody)).status).toBe(0);
+});
+
+test("log-ins that are only begun are bounded, and end by themselves", async () => {
+  const clock = new TestClock();
+  const server = await start({ clock });
+  const client = await server.connect();
+  await client.negotiate();
+  for (let i = 0; i < setupsMax; i++) expect((await client.call(Command.SESSION_SETUP, sessionSetupBody(ntlmNegotiate()))).status).toBe(NtStatus.MORE_PROCESSING_REQUIRED);
+  expect((await client.call(Command.SESSION_SETUP, sessionSetupBody(ntlmNegotiate()))).status).toBe(NtStatus.INSUFFICIENT_RESOURCES);
+  expect(server.state.sessions.size).toBe(setupsMax);
+  clock.advance(setupMs);
+  expect(server.state.sessions.size).toBe(0);
+  const begun = await client.call(Command.SESSION_SETUP, sessionSetupBody(ntlmNegotiate()));
+  expect(begun.status).toBe(NtStatus.MORE_PROCESSING_REQUIRED);
+  // A session that is only begun is none.
+  expect((await client.call(Command.ECHO, emptyBody, { sessionId: begun.sessionId })).status).toBe(NtStatus.USER_SESSION_DELETED);
+  client.close();
+  await until("nothing is left of it", 5000, () => (server.state.sessions.size === 0 ? true : null));
+});
+
+test("a connection nobody logs in on is closed; one with a session stays", async () => {
+  const clock = new TestClock();
+  const server = await start({ clock });
+  const idle = await server.connect();
+  await idle.negotiate();
+  const used = await server.client();
+  clock.advance(withoutSessionMs);
+  await idle.closedByServer();
+  expect((await used.call(Command.ECHO, emptyBody)).status).toBe(0);
+  await used.call(Command.LOGOFF, emptyBody);
+  clock.advance(withoutSessionMs);
+  await used.closedByServer();
+});
