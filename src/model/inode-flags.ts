@@ -62,6 +62,6 @@ export function streamsOf(owner: FileId): FileId {
 }
 
 /** The file or directory whose streams have their names there; 0: it is a directory's id. */
-export function ownerOfStreams(parent: number): number {
-  return parent < 0 ? -parent : 0;
+export function ownerOfStreams(parent: number): FileId | 0 {
+  return parent < 0 ? (-parent as FileId) : 0;
 }

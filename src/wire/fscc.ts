@@ -72,6 +72,7 @@ export const FsAttribute = {
   SUPPORTS_REPARSE_POINTS: 0x80,
   NAMED_STREAMS: 0x40000,
   SUPPORTS_EXTENDED_ATTRIBUTES: 0x800000,
+  SUPPORTS_BLOCK_REFCOUNTING: 0x8000000,
 } as const;
 
 /** What the information classes say of a file. */

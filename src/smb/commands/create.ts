@@ -1,15 +1,20 @@
 import { Time } from "#base/time.ts";
 import type { FileId } from "#model/ids.ts";
-import { FileType } from "#model/inode.ts";
+import { FileType, type Inode } from "#model/inode.ts";
 import type { OpenFile } from "#vfs/opens/index.ts";
 import { FileAttribute } from "#wire/fscc.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { CreateAction, type CreateContext, type CreateRequest, decodeCreate, encodeCreate, OplockLevel } from "#wire/smb2/create.ts";
 import { decodeAppInstance, type DurableAsk, durableAnswer } from "#wire/smb2/durable.ts";
 import { type LeaseContext, leaseContextName } from "#wire/smb2/lease.ts";
+import { Dialect } from "#wire/smb2/negotiate.ts";
+import { encodeError, encodeErrorContext } from "#wire/smb2/query.ts";
 import type { Call } from "../call.ts";
 import { type Answered, createDurably, makeDurable, takeOver } from "../durable/index.ts";
-import { fullAccess } from "../open/access.ts";
+import { maximalAccessAnswer, maximalAccessContext } from "../security/maximal-access.ts";
+import { maximalAccess } from "../security/granted.ts";
+import { shownModes } from "../info/set-file.ts";
+import { allRights } from "#model/acl.ts";
 import { refuseRequest } from "../open/create-checks.ts";
 import { type Asked, askedFor, LeaseClient, oplockOf } from "../lease/index.ts";
 import { closeOpen } from "../open/closing.ts";
@@ -17,6 +22,7 @@ import { factsOf } from "../open/facts.ts";
 import { Open } from "../open/open.ts";
 import { Opening } from "../open/opening.ts";
 import { partsOf } from "../open/path.ts";
+import { stoppedOn } from "../open/stopped.ts";
 import { pipes } from "../pipe/index.ts";
 import { Pipe } from "../pipe/pipe.ts";
 
@@ -24,6 +30,7 @@ import { Pipe } from "../pipe/pipe.ts";
 export async function create(call: Call): Promise<number> {
   const request = decodeCreate(call.bytes, call.base, call.end);
   const status = request === null ? NtStatus.INVALID_PARAMETER : await open(call, request);
+  if (request !== null && status === NtStatus.STOPPED_ON_SYMLINK) return stopped(call, request);
   call.relatedStatus = status;
   if (status !== NtStatus.SUCCESS) call.related = null;
   return status;
@@ -52,8 +59,9 @@ async function openFile(call: Call, request: CreateRequest, ask: DurableAsk | nu
   }
   const opened = await new Opening(fs, call.tree!.credentials(), parts, request, asked, (until) => wait(call, until, repeatable)).run();
   if (typeof opened === "number") return opened;
-  const { inode, file, action } = opened;
+  const { inode, file, action, parent } = opened;
   const one = new Open(server.opens.next(), call.tree!, inode.id, inode.type === FileType.directory, file.access, file, path);
+  one.mode = request.options & shownModes;
   one.action = action;
   one.instance = instance;
   one.channelSequence = call.header.channelSequence;
@@ -61,7 +69,7 @@ async function openFile(call: Call, request: CreateRequest, ask: DurableAsk | nu
   if (!(await settled(call, one))) return NtStatus.FILE_CLOSED;
   server.durables.join(one);
   call.related = one;
-  answer(call, { request, open: one, inode, action, oplock: oplockLevel(asked, file), lease: asked.context, durable: one.durable !== null });
+  answer(call, { request, open: one, parent, inode, action, oplock: oplockLevel(asked, file), lease: asked.context, durable: one.durable !== null });
   tellOfBreaks(call, asked, one);
   return one;
 }
@@ -80,10 +88,24 @@ async function settled(call: Call, one: Open): Promise<boolean> {
 }
 
 /** What a CREATE that succeeded is answered. */
-function answer(call: Call, { request, open: one, inode, action, oplock, lease, durable }: Answered): void {
-  const contexts = [...contextsFor(request, lease, one.file!)];
+function answer(call: Call, { request, open: one, parent, inode, action, oplock, lease, durable }: Answered): void {
+  const contexts = [...contextsFor(request, lease, one.file!, mostAccess(call, parent, inode))];
   if (durable) contexts.push(durableAnswer(one.durable!.version, one.durable!.timeoutMs, one.durable!.persistent));
   encodeCreate(call.w, call.answerAt, oplock, action, factsOf(inode), one.fileId, contexts);
+}
+
+/** The path met a symbolic link, which is for the client to follow (MS-SMB2 2.2.2). */
+async function stopped(call: Call, request: CreateRequest): Promise<number> {
+  const parts = partsOf(request.name);
+  const data = typeof parts === "number" ? parts : await stoppedOn(call.tree!.fs!, call.tree!.credentials(), request.name, parts);
+  const status = typeof data === "number" ? data : NtStatus.STOPPED_ON_SYMLINK;
+  call.relatedStatus = status;
+  call.related = null;
+  if (typeof data === "number") return status;
+  call.hasBody = true;
+  if (call.connection.dialect === Dialect.SMB_3_1_1) encodeError(call.w, 1, encodeErrorContext(data));
+  else encodeError(call.w, 0, data);
+  return status;
 }
 
 /** Waits until others gave up what they cache; the first time the client is told that it will take a while. */
@@ -123,7 +145,7 @@ function openPipe(call: Call, request: CreateRequest): number {
   if (served === undefined) return NtStatus.OBJECT_NAME_NOT_FOUND;
   const { opens } = call.connection;
   if (opens.full) return NtStatus.INSUFFICIENT_RESOURCES;
-  const one = new Open(opens.next(), call.tree!, 0 as FileId, false, fullAccess, null, request.name);
+  const one = new Open(opens.next(), call.tree!, 0 as FileId, false, allRights, null, request.name);
   one.pipe = new Pipe(request.name, served(call.connection.server));
   opens.add(one);
   call.related = one;
@@ -133,15 +155,17 @@ function openPipe(call: Call, request: CreateRequest): number {
   return NtStatus.SUCCESS;
 }
 
+/** The object as it is, with the most its opener may do with it. */
+function mostAccess(call: Call, parent: Inode | null, opened: Inode): { readonly inode: Inode; readonly maximal: number } {
+  const tree = call.tree!;
+  const inode = tree.fs!.cached(opened.id) ?? opened;
+  return { inode, maximal: maximalAccess(tree.fs!, tree.credentials(), parent, inode) };
+}
+
 /** Answers to the contexts that are understood (MS-SMB2 2.2.14.2): maximal access, the lease. */
-function contextsFor(request: CreateRequest, asked: LeaseContext | null, { lease }: OpenFile): readonly CreateContext[] {
+function contextsFor(request: CreateRequest, asked: LeaseContext | null, { lease }: OpenFile, access: { readonly inode: Inode; readonly maximal: number }): readonly CreateContext[] {
   const answers: CreateContext[] = [];
-  for (const { name } of request.contexts) {
-    if (name !== "MxAc") continue;
-    const data = new Uint8Array(8);
-    new DataView(data.buffer).setUint32(4, fullAccess, true);
-    answers.push({ name, data });
-  }
+  for (const context of request.contexts) if (context.name === maximalAccessContext) answers.push({ name: context.name, data: maximalAccessAnswer(context.data, access.inode, access.maximal) });
   if (asked === null || lease === null || !(lease.holder instanceof LeaseClient)) return answers;
   answers.push({ name: leaseContextName, data: lease.holder.answer(lease, asked.parentKey) });
   return answers;

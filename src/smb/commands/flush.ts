@@ -16,7 +16,7 @@ export async function flush(call: Call): Promise<number> {
   if (open.pipe !== null) return NtStatus.INVALID_DEVICE_REQUEST;
   if (!open.directory) {
     if ((open.access & (AccessMask.WRITE_DATA | AccessMask.APPEND_DATA)) === 0) return NtStatus.ACCESS_DENIED;
-    const done = await open.tree.fs!.commit(open.tree.credentials(), open.id);
+    const done = await open.tree.fs!.commit(open.credentials(), open.id);
     if (done instanceof FsError) return ntStatusOf(done);
   }
   encodeEmptyBody(call.w);

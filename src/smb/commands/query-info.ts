@@ -161,7 +161,7 @@ function fsInfo(w: LeWriter, request: QueryInfoRequest, open: Open, inode: Inode
       w.u32(0x20);
       break;
     case FsInfo.Attribute:
-      w.u32(FsAttribute.CASE_SENSITIVE_SEARCH | FsAttribute.CASE_PRESERVED_NAMES | FsAttribute.UNICODE_ON_DISK | FsAttribute.SUPPORTS_SPARSE_FILES);
+      w.u32(FsAttribute.CASE_SENSITIVE_SEARCH | FsAttribute.CASE_PRESERVED_NAMES | FsAttribute.UNICODE_ON_DISK | FsAttribute.SUPPORTS_SPARSE_FILES | FsAttribute.SUPPORTS_REPARSE_POINTS | FsAttribute.SUPPORTS_BLOCK_REFCOUNTING);
       w.u32(255);
       encodeCountedName(w, "NTFS");
       break;

@@ -24,7 +24,7 @@ export function read(call: Call): Maybe<number> {
   if (open.directory) return NtStatus.INVALID_DEVICE_REQUEST;
   if ((open.access & (AccessMask.READ_DATA | AccessMask.EXECUTE)) === 0) return NtStatus.ACCESS_DENIED;
   // No file reaches as far: what is asked for beyond lies behind its end.
-  const result = open.tree.fs!.read(open.tree.credentials(), open.id, Math.min(offset, fileSizeMax), length, open.file);
+  const result = open.tree.fs!.read(open.credentials(), open.id, Math.min(offset, fileSizeMax), length, open.file);
   if (result instanceof Promise) return result.then((late) => answer(call, open, late, offset, length, minimum));
   return answer(call, open, result, offset, length, minimum);
 }

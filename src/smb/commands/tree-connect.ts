@@ -5,7 +5,8 @@ import { Dialect } from "#wire/smb2/negotiate.ts";
 import { decodeTreeConnect, encodeEmptyBody, encodeTreeConnect, isEmptyBody, ShareFlag, ShareType } from "#wire/smb2/session.ts";
 import type { FileSystem } from "#vfs/file-system.ts";
 import type { Call } from "../call.ts";
-import { fullAccess } from "../open/access.ts";
+import { allRights } from "#model/acl.ts";
+import { shareAccess } from "../security/granted.ts";
 import { Ending, endTree } from "../session/ending.ts";
 import { SessionKind, treesMax } from "../session/session.ts";
 import { Tree } from "../tree/tree.ts";
@@ -32,7 +33,7 @@ export function treeConnect(call: Call): number {
   if (encryption !== Encryption.off && session.sealer !== null) tree.encryptionRequired = session.seals = true;
   session.trees.set(tree.id, tree);
   call.w.setU32(call.answerAt + treeIdAt, tree.id);
-  encodeTreeConnect(call.w, isPipe ? ShareType.PIPE : ShareType.DISK, tree.encryptionRequired ? ShareFlag.ENCRYPT_DATA : 0, 0, fullAccess);
+  encodeTreeConnect(call.w, isPipe ? ShareType.PIPE : ShareType.DISK, tree.encryptionRequired ? ShareFlag.ENCRYPT_DATA : 0, 0, fs === null ? allRights : shareAccess(fs, tree.credentials()));
   return NtStatus.SUCCESS;
 }
 

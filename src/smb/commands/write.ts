@@ -37,7 +37,7 @@ export function write(call: Call): Maybe<number> {
 }
 
 function put(open: Open, offset: number, payload: readonly Uint8Array[], length: number, through: boolean): Maybe<Written | FsError> {
-  return open.tree.fs!.write(open.tree.credentials(), open.id, offset, payload, length, through, open.file);
+  return open.tree.fs!.write(open.credentials(), open.id, offset, payload, length, through, open.file);
 }
 
 function answer(call: Call, written: Written | FsError | null, length: number): number {

@@ -19,6 +19,8 @@ import { levelOf, reattach, reconnect } from "./reconnect.ts";
 export interface Answered {
   readonly request: CreateRequest;
   readonly open: Open;
+  /** Where its name is, where that was looked up. */
+  readonly parent: Inode | null;
   readonly inode: Inode;
   readonly action: CreateAction;
   readonly oplock: number;
@@ -77,7 +79,7 @@ async function repeat(call: Call, request: CreateRequest, open: Open | typeof un
   const oplock = repeatedLevel(open, request.oplock);
   const kept = oplock === OplockLevel.LEASE ? (lease?.state ?? 0) : cachedBy(oplock);
   const durable = open.durable !== null && (open.durable.persistent || (kept & Cached.handle) !== 0);
-  answer(call, { request, open, inode, action: open.action, oplock, lease: asked.context, durable });
+  answer(call, { request, open, parent: null, inode, action: open.action, oplock, lease: asked.context, durable });
   return NtStatus.SUCCESS;
 }
 

@@ -42,7 +42,7 @@ export class Durables {
     durable.timer = server.clock.after(durable.timeoutMs, () => this.end(open));
     const lease = open.file!.lease;
     // Another session of its client may answer the break it is in; or nobody.
-    if (lease !== null && lease.breaking) lease.holder.broken(lease, lease.state, lease.target, true);
+    if (lease !== null && lease.breaking && !lease.holder.broken(lease, lease.state, lease.target, true)) lease.drop();
     return true;
   }
 
@@ -112,15 +112,17 @@ export class Durables {
   /**
    * The client of `opens`, which share a lease or are the one of an oplock, can't be told that it breaks (MS-SMB2 3.3.4.6, 3.3.4.7), and
    * can't agree: it loses those of its opens that wait for it. Of a persistent open it is told once it is back, and until then whoever
-   * wants the file waits for it as for any client.
+   * wants the file waits for it as for any client. False: none of them waits for it.
    */
-  untold(opens: Iterable<Open>, lease: Lease): void {
+  waitFor(opens: Iterable<Open>, lease: Lease): boolean {
     const waiting = [...opens].filter((open) => this.isDetached(open));
-    if (waiting.length === 0 || waiting.some((open) => open.durable?.persistent === true)) return;
+    if (waiting.length === 0) return false;
+    if (waiting.some((open) => open.durable?.persistent === true)) return true;
     // Not in the midst of the look at the file that breaks it.
     this.server.clock.atTurnEnd(() => {
       if (lease.breaking) for (const open of waiting) if (this.isDetached(open)) this.end(open);
     });
+    return true;
   }
 
   /** Closes every open that waits and is said to be wanted no longer. */

@@ -3,9 +3,9 @@ import { NtStatus } from "#wire/ntstatus.ts";
 import type { CreateRequest } from "#wire/smb2/create.ts";
 import type { AppInstance } from "#wire/smb2/durable.ts";
 import type { Call } from "../call.ts";
-import { granted } from "../open/access.ts";
 import { closeOpen } from "../open/closing.ts";
 import type { Open } from "../open/open.ts";
+import { grantAccess, momentaryRights } from "../security/granted.ts";
 
 /**
  * An application instance that moved to another machine has its file (MS-SMB2 3.3.5.9.13, 3.3.5.9.16): what it had opened there is
@@ -18,9 +18,10 @@ export async function takeOver(call: Call, request: CreateRequest, path: string,
     if (open.tree.fs !== fs || open.path.toLowerCase() !== path.toLowerCase()) continue;
     if (isLater(open, instance)) return NtStatus.FILE_FORCED_CLOSED;
     const inode = await fs.getattr(open.id);
-    if (inode instanceof FsError) continue;
-    const access = await granted(fs, call.tree!.credentials(), inode, request.desiredAccess, false);
-    if (typeof access === "object") return access.refused;
+    const parent = open.place === null ? null : await fs.getattr(open.place.parent);
+    if (inode instanceof FsError || parent instanceof FsError) continue;
+    const given = grantAccess(fs, call.tree!.credentials(), parent, inode, request.desiredAccess, momentaryRights(request.disposition), false);
+    if ("refused" in given) return given.refused;
     await closeOpen(server, open);
   }
   return NtStatus.SUCCESS;

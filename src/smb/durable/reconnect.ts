@@ -25,7 +25,7 @@ export async function reconnect(call: Call, request: CreateRequest, ask: Durable
   reattach(call, open);
   const inode = await open.tree.fs!.getattr(open.id);
   if (inode instanceof FsError) return ntStatusOf(inode);
-  answer(call, { request, open, inode, action: CreateAction.OPENED, oplock: levelOf(open), lease, durable: false });
+  answer(call, { request, open, parent: null, inode, action: CreateAction.OPENED, oplock: levelOf(open), lease, durable: false });
   return NtStatus.SUCCESS;
 }
 

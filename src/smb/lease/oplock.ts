@@ -20,7 +20,6 @@ export function oplockOf(state: number): number {
 interface Break {
   readonly lease: Lease;
   readonly level: number;
-  readonly acknowledged: boolean;
 }
 
 /** The client of one open, told when its oplock breaks: not before it was told that it has one. */
@@ -36,19 +35,21 @@ export class OplockClient implements LeaseHolder {
   /** The answer that gives the oplock is on its way. */
   granted(open: Open): void {
     this.open = open;
-    if (this.untold !== null) this.send(this.untold);
+    if (this.untold !== null) this.send(open, this.untold);
     this.untold = null;
   }
 
-  broken(lease: Lease, _from: number, to: number, acknowledged: boolean): void {
-    const told = { lease, level: oplockOf(to), acknowledged };
-    if (this.open === null) this.untold = told;
-    else this.send(told);
+  broken(lease: Lease, _from: number, to: number): boolean {
+    const told = { lease, level: oplockOf(to) };
+    if (this.open !== null) return this.send(this.open, told);
+    this.untold = told;
+    return true;
   }
 
-  private send({ lease, level, acknowledged }: Break): void {
-    const open = this.open!;
-    if (open.tree.session.notify(Command.OPLOCK_BREAK, (w) => encodeOplockBreak(w, level, open.fileId))) return;
-    if (acknowledged) this.durables.untold([open], lease);
+  private send(open: Open, { lease, level }: Break): boolean {
+    const { session } = open.tree;
+    const channel = session.ended ? undefined : session.channels[0];
+    channel?.connection.notify(session, Command.OPLOCK_BREAK, (w) => encodeOplockBreak(w, level, open.fileId));
+    return channel !== undefined || this.durables.waitFor([open], lease);
   }
 }

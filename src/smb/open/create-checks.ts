@@ -25,8 +25,6 @@ export function refuseRequest({ disposition, options, desiredAccess, attributes,
   }
   const mayDelete = (desiredAccess & (AccessMask.DELETE | AccessMask.GENERIC_ALL | AccessMask.MAXIMUM_ALLOWED)) !== 0;
   if ((options & CreateOption.DELETE_ON_CLOSE) !== 0 && !mayDelete) return NtStatus.ACCESS_DENIED;
-  // Who only waits on a handle is given none.
-  const asked = desiredAccess & ~AccessMask.SYNCHRONIZE;
-  if (asked === 0 || (desiredAccess & accessReserved) !== 0) return NtStatus.ACCESS_DENIED;
+  if (desiredAccess === 0 || (desiredAccess & accessReserved) !== 0) return NtStatus.ACCESS_DENIED;
   return (desiredAccess & AccessMask.ACCESS_SYSTEM_SECURITY) !== 0 ? NtStatus.PRIVILEGE_NOT_HELD : NtStatus.SUCCESS;
 }

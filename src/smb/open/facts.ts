@@ -1,4 +1,5 @@
 import { FileType, type Inode } from "#model/inode.ts";
+import { InodeFlag } from "#model/inode-flags.ts";
 import { FileAttribute, type FileFacts } from "#wire/fscc.ts";
 
 /** IO_REPARSE_TAG_SYMLINK (MS-FSCC 2.1.2.1). */
@@ -29,11 +30,14 @@ export function allocationOf(inode: Inode): number {
   return Math.ceil(inode.size / clusterBytes) * clusterBytes;
 }
 
-/** File attributes as they are shown. */
+/** File attributes as they are shown: those that were set, or what a file is without having been given any. */
 export function attributesOf(inode: Inode): number {
-  if (inode.type === FileType.directory) return FileAttribute.DIRECTORY;
-  if (inode.type === FileType.symlink) return FileAttribute.REPARSE_POINT;
-  return FileAttribute.ARCHIVE;
+  const { flags, type } = inode;
+  let attributes = flags & InodeFlag.dosMask;
+  if (type === FileType.directory) attributes |= FileAttribute.DIRECTORY;
+  else if ((flags & InodeFlag.dosSet) === 0) attributes |= FileAttribute.ARCHIVE;
+  if (type === FileType.symlink || (flags & InodeFlag.reparse) !== 0) attributes |= FileAttribute.REPARSE_POINT;
+  return attributes === 0 ? FileAttribute.NORMAL : attributes;
 }
 
 /** What a stream is described by: its own size, everything else its owner's; it is no directory, whatever that is. */

@@ -15,14 +15,14 @@ export class Open {
   number: number;
   tree: Tree;
   /** What is read and written: of a stream its own. */
-  readonly id: FileId;
+  id: FileId;
   /** The file or directory whose times, attributes and rights it has: of a stream its owner. */
   ownerId: FileId;
   readonly directory: boolean;
   /** Rights of MS-DTYP 2.4.3 it was opened with, generic ones resolved. */
   readonly access: number;
   /** Its place in the share's table; null: a pipe. */
-  readonly file: OpenFile | null;
+  file: OpenFile | null;
   /** Its path in the share, parts separated by backslashes. */
   path: string;
   scan: Scan | null = null;

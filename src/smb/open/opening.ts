@@ -1,14 +1,20 @@
+import { allRights } from "#model/acl.ts";
 import type { Credentials } from "#model/credentials.ts";
 import { FsError } from "#model/fs-error.ts";
 import { FileType, type Inode } from "#model/inode.ts";
-import type { FileSystem } from "#vfs/file-system.ts";
+import { InodeFlag, XattrName } from "#model/inode-flags.ts";
+import type { Created, FileSystem } from "#vfs/file-system.ts";
 import { OpenFile, samePlace } from "#vfs/opens/index.ts";
+import { FileAttribute } from "#wire/fscc.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { AccessMask, CreateAction, CreateOption, type CreateRequest, Disposition } from "#wire/smb2/create.ts";
 import type { Asked } from "../lease/index.ts";
 import { ntStatusOf } from "../status.ts";
-import { granted } from "./access.ts";
+import { type Making, makingOf, refuseOverwrite } from "../info/making.ts";
+import { grantAccess, momentaryRights } from "../security/granted.ts";
+import { attributesOf } from "./facts.ts";
 import { type Resolved, resolve } from "./path.ts";
+import { stops } from "./stopped.ts";
 
 const fileMode = 0o644;
 const directoryMode = 0o755;
@@ -18,6 +24,8 @@ const racesMax = 8;
 export interface Opened {
   readonly inode: Inode;
   readonly file: OpenFile;
+  /** Where it was found; null: it is the share's root. */
+  readonly parent: Inode | null;
   readonly action: CreateAction;
 }
 
@@ -76,14 +84,25 @@ export class Opening {
   private async make(found: Resolved): Promise<Opened | Waiting | number> {
     const { disposition, options } = this.request;
     if (disposition === Disposition.OPEN || disposition === Disposition.OVERWRITE) return NtStatus.OBJECT_NAME_NOT_FOUND;
-    const { parent, name } = found;
-    if (this.fs.opens.of(parent.id)?.deletion != null) return NtStatus.DELETE_PENDING;
-    const made =
-      (options & CreateOption.DIRECTORY_FILE) !== 0
-        ? await this.fs.mkdir(this.who, parent.id, name, { mode: directoryMode })
-        : await this.fs.create(this.who, parent.id, name, { mode: "guarded", attributes: { mode: fileMode } });
+    if (this.fs.opens.of(found.parent.id)?.deletion != null) return NtStatus.DELETE_PENDING;
+    const directory = (options & CreateOption.DIRECTORY_FILE) !== 0;
+    const making = makingOf(this.request, directory);
+    if (typeof making === "number") return making;
+    if (this.deletesReadonly(making.flags ?? 0)) return NtStatus.CANNOT_DELETE;
+    const made = await this.create(found, directory, making);
     if (made instanceof FsError) return made.code === "exists" && disposition !== Disposition.CREATE ? raced : ntStatusOf(made);
     return this.admit(found, made.inode, CreateAction.CREATED);
+  }
+
+  private create({ parent, name }: Resolved, directory: boolean, { flags, options }: Making): Promise<Created | FsError> {
+    const attributes = flags === undefined ? { mode: directory ? directoryMode : fileMode } : { mode: directory ? directoryMode : fileMode, flags };
+    if (directory) return this.fs.mkdir(this.who, parent.id, name, attributes, options);
+    return this.fs.create(this.who, parent.id, name, { mode: "guarded", attributes }, options);
+  }
+
+  /** A file that is read-only is not deleted (MS-FSA 2.1.5.1.1, 2.1.5.1.2). */
+  private deletesReadonly(attributes: number): boolean {
+    return (this.request.options & CreateOption.DELETE_ON_CLOSE) !== 0 && (attributes & FileAttribute.READONLY) !== 0;
   }
 
   private async use(found: Resolved, inode: Inode): Promise<Opened | Waiting | number> {
@@ -91,11 +110,14 @@ export class Opening {
     const deletion = this.fs.opens.of(inode.id)?.deletion ?? null;
     if (deletion !== null && samePlace(deletion.place, this.placeOf(found))) return NtStatus.DELETE_PENDING;
     if (disposition === Disposition.CREATE) return NtStatus.OBJECT_NAME_COLLISION;
+    if (stops(inode) && (options & CreateOption.OPEN_REPARSE_POINT) === 0) return NtStatus.STOPPED_ON_SYMLINK;
     const directory = inode.type === FileType.directory;
     if ((options & CreateOption.DIRECTORY_FILE) !== 0 && !directory) return NtStatus.NOT_A_DIRECTORY;
     if (directory && (options & CreateOption.NON_DIRECTORY_FILE) !== 0) return NtStatus.FILE_IS_A_DIRECTORY;
     if (disposition === Disposition.OPEN || disposition === Disposition.OPEN_IF) return this.admit(found, inode, CreateAction.OPENED);
     if (directory) return NtStatus.INVALID_PARAMETER;
+    const refused = refuseOverwrite(inode, this.request.attributes);
+    if (refused !== NtStatus.SUCCESS) return refused;
     const opened = await this.admit(found, inode, disposition === Disposition.SUPERSEDE ? CreateAction.SUPERSEDED : CreateAction.OVERWRITTEN);
     return typeof opened === "number" || opened instanceof Waiting ? opened : this.empty(opened);
   }
@@ -103,8 +125,13 @@ export class Opening {
   /** Takes its place among the file's opens. */
   private async admit(found: Resolved, inode: Inode, action: CreateAction): Promise<Opened | Waiting | number> {
     const { request, fs } = this;
-    const access = await granted(fs, this.who, inode, request.desiredAccess, action === CreateAction.CREATED);
-    if (typeof access === "object") return access.refused;
+    const parent = this.parts.length === 0 ? null : found.parent;
+    const made = action === CreateAction.CREATED;
+    const momentary = made ? 0 : momentaryRights(request.disposition);
+    const given = grantAccess(fs, this.who, parent, inode, request.desiredAccess, momentary, made);
+    if ("refused" in given) return given.refused;
+    const { access } = given;
+    if (this.deletesReadonly(attributesOf(inode))) return NtStatus.CANNOT_DELETE;
     const deleteOnClose = (request.options & CreateOption.DELETE_ON_CLOSE) !== 0;
     if (deleteOnClose && (access & AccessMask.DELETE) === 0) return NtStatus.ACCESS_DENIED;
     const overwrites = action === CreateAction.OVERWRITTEN || action === CreateAction.SUPERSEDED;
@@ -113,7 +140,7 @@ export class Opening {
       {
         who: this.who,
         access,
-        momentary: overwrites ? AccessMask.WRITE_DATA : 0,
+        momentary,
         sharing: request.shareAccess,
         place: this.placeOf(found),
         directory: inode.type === FileType.directory,
@@ -125,18 +152,42 @@ export class Opening {
       },
       this.asked.holder,
     );
-    if (admitted instanceof OpenFile) return { inode, file: admitted, action };
+    if (admitted instanceof OpenFile) return { inode, file: admitted, parent, action };
     if (admitted instanceof FsError) return ntStatusOf(admitted);
     return new Waiting(admitted);
   }
 
   /** Replaces the content of the file that was opened. */
   private async empty(opened: Opened): Promise<Opened | number> {
-    const { file, action } = opened;
-    const cut = await this.fs.setattr(this.who, file.file.id, { size: 0 }, null, file);
-    if (!(cut instanceof FsError)) return { inode: cut.after ?? opened.inode, file, action };
+    const { file } = opened;
+    const done = await this.overwrite(file, opened.inode);
+    file.emptying = false;
+    if (typeof done !== "number") return { ...opened, inode: done };
     await this.fs.release(file);
-    return ntStatusOf(cut);
+    return done;
+  }
+
+  /** A file that is overwritten begins anew: no content, the attributes and EAs of the request, no streams (MS-FSA 2.1.5.1.2). */
+  private async overwrite(file: OpenFile, inode: Inode): Promise<Inode | NtStatus> {
+    const making = makingOf(this.request, false);
+    if (typeof making === "number") return making;
+    const { fs } = this;
+    const who = { ...this.who, opened: allRights };
+    const id = inode.id;
+    const flags = making.flags ?? FileAttribute.ARCHIVE;
+    const cut = await fs.setattr(who, id, flags === attributesOf(inode) ? { size: 0 } : { size: 0, flags }, null, file);
+    if (cut instanceof FsError) return ntStatusOf(cut);
+    if ((inode.flags & InodeFlag.hasEas) !== 0 || making.eas !== null) {
+      const set = await fs.setXattr(who, id, XattrName.ea, making.eas);
+      if (set instanceof FsError) return ntStatusOf(set);
+    }
+    const streams = await fs.streams(who, id);
+    if (streams instanceof FsError) return ntStatusOf(streams);
+    for (const { name } of streams) {
+      const removed = await fs.removeStream(who, id, name);
+      if (removed instanceof FsError && removed.code !== "noEntry") return ntStatusOf(removed);
+    }
+    return fs.cached(id) ?? cut.after ?? inode;
   }
 
   private placeOf(found: Resolved): { parent: Inode["id"]; name: string } | null {

@@ -4,6 +4,7 @@ import { FsError } from "#model/fs-error.ts";
 import { fold } from "#model/fold.ts";
 import type { FileId } from "#model/ids.ts";
 import { FileType, type Inode } from "#model/inode.ts";
+import { InodeFlag } from "#model/inode-flags.ts";
 import type { FoldedUp } from "#vfs/attributed.ts";
 import type { FileSystem } from "#vfs/file-system.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
@@ -141,6 +142,7 @@ function stepTo(parent: Inode, parts: readonly string[], i: number, found: Found
   if (typeof found === "number") return found;
   const name = parts[i]!;
   if (i === parts.length - 1) return found === null ? { parent, name, inode: null } : { parent, name: found.name, inode: found.inode };
+  if (found !== null && (found.inode.type === FileType.symlink || (found.inode.flags & InodeFlag.reparse) !== 0)) return NtStatus.STOPPED_ON_SYMLINK;
   if (found === null || found.inode.type !== FileType.directory) return NtStatus.OBJECT_PATH_NOT_FOUND;
   return new Below(found.inode);
 }

@@ -30,7 +30,7 @@ export function rmdir(share: Share, who: Credentials, directory: FileId, name: s
     if (node instanceof FsError) return node;
     const refusedName = judgeRemovedName(name);
     if (refusedName !== null) return refusedName;
-    const removable = await openRemovable(share, changer, node, name);
+    const removable = await openRemovable(share, changer, node, name, of);
     if (removable === null || removable instanceof FsError) return removable;
     const { child } = removable;
     if (child.type !== FileType.directory) return notDirectory;
@@ -46,10 +46,10 @@ export function rmdir(share: Share, who: Credentials, directory: FileId, name: s
         ...going.conditions,
       ],
       [
-        ...going.changes,
         { do: "deleteDirent", parent: directory, name },
         ...removeDirectoryChanges(share, child, at),
         { do: "touchDirectory", id: directory, at, linksDelta: -1 },
+        ...going.changes,
       ],
     );
     const touched = await removing(share, child.id, share.apply(changer, operation, attempt));

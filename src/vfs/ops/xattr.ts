@@ -1,5 +1,6 @@
 import type { Maybe } from "#base/brand.ts";
 import { timeAfter } from "#base/time.ts";
+import { Right } from "#model/acl.ts";
 import type { Condition } from "#model/change-set.ts";
 import type { Credentials } from "#model/credentials.ts";
 import { FsError } from "#model/fs-error.ts";
@@ -76,6 +77,7 @@ export function judgeXattrs(given: MakeOptions["xattrs"]): FsError | null {
 
 /** Who may set an attribute: the owner what says who may do what, whoever may write everything else. */
 function refuseSetter(inode: Inode, who: Changer, name: string): FsError | null {
+  if (who.opened !== undefined && name !== XattrName.security) return (who.opened & Right.writeEa) !== 0 ? null : denied;
   if (passesModes(who) || who.uid === inode.uid) return null;
   if (name === XattrName.security) return notPermitted;
   return (permissions(inode, who) & Permission.write) !== 0 ? null : denied;

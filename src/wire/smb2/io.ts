@@ -123,12 +123,14 @@ export function decodeLock(b: Uint8Array, base: number, end: number): LockReques
 
 export const FsControl = {
   DFS_GET_REFERRALS: 0x00060194,
+  DFS_GET_REFERRALS_EX: 0x000601b0,
   PIPE_PEEK: 0x0011400c,
   PIPE_WAIT: 0x00110018,
   PIPE_TRANSCEIVE: 0x0011c017,
   SRV_COPYCHUNK: 0x001440f2,
   SRV_COPYCHUNK_WRITE: 0x001480f2,
   SRV_ENUMERATE_SNAPSHOTS: 0x00144064,
+  SRV_READ_HASH: 0x001441bb,
   SRV_REQUEST_RESUME_KEY: 0x00140078,
   LMR_REQUEST_RESILIENCY: 0x001401d4,
   QUERY_NETWORK_INTERFACE_INFO: 0x001401fc,
@@ -140,6 +142,13 @@ export const FsControl = {
   SET_ZERO_DATA: 0x000980c8,
   QUERY_ALLOCATED_RANGES: 0x000940cf,
   DUPLICATE_EXTENTS_TO_FILE: 0x00098344,
+  DUPLICATE_EXTENTS_TO_FILE_EX: 0x000983e8,
+  FILE_LEVEL_TRIM: 0x00098208,
+  QUERY_FILE_REGIONS: 0x00090284,
+  GET_INTEGRITY_INFORMATION: 0x0009027c,
+  SET_INTEGRITY_INFORMATION: 0x0009c280,
+  IS_PATHNAME_VALID: 0x0009002c,
+  GET_OBJECT_ID: 0x0009009c,
   GET_COMPRESSION: 0x0009003c,
   SET_COMPRESSION: 0x0009c040,
   CREATE_OR_GET_OBJECT_ID: 0x000900c0,
@@ -153,6 +162,7 @@ export interface IoctlRequest {
   readonly fileIdAt: number;
   /** A view of the message. */
   readonly input: Uint8Array;
+  readonly inputBytesMax: number;
   readonly outputBytesMax: number;
   readonly flags: number;
 }
@@ -162,7 +172,7 @@ export function decodeIoctl(b: Uint8Array, base: number, end: number): IoctlRequ
   if (end - at < ioctlBytes || u16(b, at) !== ioctlBytes + 1) return null;
   const input = variable(b, base, end, u32(b, at + 24), u32(b, at + 28));
   if (input === null) return null;
-  return { code: u32(b, at + 4), fileIdAt: at + fileIdAtShort, input, outputBytesMax: u32(b, at + 44), flags: u32(b, at + 48) };
+  return { code: u32(b, at + 4), fileIdAt: at + fileIdAtShort, input, inputBytesMax: u32(b, at + 32), outputBytesMax: u32(b, at + 44), flags: u32(b, at + 48) };
 }
 
 export function encodeIoctl(w: LeWriter, code: number, fileId: Uint8Array, output: Uint8Array): void {

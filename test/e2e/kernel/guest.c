@@ -2,6 +2,7 @@
  * guest - what the kernel tests do in the mount, in one program because forks are slow in the guest.
  *
  *   guest treesum DIR            one line: objects, bytes and a checksum of names, types, permissions and content below DIR
+ *   guest contentsum DIR         the same without permissions, for mounts that have none of their own
  *   guest many DIR COUNT         make COUNT files in a new DIR, list them, remove them
  *   guest semantics DIR root|user   files as POSIX has them, in a new DIR
  *   guest move DIR ID ROUNDS     with others at once: move tokens between DIR/a and DIR/b; the loser of a race sees ENOENT
@@ -42,6 +43,7 @@ static void die(const char *format, ...)
 /* ---- treesum ---- */
 
 static uint64_t objects, bytes, sum;
+static uint32_t permissions = 0111;
 
 static uint64_t mix(uint64_t hash, const void *data, size_t length)
 {
@@ -58,7 +60,7 @@ static void treesum(int at, const char *name, const char *path)
 	if (fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW))
 		die("stat %s", path);
 	uint64_t hash = mix(14695981039346656037ULL, path, strlen(path));
-	uint32_t mode = st.st_mode & (S_IFMT | 0111);
+	uint32_t mode = st.st_mode & (S_IFMT | permissions);
 	hash = mix(hash, &mode, sizeof mode);
 	objects++;
 	if (S_ISREG(st.st_mode)) {
@@ -360,7 +362,9 @@ int main(int argc, char **argv)
 	const char *what = argc > 2 ? argv[1] : "";
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	umask(022);
-	if (!strcmp(what, "treesum")) {
+	if (!strcmp(what, "treesum") || !strcmp(what, "contentsum")) {
+		if (!strcmp(what, "contentsum"))
+			permissions = 0;
 		treesum(AT_FDCWD, argv[2], "");
 		printf("%llu objects, %llu bytes, %016llx\n", (unsigned long long)objects, (unsigned long long)bytes, (unsigned long long)sum);
 	} else if (!strcmp(what, "many") && argc == 4) {

@@ -29,8 +29,10 @@ describe("what is desired", () => {
     await users.create(root, { name: "alice", password });
     const asked = runtime.asked.length;
     await users.edit(root, "alice", { email: "a@example.com" }, null);
-    await users.setPassword(root, "alice", "another password", false);
     expect(runtime.asked.length).toBe(asked);
+    // Whoever is logged in over SMB has to log in anew.
+    await users.setPassword(root, "alice", "another password", false);
+    expect(runtime.asked.length).toBe(asked + 1);
   });
 
   test("has the identity of whoever is there now", async () => {
