@@ -4,24 +4,27 @@ import { FileType, type Inode } from "#model/inode.ts";
 import type { OpenFile } from "#vfs/opens/index.ts";
 import { FileAttribute } from "#wire/fscc.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
-import { CreateAction, type CreateContext, type CreateRequest, decodeCreate, encodeCreate, OplockLevel } from "#wire/smb2/create.ts";
+import { CreateAction, type CreateContext, CreateOption, type CreateRequest, decodeCreate, encodeCreate, OplockLevel } from "#wire/smb2/create.ts";
 import { decodeAppInstance, type DurableAsk, durableAnswer } from "#wire/smb2/durable.ts";
 import { type LeaseContext, leaseContextName } from "#wire/smb2/lease.ts";
 import { Dialect } from "#wire/smb2/negotiate.ts";
 import { encodeError, encodeErrorContext } from "#wire/smb2/query.ts";
 import type { Call } from "../call.ts";
 import { type Answered, createDurably, makeDurable, takeOver } from "../durable/index.ts";
+import type { Tree } from "../tree/tree.ts";
 import { maximalAccessAnswer, maximalAccessContext } from "../security/maximal-access.ts";
 import { maximalAccess } from "../security/granted.ts";
+import { answerOthers } from "../open/answered-contexts.ts";
 import { shownModes } from "../info/set-file.ts";
 import { allRights } from "#model/acl.ts";
 import { refuseRequest } from "../open/create-checks.ts";
 import { type Asked, askedFor, LeaseClient, oplockOf } from "../lease/index.ts";
 import { closeOpen } from "../open/closing.ts";
-import { factsOf } from "../open/facts.ts";
+import { factsOf, streamFacts } from "../open/facts.ts";
 import { Open } from "../open/open.ts";
-import { Opening } from "../open/opening.ts";
-import { partsOf } from "../open/path.ts";
+import { type Opened, Opening } from "../open/opening.ts";
+import { parsePath, type SmbPath, StreamType } from "../open/path.ts";
+import { shownName } from "../open/names.ts";
 import { stoppedOn } from "../open/stopped.ts";
 import { pipes } from "../pipe/index.ts";
 import { Pipe } from "../pipe/pipe.ts";
@@ -46,21 +49,24 @@ async function openFile(call: Call, request: CreateRequest, ask: DurableAsk | nu
   const refused = refuseRequest(request);
   if (refused !== NtStatus.SUCCESS) return refused;
   if (server.opens.full) return NtStatus.INSUFFICIENT_RESOURCES;
-  const parts = partsOf(request.name);
-  if (typeof parts === "number") return parts;
+  const path = parsePath(request.name);
+  if (typeof path === "number") return path;
+  const typed = typedRequest(path, request);
+  if (typeof typed === "number") return typed;
   const asked = askedFor(call.connection, request);
   if (asked === null) return NtStatus.INVALID_PARAMETER;
-  const path = parts.join("\\");
   const repeatable = ask !== null && ask.version === 2;
   const instance = repeatable ? decodeAppInstance(request.contexts) : null;
   if (instance !== null) {
-    const taken = await takeOver(call, request, path, instance);
+    const taken = await takeOver(call, request, instance);
     if (taken !== NtStatus.SUCCESS) return taken;
   }
-  const opened = await new Opening(fs, call.tree!.credentials(), parts, request, asked, (until) => wait(call, until, repeatable)).run();
+  const opened = await new Opening(fs, call.tree!.credentials(), path, typed, asked, (until) => wait(call, until, repeatable)).run();
   if (typeof opened === "number") return opened;
-  const { inode, file, action, parent } = opened;
-  const one = new Open(server.opens.next(), call.tree!, inode.id, inode.type === FileType.directory, file.access, file, path);
+  const { inode, file, stream, action, parent } = opened;
+  const one = new Open(server.opens.next(), call.tree!, file.file.id, stream === null && inode.type === FileType.directory, file.access, file, pathOf(opened));
+  one.ownerId = inode.id;
+  one.keeper = stream?.keeper ?? null;
   one.mode = request.options & shownModes;
   one.action = action;
   one.instance = instance;
@@ -69,7 +75,8 @@ async function openFile(call: Call, request: CreateRequest, ask: DurableAsk | nu
   if (!(await settled(call, one))) return NtStatus.FILE_CLOSED;
   server.durables.join(one);
   call.related = one;
-  answer(call, { request, open: one, parent, inode, action, oplock: oplockLevel(asked, file), lease: asked.context, durable: one.durable !== null });
+  const facts = stream === null ? factsOf(inode) : streamFacts(inode, stream.inode);
+  answer(call, { request, open: one, parent, inode, facts, action, oplock: oplockLevel(asked, file), lease: asked.context, durable: one.durable !== null });
   tellOfBreaks(call, asked, one);
   return one;
 }
@@ -88,16 +95,32 @@ async function settled(call: Call, one: Open): Promise<boolean> {
 }
 
 /** What a CREATE that succeeded is answered. */
-function answer(call: Call, { request, open: one, parent, inode, action, oplock, lease, durable }: Answered): void {
-  const contexts = [...contextsFor(request, lease, one.file!, mostAccess(call, parent, inode))];
+function answer(call: Call, { request, open: one, parent, inode, facts, action, oplock, lease, durable }: Answered): void {
+  const contexts = [...contextsFor(call.tree!, request, lease, one.file!, mostAccess(call, parent, inode))];
   if (durable) contexts.push(durableAnswer(one.durable!.version, one.durable!.timeoutMs, one.durable!.persistent));
-  encodeCreate(call.w, call.answerAt, oplock, action, factsOf(inode), one.fileId, contexts);
+  encodeCreate(call.w, call.answerAt, oplock, action, facts, one.fileId, contexts);
+}
+
+/** The request as what its path's type makes of it (MS-FSCC 2.1.5.4): `::$DATA` is of no directory, `:$I30:$INDEX_ALLOCATION` of nothing else. */
+function typedRequest({ stream, type }: SmbPath, request: CreateRequest): CreateRequest | NtStatus {
+  if (stream !== null || type === null) return request;
+  const directory = (request.options & CreateOption.DIRECTORY_FILE) !== 0;
+  if (type === StreamType.data) {
+    return directory ? NtStatus.NOT_A_DIRECTORY : { ...request, options: request.options | CreateOption.NON_DIRECTORY_FILE };
+  }
+  return { ...request, options: request.options | CreateOption.DIRECTORY_FILE };
+}
+
+/** The path as clients are told it. */
+function pathOf({ parts, stream }: Opened): string {
+  const path = parts.map(shownName).join("\\");
+  return stream === null ? path : `${path}:${shownName(stream.name)}`;
 }
 
 /** The path met a symbolic link, which is for the client to follow (MS-SMB2 2.2.2). */
 async function stopped(call: Call, request: CreateRequest): Promise<number> {
-  const parts = partsOf(request.name);
-  const data = typeof parts === "number" ? parts : await stoppedOn(call.tree!.fs!, call.tree!.credentials(), request.name, parts);
+  const path = parsePath(request.name);
+  const data = typeof path === "number" ? path : await stoppedOn(call.tree!.fs!, call.tree!.credentials(), request.name, path.parts);
   const status = typeof data === "number" ? data : NtStatus.STOPPED_ON_SYMLINK;
   call.relatedStatus = status;
   call.related = null;
@@ -162,10 +185,11 @@ function mostAccess(call: Call, parent: Inode | null, opened: Inode): { readonly
   return { inode, maximal: maximalAccess(tree.fs!, tree.credentials(), parent, inode) };
 }
 
-/** Answers to the contexts that are understood (MS-SMB2 2.2.14.2): maximal access, the lease. */
-function contextsFor(request: CreateRequest, asked: LeaseContext | null, { lease }: OpenFile, access: { readonly inode: Inode; readonly maximal: number }): readonly CreateContext[] {
+/** Answers to the contexts that are understood (MS-SMB2 2.2.14.2): maximal access, the lease, and others'. */
+function contextsFor(tree: Tree, request: CreateRequest, asked: LeaseContext | null, { lease }: OpenFile, access: { readonly inode: Inode; readonly maximal: number }): readonly CreateContext[] {
   const answers: CreateContext[] = [];
   for (const context of request.contexts) if (context.name === maximalAccessContext) answers.push({ name: context.name, data: maximalAccessAnswer(context.data, access.inode, access.maximal) });
+  answerOthers(tree, request, access.inode, answers);
   if (asked === null || lease === null || !(lease.holder instanceof LeaseClient)) return answers;
   answers.push({ name: leaseContextName, data: lease.holder.answer(lease, asked.parentKey) });
   return answers;

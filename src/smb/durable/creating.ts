@@ -2,7 +2,7 @@ import { FsError } from "#model/fs-error.ts";
 import type { Inode } from "#model/inode.ts";
 import { Cached } from "#vfs/opens/index.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
-import { type CreateAction, type CreateRequest, OplockLevel } from "#wire/smb2/create.ts";
+import { type CreateAction, type CreateRequest, type OpenedFile, OplockLevel } from "#wire/smb2/create.ts";
 import { decodeDurable, type DurableAsk } from "#wire/smb2/durable.ts";
 import { HeaderFlag } from "#wire/smb2/header.ts";
 import type { LeaseContext } from "#wire/smb2/lease.ts";
@@ -13,7 +13,7 @@ import type { Open } from "../open/open.ts";
 import { ntStatusOf } from "../status.ts";
 import { clientOf, ownerOf } from "./durable.ts";
 import { underWay } from "./durables.ts";
-import { levelOf, reattach, reconnect } from "./reconnect.ts";
+import { levelOf, reattach, reconnect, seenOf } from "./reconnect.ts";
 
 /** What a CREATE that succeeded is answered. */
 export interface Answered {
@@ -21,7 +21,9 @@ export interface Answered {
   readonly open: Open;
   /** Where its name is, where that was looked up. */
   readonly parent: Inode | null;
+  /** The file or directory; of a stream its owner. */
   readonly inode: Inode;
+  readonly facts: OpenedFile;
   readonly action: CreateAction;
   readonly oplock: number;
   /** What it asked of a lease; null: nothing. */
@@ -73,13 +75,13 @@ async function repeat(call: Call, request: CreateRequest, open: Open | typeof un
     if (open.durable!.owner !== ownerOf(call.session!)) return NtStatus.ACCESS_DENIED;
     reattach(call, open);
   } else if (open.tree.session !== call.session) return NtStatus.DUPLICATE_OBJECTID;
-  const inode = await open.tree.fs!.getattr(open.id);
-  if (inode instanceof FsError) return ntStatusOf(inode);
+  const seen = await seenOf(open);
+  if (seen instanceof FsError) return ntStatusOf(seen);
   call.related = open;
   const oplock = repeatedLevel(open, request.oplock);
   const kept = oplock === OplockLevel.LEASE ? (lease?.state ?? 0) : cachedBy(oplock);
   const durable = open.durable !== null && (open.durable.persistent || (kept & Cached.handle) !== 0);
-  answer(call, { request, open, parent: null, inode, action: open.action, oplock, lease: asked.context, durable });
+  answer(call, { request, open, parent: null, ...seen, action: open.action, oplock, lease: asked.context, durable });
   return NtStatus.SUCCESS;
 }
 

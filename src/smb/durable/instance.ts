@@ -11,11 +11,11 @@ import { grantAccess, momentaryRights } from "../security/granted.ts";
  * An application instance that moved to another machine has its file (MS-SMB2 3.3.5.9.13, 3.3.5.9.16): what it had opened there is
  * closed, for whoever may open the file as he asks to. A status other than success: a later version of the instance has it.
  */
-export async function takeOver(call: Call, request: CreateRequest, path: string, instance: AppInstance): Promise<number> {
+export async function takeOver(call: Call, request: CreateRequest, instance: AppInstance): Promise<number> {
   const { server } = call.connection;
   const fs = call.tree!.fs!;
   for (const open of server.durables.of(instance.id)) {
-    if (open.tree.fs !== fs || open.path.toLowerCase() !== path.toLowerCase()) continue;
+    if (open.tree.fs !== fs || open.path.toLowerCase() !== request.name.toLowerCase()) continue;
     if (isLater(open, instance)) return NtStatus.FILE_FORCED_CLOSED;
     const inode = await fs.getattr(open.id);
     const parent = open.place === null ? null : await fs.getattr(open.place.parent);

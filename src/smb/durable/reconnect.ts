@@ -6,9 +6,9 @@ import { decodeLeaseContext, type LeaseContext, leaseContextName } from "#wire/s
 import type { Call } from "../call.ts";
 import { leaseKey, oplockOf } from "../lease/index.ts";
 import type { Open } from "../open/open.ts";
-import { partsOf } from "../open/path.ts";
+import { factsOf, streamFacts } from "../open/facts.ts";
 import { ntStatusOf } from "../status.ts";
-import type { Answer } from "./creating.ts";
+import type { Answer, Answered } from "./creating.ts";
 import { clientOf, ownerOf } from "./durable.ts";
 
 /**
@@ -23,9 +23,9 @@ export async function reconnect(call: Call, request: CreateRequest, ask: Durable
   const refused = judge(call, open, request, ask, lease);
   if (refused !== NtStatus.SUCCESS) return refused;
   reattach(call, open);
-  const inode = await open.tree.fs!.getattr(open.id);
-  if (inode instanceof FsError) return ntStatusOf(inode);
-  answer(call, { request, open, parent: null, inode, action: CreateAction.OPENED, oplock: levelOf(open), lease, durable: false });
+  const seen = await seenOf(open);
+  if (seen instanceof FsError) return ntStatusOf(seen);
+  answer(call, { request, open, parent: null, ...seen, action: CreateAction.OPENED, oplock: levelOf(open), lease, durable: false });
   return NtStatus.SUCCESS;
 }
 
@@ -70,8 +70,16 @@ function leaseIn(request: CreateRequest): LeaseContext | null {
 }
 
 function isNamed(open: Open, name: string): boolean {
-  const parts = partsOf(name);
-  return typeof parts !== "number" && parts.join("\\").toLowerCase() === open.path.toLowerCase();
+  return name.replace(/\\$/, "").toLowerCase() === open.path.toLowerCase();
+}
+
+/** The file or directory an open is of, and what is told of the open. */
+export async function seenOf(open: Open): Promise<Pick<Answered, "inode" | "facts"> | FsError> {
+  const fs = open.tree.fs!;
+  const inode = await fs.getattr(open.ownerId);
+  if (inode instanceof FsError || open.keeper === null) return inode instanceof FsError ? inode : { inode, facts: factsOf(inode) };
+  const stream = await fs.getattr(open.id);
+  return stream instanceof FsError ? stream : { inode, facts: streamFacts(inode, stream) };
 }
 
 /** What its client may cache of an open, as an oplock level. */

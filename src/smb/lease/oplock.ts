@@ -48,8 +48,7 @@ export class OplockClient implements LeaseHolder {
 
   private send(open: Open, { lease, level }: Break): boolean {
     const { session } = open.tree;
-    const channel = session.ended ? undefined : session.channels[0];
-    channel?.connection.notify(session, Command.OPLOCK_BREAK, (w) => encodeOplockBreak(w, level, open.fileId));
-    return channel !== undefined || this.durables.waitFor([open], lease);
+    if (!session.ended && session.notify(Command.OPLOCK_BREAK, (w) => encodeOplockBreak(w, level, open.fileId))) return true;
+    return this.durables.waitFor([open], lease);
   }
 }
