@@ -14,7 +14,7 @@ export async function close(call: Call): Promise<number> {
   const open = fileOf(call, call.base + headerBytes + 8);
   if (typeof open === "number") return open;
   const inode = (flags & closePostQueryAttributes) === 0 || open.pipe !== null ? null : await open.tree.fs!.getattr(open.id);
-  await closeOpen(call.connection, open);
+  await closeOpen(call.connection.server, open);
   encodeClose(call.w, inode === null || inode instanceof FsError ? null : factsOf(inode));
   return NtStatus.SUCCESS;
 }
