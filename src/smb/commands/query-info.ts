@@ -5,7 +5,7 @@ import { FileInfo } from "#wire/fscc.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { headerBytes } from "#wire/smb2/header.ts";
 import { Dialect } from "#wire/smb2/negotiate.ts";
-import { decodeQueryInfo, encodeError, encodeOutputHeader, InfoType, outputHeaderBytes, type QueryInfoRequest } from "#wire/smb2/query.ts";
+import { decodeQueryInfo, encodeError, encodeErrorContext, encodeOutputHeader, InfoType, outputHeaderBytes, type QueryInfoRequest } from "#wire/smb2/query.ts";
 import type { Call } from "../call.ts";
 import { queryEas } from "../info/eas.ts";
 import { classOf } from "../info/file-info.ts";
@@ -53,14 +53,8 @@ function querySecurity(call: Call, request: QueryInfoRequest, open: Open): Maybe
 function tooSmall(call: Call, needed: number): number {
   const data = new Uint8Array(4);
   new DataView(data.buffer).setUint32(0, needed, true);
-  // From 3.1.1 on data of errors stand in a context, whose id is 0 (MS-SMB2 2.2.2.1).
-  if (call.connection.dialect === Dialect.SMB_3_1_1) {
-    const context = new Uint8Array(12);
-    const view = new DataView(context.buffer);
-    view.setUint32(0, 4, true);
-    context.set(data, 8);
-    encodeError(call.w, 1, context);
-  } else encodeError(call.w, 0, data);
+  if (call.connection.dialect === Dialect.SMB_3_1_1) encodeError(call.w, 1, encodeErrorContext(data));
+  else encodeError(call.w, 0, data);
   call.hasBody = true;
   return NtStatus.BUFFER_TOO_SMALL;
 }
