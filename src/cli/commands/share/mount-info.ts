@@ -35,7 +35,7 @@ function lines(info: Info, protocol: "nfs" | "smb", os: (typeof systems)[number]
   const of = info[protocol];
   if (of === null) return "";
   if (os !== null) return `${printable(of[os])}\n`;
-  const shown = systems.map((system) => `  ${systemNames[system].padEnd(9)} ${printable(of[system])}\n`);
-  if ("smbclient" in of) shown.push(`  ${"smbclient".padEnd(9)} ${printable(of.smbclient)}\n`);
+  const shown = systems.map((system) => `  ${systemNames[system].padEnd(8)} ${printable(of[system])}\n`);
+  if ("smbclient" in of) shown.push(`  ${"smbclient".padEnd(8)} ${printable(of.smbclient)}\n`);
   return `${printable(info.share)} over ${protocol.toUpperCase()}\n${shown.join("")}`;
 }
