@@ -22,6 +22,8 @@ export class Open {
   file: OpenFile | null;
   /** Its path in the share, parts separated by backslashes. */
   path: string;
+  /** Of a stream: an open of its owner, whose name stays as long. */
+  keeper: OpenFile | null = null;
   scan: Scan | null = null;
   /** Null: nobody asked yet what changes in it. */
   watch: DirectoryWatch | null = null;
