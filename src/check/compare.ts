@@ -1,5 +1,5 @@
 import type { MetadataStore } from "#model/metadata-store.ts";
-import { eachDirent, eachExtent, eachInode, eachOrphan, eachPack } from "./scan.ts";
+import { eachDirent, eachExtent, eachInode, eachOrphan, eachPack, eachXattr } from "./scan.ts";
 import type { Watch } from "./target.ts";
 import type { Clock } from "#base/clock.ts";
 
@@ -20,8 +20,9 @@ export async function contentsOf(store: MetadataStore, clock: Clock, watch: Watc
     hash.update(JSON.stringify(fields, bytesAsText));
   };
   await eachInode(target, watch, (inode) => add("inode", inode));
-  await eachDirent(target, watch, ({ parent, name, child, cookie }) => add("dirent", parent, name, child, cookie));
+  await eachDirent(target, watch, ({ parent, name, child, cookie, folded }) => add("dirent", parent, name, child, cookie, folded));
   await eachExtent(target, watch, ({ file, extent }) => add("extent", file, extent.offset, extent.length, extent.pack, extent.packOffset));
+  await eachXattr(target, watch, ({ id, name, value }) => add("xattr", id, name, value));
   await eachPack(target, watch, ({ id, key, state, size, live, since, frames }) => add("pack", id, key, state, size, live, since, frames));
   await eachOrphan(target, watch, (id) => add("orphan", id));
   const { inodes, bytes } = await store.usage();

@@ -1,10 +1,12 @@
 import type { FileId, PackId } from "#model/ids.ts";
 import { rootId } from "#model/ids.ts";
-import { type Dirent, FileType, type Inode } from "#model/inode.ts";
+import { type Dirent, FileType, type Inode, isStream } from "#model/inode.ts";
+import { ownerOfStreams } from "#model/inode-flags.ts";
 import { type Damage, damage } from "./damage.ts";
 import { FindingKind } from "./finding.ts";
+import { confirmAttributes } from "./confirm-attributes.ts";
 import { confirmExtents } from "./confirm-extents.ts";
-import { pathsOf } from "./paths.ts";
+import { pathsOf, streamMark } from "./paths.ts";
 import { entriesOf, type Named, settledNames } from "./reread.ts";
 import { eachInode, extentsOfPack } from "./scan.ts";
 import { isName, type Survey, whatIsWrongWith, whatIsWrongWithPack } from "./survey.ts";
@@ -26,6 +28,7 @@ export async function confirm(target: CheckTarget, survey: Survey, watch: Watch)
   await confirmInodes(target, survey, watch, sink);
   await confirmDirents(target, survey, watch, sink);
   await confirmTangled(target, survey, watch, sink);
+  await confirmAttributes(target, survey, watch, sink);
   await confirmOrphans(target, survey, watch, sink);
   if (survey.badExtents.length + survey.used.length + survey.fileless.length + survey.outOfPack.length + survey.rowless.length > 0) await target.content.settle();
   await confirmExtents(target, survey, watch, sink);
@@ -33,7 +36,7 @@ export async function confirm(target: CheckTarget, survey: Survey, watch: Watch)
   await confirmUsage(target, survey, watch, sink);
   const ids = new Set<number>();
   for (const { damage: { finding }, at } of found) {
-    const id = at?.parent ?? finding.file;
+    const id = at === null ? finding.file : ownerOfStreams(at.parent) || at.parent;
     if (finding.path === null && id !== null) ids.add(id);
   }
   const paths = ids.size === 0 ? new Map<number, string[]>() : await pathsOf(target, watch, ids);
@@ -44,8 +47,10 @@ function located(one: Damage, at: { readonly parent: number; readonly name: stri
   const { finding } = one;
   if (finding.path !== null) return one;
   if (at !== null) {
-    const above = paths.get(at.parent)?.[0];
-    return above === undefined ? one : { ...one, finding: { ...finding, path: `${above === "/" ? "" : above}/${at.name}` } };
+    const owner = ownerOfStreams(at.parent);
+    const above = paths.get(owner || at.parent)?.[0];
+    const path = owner !== 0 ? `${above}${streamMark}${at.name}` : `${above === "/" ? "" : above}/${at.name}`;
+    return above === undefined ? one : { ...one, finding: { ...finding, path } };
   }
   const path = finding.file === null ? undefined : paths.get(finding.file)?.[0];
   return path === undefined ? one : { ...one, finding: { ...finding, path } };
@@ -83,12 +88,15 @@ async function confirmDirents(target: CheckTarget, survey: Survey, watch: Watch,
   for (const dirent of survey.outside) {
     goOn(watch);
     const { parent, name, child } = dirent;
-    const above = await store.inode(parent);
-    if (above?.type === FileType.directory || !(await stillThere(target, dirent))) continue;
-    const what = above === null ? "is not there" : "is no directory";
-    const mend = above !== null ? ({ by: "move", parent, name, child } as const) : rebuilt.has(parent) ? null : ({ by: "rebuild", id: parent } as const);
+    const owner = ownerOfStreams(parent);
+    const above = await store.inode(owner === 0 ? parent : owner);
+    const fits = above !== null && (above.type === FileType.directory || (owner !== 0 && above.type === FileType.regular && !isStream(above)));
+    if (fits || !(await stillThere(target, dirent))) continue;
+    const what = above === null ? "is not there" : owner === 0 ? "is no directory" : "has no streams";
+    const mend = above !== null || owner !== 0 ? ({ by: "move", parent, name, child } as const) : rebuilt.has(parent) ? null : ({ by: "rebuild", id: parent } as const);
     if (above === null) rebuilt.add(parent);
-    sink(damage(FindingKind.nameWithoutDirectory, `The name ${JSON.stringify(name)} of file ${child} lies in directory ${parent}, which ${what}.`, { file: child, path: "" }, mend));
+    const where = owner === 0 ? `lies in directory ${parent}` : `is that of a stream of file ${owner}`;
+    sink(damage(FindingKind.nameWithoutDirectory, `The name ${JSON.stringify(name)} of file ${child} ${where}, which ${what}.`, { file: child, path: "" }, mend));
   }
   for (const dirent of survey.badNames) {
     if (isName(dirent.name) || !(await stillThere(target, dirent))) continue;
@@ -119,8 +127,16 @@ function links(inode: Inode, right: number): { readonly by: "links"; readonly id
 }
 
 function judgeFile({ inode, names }: Named, sink: Sink): void {
-  if (inode.links === names.length) return;
   const { id } = inode;
+  const [name] = names;
+  const owner = name === undefined ? inode.parent : ownerOfStreams(name.parent);
+  if (name !== undefined && owner !== 0 && inode.type !== FileType.regular) {
+    sink(damage(FindingKind.nameWithoutDirectory, `File ${id} has a name among the streams of file ${owner}, and can be no stream.`, { file: id, path: "" }, { by: "move", parent: name.parent, name: name.name, child: id }));
+  } else if (owner !== inode.parent) {
+    const taken = inode.parent === 0 ? "no stream" : `a stream of file ${inode.parent}`;
+    sink(damage(FindingKind.wrongParent, `The file takes itself for ${taken}, and its name says ${owner === 0 ? "that it is none" : `that it is one of file ${owner}`}.`, { file: id }, { by: "parent", id, parent: owner }));
+  }
+  if (inode.links === names.length) return;
   if (names.length === 0) sink(damage(FindingKind.lostFile, `File ${id} (${inode.size} bytes) has no name any more.`, { file: id }, { by: "adopt", id }));
   else sink(damage(FindingKind.wrongLinks, `The link count is ${inode.links}; it has ${names.length} ${names.length === 1 ? "name" : "names"}.`, { file: id }, links(inode, names.length)));
 }

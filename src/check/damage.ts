@@ -6,6 +6,9 @@ export type Mend =
   | { readonly by: "links"; readonly id: number; readonly delta: number; readonly ctime: { readonly sec: number; readonly nsec: number } }
   | { readonly by: "parent"; readonly id: number; readonly parent: number }
   | { readonly by: "mode"; readonly id: number }
+  /** Say of an inode what streams and attributes it has. */
+  | { readonly by: "flags"; readonly id: number }
+  /** Put a name in its directory anew. */
   | { readonly by: "cookie"; readonly parent: number; readonly name: string; readonly child: number }
   /** Give what has no name, or none that can be reached, one in lost+found. */
   | { readonly by: "adopt"; readonly id: number }

@@ -3,7 +3,7 @@ export const absent = -1;
 const firstRows = 1024;
 
 /**
- * What a check keeps of every inode, and what it counted for it: 61 bytes an inode, in columns. Rows are added in rising order of
+ * What a check keeps of every inode, and what it counted for it: 69 bytes an inode, in columns. Rows are added in rising order of
  * their ids.
  */
 export class InodeTable {
@@ -13,9 +13,12 @@ export class InodeTable {
   parents = new Float64Array(firstRows);
   sizes = new Float64Array(firstRows);
   used = new Float64Array(firstRows);
+  flags = new Int32Array(firstRows);
+  /** Flags that its extended attributes and streams ask for. */
+  asked = new Int32Array(firstRows);
   /** Names that refer to it. */
   names = new Int32Array(firstRows);
-  /** The directory the last of these lies in. */
+  /** The directory the last of these lies in, or where the streams of an owner have their names. */
   namedIn = new Float64Array(firstRows);
   /** Entries that are directories. */
   subdirectories = new Int32Array(firstRows);
@@ -25,7 +28,7 @@ export class InodeTable {
   /** The row found last: most are asked for in order. */
   private near = 0;
 
-  add(id: number, type: number, links: number, parent: number, size: number, used: number): void {
+  add(id: number, type: number, links: number, parent: number, size: number, used: number, flags: number): void {
     if (this.length === this.ids.length) this.grow();
     const row = this.length++;
     this.ids[row] = id;
@@ -34,6 +37,7 @@ export class InodeTable {
     this.parents[row] = parent;
     this.sizes[row] = size;
     this.used[row] = used;
+    this.flags[row] = flags;
   }
 
   /** The row of an inode, or `absent`. */
@@ -66,6 +70,8 @@ export class InodeTable {
     this.parents = wider(this.parents);
     this.sizes = wider(this.sizes);
     this.used = wider(this.used);
+    this.flags = wider(this.flags);
+    this.asked = wider(this.asked);
     this.names = wider(this.names);
     this.namedIn = wider(this.namedIn);
     this.subdirectories = wider(this.subdirectories);

@@ -2,7 +2,9 @@ import { type Time, timeAfter } from "#base/time.ts";
 import type { Change, Condition, Extent } from "#model/change-set.ts";
 import { PackState } from "#model/change-set.ts";
 import { type FileId, type PackId, rootId } from "#model/ids.ts";
-import { FileType, Inode } from "#model/inode.ts";
+import { FileType, Inode, isStream } from "#model/inode.ts";
+import { InodeFlag, ownerOfStreams, streamsOf, XattrName } from "#model/inode-flags.ts";
+import { flagsOf } from "./confirm-attributes.ts";
 import type { Mend } from "./damage.ts";
 import { namesOf } from "./paths.ts";
 import { relocate } from "./relocate.ts";
@@ -35,6 +37,8 @@ export async function mend(target: CheckTarget, how: Mend, watch: Watch): Promis
       return reparent(target, how.id, how.parent);
     case "mode":
       return repairMode(target, how.id);
+    case "flags":
+      return repairFlags(target, how.id);
     case "cookie": {
       const of = { parent: how.parent as FileId, name: how.name, child: how.child as FileId };
       return apply(target, [{ is: "direntRefersTo", ...of }], [{ do: "deleteDirent", parent: of.parent, name: of.name }, { do: "insertDirent", ...of }]);
@@ -71,13 +75,27 @@ async function reparent(target: CheckTarget, id: number, parent: number): Promis
   const inode = await target.store.inode(id as FileId);
   if (inode === null) return false;
   const version = await target.store.treeVersion();
-  return apply(target, [unchanged(id, inode.ctime), { is: "treeVersion", version }], [{ do: "setParent", id: inode.id, parent: parent as FileId }, { do: "addLinks", id: inode.id, delta: 0, at: target.clock.now() }, { do: "raiseTreeVersion" }]);
+  return apply(target, [unchanged(id, inode.ctime), { is: "treeVersion", version }], [{ do: "setParent", id: inode.id, parent }, { do: "addLinks", id: inode.id, delta: 0, at: target.clock.now() }, { do: "raiseTreeVersion" }]);
 }
 
 async function repairMode(target: CheckTarget, id: number): Promise<boolean> {
   const inode = await target.store.inode(id as FileId);
   if (inode === null) return false;
   return apply(target, [{ is: "attributeVersion", id: inode.id, version: inode.attributeVersion }], [{ do: "setAttributes", id: inode.id, at: timeAfter(inode.ctime, target.clock.now()), mode: inode.mode & 0o7777 }]);
+}
+
+/** Every attribute is set once more and those that are only spoken of are taken away: what the inode says follows from that. */
+async function repairFlags(target: CheckTarget, id: number): Promise<boolean> {
+  const now = await flagsOf(target, id);
+  if (now === null) return false;
+  const at = target.clock.now();
+  const changes: Change[] = [];
+  const values = new Map<string, Uint8Array | null>(Object.values(XattrName).map((name) => [name, null]));
+  for (const { name, value } of await target.store.xattrs(id as FileId)) values.set(name, value);
+  for (const [name, value] of values) changes.push({ do: "setXattr", id: id as FileId, name, value, at });
+  const streams = now.wanted & InodeFlag.hasStreams;
+  if (streams !== 0) changes.push({ do: "setAttributes", id: id as FileId, at, flags: { clear: 0, set: streams } });
+  return apply(target, [{ is: "attributeVersion", id: id as FileId, version: now.version }], changes);
 }
 
 /** Draws until no number in use is given again. */
@@ -156,6 +174,7 @@ async function adopt(target: CheckTarget, id: number, watch: Watch): Promise<boo
   const inode = await store.inode(id as FileId);
   if (lost === null || inode === null || id === rootId) return false;
   const names = (await namesOf(target, watch, new Set([id]))).get(id) ?? [];
+  if (isStream(inode) && names.length === 0) return adoptStream(target, inode, lost);
   const isDirectory = inode.type === FileType.directory;
   // Only a directory in a ring has a name: that of the directory below it.
   if (names.length > (isDirectory ? 1 : 0)) return false;
@@ -175,6 +194,22 @@ async function adopt(target: CheckTarget, id: number, watch: Watch): Promise<boo
   return apply(target, conditions, changes);
 }
 
+/** A stream without a name gets one of its owner; where that is gone it becomes a file. */
+async function adoptStream(target: CheckTarget, stream: Inode, lost: FileId): Promise<boolean> {
+  const { store, clock } = target;
+  const { id } = stream;
+  const owner = await store.inode(stream.parent as FileId);
+  const there = owner !== null && owner.links > 0 && owner.type !== FileType.symlink && !isStream(owner);
+  const at = clock.now();
+  const parent = there ? streamsOf(owner.id) : lost;
+  const name = await freeName(target, parent, id, "");
+  if (name === null) return false;
+  const marked: Change = there ? { do: "setAttributes", id: owner.id, at, flags: { clear: 0, set: InodeFlag.hasStreams } } : { do: "touchDirectory", id: lost, at, linksDelta: 0 };
+  const changes: Change[] = [{ do: "insertDirent", parent, name, child: id }, { do: "addLinks", id, delta: 1 - stream.links, at }, marked];
+  if (!there) changes.push({ do: "setParent", id, parent: 0 });
+  return apply(target, [unchanged(id, stream.ctime), { is: "direntAbsent", parent, name }, { is: "live", id: there ? owner.id : lost }], changes);
+}
+
 /** Takes a name, and with it what it refers to, to lost+found. */
 async function moveName(target: CheckTarget, parent: number, name: string, child: number): Promise<boolean> {
   const { store, clock } = target;
@@ -191,6 +226,7 @@ async function moveName(target: CheckTarget, parent: number, name: string, child
   changes.push({ do: "touchDirectory", id: lost, at, linksDelta: down });
   if (inode !== null) changes.push({ do: "addLinks", id: inode.id, delta: 0, at });
   if (inode !== null && down === 1) changes.push({ do: "setParent", id: inode.id, parent: lost }, { do: "raiseTreeVersion" });
+  if (inode !== null && isStream(inode)) changes.push({ do: "setParent", id: inode.id, parent: 0 });
   return apply(target, [{ is: "direntRefersTo", parent: parent as FileId, name, child: child as FileId }, { is: "direntAbsent", parent: lost, name: free }], changes);
 }
 
@@ -216,7 +252,7 @@ async function rebuild(target: CheckTarget, id: number, watch: Watch): Promise<b
   const { extents } = content;
   const size = extents.reduce((end: number, extent: Extent) => Math.max(end, extentEnd(extent)), 0);
   const used = extents.reduce((sum, extent) => sum + extent.length, 0);
-  if (!(await insert(target, newInode(target, id, FileType.regular, { links: Math.max(1, names.length), parent: 0, size, used })))) return false;
+  if (!(await insert(target, newInode(target, id, FileType.regular, { links: Math.max(1, names.length), parent: ownerOfStreams(names[0]?.parent ?? 0), size, used })))) return false;
   const [name] = names;
   if (name === undefined) return adoptFresh(target, id);
   return extents.length > 0 || moveName(target, name.parent, name.name, id);

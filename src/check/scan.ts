@@ -1,7 +1,7 @@
 import type { Extent, Pack } from "#model/change-set.ts";
 import type { PackId } from "#model/ids.ts";
-import type { Dirent, Inode } from "#model/inode.ts";
-import { type FileExtent, type MetadataStore, type ScansTables, scansOf } from "#model/metadata-store.ts";
+import type { Inode, Xattr } from "#model/inode.ts";
+import { type FileExtent, type MetadataStore, type ScannedDirent, type ScansTables, scansOf } from "#model/metadata-store.ts";
 import { type CheckTarget, goOn, turn, type Watch } from "./target.ts";
 
 /** Rows read before others get their turn: some hundred microseconds of them. */
@@ -44,12 +44,12 @@ export async function eachInode(target: CheckTarget, watch: Watch, each: (inode:
   });
 }
 
-export async function eachDirent(target: CheckTarget, watch: Watch, each: (dirent: Dirent) => void): Promise<void> {
+export async function eachDirent(target: CheckTarget, watch: Watch, each: (dirent: ScannedDirent) => void): Promise<void> {
   const tables = tablesOf(target.store);
   let parent: number = least;
   let cookie: number = least;
   await pages(target, watch, pageRows, () => tables.scanDirents(parent, cookie, pageRows), (page) => {
-    for (let i = 0; i < page.length; i++) each(page[i] as Dirent);
+    for (let i = 0; i < page.length; i++) each(page[i] as ScannedDirent);
     const last = page[page.length - 1];
     if (last !== undefined) ({ parent, cookie } = last);
     watch.advance(page.length);
@@ -68,6 +68,20 @@ export async function eachExtent(target: CheckTarget, watch: Watch, each: (of: F
       offset = last.extent.offset;
     }
     watch.advance(page.length);
+  });
+}
+
+/** Each may have 64 KiB. */
+const xattrRows = 64;
+
+export async function eachXattr(target: CheckTarget, watch: Watch, each: (xattr: Xattr) => void): Promise<void> {
+  const tables = tablesOf(target.store);
+  let id: number = least;
+  let name = "";
+  await pages(target, watch, xattrRows, () => tables.scanXattrs(id, name, xattrRows), (page) => {
+    for (let i = 0; i < page.length; i++) each(page[i] as Xattr);
+    const last = page[page.length - 1];
+    if (last !== undefined) ({ id, name } = last);
   });
 }
 

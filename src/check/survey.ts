@@ -1,9 +1,11 @@
 import { type Pack, PackState } from "#model/change-set.ts";
 import { nameBytesMax, rootId } from "#model/ids.ts";
-import { type Dirent, FileType, type Inode } from "#model/inode.ts";
-import type { FileExtent } from "#model/metadata-store.ts";
+import { foldColumn } from "#model/fold-key.ts";
+import { type Dirent, FileType, type Inode, type Xattr } from "#model/inode.ts";
+import { InodeFlag, ownerOfStreams, xattrFlag, xattrFlags } from "#model/inode-flags.ts";
+import type { FileExtent, ScannedDirent } from "#model/metadata-store.ts";
 import { absent, InodeTable } from "./inode-table.ts";
-import { eachDirent, eachExtent, eachInode, eachOrphan, eachPack, extentEnd } from "./scan.ts";
+import { eachDirent, eachExtent, eachInode, eachOrphan, eachPack, eachXattr, extentEnd } from "./scan.ts";
 import type { CheckTarget, Watch } from "./target.ts";
 
 /** Suspects of one kind that are looked into; a share with more is checked again once these are repaired. */
@@ -31,6 +33,12 @@ export class Survey {
   readonly tangled: number[] = [];
   readonly badNames: Dirent[] = [];
   readonly badCookies: Dirent[] = [];
+  /** Names that are not found by their key. */
+  readonly badFolds: ScannedDirent[] = [];
+  /** What they say of their streams and attributes doesn't fit. */
+  readonly badFlags: number[] = [];
+  /** Ids that have attributes and are no inode's. */
+  readonly bareXattrs: number[] = [];
   /** Entries whose file is not there. */
   readonly dangling: Dirent[] = [];
   /** Entries in what is no directory. */
@@ -65,6 +73,7 @@ export class Survey {
     await eachInode(target, watch, (inode) => this.inode(inode));
     watch.step("names", inodes, "names");
     await this.eachName(watch);
+    await eachXattr(target, watch, (xattr) => this.xattr(xattr));
     watch.step("extents", null, "extents");
     await eachPack(target, watch, (pack) => this.pack(pack));
     await this.eachRun(watch);
@@ -85,7 +94,7 @@ export class Survey {
 
   private inode(inode: Inode): void {
     const { id, links, type } = inode;
-    this.table.add(id, type, links, inode.parent, inode.size, inode.used);
+    this.table.add(id, type, links, inode.parent, inode.size, inode.used, inode.flags);
     this.high(id, inode.change);
     if (whatIsWrongWith(inode) !== null) this.note(this.badInodes, id);
     if (links <= 0) return;
@@ -98,18 +107,35 @@ export class Survey {
     let parent = Number.NaN;
     let cookie = 0;
     let directory = false;
+    let fits = false;
     await eachDirent(this.target, watch, (dirent) => {
       if (dirent.parent !== parent) {
-        const row = table.row(dirent.parent);
-        directory = row !== absent && table.types[row] === FileType.directory;
+        const owner = ownerOfStreams(dirent.parent);
+        const row = table.row(owner === 0 ? dirent.parent : owner);
+        directory = owner === 0 && row !== absent && table.types[row] === FileType.directory;
+        fits = owner === 0 ? directory : row !== absent && this.mayHaveStreams(row);
+        if (owner !== 0 && row !== absent) table.asked[row] = (table.asked[row] as number) | InodeFlag.hasStreams;
       } else if (dirent.cookie === cookie) this.note(this.badCookies, dirent);
       ({ parent, cookie } = dirent);
       if (cookie < cookieMin) this.note(this.badCookies, dirent);
       this.high(cookie);
-      if (!directory) this.note(this.outside, dirent);
+      if (!fits) this.note(this.outside, dirent);
+      if (dirent.folded !== foldColumn(dirent.name)) this.note(this.badFolds, dirent);
       if (!isName(dirent.name)) this.note(this.badNames, dirent);
       this.refer(dirent, directory);
     });
+  }
+
+  private mayHaveStreams(row: number): boolean {
+    const { types, parents } = this.table;
+    return types[row] === FileType.directory || (types[row] === FileType.regular && parents[row] === 0);
+  }
+
+  private xattr({ id, name }: Xattr): void {
+    const { table } = this;
+    const row = table.row(id);
+    if (row !== absent) table.asked[row] = (table.asked[row] as number) | xattrFlag(name);
+    else if (this.bareXattrs[this.bareXattrs.length - 1] !== id) this.note(this.bareXattrs, id);
   }
 
   private refer(dirent: Dirent, inDirectory: boolean): void {
@@ -191,9 +217,19 @@ export class Survey {
         const gone = links === 0 && names === 0 && table.subdirectories[row] === 0 && id !== rootId;
         const fits = links === 2 + (table.subdirectories[row] as number) && (id === rootId ? names === 0 : names === 1 && table.namedIn[row] === table.parents[row]);
         if (!gone && !fits) this.note(this.tangled, id);
-      } else if (links !== names) this.note(this.tangled, id);
+      } else if (links !== names || !this.standsWhereItBelongs(row)) this.note(this.tangled, id);
+      const wanted = table.asked[row] as number;
+      if (!flagsFit(table.flags[row] as number, wanted)) this.note(this.badFlags, id);
       if (table.types[row] === FileType.regular && table.stored[row] !== table.used[row]) this.note(this.used, id);
     }
+  }
+
+  /** Of a file, whose parent is 0, and of a stream, whose parent is where its name says that it belongs to. */
+  private standsWhereItBelongs(row: number): boolean {
+    const { table } = this;
+    if (table.names[row] === 0) return true;
+    const owner = ownerOfStreams(table.namedIn[row] as number);
+    return table.parents[row] === owner && (owner === 0 || table.types[row] === FileType.regular);
   }
 
   private judgePacks(): void {
@@ -216,6 +252,15 @@ export class Survey {
       }
     }
   }
+}
+
+/** Flags that stay when what they speak of is gone. */
+const lasting = InodeFlag.hasStreams | InodeFlag.hasXattrs;
+
+/** Whether an inode's flags say what there is of streams and attributes. */
+export function flagsFit(flags: number, wanted: number): boolean {
+  const said = flags & (lasting | xattrFlags);
+  return (wanted & ~said) === 0 && (said & ~wanted & ~lasting) === 0;
 }
 
 const encoder = new TextEncoder();

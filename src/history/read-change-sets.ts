@@ -72,7 +72,7 @@ function readChange(from: ByteReader): Change {
       return { do: "addLinks", id, delta, at: time(from) };
     }
     case Kind.setParent:
-      return { do: "setParent", id: file(from), parent: file(from) };
+      return { do: "setParent", id: file(from), parent: from.uint() };
     case Kind.setAttributes:
       return readAttributes(from, false);
     case Kind.setFlags:

@@ -170,7 +170,10 @@ export class Batch {
   recountInode(id: FileId): void {
     const inode = this.peek(id);
     this.recounted.add(id);
-    if (inode === null) return;
+    if (inode === null) {
+      this.rows.deleteXattrs(id);
+      return;
+    }
     let used = 0;
     for (const { bytes } of this.rows.packBytes(id, 0, Number.MAX_SAFE_INTEGER)) used += bytes;
     if (used !== inode.used) this.draft(id).used = used;

@@ -1,7 +1,7 @@
 import type { ApplyResult, ChangeSet, Extent, Pack } from "#model/change-set.ts";
 import type { Cookie, FileId, PackId } from "#model/ids.ts";
 import type { Dirent, Inode, Xattr } from "#model/inode.ts";
-import { type AppliedListener, type FileExtent, foldingMax, type MetadataStore, type ScansTables, type ShareIdentity } from "#model/metadata-store.ts";
+import { type AppliedListener, type FileExtent, foldingMax, type MetadataStore, type ScannedDirent, type ScansTables, type ShareIdentity } from "#model/metadata-store.ts";
 import type { Committer } from "./committer.ts";
 import type { RowReads } from "./rows.ts";
 import type { Sequence } from "./sequence.ts";
@@ -66,7 +66,7 @@ export class EngineStore implements MetadataStore, ScansTables {
   scanInodes(after: number, limit: number): readonly Inode[] {
     return this.rows.scanInodes(after, limit);
   }
-  scanDirents(parent: number, cookie: number, limit: number): readonly Dirent[] {
+  scanDirents(parent: number, cookie: number, limit: number): readonly ScannedDirent[] {
     return this.rows.scanDirents(parent, cookie, limit);
   }
   scanExtents(file: number, offset: number, limit: number): readonly FileExtent[] {

@@ -1,7 +1,7 @@
 import type { Extent, Pack } from "#model/change-set.ts";
 import type { Cookie, FileId, PackId } from "#model/ids.ts";
 import type { Dirent, Inode, Xattr } from "#model/inode.ts";
-import type { FileExtent } from "#model/metadata-store.ts";
+import type { FileExtent, ScannedDirent } from "#model/metadata-store.ts";
 
 /** Figures of a whole share that every commit writes with its rows. */
 export interface Totals {
@@ -33,7 +33,7 @@ export interface RowReads {
   extentsOfPack(id: PackId, limit: number): readonly FileExtent[];
   lastContentSequence(): number;
   scanInodes(after: number, limit: number): readonly Inode[];
-  scanDirents(parent: number, cookie: number, limit: number): readonly Dirent[];
+  scanDirents(parent: number, cookie: number, limit: number): readonly ScannedDirent[];
   scanExtents(file: number, offset: number, limit: number): readonly FileExtent[];
   scanXattrs(id: number, name: string, limit: number): readonly Xattr[];
 }

@@ -60,8 +60,8 @@ export type Change =
   | { readonly do: "touchDirectory"; readonly id: FileId; readonly at: Time; readonly linksDelta: number }
   /** ctime and link count. A directory that is removed has its links set to 0 by `delta: -Infinity`. */
   | { readonly do: "addLinks"; readonly id: FileId; readonly delta: number; readonly at: Time }
-  /** A directory moved to another parent. */
-  | { readonly do: "setParent"; readonly id: FileId; readonly parent: FileId }
+  /** A directory moved to another parent; 0: what was a stream is a file from now on. */
+  | { readonly do: "setParent"; readonly id: FileId; readonly parent: number }
   | {
       readonly do: "setAttributes";
       readonly id: FileId;
@@ -119,7 +119,7 @@ export type Change =
   | { readonly do: "raiseTreeVersion" }
   /**
    * What is kept by deltas is counted anew from the rows: of an inode `used`, and whether it is listed among the orphans (also where
-   * there is no such inode); of a pack `live`; of the share its usage. Right whatever is applied at the time; only damage makes a difference.
+   * there is no such inode, whose extended attributes then go); of a pack `live`; of the share its usage. Right whatever is applied at the time; only damage makes a difference.
    */
   | { readonly do: "recountInode"; readonly id: FileId }
   | { readonly do: "recountPack"; readonly id: PackId }

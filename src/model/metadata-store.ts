@@ -20,6 +20,11 @@ export interface FileExtent {
   readonly extent: Extent;
 }
 
+/** An entry with what is stored beside its name to find it by its key (`foldColumn`). */
+export interface ScannedDirent extends Dirent {
+  readonly folded: string | null;
+}
+
 /**
  * An optional ability: whole tables page by page, for whoever checks or copies a share. A page is as of one moment, two pages are not:
  * what is applied in between shows in the later ones alone. Rows come as they are stored, damaged ones too, and in the order of their
@@ -29,7 +34,7 @@ export interface ScansTables {
   /** Inodes with an id above `after`. */
   scanInodes(after: number, limit: number): Maybe<readonly Inode[]>;
   /** Entries of all directories, whether their directory exists or not, that follow (`parent`, `cookie`) in that order. */
-  scanDirents(parent: number, cookie: number, limit: number): Maybe<readonly Dirent[]>;
+  scanDirents(parent: number, cookie: number, limit: number): Maybe<readonly ScannedDirent[]>;
   /** Extents of all files, whether the file exists or not, that follow (`file`, `offset`) in that order. */
   scanExtents(file: number, offset: number, limit: number): Maybe<readonly FileExtent[]>;
   /** Extended attributes of all inodes, whether the inode exists or not, that follow (`id`, `name`) in that order. */

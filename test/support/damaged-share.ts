@@ -11,6 +11,7 @@ import { openSqliteStore } from "#metadata/index.ts";
 import { FsError } from "#model/fs-error.ts";
 import { type FileId, type PackId, rootId } from "#model/ids.ts";
 import { FileType, Inode } from "#model/inode.ts";
+import { InodeFlag, streamsOf } from "#model/inode-flags.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import { silentLogger } from "#telemetry/logger.ts";
 
@@ -100,6 +101,26 @@ export async function make({ store }: Opened, parent: number, name: string, type
   return inode.id;
 }
 
+/** A stream with content, and two extended attributes of the same owner. */
+async function makeStream(opened: Opened, owner: FileId, name: string, seed: number): Promise<FileId> {
+  const { store } = opened;
+  const inode = newInode(store.draw(), FileType.regular, 0).with({ parent: owner });
+  const at = systemClock.now();
+  const made = await store.apply({
+    conditions: [],
+    changes: [
+      { do: "insertInode", inode },
+      { do: "insertDirent", parent: streamsOf(owner), name, child: inode.id },
+      { do: "setAttributes", id: owner, at, flags: { clear: 0, set: InodeFlag.hasStreams } },
+      { do: "setXattr", id: owner, name: "security", value: bytesOf(seed, 200), at },
+      { do: "setXattr", id: owner, name: "ea", value: bytesOf(seed, 20), at },
+    ],
+  });
+  if (!made.applied) throw new Error("refused");
+  await write(opened, inode.id, bytesOf(seed, 1000));
+  return inode.id;
+}
+
 /** The bytes a file of a test has. */
 export function bytesOf(seed: number, length: number): Uint8Array {
   const bytes = new Uint8Array(length);
@@ -132,7 +153,10 @@ export const fileBytes = 200_000;
 const topDirectories = 8;
 const filesEach = 6;
 
-/** Directories `/d0`… with a directory `/d0/sub/deep` each, and files `/d0/f0`… each in a pack of its own. */
+/**
+ * Directories `/d0`… with a directory `/d0/sub/deep` each, and files `/d0/f0`… each in a pack of its own. `/d6` and its files have streams
+ * `:Stream` and attributes.
+ */
 export async function fill(opened: Opened): Promise<Map<string, Place>> {
   const { store } = opened;
   const places = new Map<string, Place>();
@@ -154,6 +178,9 @@ export async function fill(opened: Opened): Promise<Map<string, Place>> {
       await note(`/d${d}/f${f}`, id);
     }
     await note(`/d${d}/link`, await make(opened, top, "link", FileType.symlink));
+  }
+  for (const path of ["/d6", ...Array.from({ length: filesEach }, (_, f) => `/d6/f${f}`)]) {
+    await note(`${path}:Stream`, await makeStream(opened, (places.get(path) as Place).id as FileId, "Stream", path.length));
   }
   return places;
 }
@@ -258,6 +285,27 @@ export const plantings: readonly Planting[] = [
   { name: "the key of a pack is another", kind: "bad_pack", repairable: true, plant: ({ sql, at }) => sql("UPDATE pack SET key = ? WHERE id = ?", at("/d0/f0").key.replace(/.$/, "x"), at("/d3/f2").pack) },
   { name: "a state there is not", kind: "bad_pack", repairable: true, plant: ({ sql, at }) => sql("UPDATE pack SET state = 8 WHERE id = ?", at("/d3/f3").pack) },
   { name: "a pack in use is on its way out", kind: "bad_pack", repairable: true, plant: ({ sql, at }) => sql("UPDATE pack SET state = 3 WHERE id = ?", at("/d3/f4").pack) },
+  { name: "a stream lost its name", kind: "lost_file", repairable: true, plant: ({ sql, at }) => sql("DELETE FROM dirent WHERE child = ?", at("/d6/f0:Stream").id) },
+  {
+    name: "a stream lost its name, and its owner went",
+    kind: "lost_file",
+    repairable: true,
+    plant({ sql, at }) {
+      sql("DELETE FROM dirent WHERE child IN (?, ?)", at("/d6/f0:Stream").id, at("/d6/f0").id);
+      sql("DELETE FROM inode WHERE id = ?", at("/d6/f0").id);
+      sql("DELETE FROM extent WHERE file = ?", at("/d6/f0").id);
+    },
+  },
+  { name: "a stream's inode is gone", kind: "name_without_file", path: "/d6/f1:Stream", repairable: true, plant: ({ sql, at }) => sql("DELETE FROM inode WHERE id = ?", at("/d6/f1:Stream").id) },
+  { name: "a stream takes itself for a file", kind: "wrong_parent", path: "/d6/f2:Stream", repairable: true, plant: ({ sql, at }) => sql("UPDATE inode SET parent = 0 WHERE id = ?", at("/d6/f2:Stream").id) },
+  { name: "a file takes itself for a stream", kind: "wrong_parent", path: "/d6/f3", repairable: true, plant: ({ sql, at }) => sql("UPDATE inode SET parent = ? WHERE id = ?", at("/d6").id, at("/d6/f3").id) },
+  { name: "a stream of a symbolic link", kind: "name_without_directory", repairable: true, plant: ({ sql, at }) => sql("UPDATE dirent SET parent = ? WHERE child = ?", -at("/d6/link").id, at("/d6/f3:Stream").id) },
+  { name: "streams that nothing speaks of", kind: "wrong_flags", path: "/d6", repairable: true, plant: ({ sql, at }) => sql("UPDATE inode SET flags = flags & ~131072 WHERE id = ?", at("/d6").id) },
+  { name: "attributes that nothing speaks of", kind: "wrong_flags", path: "/d6/f4", repairable: true, plant: ({ sql, at }) => sql("UPDATE inode SET flags = 131072 WHERE id = ?", at("/d6/f4").id) },
+  { name: "an attribute that is spoken of and not there", kind: "wrong_flags", path: "/d6/f5", repairable: true, plant: ({ sql, at }) => sql("DELETE FROM xattr WHERE id = ? AND name = 'ea'", at("/d6/f5").id) },
+  { name: "attributes of no file", kind: "attribute_without_file", repairable: true, plant: ({ sql }) => sql("INSERT INTO xattr VALUES (?, 'ea', x'00')", absentId + 2) },
+  { name: "a name that is not found by its key", kind: "wrong_fold", path: "/d7/F0", repairable: true, plant: ({ sql, at }) => sql("UPDATE dirent SET name = 'F0' WHERE child = ?", at("/d7/f0").id) },
+  { name: "a name that is found by another's key", kind: "wrong_fold", path: "/d7/f1", repairable: true, plant: ({ sql, at }) => sql("UPDATE dirent SET folded = 'f2' WHERE child = ?", at("/d7/f1").id) },
   { name: "the share is miscounted", kind: "wrong_usage", repairable: true, plant: ({ sql }) => sql("UPDATE meta SET value = value + 3 WHERE key = 'inodes'") },
   { name: "a bit of an object flipped", kind: "content_damaged", path: "/d4/f0", repairable: false, data: true, plant: ({ object, at }) => flip(object(at("/d4/f0").key), 70_000) },
   { name: "an object was deleted", kind: "content_damaged", path: "/d4/f1", repairable: false, plant: ({ object, at }) => rmSync(object(at("/d4/f1").key)) },

@@ -1,8 +1,9 @@
 import { assert } from "#base/assert.ts";
 import type { Extent, Pack } from "#model/change-set.ts";
+import { foldColumn } from "#model/fold-key.ts";
 import type { Cookie, FileId, PackId } from "#model/ids.ts";
 import { type Dirent, FileType, type Inode, type Xattr } from "#model/inode.ts";
-import type { FileExtent } from "#model/metadata-store.ts";
+import type { FileExtent, ScannedDirent } from "#model/metadata-store.ts";
 import { KeyOrder } from "./key-order.ts";
 import type { PackBytes, Rows } from "../rows.ts";
 import { MemoryDirectory } from "./directory.ts";
@@ -126,7 +127,7 @@ export class MemoryRows implements Rows {
     return page;
   }
 
-  scanDirents(parent: number, cookie: number, limit: number): readonly Dirent[] {
+  scanDirents(parent: number, cookie: number, limit: number): readonly ScannedDirent[] {
     const page: Dirent[] = this.directories.get(parent)?.page(Math.max(0, cookie) as Cookie, limit) ?? [];
     if (page.length < limit) {
       this.directoryOrder.each(parent, (directory) => {
@@ -134,7 +135,7 @@ export class MemoryRows implements Rows {
         return page.length < limit;
       });
     }
-    return page;
+    return page.map((dirent) => ({ ...dirent, folded: foldColumn(dirent.name) }));
   }
 
   scanExtents(file: number, offset: number, limit: number): readonly FileExtent[] {

@@ -2,7 +2,7 @@ import { Time } from "#base/time.ts";
 import type { Extent, Pack, PackState } from "#model/change-set.ts";
 import type { Cookie, FileId, PackId } from "#model/ids.ts";
 import { type Dirent, type FileType, Inode, type Xattr } from "#model/inode.ts";
-import type { FileExtent } from "#model/metadata-store.ts";
+import type { FileExtent, ScannedDirent } from "#model/metadata-store.ts";
 import { inodeColumns } from "./schema.ts";
 
 /** A row as an array of its columns. */
@@ -67,6 +67,12 @@ export function toInode(row: Row, at: number): Inode | null {
 /** Of columns child, cookie at an index. */
 export function toDirent(parent: FileId, name: string, row: Row, at: number): Dirent {
   return { parent, name, child: row[at] as FileId, cookie: row[at + 1] as Cookie };
+}
+
+/** Of columns parent, name, child, cookie, folded. */
+export function toScanned(row: Row): ScannedDirent {
+  const folded = row[4] === null ? null : nameOfBytes(row[4]);
+  return { ...toDirent(row[0] as FileId, nameOfBytes(row[1]), row, 2), folded };
 }
 
 /** Of columns start, length, pack, pack_start at an index. */

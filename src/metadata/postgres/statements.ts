@@ -43,7 +43,7 @@ export const statements = {
   packPage: `SELECT ${packSelection} FROM dittofs_pack p WHERE share = $1 AND id > $2 ORDER BY id LIMIT $3`,
   extentsOfPack: "SELECT file, start, length, pack, pack_start FROM dittofs_extent WHERE share = $1 AND pack = $2 LIMIT $3",
   scanInodes: `SELECT ${inodeSelection("i")} FROM dittofs_inode i WHERE share = $1 AND id > $2 ORDER BY id LIMIT $3`,
-  scanDirents: "SELECT parent, name, child, cookie FROM dittofs_dirent WHERE share = $1 AND (parent, cookie) > ($2, $3) ORDER BY parent, cookie LIMIT $4",
+  scanDirents: "SELECT parent, name, child, cookie, folded FROM dittofs_dirent WHERE share = $1 AND (parent, cookie) > ($2, $3) ORDER BY parent, cookie LIMIT $4",
   scanExtents: "SELECT file, start, length, pack, pack_start FROM dittofs_extent WHERE share = $1 AND (file, start) > ($2, $3) ORDER BY file, start LIMIT $4",
   lastContentSequence: "SELECT coalesce(max(greatest(content_sequence, mtime_sequence)), 0) FROM dittofs_inode WHERE share = $1",
 } as const;

@@ -2,9 +2,9 @@ import type { Maybe } from "#base/brand.ts";
 import type { ApplyResult, ChangeSet, Extent, Pack } from "#model/change-set.ts";
 import type { Cookie, FileId, PackId } from "#model/ids.ts";
 import type { Dirent, Inode, Xattr } from "#model/inode.ts";
-import { type AppliedListener, type FileExtent, foldingMax, type MetadataStore, type ScansTables, type ShareIdentity } from "#model/metadata-store.ts";
+import { type AppliedListener, type FileExtent, foldingMax, type MetadataStore, type ScannedDirent, type ScansTables, type ShareIdentity } from "#model/metadata-store.ts";
 import type { Applier } from "./applier.ts";
-import { nameOfBytes, type Row, toDirent, toFileExtent, toInode, toXattr } from "./decode.ts";
+import { type Row, toFileExtent, toInode, toScanned, toXattr } from "./decode.ts";
 import { type Fetcher, scanMsMax } from "./fetcher.ts";
 import type { PageReader } from "./pages.ts";
 import type { Reader } from "./readers.ts";
@@ -156,8 +156,8 @@ export class PostgresStore implements MetadataStore, ScansTables {
     return (await this.scan(statements.scanInodes, [after, limit])).map((row) => toInode(row, 0) as Inode);
   }
 
-  async scanDirents(parent: number, cookie: number, limit: number): Promise<readonly Dirent[]> {
-    return (await this.scan(statements.scanDirents, [parent, cookie, limit])).map((row) => toDirent(row[0] as FileId, nameOfBytes(row[1]), row, 2));
+  async scanDirents(parent: number, cookie: number, limit: number): Promise<readonly ScannedDirent[]> {
+    return (await this.scan(statements.scanDirents, [parent, cookie, limit])).map(toScanned);
   }
 
   async scanExtents(file: number, offset: number, limit: number): Promise<readonly FileExtent[]> {

@@ -5,7 +5,7 @@ import type { Extent, Pack, PackState } from "#model/change-set.ts";
 import type { Cookie, FileId, PackId } from "#model/ids.ts";
 import { foldColumn } from "#model/fold-key.ts";
 import type { Dirent, Inode, Xattr } from "#model/inode.ts";
-import type { FileExtent } from "#model/metadata-store.ts";
+import type { FileExtent, ScannedDirent } from "#model/metadata-store.ts";
 import type { PackBytes, Rows, Totals } from "../rows.ts";
 import { InodeCache } from "./inode-cache.ts";
 import { type InodeRow, toInode } from "./inode-row.ts";
@@ -165,8 +165,8 @@ export class SqliteRows implements Rows {
     return (this.s.scanInodes.all(after, limit) as InodeRow[]).map(toInode);
   }
 
-  scanDirents(parent: number, cookie: number, limit: number): readonly Dirent[] {
-    return this.s.scanDirents.all(parent, cookie, limit) as Dirent[];
+  scanDirents(parent: number, cookie: number, limit: number): readonly ScannedDirent[] {
+    return this.s.scanDirents.all(parent, cookie, limit) as ScannedDirent[];
   }
 
   scanExtents(file: number, offset: number, limit: number): readonly FileExtent[] {

@@ -47,7 +47,7 @@ const sql = {
   countUsage: "SELECT count(*) AS inodes, ifnull(sum(CASE type WHEN 1 THEN used ELSE 0 END), 0) AS bytes FROM inode WHERE links > 0",
 
   scanInodes: "SELECT * FROM inode WHERE id > ?+0 ORDER BY id LIMIT ?+0",
-  scanDirents: "SELECT parent, name, child, cookie FROM dirent WHERE (parent, cookie) > (?+0, ?+0) ORDER BY parent, cookie LIMIT ?+0",
+  scanDirents: "SELECT parent, name, child, cookie, folded FROM dirent WHERE (parent, cookie) > (?+0, ?+0) ORDER BY parent, cookie LIMIT ?+0",
   scanExtents: "SELECT file, start, length, pack, pack_start FROM extent WHERE (file, start) > (?+0, ?+0) ORDER BY file, start LIMIT ?+0",
 
   scanXattrs: "SELECT id, name, value FROM xattr WHERE (id, name) > (?+0, ?) ORDER BY id, name LIMIT ?+0",

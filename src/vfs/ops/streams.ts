@@ -12,7 +12,7 @@ import type { OpenedStream } from "../attributed.ts";
 import { denied, exists, invalid, noEntry, noSpace, stale } from "../errors.ts";
 import type { Change } from "../file-system.ts";
 import { after } from "../maybe.ts";
-import { judgeName } from "../names.ts";
+import { isDots, judgeName } from "../names.ts";
 import { Operation, untilApplied } from "../operation.ts";
 import { extentsFreedMax } from "../orphans.ts";
 import type { Share } from "../share.ts";
@@ -28,6 +28,10 @@ const streamMode = 0o666;
 /** What a stream weighs in the cache: most are short names. */
 const entryWeight = 1;
 const none: readonly Dirent[] = [];
+
+function judgeStreamName(name: string): FsError | null {
+  return isDots(name) ? invalid : judgeName(name);
+}
 
 /** An owner by its id; a stream has no streams. */
 function ownerOf(share: Share, id: FileId): Maybe<Inode | FsError> {
@@ -113,7 +117,7 @@ export function makeStream(share: Share, who: Credentials, id: FileId, name: str
     const opened = await changeable(share, who, id);
     if (opened instanceof FsError) return opened;
     const { changer, owner } = opened;
-    const refused = judgeName(name);
+    const refused = judgeStreamName(name);
     if (refused !== null) return refused;
     const list = await namesOf(share, owner);
     if (find(list, name) !== null) return exists;
@@ -159,13 +163,14 @@ export function renameStream(share: Share, who: Credentials, id: FileId, from: s
   return changeStreams(share, who, id, (list) => {
     const found = find(list, from);
     if (found === null) return noEntry;
-    const refused = judgeName(to);
+    const refused = judgeStreamName(to);
     if (refused !== null) return refused;
     const taken = find(list, to);
     if (taken !== null && taken !== found && !replace) return exists;
     if (taken === found && found.name === to) return [];
     const replaced = taken === null || taken === found ? [] : gone(share, taken);
-    return [...replaced, { do: "deleteDirent", parent: found.parent, name: found.name }, { do: "insertDirent", parent: found.parent, name: to, child: found.child }];
+    const { parent, child } = found;
+    return [{ do: "deleteDirent", parent, name: found.name }, ...replaced, { do: "insertDirent", parent, name: to, child }];
   });
 }
 
