@@ -64,6 +64,8 @@ interface Subject {
   readonly file: Buffer;
   readonly directory: Buffer;
   messageId: number;
+  /** Every id its requests had; a request that waited is answered long after its message, and with it those that followed it. */
+  readonly ids: Set<bigint>;
 }
 
 export interface World {
@@ -131,7 +133,7 @@ export async function subject(world: World, dialect: number): Promise<Subject> {
   connection.credits.take(0, 1);
   connection.credits.grant(8000);
   client.close();
-  return { connection, transport, sessionId: client.sessionId, treeId: client.treeId, file, directory, messageId: 1 };
+  return { connection, transport, sessionId: client.sessionId, treeId: client.treeId, file, directory, messageId: 1, ids: new Set() };
 }
 
 type Request = readonly [command: number, body: Buffer];
@@ -284,9 +286,9 @@ function sealerOf(world: World, { sessionId }: Subject): Sealer {
   return Object.assign(Object.create(Sealer.prototype), own, { inKey: own.outKey, outKey: own.inKey, sent: 0 });
 }
 
-async function exchange(world: World, { connection, transport }: Subject, plain: Buffer, sealer: Sealer | null): Promise<string | null> {
+async function exchange(world: World, { connection, transport, ids }: Subject, plain: Buffer, sealer: Sealer | null): Promise<string | null> {
   const bytes = sealer === null ? new Uint8Array(plain) : sealer.seal(plain, connection.channels.keys().next().value ?? 0);
-  const ids = idsOf(plain);
+  addIds(plain, ids);
   transport.sent.length = 0;
   transport.unfinished += bytes.length;
   try {
@@ -311,18 +313,14 @@ async function exchange(world: World, { connection, transport }: Subject, plain:
 }
 
 /** The ids of the requests a message may hold. */
-function idsOf(plain: Buffer): Set<bigint> {
-  const ids = new Set<bigint>();
+function addIds(plain: Buffer, ids: Set<bigint>): void {
   for (let at = 0; at + 64 <= plain.length; ) {
     ids.add(plain.readBigUInt64LE(at + 24));
     const next = plain.readUInt32LE(at + 20);
     if (next === 0) break;
     at += next;
   }
-  return ids;
 }
-
-const seen = new Set<number>();
 
 function malformed(answer: Buffer, ids: Set<bigint>): string | null {
   for (let at = 0, n = 0; ; n++) {
@@ -330,10 +328,7 @@ function malformed(answer: Buffer, ids: Set<bigint>): string | null {
     if (answer.readUInt32LE(at) !== 0x424d53fe || answer.readUInt16LE(at + 4) !== 64) return "an answer has no header";
     if ((answer.readUInt32LE(at + 16) & 1) === 0) return "an answer doesn't say that it is one";
     const id = answer.readBigUInt64LE(at + 24);
-    const asynchronous = (answer.readUInt32LE(at + 16) & 2) !== 0;
-    // Breaks and the late answers of requests that waited belong to no request of this message.
-    if (!ids.has(id) && !asynchronous && id !== 0xffffffffffffffffn) return "an answer has an id nobody used";
-    seen.add(answer.readUInt32LE(at + 8));
+    if (!ids.has(id) && id !== 0xffffffffffffffffn) return "an answer has an id nobody used";
     const next = answer.readUInt32LE(at + 20);
     if (next === 0) return null;
     if (next % 8 !== 0 || at + next > answer.length) return "answers don't follow each other";
