@@ -3,7 +3,7 @@ import type { Timer } from "#base/clock.ts";
 import type { Connection } from "#net/index.ts";
 import { LeWriter, u32 } from "#wire/le.ts";
 import { type Command, commandAt, encodeHeader, nextCommandAt, RequestHeader } from "#wire/smb2/header.ts";
-import { Capability } from "#wire/smb2/negotiate.ts";
+import { Capability, Dialect } from "#wire/smb2/negotiate.ts";
 import type { Call } from "./call.ts";
 import { CreditWindow } from "./credits.ts";
 import type { Opens } from "./open/opens.ts";
@@ -44,6 +44,8 @@ export class SmbConnection {
   clientSecurityMode = 0;
   clientDialects: readonly number[] = [];
   capabilities = 0;
+  /** As the client was told in the answer to its NEGOTIATE. */
+  securityMode = 0;
   signing = 0;
   /** 0: nothing is encrypted. */
   cipher = 0;
@@ -56,9 +58,14 @@ export class SmbConnection {
     this.awaitSession();
   }
 
+  /** A dialect is agreed on; an SMB1 client that was told of several has yet to choose one. */
+  get negotiated(): boolean {
+    return this.dialect !== 0 && this.dialect !== Dialect.WILDCARD;
+  }
+
   /** Most bytes of an answer's buffer, as NEGOTIATE said. */
   get transactBytesMax(): number {
-    return (this.capabilities & Capability.LARGE_MTU) === 0 ? transactBytesSmall : this.server.settings.transferBytesMax;
+    return (this.capabilities & Capability.LARGE_MTU) === 0 ? transactBytesSmall : this.server.transferBytesMax;
   }
 
   /** The open files of the server: those of this connection's sessions are found by their trees. */
@@ -139,6 +146,7 @@ export class SmbConnection {
       if (at >= 0) session.channels.splice(at, 1);
       if (session.channels.length === 0) void endSession(this.server, session, Ending.lost);
     }
+    this.server.leaseClients.remove(this);
     this.channels.clear();
     this.pendings.cancelOf(null);
   }

@@ -137,7 +137,7 @@ function handle(call: Call): Maybe<number> {
     connection.close("a message id it may not use (credits overdrawn or a message repeated)");
     return noAnswer;
   }
-  if (connection.dialect === 0 && header.command !== Command.NEGOTIATE) {
+  if (!connection.negotiated && header.command !== Command.NEGOTIATE) {
     connection.close("a request before its NEGOTIATE");
     return noAnswer;
   }
@@ -199,7 +199,12 @@ function finishRequest(call: Call, status: number): void {
     w.setU32(answerAt + nextCommandAt, w.at - answerAt);
   }
   w.commit();
-  if (call.encrypted || signer === null) return;
+  if (call.encrypted) return;
+  if (signer === null) {
+    // Nobody can sign for a session that isn't there; clients that must sign look for the flag before they look at what they are told.
+    if (status === NtStatus.USER_SESSION_DELETED) w.bytes[answerAt + flagsAt]! |= header.flags & HeaderFlag.SIGNED;
+    return;
+  }
   if ((header.flags & HeaderFlag.SIGNED) === 0 && session?.signingRequired !== true) return;
   w.bytes[answerAt + flagsAt]! |= HeaderFlag.SIGNED;
   last.signer = signer;

@@ -177,6 +177,8 @@ export interface FileSystem extends AttributedFiles {
   allocated(who: Credentials, id: FileId, offset: number, length: number, limit: number): Maybe<AllocatedRanges | FsError>;
   /** Has a range read as zeros and store nothing; what lies past the end of the file is left out. Durable after `commit`. */
   punch(who: Credentials, id: FileId, offset: number, length: number, by?: OpenFile | null): Promise<Written | FsError>;
+  /** Puts a symbolic link in the place of an empty file that has one name and is open by this alone. */
+  becomeLink(who: Credentials, open: OpenFile, target: Uint8Array): Promise<Inode | FsError>;
   /** Has the target share what the source stores there; null when it is done. Invalid where the source has no such range. Durable after `commit`. */
   clone(who: Credentials, range: CopyRange): Promise<FsError | null>;
   /** The same, copying what is not worth to be shared; ranges of one file may overlap. */
@@ -210,6 +212,8 @@ export interface FileSystem extends AttributedFiles {
   readonly opens: OpenTable;
   /** Ends an open. The last one of a file takes the name with it where somebody asked for that, and whatever of it was kept for its opens. */
   release(open: OpenFile): Maybe<FsError | null>;
+  /** Has others give up what they cache of the content, as before a change of it: for what changes it in another way than by WRITE and SETATTR, or locks it. */
+  contend(open: OpenFile): Maybe<FsError | null>;
   /** Has the name an open was made by go with the last open of the file, or not after all. */
   setDeletion(open: OpenFile, wanted: boolean): Maybe<FsError | null>;
 }

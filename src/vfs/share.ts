@@ -76,6 +76,10 @@ export class Share extends AttributedShare implements fs.FileSystem {
     return ops.punch(this, who, id, offset, length, by);
   }
 
+  becomeLink(who: Credentials, open: OpenFile, target: Uint8Array): Promise<Inode | FsError> {
+    return ops.becomeLink(this, who, open, target);
+  }
+
   clone(who: Credentials, range: fs.CopyRange): Promise<FsError | null> {
     return ops.clone(this, who, range);
   }
@@ -122,6 +126,10 @@ export class Share extends AttributedShare implements fs.FileSystem {
 
   release(open: OpenFile): Maybe<FsError | null> {
     return ops.release(this, open);
+  }
+
+  contend(open: OpenFile): Maybe<FsError | null> {
+    return ops.beforeContent(this, open.file.id, open);
   }
 
   setDeletion(open: OpenFile, wanted: boolean): Maybe<FsError | null> {

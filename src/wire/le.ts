@@ -83,8 +83,11 @@ export class LeWriter {
   }
 
   zeros(count: number): void {
-    this.bytes.fill(0, this.at, this.at + count);
-    this.at += count;
+    const b = this.bytes;
+    let at = this.at;
+    // A call of `fill` costs more than the few bytes there mostly are.
+    for (const end = at + count; at < end; at++) b[at] = 0;
+    this.at = at;
   }
 
   /** Zeros up to the next multiple of `unit` from `base`. Checks for room. */

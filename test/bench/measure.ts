@@ -27,17 +27,20 @@ export interface Lag {
 const loadSecondsMax = 900;
 
 /**
- * Runs one workload of the load generator against a server. `running` is called when the measured part begins. Throws with the
+ * Runs one workload of the NFS load generator against a server. `running` is called when the measured part begins. Throws with the
  * generator's words if it fails.
  */
-export async function load(server: Server, workload: string, options: readonly string[], running?: () => void): Promise<Sample> {
-  const command = [
-    tool("nfsload"),
-    ...["-H", "127.0.0.1", "-p", String(server.port), "-m", String(server.mountPort), "-e", server.export, "-N", server.name, "-A"],
-    ...(server.pid > 0 ? ["-S", String(server.pid)] : []),
-    ...options,
-    workload,
-  ];
+export function load(server: Server, workload: string, options: readonly string[], running?: () => void): Promise<Sample> {
+  return run(server, workload, [tool("nfsload"), "-p", String(server.port), "-m", String(server.mountPort), "-e", server.export, "-A", ...options], running);
+}
+
+/** The same of the SMB load generator, over a share of the export's name. */
+export function loadSmb(server: Server, workload: string, options: readonly string[]): Promise<Sample> {
+  return run(server, workload, [tool("smbload"), "-p", String(server.smbPort), "-e", server.export.slice(1), ...options]);
+}
+
+async function run(server: Server, workload: string, generator: readonly string[], running?: () => void): Promise<Sample> {
+  const command = [...generator, "-H", "127.0.0.1", "-N", server.name, ...(server.pid > 0 ? ["-S", String(server.pid)] : []), workload];
   const child = Bun.spawn(["timeout", String(loadSecondsMax), ...command], { stdout: "pipe", stderr: "pipe" });
   const words = (async () => {
     const decoder = new TextDecoder();
@@ -47,7 +50,7 @@ export async function load(server: Server, workload: string, options: readonly s
       all += decoder.decode(chunk, { stream: true });
       if (!before && all.includes("running ")) running?.();
     }
-    return all.replace(/^running .*\n/gm, "");
+    return all.replace(/^(running|note:) .*\n/gm, "");
   })();
   const line = (await new Response(child.stdout).text()).trim().split("\n").at(-1) ?? "";
   const complaints = await words;

@@ -57,3 +57,6 @@ export const missedOnS3: Readonly<Record<string, string>> = {
     "and a cut of 40 MB takes 0.4 s: 40 ms to write packs, 250 ms to hash and put them, 100 ms for its 10,000 extents.",
   "local write: randwrite": "Hashing and sending what is uploaded meanwhile take their share of the thread that answers the writes.",
 };
+
+/** The same over SMB, by the row's name. */
+export const missedOverSmb: Readonly<Record<string, string>> = {};

@@ -1,6 +1,6 @@
 import { type Lag, type Sample, median } from "./measure.ts";
 import type { Workload } from "./workloads.ts";
-import { missed, missedOnS3 } from "./notes.ts";
+import { missed, missedOnS3, missedOverSmb } from "./notes.ts";
 
 /** What one server did in one workload, medians over the rounds. */
 export interface Figures {
@@ -255,6 +255,35 @@ function explainedOnS3(bounds: readonly Bound[]): string {
   return lines.length === 0 ? "" : `\nWhat was missed, and why:\n\n${lines.join("\n")}\n`;
 }
 
+const smbHeading = "## SMB 3.1.1, ours against Samba";
+
+export interface SmbReport extends Pick<Report, "machine" | "date" | "command" | "rounds"> {
+  /** Of each run; null: 1, sequential data 2. */
+  readonly seconds: string | null;
+  readonly signed: readonly Row[];
+  readonly encrypted: readonly Row[];
+}
+
+/** The section of docs/benchmarks.md about SMB. */
+export function smbSection({ machine, date, command, rounds, seconds, signed, encrypted }: SmbReport): string {
+  const missedHere = signed.filter((row) => reached(row) === false).map(({ workload: { name } }) => `- **${name}**: ${missedOverSmb[name] ?? "not looked into yet."}`);
+  return `${smbHeading}
+
+Written by \`${command}\` on ${date}, at a ${machine.at(-1) ?? ""}. The peer is Debian's Samba 4.17 with its defaults (\`test/bench/samba.ts\`) on the same disk, in
+turns with ours; client and servers share the machine, over loopback. 2 connections with 16 requests in flight each, medians of ${rounds} rounds of
+${seconds === null ? "1 s (sequential data: 2 s)" : `${seconds} s`} each. Every request and answer is signed by AES-128-GMAC, and checked. Ours answers CREATE, rename and CLOSE of a deletion only when they are on
+stable storage, Samba before they are.
+
+${markdown(tableOf(signed))}
+
+What the workloads do: ${signed.map(({ workload }) => `\`${workload.name}\` ${workload.what}`).join("; ")}.
+
+The same encrypted by AES-128-GCM instead of signed:
+
+${markdown(tableOf(encrypted))}
+${missedHere.length === 0 ? "" : `\nWhat was missed, and why:\n\n${missedHere.join("\n")}\n`}`;
+}
+
 const wrappersHeading = "## Compression and encryption";
 
 /** The section of docs/benchmarks.md about what compression and encryption cost. */
@@ -277,7 +306,7 @@ ${markdown(boundTable(bounds))}
 const postgresHeading = "## Metadata in PostgreSQL";
 
 /** Sections that are measured and written by themselves, in their order. */
-export const sectionHeadings: readonly string[] = [s3Heading, wrappersHeading, controlHeading, postgresHeading];
+export const sectionHeadings: readonly string[] = [smbHeading, s3Heading, wrappersHeading, controlHeading, postgresHeading];
 
 /** A section of a page; "" where there is none. */
 export function sectionIn(text: string, heading: string): string {

@@ -7,8 +7,9 @@ import { join } from "node:path";
 import { describeMachine, waitForIdle } from "./machine.ts";
 import { type Lag, type Sample, load, median, memoryOf, probeLag } from "./measure.ts";
 import { controlBounds } from "./control.ts";
-import { type Bound, type Figures, type Report, type Row, boundTable, controlSection, figuresOf, lagDetail, page, plain, s3Section, wrappersSection, sectionHeadings, sectionIn, tableOf, withRows, withSection } from "./report.ts";
+import { type Bound, type Figures, type Report, type Row, boundTable, controlSection, figuresOf, lagDetail, page, plain, s3Section, smbSection, wrappersSection, sectionHeadings, sectionIn, tableOf, withRows, withSection } from "./report.ts";
 import { s3Bounds } from "./s3/index.ts";
+import { smbFigures } from "./smb.ts";
 import { wrapperBounds } from "./wrappers.ts";
 import { type Server, foreignServer, startDittofs, startGanesha, startNullServer } from "./servers.ts";
 import { buildTools, outputOf, projectRoot, tool } from "./tools.ts";
@@ -26,6 +27,7 @@ const help = `bun test/bench/run.ts [options]
   --limits          also what the machine allows without any server
   --control         only the control plane: reads of the REST interface, and files while log-ins are offered
   --s3              only a share on S3, against the filesystem store and against the S3 server alone; --workloads then names its lines
+  --smb             only SMB 3.1.1 against Samba, signed and encrypted; --workloads then names its lines
   --wrappers        only what compression and encryption of a block store cost
   --all             --lag --memory --million --limits
   --size MIB        what --s3 writes and reads in order, and --wrappers writes (512)
@@ -50,6 +52,7 @@ const { values: options } = parseArgs({
     limits: { type: "boolean", default: false },
     control: { type: "boolean", default: false },
     s3: { type: "boolean", default: false },
+    smb: { type: "boolean", default: false },
     wrappers: { type: "boolean", default: false },
     size: { type: "string", default: "512" },
     large: { type: "string", default: "2048" },
@@ -175,7 +178,7 @@ async function main(): Promise<number> {
     return 0;
   }
   const named = options.workloads?.split(",").filter((name) => name !== "") ?? null;
-  const chosen = named === null || options.s3 ? workloads : workloadsNamed(named);
+  const chosen = named === null || options.s3 || options.smb ? workloads : workloadsNamed(named);
   await buildTools();
   await mkdir(options.dir, { recursive: true });
   const machine = await describeMachine(options.dir);
@@ -183,6 +186,7 @@ async function main(): Promise<number> {
     await reportS3(machine, named);
     return 0;
   }
+  if (options.smb) return await reportSmb(machine, named);
   if (options.wrappers) {
     await reportWrappers(machine);
     return 0;
@@ -261,6 +265,22 @@ async function reportS3(machine: readonly string[], lines: readonly string[] | n
   });
   console.log(plain(boundTable(bounds)));
   if (options.publish) await publish(withSection(await published(), s3Section({ machine, ...asked(), rounds, bounds })));
+}
+
+async function reportSmb(machine: readonly string[], names: readonly string[] | null): Promise<number> {
+  const figures = await smbFigures({
+    directory: options.dir,
+    program: programOf(options.subject),
+    rounds,
+    seconds: options.secs ?? null,
+    names,
+    quietSeconds: Number(options.quiet),
+    keep: options.keep,
+  });
+  console.log(`signed\n${plain(tableOf(figures.signed))}\n\nencrypted\n${plain(tableOf(figures.encrypted))}`);
+  if (options.publish) await publish(withSection(await published(), smbSection({ machine, ...asked(), rounds, seconds: options.secs ?? null, ...figures })));
+  if (!options.keep) await rm(options.dir, { recursive: true, force: true });
+  return figures.signed.some((row) => row.ours === null || row.ours.bad > 0) ? 1 : 0;
 }
 
 async function reportWrappers(machine: readonly string[]): Promise<void> {

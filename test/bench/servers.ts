@@ -15,6 +15,8 @@ export interface Server {
   readonly cacheBytes: number | null;
   /** Its REST interface; null: it has none. */
   readonly api: ApiPlace | null;
+  /** Where SMB is; null: it serves none, or nobody asks. */
+  readonly smbPort: number | null;
   /** Ends it in good order; with its data unless `keep`. */
   stop(keep: boolean): Promise<void>;
 }
@@ -57,9 +59,10 @@ interface Launch {
   readonly export: string;
   readonly cacheBytes?: number | null;
   readonly api?: ApiPlace;
+  readonly smbPort?: number;
 }
 
-async function launch(how: Launch): Promise<Server> {
+export async function launch(how: Launch): Promise<Server> {
   const logPath = join(how.folder, "log");
   const log = openSync(logPath, "a");
   const child = Bun.spawn([...how.command], { env: { ...process.env, ...how.environment }, stdin: "ignore", stdout: log, stderr: log });
@@ -80,6 +83,7 @@ async function launch(how: Launch): Promise<Server> {
     pid: child.pid,
     cacheBytes: how.cacheBytes ?? null,
     api: how.api ?? null,
+    smbPort: how.smbPort ?? null,
     async stop(keep) {
       child.kill("SIGTERM");
       const late = setTimeout(() => child.kill("SIGKILL"), stopMsMax);
@@ -91,7 +95,7 @@ async function launch(how: Launch): Promise<Server> {
   };
 }
 
-async function freshFolder(base: string, name: string): Promise<string> {
+export async function freshFolder(base: string, name: string): Promise<string> {
   const folder = join(base, name);
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
@@ -181,9 +185,10 @@ export async function startDittofs(base: string, program: readonly string[], opt
   await Bun.write(configuration, dittofsConfiguration);
   const port = freePort();
   const api = { port: freePort(), password: adminPassword };
+  const smbPort = freePort();
   return launch({
     name,
-    command: [...program, "start", "--data-dir", join(folder, "data"), "--config", configuration, "--nfs-port", String(port), "--bind", "127.0.0.1", "--controlplane-port", String(api.port)],
+    command: [...program, "start", "--data-dir", join(folder, "data"), "--config", configuration, "--nfs-port", String(port), "--smb-port", String(smbPort), "--bind", "127.0.0.1", "--controlplane-port", String(api.port)],
     environment: { DITTOFS_ADMIN_INITIAL_PASSWORD: api.password },
     folder,
     port,
@@ -191,6 +196,7 @@ export async function startDittofs(base: string, program: readonly string[], opt
     export: options.export ?? "/export",
     cacheBytes: await cacheSizeOf(program, configuration),
     api,
+    smbPort,
   });
 }
 
@@ -199,5 +205,5 @@ export function foreignServer(description: string): Server {
   const match = /^([\w-]+)=127\.0\.0\.1:(\d+):(\d+):(\/.*)$/.exec(description);
   if (match === null) throw new Error(`a server is described as name=127.0.0.1:port:mountport:/export, not ${description}`);
   const [, name, port, mountPort, exported] = match as unknown as [string, string, string, string, string];
-  return { name, port: Number(port), mountPort: Number(mountPort), export: exported, pid: 0, cacheBytes: null, api: null, async stop() {} };
+  return { name, port: Number(port), mountPort: Number(mountPort), export: exported, pid: 0, cacheBytes: null, api: null, smbPort: null, async stop() {} };
 }

@@ -11,6 +11,7 @@ const warnings = ["-O2", "-Wall", "-Wextra"];
 /** The C tools: what each is made from and how. */
 const tools: readonly { readonly name: string; readonly source: string; readonly flags: readonly string[] }[] = [
   { name: "nfsload", source: "nfsload/nfsload.c", flags: [] },
+  { name: "smbload", source: "smbload/smbload.c", flags: ["-lcrypto"] },
   { name: "nullprobe", source: "nullprobe.c", flags: [] },
   { name: "nullnfs", source: "nullnfs.c", flags: ["-pthread"] },
   { name: "delayproxy", source: "delayproxy.c", flags: [] },
@@ -34,7 +35,7 @@ export async function buildTools(): Promise<void> {
     const source = join(benchFolder, tool.source);
     const target = join(binFolder, tool.name);
     if ((await modified(target)) > Math.max(headers, await modified(source))) continue;
-    const compiler = Bun.spawn(["gcc", ...warnings, ...tool.flags, "-o", target, source], { stdout: "pipe", stderr: "pipe" });
+    const compiler = Bun.spawn(["gcc", ...warnings, "-o", target, source, ...tool.flags], { stdout: "pipe", stderr: "pipe" });
     const words = await new Response(compiler.stderr).text();
     if ((await compiler.exited) !== 0) throw new Error(`gcc could not build ${tool.name}:\n${words}`);
   }

@@ -156,7 +156,8 @@ export class SmbClient {
     const reply = await ask(message, challenged.sessionId);
     if (reply.status !== 0) return reply;
     this.sessionId = reply.sessionId;
-    this.keys = this.keysOf(sessionKey, preauth);
+    // A guest or nobody has none.
+    this.keys = (reply.body.readUInt16LE(2) & 3) !== 0 ? null : this.keysOf(sessionKey, preauth);
     return reply;
   }
 
@@ -201,7 +202,7 @@ export class SmbClient {
     body.writeUInt16LE(path.length, 6);
     body.set(path, 8);
     const signs = this.signs;
-    this.signs = true;
+    this.signs = this.keys !== null;
     const reply = await this.call(3, body);
     this.signs = signs;
     if (reply.status === 0) this.treeId = reply.treeId;

@@ -4,19 +4,25 @@ import { FileType, type Inode } from "#model/inode.ts";
 import type { OpenFile } from "#vfs/opens/index.ts";
 import { FileAttribute } from "#wire/fscc.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
-import { CreateAction, type CreateContext, type CreateRequest, decodeCreate, encodeCreate, OplockLevel } from "#wire/smb2/create.ts";
+import { CreateAction, type CreateContext, CreateOption, type CreateRequest, decodeCreate, encodeCreate, OplockLevel } from "#wire/smb2/create.ts";
 import { leaseContextName } from "#wire/smb2/lease.ts";
+import { Dialect } from "#wire/smb2/negotiate.ts";
+import { encodeError, encodeErrorContext } from "#wire/smb2/query.ts";
 import type { Call } from "../call.ts";
+import type { Tree } from "../tree/tree.ts";
 import { maximalAccessAnswer, maximalAccessContext } from "../security/maximal-access.ts";
 import { maximalAccess } from "../security/granted.ts";
+import { answerOthers } from "../open/answered-contexts.ts";
 import { shownModes } from "../info/set-file.ts";
 import { allRights } from "#model/acl.ts";
 import { refuseRequest } from "../open/create-checks.ts";
 import { type Asked, askedFor, LeaseClient, oplockOf } from "../lease/index.ts";
-import { factsOf } from "../open/facts.ts";
+import { factsOf, streamFacts } from "../open/facts.ts";
 import { Open } from "../open/open.ts";
-import { Opening } from "../open/opening.ts";
-import { partsOf } from "../open/path.ts";
+import { type Opened, Opening } from "../open/opening.ts";
+import { parsePath, type SmbPath, StreamType } from "../open/path.ts";
+import { shownName } from "../open/names.ts";
+import { stoppedOn } from "../open/stopped.ts";
 import { pipes } from "../pipe/index.ts";
 import { Pipe } from "../pipe/pipe.ts";
 
@@ -24,6 +30,7 @@ import { Pipe } from "../pipe/pipe.ts";
 export async function create(call: Call): Promise<number> {
   const request = decodeCreate(call.bytes, call.base, call.end);
   const status = request === null ? NtStatus.INVALID_PARAMETER : await open(call, request);
+  if (request !== null && status === NtStatus.STOPPED_ON_SYMLINK) return stopped(call, request);
   call.relatedStatus = status;
   if (status !== NtStatus.SUCCESS) call.related = null;
   return status;
@@ -35,24 +42,56 @@ async function open(call: Call, request: CreateRequest): Promise<number> {
   const refused = refuseRequest(request);
   if (refused !== NtStatus.SUCCESS) return refused;
   if (call.connection.opens.full) return NtStatus.INSUFFICIENT_RESOURCES;
-  const parts = partsOf(request.name);
-  if (typeof parts === "number") return parts;
+  const path = parsePath(request.name);
+  if (typeof path === "number") return path;
+  const typed = typedRequest(path, request);
+  if (typeof typed === "number") return typed;
   const asked = askedFor(call.connection, request);
   if (asked === null) return NtStatus.INVALID_PARAMETER;
-  const opened = await new Opening(fs, call.tree!.credentials(), parts, request, asked, (until) => wait(call, until)).run();
+  const opened = await new Opening(fs, call.tree!.credentials(), path, typed, asked, (until) => wait(call, until)).run();
   if (typeof opened === "number") return opened;
   const { opens } = call.connection;
-  const { inode, file } = opened;
-  const one = new Open(opens.next(), call.tree!, inode.id, inode.type === FileType.directory, file.access, file, parts.join("\\"));
-  one.client = call.connection;
-  one.session = call.session;
+  const { inode, file, stream } = opened;
+  const one = new Open(opens.next(), call.tree!, file.file.id, stream === null && inode.type === FileType.directory, file.access, file, pathOf(opened));
+  one.ownerId = inode.id;
+  one.keeper = stream?.keeper ?? null;
   opens.add(one);
   call.related = one;
   one.mode = request.options & shownModes;
-  const contexts = contextsFor(request, asked, file, mostAccess(call, opened.parent, inode));
-  encodeCreate(call.w, call.answerAt, oplockLevel(asked, file), opened.action, factsOf(inode), one.fileId, contexts);
+  const contexts = contextsFor(call.tree!, request, asked, file, mostAccess(call, opened.parent, inode));
+  encodeCreate(call.w, call.answerAt, oplockLevel(asked, file), opened.action, stream === null ? factsOf(inode) : streamFacts(inode, stream.inode), one.fileId, contexts);
   tellOfBreaks(call, asked, one);
   return NtStatus.SUCCESS;
+}
+
+/** The request as what its path's type makes of it (MS-FSCC 2.1.5.4): `::$DATA` is of no directory, `:$I30:$INDEX_ALLOCATION` of nothing else. */
+function typedRequest({ stream, type }: SmbPath, request: CreateRequest): CreateRequest | NtStatus {
+  if (stream !== null || type === null) return request;
+  const directory = (request.options & CreateOption.DIRECTORY_FILE) !== 0;
+  if (type === StreamType.data) {
+    return directory ? NtStatus.NOT_A_DIRECTORY : { ...request, options: request.options | CreateOption.NON_DIRECTORY_FILE };
+  }
+  return { ...request, options: request.options | CreateOption.DIRECTORY_FILE };
+}
+
+/** The path as clients are told it. */
+function pathOf({ parts, stream }: Opened): string {
+  const path = parts.map(shownName).join("\\");
+  return stream === null ? path : `${path}:${shownName(stream.name)}`;
+}
+
+/** The path met a symbolic link, which is for the client to follow (MS-SMB2 2.2.2). */
+async function stopped(call: Call, request: CreateRequest): Promise<number> {
+  const path = parsePath(request.name);
+  const data = typeof path === "number" ? path : await stoppedOn(call.tree!.fs!, call.tree!.credentials(), request.name, path.parts);
+  const status = typeof data === "number" ? data : NtStatus.STOPPED_ON_SYMLINK;
+  call.relatedStatus = status;
+  call.related = null;
+  if (typeof data === "number") return status;
+  call.hasBody = true;
+  if (call.connection.dialect === Dialect.SMB_3_1_1) encodeError(call.w, 1, encodeErrorContext(data));
+  else encodeError(call.w, 0, data);
+  return status;
 }
 
 /** Waits until others gave up what they cache; the first time the client is told that it will take a while. */
@@ -104,10 +143,11 @@ function mostAccess(call: Call, parent: Inode | null, opened: Inode): { readonly
   return { inode, maximal: maximalAccess(tree.fs!, tree.credentials(), parent, inode) };
 }
 
-/** Answers to the contexts that are understood (MS-SMB2 2.2.14.2): maximal access, the lease. */
-function contextsFor(request: CreateRequest, asked: Asked, { lease }: OpenFile, access: { readonly inode: Inode; readonly maximal: number }): readonly CreateContext[] {
+/** Answers to the contexts that are understood (MS-SMB2 2.2.14.2): maximal access, the lease, and others'. */
+function contextsFor(tree: Tree, request: CreateRequest, asked: Asked, { lease }: OpenFile, access: { readonly inode: Inode; readonly maximal: number }): readonly CreateContext[] {
   const answers: CreateContext[] = [];
   for (const context of request.contexts) if (context.name === maximalAccessContext) answers.push({ name: context.name, data: maximalAccessAnswer(context.data, access.inode, access.maximal) });
+  answerOthers(tree, request, access.inode, answers);
   if (asked.context === null || lease === null || !(lease.holder instanceof LeaseClient)) return answers;
   answers.push({ name: leaseContextName, data: lease.holder.answer(lease, asked.context.parentKey) });
   return answers;

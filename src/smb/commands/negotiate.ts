@@ -33,7 +33,7 @@ const saltBytes = 32;
 export function negotiate(call: Call): number {
   const { connection, bytes, base, end } = call;
   if ((call.header.flags & HeaderFlag.SIGNED) !== 0 || call.index > 0 || call.next > 0) return NtStatus.INVALID_PARAMETER;
-  if (connection.dialect !== 0 && connection.dialect !== Dialect.WILDCARD) {
+  if (connection.negotiated) {
     connection.close("a second NEGOTIATE");
     return -1;
   }
@@ -42,6 +42,7 @@ export function negotiate(call: Call): number {
   const { dialectMin, dialectMax } = connection.server.settings;
   const dialect = dialects.find((each) => each >= dialectMin && each <= dialectMax && request.dialects.includes(each));
   if (dialect === undefined) return NtStatus.NOT_SUPPORTED;
+  connection.cipher = 0;
   const contexts = dialect === Dialect.SMB_3_1_1 ? agree(connection, request) : [];
   if (typeof contexts === "number") return contexts;
   connection.dialect = dialect;
@@ -102,13 +103,15 @@ function answer(call: Call, dialect: number, contexts: readonly NegotiateContext
   const encrypts = dialect >= Dialect.SMB_3_0 && dialect < Dialect.SMB_3_1_1 && call.connection.cipher !== 0;
   const channels = dialect >= Dialect.SMB_3_0 && dialect <= Dialect.SMB_3_1_1 ? call.connection.clientCapabilities & Capability.MULTI_CHANNEL : 0;
   const capabilities = (large ? Capability.LARGE_MTU : 0) | (encrypts ? Capability.ENCRYPTION : 0) | leasing(dialect) | channels;
+  const securityMode = SecurityMode.SIGNING_ENABLED | (server.signingRequired ? SecurityMode.SIGNING_REQUIRED : 0);
   call.connection.capabilities = capabilities;
+  call.connection.securityMode = securityMode;
   encodeNegotiate(call.w, call.answerAt, {
-    securityMode: SecurityMode.SIGNING_ENABLED | (server.signingRequired ? SecurityMode.SIGNING_REQUIRED : 0),
+    securityMode,
     dialect,
     serverGuid: server.guid,
     capabilities,
-    transactBytesMax: sizeMax,
+    transactBytesMax: call.connection.transactBytesMax,
     readBytesMax: sizeMax,
     writeBytesMax: sizeMax,
     systemTime: fileTimeNow(call.connection),
@@ -133,16 +136,20 @@ export function fileTimeNow(connection: SmbConnection): Uint8Array {
 }
 
 const smb1HeaderBytes = 32;
+/** Longest SMB1 NEGOTIATE: every dialect there ever was takes a tenth. */
+const smb1BytesMax = 4096;
 const smb1Negotiate = 0x72;
 
 /** An SMB1 client's multi-protocol NEGOTIATE (MS-SMB2 3.3.5.3): the answer tells it to go on with SMB2. False: it can't. */
 export function answerSmb1Negotiate(connection: SmbConnection, bytes: Uint8Array, start: number, end: number): boolean {
-  if (end - start < smb1HeaderBytes + 3 || bytes[start + 4] !== smb1Negotiate) return false;
+  if (end - start < smb1HeaderBytes + 3 || end - start > smb1BytesMax || bytes[start + 4] !== smb1Negotiate) return false;
   const offered = Buffer.from(bytes.buffer, bytes.byteOffset + start + smb1HeaderBytes + 3, end - start - smb1HeaderBytes - 3).toString("latin1");
   const names = offered.split("\0").map((name) => name.replace(/^\x02/, ""));
-  const wildcard = names.includes("SMB 2.???");
-  if (!wildcard && !names.includes("SMB 2.002")) return false;
+  const { dialectMin, dialectMax } = connection.server.settings;
+  const wildcard = names.includes("SMB 2.???") && dialectMax >= Dialect.SMB_2_1;
+  if (!wildcard && (!names.includes("SMB 2.002") || dialectMin > Dialect.SMB_2_0_2)) return false;
   connection.dialect = wildcard ? Dialect.WILDCARD : Dialect.SMB_2_0_2;
+  connection.clientDialects = wildcard ? [] : [Dialect.SMB_2_0_2];
   const call = new Call(connection);
   const header = new RequestHeader();
   header.command = Command.NEGOTIATE;

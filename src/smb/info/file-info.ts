@@ -91,12 +91,24 @@ function writeAll(w: LeWriter, query: FileQuery): void {
   encodeCountedName(w, `\\${open.path}`);
 }
 
-/** There are no names made up for old programs: what is one of theirs already is its own (MS-FSCC 2.4.5). */
+/** A name for old programs (MS-FSCC 2.4.5): its own where it is one of theirs, else one made of it. It is told, and leads nowhere. */
 function writeAlternateName(w: LeWriter, { open }: FileQuery): number {
   const name = open.path.slice(open.path.lastIndexOf("\\") + 1).replace(/:.*$/s, "");
-  if (!/^[!#$%&'()\-0-9@A-Z^_`{}~]{1,8}(?:\.[!#$%&'()\-0-9@A-Z^_`{}~]{1,3})?$/i.test(name)) return NtStatus.OBJECT_NAME_NOT_FOUND;
-  encodeCountedName(w, name);
+  if (name === "") return NtStatus.OBJECT_NAME_NOT_FOUND;
+  encodeCountedName(w, isShort.test(name) ? name : shortened(name));
   return NtStatus.SUCCESS;
+}
+
+const isShort = /^[!#$%&'()\-0-9@A-Z^_`{}~]{1,8}(?:\.[!#$%&'()\-0-9@A-Z^_`{}~]{1,3})?$/i;
+const hashDigits = 5;
+
+/** The first letter, digits of a hash of all of it, and what of the extension has room. */
+function shortened(name: string): string {
+  const plain = (text: string): string => text.toUpperCase().replace(/[^0-9A-Z]/g, "");
+  const dot = name.lastIndexOf(".");
+  const extension = dot < 0 ? "" : plain(name.slice(dot + 1)).slice(0, 3);
+  const hash = Bun.hash.crc32(name).toString(36).toUpperCase().padStart(hashDigits, "0").slice(-hashDigits);
+  return `${plain(name).slice(0, 1)}${hash}~1${extension === "" ? "" : `.${extension}`}`;
 }
 
 /** FileStreamInformation (MS-FSCC 2.4.44): every entry but the last leads to the next, aligned to 8 bytes. */

@@ -1,15 +1,16 @@
 import { FsError } from "#model/fs-error.ts";
 import { FileType, type Inode } from "#model/inode.ts";
 import { InodeFlag, XattrName } from "#model/inode-flags.ts";
+import { OpenFile } from "#vfs/opens/open-file.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { AccessMask } from "#wire/smb2/create.ts";
 import type { IoctlRequest } from "#wire/smb2/io.ts";
-import { decodeReparse, encodeNfsNode, encodeSymlink, reparseBytesMax, type SymlinkTarget } from "#wire/smb2/reparse.ts";
+import { decodeReparse, decodeSymlink, encodeNfsNode, encodeSymlink, reparseBytesMax, ReparseTag } from "#wire/smb2/reparse.ts";
 import type { Call } from "../call.ts";
 import type { Open } from "../open/open.ts";
-import { shownName } from "../open/names.ts";
+import { shownTarget, storedTarget } from "../open/stopped.ts";
 import { ntStatusOf } from "../status.ts";
-import { actor, answer, answerWith } from "./answer.ts";
+import { answer, answerWith } from "./answer.ts";
 
 /** GET_REPARSE_POINT (MS-FSA 2.1.5.10.19). */
 export async function getReparse(call: Call, request: IoctlRequest, open: Open): Promise<number> {
@@ -28,7 +29,7 @@ async function reparseOf(open: Open, inode: Inode): Promise<Uint8Array | null | 
   const fs = open.tree.fs!;
   switch (inode.type) {
     case FileType.symlink: {
-      const link = await fs.readlink(open.tree.credentials(), open.id);
+      const link = await fs.readlink(open.credentials(), open.id);
       return link instanceof FsError ? link : encodeSymlink(shownTarget(link.target));
     }
     case FileType.character:
@@ -40,18 +41,11 @@ async function reparseOf(open: Open, inode: Inode): Promise<Uint8Array | null | 
     case FileType.socket:
       return encodeNfsNode("socket", 0, 0);
     default:
-      return (inode.flags & InodeFlag.reparse) === 0 ? null : await fs.xattr(open.tree.credentials(), open.id, XattrName.reparse);
+      return (inode.flags & InodeFlag.reparse) === 0 ? null : await fs.xattr(open.credentials(), open.id, XattrName.reparse);
   }
 }
 
-/** A stored target as SMB has it: parts separated by backslashes, characters that names can't have as those that stand for them. */
-export function shownTarget(target: Uint8Array): SymlinkTarget {
-  const text = Buffer.from(target.buffer, target.byteOffset, target.byteLength).toString("utf8");
-  const parts = text.split("/").map((part) => (part === "" || part === "." || part === ".." ? part : shownName(part)));
-  return { target: parts.join("\\"), relative: !text.startsWith("/") };
-}
-
-/** SET_REPARSE_POINT (MS-FSA 2.1.5.10.37): tag and data are kept as they are given. */
+/** SET_REPARSE_POINT (MS-FSA 2.1.5.10.37): tag and data are kept as they are given, but for a file that becomes a relative symbolic link. */
 export async function setReparse(call: Call, request: IoctlRequest, open: Open): Promise<number> {
   const refused = refuse(request, open);
   if (refused !== null) return refused;
@@ -66,8 +60,35 @@ export async function setReparse(call: Call, request: IoctlRequest, open: Open):
   const before = await reparseOf(open, inode);
   if (before instanceof FsError) return ntStatusOf(before);
   if (before !== null && tagOf(before) !== given.tag) return NtStatus.IO_REPARSE_TAG_MISMATCH;
-  const kept = await fs.setXattr(actor(open), open.id, XattrName.reparse, input);
+  if (given.tag === ReparseTag.SYMLINK && inode.type === FileType.regular && before === null) {
+    const link = decodeSymlink(given);
+    if (link === null) return NtStatus.IO_REPARSE_DATA_INVALID;
+    if (link.relative) return becomeLink(call, request, open, link.target);
+  }
+  const kept = await fs.setXattr(open.credentials(), open.id, XattrName.reparse, input);
   return kept instanceof FsError ? ntStatusOf(kept) : answer(call, request, open.fileId);
+}
+
+/** What is open caches nothing. */
+const noHolder = { broken: () => true };
+
+/** A relative link is one for every protocol. What is open is the link from then on. */
+async function becomeLink(call: Call, request: IoctlRequest, open: Open, target: string): Promise<number> {
+  const fs = open.tree.fs!;
+  const old = open.file!;
+  const link = await fs.becomeLink(open.credentials(), old, storedTarget(target));
+  if (link instanceof FsError) return ntStatusOf(link);
+  const { who, access, sharing, place, deleteOnClose, parentKey } = old;
+  const asked = { who, access, momentary: 0, sharing, place, directory: false, overwrites: false, deleteOnClose, caching: null, parentKey, retried: false };
+  const admitted = fs.opens.admit(link.id, asked, noHolder);
+  // Somebody was faster in opening what has just been made, and shares it with nobody.
+  if (!(admitted instanceof OpenFile)) return NtStatus.SHARING_VIOLATION;
+  old.deleteOnClose = false;
+  open.file = admitted;
+  open.id = link.id;
+  open.ownerId = link.id;
+  await fs.release(old);
+  return answer(call, request, open.fileId);
 }
 
 /** DELETE_REPARSE_POINT (MS-FSA 2.1.5.10.3). A symbolic link of the share is one for as long as it is there. */
@@ -85,7 +106,7 @@ export async function deleteReparse(call: Call, request: IoctlRequest, open: Ope
   if (before === null) return NtStatus.NOT_A_REPARSE_POINT;
   if (tagOf(before) !== tag) return NtStatus.IO_REPARSE_TAG_MISMATCH;
   if (inode.type !== FileType.regular && inode.type !== FileType.directory) return NtStatus.ACCESS_DENIED;
-  const gone = await fs.setXattr(actor(open), open.id, XattrName.reparse, null);
+  const gone = await fs.setXattr(open.credentials(), open.id, XattrName.reparse, null);
   return gone instanceof FsError ? ntStatusOf(gone) : answer(call, request, open.fileId);
 }
 

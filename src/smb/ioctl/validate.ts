@@ -1,7 +1,7 @@
 import { i32, u16 } from "#wire/le.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { type IoctlRequest, relatedFileId } from "#wire/smb2/io.ts";
-import { Dialect, guidBytes, SecurityMode } from "#wire/smb2/negotiate.ts";
+import { Dialect, guidBytes } from "#wire/smb2/negotiate.ts";
 import type { Call } from "../call.ts";
 import { answer } from "./answer.ts";
 
@@ -32,7 +32,7 @@ export function validateNegotiate(call: Call, request: IoctlRequest): number {
   const view = new DataView(output.buffer);
   view.setUint32(0, connection.capabilities, true);
   output.set(connection.server.guid, 4);
-  view.setUint16(4 + guidBytes, SecurityMode.SIGNING_ENABLED | (connection.server.signingRequired ? SecurityMode.SIGNING_REQUIRED : 0), true);
+  view.setUint16(4 + guidBytes, connection.securityMode, true);
   view.setUint16(6 + guidBytes, connection.dialect, true);
   return answer(call, request, relatedFileId, output);
 }

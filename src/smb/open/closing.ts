@@ -15,6 +15,8 @@ export async function closeOpen(connection: Closer, open: Open): Promise<void> {
   open.watch?.close();
   if (open.file === null) return;
   const fs = open.tree.fs!;
-  const outcome = await fs.release(open.file);
+  const stream = await fs.release(open.file);
+  const owner = open.keeper === null ? null : await fs.release(open.keeper);
+  const outcome = stream ?? owner;
   if (outcome instanceof FsError) connection.server.logger.debug({ share: fs.name, path: open.path, why: outcome.code }, "a file was not deleted on close");
 }

@@ -2,8 +2,6 @@ import type { Credentials } from "#model/credentials.ts";
 import type { FileId } from "#model/ids.ts";
 import type { OpenFile, Place } from "#vfs/opens/open-file.ts";
 import type { Pipe } from "../pipe/pipe.ts";
-import type { SmbConnection } from "../connection.ts";
-import type { Session } from "../session/session.ts";
 import type { Tree } from "../tree/tree.ts";
 import type { DirectoryWatch } from "./directory-watch.ts";
 import type { LockReplay } from "./lock-replay.ts";
@@ -14,16 +12,18 @@ export class Open {
   readonly number: number;
   readonly tree: Tree;
   /** What is read and written: of a stream its own. */
-  readonly id: FileId;
+  id: FileId;
   /** The file or directory whose times, attributes and rights it has: of a stream its owner. */
   ownerId: FileId;
   readonly directory: boolean;
   /** Rights of MS-DTYP 2.4.3 it was opened with, generic ones resolved. */
   readonly access: number;
   /** Its place in the share's table; null: a pipe. */
-  readonly file: OpenFile | null;
+  file: OpenFile | null;
   /** Its path in the share, parts separated by backslashes. */
   path: string;
+  /** Of a stream: an open of its owner, whose name stays as long. */
+  keeper: OpenFile | null = null;
   scan: Scan | null = null;
   /** Null: nobody asked yet what changes in it. */
   watch: DirectoryWatch | null = null;
@@ -42,9 +42,6 @@ export class Open {
   private who: Credentials | null = null;
   private base: Credentials | null = null;
   readonly fileId: Uint8Array;
-  /** Where its client is told of breaks; null: it has no connection. */
-  client: SmbConnection | null = null;
-  session: Session | null = null;
 
   constructor(number: number, tree: Tree, id: FileId, directory: boolean, access: number, file: OpenFile | null, path: string) {
     this.number = number;

@@ -1,6 +1,7 @@
 /** The operations, one file each, named as RFC 1813 names them: functions over a share, each with its own permission checks. */
 export { access, type Granted } from "./access.ts";
 export { allocated } from "./allocated.ts";
+export { becomeLink } from "./become-link.ts";
 export { clone, copy } from "./clone.ts";
 export { commit } from "./commit.ts";
 export { create } from "./create.ts";
@@ -11,6 +12,7 @@ export { lookup } from "./lookup.ts";
 export { lookupFolded } from "./lookup-folded.ts";
 export { mkdir } from "./mkdir.ts";
 export { mknod } from "./mknod.ts";
+export { beforeContent } from "./opened.ts";
 export { punch } from "./punch.ts";
 export { read } from "./read.ts";
 export { readdir } from "./readdir.ts";

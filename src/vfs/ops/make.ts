@@ -117,7 +117,7 @@ function xattrChanges({ id, ctime: at }: Inode, { xattrs }: MakeOptions, securit
   return changes;
 }
 
-function newInode(share: Share, who: Changer, parent: Inode, plan: Plan): Inode {
+export function newInode(share: Share, who: Changer, parent: Inode, plan: Plan): Inode {
   const { request, type } = plan;
   const at = share.clock.now();
   const { mode, gid } = inherited(parent, who, type, request, request.mode ?? plan.mode);

@@ -23,14 +23,17 @@ export interface Removable {
   readonly child: Inode;
 }
 
-/** The entry `name`, if `who` may remove it; null: decide anew. */
-export async function openRemovable(share: Share, who: Changer, node: Node, name: string): Promise<Removable | FsError | null> {
+/**
+ * The entry `name`, if `who` may remove it; null: decide anew. `judged`: the object whose removal was judged already, when it was opened
+ * for deletion; null: none was.
+ */
+export async function openRemovable(share: Share, who: Changer, node: Node, name: string, judged: FileId | null): Promise<Removable | FsError | null> {
   const entry = await share.names.load(node, name);
   if (entry.id === nobody) return noEntry;
   const child = await loadEntry(share, entry);
   const directory = node.inode;
   if (child === null || directory === null) return null;
-  if (mayRemove(directory, child, who)) return { directory, child };
+  if (child.id === judged || mayRemove(directory, child, who)) return { directory, child };
   return refuseChange(directory, who, EntryChange.remove) ?? notPermitted;
 }
 
@@ -60,11 +63,12 @@ export function remove(share: Share, who: Credentials, directory: FileId, name: 
   return untilApplied(async (attempt) => {
     const changer = changerOf(share.policy, who);
     if (changer instanceof FsError) return changer;
-    const node = await openDirectory(share, who, directory);
+    const node = await (of === null ? openDirectory(share, who, directory) : share.inodes.loadNode(directory));
+    if (node === null) return noEntry;
     if (node instanceof FsError) return node;
     const refusedName = judgeRemovedName(name);
     if (refusedName !== null) return refusedName;
-    const removable = await openRemovable(share, changer, node, name);
+    const removable = await openRemovable(share, changer, node, name, of);
     if (removable === null || removable instanceof FsError) return removable;
     const { child } = removable;
     if (child.type === FileType.directory) return isDirectory;

@@ -1,5 +1,5 @@
-import type { Maybe } from "#base/brand.ts";
 import { type Time, timeAfter } from "#base/time.ts";
+import { Right } from "#model/acl.ts";
 import type { Change as StoreChange, Condition } from "#model/change-set.ts";
 import type { Credentials } from "#model/credentials.ts";
 import { FsError } from "#model/fs-error.ts";
@@ -13,8 +13,8 @@ import type { Renamed } from "../file-system.ts";
 import { judgeRenamedName } from "../names.ts";
 import { changeOf, Operation, unchanged, untilApplied } from "../operation.ts";
 import type { Share } from "../share.ts";
+import { beforeMove } from "./before-move.ts";
 import { addingOf, openDirectory, refuseChange } from "./make.ts";
-import { beforeName } from "./opened.ts";
 import { openRemovable, removing, unlinkChanges } from "./remove.ts";
 import { Kind, parentLinks, type Replacement, renameTable } from "./rename-table.ts";
 import { removeDirectoryChanges } from "./rmdir.ts";
@@ -74,14 +74,14 @@ async function attemptRename(
   if (destination instanceof FsError) return destination;
   const refusedName = judgeRenamedName(fromName) ?? judgeRenamedName(toName);
   if (refusedName !== null) return refusedName;
-  const move = await decide(share, changer, source, fromName, destination, toName);
+  const move = await decide(share, changer, source, fromName, destination, toName, judgedBy(by));
   if (move === null || move instanceof FsError) return move;
   // Two names of one object, or one name: POSIX has it succeed and do nothing.
   if (move.target?.id === move.child.id) return { from: unchanged(move.from), to: unchanged(move.to) };
   const at = share.clock.now();
   const going = move.target === null ? nothingGoes : await streamsGoing(share, move.target);
   // Asked last: what follows is done in the turn of the answer.
-  const held = beforeMove(share, move, by);
+  const held = beforeMove(share, to, move.child, move.target, by);
   if (held !== null) return held;
   const operation = new Operation([...conditionsOf(move), ...going.conditions], [...changesOf(share, move, at), ...going.changes]);
   const applied = share.apply(changer, operation, attempt);
@@ -91,10 +91,9 @@ async function attemptRename(
   return { from: changeOf(share, touched, from), to: changeOf(share, touched, to) };
 }
 
-/** What the opens of both have to say: the one moved, and the one that loses its name. */
-function beforeMove(share: Share, { child, target }: Move, by: OpenFile | null): Maybe<FsError | null> {
-  const held = beforeName(share, child.id, by);
-  return held !== null || target === null ? held : beforeName(share, target.id, null);
+/** Who opened the object for deletion was judged then, and may rename it. */
+function judgedBy(by: OpenFile | null): FileId | null {
+  return by !== null && (by.access & Right.delete) !== 0 ? by.file.id : null;
 }
 
 async function decide(
@@ -104,10 +103,11 @@ async function decide(
   fromName: string,
   destination: Node,
   toName: string,
+  judged: FileId | null,
 ): Promise<Move | FsError | null> {
   // Read before the climb: a move that changes the way up meanwhile makes the condition fail.
   const treeVersion = source === destination ? null : await share.store.treeVersion();
-  const removable = await openRemovable(share, who, source, fromName);
+  const removable = await openRemovable(share, who, source, fromName, judged);
   if (removable === null || removable instanceof FsError) return removable;
   const child = removable.child;
   const replaced = await openTarget(share, who, destination, toName, addingOf(child.type));
@@ -148,7 +148,7 @@ async function openTarget(
 ): Promise<{ readonly target: Inode | null } | FsError | null> {
   const entry = await share.names.load(node, name);
   if (entry.id !== nobody) {
-    const removable = await openRemovable(share, who, node, name);
+    const removable = await openRemovable(share, who, node, name, null);
     return removable === null || removable instanceof FsError ? removable : { target: removable.child };
   }
   if (node.inode === null) return null;

@@ -111,8 +111,16 @@ export function encodeOutputHeader(w: LeWriter, length: number): void {
 }
 
 /** An error's body with its data (MS-SMB2 2.2.2). */
+/** Data of an error as SMB 3.1.1 has them: a context of the default kind (MS-SMB2 2.2.2.1). */
+export function encodeErrorContext(data: Uint8Array): Uint8Array {
+  const out = new Uint8Array(8 + data.length);
+  new DataView(out.buffer).setUint32(0, data.length, true);
+  out.set(data, 8);
+  return out;
+}
+
 export function encodeError(w: LeWriter, contexts: number, data: Uint8Array | null): void {
-  w.reserve(9);
+  w.reserve(9 + (data?.length ?? 0));
   w.u16(9);
   w.u8(contexts);
   w.u8(0);

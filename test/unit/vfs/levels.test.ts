@@ -8,6 +8,7 @@ import { FileType, type Inode } from "#model/inode.ts";
 import { credentialsOf } from "#vfs/access/credentials.ts";
 import type { SharePolicyFields } from "#vfs/access/policy.ts";
 import { Access, type CopyRange } from "#vfs/file-system.ts";
+import type { OpenFile } from "#vfs/opens/open-file.ts";
 import { Share } from "#vfs/share.ts";
 import { policyOf, superuser } from "../../support/policy.ts";
 import { alice, bytesOf, fails, file, folder, ok, openWorld, root } from "./kit.ts";
@@ -76,6 +77,17 @@ const operations: Readonly<Record<string, readonly [Kind, Readonly<Record<string
   renameStream: [Kind.changes, { "a file's": (s) => s.share.renameStream(s.who, s.file.id, "stream", "other", false) }],
   allocated: [Kind.reads, { "a range": (s) => s.share.allocated(s.who, s.file.id, 0, 10, 10) }],
   punch: [Kind.changes, { "a range": (s) => s.share.punch(s.who, s.file.id, 0, 1) }],
+  becomeLink: [
+    Kind.changes,
+    {
+      "an empty file": async (s) => {
+        const place = { parent: s.directory.id, name: "inside" };
+        const made = ok(await s.share.lookup(superuser, place.parent, place.name));
+        const asked = { who: s.who, access: 3, momentary: 0, sharing: 7, place, directory: false, overwrites: false, deleteOnClose: false, caching: null, parentKey: null, retried: false };
+        return s.share.becomeLink(s.who, s.share.opens.admit(made.inode.id, asked, { broken: () => true }) as OpenFile, bytesOf("target"));
+      },
+    },
+  ],
   clone: [Kind.changes, { "within a file": (s) => s.share.clone(s.who, within(s.file)), nothing: (s) => s.share.clone(s.who, { ...within(s.file), length: 0 }) }],
   copy: [Kind.changes, { "within a file": (s) => s.share.copy(s.who, within(s.file)), nothing: (s) => s.share.copy(s.who, { ...within(s.file), length: 0 }) }],
   readlink: [Kind.reads, { "a link": (s) => s.share.readlink(s.who, s.link.id) }],
@@ -141,7 +153,7 @@ function within({ id }: Inode): CopyRange {
 const notOperations = [
   "constructor", "handleOf", "locate",
   // What an open may do was judged when it was made.
-  "release", "setDeletion",
+  "release", "setDeletion", "contend",
 ];
 
 test("every operation of a share has its row", () => {
