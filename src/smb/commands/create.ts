@@ -15,6 +15,7 @@ import { shownModes } from "../info/set-file.ts";
 import { allRights } from "#model/acl.ts";
 import { refuseRequest } from "../open/create-checks.ts";
 import { type Asked, askedFor, LeaseClient, oplockOf } from "../lease/index.ts";
+import { askedRoom, reserve, withRoom } from "../open/allocation.ts";
 import { factsOf, streamFacts } from "../open/facts.ts";
 import { Open } from "../open/open.ts";
 import { type Opened, Opening } from "../open/opening.ts";
@@ -59,7 +60,9 @@ async function open(call: Call, request: CreateRequest): Promise<number> {
   call.related = one;
   one.mode = request.options & shownModes;
   const contexts = contextsFor(request, asked, file, mostAccess(call, opened.parent, inode));
-  encodeCreate(call.w, call.answerAt, oplockLevel(asked, file), opened.action, stream === null ? factsOf(inode) : streamFacts(inode, stream.inode), one.fileId, contexts);
+  if (opened.action !== CreateAction.OPENED && !one.directory) reserve(one, askedRoom(request));
+  const facts = withRoom(one, stream === null ? factsOf(inode) : streamFacts(inode, stream.inode));
+  encodeCreate(call.w, call.answerAt, oplockLevel(asked, file), opened.action, facts, one.fileId, contexts);
   tellOfBreaks(call, asked, one);
   return NtStatus.SUCCESS;
 }

@@ -153,7 +153,7 @@ function within({ id }: Inode): CopyRange {
 const notOperations = [
   "constructor", "handleOf", "locate",
   // What an open may do was judged when it was made.
-  "release", "setDeletion",
+  "release", "setDeletion", "tellChangeTime",
 ];
 
 test("every operation of a share has its row", () => {
