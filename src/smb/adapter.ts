@@ -6,6 +6,7 @@ import type { Logger } from "#telemetry/logger.ts";
 import type { FileSystem, Shares } from "#vfs/file-system.ts";
 import { describeClient, describeMounts, type SmbClient, type SmbMount } from "./clients.ts";
 import { SmbConnection } from "./connection.ts";
+import { LeaseClients } from "./lease/index.ts";
 import { dispatch } from "./dispatch.ts";
 import type { SmbServer } from "./server.ts";
 import { Opens } from "./open/opens.ts";
@@ -77,6 +78,7 @@ class Adapter implements SmbAdapter, SmbServer {
   readonly name: string;
   bind: string;
   readonly transferBytesMax: number = transferBytesMax;
+  readonly leaseClients = new LeaseClients();
   private readonly limits: SmbAdapterOptions["limits"];
   private readonly stream: StreamServer<SmbConnection>;
   readonly sessions: Sessions;

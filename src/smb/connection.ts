@@ -146,6 +146,7 @@ export class SmbConnection {
       if (at >= 0) session.channels.splice(at, 1);
       if (session.channels.length === 0) void endSession(this.server, session, Ending.lost);
     }
+    this.server.leaseClients.remove(this);
     this.channels.clear();
     this.pendings.cancelOf(null);
   }

@@ -2,6 +2,7 @@ import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
 import type { Accounts, LoginAttempts } from "#model/identity.ts";
 import type { Logger } from "#telemetry/logger.ts";
+import type { LeaseClients } from "./lease/index.ts";
 import type { Shares } from "#vfs/file-system.ts";
 import type { Opens } from "./open/opens.ts";
 import type { Sessions } from "./session/sessions.ts";
@@ -9,6 +10,8 @@ import type { SmbSettings } from "./settings.ts";
 
 /** What every connection shares. */
 export interface SmbServer {
+  /** Where clients with leases are found. */
+  readonly leaseClients: LeaseClients;
   readonly shares: Shares;
   /** Who can log in now; replaced whole. */
   readonly accounts: Accounts;

@@ -212,6 +212,8 @@ export interface FileSystem extends AttributedFiles {
   readonly opens: OpenTable;
   /** Ends an open. The last one of a file takes the name with it where somebody asked for that, and whatever of it was kept for its opens. */
   release(open: OpenFile): Maybe<FsError | null>;
+  /** Has others give up what they cache of the content, as before a change of it: for what changes it in another way than by WRITE and SETATTR, or locks it. */
+  contend(open: OpenFile): Maybe<FsError | null>;
   /** Has the name an open was made by go with the last open of the file, or not after all. */
   setDeletion(open: OpenFile, wanted: boolean): Maybe<FsError | null>;
 }

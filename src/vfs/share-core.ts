@@ -75,7 +75,7 @@ export class ShareCore {
     this.publication = options.publication;
     this.clock = clock;
     this.requests = new Requests(clock);
-    this.opens = new OpenTable(clock);
+    this.opens = new OpenTable(clock, (id) => this.locks.anyOf(id));
     this.names = new NameCache(store, options.namesMax);
     this.pages = new Pages(store, this.names);
     this.inodes = new InodeCache(

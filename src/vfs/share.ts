@@ -128,6 +128,10 @@ export class Share extends AttributedShare implements fs.FileSystem {
     return ops.release(this, open);
   }
 
+  contend(open: OpenFile): Maybe<FsError | null> {
+    return ops.beforeContent(this, open.file.id, open);
+  }
+
   setDeletion(open: OpenFile, wanted: boolean): Maybe<FsError | null> {
     return ops.setDeletion(this, open, wanted);
   }

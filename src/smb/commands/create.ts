@@ -9,8 +9,10 @@ import { leaseContextName } from "#wire/smb2/lease.ts";
 import { Dialect } from "#wire/smb2/negotiate.ts";
 import { encodeError, encodeErrorContext } from "#wire/smb2/query.ts";
 import type { Call } from "../call.ts";
+import type { Tree } from "../tree/tree.ts";
 import { maximalAccessAnswer, maximalAccessContext } from "../security/maximal-access.ts";
 import { maximalAccess } from "../security/granted.ts";
+import { answerOthers } from "../open/answered-contexts.ts";
 import { shownModes } from "../info/set-file.ts";
 import { allRights } from "#model/acl.ts";
 import { refuseRequest } from "../open/create-checks.ts";
@@ -54,12 +56,10 @@ async function open(call: Call, request: CreateRequest): Promise<number> {
   const one = new Open(opens.next(), call.tree!, file.file.id, stream === null && inode.type === FileType.directory, file.access, file, pathOf(opened));
   one.ownerId = inode.id;
   one.keeper = stream?.keeper ?? null;
-  one.client = call.connection;
-  one.session = call.session;
   opens.add(one);
   call.related = one;
   one.mode = request.options & shownModes;
-  const contexts = contextsFor(request, asked, file, mostAccess(call, opened.parent, inode));
+  const contexts = contextsFor(call.tree!, request, asked, file, mostAccess(call, opened.parent, inode));
   if (opened.action !== CreateAction.OPENED && !one.directory) reserve(one, askedRoom(request));
   const facts = withRoom(one, stream === null ? factsOf(inode) : streamFacts(inode, stream.inode));
   encodeCreate(call.w, call.answerAt, oplockLevel(asked, file), opened.action, facts, one.fileId, contexts);
@@ -146,10 +146,11 @@ function mostAccess(call: Call, parent: Inode | null, opened: Inode): { readonly
   return { inode, maximal: maximalAccess(tree.fs!, tree.credentials(), parent, inode) };
 }
 
-/** Answers to the contexts that are understood (MS-SMB2 2.2.14.2): maximal access, the lease. */
-function contextsFor(request: CreateRequest, asked: Asked, { lease }: OpenFile, access: { readonly inode: Inode; readonly maximal: number }): readonly CreateContext[] {
+/** Answers to the contexts that are understood (MS-SMB2 2.2.14.2): maximal access, the lease, and others'. */
+function contextsFor(tree: Tree, request: CreateRequest, asked: Asked, { lease }: OpenFile, access: { readonly inode: Inode; readonly maximal: number }): readonly CreateContext[] {
   const answers: CreateContext[] = [];
   for (const context of request.contexts) if (context.name === maximalAccessContext) answers.push({ name: context.name, data: maximalAccessAnswer(context.data, access.inode, access.maximal) });
+  answerOthers(tree, request, access.inode, answers);
   if (asked.context === null || lease === null || !(lease.holder instanceof LeaseClient)) return answers;
   answers.push({ name: leaseContextName, data: lease.holder.answer(lease, asked.context.parentKey) });
   return answers;

@@ -1,20 +1,15 @@
-import { FsError } from "#model/fs-error.ts";
-import { FileAttribute, FileInfo } from "#wire/fscc.ts";
-import { u32, utf16 } from "#wire/le.ts";
+import { FileInfo } from "#wire/fscc.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { AccessMask } from "#wire/smb2/create.ts";
 import { decodeSetInfo, encodeSetInfo, InfoType, type SetInfoRequest } from "#wire/smb2/query.ts";
 import type { Call } from "../call.ts";
 import { setEas } from "../info/eas.ts";
-import { renameStream } from "../info/rename-stream.ts";
 import { setLink } from "../info/set-link.ts";
 import { basicBytes, setAllocation, setBasic, setEndOfFile, setMode, setPosition, setValidDataLength } from "../info/set-file.ts";
-import { attributesOf } from "../open/facts.ts";
 import type { Open } from "../open/open.ts";
-import { partsOf, resolve } from "../open/path.ts";
 import { setSecurity } from "../security/set-security.ts";
-import { ntStatusOf } from "../status.ts";
 import { fileOf } from "./file-of.ts";
+import { ignoreReadonly, rename, setDeletion } from "./renaming.ts";
 
 /** SET_INFO (MS-SMB2 3.3.5.21). */
 export async function setInfo(call: Call): Promise<number> {
@@ -23,7 +18,7 @@ export async function setInfo(call: Call): Promise<number> {
   const open = fileOf(call, request.fileIdAt);
   if (typeof open === "number") return open;
   if (open.pipe !== null) return NtStatus.INVALID_DEVICE_REQUEST;
-  const status = await (request.infoType === InfoType.FILE ? change(open, request) : changeOther(open, request));
+  const status = await (request.infoType === InfoType.FILE ? change(call, open, request) : changeOther(open, request));
   if (status === NtStatus.SUCCESS) encodeSetInfo(call.w);
   return status;
 }
@@ -36,7 +31,7 @@ function changeOther(open: Open, request: SetInfoRequest): Promise<number> | num
 interface SettableClass {
   readonly bytes: number;
   readonly needs: number;
-  set(open: Open, input: Uint8Array): Promise<number> | number;
+  set(open: Open, input: Uint8Array, call: Call): Promise<number> | number;
 }
 
 const settable: Readonly<Record<number, SettableClass>> = {
@@ -44,54 +39,19 @@ const settable: Readonly<Record<number, SettableClass>> = {
   [FileInfo.EndOfFile]: { bytes: 8, needs: AccessMask.WRITE_DATA, set: setEndOfFile },
   [FileInfo.Allocation]: { bytes: 8, needs: AccessMask.WRITE_DATA, set: setAllocation },
   [FileInfo.ValidDataLength]: { bytes: 8, needs: AccessMask.WRITE_DATA, set: setValidDataLength },
-  [FileInfo.Disposition]: { bytes: 1, needs: AccessMask.DELETE, set: (open, input) => setDeletion(open, (input[0]! & 1) !== 0, false) },
-  [FileInfo.DispositionEx]: { bytes: 4, needs: AccessMask.DELETE, set: (open, input) => setDeletion(open, (input[0]! & 1) !== 0, (input[0]! & ignoreReadonly) !== 0) },
-  [FileInfo.Rename]: { bytes: 20, needs: AccessMask.DELETE, set: rename },
+  [FileInfo.Disposition]: { bytes: 1, needs: AccessMask.DELETE, set: (open, input, call) => setDeletion(call, open, (input[0]! & 1) !== 0, false) },
+  [FileInfo.DispositionEx]: { bytes: 4, needs: AccessMask.DELETE, set: (open, input, call) => setDeletion(call, open, (input[0]! & 1) !== 0, (input[0]! & ignoreReadonly) !== 0) },
+  [FileInfo.Rename]: { bytes: 20, needs: AccessMask.DELETE, set: (open, input, call) => rename(call, open, input) },
   [FileInfo.Link]: { bytes: 20, needs: 0, set: setLink },
   [FileInfo.FullEa]: { bytes: 8, needs: AccessMask.WRITE_EA, set: setEas },
   [FileInfo.Position]: { bytes: 8, needs: AccessMask.READ_DATA | AccessMask.WRITE_DATA, set: setPosition },
   [FileInfo.Mode]: { bytes: 4, needs: 0, set: setMode },
 };
 
-function change(open: Open, { infoClass, input }: SetInfoRequest): Promise<number> | number {
+function change(call: Call, open: Open, { infoClass, input }: SetInfoRequest): Promise<number> | number {
   const kind = settable[infoClass];
   if (kind === undefined) return NtStatus.INVALID_INFO_CLASS;
   if (input.length < kind.bytes) return NtStatus.INFO_LENGTH_MISMATCH;
   if (kind.needs !== 0 && (open.access & kind.needs) === 0) return NtStatus.ACCESS_DENIED;
-  return kind.set(open, input);
-}
-
-/** FILE_DISPOSITION_IGNORE_READONLY_ATTRIBUTE (MS-FSCC 2.4.11.2). */
-const ignoreReadonly = 0x10;
-
-async function setDeletion(open: Open, wanted: boolean, evenReadonly: boolean): Promise<number> {
-  const inode = await open.tree.fs!.getattr(open.ownerId);
-  if (inode instanceof FsError) return ntStatusOf(inode);
-  if (wanted && !evenReadonly && (attributesOf(inode) & FileAttribute.READONLY) !== 0) return NtStatus.CANNOT_DELETE;
-  const refused = await open.tree.fs!.setDeletion(open.file!, wanted);
-  return refused === null ? NtStatus.SUCCESS : ntStatusOf(refused);
-}
-
-/** FILE_RENAME_INFORMATION_TYPE_2 (MS-FSCC 2.4.42.2). */
-async function rename(open: Open, input: Uint8Array): Promise<number> {
-  if (input.length < 20) return NtStatus.INFO_LENGTH_MISMATCH;
-  const length = u32(input, 16);
-  if (length % 2 !== 0 || length > input.length - 20) return NtStatus.INVALID_PARAMETER;
-  const { place, tree } = open;
-  if (place === null) return NtStatus.INVALID_PARAMETER;
-  const newName = utf16(input, 20, length);
-  if (open.ownerId !== open.id) return renameStream(open, newName, input[0] !== 0);
-  const parts = partsOf(newName.replace(/^\\/, ""));
-  if (typeof parts === "number") return parts;
-  if (parts.length === 0) return NtStatus.INVALID_PARAMETER;
-  const fs = tree.fs!;
-  const who = tree.credentials();
-  const to = await resolve(fs, who, parts);
-  if (typeof to === "number") return to;
-  const name = parts.at(-1)!;
-  if (to.inode !== null && to.inode.id !== open.id && input[0] === 0) return NtStatus.OBJECT_NAME_COLLISION;
-  const done = await fs.rename(who, place.parent, place.name, to.parent.id, name, open.file);
-  if (done instanceof FsError) return ntStatusOf(done);
-  open.path = parts.join("\\");
-  return NtStatus.SUCCESS;
+  return kind.set(open, input, call);
 }

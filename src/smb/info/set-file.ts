@@ -110,7 +110,9 @@ export async function setAllocation(open: Open, input: Uint8Array): Promise<numb
   const inode = await open.tree.fs!.getattr(open.id);
   if (inode instanceof FsError) return ntStatusOf(inode);
   reserve(open, size);
-  return size >= inode.size ? NtStatus.SUCCESS : set(open, open.id, { size });
+  if (size < inode.size) return set(open, open.id, { size });
+  const refused = await open.tree.fs!.contend(open.file!);
+  return refused === null ? NtStatus.SUCCESS : ntStatusOf(refused);
 }
 
 /** FileValidDataLengthInformation: what is not written reads as zeros whatever it says. */

@@ -3,6 +3,7 @@ import { type CreateRequest, OplockLevel } from "#wire/smb2/create.ts";
 import { decodeLeaseContext, leaseContextName, type LeaseContext } from "#wire/smb2/lease.ts";
 import { Dialect } from "#wire/smb2/negotiate.ts";
 import type { SmbConnection } from "../connection.ts";
+import { guidOf } from "./clients.ts";
 import { LeaseClient } from "./lease-client.ts";
 import { cachedBy, OplockClient } from "./oplock.ts";
 
@@ -17,7 +18,7 @@ export interface Asked {
 
 /** A lease key is its client's own: others may have the same. */
 export function leaseKey(connection: SmbConnection, key: Uint8Array): string {
-  return Buffer.from(connection.clientGuid).toString("latin1") + Buffer.from(key).toString("latin1");
+  return guidOf(connection) + Buffer.from(key).toString("latin1");
 }
 
 /** Null: the lease it asks for is malformed. */
@@ -30,6 +31,7 @@ export function askedFor(connection: SmbConnection, request: CreateRequest): Ask
   if (sent === undefined) return { caching: null, holder: new OplockClient(), context: null, parentKey: null };
   const context = decodeLeaseContext(sent.data);
   if (context === null) return null;
+  connection.server.leaseClients.add(connection);
   const { key, state, epoch, parentKey } = context;
   return {
     caching: { key: leaseKey(connection, key), state, epoch },

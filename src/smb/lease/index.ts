@@ -3,5 +3,6 @@
  * break, and their acknowledgements. What may be cached, and when it breaks, vfs decides.
  */
 export { type Asked, askedFor, leaseKey } from "./asked.ts";
+export { LeaseClients } from "./clients.ts";
 export { LeaseClient } from "./lease-client.ts";
 export { cachedBy, OplockClient, oplockOf } from "./oplock.ts";

@@ -31,10 +31,11 @@ export class LeaseClient implements LeaseHolder {
     for (const each of untold) this.send(each);
   }
 
-  broken(lease: Lease, from: number, to: number, acknowledged: boolean): void {
+  broken(lease: Lease, from: number, to: number, acknowledged: boolean): boolean {
     const told = { epoch: this.version === 2 ? lease.epoch : 0, from, to, acknowledged };
-    if (this.opens.size === 0) this.untold.push(told);
-    else this.send(told);
+    if (this.opens.size > 0) return this.send(told);
+    this.untold.push(told);
+    return true;
   }
 
   /** What a CREATE answers of the lease (MS-SMB2 3.3.5.9.8, 3.3.5.9.11). */
@@ -43,12 +44,16 @@ export class LeaseClient implements LeaseHolder {
     return encodeLeaseContext({ version, key, state: lease.state, parentKey, epoch: lease.epoch }, lease.breaking ? LeaseFlag.BREAK_IN_PROGRESS : 0);
   }
 
-  private send({ epoch, from, to, acknowledged }: Break): void {
+  private send({ epoch, from, to, acknowledged }: Break): boolean {
     for (const open of this.opens) {
-      const { client } = open;
-      if (client === null || open.file === null || open.file.closed) continue;
-      client.notify(open.session, Command.OPLOCK_BREAK, (w) => encodeLeaseBreak(w, epoch, acknowledged, this.key, from, to));
-      return;
+      const { session } = open.tree;
+      const own = session.channels[0]?.connection ?? null;
+      if (own === null || open.file === null || open.file.closed) continue;
+      // What has to be encrypted goes where the session is.
+      const found = session.encryptionRequired ? own : (own.server.leaseClients.of(own) ?? own);
+      found.notify(session, Command.OPLOCK_BREAK, (w) => encodeLeaseBreak(w, epoch, acknowledged, this.key, from, to));
+      return true;
     }
+    return false;
   }
 }

@@ -24,17 +24,20 @@ export class OplockClient implements LeaseHolder {
   /** The answer that gives the oplock is on its way. */
   granted(open: Open): void {
     this.open = open;
-    if (this.untold >= 0) this.send(this.untold);
+    if (this.untold >= 0) this.send(open, this.untold);
   }
 
-  broken(_lease: Lease, _from: number, to: number): void {
+  broken(_lease: Lease, _from: number, to: number): boolean {
     const level = oplockOf(to);
-    if (this.open === null) this.untold = level;
-    else this.send(level);
+    if (this.open !== null) return this.send(this.open, level);
+    this.untold = level;
+    return true;
   }
 
-  private send(level: number): void {
-    const open = this.open!;
-    open.client?.notify(open.session, Command.OPLOCK_BREAK, (w) => encodeOplockBreak(w, level, open.fileId));
+  private send(open: Open, level: number): boolean {
+    const { session } = open.tree;
+    const channel = session.channels[0];
+    channel?.connection.notify(session, Command.OPLOCK_BREAK, (w) => encodeOplockBreak(w, level, open.fileId));
+    return channel !== undefined;
   }
 }

@@ -31,9 +31,10 @@ function changeTimeOf({ ctime, changeTime }: Inode): Time {
   return changeTime !== undefined && changeTime.ctime.equals(ctime) ? changeTime.told : ctime;
 }
 
-/** Bytes a file takes, in whole clusters. */
+/** Bytes a file takes, in whole clusters: of a sparse one what is stored, of others all up to their end. */
 export function allocationOf(inode: Inode): number {
-  return Math.ceil(inode.size / clusterBytes) * clusterBytes;
+  const bytes = (inode.flags & FileAttribute.SPARSE_FILE) === 0 ? inode.size : inode.used;
+  return Math.ceil(bytes / clusterBytes) * clusterBytes;
 }
 
 /** File attributes as they are shown: those that were set, or what a file is without having been given any. */

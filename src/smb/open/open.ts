@@ -3,8 +3,6 @@ import type { Credentials } from "#model/credentials.ts";
 import type { FileId } from "#model/ids.ts";
 import type { OpenFile, Place } from "#vfs/opens/open-file.ts";
 import type { Pipe } from "../pipe/pipe.ts";
-import type { SmbConnection } from "../connection.ts";
-import type { Session } from "../session/session.ts";
 import type { Tree } from "../tree/tree.ts";
 import type { DirectoryWatch } from "./directory-watch.ts";
 import type { LockReplay } from "./lock-replay.ts";
@@ -49,9 +47,6 @@ export class Open {
   private who: Credentials | null = null;
   private base: Credentials | null = null;
   readonly fileId: Uint8Array;
-  /** Where its client is told of breaks; null: it has no connection. */
-  client: SmbConnection | null = null;
-  session: Session | null = null;
 
   constructor(number: number, tree: Tree, id: FileId, directory: boolean, access: number, file: OpenFile | null, path: string) {
     this.number = number;

@@ -186,6 +186,7 @@ export class Opening {
   private async empty(opened: Opened): Promise<Opened | number> {
     const { file } = opened;
     const done = await this.overwrite(file, opened.inode);
+    file.emptying = false;
     if (typeof done !== "number") return { ...opened, inode: done };
     await this.fs.release(file);
     return done;

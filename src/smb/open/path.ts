@@ -151,7 +151,7 @@ class Below {
   }
 }
 
-export type Found = { readonly name: string; readonly inode: Inode } | NtStatus | null;
+export type Found = FoldedUp | NtStatus | null;
 
 /** What finding `parts[i]` means: the end of the walk or one step down. */
 function stepTo(parent: Inode, parts: readonly string[], i: number, found: Found): Resolved | NtStatus | Below {

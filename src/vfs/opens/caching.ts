@@ -11,6 +11,8 @@ const grantable: readonly boolean[] = [true, true, false, true, false, true, fal
 export interface Company {
   /** Somebody else has it open for more than its attributes, or has any oplock or lease. */
   readonly others: boolean;
+  /** Somebody else may keep what he writes. */
+  readonly written: boolean;
   /** Somebody else may keep handles. */
   readonly handleKept: boolean;
   /** Somebody else has an oplock. */
@@ -21,6 +23,7 @@ export interface Company {
 
 /** What is granted of `asked` to a lease (MS-SMB2 3.3.5.9.8, MS-FSA 2.1.5.18.2). */
 export function leaseGrant(asked: number, company: Company): number {
+  if (company.written) return Cached.none;
   let granted = asked & Cached.all;
   if (company.directory) granted &= ~Cached.write;
   if (grantable[granted] !== true) return Cached.none;
@@ -32,7 +35,7 @@ export function leaseGrant(asked: number, company: Company): number {
 
 /** The set an oplock is taken down to: RW and RWH where nobody else is there, else R, which goes with nobody's kept handles. */
 export function oplockGrant(asked: number, company: Company): number {
-  if (company.handleKept || company.directory || company.locked) return Cached.none;
+  if (company.written || company.handleKept || company.directory || company.locked) return Cached.none;
   return company.others ? asked & Cached.read : asked;
 }
 

@@ -29,7 +29,8 @@ export class FileOpens {
   breakFor(cause: Cause, by: OpenFile | null): boolean {
     if (this.leases.length === 0) return false;
     const own = by?.lease ?? null;
-    const mine = own !== null && own.key === null && own.state === Cached.read ? null : own;
+    const inTheWay = own !== null && own.key === null && own.state === Cached.read && by?.emptying === false;
+    const mine = inTheWay ? null : own;
     let waits = false;
     // A copy: a lease that is dropped leaves the list.
     for (const lease of [...this.leases]) if (lease !== mine && lease.breakFor(cause, false)) waits = true;

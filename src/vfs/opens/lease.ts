@@ -9,8 +9,11 @@ const nothing = -1;
 
 /** Whoever was granted caching: told when it goes down. */
 export interface LeaseHolder {
-  /** `acknowledged`: the client has to agree, by `Lease.acknowledge`; else it has lost it already. */
-  broken(lease: Lease, from: number, to: number, acknowledged: boolean): void;
+  /**
+   * `acknowledged`: the client has to agree, by `Lease.acknowledge`; else it has lost it already. False: there is no client to tell, and
+   * nothing to wait for.
+   */
+  broken(lease: Lease, from: number, to: number, acknowledged: boolean): boolean;
 }
 
 /** How the answer to a break was taken. */
@@ -61,7 +64,7 @@ export class Lease {
     if (to === this.state) return this.breaking && cause !== "content" && cause !== "name";
     const wasBreaking = this.breaking;
     this.breakTo(to);
-    return waits || (wasBreaking && retried);
+    return this.breaking && (waits || (wasBreaking && retried));
   }
 
   /** The client agrees to `state`. */
@@ -118,6 +121,6 @@ export class Lease {
       this.goal = this.needed = to;
       this.timer = this.clock.after(breakMs, () => this.drop());
     } else this.state = to;
-    this.holder.broken(this, from, to, acknowledged);
+    if (!this.holder.broken(this, from, to, acknowledged) && this.breaking) this.drop();
   }
 }

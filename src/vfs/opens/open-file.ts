@@ -32,6 +32,8 @@ export class OpenFile {
   lease: Lease | null = null;
   /** The lease on the directory whose holder knows of changes made by this open. */
   readonly parentKey: string | null;
+  /** The content is still to be emptied, as it was opened to. */
+  emptying: boolean;
   closed = false;
 
   constructor(file: FileOpens, request: OpenRequest) {
@@ -42,6 +44,7 @@ export class OpenFile {
     this.place = request.place;
     this.deleteOnClose = request.deleteOnClose;
     this.parentKey = request.parentKey;
+    this.emptying = request.overwrites;
   }
 }
 

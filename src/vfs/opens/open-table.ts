@@ -29,11 +29,12 @@ export class OpenTable {
   /** Files whose last name is being taken away: nobody opens them meanwhile. */
   private readonly removing = new Map<number, Removal>();
   private readonly clock: Clock;
-  /** Whether a range of the file is locked. */
-  locked: (id: FileId) => boolean = () => false;
+  private readonly locked: (id: FileId) => boolean;
 
-  constructor(clock: Clock) {
+  /** `locked`: whether a range of the file is. */
+  constructor(clock: Clock, locked: (id: FileId) => boolean) {
     this.clock = clock;
+    this.locked = locked;
   }
 
   /** Files that are open. */
@@ -43,6 +44,10 @@ export class OpenTable {
 
   of(id: FileId): FileOpens | null {
     return this.files.size === 0 ? null : (this.files.get(id) ?? null);
+  }
+
+  all(): Iterable<FileOpens> {
+    return this.files.values();
   }
 
   /** The lease of this key. */
@@ -163,6 +168,7 @@ function breaks(file: FileOpens, request: OpenRequest, access: number, refused: 
 
 function companyOf(file: FileOpens, mine: Lease | null, directory: boolean, locked: boolean): Company {
   let others = false;
+  let written = false;
   let handleKept = false;
   let oplock = false;
   for (let i = 0; i < file.opens.length; i++) {
@@ -170,8 +176,9 @@ function companyOf(file: FileOpens, mine: Lease | null, directory: boolean, lock
     if (lease !== null && lease === mine) continue;
     if (lease !== null || !attributesAlone(access)) others = true;
     if (lease === null) continue;
+    if ((lease.state & Cached.write) !== 0) written = true;
     if ((lease.state & Cached.handle) !== 0) handleKept = true;
     if (lease.key === null && lease.state !== Cached.none) oplock = true;
   }
-  return { others, handleKept, oplock, locked, directory };
+  return { others, written, handleKept, oplock, locked, directory };
 }

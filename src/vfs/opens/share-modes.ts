@@ -23,12 +23,12 @@ export function takesPart(access: number): boolean {
 
 /** Whether an open with these rights asks for attributes alone: it breaks no oplock (MS-FSA 2.1.4.12) and stops none from being granted. */
 export function attributesAlone(access: number): boolean {
-  return (access & attributeRights) !== 0 && (access & ~attributeRights) === 0;
+  return access !== 0 && (access & ~attributeRights) === 0;
 }
 
 /** The same of leases, which somebody who reads the security descriptor does not break either. */
 export function descriptorAlone(access: number): boolean {
-  return (access & attributeRights) !== 0 && (access & ~(attributeRights | Right.readControl)) === 0;
+  return access !== 0 && (access & ~(attributeRights | Right.readControl)) === 0;
 }
 
 /** Whether two opens of a file exclude each other: each must allow every use that the other makes. */

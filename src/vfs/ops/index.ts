@@ -12,6 +12,7 @@ export { lookup } from "./lookup.ts";
 export { lookupFolded } from "./lookup-folded.ts";
 export { mkdir } from "./mkdir.ts";
 export { mknod } from "./mknod.ts";
+export { beforeContent } from "./opened.ts";
 export { punch } from "./punch.ts";
 export { read } from "./read.ts";
 export { readdir } from "./readdir.ts";

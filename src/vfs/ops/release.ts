@@ -2,6 +2,7 @@ import type { Maybe } from "#base/brand.ts";
 import { FsError } from "#model/fs-error.ts";
 import type { FileId } from "#model/ids.ts";
 import { FileType } from "#model/inode.ts";
+import { Cause } from "../opens/caching.ts";
 import { ownerOfStreams } from "#model/inode-flags.ts";
 import type { Deletion, FileOpens } from "../opens/file-opens.ts";
 import type { OpenFile } from "../opens/open-file.ts";
@@ -15,8 +16,10 @@ export function release(share: Share, open: OpenFile): Maybe<FsError | null> {
   if (open.closed) return null;
   const { file } = open;
   if (share.locks.held !== 0) share.locks.release(file.id, open);
-  if (open.deleteOnClose && open.place !== null) {
-    file.deletion ??= { place: open.place, who: open.who };
+  if (open.deleteOnClose && open.place !== null && file.deletion === null) {
+    file.deletion = { place: open.place, who: open.who };
+    // Handles that are only kept would keep the name.
+    file.breakFor(Cause.name, open);
     if (share.notify.size !== 0) share.notify.removing(file.id);
   }
   if (!share.opens.remove(open)) return null;

@@ -1,4 +1,3 @@
-import type { Maybe } from "#base/brand.ts";
 import { type Time, timeAfter } from "#base/time.ts";
 import { Right } from "#model/acl.ts";
 import type { Change as StoreChange, Condition } from "#model/change-set.ts";
@@ -14,8 +13,8 @@ import type { Renamed } from "../file-system.ts";
 import { judgeRenamedName } from "../names.ts";
 import { changeOf, Operation, unchanged, untilApplied } from "../operation.ts";
 import type { Share } from "../share.ts";
+import { beforeMove } from "./before-move.ts";
 import { addingOf, openDirectory, refuseChange } from "./make.ts";
-import { beforeName } from "./opened.ts";
 import { openRemovable, removing, unlinkChanges } from "./remove.ts";
 import { Kind, parentLinks, type Replacement, renameTable } from "./rename-table.ts";
 import { removeDirectoryChanges } from "./rmdir.ts";
@@ -82,7 +81,7 @@ async function attemptRename(
   const at = share.clock.now();
   const going = move.target === null ? nothingGoes : await streamsGoing(share, move.target);
   // Asked last: what follows is done in the turn of the answer.
-  const held = beforeMove(share, move, by);
+  const held = beforeMove(share, from, to, move.child, move.target, by);
   if (held !== null) return held;
   const operation = new Operation([...conditionsOf(move), ...going.conditions], [...changesOf(share, move, at), ...going.changes]);
   const applied = share.apply(changer, operation, attempt);
@@ -90,12 +89,6 @@ async function attemptRename(
   if (touched === null || touched instanceof FsError) return touched;
   share.opens.renamed(move.child.id, { parent: from, name: fromName }, { parent: to, name: toName });
   return { from: changeOf(share, touched, from), to: changeOf(share, touched, to) };
-}
-
-/** What the opens of both have to say: the one moved, and the one that loses its name. */
-function beforeMove(share: Share, { child, target }: Move, by: OpenFile | null): Maybe<FsError | null> {
-  const held = beforeName(share, child.id, by);
-  return held !== null || target === null ? held : beforeName(share, target.id, null);
 }
 
 /** Who opened the object for deletion was judged then, and may rename it. */

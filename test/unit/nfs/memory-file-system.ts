@@ -29,8 +29,11 @@ export class MemoryFileSystem extends MemoryTree implements FileSystem {
   readonly locks = new LockTable();
   /** Nobody watches. */
   readonly notify = { size: 0 } as unknown as Notifier;
-  readonly opens = new OpenTable(systemClock);
+  readonly opens = new OpenTable(systemClock, () => false);
   release(): null {
+    return null;
+  }
+  contend(): null {
     return null;
   }
   setDeletion(): null {

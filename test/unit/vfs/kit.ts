@@ -262,4 +262,4 @@ export function tryOpen(share: Share, inode: Inode, access: number, more: Partia
   return share.opens.admit(inode.id, request, holder);
 }
 
-const nobodyTold: LeaseHolder = { broken: () => {} };
+const nobodyTold: LeaseHolder = { broken: () => true };
