@@ -35,9 +35,6 @@ export class OplockClient implements LeaseHolder {
   }
 
   private send(open: Open, level: number): boolean {
-    const { session } = open.tree;
-    const channel = session.channels[0];
-    channel?.connection.notify(session, Command.OPLOCK_BREAK, (w) => encodeOplockBreak(w, level, open.fileId));
-    return channel !== undefined;
+    return open.tree.session.notify(Command.OPLOCK_BREAK, (w) => encodeOplockBreak(w, level, open.fileId));
   }
 }

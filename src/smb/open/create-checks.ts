@@ -16,6 +16,7 @@ const attributesKnown = 0x00007fb7;
 export function refuseRequest({ disposition, options, desiredAccess, attributes, shareAccess, impersonation }: CreateRequest): NtStatus {
   if (impersonation > impersonationMax) return NtStatus.BAD_IMPERSONATION_LEVEL;
   if (disposition > dispositionMax || (shareAccess & ~sharingAll) !== 0) return NtStatus.INVALID_PARAMETER;
+  if (desiredAccess === 0 || (desiredAccess & accessReserved) !== 0) return NtStatus.ACCESS_DENIED;
   if ((options & ~optionsKnown) !== 0 || (attributes & ~attributesKnown) !== 0) return NtStatus.INVALID_PARAMETER;
   if ((options & optionsUnsupported) !== 0) return NtStatus.NOT_SUPPORTED;
   const directory = (options & CreateOption.DIRECTORY_FILE) !== 0;
@@ -25,6 +26,5 @@ export function refuseRequest({ disposition, options, desiredAccess, attributes,
   }
   const mayDelete = (desiredAccess & (AccessMask.DELETE | AccessMask.GENERIC_ALL | AccessMask.MAXIMUM_ALLOWED)) !== 0;
   if ((options & CreateOption.DELETE_ON_CLOSE) !== 0 && !mayDelete) return NtStatus.ACCESS_DENIED;
-  if (desiredAccess === 0 || (desiredAccess & accessReserved) !== 0) return NtStatus.ACCESS_DENIED;
   return (desiredAccess & AccessMask.ACCESS_SYSTEM_SECURITY) !== 0 ? NtStatus.PRIVILEGE_NOT_HELD : NtStatus.SUCCESS;
 }

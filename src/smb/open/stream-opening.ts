@@ -109,7 +109,7 @@ async function admit(asks: StreamRequest, stream: OpenedStream, access: number, 
 }
 
 /** Nothing is granted that could be broken. */
-const noHolder: LeaseHolder = { broken: () => false };
+const noHolder: LeaseHolder = { broken: () => true };
 
 /** Whether a stream of `owner` is open that lets nobody delete it: then nobody opens the owner for that either (MS-FSA 2.1.5.1.2.2). */
 export async function streamsForbidDeletion(fs: FileSystem, who: Credentials, owner: Inode): Promise<boolean> {

@@ -81,7 +81,7 @@ async function attemptRename(
   const at = share.clock.now();
   const going = move.target === null ? nothingGoes : await streamsGoing(share, move.target);
   // Asked last: what follows is done in the turn of the answer.
-  const held = beforeMove(share, from, to, move.child, move.target, by);
+  const held = beforeMove(share, to, move.child, move.target, by);
   if (held !== null) return held;
   const operation = new Operation([...conditionsOf(move), ...going.conditions], [...changesOf(share, move, at), ...going.changes]);
   const applied = share.apply(changer, operation, attempt);

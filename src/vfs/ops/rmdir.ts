@@ -26,7 +26,8 @@ export function rmdir(share: Share, who: Credentials, directory: FileId, name: s
   return untilApplied(async (attempt) => {
     const changer = changerOf(share.policy, who);
     if (changer instanceof FsError) return changer;
-    const node = await openDirectory(share, who, directory);
+    const node = await (of === null ? openDirectory(share, who, directory) : share.inodes.loadNode(directory));
+    if (node === null) return noEntry;
     if (node instanceof FsError) return node;
     const refusedName = judgeRemovedName(name);
     if (refusedName !== null) return refusedName;
