@@ -27,6 +27,8 @@ import { stoppedOn } from "../open/stopped.ts";
 import { pipes } from "../pipe/index.ts";
 import { Pipe } from "../pipe/pipe.ts";
 
+const timewarpContext = "TWrp";
+
 /** CREATE (MS-SMB2 3.3.5.9). */
 export async function create(call: Call): Promise<number> {
   const request = decodeCreate(call.bytes, call.base, call.end);
@@ -42,6 +44,8 @@ async function open(call: Call, request: CreateRequest): Promise<number> {
   if (fs === null) return openPipe(call, request);
   const refused = refuseRequest(request);
   if (refused !== NtStatus.SUCCESS) return refused;
+  // No earlier state of a file is kept to be opened (MS-SMB2 2.2.13.2.7).
+  if (request.contexts.some(({ name, data }) => name === timewarpContext && data.some((byte) => byte !== 0))) return NtStatus.OBJECT_NAME_NOT_FOUND;
   if (call.connection.opens.full) return NtStatus.INSUFFICIENT_RESOURCES;
   const path = parsePath(request.name);
   if (typeof path === "number") return path;
