@@ -5,7 +5,7 @@ const KiB = 2 ** 10;
 const MiB = 2 ** 20;
 
 /** Versions of SMB 2 and 3, oldest first. */
-export const smbDialects = ["2.0.2", "2.1", "3.0", "3.0.2", "3.1.1"] as const;
+export const smbDialects = ["SMB2_02", "SMB2_10", "SMB3_00", "SMB3_02", "SMB3_11"] as const;
 
 const nfs = section("NFS version 3, with MOUNT on the same port.", {
   enabled: toggle({ help: "Serve NFS at all.", default: true, example: "true", since: "0.1.0" }),
@@ -31,8 +31,8 @@ const smb = section("SMB 2 and 3, for Windows, macOS and Linux.", {
     allowed: "an IPv4 or IPv6 address, or nothing",
     check: (value) => (value === "" ? null : checkAddress(value)),
   }),
-  min_dialect: choice({ help: "The oldest version of SMB that is spoken.", of: smbDialects, default: "2.0.2", example: "3.0", since: "0.2.0" }),
-  max_dialect: choice({ help: "The newest version of SMB that is spoken.", of: smbDialects, default: "3.1.1", example: "3.1.1", since: "0.2.0" }),
+  min_dialect: choice({ help: "The oldest version of SMB that is spoken: 2.0.2 is SMB2_02, 3.1.1 is SMB3_11.", of: smbDialects, default: "SMB2_02", example: "SMB3_00", since: "0.2.0" }),
+  max_dialect: choice({ help: "The newest version of SMB that is spoken.", of: smbDialects, default: "SMB3_11", example: "SMB3_11", since: "0.2.0" }),
   signing: choice({
     help: "enabled signs for clients that want it; required refuses those that neither sign nor encrypt, guests too, who have no key.",
     of: ["enabled", "required"],

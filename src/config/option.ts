@@ -162,8 +162,7 @@ export function choice<const T extends string>(about: About<NoInfer<T>> & { read
       allowed: about.of.join(", "),
       schema: { enum: about.of },
       parse(value) {
-        // YAML takes a version such as 3.0 for a number.
-        const found = about.of.find((one) => one === value || (typeof value === "number" && Number(one) === value));
+        const found = about.of.find((one) => one === value);
         if (found !== undefined) return { value: found };
         const near = didYouMean(String(value), about.of);
         return near === null ? null : `${JSON.stringify(value)} is not allowed here; did you mean ${near}?`;

@@ -26,8 +26,6 @@ function bytesByClass(): readonly number[] {
   return bytes;
 }
 
-/** IO_REPARSE_TAG_SYMLINK (MS-FSCC 2.1.2.1). */
-const symlinkTag = 0xa000000c;
 /** An 8.3 name with its length, of which there is none, and what aligns it. */
 const shortNameBytes = 26;
 
@@ -46,7 +44,7 @@ export interface AppleFacts {
 }
 
 /** An entry; the first field is left 0. Checks for room. */
-export function encodeEntry(w: LeWriter, infoClass: number, name: string, index: number, file: FileFacts, apple: AppleFacts | null): void {
+export function encodeEntry(w: LeWriter, infoClass: number, name: string, index: number, file: FileFacts, eaBytes: number, apple: AppleFacts | null): void {
   const fixed = fixedBytes[infoClass]!;
   w.reserve(fixed + name.length * 2);
   w.u32(0);
@@ -61,17 +59,18 @@ export function encodeEntry(w: LeWriter, infoClass: number, name: string, index:
   w.u64(file.allocationBytes);
   w.u32(file.attributes);
   w.u32(name.length * 2);
-  if (infoClass !== FileInfo.Directory) encodeRest(w, infoClass, file, apple);
+  if (infoClass !== FileInfo.Directory) encodeRest(w, infoClass, file, eaBytes, apple);
   w.utf16(name);
 }
 
-function encodeRest(w: LeWriter, infoClass: number, file: FileFacts, apple: AppleFacts | null): void {
-  const tag = (file.attributes & FileAttribute.REPARSE_POINT) === 0 ? 0 : symlinkTag;
+function encodeRest(w: LeWriter, infoClass: number, file: FileFacts, eaBytes: number, apple: AppleFacts | null): void {
+  // A reparse point has no EAs: its tag stands there (MS-FSCC 2.4.17).
+  const tag = (file.attributes & FileAttribute.REPARSE_POINT) === 0 ? eaBytes : file.reparseTag;
   switch (infoClass) {
     case FileInfo.IdExtdDirectory:
     case FileInfo.IdExtdBothDirectory:
-      w.u32(0);
-      w.u32(tag | 0);
+      w.u32(eaBytes);
+      w.u32(file.reparseTag | 0);
       w.u64(file.id);
       w.zeros(8);
       if (infoClass === FileInfo.IdExtdBothDirectory) w.zeros(shortNameBytes);

@@ -56,6 +56,21 @@ describe("the migrations of the control plane's database", () => {
     expect(readFileSync(join(folder, "index.ts"), "utf8")).toBe(indexOf(names));
   });
 
+  test("sqlite: a control plane from before SMB gets its adapter, unless it never had one", () => {
+    const run = (db: Database, from: number, to: number): void => {
+      for (const { sqlite } of migrations.slice(from, to)) for (const statement of sqlite.split("--> statement-breakpoint")) db.run(statement);
+    };
+    const adapters = (nfs: boolean): unknown => {
+      const db = new Database(":memory:");
+      run(db, 0, 3);
+      if (nfs) db.run("INSERT INTO adapters VALUES ('nfs', 1, 2049, '{}', 3, 10, 20)");
+      run(db, 3, 4);
+      return db.query("SELECT * FROM adapters WHERE type = 'smb'").all();
+    };
+    expect(adapters(false)).toEqual([]);
+    expect(adapters(true)).toEqual([{ type: "smb", enabled: 1, port: 12445, settings: "{}", version: 1, created_at: 10, updated_at: 20 }]);
+  });
+
   test("sqlite: what they make has the columns, keys and dependants declared", async () => {
     const path = join(directory, "controlplane.db");
     await (await openAs({ path })).close();

@@ -1,3 +1,4 @@
+import { attributeContract } from "./metadata/attributes.ts";
 import { contentContract } from "./metadata/content.ts";
 import { changeContract } from "./metadata/changes.ts";
 import { conditionContract } from "./metadata/conditions.ts";
@@ -19,6 +20,7 @@ export function metadataContract(name: string, factory: Factory, capabilities: C
   conditionContract(name, factory);
   changeContract(name, factory);
   directoryContract(name, factory);
+  attributeContract(name, factory);
   contentContract(name, factory);
   packContract(name, factory);
   orderContract(name, factory);

@@ -2,12 +2,15 @@ import type { Maybe } from "#base/brand.ts";
 import { FsError } from "#model/fs-error.ts";
 import type { Inode } from "#model/inode.ts";
 import type { Listing } from "#vfs/file-system.ts";
+import { after } from "#vfs/maybe.ts";
+import { FileInfo } from "#wire/fscc.ts";
 import { encodeEntry, entryFixedBytes } from "#wire/fscc-directory.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { AccessMask } from "#wire/smb2/create.ts";
 import { headerBytes } from "#wire/smb2/header.ts";
 import { decodeQueryDirectory, encodeOutputHeader, outputHeaderBytes, QueryDirectoryFlag, type QueryDirectoryRequest } from "#wire/smb2/query.ts";
 import type { Call } from "../call.ts";
+import { type Extras, extrasOf } from "../open/extras.ts";
 import { factsOf } from "../open/facts.ts";
 import { shownName, storedName } from "../open/names.ts";
 import type { Open } from "../open/open.ts";
@@ -93,9 +96,13 @@ class Page {
     return found instanceof Promise ? found.then((entry) => this.found(entry)) : this.found(found);
   }
 
-  private found(entry: Found): number {
+  private found(entry: Found): Maybe<number> {
     if (typeof entry === "number") return entry;
-    if (entry !== null && this.take(entry.name) === true) this.encode([{ inode: entry.inode, cookie: 0 }]);
+    if (entry === null || this.take(entry.name) !== true) return this.endWithOne();
+    return after(this.encode(entry.directory, [{ inode: entry.inode, cookie: 0 }]), () => this.endWithOne());
+  }
+
+  private endWithOne(): number {
     this.scan.ended = !this.noRoom;
     return this.finish();
   }
@@ -107,8 +114,11 @@ class Page {
 
   private taken(page: Listing | FsError): Maybe<number> {
     if (page instanceof FsError) return ntStatusOf(page);
+    return after(this.encode(page.directory, page.entries), () => this.goOn(page));
+  }
+
+  private goOn(page: Listing): Maybe<number> {
     const { scan, call } = this;
-    this.encode(page.entries);
     scan.verifier = page.verifier;
     scan.cookie = page.cookie;
     scan.ended = page.end;
@@ -134,7 +144,14 @@ class Page {
   }
 
   /** Writes the entries taken. One that vanished meanwhile, or that the caller may not look at, leaves its room unused. */
-  private encode(entries: readonly { readonly inode: Inode | null; readonly cookie: number }[]): void {
+  private encode(directory: Inode, entries: readonly Taken[]): Maybe<void> {
+    const { open, infoClass } = this;
+    if (infoClass === FileInfo.Names || infoClass === FileInfo.Directory) return this.write(entries, null);
+    const apple = open.tree.appleListings && infoClass === FileInfo.IdBothDirectory;
+    return after(extrasOf(open.tree, directory, entries, apple), (extras) => this.write(entries, extras));
+  }
+
+  private write(entries: readonly Taken[], extras: Extras): void {
     const { w } = this.call;
     const { names, infoClass } = this;
     encodeOutputHeader(w, 0);
@@ -147,7 +164,8 @@ class Page {
       w.align(entryAlignment, from);
       if (lastAt >= 0) w.setU32(lastAt, w.at - lastAt);
       lastAt = w.at;
-      encodeEntry(w, infoClass, names[i]!, cookie < twoTo32 ? cookie : 0, factsOf(inode), null);
+      const extra = extras === null ? null : extras[i]!;
+      encodeEntry(w, infoClass, names[i]!, cookie < twoTo32 ? cookie : 0, factsOf(inode), extra === null ? 0 : extra.eaBytes, extra === null ? null : extra.apple);
     }
     this.used = w.at - from;
     if (this.used === 0) w.at = from - outputHeaderBytes;
@@ -170,6 +188,12 @@ class Page {
 }
 
 const twoTo32 = 4294967296;
+
+/** An entry that was taken. */
+interface Taken {
+  readonly inode: Inode | null;
+  readonly cookie: number;
+}
 
 function aligned(at: number): number {
   return (at + entryAlignment - 1) & ~(entryAlignment - 1);

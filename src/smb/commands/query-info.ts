@@ -1,19 +1,16 @@
 import type { Maybe } from "#base/brand.ts";
 import { FsError } from "#model/fs-error.ts";
-import type { Inode } from "#model/inode.ts";
 import { after } from "#vfs/maybe.ts";
-import { encodeCountedName, FileInfo, FsAttribute, FsInfo } from "#wire/fscc.ts";
-import type { LeWriter } from "#wire/le.ts";
+import { FileInfo } from "#wire/fscc.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { headerBytes } from "#wire/smb2/header.ts";
 import { Dialect } from "#wire/smb2/negotiate.ts";
-import { decodeQueryInfo, encodeError, encodeOutputHeader, InfoType, outputHeaderBytes, type QueryInfoRequest } from "#wire/smb2/query.ts";
-import { encodeFileTime } from "#wire/filetime.ts";
+import { decodeQueryInfo, encodeError, encodeErrorContext, encodeOutputHeader, InfoType, outputHeaderBytes, type QueryInfoRequest } from "#wire/smb2/query.ts";
 import type { Call } from "../call.ts";
 import { queryEas } from "../info/eas.ts";
 import { classOf } from "../info/file-info.ts";
 import { known } from "../info/known.ts";
-import { clusterBytes } from "../open/facts.ts";
+import { volumeClassOf, volumeOf } from "../info/volume.ts";
 import type { Open } from "../open/open.ts";
 import { describe, rightsToQuery } from "../security/descriptors.ts";
 import { ntStatusOf } from "../status.ts";
@@ -56,14 +53,8 @@ function querySecurity(call: Call, request: QueryInfoRequest, open: Open): Maybe
 function tooSmall(call: Call, needed: number): number {
   const data = new Uint8Array(4);
   new DataView(data.buffer).setUint32(0, needed, true);
-  // From 3.1.1 on data of errors stand in a context, whose id is 0 (MS-SMB2 2.2.2.1).
-  if (call.connection.dialect === Dialect.SMB_3_1_1) {
-    const context = new Uint8Array(12);
-    const view = new DataView(context.buffer);
-    view.setUint32(0, 4, true);
-    context.set(data, 8);
-    encodeError(call.w, 1, context);
-  } else encodeError(call.w, 0, data);
+  if (call.connection.dialect === Dialect.SMB_3_1_1) encodeError(call.w, 1, encodeErrorContext(data));
+  else encodeError(call.w, 0, data);
   call.hasBody = true;
   return NtStatus.BUFFER_TOO_SMALL;
 }
@@ -75,27 +66,18 @@ function answer(call: Call, bytes: Uint8Array): number {
   return NtStatus.SUCCESS;
 }
 
-async function queryVolume(call: Call, request: QueryInfoRequest, open: Open): Promise<number> {
-  const inode = await open.tree.fs!.getattr(open.ownerId);
-  if (inode instanceof FsError) return ntStatusOf(inode);
-  const usage = await open.tree.fs!.usage();
-  if (usage instanceof FsError) return ntStatusOf(usage);
-  encodeOutputHeader(call.w, 0);
-  const from = call.w.at;
-  const status = fsInfo(call.w, request, open, inode, usage);
-  return status === NtStatus.SUCCESS ? finish(call, request, from, volumeFixedBytes[request.infoClass] ?? 0) : status;
+function queryVolume(call: Call, request: QueryInfoRequest, open: Open): Maybe<number> {
+  const kind = volumeClassOf(request.infoClass);
+  if (kind === undefined) return NtStatus.INVALID_INFO_CLASS;
+  return after(volumeOf(open.tree), (query) => {
+    if (typeof query === "number") return query;
+    call.w.reserve(outputHeaderBytes + 256);
+    encodeOutputHeader(call.w, 0);
+    const from = call.w.at;
+    kind.write(call.w, query);
+    return finish(call, request, from, kind.fixedBytes);
+  });
 }
-
-/** Bytes of the fixed part of each class of volume information: less room is refused, what is longer is cut. */
-const volumeFixedBytes: Readonly<Record<number, number>> = {
-  [FsInfo.Volume]: 24,
-  [FsInfo.Size]: 24,
-  [FsInfo.Device]: 8,
-  [FsInfo.Attribute]: 16,
-  [FsInfo.Control]: 48,
-  [FsInfo.FullSize]: 32,
-  [FsInfo.SectorSize]: 28,
-};
 
 /** Sets the length; what does not fit is cut behind the fixed part of its class. */
 function finish(call: Call, request: QueryInfoRequest, from: number, fixedBytes: number): number {
@@ -120,7 +102,7 @@ function queryFile(call: Call, request: QueryInfoRequest, open: Open): Maybe<num
   // Only of 3.1.1 are names known to be normalized (MS-SMB2 3.3.5.20.1).
   if (infoClass === FileInfo.NormalizedName && call.connection.dialect !== Dialect.SMB_3_1_1) return NtStatus.NOT_SUPPORTED;
   if ((open.access & kind.needs) !== kind.needs) return NtStatus.ACCESS_DENIED;
-  return after(known(open, infoClass), (query) => {
+  return after(known(open, infoClass, call.connection.server.clock.monotonicMs()), (query) => {
     if (typeof query === "number") return query;
     call.w.reserve(outputHeaderBytes + 256);
     encodeOutputHeader(call.w, 0);
@@ -128,45 +110,4 @@ function queryFile(call: Call, request: QueryInfoRequest, open: Open): Maybe<num
     const status = kind.write(call.w, query);
     return status === NtStatus.SUCCESS ? finish(call, request, from, kind.fixedBytes) : status;
   });
-}
-
-function fsInfo(w: LeWriter, request: QueryInfoRequest, open: Open, inode: Inode, usage: { totalBytes: number; freeBytes: number; availableBytes: number }): number {
-  const clusters = (bytes: number): number => Math.floor(bytes / clusterBytes);
-  const label = open.tree.fs!.name.slice(1);
-  w.reserve(128);
-  switch (request.infoClass) {
-    case FsInfo.Volume:
-      encodeFileTime(w, inode.birth);
-      w.u32(Bun.hash.crc32(label) | 0);
-      w.u32(label.length * 2);
-      w.u16(0);
-      w.utf16(label);
-      break;
-    case FsInfo.Size:
-      w.u64(clusters(usage.totalBytes));
-      w.u64(clusters(usage.availableBytes));
-      w.u32(clusterBytes / 512);
-      w.u32(512);
-      break;
-    case FsInfo.FullSize:
-      w.u64(clusters(usage.totalBytes));
-      w.u64(clusters(usage.availableBytes));
-      w.u64(clusters(usage.freeBytes));
-      w.u32(clusterBytes / 512);
-      w.u32(512);
-      break;
-    case FsInfo.Device:
-      // FILE_DEVICE_DISK; FILE_DEVICE_IS_MOUNTED.
-      w.u32(7);
-      w.u32(0x20);
-      break;
-    case FsInfo.Attribute:
-      w.u32(FsAttribute.CASE_SENSITIVE_SEARCH | FsAttribute.CASE_PRESERVED_NAMES | FsAttribute.UNICODE_ON_DISK | FsAttribute.SUPPORTS_SPARSE_FILES | FsAttribute.SUPPORTS_REPARSE_POINTS | FsAttribute.SUPPORTS_BLOCK_REFCOUNTING);
-      w.u32(255);
-      encodeCountedName(w, "NTFS");
-      break;
-    default:
-      return NtStatus.INVALID_INFO_CLASS;
-  }
-  return NtStatus.SUCCESS;
 }

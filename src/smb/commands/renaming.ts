@@ -3,6 +3,7 @@ import { u32, u64, utf16 } from "#wire/le.ts";
 import { FileAttribute } from "#wire/fscc.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import type { Call } from "../call.ts";
+import { renameStream } from "../info/rename-stream.ts";
 import { attributesOf } from "../open/facts.ts";
 import type { Open } from "../open/open.ts";
 import { partsOf, resolve } from "../open/path.ts";
@@ -44,7 +45,9 @@ export async function rename(call: Call, open: Open, input: Uint8Array): Promise
   if (length % 2 !== 0 || length > input.length - headBytes || u64(input, 8) !== 0) return NtStatus.INVALID_PARAMETER;
   const { place, tree } = open;
   if (place === null) return NtStatus.INVALID_PARAMETER;
-  const parts = partsOf(utf16(input, headBytes, length).replace(/^\\/, ""));
+  const newName = utf16(input, headBytes, length);
+  if (open.ownerId !== open.id) return renameStream(open, newName, replaces);
+  const parts = partsOf(newName.replace(/^\\/, ""));
   if (typeof parts === "number") return parts;
   if (parts.length === 0) return NtStatus.INVALID_PARAMETER;
   const fs = tree.fs!;

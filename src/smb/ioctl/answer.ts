@@ -1,8 +1,6 @@
-import type { Credentials } from "#model/credentials.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { encodeIoctl, type IoctlRequest } from "#wire/smb2/io.ts";
 import type { Call } from "../call.ts";
-import type { Open } from "../open/open.ts";
 
 const none = new Uint8Array(0);
 
@@ -17,9 +15,4 @@ export function answerWith(call: Call, request: IoctlRequest, fileId: Uint8Array
   encodeIoctl(call.w, request.code, fileId, output);
   call.hasBody = true;
   return status;
-}
-
-/** Who acts through an open file: its user with the rights it was opened with. */
-export function actor(open: Open): Credentials {
-  return { ...open.tree.credentials(), opened: open.access };
 }

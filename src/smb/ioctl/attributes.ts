@@ -54,7 +54,7 @@ export async function objectId(call: Call, request: IoctlRequest, open: Open): P
 }
 
 function digest(bytes: Uint8Array): Uint8Array {
-  return createHash("sha256").update(bytes).digest().subarray(0, objectIdBytes);
+  return createHash("sha256").update("dittofs object\n").update(bytes).digest().subarray(0, objectIdBytes);
 }
 
 /** SRV_ENUMERATE_SNAPSHOTS (MS-SMB2 3.3.5.15.1): there are none. */

@@ -1,9 +1,7 @@
 import { FsError } from "#model/fs-error.ts";
 import { fileSizeMax } from "#model/ids.ts";
 import type { Inode } from "#model/inode.ts";
-import { InodeFlag } from "#model/inode-flags.ts";
 import type { FileSystem } from "#vfs/file-system.ts";
-import { FileAttribute } from "#wire/fscc.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { AccessMask } from "#wire/smb2/create.ts";
 import { copyAnswerBytes, type CopyChunk, decodeCopyChunks, decodeDuplicate, decodeDuplicateEx, type Duplicate, encodeCopied, encodeResumeKey, resumeKeyBytes } from "#wire/smb2/fsctl.ts";
@@ -11,7 +9,8 @@ import { FsControl, type IoctlRequest } from "#wire/smb2/io.ts";
 import type { Call } from "../call.ts";
 import type { Open } from "../open/open.ts";
 import { ntStatusOf } from "../status.ts";
-import { actor, answer, answerWith } from "./answer.ts";
+import { answer, answerWith } from "./answer.ts";
+import { isSparse } from "./sparse.ts";
 
 /** Limits of a server-side copy, as Windows has them (MS-SMB2 3.3.3). */
 const chunksMax = 256;
@@ -93,7 +92,7 @@ async function copyChunk(source: Open, target: Open, chunk: CopyChunk): Promise<
 
 /** The source's rights and the target's are both in the opens; a share's copy asks for those of one caller. */
 function copyWithin(fs: FileSystem, source: Open, target: Open, { sourceOffset, targetOffset, length }: CopyChunk): Promise<FsError | null> {
-  const who = { ...actor(target), opened: target.access | (source.access & mayRead) };
+  const who = { ...target.credentials(), opened: target.access | (source.access & mayRead) };
   return fs.copy(who, { source: source.id, sourceOffset, target: target.id, targetOffset, length, by: { source: source.file, target: target.file }, obeysLocks: true });
 }
 
@@ -101,13 +100,13 @@ function copyWithin(fs: FileSystem, source: Open, target: Open, { sourceOffset, 
 async function copyAcross(from: FileSystem, source: Open, to: FileSystem, target: Open, chunk: CopyChunk): Promise<FsError | null> {
   for (let done = 0; done < chunk.length; ) {
     const length = Math.min(pieceBytes, chunk.length - done);
-    const read = await from.read(actor(source), source.id, chunk.sourceOffset + done, length, source.file);
+    const read = await from.read(source.credentials(), source.id, chunk.sourceOffset + done, length, source.file);
     if (read instanceof FsError) return read;
     // A write may keep what it is given for longer than the pages that were read are kept.
     const bytes = Buffer.concat(read.data.slices);
     read.data.release();
     if (bytes.length < length) return FsError.of("invalid");
-    const written = await to.write(actor(target), target.id, chunk.targetOffset + done, [bytes], length, false, target.file);
+    const written = await to.write(target.credentials(), target.id, chunk.targetOffset + done, [bytes], length, false, target.file);
     if (written instanceof FsError) return written;
     done += length;
   }
@@ -133,7 +132,7 @@ async function duplicateFrom(call: Call, request: IoctlRequest, target: Open, as
   if (to instanceof FsError) return ntStatusOf(to);
   const { sourceOffset, targetOffset, length } = asked;
   if (!fits(asked, from, to, source.id === target.id)) return NtStatus.NOT_SUPPORTED;
-  const who = { ...actor(target), opened: target.access | (source.access & mayRead) };
+  const who = { ...target.credentials(), opened: target.access | (source.access & mayRead) };
   const done = await fs.clone(who, { source: source.id, sourceOffset, target: target.id, targetOffset, length, by: { source: source.file, target: target.file }, obeysLocks: false });
   if (done !== null) return done.code === "invalid" ? NtStatus.NOT_SUPPORTED : ntStatusOf(done);
   return answer(call, request, target.fileId);
@@ -144,8 +143,4 @@ function fits({ sourceOffset, targetOffset, length }: Duplicate, from: Inode, to
   if (sourceOffset + length > from.size || targetOffset + length > to.size) return false;
   if (same && Math.abs(sourceOffset - targetOffset) < length) return false;
   return !isSparse(from) || isSparse(to);
-}
-
-function isSparse(inode: Inode): boolean {
-  return (inode.flags & InodeFlag.dosMask & FileAttribute.SPARSE_FILE) !== 0;
 }

@@ -10,7 +10,7 @@ import type { Call } from "../call.ts";
 import type { Open } from "../open/open.ts";
 import { shownTarget, storedTarget } from "../open/stopped.ts";
 import { ntStatusOf } from "../status.ts";
-import { actor, answer, answerWith } from "./answer.ts";
+import { answer, answerWith } from "./answer.ts";
 
 /** GET_REPARSE_POINT (MS-FSA 2.1.5.10.19). */
 export async function getReparse(call: Call, request: IoctlRequest, open: Open): Promise<number> {
@@ -29,7 +29,7 @@ async function reparseOf(open: Open, inode: Inode): Promise<Uint8Array | null | 
   const fs = open.tree.fs!;
   switch (inode.type) {
     case FileType.symlink: {
-      const link = await fs.readlink(open.tree.credentials(), open.id);
+      const link = await fs.readlink(open.credentials(), open.id);
       return link instanceof FsError ? link : encodeSymlink(shownTarget(link.target));
     }
     case FileType.character:
@@ -41,7 +41,7 @@ async function reparseOf(open: Open, inode: Inode): Promise<Uint8Array | null | 
     case FileType.socket:
       return encodeNfsNode("socket", 0, 0);
     default:
-      return (inode.flags & InodeFlag.reparse) === 0 ? null : await fs.xattr(open.tree.credentials(), open.id, XattrName.reparse);
+      return (inode.flags & InodeFlag.reparse) === 0 ? null : await fs.xattr(open.credentials(), open.id, XattrName.reparse);
   }
 }
 
@@ -65,7 +65,7 @@ export async function setReparse(call: Call, request: IoctlRequest, open: Open):
     if (link === null) return NtStatus.IO_REPARSE_DATA_INVALID;
     if (link.relative) return becomeLink(call, request, open, link.target);
   }
-  const kept = await fs.setXattr(actor(open), open.id, XattrName.reparse, input);
+  const kept = await fs.setXattr(open.credentials(), open.id, XattrName.reparse, input);
   return kept instanceof FsError ? ntStatusOf(kept) : answer(call, request, open.fileId);
 }
 
@@ -76,7 +76,7 @@ const noHolder = { broken: () => true };
 async function becomeLink(call: Call, request: IoctlRequest, open: Open, target: string): Promise<number> {
   const fs = open.tree.fs!;
   const old = open.file!;
-  const link = await fs.becomeLink(actor(open), old, storedTarget(target));
+  const link = await fs.becomeLink(open.credentials(), old, storedTarget(target));
   if (link instanceof FsError) return ntStatusOf(link);
   const { who, access, sharing, place, deleteOnClose, parentKey } = old;
   const asked = { who, access, momentary: 0, sharing, place, directory: false, overwrites: false, deleteOnClose, caching: null, parentKey, retried: false };
@@ -106,7 +106,7 @@ export async function deleteReparse(call: Call, request: IoctlRequest, open: Ope
   if (before === null) return NtStatus.NOT_A_REPARSE_POINT;
   if (tagOf(before) !== tag) return NtStatus.IO_REPARSE_TAG_MISMATCH;
   if (inode.type !== FileType.regular && inode.type !== FileType.directory) return NtStatus.ACCESS_DENIED;
-  const gone = await fs.setXattr(actor(open), open.id, XattrName.reparse, null);
+  const gone = await fs.setXattr(open.credentials(), open.id, XattrName.reparse, null);
   return gone instanceof FsError ? ntStatusOf(gone) : answer(call, request, open.fileId);
 }
 

@@ -12,7 +12,7 @@ import type { Call } from "../call.ts";
 import { clusterBytes } from "../open/facts.ts";
 import type { Open } from "../open/open.ts";
 import { ntStatusOf } from "../status.ts";
-import { actor, answer, answerWith } from "./answer.ts";
+import { answer, answerWith } from "./answer.ts";
 
 /** Ranges one answer tells of. */
 const rangesMax = 4096;
@@ -37,7 +37,7 @@ export async function setSparse(call: Call, request: IoctlRequest, open: Open): 
   if (set !== isSparse(inode)) {
     const shown = (inode.flags & InodeFlag.dosSet) === 0 ? FileAttribute.ARCHIVE : inode.flags & InodeFlag.dosMask;
     const flags = set ? shown | FileAttribute.SPARSE_FILE : shown & ~FileAttribute.SPARSE_FILE;
-    const changed = await fs.setattr({ ...actor(open), opened: open.access | AccessMask.WRITE_ATTRIBUTES }, open.id, { flags }, null, open.file);
+    const changed = await fs.setattr({ ...open.credentials(), opened: open.access | AccessMask.WRITE_ATTRIBUTES }, open.id, { flags }, null, open.file);
     if (changed instanceof FsError) return ntStatusOf(changed);
   }
   return answer(call, request, open.fileId);
@@ -58,7 +58,7 @@ export async function zeroData(call: Call, request: IoctlRequest, open: Open): P
 /** A status, or null when it is done. */
 async function punch(open: Open, offset: number, length: number): Promise<number | null> {
   if (offset >= fileSizeMax || length === 0) return null;
-  const done = await open.tree.fs!.punch(actor(open), open.id, offset, Math.min(length, fileSizeMax - offset), open.file);
+  const done = await open.tree.fs!.punch(open.credentials(), open.id, offset, Math.min(length, fileSizeMax - offset), open.file);
   return done instanceof FsError ? ntStatusOf(done) : null;
 }
 
@@ -87,7 +87,7 @@ async function allocatedOf(open: Open, offset: number, length: number, limit: nu
   // Looked at from a cluster's beginning to another's end, so that the ends are told of as what lies between them is.
   const from = offset - (offset % clusterBytes);
   const to = Math.ceil(end / clusterBytes) * clusterBytes;
-  const found = await fs.allocated(actor(open), open.id, from, to - from, limit * 2);
+  const found = await fs.allocated(open.credentials(), open.id, from, to - from, limit * 2);
   return found instanceof FsError ? found : inClusters(found.ranges, offset, end).slice(0, limit);
 }
 

@@ -13,8 +13,10 @@ import { ntStatusOf } from "../status.ts";
 import { type Making, makingOf, refuseOverwrite } from "../info/making.ts";
 import { grantAccess, momentaryRights } from "../security/granted.ts";
 import { attributesOf } from "./facts.ts";
-import { type Resolved, resolve } from "./path.ts";
+import { type Resolved, resolve, type SmbPath } from "./path.ts";
 import { stops } from "./stopped.ts";
+import { openStream, streamsForbidDeletion } from "./stream-opening.ts";
+import { raced, Waiting } from "./waiting.ts";
 
 const fileMode = 0o644;
 const directoryMode = 0o755;
@@ -24,36 +26,30 @@ const racesMax = 8;
 export interface Opened {
   readonly inode: Inode;
   readonly file: OpenFile;
+  /** The stream of `inode` that was opened, and what keeps that one's name as long; null: it was opened itself. */
+  readonly stream: { readonly inode: Inode; readonly name: string; readonly keeper: OpenFile } | null;
+  /** Its path as it is stored. */
+  readonly parts: readonly string[];
   /** Where it was found; null: it is the share's root. */
   readonly parent: Inode | null;
   readonly action: CreateAction;
-}
-
-/** The name came or went since it was looked up. */
-const raced = -1;
-/** Others have to give something up first. */
-class Waiting {
-  readonly until: Promise<void>;
-  constructor(until: Promise<void>) {
-    this.until = until;
-  }
 }
 
 /** One CREATE of a file or directory on its way (MS-FSA 2.1.5.1). Whenever it had to wait it begins again with the name. */
 export class Opening {
   private readonly fs: FileSystem;
   private readonly who: Credentials;
-  private readonly parts: readonly string[];
+  private readonly path: SmbPath;
   private readonly request: CreateRequest;
   private readonly asked: Asked;
   /** Has the client wait for others. */
   private readonly wait: (until: Promise<void>) => Promise<NtStatus>;
   private retried = false;
 
-  constructor(fs: FileSystem, who: Credentials, parts: readonly string[], request: CreateRequest, asked: Asked, wait: (until: Promise<void>) => Promise<NtStatus>) {
+  constructor(fs: FileSystem, who: Credentials, path: SmbPath, request: CreateRequest, asked: Asked, wait: (until: Promise<void>) => Promise<NtStatus>) {
     this.fs = fs;
     this.who = asked.parentKey === null ? who : { ...who, parentKey: asked.parentKey };
-    this.parts = parts;
+    this.path = path;
     this.request = request;
     this.asked = asked;
     this.wait = wait;
@@ -73,12 +69,40 @@ export class Opening {
   }
 
   private async attempt(): Promise<Opened | Waiting | number> {
-    const found = await resolve(this.fs, this.who, this.parts);
+    const found = await resolve(this.fs, this.who, this.path.parts);
     if (typeof found === "number") return found;
+    if (this.path.stream !== null) return this.useStream(found, this.path.stream);
     const key = this.asked.caching?.key ?? null;
     const lease = key === null ? null : this.fs.opens.lease(key);
     if (lease !== null && lease.file.id !== found.inode?.id) return NtStatus.INVALID_PARAMETER;
     return found.inode === null ? this.make(found) : this.use(found, found.inode);
+  }
+
+  /** A named stream, of a file that is made where there is none and the stream would be made. */
+  private async useStream(found: Resolved, name: string): Promise<Opened | Waiting | number> {
+    const { fs, who, request, asked, retried } = this;
+    let owner = found.inode;
+    if (owner === null) {
+      if ((request.options & CreateOption.DIRECTORY_FILE) !== 0) return NtStatus.NOT_A_DIRECTORY;
+      if (request.disposition === Disposition.OPEN || request.disposition === Disposition.OVERWRITE) return NtStatus.OBJECT_NAME_NOT_FOUND;
+      const making = makingOf(request, false);
+      if (typeof making === "number") return making;
+      const made = await this.create(found, false, making);
+      if (made instanceof FsError) return made.code === "exists" ? raced : ntStatusOf(made);
+      owner = made.inode;
+    } else if (this.isGoing(found, owner)) return NtStatus.DELETE_PENDING;
+    if (stops(owner) && (request.options & CreateOption.OPEN_REPARSE_POINT) === 0) return NtStatus.STOPPED_ON_SYMLINK;
+    const opened = await openStream({ fs, who, request, asked, retried, name, found, owner, ownerMade: found.inode === null });
+    if (typeof opened === "number" || opened instanceof Waiting) return opened;
+    const { file, keeper, stream, streamName, action } = opened;
+    const parent = this.path.parts.length === 0 ? null : found.parent;
+    return { inode: opened.owner, file, stream: { inode: stream, name: streamName, keeper }, parts: found.parts, parent, action };
+  }
+
+  /** Its name goes with the last open (MS-FSA 2.1.5.1.2). */
+  private isGoing(found: Resolved, inode: Inode): boolean {
+    const deletion = this.fs.opens.of(inode.id)?.deletion ?? null;
+    return deletion !== null && samePlace(deletion.place, this.placeOf(found));
   }
 
   private async make(found: Resolved): Promise<Opened | Waiting | number> {
@@ -107,8 +131,7 @@ export class Opening {
 
   private async use(found: Resolved, inode: Inode): Promise<Opened | Waiting | number> {
     const { disposition, options } = this.request;
-    const deletion = this.fs.opens.of(inode.id)?.deletion ?? null;
-    if (deletion !== null && samePlace(deletion.place, this.placeOf(found))) return NtStatus.DELETE_PENDING;
+    if (this.isGoing(found, inode)) return NtStatus.DELETE_PENDING;
     if (disposition === Disposition.CREATE) return NtStatus.OBJECT_NAME_COLLISION;
     if (stops(inode) && (options & CreateOption.OPEN_REPARSE_POINT) === 0) return NtStatus.STOPPED_ON_SYMLINK;
     const directory = inode.type === FileType.directory;
@@ -125,7 +148,7 @@ export class Opening {
   /** Takes its place among the file's opens. */
   private async admit(found: Resolved, inode: Inode, action: CreateAction): Promise<Opened | Waiting | number> {
     const { request, fs } = this;
-    const parent = this.parts.length === 0 ? null : found.parent;
+    const parent = this.path.parts.length === 0 ? null : found.parent;
     const made = action === CreateAction.CREATED;
     const momentary = made ? 0 : momentaryRights(request.disposition);
     const given = grantAccess(fs, this.who, parent, inode, request.desiredAccess, momentary, made);
@@ -134,6 +157,8 @@ export class Opening {
     if (this.deletesReadonly(attributesOf(inode))) return NtStatus.CANNOT_DELETE;
     const deleteOnClose = (request.options & CreateOption.DELETE_ON_CLOSE) !== 0;
     if (deleteOnClose && (access & AccessMask.DELETE) === 0) return NtStatus.ACCESS_DENIED;
+    const barred = (access & AccessMask.DELETE) !== 0 && (inode.flags & InodeFlag.hasStreams) !== 0 && (await streamsForbidDeletion(fs, this.who, inode));
+    if (barred) return NtStatus.SHARING_VIOLATION;
     const overwrites = action === CreateAction.OVERWRITTEN || action === CreateAction.SUPERSEDED;
     const admitted = fs.opens.admit(
       inode.id,
@@ -152,7 +177,7 @@ export class Opening {
       },
       this.asked.holder,
     );
-    if (admitted instanceof OpenFile) return { inode, file: admitted, parent, action };
+    if (admitted instanceof OpenFile) return { inode, file: admitted, stream: null, parts: found.parts, parent, action };
     if (admitted instanceof FsError) return ntStatusOf(admitted);
     return new Waiting(admitted);
   }
@@ -191,6 +216,6 @@ export class Opening {
   }
 
   private placeOf(found: Resolved): { parent: Inode["id"]; name: string } | null {
-    return this.parts.length === 0 ? null : { parent: found.parent.id, name: found.name };
+    return this.path.parts.length === 0 ? null : { parent: found.parent.id, name: found.name };
   }
 }

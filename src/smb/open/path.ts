@@ -35,6 +35,8 @@ export interface Resolved {
   /** As it is stored, where it is; "" for the root. */
   readonly name: string;
   readonly inode: Inode | null;
+  /** The whole path, its parts as they are stored where they are. */
+  readonly parts: readonly string[];
 }
 
 const noParts: readonly string[] = [];
@@ -47,7 +49,7 @@ const root: SmbPath = { parts: noParts, stream: null, type: null };
 export function parsePath(path: string): SmbPath | NtStatus {
   if (path === "") return root;
   if (path.charCodeAt(0) === backslash) return NtStatus.INVALID_PARAMETER;
-  const given = path.split("\\");
+  const given = separated(path).split("\\");
   if (given.at(-1) === "") given.pop();
   if (given.length > partsMax) return NtStatus.OBJECT_NAME_INVALID;
   let stream: string | null = null;
@@ -73,6 +75,12 @@ export function parsePath(path: string): SmbPath | NtStatus {
     else return NtStatus.OBJECT_NAME_INVALID;
   }
   return { parts, stream, type };
+}
+
+/** A slash parts names too: some clients send what they were given. In the name of a stream it is an error. */
+function separated(path: string): string {
+  const colon = path.indexOf(":");
+  return colon < 0 ? path.replaceAll("/", "\\") : path.slice(0, colon).replaceAll("/", "\\") + path.slice(colon);
 }
 
 /** `name`, `name:type` or `:type`, as they stand behind the first colon. */
@@ -110,41 +118,59 @@ export function resolve(fs: FileSystem, who: Credentials, parts: readonly string
   return begin instanceof Promise ? begin.then((parent) => walk(fs, who, parent, parts, 0)) : walk(fs, who, begin, parts, 0);
 }
 
-function walk(fs: FileSystem, who: Credentials, from: Inode, parts: readonly string[], index: number): Maybe<Resolved | NtStatus> {
+function walk(fs: FileSystem, who: Credentials, from: Inode, given: readonly string[], index: number): Maybe<Resolved | NtStatus> {
   let parent = from;
-  if (parts.length === 0) return { parent, name: "", inode: parent };
+  let parts = given;
+  if (parts.length === 0) return { parent, name: "", inode: parent, parts };
   for (let i = index; ; i++) {
     const found = lookup(fs, who, parent.id, parts[i]!);
-    if (found instanceof Promise) return found.then((arrived) => goOn(fs, who, parent, parts, i, arrived));
+    if (found instanceof Promise) return later(fs, who, parent, parts, i, found);
     const step = stepTo(parent, parts, i, found);
     if (!(step instanceof Below)) return step;
     parent = step.directory;
+    parts = step.parts;
   }
+}
+
+function later(fs: FileSystem, who: Credentials, parent: Inode, parts: readonly string[], i: number, found: Promise<Found>): Promise<Resolved | NtStatus> {
+  return found.then((arrived) => goOn(fs, who, parent, parts, i, arrived));
 }
 
 function goOn(fs: FileSystem, who: Credentials, parent: Inode, parts: readonly string[], i: number, found: Found): Maybe<Resolved | NtStatus> {
   const step = stepTo(parent, parts, i, found);
-  return step instanceof Below ? walk(fs, who, step.directory, parts, i + 1) : step;
+  return step instanceof Below ? walk(fs, who, step.directory, step.parts, i + 1) : step;
 }
 
 /** The walk goes on in this directory. */
 class Below {
   readonly directory: Inode;
-  constructor(directory: Inode) {
+  readonly parts: readonly string[];
+  constructor(directory: Inode, parts: readonly string[]) {
     this.directory = directory;
+    this.parts = parts;
   }
 }
 
-export type Found = { readonly name: string; readonly inode: Inode } | NtStatus | null;
+export type Found = FoldedUp | NtStatus | null;
 
 /** What finding `parts[i]` means: the end of the walk or one step down. */
 function stepTo(parent: Inode, parts: readonly string[], i: number, found: Found): Resolved | NtStatus | Below {
   if (typeof found === "number") return found;
   const name = parts[i]!;
-  if (i === parts.length - 1) return found === null ? { parent, name, inode: null } : { parent, name: found.name, inode: found.inode };
+  if (i === parts.length - 1) {
+    return found === null ? { parent, name, inode: null, parts } : { parent, name: found.name, inode: found.inode, parts: named(parts, i, found.name) };
+  }
   if (found !== null && (found.inode.type === FileType.symlink || (found.inode.flags & InodeFlag.reparse) !== 0)) return NtStatus.STOPPED_ON_SYMLINK;
   if (found === null || found.inode.type !== FileType.directory) return NtStatus.OBJECT_PATH_NOT_FOUND;
-  return new Below(found.inode);
+  return new Below(found.inode, named(parts, i, found.name));
+}
+
+/** `parts` with the one at `i` as it is stored. */
+function named(parts: readonly string[], i: number, name: string): readonly string[] {
+  if (parts[i] === name) return parts;
+  const stored = [...parts];
+  stored[i] = name;
+  return stored;
 }
 
 /** What a directory has under `name` in any case: its entry, null for none, or why that is not to be known. */

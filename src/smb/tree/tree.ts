@@ -19,6 +19,8 @@ export class Tree {
   readonly address: string;
   /** Every request has to be encrypted. */
   encryptionRequired = false;
+  /** Its client reads listings as macOS wants them. */
+  appleListings = false;
   readonly opens: Set<Open> = new Set<Open>();
   private policy: SharePolicy | null = null;
   private who: Credentials | null = null;

@@ -53,7 +53,7 @@ function nameInserted(inserted: Inserted, deleted: readonly Deleted[], set: Chan
 
 /** An entry went; those of an object that went too (its streams) are no news. */
 function removed(entry: Deleted, set: ChangeSet, touched: readonly Touched[], places: Places, reports: Report[]): void {
-  const owner = rowOf(touched, ownerOfStreams(entry.parent));
+  const owner = rowOf(touched, entry.parent);
   if (owner !== undefined && (owner.after === null || owner.after.links === 0)) return;
   const at = set.changes.indexOf(entry);
   for (let i = at + 1; i < set.changes.length; i++) {

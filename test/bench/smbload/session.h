@@ -116,7 +116,7 @@ static void negotiate(struct conn *c)
     dialect = !strcmp(o_dialect, "2.1") ? 0x210 : !strcmp(o_dialect, "3.0.2") ? 0x302 : 0x311;
     w16(b + 2, 1);
     w16(b + 4, 3);                              /* signing enabled and required */
-    w32(b + 8, 4);                              /* large MTU */
+    w32(b + 8, o_encrypt ? 0x44 : 4);           /* large MTU, encryption */
     RAND_bytes(b + 12, 16);
     w16(b + 36, dialect);
     s->hlen += 2;

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { foldColumn } from "#model/fold-key.ts";
 import type { Dirent, Inode } from "#model/inode.ts";
 import { type FileId, type PackId, rootId } from "#model/ids.ts";
-import { type FileExtent, type ScansTables, scansOf } from "#model/metadata-store.ts";
+import { type FileExtent, type ScannedDirent, type ScansTables, scansOf } from "#model/metadata-store.ts";
 import { type Factory, type Subject, checkCounters, content, create, everything, extent, inodeOf, makeRoot, mkdir, must, newFile, createChanges, pack, putPack } from "./kit.ts";
 
 const least = Number.MIN_SAFE_INTEGER;
@@ -17,8 +18,8 @@ async function allInodes(scans: ScansTables, limit: number, between: () => Promi
   }
 }
 
-async function allDirents(scans: ScansTables, limit: number): Promise<Dirent[]> {
-  const all: Dirent[] = [];
+async function allDirents(scans: ScansTables, limit: number): Promise<ScannedDirent[]> {
+  const all: ScannedDirent[] = [];
   for (let parent = least, cookie = 0; ; ) {
     const page = await scans.scanDirents(parent, cookie, limit);
     all.push(...page);
@@ -59,7 +60,7 @@ export function scanContract(name: string, factory: Factory): void {
         ids.push(directory);
         for (let j = 0; j < 4; j++) {
           const file = newFile(store.draw());
-          await must(store, ...createChanges(directory, `f${3 - j}`, file), content(file.id, 1, 300, [extent(0, 100, packId, 300 * i), extent(200, 100, packId, 300 * i + 100)]));
+          await must(store, ...createChanges(directory, `${j === 1 ? "F" : "f"}${3 - j}`, file), content(file.id, 1, 300, [extent(0, 100, packId, 300 * i), extent(200, 100, packId, 300 * i + 100)]));
           ids.push(file.id);
         }
       }
@@ -76,8 +77,8 @@ export function scanContract(name: string, factory: Factory): void {
         expect(inodes.map((inode) => inode.id)).toEqual([...ids].sort((a, b) => a - b));
         for (const inode of inodes) expect(inode).toEqual(await inodeOf(store, inode.id));
         const dirents = await allDirents(scans, limit);
-        const listed: Dirent[] = [];
-        for (const id of ids) listed.push(...(await store.directory(id, 0, 1000)));
+        const listed: ScannedDirent[] = [];
+        for (const id of ids) for (const one of await store.directory(id, 0, 1000)) listed.push({ ...one, folded: foldColumn(one.name) });
         expect(dirents).toEqual(listed.sort((a, b) => a.parent - b.parent || a.cookie - b.cookie));
         const extents = await allExtents(scans, limit);
         const stored: FileExtent[] = [];
@@ -93,6 +94,7 @@ export function scanContract(name: string, factory: Factory): void {
       expect(await scans.scanInodes(Number.MAX_SAFE_INTEGER, 5)).toEqual([]);
       expect(await scans.scanDirents(Number.MAX_SAFE_INTEGER, 0, 5)).toEqual([]);
       expect(await scans.scanExtents(Number.MAX_SAFE_INTEGER, 0, 5)).toEqual([]);
+      expect(await scans.scanXattrs(Number.MAX_SAFE_INTEGER, "", 5)).toEqual([]);
       const file = ids.at(-1) as FileId;
       expect((await scans.scanExtents(file, 50, 5)).map((e) => e.extent.offset)).toEqual([200]);
     });

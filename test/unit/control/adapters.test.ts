@@ -84,20 +84,20 @@ describe("adapters", () => {
     expect(await faultsOf(adapters.setSettings(root, "nfs", { portmapper_enabled: true, portmapper_port: 12049 }, change, null))).toEqual({ portmapper_port: "must differ from the adapter's port" });
     expect(await faultsOf(adapters.setSettings(root, "nfs", { max_write_size: "8MiB" }, change, null))).toEqual({ max_write_size: "must fit" });
     expect(Object.keys(await faultsOf(adapters.edit(root, "nfs", { port: 65536 }, null)))).toEqual(["port"]);
+    expect(await faultsOf(adapters.setSettings(root, "smb", { min_dialect: "SMB3_00", max_dialect: "SMB2_10" }, change, null))).toEqual({ min_dialect: "must not be newer than max_dialect" });
   });
 
   test("go with their settings and come back without", async () => {
     const { adapters, runtime, database } = await openKit();
     await adapters.setSettings(root, "nfs", { max_connections: 7 }, change, null);
     await adapters.delete(root, "nfs", 2);
-    const types = (list: readonly { readonly type: string }[]) => list.map(({ type }) => type);
-    expect([types(runtime.desired.adapters), types(adapters.list())]).toEqual([["smb"], ["smb"]]);
+    expect([runtime.desired.adapters, adapters.list()].map((list) => list.map(({ type }) => type))).toEqual([["smb"], ["smb"]]);
     for (const work of [() => adapters.get("nfs"), () => adapters.about("nfs")]) expect(work).toThrow(expect.objectContaining({ code: "not_found" }));
     const { adapters: next } = await openKit({ database });
-    expect(types(next.list())).toEqual(["smb"]);
+    expect(next.list().map(({ type }) => type)).toEqual(["smb"]);
     expect(await next.create(root, { type: "nfs", port: 5 })).toMatchObject({ port: 5, enabled: true, settings: { max_connections: 16384 }, version: 1 });
     expect(await refusal(next.create(root, { type: "nfs" }))).toBe("already_exists");
-    expect(await refusal(next.create(root, { type: "afp" as "nfs" }))).toBe("invalid_value");
+    expect(await refusal(next.create(root, { type: "ftp" as "nfs" }))).toBe("invalid_value");
   });
 });
 

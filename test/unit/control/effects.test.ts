@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { ntHashOf } from "#control/passwords/nt-hash.ts";
 import type { AccessLevel } from "#model/identity.ts";
 import { credentialsOf } from "#vfs/access/credentials.ts";
 import type { ControlError } from "#control/errors.ts";
@@ -30,9 +31,28 @@ describe("what is desired", () => {
     const asked = runtime.asked.length;
     await users.edit(root, "alice", { email: "a@example.com" }, null);
     expect(runtime.asked.length).toBe(asked);
-    // Whoever is logged in over SMB has to log in anew.
     await users.setPassword(root, "alice", "another password", false);
     expect(runtime.asked.length).toBe(asked + 1);
+  });
+
+  test("has the accounts of whoever can log in now", async () => {
+    const { users, runtime } = await openKit();
+    await users.create(root, { name: "Alice", password, uid: 5 });
+    const account = () => runtime.desired.accounts.byName("aLICE");
+    const first = account();
+    expect(first).toMatchObject({ user: { name: "Alice", uid: 5, enabled: true }, mustChangePassword: false, sessionEpoch: 1 });
+    expect(Buffer.from(first?.ntHash ?? []).toString("hex")).toBe(ntHashOf(password));
+    expect(runtime.desired.accounts.byName("bob")).toBeNull();
+    await users.setPassword(root, "Alice", "another password", true);
+    expect(account()).toMatchObject({ mustChangePassword: true, sessionEpoch: 2 });
+    expect(Buffer.from(account()?.ntHash ?? []).toString("hex")).toBe(ntHashOf("another password"));
+    await users.edit(root, "Alice", { enabled: false }, null);
+    expect(account()).toMatchObject({ user: { enabled: false }, sessionEpoch: 3 });
+    const { accounts } = runtime.desired;
+    await users.edit(root, "Alice", { displayName: "Alice A." }, null);
+    expect(runtime.desired.accounts).toBe(accounts);
+    await users.delete(root, "Alice", null);
+    expect(account()).toBeNull();
   });
 
   test("has the identity of whoever is there now", async () => {

@@ -186,7 +186,9 @@ export class World {
 
   private tell(history: History, { sequence, data }: { readonly sequence: number; readonly data: Uint8Array }): void {
     if (data.length > 0) history.wrote(5 as FileId, sequence, 0, [data], data.length, data.length, mtime);
-    else if (sequence % 2 === 0) history.truncated(5 as FileId, sequence, 0, mtime);
+    else if (sequence % 4 === 0) history.truncated(5 as FileId, sequence, 0, mtime);
+    else if (sequence % 4 === 1) history.cloned(5 as FileId, sequence, 0, [{ length: 10, pack: 77 as PackId, packOffset: 0 }], 10, mtime);
+    else if (sequence % 4 === 2) history.punched(5 as FileId, sequence, 0, 10, 10, mtime);
     else history.pointed(5 as FileId, sequence, 0, 10, 10, mtime, 77 as PackId, 0, 1);
   }
 

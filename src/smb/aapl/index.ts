@@ -1,0 +1,6 @@
+/**
+ * What Apple's clients ask for beside SMB: the AAPL create context, by which they learn what server and volume can do, and listings that
+ * carry what Finder shows, so that it need not open every file. Nothing of it is in a specification; it is as macOS and Samba have it.
+ */
+export { aaplAnswer, aaplContext } from "./context.ts";
+export { appleFacts, appleFactsWithStreams, needsStreams } from "./facts.ts";
