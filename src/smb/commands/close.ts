@@ -15,7 +15,7 @@ export async function close(call: Call): Promise<number> {
   if (typeof open === "number") return open;
   if (open.pipe === null) await settleWriteTime(open);
   const told = (flags & closePostQueryAttributes) === 0 || open.pipe !== null ? null : await openedFacts(open);
-  await closeOpen(call.connection, open);
+  await closeOpen(call.connection.server, open);
   encodeClose(call.w, told === null || typeof told === "number" ? null : told.facts);
   return NtStatus.SUCCESS;
 }
