@@ -50,7 +50,18 @@ export class Applying {
     this.secured(set);
     if (operation !== null && watched !== 0) operation.after = this.share.inodes.hit(watched);
     for (let i = 0; i < set.changes.length; i++) this.named(set, i);
-    if (this.share.notify.size !== 0 && !(set instanceof GatheredTimes)) this.share.notify.applied(set, result.touched);
+    if (set instanceof GatheredTimes) return;
+    if (this.share.notify.size !== 0) this.share.notify.applied(set, result.touched);
+    if (this.share.opens.size !== 0) this.listed(set, operation === null ? null : operation.by);
+  }
+
+  /** Leases on directories whose listings show something of the set. */
+  private listed(set: ChangeSet, by: string | null): void {
+    for (let i = 0; i < set.changes.length; i++) {
+      const change = set.changes[i];
+      if (change?.do === "touchDirectory") this.share.opens.directoryChanged(change.id, by);
+      else if (change?.do === "setAttributes") this.share.listed(change.id, by);
+    }
   }
 
   /** Times that were set take the place of those that were only noted. */

@@ -28,6 +28,7 @@ import { View } from "./view.ts";
 import { Writer } from "./writer.ts";
 
 export { checkPostgres, findPostgresShare, type PostgresAccess, type PostgresPlace, removePostgresShare } from "./connect.ts";
+export { importIntoPostgres, leftKeysOf, setPostgresShareAside } from "./import.ts";
 export type { FoundShare } from "./open.ts";
 
 /** How often a server that has nothing to commit looks whether the share is still its own. */
