@@ -158,12 +158,16 @@ export class ShareCore {
 
   /** Has a range of a file store nothing; see `FileContent`. */
   punchContent(_who: Changer, inode: Inode, offset: number, length: number): Inode | FsError {
-    return this.data.punch(inode, offset, length, this.clock.now());
+    const punched = this.data.punch(inode, offset, length, this.clock.now());
+    if (this.notify.size !== 0) this.notify.written(inode, punched);
+    return punched;
   }
 
   /** Has a file share stored bytes; see `FileContent`. */
   cloneContent(_who: Changer, inode: Inode, offset: number, from: ContentReferences): Inode | FsError {
-    return this.data.clone(inode, offset, from, this.clock.now());
+    const cloned = this.data.clone(inode, offset, from, this.clock.now());
+    if (this.notify.size !== 0) this.notify.written(inode, cloned);
+    return cloned;
   }
 
   /** Resolves when the making of an object is durable; null: it is. */
