@@ -51,6 +51,8 @@ export class Call {
   pending: Pending | null = null;
   /** Bytes of the message the transport still counts as unfinished; 0: none. */
   unfinishedBytes = 0;
+  /** The open whose requests under way this one is counted among. */
+  counted: Open | null = null;
   /** Done once the answer is on its way. */
   afterSend: (() => void) | null = null;
 

@@ -10,6 +10,7 @@ import { Call } from "./call.ts";
 import { type Handler, handlers, Needs } from "./commands/index.ts";
 import { answerSmb1Negotiate } from "./commands/negotiate.ts";
 import type { SmbConnection } from "./connection.ts";
+import { uncount } from "./open/channel-sequence.ts";
 import { joined, settle } from "./pending.ts";
 
 /** Requests of one compound. */
@@ -35,13 +36,23 @@ export function dispatch(connection: SmbConnection, bytes: Uint8Array, start: nu
   if (magic === transformMagic) {
     if (!unsealed(call, whole(bytes, start, end, tail, tailBytes))) return false;
   } else if (magic !== smb2Magic) return false;
-  const done = run(call);
+  const done = attempted(call);
   if (done instanceof Promise) {
     done.catch((error: unknown) => failed(call, error)).finally(() => call.finished());
     return true;
   }
   call.finished();
   return done;
+}
+
+/** What a fault of ours throws costs the one connection it was met on. */
+function attempted(call: Call): Maybe<boolean> {
+  try {
+    return run(call);
+  } catch (error) {
+    failed(call, error);
+    return true;
+  }
 }
 
 function failed(call: Call, error: unknown): void {
@@ -182,6 +193,7 @@ function cancel(call: Call): number {
 /** Completes an answer: its status, an error's body, where the next one begins, its signature. */
 function finishRequest(call: Call, status: number): void {
   settle(call);
+  if (call.counted !== null) uncount(call);
   if (status === noAnswer) return;
   const { w, header, session, signer, answerAt } = call;
   if (status !== 0 && !call.hasBody) {

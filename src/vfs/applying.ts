@@ -50,6 +50,16 @@ export class Applying {
     if (operation !== null && watched !== 0) operation.after = this.share.inodes.hit(watched);
     for (let i = 0; i < set.changes.length; i++) this.named(set, i);
     if (this.share.notify.size !== 0) this.share.notify.applied(set, result.touched);
+    if (this.share.opens.size !== 0) this.listed(set, operation === null ? null : operation.by);
+  }
+
+  /** Leases on directories whose listings show something of the set. */
+  private listed(set: ChangeSet, by: string | null): void {
+    for (let i = 0; i < set.changes.length; i++) {
+      const change = set.changes[i];
+      if (change?.do === "touchDirectory") this.share.opens.directoryChanged(change.id, by);
+      else if (change?.do === "setAttributes") this.share.listed(change.id, by);
+    }
   }
 
   /** An access time that was set takes the place of one that was only noted. */

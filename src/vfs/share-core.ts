@@ -131,22 +131,31 @@ export class ShareCore {
   }
 
   /** Applies an operation's set; the rows it touched, or null when a condition failed and the operation must decide anew. */
-  apply(_who: Changer, operation: Operation, attempt: number): Promise<readonly Touched[] | FsError | null> {
+  apply(who: Changer, operation: Operation, attempt: number): Promise<readonly Touched[] | FsError | null> {
+    operation.by = who.parentKey ?? null;
     return this.applying.apply(operation, attempt);
   }
 
   /** Writes to a file; see `FileContent`. */
-  writeContent(_who: Changer, inode: Inode, offset: number, payload: readonly Uint8Array[], length: number): Inode | FsError {
+  writeContent(who: Changer, inode: Inode, offset: number, payload: readonly Uint8Array[], length: number): Inode | FsError {
     const written = this.data.write(inode, offset, payload, length, this.clock.now());
     if (this.notify.size !== 0) this.notify.written(inode, written);
+    // What an open writes is told at its close.
+    if (this.opens.size !== 0 && who.opened === undefined) this.listed(inode.id, null);
     return written;
   }
 
   /** Cuts or extends a file; see `FileContent`. */
-  truncate(_who: Changer, inode: Inode, size: number, at: Time): Inode | FsError {
+  truncate(who: Changer, inode: Inode, size: number, at: Time): Inode | FsError {
     const cut = this.data.truncate(inode, size, at);
     if (this.notify.size !== 0) this.notify.written(inode, cut);
+    if (this.opens.size !== 0) this.listed(inode.id, who.parentKey ?? null);
     return cut;
+  }
+
+  /** What listings of its directory show of an object has changed. */
+  listed(id: FileId, by: string | null): void {
+    this.opens.directoryChanged(this.inodes.peek(id)?.under ?? 0, by);
   }
 
   /** A file without a link has no reader left: content drops what is not stored, and what is stored is freed. */

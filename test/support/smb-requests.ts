@@ -211,3 +211,42 @@ export class SmbFiles {
     return (await this.call(Command.CLOSE, closeBody(fileId))).status;
   }
 }
+
+/** Contexts of CREATE for durable opens (MS-SMB2 2.2.13.2). */
+export const durable = {
+  v1: ["DHnQ", Buffer.alloc(16)] as const,
+  reconnectV1: (fileId: Uint8Array) => ["DHnC", Buffer.from(fileId)] as const,
+  v2(guid: Uint8Array, timeoutMs = 0, persistent = false) {
+    const data = Buffer.alloc(32);
+    data.writeUInt32LE(timeoutMs, 0);
+    data.writeUInt32LE(persistent ? 2 : 0, 4);
+    data.set(guid, 16);
+    return ["DH2Q", data] as const;
+  },
+  reconnectV2(fileId: Uint8Array, guid: Uint8Array, persistent = false) {
+    const data = Buffer.alloc(36);
+    data.set(fileId, 0);
+    data.set(guid, 16);
+    data.writeUInt32LE(persistent ? 2 : 0, 32);
+    return ["DH2C", data] as const;
+  },
+  instance(id: Uint8Array) {
+    const data = Buffer.alloc(20);
+    data.writeUInt16LE(20, 0);
+    data.set(id, 4);
+    return ["\x45\xbc\xa6\x6a\xef\xa7\xf7\x4a\x90\x08\xfa\x46\x2e\x14\x4d\x74", data] as const;
+  },
+  instanceVersion(high: bigint, low: bigint) {
+    const data = Buffer.alloc(24);
+    data.writeUInt16LE(24, 0);
+    data.writeBigUInt64LE(high, 8);
+    data.writeBigUInt64LE(low, 16);
+    return ["\xb9\x82\xd0\xb7\x3b\x56\x07\x4f\xa0\x7b\x52\x4a\x81\x16\xa0\x10", data] as const;
+  },
+  lease(key: Uint8Array, state: number) {
+    const data = Buffer.alloc(32);
+    data.set(key, 0);
+    data.writeUInt32LE(state, 16);
+    return ["RqLs", data] as const;
+  },
+};

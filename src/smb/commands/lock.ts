@@ -22,7 +22,7 @@ export function lock(call: Call): Maybe<number> {
   if (open.directory) return NtStatus.INVALID_PARAMETER;
   if ((open.access & (AccessMask.READ_DATA | AccessMask.WRITE_DATA)) === 0) return NtStatus.ACCESS_DENIED;
   const { locks, sequence } = request;
-  const replay = isReplayed(call) ? (open.lockReplay ??= new LockReplay()) : null;
+  const replay = isReplayed(call, open) ? (open.lockReplay ??= new LockReplay()) : null;
   if (replay !== null && replay.isDone(sequence)) return succeeded(call);
   const unlocks = (locks[0]!.flags & LockFlag.UNLOCK) !== 0;
   const status = unlocks ? unlockAll(open, locks) : lockAll(call, open, locks);
@@ -30,9 +30,9 @@ export function lock(call: Call): Maybe<number> {
   return answered(call, replay, sequence, status);
 }
 
-/** Whether a client may send a LOCK again that was answered on a connection it lost: where a session can have several. */
-function isReplayed({ connection }: Call): boolean {
-  return connection.dialect >= Dialect.SMB_3_0 && (connection.capabilities & Capability.MULTI_CHANNEL) !== 0;
+/** Whether a client may send a LOCK again that was answered on a connection it lost: where a session can have several, or the open outlives them. */
+function isReplayed({ connection }: Call, open: Open): boolean {
+  return open.durable !== null || (connection.dialect >= Dialect.SMB_3_0 && (connection.capabilities & Capability.MULTI_CHANNEL) !== 0);
 }
 
 function answered(call: Call, replay: LockReplay | null, sequence: number, status: number): number {

@@ -102,7 +102,7 @@ function queryFile(call: Call, request: QueryInfoRequest, open: Open): Maybe<num
   // Only of 3.1.1 are names known to be normalized (MS-SMB2 3.3.5.20.1).
   if (infoClass === FileInfo.NormalizedName && call.connection.dialect !== Dialect.SMB_3_1_1) return NtStatus.NOT_SUPPORTED;
   if ((open.access & kind.needs) !== kind.needs) return NtStatus.ACCESS_DENIED;
-  return after(known(open, infoClass), (query) => {
+  return after(known(open, infoClass, call.connection.server.clock.monotonicMs()), (query) => {
     if (typeof query === "number") return query;
     call.w.reserve(outputHeaderBytes + 256);
     encodeOutputHeader(call.w, 0);

@@ -1,12 +1,15 @@
 /** The pipes of IPC$: remote procedure calls that clients look shares and servers up by. One file an interface; `pipe.ts` is what they share. */
+import { nobodyKnown } from "#model/identity.ts";
 import type { SmbServer } from "../server.ts";
 import type { RpcInterface } from "./pipe.ts";
+import { lsarpc } from "./lsarpc.ts";
 import { srvsvc } from "./srvsvc.ts";
 import { wkssvc } from "./wkssvc.ts";
 
 /** What each pipe serves, by its name in lower case. */
 export const pipes: ReadonlyMap<string, (server: SmbServer) => RpcInterface> = new Map([
   ["srvsvc", (server: SmbServer) => srvsvc({ server: server.name, shares: () => announcedBy(server) })],
+  ["lsarpc", (server: SmbServer) => lsarpc({ server: server.name, guid: server.guid, identity: () => server.shares.list()[0]?.policy.identity ?? nobodyKnown })],
   ["wkssvc", (server: SmbServer) => wkssvc(server.name)],
 ]);
 

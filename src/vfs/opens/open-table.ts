@@ -78,6 +78,13 @@ export class OpenTable {
     return open;
   }
 
+  /** What a listing of the directory shows has changed. Nobody waits until those who cache one know; `by`: the lease whose holder did it. */
+  directoryChanged(id: number, by: string | null): void {
+    const file = this.files.get(id);
+    if (file === undefined) return;
+    for (const lease of [...file.leases]) if (lease.key !== by) lease.breakFor(Cause.directory, false);
+  }
+
   /** Takes an open out; true where it was the last of its file. */
   remove(open: OpenFile): boolean {
     const { file, lease } = open;
