@@ -20,6 +20,7 @@ import { Notifier } from "./notify/index.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
 import { Requests } from "./requests.ts";
 import { OpenTable } from "./opens/open-table.ts";
+import type { PersistentOpens } from "./opens/persistent-opens.ts";
 import { Orphans } from "./orphans.ts";
 import type { Operation } from "./operation.ts";
 
@@ -56,6 +57,8 @@ export class ShareCore {
   readonly accessTimes: AccessTimes;
   readonly opens: OpenTable;
   readonly orphans: Orphans;
+  /** Null: no open outlives the server. */
+  persistent: PersistentOpens | null = null;
   readonly locks = new LockTable();
   readonly notify: Notifier;
   /** Moves of directories to other parents that lost a race to another such move. */
