@@ -8,6 +8,7 @@ import { describeClient, describeMounts, type SmbClient, type SmbMount } from ".
 import { SmbConnection } from "./connection.ts";
 import { LeaseClients } from "./lease/index.ts";
 import { dispatch } from "./dispatch.ts";
+import { Durables } from "./durable/index.ts";
 import type { SmbServer } from "./server.ts";
 import { Opens } from "./open/opens.ts";
 import { closeTrees, Ending, endSession, mayGoOn } from "./session/ending.ts";
@@ -83,6 +84,7 @@ class Adapter implements SmbAdapter, SmbServer {
   private readonly stream: StreamServer<SmbConnection>;
   readonly sessions: Sessions;
   readonly opens: Opens = new Opens();
+  readonly durables: Durables = new Durables(this);
   readonly pending: { count: number; bytes: number } = { count: 0, bytes: 0 };
 
   constructor(options: SmbAdapterOptions) {
@@ -124,8 +126,9 @@ class Adapter implements SmbAdapter, SmbServer {
     return { port: this.stream.start() };
   }
 
-  stop(deadlineMs: number): Promise<void> {
-    return this.stream.stop(deadlineMs);
+  async stop(deadlineMs: number): Promise<void> {
+    await this.stream.stop(deadlineMs);
+    this.durables.endAll(({ durable }) => durable?.persistent !== true);
   }
 
   reconfigure(listen: SmbListen, settings: SmbSettings): { readonly port: number } {
@@ -144,10 +147,12 @@ class Adapter implements SmbAdapter, SmbServer {
       void endSession(this, session, Ending.asked);
     }
     closeTrees(this, null);
+    this.durables.endAll(({ tree }) => !mayGoOn(this, tree.session, accounts) || !tree.admits(tree.address));
   }
 
   shareGone(fs: FileSystem): void {
     closeTrees(this, fs);
+    this.durables.endAll(({ tree }) => tree.fs === fs);
   }
 
   stats(): Readonly<StreamStats> {

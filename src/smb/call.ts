@@ -58,6 +58,8 @@ export class Call {
   pending: Pending | null = null;
   /** Bytes of the message the transport still counts as unfinished; 0: none. */
   unfinishedBytes = 0;
+  /** The open whose requests under way this one is counted among. */
+  counted: Open | null = null;
   /** Bytes of a file that end the last answer, sent as they lie; released once they are sent or never will be. */
   payload: ContentRead | null = null;
   /** Done once the answer is on its way. */

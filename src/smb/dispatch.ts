@@ -10,6 +10,7 @@ import type { Call } from "./call.ts";
 import { type Handler, handlers, Needs } from "./commands/index.ts";
 import { answerSmb1Negotiate } from "./commands/negotiate.ts";
 import type { SmbConnection } from "./connection.ts";
+import { uncount } from "./open/channel-sequence.ts";
 import { joined, settle } from "./pending.ts";
 
 /** Requests of one compound. */
@@ -193,6 +194,7 @@ function cancel(call: Call): number {
 /** Completes an answer: its status, an error's body, where the next one begins, its signature. */
 function finishRequest(call: Call, status: number): void {
   settle(call);
+  if (call.counted !== null) uncount(call);
   if (status === noAnswer) return;
   const { w, header, session, signer, answerAt } = call;
   if (status !== 0 && !call.hasBody) {

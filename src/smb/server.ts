@@ -4,6 +4,7 @@ import type { Accounts, LoginAttempts } from "#model/identity.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { LeaseClients } from "./lease/index.ts";
 import type { Shares } from "#vfs/file-system.ts";
+import type { Durables } from "./durable/index.ts";
 import type { Opens } from "./open/opens.ts";
 import type { Sessions } from "./session/sessions.ts";
 import type { SmbSettings } from "./settings.ts";
@@ -30,8 +31,10 @@ export interface SmbServer {
   /** Most bytes of a READ, a WRITE and any other answer, whatever a connection was told. */
   readonly transferBytesMax: number;
   readonly sessions: Sessions;
-  /** Every open file, whoever has it open. */
+  /** Every open file that a session has. */
   readonly opens: Opens;
+  /** Open files that wait for their clients, and what else is known of opens beyond their sessions. */
+  readonly durables: Durables;
   /** Requests of all connections that wait for other clients, and what is kept of them. */
   readonly pending: { count: number; bytes: number };
 }

@@ -5,10 +5,12 @@ import type { OpenFile } from "#vfs/opens/index.ts";
 import { FileAttribute } from "#wire/fscc.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { CreateAction, type CreateContext, CreateOption, type CreateRequest, decodeCreate, encodeCreate, OplockLevel } from "#wire/smb2/create.ts";
-import { leaseContextName } from "#wire/smb2/lease.ts";
+import { decodeAppInstance, type DurableAsk, durableAnswer } from "#wire/smb2/durable.ts";
+import { type LeaseContext, leaseContextName } from "#wire/smb2/lease.ts";
 import { Dialect } from "#wire/smb2/negotiate.ts";
 import { encodeError, encodeErrorContext } from "#wire/smb2/query.ts";
 import type { Call } from "../call.ts";
+import { type Answered, createDurably, makeDurable, notPersistent, persist, takeOver } from "../durable/index.ts";
 import type { Tree } from "../tree/tree.ts";
 import { maximalAccessAnswer, maximalAccessContext } from "../security/maximal-access.ts";
 import { maximalAccess } from "../security/granted.ts";
@@ -17,6 +19,8 @@ import { shownModes } from "../info/set-file.ts";
 import { allRights } from "#model/acl.ts";
 import { refuseRequest } from "../open/create-checks.ts";
 import { type Asked, askedFor, LeaseClient, oplockOf } from "../lease/index.ts";
+import { askedRoom, reserve, withRoom } from "../open/allocation.ts";
+import { closeOpen } from "../open/closing.ts";
 import { factsOf, streamFacts } from "../open/facts.ts";
 import { Open } from "../open/open.ts";
 import { type Opened, Opening } from "../open/opening.ts";
@@ -25,6 +29,8 @@ import { shownName } from "../open/names.ts";
 import { stoppedOn } from "../open/stopped.ts";
 import { pipes } from "../pipe/index.ts";
 import { Pipe } from "../pipe/pipe.ts";
+
+const timewarpContext = "TWrp";
 
 /** CREATE (MS-SMB2 3.3.5.9). */
 export async function create(call: Call): Promise<number> {
@@ -36,32 +42,70 @@ export async function create(call: Call): Promise<number> {
   return status;
 }
 
-async function open(call: Call, request: CreateRequest): Promise<number> {
-  const { fs } = call.tree!;
-  if (fs === null) return openPipe(call, request);
+function open(call: Call, request: CreateRequest): Promise<number> | number {
+  return call.tree!.fs === null ? openPipe(call, request) : createDurably(call, request, openFile, answer);
+}
+
+async function openFile(call: Call, request: CreateRequest, ask: DurableAsk | null): Promise<Open | number> {
+  const { server } = call.connection;
+  const fs = call.tree!.fs!;
   const refused = refuseRequest(request);
   if (refused !== NtStatus.SUCCESS) return refused;
-  if (call.connection.opens.full) return NtStatus.INSUFFICIENT_RESOURCES;
+  // No earlier state of a file is kept to be opened (MS-SMB2 2.2.13.2.7).
+  if (request.contexts.some(({ name, data }) => name === timewarpContext && data.some((byte) => byte !== 0))) return NtStatus.OBJECT_NAME_NOT_FOUND;
+  if (server.opens.full) return NtStatus.INSUFFICIENT_RESOURCES;
   const path = parsePath(request.name);
   if (typeof path === "number") return path;
   const typed = typedRequest(path, request);
   if (typeof typed === "number") return typed;
   const asked = askedFor(call.connection, request);
   if (asked === null) return NtStatus.INVALID_PARAMETER;
-  const opened = await new Opening(fs, call.tree!.credentials(), path, typed, asked, (until) => wait(call, until)).run();
+  const repeatable = ask !== null && ask.version === 2;
+  const instance = repeatable ? decodeAppInstance(request.contexts) : null;
+  if (instance !== null) {
+    const taken = await takeOver(call, request, instance);
+    if (taken !== NtStatus.SUCCESS) return taken;
+  }
+  const opened = await new Opening(fs, call.tree!.credentials(), path, typed, asked, (until) => wait(call, until, repeatable)).run();
   if (typeof opened === "number") return opened;
-  const { opens } = call.connection;
-  const { inode, file, stream } = opened;
-  const one = new Open(opens.next(), call.tree!, file.file.id, stream === null && inode.type === FileType.directory, file.access, file, pathOf(opened));
+  const { inode, file, stream, action, parent } = opened;
+  const one = new Open(server.opens.next(), call.tree!, file.file.id, stream === null && inode.type === FileType.directory, file.access, file, pathOf(opened));
   one.ownerId = inode.id;
   one.keeper = stream?.keeper ?? null;
-  opens.add(one);
-  call.related = one;
   one.mode = request.options & shownModes;
-  const contexts = contextsFor(call.tree!, request, asked, file, mostAccess(call, opened.parent, inode));
-  encodeCreate(call.w, call.answerAt, oplockLevel(asked, file), opened.action, stream === null ? factsOf(inode) : streamFacts(inode, stream.inode), one.fileId, contexts);
+  one.action = action;
+  one.instance = instance;
+  one.channelSequence = call.header.channelSequence;
+  if (ask !== null) makeDurable(call, one, ask);
+  if (!(await persist(server, one))) notPersistent(one);
+  if (!(await settled(call, one))) return NtStatus.FILE_CLOSED;
+  server.durables.join(one);
+  call.related = one;
+  if (action !== CreateAction.OPENED && !one.directory) reserve(one, askedRoom(request));
+  const facts = withRoom(one, stream === null ? factsOf(inode) : streamFacts(inode, stream.inode));
+  answer(call, { request, open: one, parent, inode, facts, action, oplock: oplockLevel(asked, file), lease: asked.context, durable: one.durable !== null });
   tellOfBreaks(call, asked, one);
-  return NtStatus.SUCCESS;
+  return one;
+}
+
+/** The open is its session's; or, where that ended meanwhile, waits for its client, or (false) is closed. */
+async function settled(call: Call, one: Open): Promise<boolean> {
+  const { server } = call.connection;
+  const { session, tree } = call;
+  if (session!.valid && session!.trees.get(tree!.id) === tree) {
+    server.opens.add(one);
+    return true;
+  }
+  if (!session!.valid && server.durables.detach(one)) return true;
+  await closeOpen(server, one);
+  return false;
+}
+
+/** What a CREATE that succeeded is answered. */
+function answer(call: Call, { request, open: one, parent, inode, facts, action, oplock, lease, durable }: Answered): void {
+  const contexts = [...contextsFor(call.tree!, request, lease, one.file!, mostAccess(call, parent, inode))];
+  if (durable) contexts.push(durableAnswer(one.durable!.version, one.durable!.timeoutMs, one.durable!.persistent));
+  encodeCreate(call.w, call.answerAt, oplock, action, facts, one.fileId, contexts);
 }
 
 /** The request as what its path's type makes of it (MS-FSCC 2.1.5.4): `::$DATA` is of no directory, `:$I30:$INDEX_ALLOCATION` of nothing else. */
@@ -95,12 +139,16 @@ async function stopped(call: Call, request: CreateRequest): Promise<number> {
 }
 
 /** Waits until others gave up what they cache; the first time the client is told that it will take a while. */
-async function wait(call: Call, until: Promise<void>): Promise<NtStatus> {
+async function wait(call: Call, until: Promise<void>, repeatable: boolean): Promise<NtStatus> {
   let cancel: () => void = () => {};
   const cancelled = new Promise<void>((resolve) => (cancel = resolve));
   if (call.pending === null && call.pend(cancel) === null) return NtStatus.INSUFFICIENT_RESOURCES;
   await Promise.race([until, cancelled]);
-  return call.pending?.cancelled === true ? NtStatus.CANCELLED : NtStatus.SUCCESS;
+  if (call.pending?.cancelled !== true) return NtStatus.SUCCESS;
+  // The client lost this connection and has others: it asks by one of them what became of the request.
+  if (!repeatable || !call.connection.transport.closed || !call.session!.valid) return NtStatus.CANCELLED;
+  await until;
+  return NtStatus.SUCCESS;
 }
 
 function oplockLevel(asked: Asked, { lease }: OpenFile): number {
@@ -118,6 +166,7 @@ function tellOfBreaks(call: Call, { holder }: Asked, one: Open): void {
     before?.();
     told.granted(one);
   };
+  if (call.connection.transport.closed) told.granted(one);
 }
 
 /** A pipe of IPC$ (MS-SMB2 3.3.5.9, "if the share is a named pipe share"). */
@@ -144,11 +193,11 @@ function mostAccess(call: Call, parent: Inode | null, opened: Inode): { readonly
 }
 
 /** Answers to the contexts that are understood (MS-SMB2 2.2.14.2): maximal access, the lease, and others'. */
-function contextsFor(tree: Tree, request: CreateRequest, asked: Asked, { lease }: OpenFile, access: { readonly inode: Inode; readonly maximal: number }): readonly CreateContext[] {
+function contextsFor(tree: Tree, request: CreateRequest, asked: LeaseContext | null, { lease }: OpenFile, access: { readonly inode: Inode; readonly maximal: number }): readonly CreateContext[] {
   const answers: CreateContext[] = [];
   for (const context of request.contexts) if (context.name === maximalAccessContext) answers.push({ name: context.name, data: maximalAccessAnswer(context.data, access.inode, access.maximal) });
   answerOthers(tree, request, access.inode, answers);
-  if (asked.context === null || lease === null || !(lease.holder instanceof LeaseClient)) return answers;
-  answers.push({ name: leaseContextName, data: lease.holder.answer(lease, asked.context.parentKey) });
+  if (asked === null || lease === null || !(lease.holder instanceof LeaseClient)) return answers;
+  answers.push({ name: leaseContextName, data: lease.holder.answer(lease, asked.parentKey) });
   return answers;
 }

@@ -92,7 +92,8 @@ function bindable(call: Call, session: Session, proven: boolean): number {
 /** LOGOFF (MS-SMB2 3.3.5.6). */
 export async function logoff(call: Call): Promise<number> {
   if (!isEmptyBody(call.bytes, call.base, call.end)) return NtStatus.INVALID_PARAMETER;
-  await endSession(call.connection.server, call.session!, Ending.asked);
+  // What was opened to outlive its session does (MS-SMB2 3.3.5.6).
+  await endSession(call.connection.server, call.session!, Ending.lost);
   encodeEmptyBody(call.w);
   return NtStatus.SUCCESS;
 }

@@ -23,19 +23,20 @@ export function leaseKey(connection: SmbConnection, key: Uint8Array): string {
 
 /** Null: the lease it asks for is malformed. */
 export function askedFor(connection: SmbConnection, request: CreateRequest): Asked | null {
+  const { durables } = connection.server;
   if (request.oplock !== OplockLevel.LEASE) {
     const state = cachedBy(request.oplock);
-    return { caching: state === 0 ? null : { key: null, state, epoch: 0 }, holder: new OplockClient(), context: null, parentKey: null };
+    return { caching: state === 0 ? null : { key: null, state, epoch: 0 }, holder: new OplockClient(durables), context: null, parentKey: null };
   }
   const sent = connection.dialect < Dialect.SMB_2_1 ? undefined : request.contexts.find(({ name }) => name === leaseContextName);
-  if (sent === undefined) return { caching: null, holder: new OplockClient(), context: null, parentKey: null };
+  if (sent === undefined) return { caching: null, holder: new OplockClient(durables), context: null, parentKey: null };
   const context = decodeLeaseContext(sent.data);
   if (context === null) return null;
   connection.server.leaseClients.add(connection);
   const { key, state, epoch, parentKey } = context;
   return {
     caching: { key: leaseKey(connection, key), state, epoch },
-    holder: new LeaseClient(context),
+    holder: new LeaseClient(context, durables),
     context,
     parentKey: parentKey === null ? null : leaseKey(connection, parentKey),
   };

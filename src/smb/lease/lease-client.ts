@@ -1,9 +1,11 @@
 import type { Lease, LeaseHolder } from "#vfs/opens/index.ts";
 import { Command } from "#wire/smb2/header.ts";
 import { encodeLeaseBreak, encodeLeaseContext, type LeaseContext, LeaseFlag } from "#wire/smb2/lease.ts";
+import type { Durables } from "../durable/index.ts";
 import type { Open } from "../open/open.ts";
 
 interface Break {
+  readonly lease: Lease;
   readonly epoch: number;
   readonly from: number;
   readonly to: number;
@@ -14,12 +16,19 @@ interface Break {
 export class LeaseClient implements LeaseHolder {
   private readonly version: 1 | 2;
   private readonly key: Uint8Array;
+  private readonly durables: Durables;
   private readonly opens = new Set<Open>();
   private untold: Break[] = [];
 
-  constructor(context: LeaseContext) {
+  constructor(context: LeaseContext, durables: Durables) {
+    this.durables = durables;
     this.version = context.version;
     this.key = context.key;
+  }
+
+  /** What its client knows it by. */
+  get identity(): { readonly version: 1 | 2; readonly key: string } {
+    return { version: this.version, key: Buffer.from(this.key).toString("hex") };
   }
 
   /** The answer that gives `open` its share of the lease is on its way. */
@@ -32,7 +41,7 @@ export class LeaseClient implements LeaseHolder {
   }
 
   broken(lease: Lease, from: number, to: number, acknowledged: boolean): boolean {
-    const told = { epoch: this.version === 2 ? lease.epoch : 0, from, to, acknowledged };
+    const told = { lease, epoch: this.version === 2 ? lease.epoch : 0, from, to, acknowledged };
     if (this.opens.size > 0) return this.send(told);
     this.untold.push(told);
     return true;
@@ -44,16 +53,16 @@ export class LeaseClient implements LeaseHolder {
     return encodeLeaseContext({ version, key, state: lease.state, parentKey, epoch: lease.epoch }, lease.breaking ? LeaseFlag.BREAK_IN_PROGRESS : 0);
   }
 
-  private send({ epoch, from, to, acknowledged }: Break): boolean {
+  private send({ lease, epoch, from, to, acknowledged }: Break): boolean {
     for (const open of this.opens) {
       const { session } = open.tree;
       const own = session.channels[0]?.connection ?? null;
-      if (own === null || open.file === null || open.file.closed) continue;
+      if (own === null || session.ended || open.file === null || open.file.closed) continue;
       // What has to be encrypted goes where the session is.
       const found = session.encryptionRequired ? own : (own.server.leaseClients.of(own) ?? own);
       found.notify(session, Command.OPLOCK_BREAK, (w) => encodeLeaseBreak(w, epoch, acknowledged, this.key, from, to));
       return true;
     }
-    return false;
+    return this.durables.waitFor(this.opens, lease);
   }
 }

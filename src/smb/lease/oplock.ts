@@ -2,6 +2,7 @@ import { Cached, type Lease, type LeaseHolder } from "#vfs/opens/index.ts";
 import { OplockLevel } from "#wire/smb2/create.ts";
 import { Command } from "#wire/smb2/header.ts";
 import { encodeOplockBreak } from "#wire/smb2/lease.ts";
+import type { Durables } from "../durable/index.ts";
 import type { Open } from "../open/open.ts";
 
 /** What each oplock lets its client cache (MS-SMB2 3.3.5.9, MS-FSA 2.1.5.18). */
@@ -16,25 +17,38 @@ export function oplockOf(state: number): number {
   return (state & Cached.handle) === 0 ? OplockLevel.EXCLUSIVE : OplockLevel.BATCH;
 }
 
+interface Break {
+  readonly lease: Lease;
+  readonly level: number;
+}
+
 /** The client of one open, told when its oplock breaks: not before it was told that it has one. */
 export class OplockClient implements LeaseHolder {
+  private readonly durables: Durables;
   private open: Open | null = null;
-  private untold = -1;
+  private untold: Break | null = null;
+
+  constructor(durables: Durables) {
+    this.durables = durables;
+  }
 
   /** The answer that gives the oplock is on its way. */
   granted(open: Open): void {
     this.open = open;
-    if (this.untold >= 0) this.send(open, this.untold);
+    if (this.untold !== null) this.send(open, this.untold);
+    this.untold = null;
   }
 
-  broken(_lease: Lease, _from: number, to: number): boolean {
-    const level = oplockOf(to);
-    if (this.open !== null) return this.send(this.open, level);
-    this.untold = level;
+  broken(lease: Lease, _from: number, to: number): boolean {
+    const told = { lease, level: oplockOf(to) };
+    if (this.open !== null) return this.send(this.open, told);
+    this.untold = told;
     return true;
   }
 
-  private send(open: Open, level: number): boolean {
-    return open.tree.session.notify(Command.OPLOCK_BREAK, (w) => encodeOplockBreak(w, level, open.fileId));
+  private send(open: Open, { lease, level }: Break): boolean {
+    const { session } = open.tree;
+    if (!session.ended && session.notify(Command.OPLOCK_BREAK, (w) => encodeOplockBreak(w, level, open.fileId))) return true;
+    return this.durables.waitFor([open], lease);
   }
 }

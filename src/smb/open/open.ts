@@ -1,7 +1,11 @@
+import type { Time } from "#base/time.ts";
 import type { Credentials } from "#model/credentials.ts";
 import type { FileId } from "#model/ids.ts";
 import type { OpenFile, Place } from "#vfs/opens/open-file.ts";
+import { CreateAction } from "#wire/smb2/create.ts";
+import type { AppInstance } from "#wire/smb2/durable.ts";
 import type { Pipe } from "../pipe/pipe.ts";
+import type { Durable } from "../durable/durable.ts";
 import type { Tree } from "../tree/tree.ts";
 import type { DirectoryWatch } from "./directory-watch.ts";
 import type { LockReplay } from "./lock-replay.ts";
@@ -9,8 +13,8 @@ import type { Scan } from "./scan.ts";
 
 /** An open file or directory (MS-SMB2 3.3.1.10). */
 export class Open {
-  readonly number: number;
-  readonly tree: Tree;
+  number: number;
+  tree: Tree;
   /** What is read and written: of a stream its own. */
   id: FileId;
   /** The file or directory whose times, attributes and rights it has: of a stream its owner. */
@@ -37,11 +41,28 @@ export class Open {
   eaIndex = 0;
   /** What FileModeInformation tells of it. */
   mode = 0;
-  /** The write time was set explicitly, or frozen: what is done through this open leaves it as it is (MS-FSA 2.1.5.15.2). */
-  writeTimeFrozen = false;
+  /** The write time as it was set through this open, or frozen: what is written through it leaves that as it is. */
+  frozenWriteTime: Time | null = null;
+  /** The change time that was set through this open, or frozen: what it sets leaves that as it is. */
+  frozenChangeTime: Time | null = null;
+  /** Something was written since. */
+  writtenFrozen = false;
+  /** What its CREATE did. */
+  action: CreateAction = CreateAction.OPENED;
+  /** Null: it goes with its connection. */
+  durable: Durable | null = null;
+  /** By what its CREATE is known if it is sent again; null: it can't be. */
+  createKey: string | null = null;
+  /** The application instance it belongs to. */
+  instance: AppInstance | null = null;
+  /** How often its client lost a connection (MS-SMB2 3.3.1.10, Open.ChannelSequence), and requests under way from after and before the last time. */
+  channelSequence = 0;
+  outstanding = 0;
+  outstandingBefore = 0;
+  /** The half that stays as long as the file is open, and one that changes whenever its client comes back to it. */
+  readonly fileId: Uint8Array = new Uint8Array(16);
   private who: Credentials | null = null;
   private base: Credentials | null = null;
-  readonly fileId: Uint8Array;
 
   constructor(number: number, tree: Tree, id: FileId, directory: boolean, access: number, file: OpenFile | null, path: string) {
     this.number = number;
@@ -52,13 +73,27 @@ export class Open {
     this.access = access;
     this.file = file;
     this.path = path;
-    this.fileId = new Uint8Array(16);
+    this.setIdHalf(0);
+    this.setIdHalf(8);
+  }
+
+  /** The half of its id that stays, in hex. */
+  get persistentId(): string {
+    return Buffer.from(this.fileId.buffer, 0, 8).toString("hex");
+  }
+
+  /** Its client came back to it. */
+  reopened(number: number, tree: Tree): void {
+    this.number = number;
+    this.tree = tree;
+    this.setIdHalf(8);
+  }
+
+  /** Half of it differs from one start of the server to the next, as the session's does: an id never comes back. */
+  private setIdHalf(at: number): void {
     const view = new DataView(this.fileId.buffer);
-    // The other half differs from one start of the server to the next, as the session's does: an id never comes back.
-    view.setUint32(0, number, true);
-    view.setUint32(4, tree.session.salt, true);
-    view.setUint32(8, number, true);
-    view.setUint32(12, tree.session.salt, true);
+    view.setUint32(at, this.number, true);
+    view.setUint32(at + 4, this.tree.session.salt, true);
   }
 
   /** Its user, with the rights it was opened with: what it does is not judged anew. */
@@ -66,7 +101,8 @@ export class Open {
     const base = this.tree.credentials();
     if (this.who === null || this.base !== base) {
       this.base = base;
-      this.who = { ...base, opened: this.access };
+      const key = this.file?.parentKey ?? null;
+      this.who = key === null ? { ...base, opened: this.access } : { ...base, opened: this.access, parentKey: key };
     }
     return this.who;
   }

@@ -37,9 +37,10 @@ export async function endTree(server: SmbServer, tree: Tree, ending: Ending): Pr
   await Promise.all([...tree.opens].map((open) => letGo(server, open, ending)));
 }
 
-async function letGo(server: SmbServer, open: Open, _ending: Ending): Promise<void> {
+async function letGo(server: SmbServer, open: Open, ending: Ending): Promise<void> {
+  if (ending === Ending.lost && server.durables.detach(open)) return;
   try {
-    await closeOpen({ opens: server.opens, server }, open);
+    await closeOpen(server, open);
   } catch (error) {
     server.logger.error({ error, path: open.path }, "a file could not be closed after its client had gone");
   }

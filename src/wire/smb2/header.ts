@@ -50,6 +50,8 @@ export const signatureBytes = 16;
 /** A request's header. Reused: `decodeHeader` fills it. 64-bit ids are kept as two int32 halves: they are opaque. */
 export class RequestHeader {
   creditCharge = 0;
+  /** Of 3.x: how often the client lost a connection of the session. */
+  channelSequence = 0;
   command = 0;
   creditRequest = 0;
   flags = 0;
@@ -69,6 +71,7 @@ export class RequestHeader {
 export function decodeHeader(b: Uint8Array, at: number, end: number, into: RequestHeader): boolean {
   if (end - at < headerBytes || i32(b, at) !== smb2Magic || u16(b, at + 4) !== headerBytes) return false;
   into.creditCharge = u16(b, at + 6);
+  into.channelSequence = u16(b, at + 8);
   into.command = u16(b, at + 12);
   into.creditRequest = u16(b, at + 14);
   into.flags = i32(b, at + 16);

@@ -1,5 +1,6 @@
 /** Codecs of the SMB2 messages (MS-SMB2 2.2): header, transform, and each command's request and answer. */
 export * from "./create.ts";
+export * from "./durable.ts";
 export * from "./fsctl.ts";
 export * from "./header.ts";
 export * from "./io.ts";

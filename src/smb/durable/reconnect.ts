@@ -1,0 +1,93 @@
+import { FsError } from "#model/fs-error.ts";
+import { NtStatus } from "#wire/ntstatus.ts";
+import { CreateAction, type CreateRequest, OplockLevel } from "#wire/smb2/create.ts";
+import type { DurableAsk } from "#wire/smb2/durable.ts";
+import { decodeLeaseContext, type LeaseContext, leaseContextName } from "#wire/smb2/lease.ts";
+import type { Call } from "../call.ts";
+import { type LeaseClient, leaseKey, type OplockClient, oplockOf } from "../lease/index.ts";
+import type { Open } from "../open/open.ts";
+import { factsOf, streamFacts } from "../open/facts.ts";
+import { ntStatusOf } from "../status.ts";
+import type { Answer, Answered } from "./creating.ts";
+import { clientOf, ownerOf } from "./durable.ts";
+import { claim, restored } from "./persisting.ts";
+
+/**
+ * A CREATE that comes back to an open (MS-SMB2 3.3.5.9.7, 3.3.5.9.12): nothing else it says matters, but for the lease, and then the
+ * name.
+ */
+export async function reconnect(call: Call, request: CreateRequest, ask: DurableAsk, answer: Answer): Promise<number> {
+  const { durables } = call.connection.server;
+  const open = durables.find(ask.reconnect!) ?? restored(call, ask.reconnect!);
+  if (open === null) return NtStatus.OBJECT_NAME_NOT_FOUND;
+  const lease = leaseIn(request);
+  const refused = judge(call, open, request, ask, lease);
+  if (refused !== NtStatus.SUCCESS) return refused;
+  reattach(call, open);
+  const seen = await seenOf(open);
+  if (seen instanceof FsError) return ntStatusOf(seen);
+  answer(call, { request, open, parent: null, ...seen, action: CreateAction.OPENED, oplock: levelOf(open), lease, durable: false });
+  return NtStatus.SUCCESS;
+}
+
+/** The open's client has it again, in another session. */
+export function reattach(call: Call, open: Open): void {
+  const { server } = call.connection;
+  server.durables.retake(open);
+  const back = claim(server, call.tree!.fs!, open);
+  open.reopened(server.opens.next(), call.tree!);
+  open.channelSequence = call.header.channelSequence;
+  open.outstanding = open.outstandingBefore = 0;
+  server.opens.add(open);
+  call.related = open;
+  const lease = open.file!.lease;
+  if (lease === null || (!lease.breaking && !back)) return;
+  // It could not be told while it was gone.
+  const before = call.afterSend;
+  call.afterSend = () => {
+    before?.();
+    if (back) (lease.holder as LeaseClient | OplockClient).granted(open);
+    if (lease.breaking) lease.holder.broken(lease, lease.state, lease.target, true);
+  };
+}
+
+function judge(call: Call, open: Open, request: CreateRequest, ask: DurableAsk, context: LeaseContext | null): number {
+  const durable = open.durable!;
+  if (open.tree.fs !== call.tree!.fs) return NtStatus.OBJECT_NAME_NOT_FOUND;
+  if (ask.version === 2 && (durable.createGuid !== ask.createGuid || durable.persistent !== ask.persistent)) return NtStatus.OBJECT_NAME_NOT_FOUND;
+  if (ask.version === 1 && durable.persistent) return NtStatus.OBJECT_NAME_NOT_FOUND;
+  const lease = open.file!.lease;
+  const isLease = lease !== null && lease.key !== null;
+  if (isLease !== (context !== null)) return NtStatus.OBJECT_NAME_NOT_FOUND;
+  if (isLease) {
+    if (durable.clientGuid !== clientOf(call) || leaseKey(call.connection, context!.key) !== lease.key) return NtStatus.OBJECT_NAME_NOT_FOUND;
+    if (!isNamed(open, request.name)) return NtStatus.INVALID_PARAMETER;
+  }
+  return durable.owner === ownerOf(call.session!) ? NtStatus.SUCCESS : NtStatus.ACCESS_DENIED;
+}
+
+/** The lease a request has, whatever oplock it asks for. */
+function leaseIn(request: CreateRequest): LeaseContext | null {
+  const sent = request.contexts.find(({ name }) => name === leaseContextName);
+  return sent === undefined ? null : decodeLeaseContext(sent.data);
+}
+
+function isNamed(open: Open, name: string): boolean {
+  return name.replace(/\\$/, "").toLowerCase() === open.path.toLowerCase();
+}
+
+/** The file or directory an open is of, and what is told of the open. */
+export async function seenOf(open: Open): Promise<Pick<Answered, "inode" | "facts"> | FsError> {
+  const fs = open.tree.fs!;
+  const inode = await fs.getattr(open.ownerId);
+  if (inode instanceof FsError || open.keeper === null) return inode instanceof FsError ? inode : { inode, facts: factsOf(inode) };
+  const stream = await fs.getattr(open.id);
+  return stream instanceof FsError ? stream : { inode, facts: streamFacts(inode, stream) };
+}
+
+/** What its client may cache of an open, as an oplock level. */
+export function levelOf(open: Open): number {
+  const lease = open.file?.lease ?? null;
+  if (lease === null) return OplockLevel.NONE;
+  return lease.key === null ? oplockOf(lease.state) : OplockLevel.LEASE;
+}
