@@ -1,3 +1,4 @@
+import type { ContentRead } from "#model/file-content.ts";
 import { LeWriter } from "#wire/le.ts";
 import { RequestHeader } from "#wire/smb2/header.ts";
 import type { SmbConnection } from "./connection.ts";
@@ -6,6 +7,12 @@ import type { Open } from "./open/open.ts";
 import { type Pending, pend } from "./pending.ts";
 import type { Session } from "./session/session.ts";
 import type { Tree } from "./tree/tree.ts";
+
+const nothing = new Uint8Array(0);
+const noSlices: readonly Uint8Array[] = [];
+
+/** A payload from this size on is not copied: below, a copy costs less than a piece of its own. */
+const lentBytesMin = 16 * 1024;
 
 /**
  * One message being answered: the request of its compound that is handled now, and the answers so far. A handler decodes from
@@ -16,12 +23,12 @@ export class Call {
   readonly header: RequestHeader = new RequestHeader();
   readonly w: LeWriter = new LeWriter();
   readonly out: { bytes: Uint8Array; length: number } = { bytes: new Uint8Array(512), length: 0 };
-  bytes: Uint8Array = new Uint8Array(0);
+  bytes: Uint8Array = nothing;
   /** The request's header and its end. */
   base = 0;
   end = 0;
   /** What of the last request's payload lies behind `end`. */
-  tail: readonly Uint8Array[] = [];
+  tail: readonly Uint8Array[] = noSlices;
   tailBytes = 0;
   /** Where the next request of the compound begins; 0: this is the last. */
   next = 0;
@@ -29,7 +36,7 @@ export class Call {
   index = 0;
   /** The end of the message in `bytes`, and what lies behind it. */
   messageEnd = 0;
-  messageTail: readonly Uint8Array[] = [];
+  messageTail: readonly Uint8Array[] = noSlices;
   messageTailBytes = 0;
   /** Where the answer's header lies in `out`. */
   answerAt = 0;
@@ -53,11 +60,32 @@ export class Call {
   unfinishedBytes = 0;
   /** The open whose requests under way this one is counted among. */
   counted: Open | null = null;
+  /** Bytes of a file that end the last answer, sent as they lie; released once they are sent or never will be. */
+  payload: ContentRead | null = null;
   /** Done once the answer is on its way. */
   afterSend: (() => void) | null = null;
 
   constructor(connection: SmbConnection) {
     this.connection = connection;
+  }
+
+  /** Made ready for another message: whatever the one before left is forgotten. */
+  clear(): void {
+    this.out.length = 0;
+    this.bytes = nothing;
+    this.index = 0;
+    this.tail = this.messageTail = noSlices;
+    this.tailBytes = this.messageTailBytes = 0;
+    this.last.at = -1;
+    this.last.signer = null;
+    this.session = null;
+    this.signer = null;
+    this.tree = null;
+    this.related = null;
+    this.relatedStatus = 0;
+    this.sealedBy = null;
+    this.payload = null;
+    this.afterSend = null;
   }
 
   get encrypted(): boolean {
@@ -74,6 +102,24 @@ export class Call {
    */
   pend(onCancel: () => void): Pending | null {
     return pend(this, onCancel);
+  }
+
+  /** Ends the answer with bytes of a file, which this call releases. To be called last; the answer's status is SUCCESS. */
+  attach(data: ContentRead): void {
+    if (data.length >= lentBytesMin && this.next === 0 && !this.encrypted) {
+      this.payload = data;
+      return;
+    }
+    this.w.reserve(data.length);
+    for (let i = 0; i < data.slices.length; i++) this.w.raw(data.slices[i]!);
+    data.release();
+  }
+
+  /** The answer will take so much memory until it is sent: others wait meanwhile where there is too much of that. */
+  charge(bytes: number): void {
+    if (this.unfinishedBytes === 0) return;
+    this.unfinishedBytes += bytes;
+    this.connection.transport.charge(bytes);
   }
 
   /** The transport counts the message no longer, so that the connection is read on. */

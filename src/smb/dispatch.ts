@@ -6,7 +6,7 @@ import { Command, commandsCount, decodeHeader, decodeTransform, encodeHeader, fl
 import { Dialect } from "#wire/smb2/negotiate.ts";
 import { encodeError } from "#wire/smb2/query.ts";
 import { admit, overdraws } from "./admission.ts";
-import { Call } from "./call.ts";
+import type { Call } from "./call.ts";
 import { type Handler, handlers, Needs } from "./commands/index.ts";
 import { answerSmb1Negotiate } from "./commands/negotiate.ts";
 import type { SmbConnection } from "./connection.ts";
@@ -26,7 +26,7 @@ export function dispatch(connection: SmbConnection, bytes: Uint8Array, start: nu
     if (answered) connection.transport.requestDone(length);
     return answered;
   }
-  const call = new Call(connection);
+  const call = connection.takeCall();
   call.unfinishedBytes = length;
   call.bytes = bytes;
   call.next = start;
@@ -36,13 +36,24 @@ export function dispatch(connection: SmbConnection, bytes: Uint8Array, start: nu
   if (magic === transformMagic) {
     if (!unsealed(call, whole(bytes, start, end, tail, tailBytes))) return false;
   } else if (magic !== smb2Magic) return false;
-  const done = run(call);
+  const done = attempted(call);
   if (done instanceof Promise) {
     done.catch((error: unknown) => failed(call, error)).finally(() => call.finished());
     return true;
   }
   call.finished();
+  connection.giveCall(call);
   return done;
+}
+
+/** What a fault of ours throws costs the one connection it was met on. */
+function attempted(call: Call): Maybe<boolean> {
+  try {
+    return run(call);
+  } catch (error) {
+    failed(call, error);
+    return true;
+  }
 }
 
 function failed(call: Call, error: unknown): void {
@@ -210,7 +221,7 @@ function finishRequest(call: Call, status: number): void {
   if ((header.flags & HeaderFlag.SIGNED) === 0 && session?.signingRequired !== true) return;
   w.bytes[answerAt + flagsAt]! |= HeaderFlag.SIGNED;
   last.signer = signer;
-  signer.sign(w.bytes, answerAt, w.at, noSlices);
+  signer.sign(w.bytes, answerAt, w.at, call.payload === null ? noSlices : call.payload.slices);
 }
 
 function ended(call: Call): boolean {

@@ -7,7 +7,6 @@ import { type FileExtent, type MetadataStore, scansOf } from "#model/metadata-st
 import { MetadataStoreError } from "../errors.ts";
 import { type PostgresAccess, removePostgresShare, withSession } from "./connect.ts";
 import { type CopiedRows, encodeCopied } from "./encode.ts";
-import { foldNames } from "./fold-names.ts";
 import { migrate, take } from "./open.ts";
 import { run } from "./sessions.ts";
 import { statements } from "./statements.ts";
@@ -82,7 +81,6 @@ async function fill(session: PostgresSession, key: string, { name, holder, sourc
   // Numbers that were given are never given again.
   await run(session, "insert into dittofs_share (key, name, instance, handle_key, epoch, reserved, tree_version, inodes, bytes) values ($1, $2, $3, $4, 0, $5, 0, 0, 0)", [key, name, instance, handleKey, source.draw()]);
   const { share, epoch } = await take(session, { key, name, holder, writer: "DittoFS", random, examine: () => {} });
-  await foldNames(session, share);
   let batch = 0;
   const put = (rows: CopiedRows, totals: readonly [number, number, number] = [0, 0, 0]) => run(session, statements.apply, [share, epoch, ++batch, ...totals, ...encodeCopied(rows)]);
   await copyTables(source, put, wrote);

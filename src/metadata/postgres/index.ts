@@ -63,7 +63,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     await migrate(session, server, options.writer ?? "DittoFS");
     const taken = await take(session, { writer: "DittoFS", examine: () => {}, ...options });
     if (taken.before !== null) options.logger.warn({ share: options.name, from: taken.before }, "the share was taken over from a server that had not given it back");
-    await foldNames(session, taken.share);
+    await foldNames(session, taken.share, () => options.logger.info({ share: options.name }, "names that an older version stored are made to be found whatever their case: this is done once"));
     return assemble(options, server, session, taken);
   } catch (error) {
     session.destroy();

@@ -101,7 +101,8 @@ export class Open {
     const base = this.tree.credentials();
     if (this.who === null || this.base !== base) {
       this.base = base;
-      this.who = { ...base, opened: this.access };
+      const key = this.file?.parentKey ?? null;
+      this.who = key === null ? { ...base, opened: this.access } : { ...base, opened: this.access, parentKey: key };
     }
     return this.who;
   }

@@ -78,6 +78,32 @@ export class OpenTable {
     return open;
   }
 
+  /** What a listing of the directory shows has changed. Nobody waits until those who cache one know; `by`: the lease whose holder did it. */
+  directoryChanged(id: number, by: string | null): void {
+    const file = this.files.get(id);
+    if (file === undefined) return;
+    for (const lease of [...file.leases]) if (lease.key !== by) lease.breakFor(Cause.directory, false);
+  }
+
+  /** Puts back an open that outlived the server, with what it cached: whatever else did was beside it before. */
+  restore(id: FileId, request: OpenRequest, holder: LeaseHolder): OpenFile {
+    const file = this.files.get(id) ?? new FileOpens(id);
+    const open = new OpenFile(file, request);
+    file.opens.push(open);
+    this.files.set(id, file);
+    const { caching } = request;
+    if (caching === null) return open;
+    const mine = caching.key === null ? null : this.lease(caching.key);
+    if (mine !== null && mine.file !== file) return open;
+    const lease = mine ?? new Lease(file, caching.key, holder, caching.state, caching.epoch, this.clock);
+    lease.state |= caching.state;
+    lease.opens++;
+    open.lease = lease;
+    if (mine === null) file.leases.push(lease);
+    if (caching.key !== null) this.leases.set(caching.key, lease);
+    return open;
+  }
+
   /** Takes an open out; true where it was the last of its file. */
   remove(open: OpenFile): boolean {
     const { file, lease } = open;
@@ -129,7 +155,8 @@ export class OpenTable {
     const granted = key === null ? oplockGrant(asked, company) : leaseGrant(asked, company);
     if (mine !== null) {
       // Only a set that holds all of the present one is an upgrade, and it is granted whole or not (MS-SMB2 3.3.5.9.8).
-      if (!mine.breaking && (mine.state & asked) === mine.state && granted === asked && granted !== mine.state) mine.upgrade(granted);
+      const wanted = request.directory ? asked & ~Cached.write : asked;
+      if (!mine.breaking && (mine.state & wanted) === mine.state && granted === wanted && granted !== mine.state) mine.upgrade(granted);
       open.lease = mine;
       mine.opens++;
       return;

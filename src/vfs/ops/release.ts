@@ -16,12 +16,14 @@ export function release(share: Share, open: OpenFile): Maybe<FsError | null> {
   if (open.closed) return null;
   const { file } = open;
   if (share.locks.held !== 0) share.locks.release(file.id, open);
+  share.persistent?.released(open);
   if (open.deleteOnClose && open.place !== null && file.deletion === null) {
     file.deletion = { place: open.place, who: open.who };
     // Handles that are only kept would keep the name.
     file.breakFor(Cause.name, open);
     if (share.notify.size !== 0) share.notify.removing(file.id);
   }
+  if (open.modified && open.place !== null) share.opens.directoryChanged(open.place.parent, open.parentKey);
   if (!share.opens.remove(open)) return null;
   if (file.orphaned) {
     const type = share.inodes.hit(file.id)?.type ?? FileType.regular;
