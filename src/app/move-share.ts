@@ -6,6 +6,7 @@ import type { Config } from "#config/index.ts";
 import { endHistory } from "#history/index.ts";
 import { importIntoSqlite, openSqliteStore } from "#metadata/index.ts";
 import type { BlockStore } from "#model/block-store.ts";
+import type { MetadataStore } from "#model/metadata-store.ts";
 import type { PackId } from "#model/ids.ts";
 import { makeDirectory, syncDirectory } from "./durable-files.ts";
 import { Lifecycle } from "./lifecycle.ts";
@@ -57,7 +58,7 @@ export async function moveShare(host: MoveHost, share: OpenShare, to: SharePlan,
   const { config, around } = host;
   const from = share.plan;
   const places = placesOf(config, to);
-  const what = judge(share, to, places);
+  const what = await judge(share, to, places, around);
   const parts = new Lifecycle(around.clock, around.logger);
   let result: JobResult;
   try {
@@ -71,7 +72,7 @@ export async function moveShare(host: MoveHost, share: OpenShare, to: SharePlan,
   }
   watch.step("opening", null, "share");
   await settled(commit, host, watch);
-  if (what.metadata && from.metadata.type === "sqlite") setAside(share.places.database, around);
+  if (what.metadata) await leaveMetadata(share, around);
   if (what.blocks && keepsHistory(from)) await leave(share, around);
   return result;
 }
@@ -110,7 +111,7 @@ function sameStores(a: SharePlan, b: SharePlan): boolean {
 }
 
 /** What is to be moved; refuses what can't be. */
-function judge(share: OpenShare, to: SharePlan, places: SharePlaces): { readonly metadata: boolean; readonly blocks: boolean } {
+async function judge(share: OpenShare, to: SharePlan, places: SharePlaces, around: Surroundings): Promise<{ readonly metadata: boolean; readonly blocks: boolean }> {
   const from = share.plan;
   const [is, goes] = [realPlaces(share.places), realPlaces(places)];
   const refuse = (message: string, hint: string): never => {
@@ -120,12 +121,14 @@ function judge(share: OpenShare, to: SharePlan, places: SharePlaces): { readonly
   if (sameStores(from, to)) refuse(`Share ${from.name} is in these stores already.`, stores);
   if (!lasts(to) && lasts(from)) refuse(`Share ${from.name} can't move to a metadata store in memory: it would be gone when the server stops.`, stores);
   const metadata = !Bun.deepEquals(from.metadata, to.metadata) || from.metadataPath !== to.metadataPath;
-  if (metadata && to.metadata.type !== "sqlite") refuse(`Metadata can't be moved to a store of type ${to.metadata.type}.`, "It can be moved to one of type sqlite.");
-  if (metadata && from.metadata.type === "sqlite" && is.database === goes.database) refuse(`The metadata of share ${from.name} is there already: ${is.database}.`, stores);
+  if (metadata && to.metadata.type === "memory") refuse("Metadata can't be moved to a store of type memory.", "It can be moved to one of type sqlite or postgres.");
+  if (metadata && to.metadata.type === "sqlite" && from.metadata.type === "sqlite" && is.database === goes.database) refuse(`The metadata of share ${from.name} is there already: ${is.database}.`, stores);
   // One of this share itself is what an earlier move left there.
-  const there = metadata ? identityIn(places.database) : null;
+  const there = !metadata ? null : to.metadata.type === "sqlite" ? identityIn(places.database) : await (await import("./postgres.ts")).findPostgres(to, around);
+  const place = to.metadata.type === "sqlite" ? places.database : `What metadata store ${to.metadata.name} has under this share's key`;
+  if (there !== null && from.metadata.type === "postgres" && to.metadata.type === "postgres") refuse(`${place} is this share's metadata already, or another's: two stores seem to be the same database.`, stores);
   if (there !== null && there.instance !== share.instance) {
-    refuse(`${places.database} is the metadata of another share (instance ${there.instance}); nothing was changed.`, "Give the store it is to go to another path, or, if that share is gone for good, move its files away.");
+    refuse(`${place} is the metadata of another share (instance ${there.instance}); nothing was changed.`, "Give the store it is to go to another path, or, if that share is gone for good, move its files away.");
   }
   const blocks = !Bun.deepEquals(from.blocks, to.blocks) || is.blocks !== goes.blocks;
   if (blocks && from.blocks.type === "filesystem" && to.blocks.type === "filesystem" && is.blocks === goes.blocks) {
@@ -164,28 +167,43 @@ async function copyRest(move: Move, host: MoveHost, watch: Watch): Promise<JobRe
   return { rows, objectsWhileClosed };
 }
 
-/** Makes the share's database in its new place; gives the number of rows. */
-async function copyMetadata({ share, places, to }: Move, { around }: MoveHost, watch: Watch): Promise<number> {
+/** Makes the share's metadata in its new place; gives the number of rows. */
+async function copyMetadata({ share, places, to }: Move, { around, config }: MoveHost, watch: Watch): Promise<number> {
   const { clock, random, logger, fatal } = around;
   const source = share.share.store;
   const { inodes } = await source.usage();
-  makeDirectory(dirname(places.database));
   // Whoever has files has a log; where the place of the log is another one, everything is stored, and it begins anew.
   makeDirectory(join(places.content, "log"));
   const before = await contentsOf(source, clock, watch);
   watch.step("metadata", inodes, "inodes");
-  if (existsSync(places.database)) setAside(places.database, around);
-  const verify = async (path: string): Promise<void> => {
-    const copy = openSqliteStore({ path, clock, random, logger, fatal });
-    try {
-      const after = await contentsOf(copy, clock, watch);
-      if (after.digest !== before.digest) throw new Error(`the metadata that was copied to ${to.metadata.name} is not what it was copied from (${after.rows} rows of ${before.rows}); the share stays where it is`);
-    } finally {
-      await copy.close();
-    }
+  const wrote = (count: number) => watch.advance(count);
+  const verify = async (copy: MetadataStore): Promise<void> => {
+    const after = await contentsOf(copy, clock, watch);
+    if (after.digest !== before.digest) throw new Error(`the metadata that was copied to ${to.metadata.name} is not what it was copied from (${after.rows} rows of ${before.rows}); the share stays where it is`);
   };
-  await importIntoSqlite({ path: places.database, source, clock, random, wrote: (count) => watch.advance(count), verify });
+  if (to.metadata.type === "postgres") {
+    await (await import("./postgres.ts")).copyIntoPostgres(config, to, source, around, wrote, verify);
+    return before.rows;
+  }
+  makeDirectory(dirname(places.database));
+  if (existsSync(places.database)) setAside(places.database, around);
+  const verifyFile = async (path: string): Promise<void> => {
+    const copy = openSqliteStore({ path, clock, random, logger, fatal });
+    await verify(copy).finally(() => copy.close());
+  };
+  await importIntoSqlite({ path: places.database, source, clock, random, wrote, verify: verifyFile });
   return before.rows;
+}
+
+/** What the share was moved away from is opened by nobody again: it would be the share as it once was. */
+async function leaveMetadata({ plan, places }: OpenShare, around: Surroundings): Promise<void> {
+  if (plan.metadata.type === "sqlite") return setAside(places.database, around);
+  if (plan.metadata.type !== "postgres") return;
+  try {
+    await (await import("./postgres.ts")).setPostgresAside(plan, around);
+  } catch (error) {
+    around.logger.warn({ share: plan.name, store: plan.metadata.name, error }, "the rows of a share that was moved away from a database could not be set aside there");
+  }
 }
 
 /** A database that is not the share's keeps its content under another name: nobody is to take it for the one that is. */

@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import type { Config } from "#config/index.ts";
 import { ControlError, type SharePlan, type StorePlan } from "#control/index.ts";
-import { checkPostgres, findPostgresShare, type FoundShare, openPostgresStore, type PostgresPlace, removePostgresShare } from "#metadata/postgres/index.ts";
+import { checkPostgres, findPostgresShare, type FoundShare, importIntoPostgres, leftKeysOf, openPostgresStore, type PostgresPlace, removePostgresShare, setPostgresShareAside } from "#metadata/postgres/index.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import { checkLogIsThere, checkMetadataIsThere } from "./away.ts";
 import type { ShareSurroundings, Surroundings } from "./open-share.ts";
@@ -38,8 +38,7 @@ export function openPostgres(config: Config, plan: SharePlan, places: SharePlace
     checkTree(plan, Buffer.from(found.instance).toString("hex"), places);
     checkLogIsThere(plan.name, places.content, found.inodes > 0);
   };
-  const holder = `the server on ${hostname()} with the data directory ${config.data_dir} (process ${process.pid})`;
-  return openPostgresStore({ ...postgresPlaceOf(plan.metadata), key: plan.id, name: plan.name, holder, examine, clock, random, logger, broken });
+  return openPostgresStore({ ...postgresPlaceOf(plan.metadata), key: plan.id, name: plan.name, holder: holderOf(config), examine, clock, random, logger, broken });
 }
 
 /** What a database has of a share that is to be purged; null: nothing. */
@@ -48,8 +47,34 @@ export async function findPostgres(plan: SharePlan, around: Surroundings): Promi
   return found === null ? null : { instance: Buffer.from(found.instance).toString("hex"), hasPacks: found.hasPacks };
 }
 
+/** With what moves of the share left in this database. */
 export async function removePostgres(plan: SharePlan, around: Surroundings): Promise<void> {
-  await reached(plan, () => removePostgresShare({ ...postgresPlaceOf(plan.metadata), ...around }, plan.id));
+  const access = { ...postgresPlaceOf(plan.metadata), ...around };
+  await reached(plan, async () => {
+    for (const key of [...(await leftKeysOf(access, plan.id)), plan.id]) await removePostgresShare(access, key);
+  });
+}
+
+/** Makes a share's metadata in the database that `to` says, with every row of `source`, to which nothing is applied meanwhile. */
+export function copyIntoPostgres(config: Config, to: SharePlan, source: MetadataStore, around: Surroundings, wrote: (rows: number) => void, verify: (copy: MetadataStore) => Promise<void>): Promise<void> {
+  const place = postgresPlaceOf(to.metadata);
+  const who = { name: to.name, holder: holderOf(config) };
+  return importIntoPostgres({
+    access: { ...place, ...around }, key: to.id, ...who, source, random: around.random, wrote,
+    async verify(key) {
+      const copy = await openPostgresStore({ ...place, ...around, ...who, key, broken: () => {} });
+      await verify(copy).finally(() => copy.close());
+    },
+  });
+}
+
+/** What a share was moved away from is opened by nobody again; its rows stay. */
+export function setPostgresAside(plan: SharePlan, around: Surroundings): Promise<void> {
+  return setPostgresShareAside({ ...postgresPlaceOf(plan.metadata), ...around }, plan.id);
+}
+
+function holderOf({ data_dir }: Config): string {
+  return `the server on ${hostname()} with the data directory ${data_dir} (process ${process.pid})`;
 }
 
 async function reached<T>({ name, metadata }: SharePlan, work: () => Promise<T>): Promise<T> {

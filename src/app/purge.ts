@@ -43,6 +43,7 @@ export async function purgeShare(config: Config, plan: SharePlan, others: readon
   for (const folder of [diskCacheFolder, openRecordsFolder]) await rm(join(places.content, folder), { recursive: true, force: true });
   for (const part of ["log", "packs"]) await removeFiles(join(places.content, part));
   if (sqlite) await removeDatabase(places.database);
+  for (const place of new Set([dirname(places.database), places.content])) await removeMovedAway(place, known?.instance ?? plan.instance);
   await postgres?.removePostgres(plan, around);
   if (blocks !== null && existsSync(blocks)) await removeClaim(blocks);
   await removeEmptied(config, places);
@@ -219,6 +220,15 @@ async function removeDatabase(path: string): Promise<void> {
   syncDirectory(directory);
   await rm(path, { force: true });
   syncDirectory(directory);
+}
+
+/** Databases that moves of the share left in a directory, and no other share's. */
+async function removeMovedAway(directory: string, instance: string | null): Promise<void> {
+  if (instance === null || !existsSync(directory)) return;
+  for (const name of readdirSync(directory)) {
+    const path = join(directory, name);
+    if (/\.moved-\d+$/.test(name) && identityIn(path)?.instance === instance) await removeDatabase(path);
+  }
 }
 
 const databaseParts = ["-wal", "-shm", "-journal"];

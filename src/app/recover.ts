@@ -163,13 +163,17 @@ class Recovery {
       turn: ({ firstDrawn, sets }) => metadata.apply(firstDrawn, sets),
       record: (record) => {
         log.add(record);
-        if (record.kind !== "pointer") return;
-        const files = this.pointedAt.get(record.pack);
-        if (files === undefined) this.pointedAt.set(record.pack, new Map([[record.file, record.sequence]]));
-        else files.set(record.file, record.sequence);
+        if (record.kind === "pointer") this.points(record.pack, record.file, record.sequence);
+        else if (record.kind === "clone") for (const { pack } of record.runs) if (pack !== 0) this.points(pack, record.file, record.sequence);
       },
       progress: () => this.progress({ phase: "changes", done: ++done, of: null }),
     });
+  }
+
+  private points(pack: PackId, file: FileId, sequence: number): void {
+    const files = this.pointedAt.get(pack);
+    if (files === undefined) this.pointedAt.set(pack, new Map([[file, sequence]]));
+    else files.set(file, sequence);
   }
 
   /**
@@ -181,11 +185,12 @@ class Recovery {
     for (const [id, files] of this.pointedAt) {
       const needing = [...files].filter(([file, sequence]) => isNeeded(metadata.inode(file), sequence));
       if (needing.length === 0) continue;
-      const key = packKey(metadata.instance, id);
+      const row = metadata.pack(id);
+      const key = row?.key ?? packKey(metadata.instance, id);
       const bytes = await this.blocks.size(key);
       const footer = bytes === null ? null : await readFooter((offset, length) => this.blocks.get(key, offset, length), bytes, metadata.instance, id, key);
       if (footer === null) for (const [file] of needing) lost.set(file, key);
-      else if ((metadata.pack(id)?.frames.length ?? 0) === 0) {
+      else if ((row?.frames.length ?? 0) === 0) {
         metadata.putPack({ id, key, state: PackState.pending, size: footer.size, live: 0, frames: footer.frames, since: systemClock.now() });
       }
     }

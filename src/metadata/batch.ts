@@ -239,7 +239,7 @@ export class Batch {
   private flushInode(id: FileId, stored: Inode | null, current: Inode | null): void {
     if (current === null) this.rows.deleteInode(id);
     else if (stored === null) this.rows.insertInode(current);
-    else this.rows.updateInode(current);
+    else this.rows.updateInode(current, stored);
     const wasOrphan = stored !== null && stored.links === 0;
     const isOrphan = current !== null && current.links === 0;
     if (isOrphan && !wasOrphan) this.rows.insertOrphan(id);

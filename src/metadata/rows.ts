@@ -82,7 +82,8 @@ export interface EngineRows {
   replaceExtent(file: FileId, extent: Extent): void;
 
   insertInode(row: Inode): void;
-  updateInode(row: Inode): void;
+  /** `stored`: as it is. */
+  updateInode(row: Inode, stored: Inode): void;
   deleteInode(id: FileId): void;
   /** Bytes of a pack that extents refer to. */
   liveBytes(id: PackId): number;

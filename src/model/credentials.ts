@@ -17,6 +17,8 @@ export interface Credentials {
    * judged then is not judged again. Never set from what a client says.
    */
   readonly opened?: number;
+  /** The lease on a directory whose holder makes this change in it himself: it needs no word of it. */
+  readonly parentKey?: string;
 }
 
 /** How a share maps the ids a client claims (see the reference page for each). */

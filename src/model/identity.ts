@@ -38,6 +38,17 @@ export interface Identity {
   userByName(name: string): KnownUser | null;
 }
 
+/** An optional ability: names of groups. */
+export interface NamesGroups {
+  groupName(gid: number): string | null;
+  gidOfGroup(name: string): number | null;
+}
+
+/** The ability of an identity that has it. */
+export function groupNamesOf(identity: Identity): NamesGroups | null {
+  return "groupName" in identity ? (identity as unknown as NamesGroups) : null;
+}
+
 /** A server that knows nobody. */
 export const nobodyKnown: Identity = { userByUid: () => null, userByName: () => null };
 

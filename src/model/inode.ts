@@ -42,6 +42,8 @@ export interface InodeFields {
   readonly target: Uint8Array | null;
   /** In vfs's cache alone, of an object that has one: its stored security descriptor. No store writes or reads it here. */
   readonly security?: SecurityDescriptor | undefined;
+  /** In vfs's cache alone: a change time that a client of SMB set, told in place of ctime for as long as that is `ctime`. */
+  readonly changeTime?: { readonly told: Time; readonly ctime: Time } | undefined;
   /** DOS attributes and what else there is of it: bits of `InodeFlag`. */
   readonly flags: number;
 }
@@ -71,6 +73,7 @@ export class Inode implements InodeFields {
   readonly createVerifier: Uint8Array | null;
   readonly target: Uint8Array | null;
   readonly security?: SecurityDescriptor | undefined;
+  readonly changeTime?: { readonly told: Time; readonly ctime: Time } | undefined;
   readonly flags: number;
 
   constructor(f: InodeFields) {
@@ -97,6 +100,7 @@ export class Inode implements InodeFields {
     this.createVerifier = f.createVerifier;
     this.target = f.target;
     this.security = f.security;
+    this.changeTime = f.changeTime;
     this.flags = f.flags;
   }
 
@@ -126,6 +130,7 @@ export class Inode implements InodeFields {
       createVerifier: p.createVerifier === undefined ? this.createVerifier : p.createVerifier,
       target: p.target === undefined ? this.target : p.target,
       security: p.security ?? this.security,
+      changeTime: p.changeTime ?? this.changeTime,
       flags: p.flags ?? this.flags,
     });
   }

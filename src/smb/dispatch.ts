@@ -36,13 +36,23 @@ export function dispatch(connection: SmbConnection, bytes: Uint8Array, start: nu
   if (magic === transformMagic) {
     if (!unsealed(call, whole(bytes, start, end, tail, tailBytes))) return false;
   } else if (magic !== smb2Magic) return false;
-  const done = run(call);
+  const done = attempted(call);
   if (done instanceof Promise) {
     done.catch((error: unknown) => failed(call, error)).finally(() => call.finished());
     return true;
   }
   call.finished();
   return done;
+}
+
+/** What a fault of ours throws costs the one connection it was met on. */
+function attempted(call: Call): Maybe<boolean> {
+  try {
+    return run(call);
+  } catch (error) {
+    failed(call, error);
+    return true;
+  }
 }
 
 function failed(call: Call, error: unknown): void {
@@ -210,7 +220,7 @@ function finishRequest(call: Call, status: number): void {
   if ((header.flags & HeaderFlag.SIGNED) === 0 && session?.signingRequired !== true) return;
   w.bytes[answerAt + flagsAt]! |= HeaderFlag.SIGNED;
   last.signer = signer;
-  signer.sign(w.bytes, answerAt, w.at, noSlices);
+  signer.sign(w.bytes, answerAt, w.at, call.payload === null ? noSlices : call.payload.slices);
 }
 
 function ended(call: Call): boolean {

@@ -4,6 +4,7 @@ import { InodeFlag, XattrName } from "#model/inode-flags.ts";
 import { carrying } from "./cache/descriptors.ts";
 import { noSpace, notEmpty } from "./errors.ts";
 import { Operation, trustedDecisions } from "./operation.ts";
+import { GatheredTimes } from "./owner-times.ts";
 import type { ShareCore } from "./share-core.ts";
 
 type Applied = ApplyResult & { applied: true };
@@ -49,24 +50,39 @@ export class Applying {
     this.secured(set);
     if (operation !== null && watched !== 0) operation.after = this.share.inodes.hit(watched);
     for (let i = 0; i < set.changes.length; i++) this.named(set, i);
+    if (set instanceof GatheredTimes) return;
     if (this.share.notify.size !== 0) this.share.notify.applied(set, result.touched);
+    if (this.share.opens.size !== 0) this.listed(set, operation === null ? null : operation.by);
   }
 
-  /** An access time that was set takes the place of one that was only noted. */
-  private explicitTimes(set: ChangeSet): void {
+  /** Leases on directories whose listings show something of the set. */
+  private listed(set: ChangeSet, by: string | null): void {
     for (let i = 0; i < set.changes.length; i++) {
       const change = set.changes[i];
-      if (change?.do === "setAttributes" && change.atime !== undefined) this.share.accessTimes.forget(change.id);
+      if (change?.do === "touchDirectory") this.share.opens.directoryChanged(change.id, by);
+      else if (change?.do === "setAttributes") this.share.listed(change.id, by);
+    }
+  }
+
+  /** Times that were set take the place of those that were only noted. */
+  private explicitTimes(set: ChangeSet): void {
+    const { accessTimes, ownerTimes } = this.share;
+    for (let i = 0; i < set.changes.length; i++) {
+      const change = set.changes[i];
+      if (change?.do !== "setAttributes") continue;
+      if (change.atime !== undefined) accessTimes.forget(change.id);
+      if (change.mtime !== undefined && !(set instanceof GatheredTimes)) ownerTimes.forget(change.id);
     }
   }
 
   private touched(one: Touched, operation: Operation | null): void {
-    const { inodes, accessTimes } = this.share;
+    const { inodes, accessTimes, ownerTimes } = this.share;
     inodes.supersede(one.id);
     const row = one.after;
     if (row === null || (row.links === 0 && this.share.opens.of(one.id) === null)) {
       inodes.remove(one.id);
       accessTimes.forget(one.id);
+      ownerTimes.forget(one.id);
     } else if (one.before === null) {
       inodes.admit(this.share.current(row)).making = operation;
     } else {

@@ -1,4 +1,5 @@
 import type { Maybe } from "#base/brand.ts";
+import type { Time } from "#base/time.ts";
 import type { Credentials } from "#model/credentials.ts";
 import type { FsError } from "#model/fs-error.ts";
 import type { FileId } from "#model/ids.ts";
@@ -38,6 +39,11 @@ export abstract class AttributedShare extends ShareCore implements AttributedFil
 
   setSecurity(this: Share, who: Credentials, id: FileId, request: SecurityRequest): Promise<Change | FsError> {
     return ops.setSecurity(this, who, id, request);
+  }
+
+  tellChangeTime(this: Share, id: FileId, time: Time): void {
+    const inode = this.inodes.hit(id);
+    if (inode !== null) this.inodes.replace(inode.with({ changeTime: { told: time, ctime: inode.ctime } }));
   }
 
   streams(this: Share, who: Credentials, id: FileId): Maybe<readonly OpenedStream[] | FsError> {

@@ -22,6 +22,8 @@ export class Operation implements ChangeSet {
   readonly watched: number;
   before: Inode | null = null;
   after: Inode | null = null;
+  /** The lease on a directory whose holder has it done. */
+  by: string | null = null;
   /** Resolves when the set is durable or refused; never rejects. */
   settled: Promise<unknown> | null = null;
 

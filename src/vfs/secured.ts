@@ -1,3 +1,4 @@
+import type { Time } from "#base/time.ts";
 import type { Ace, SecurityDescriptor, Sid } from "#model/acl.ts";
 import type { Credentials } from "#model/credentials.ts";
 import type { FsError } from "#model/fs-error.ts";
@@ -32,6 +33,11 @@ export interface SecuredFiles {
    * his groups), or the descriptor is too long.
    */
   setSecurity(who: Credentials, id: FileId, request: SecurityRequest): Promise<Change | FsError>;
+  /**
+   * Has `Inode.changeTime` tell this of an object that is in memory, until it changes or is pushed out. ctime itself nobody sets: NFS
+   * clients know by it what changed.
+   */
+  tellChangeTime(id: FileId, time: Time): void;
 }
 
 /** How a new object is secured: a descriptor its maker gives it instead of what it would inherit. */

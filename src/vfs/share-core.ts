@@ -4,7 +4,7 @@ import type { Touched } from "#model/change-set.ts";
 import type { ContentReferences, FileContent } from "#model/file-content.ts";
 import type { FsError } from "#model/fs-error.ts";
 import type { FileId } from "#model/ids.ts";
-import { FileType, type Inode } from "#model/inode.ts";
+import { FileType, Inode } from "#model/inode.ts";
 import type { Publication } from "#model/history.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
@@ -21,6 +21,7 @@ import { OneAtATime } from "./one-at-a-time.ts";
 import { Requests } from "./requests.ts";
 import { OpenTable } from "./opens/open-table.ts";
 import type { PersistentOpens } from "./opens/persistent-opens.ts";
+import { OwnerTimes } from "./owner-times.ts";
 import { Orphans } from "./orphans.ts";
 import type { Operation } from "./operation.ts";
 
@@ -55,6 +56,7 @@ export class ShareCore {
   readonly names: NameCache;
   readonly pages: Pages;
   readonly accessTimes: AccessTimes;
+  readonly ownerTimes: OwnerTimes;
   readonly opens: OpenTable;
   readonly orphans: Orphans;
   /** Null: no open outlives the server. */
@@ -90,6 +92,7 @@ export class ShareCore {
     );
     this.notify = new Notifier(store, this.inodes, (error) => logger.error({ share: this.name, error }, "a changed object's path was not found out"));
     this.accessTimes = new AccessTimes(store, clock, (error) => logger.error({ share: this.name, error }, "access times were not stored"));
+    this.ownerTimes = new OwnerTimes(store, clock, () => content.sequence(), (error) => logger.error({ share: this.name, error }, "the times of files whose streams were written were not stored"));
     this.orphans = new Orphans(
       store,
       clock,
@@ -122,34 +125,55 @@ export class ShareCore {
     this.names.resize(namesMax);
   }
 
-  /** Stores what only memory knows (access times) and stops background work. The store and content are the caller's to close. */
+  /** Stores what only memory knows (times) and stops background work. The store and content are the caller's to close. */
   async close(): Promise<void> {
     await this.orphans.close();
     await this.accessTimes.close();
+    await this.ownerTimes.close();
   }
 
   /** A stored row as the object is now. */
   current(row: Inode): Inode {
-    return this.accessTimes.over(row.type === FileType.regular ? this.content.overlay(row) : row);
+    return this.ownerTimes.over(this.accessTimes.over(row.type === FileType.regular ? this.content.overlay(row) : row));
+  }
+
+  /** A file's content changed: of a stream its owner's times do. */
+  private changed(before: Inode, after: Inode | FsError): Inode | FsError {
+    if (before.parent !== 0 && after instanceof Inode) this.noteOwner(before.parent as FileId);
+    if (this.notify.size !== 0) this.notify.written(before, after);
+    return after;
+  }
+
+  private noteOwner(id: FileId): void {
+    this.ownerTimes.note(id);
+    const owner = this.inodes.hit(id);
+    if (owner !== null) this.inodes.replace(this.ownerTimes.over(owner));
   }
 
   /** Applies an operation's set; the rows it touched, or null when a condition failed and the operation must decide anew. */
-  apply(_who: Changer, operation: Operation, attempt: number): Promise<readonly Touched[] | FsError | null> {
+  apply(who: Changer, operation: Operation, attempt: number): Promise<readonly Touched[] | FsError | null> {
+    operation.by = who.parentKey ?? null;
     return this.applying.apply(operation, attempt);
   }
 
   /** Writes to a file; see `FileContent`. */
-  writeContent(_who: Changer, inode: Inode, offset: number, payload: readonly Uint8Array[], length: number): Inode | FsError {
-    const written = this.data.write(inode, offset, payload, length, this.clock.now());
-    if (this.notify.size !== 0) this.notify.written(inode, written);
+  writeContent(who: Changer, inode: Inode, offset: number, payload: readonly Uint8Array[], length: number): Inode | FsError {
+    const written = this.changed(inode, this.data.write(inode, offset, payload, length, this.clock.now()));
+    // What an open writes is told at its close.
+    if (this.opens.size !== 0 && who.opened === undefined) this.listed(inode.id, null);
     return written;
   }
 
   /** Cuts or extends a file; see `FileContent`. */
-  truncate(_who: Changer, inode: Inode, size: number, at: Time): Inode | FsError {
-    const cut = this.data.truncate(inode, size, at);
-    if (this.notify.size !== 0) this.notify.written(inode, cut);
+  truncate(who: Changer, inode: Inode, size: number, at: Time): Inode | FsError {
+    const cut = this.changed(inode, this.data.truncate(inode, size, at));
+    if (this.opens.size !== 0) this.listed(inode.id, who.parentKey ?? null);
     return cut;
+  }
+
+  /** What listings of its directory show of an object has changed. */
+  listed(id: FileId, by: string | null): void {
+    this.opens.directoryChanged(this.inodes.peek(id)?.under ?? 0, by);
   }
 
   /** A file without a link has no reader left: content drops what is not stored, and what is stored is freed. */
@@ -161,12 +185,12 @@ export class ShareCore {
 
   /** Has a range of a file store nothing; see `FileContent`. */
   punchContent(_who: Changer, inode: Inode, offset: number, length: number): Inode | FsError {
-    return this.data.punch(inode, offset, length, this.clock.now());
+    return this.changed(inode, this.data.punch(inode, offset, length, this.clock.now()));
   }
 
   /** Has a file share stored bytes; see `FileContent`. */
   cloneContent(_who: Changer, inode: Inode, offset: number, from: ContentReferences): Inode | FsError {
-    return this.data.clone(inode, offset, from, this.clock.now());
+    return this.changed(inode, this.data.clone(inode, offset, from, this.clock.now()));
   }
 
   /** Resolves when the making of an object is durable; null: it is. */

@@ -151,6 +151,26 @@ export class NdrReader {
     return u32(this.bytes, this.at - 4);
   }
 
+  u16(): number {
+    this.at = (this.at + 1) & ~1;
+    if (this.at + 2 > this.bytes.length) {
+      this.failed = true;
+      return 0;
+    }
+    this.at += 2;
+    return u16(this.bytes, this.at - 2);
+  }
+
+  /** The next `length` bytes, not aligned; a view. */
+  raw(length: number): Uint8Array {
+    if (length > this.bytes.length - this.at) {
+      this.failed = true;
+      return this.bytes.subarray(0, 0);
+    }
+    this.at += length;
+    return this.bytes.subarray(this.at - length, this.at);
+  }
+
   /** A string behind its pointer; null where that is null. `unitsMax` characters, the NUL at its end among them. */
   uniqueString(unitsMax: number): string | null {
     return this.u32() === 0 ? null : this.string(unitsMax);
@@ -184,6 +204,35 @@ export class NdrWriter {
     this.w.align(4, 0);
     this.w.reserve(4);
     this.w.u32(value);
+    return this;
+  }
+
+  u16(value: number): this {
+    this.w.align(2, 0);
+    this.w.reserve(2);
+    this.w.u16(value);
+    return this;
+  }
+
+  raw(bytes: Uint8Array): this {
+    this.w.raw(bytes);
+    return this;
+  }
+
+  /** RPC_UNICODE_STRING (MS-DTYP 2.3.10): lengths in bytes and a pointer to the units, which follow at the next `flush`. */
+  countedString(text: string): this {
+    const bytes = text.length * 2;
+    this.w.align(4, 0);
+    this.u16(bytes).u16(bytes);
+    return this.pointer().later(() => {
+      this.u32(text.length).u32(0).u32(text.length);
+      this.w.utf16(text);
+    });
+  }
+
+  /** Something that a pointer just written leads to, which follows at the next `flush`. */
+  later(write: () => void): this {
+    this.deferred.push(write);
     return this;
   }
 

@@ -126,6 +126,34 @@ export function closeBody(fileId: Uint8Array): Buffer {
   return body;
 }
 
+export function ioctlBody(code: number, fileId: Uint8Array, input: Uint8Array = new Uint8Array(0), outputMax = 4096, flags = 1): Buffer {
+  const body = Buffer.alloc(56 + Math.max(1, input.length));
+  body.writeUInt16LE(57, 0);
+  body.writeUInt32LE(code, 4);
+  body.set(fileId, 8);
+  body.writeUInt32LE(input.length === 0 ? 0 : 120, 24);
+  body.writeUInt32LE(input.length, 28);
+  body.writeUInt32LE(outputMax, 44);
+  body.writeUInt32LE(flags, 48);
+  body.set(input, 56);
+  return body;
+}
+
+/** Chunks of a server-side copy, each from, to and length. */
+export function copyChunks(key: Uint8Array, chunks: readonly (readonly [number, number, number])[], count = chunks.length): Buffer {
+  const head = Buffer.alloc(32);
+  head.set(key, 0);
+  head.writeUInt32LE(count, 24);
+  const each = chunks.map(([from, to, length]) => {
+    const chunk = Buffer.alloc(24);
+    chunk.writeBigUInt64LE(BigInt(from), 0);
+    chunk.writeBigUInt64LE(BigInt(to), 8);
+    chunk.writeUInt32LE(length, 16);
+    return chunk;
+  });
+  return Buffer.concat([head, ...each]);
+}
+
 /** A client's requests on one share. */
 export class SmbFiles {
   readonly client: SmbClient;
@@ -164,6 +192,19 @@ export class SmbFiles {
 
   async write(fileId: Uint8Array, offset: bigint | number, data: Uint8Array, header: Partial<HeaderFields> = {}): Promise<number> {
     return (await this.call(Command.WRITE, writeBody(fileId, offset, data), header)).status;
+  }
+
+  async ioctl(code: number, fileId: Uint8Array, input?: Uint8Array, outputMax?: number, flags?: number): Promise<{ readonly status: number; readonly output: Buffer }> {
+    const { status, body } = await this.call(Command.IOCTL, ioctlBody(code, fileId, input, outputMax, flags));
+    const answers = body.length >= 48 && body.readUInt16LE(0) === 49;
+    return { status, output: answers ? Buffer.from(body.subarray(48, 48 + body.readUInt32LE(36))) : Buffer.alloc(0) };
+  }
+
+  /** What a READ gives; fails where it fails. */
+  async bytes(fileId: Uint8Array, offset: number, length: number): Promise<Buffer> {
+    const { status, body } = await this.call(Command.READ, readBody(fileId, offset, length), { charge: Math.max(1, Math.ceil(length / 65_536)) });
+    if (status !== 0) throw new Error(`READ: ${status.toString(16)}`);
+    return Buffer.from(body.subarray(body[2]! - 64, body[2]! - 64 + body.readUInt32LE(4)));
   }
 
   async close(fileId: Uint8Array): Promise<number> {

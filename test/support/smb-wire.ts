@@ -90,7 +90,7 @@ export function compound(...packets: readonly Buffer[]): Buffer {
   return Buffer.concat(
     packets.map((each, i) => {
       if (i === packets.length - 1) return each;
-      const padded = Buffer.concat([each, Buffer.alloc((8 - (each.length % 8)) % 8)]);
+      const padded = Buffer.concat([each, Buffer.alloc(each.length < 64 ? 64 - each.length : (8 - (each.length % 8)) % 8)]);
       padded.writeUInt32LE(padded.length, 20);
       return padded;
     }),

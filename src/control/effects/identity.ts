@@ -1,17 +1,24 @@
-import type { Identity, KnownUser } from "#model/identity.ts";
+import type { Identity, KnownUser, NamesGroups } from "#model/identity.ts";
 import type { State } from "../state/index.ts";
 
 /** Who is who, as of one moment. */
-export class IdentitySnapshot implements Identity {
+export class IdentitySnapshot implements Identity, NamesGroups {
   readonly users: readonly KnownUser[];
   private readonly byUid = new Map<number, KnownUser>();
   private readonly byName = new Map<string, KnownUser>();
+  /** Groups that have members. */
+  private readonly groups = new Map<number, string>();
+  private readonly gids = new Map<string, number>();
 
   constructor(users: readonly KnownUser[]) {
     this.users = users;
     for (const user of users) {
       this.byUid.set(user.uid, user);
       this.byName.set(user.name, user);
+      for (let i = 0; i < user.groups.length; i++) {
+        this.groups.set(user.groups[i]!, user.groupNames[i]!);
+        this.gids.set(user.groupNames[i]!, user.groups[i]!);
+      }
     }
   }
 
@@ -21,6 +28,14 @@ export class IdentitySnapshot implements Identity {
 
   userByName(name: string): KnownUser | null {
     return this.byName.get(name) ?? null;
+  }
+
+  groupName(gid: number): string | null {
+    return this.groups.get(gid) ?? null;
+  }
+
+  gidOfGroup(name: string): number | null {
+    return this.gids.get(name) ?? null;
   }
 }
 

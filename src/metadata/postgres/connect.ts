@@ -61,10 +61,10 @@ export async function checkPostgres(options: PostgresAccess & { readonly writing
 const removedAtOnce = 20_000;
 
 /** Runs `work` on a session of its own. Throws a MetadataStoreError where the server can't do it. */
-async function withSession<T>(access: PostgresAccess, work: (session: PostgresSession) => Promise<T>): Promise<T> {
+export async function withSession<T>(access: PostgresAccess, work: (session: PostgresSession, server: Server) => Promise<T>): Promise<T> {
   const { server, session } = await connect(access);
   try {
-    return await work(session);
+    return await work(session, server);
   } catch (error) {
     throw asStoreError(server, error);
   } finally {
@@ -93,7 +93,7 @@ export function removePostgresShare(access: PostgresAccess, key: string): Promis
     if (row === undefined) return;
     const share = row[0] as number;
     await run(session, "delete from dittofs_writer where share = $1", [share]);
-    for (const table of ["dittofs_dirent", "dittofs_extent", "dittofs_orphan", "dittofs_pack", "dittofs_inode"]) {
+    for (const table of ["dittofs_dirent", "dittofs_extent", "dittofs_xattr", "dittofs_orphan", "dittofs_pack", "dittofs_inode"]) {
       let removed: number;
       do {
         const statement = `with gone as (delete from ${table} where ctid = any(array(select ctid from ${table} where share = $1 limit ${removedAtOnce})) returning 1) select count(*) from gone`;

@@ -1,7 +1,9 @@
-import type { Extent } from "#model/change-set.ts";
+import type { Extent, Pack } from "#model/change-set.ts";
 import { foldColumn } from "#model/fold-key.ts";
-import type { Inode, Xattr } from "#model/inode.ts";
-import { changingColumns, inodeColumns } from "./schema.ts";
+import type { FileId } from "#model/ids.ts";
+import type { Dirent, Inode, Xattr } from "#model/inode.ts";
+import type { FileExtent } from "#model/metadata-store.ts";
+import { applyArrays, changingColumns, inodeColumns } from "./schema.ts";
 import { extentAt, type Writes } from "./writes.ts";
 
 const nothing = new Uint8Array(0);
@@ -82,6 +84,37 @@ export function encode(writes: Writes): string[] {
   return arrays;
 }
 
+/** Rows as they are, to be written into a share that has none of them. */
+export interface CopiedRows {
+  readonly inodes?: readonly Inode[];
+  readonly dirents?: readonly Dirent[];
+  readonly extents?: readonly FileExtent[];
+  readonly xattrs?: readonly Xattr[];
+  readonly packs?: readonly Pack[];
+  readonly orphans?: readonly FileId[];
+}
+
+/** The arrays of dittofs_apply that write such rows, in the order of `applyArrays`. */
+export function encodeCopied({ inodes = [], dirents = [], extents = [], xattrs = [], packs = [], orphans = [] }: CopiedRows): string[] {
+  const filled = new Map<string, string>();
+  for (const [name] of inodeColumns) filled.set(`new_${name}`, inodeColumn(name, inodes));
+  filled.set("linked_parent", integers(dirents.map((d) => d.parent))).set("linked_name", names(dirents.map((d) => d.name)));
+  filled.set("linked_child", integers(dirents.map((d) => d.child))).set("linked_cookie", integers(dirents.map((d) => d.cookie)));
+  filled.set("linked_folded", names(dirents.map((d) => foldColumn(d.name))));
+  filled.set("laid_file", integers(extents.map((e) => e.file))).set("laid_start", integers(extents.map((e) => e.extent.offset)));
+  filled.set("laid_length", integers(extents.map((e) => e.extent.length))).set("laid_pack", integers(extents.map((e) => e.extent.pack)));
+  filled.set("laid_pack_start", integers(extents.map((e) => e.extent.packOffset)));
+  filled.set("put_xattr_id", integers(xattrs.map((x) => x.id))).set("put_xattr_name", texts(xattrs.map((x) => x.name)));
+  filled.set("put_xattr_value", bytes(xattrs.map((x) => x.value)));
+  filled.set("new_orphan", integers(orphans));
+  const put: string[] = [];
+  pushPutPacks(put, packs);
+  putPackArrays.forEach((name, i) => filled.set(name, put[i] as string));
+  return applyArrays.map(([name]) => filled.get(name) ?? "{}");
+}
+
+const putPackArrays = ["put_pack", "put_size", "put_live", "put_since_sec", "put_since_nsec", "put_state", "put_key", "put_frames"] as const;
+
 function pushXattrs(arrays: string[], { bareInodes, xattrs }: Writes): void {
   const gone: Xattr[] = [];
   const put: Xattr[] = [];
@@ -132,17 +165,19 @@ function pushExtents(arrays: string[], { files }: Writes): void {
 }
 
 function pushPacks(arrays: string[], { putPacks, live, gonePacks }: Writes): void {
+  pushPutPacks(arrays, putPacks);
+  arrays.push(integers(live.map((l) => l.id)), integers(live.map((l) => l.delta)), integers(gonePacks));
+}
+
+function pushPutPacks(arrays: string[], packs: readonly Pack[]): void {
   arrays.push(
-    integers(putPacks.map((p) => p.id)),
-    integers(putPacks.map((p) => p.size)),
-    integers(putPacks.map((p) => p.live)),
-    integers(putPacks.map((p) => p.since.sec)),
-    integers(putPacks.map((p) => p.since.nsec)),
-    integers(putPacks.map((p) => p.state)),
-    texts(putPacks.map((p) => p.key)),
-    bytes(putPacks.map((p) => p.frames)),
-    integers(live.map((l) => l.id)),
-    integers(live.map((l) => l.delta)),
-    integers(gonePacks),
+    integers(packs.map((p) => p.id)),
+    integers(packs.map((p) => p.size)),
+    integers(packs.map((p) => p.live)),
+    integers(packs.map((p) => p.since.sec)),
+    integers(packs.map((p) => p.since.nsec)),
+    integers(packs.map((p) => p.state)),
+    texts(packs.map((p) => p.key)),
+    bytes(packs.map((p) => p.frames)),
   );
 }

@@ -20,11 +20,15 @@ const statements = {
 /**
  * Gives the names of a share that were stored before there was `folded` theirs, by the server that took it, before it serves it. Each step is
  * a transaction with the place it got to: cut off anywhere, whoever takes the share next goes on. What two do at a time is the same.
+ * `begun`: there is something to do.
  */
-export async function foldNames(session: PostgresSession, share: number): Promise<void> {
+export async function foldNames(session: PostgresSession, share: number, begun: () => void): Promise<void> {
   const [place] = await run(session, statements.place, [share]);
   if (place === undefined) return;
+  begun();
   let [parent, name] = place as [number, Uint8Array];
+  // Without it the server may look through all of a directory for each name.
+  await session.execute("analyze dittofs_dirent", stepMsMax);
   for (;;) {
     const rows = (await run(session, statements.page, [share, parent, name, stepNames], stepMsMax)) as readonly (readonly [number, Uint8Array])[];
     const folded = rows.flatMap(([under, bytes]) => {

@@ -28,6 +28,7 @@ import { View } from "./view.ts";
 import { Writer } from "./writer.ts";
 
 export { checkPostgres, findPostgresShare, type PostgresAccess, type PostgresPlace, removePostgresShare } from "./connect.ts";
+export { importIntoPostgres, leftKeysOf, setPostgresShareAside } from "./import.ts";
 export type { FoundShare } from "./open.ts";
 
 /** How often a server that has nothing to commit looks whether the share is still its own. */
@@ -62,7 +63,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     await migrate(session, server, options.writer ?? "DittoFS");
     const taken = await take(session, { writer: "DittoFS", examine: () => {}, ...options });
     if (taken.before !== null) options.logger.warn({ share: options.name, from: taken.before }, "the share was taken over from a server that had not given it back");
-    await foldNames(session, taken.share);
+    await foldNames(session, taken.share, () => options.logger.info({ share: options.name }, "names that an older version stored are made to be found whatever their case: this is done once"));
     return assemble(options, server, session, taken);
   } catch (error) {
     session.destroy();

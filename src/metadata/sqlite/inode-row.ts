@@ -35,10 +35,10 @@ export interface InodeRow {
 
 export const inodeSelect = "SELECT * FROM inode WHERE id = ?";
 export const inodeInsert = `INSERT INTO inode VALUES (${new Array(27).fill("?").join(", ")})`;
-/** The columns that change, then the id. */
+/** The columns that change often, then the id. */
 export const inodeUpdate = `UPDATE inode SET mode = ?, links = ?, uid = ?, gid = ?, size = ?, used = ?,
-  atime_sec = ?, atime_nsec = ?, mtime_sec = ?, mtime_nsec = ?, ctime_sec = ?, ctime_nsec = ?, birth_sec = ?, birth_nsec = ?, change = ?,
-  attribute_version = ?, content_sequence = ?, mtime_sequence = ?, parent = ?, create_verifier = ?, flags = ? WHERE id = ?`;
+  atime_sec = ?, atime_nsec = ?, mtime_sec = ?, mtime_nsec = ?, ctime_sec = ?, ctime_nsec = ?, change = ?,
+  attribute_version = ?, content_sequence = ?, mtime_sequence = ?, parent = ?, create_verifier = ? WHERE id = ?`;
 
 export function toInode(r: InodeRow): Inode {
   return new Inode({

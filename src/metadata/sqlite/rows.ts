@@ -185,7 +185,9 @@ export class SqliteRows implements Rows {
   }
 
   insertDirent(parent: FileId, name: string, child: FileId, cookie: Cookie): void {
-    this.s.insertDirent.run(parent, name, child, cookie, foldColumn(name));
+    const folded = foldColumn(name);
+    if (folded === null) this.s.insertDirent.run(parent, name, child, cookie);
+    else this.s.insertFolded.run(parent, name, child, cookie, folded);
   }
 
   deleteDirent(parent: FileId, name: string): void {
@@ -228,13 +230,14 @@ export class SqliteRows implements Rows {
     this.written.push(i);
   }
 
-  updateInode(i: Inode): void {
+  updateInode(i: Inode, stored: Inode): void {
     const { atime, mtime, ctime, birth } = i;
     this.s.updateInode.run(
       i.mode, i.links, i.uid, i.gid, i.size, i.used,
-      atime.sec, atime.nsec, mtime.sec, mtime.nsec, ctime.sec, ctime.nsec, birth.sec, birth.nsec, i.change,
-      i.attributeVersion, i.contentSequence, i.mtimeSequence, i.parent, i.createVerifier, i.flags, i.id,
+      atime.sec, atime.nsec, mtime.sec, mtime.nsec, ctime.sec, ctime.nsec, i.change,
+      i.attributeVersion, i.contentSequence, i.mtimeSequence, i.parent, i.createVerifier, i.id,
     );
+    if (i.flags !== stored.flags || !birth.equals(stored.birth)) this.s.updateBirthAndFlags.run(birth.sec, birth.nsec, i.flags, i.id);
     this.written.push(i);
   }
 

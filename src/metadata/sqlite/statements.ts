@@ -13,6 +13,7 @@ const sql = {
   inode: inodeSelect,
   insertInode: inodeInsert,
   updateInode: inodeUpdate,
+  updateBirthAndFlags: "UPDATE inode SET birth_sec = ?, birth_nsec = ?, flags = ? WHERE id = ?",
   deleteInode: "DELETE FROM inode WHERE id = ?",
 
   orphans: "SELECT id FROM orphan WHERE id > ?+0 ORDER BY id LIMIT ?+0",
@@ -23,7 +24,9 @@ const sql = {
   directory: "SELECT name, child, cookie FROM dirent WHERE parent = ?+0 AND cookie > ?+0 ORDER BY cookie LIMIT ?+0",
   direntsFolding: `SELECT name, child, cookie FROM dirent WHERE parent = ?1 AND name = ?2
     UNION ALL SELECT name, child, cookie FROM dirent INDEXED BY dirent_by_fold WHERE parent = ?1 AND folded = ?2 LIMIT ?3+0`,
-  insertDirent: "INSERT INTO dirent (parent, name, child, cookie, folded) VALUES (?, ?, ?, ?, ?)",
+  // Most names are their own key: a parameter more costs them something.
+  insertDirent: "INSERT INTO dirent (parent, name, child, cookie) VALUES (?, ?, ?, ?)",
+  insertFolded: "INSERT INTO dirent (parent, name, child, cookie, folded) VALUES (?, ?, ?, ?, ?)",
   deleteDirent: "DELETE FROM dirent WHERE parent = ? AND name = ?",
 
   xattr: "SELECT value FROM xattr WHERE id = ? AND name = ?",

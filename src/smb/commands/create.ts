@@ -19,6 +19,7 @@ import { shownModes } from "../info/set-file.ts";
 import { allRights } from "#model/acl.ts";
 import { refuseRequest } from "../open/create-checks.ts";
 import { type Asked, askedFor, LeaseClient, oplockOf } from "../lease/index.ts";
+import { askedRoom, reserve, withRoom } from "../open/allocation.ts";
 import { closeOpen } from "../open/closing.ts";
 import { factsOf, streamFacts } from "../open/facts.ts";
 import { Open } from "../open/open.ts";
@@ -28,6 +29,8 @@ import { shownName } from "../open/names.ts";
 import { stoppedOn } from "../open/stopped.ts";
 import { pipes } from "../pipe/index.ts";
 import { Pipe } from "../pipe/pipe.ts";
+
+const timewarpContext = "TWrp";
 
 /** CREATE (MS-SMB2 3.3.5.9). */
 export async function create(call: Call): Promise<number> {
@@ -48,6 +51,8 @@ async function openFile(call: Call, request: CreateRequest, ask: DurableAsk | nu
   const fs = call.tree!.fs!;
   const refused = refuseRequest(request);
   if (refused !== NtStatus.SUCCESS) return refused;
+  // No earlier state of a file is kept to be opened (MS-SMB2 2.2.13.2.7).
+  if (request.contexts.some(({ name, data }) => name === timewarpContext && data.some((byte) => byte !== 0))) return NtStatus.OBJECT_NAME_NOT_FOUND;
   if (server.opens.full) return NtStatus.INSUFFICIENT_RESOURCES;
   const path = parsePath(request.name);
   if (typeof path === "number") return path;
@@ -76,7 +81,8 @@ async function openFile(call: Call, request: CreateRequest, ask: DurableAsk | nu
   if (!(await settled(call, one))) return NtStatus.FILE_CLOSED;
   server.durables.join(one);
   call.related = one;
-  const facts = stream === null ? factsOf(inode) : streamFacts(inode, stream.inode);
+  if (action !== CreateAction.OPENED && !one.directory) reserve(one, askedRoom(request));
+  const facts = withRoom(one, stream === null ? factsOf(inode) : streamFacts(inode, stream.inode));
   answer(call, { request, open: one, parent, inode, facts, action, oplock: oplockLevel(asked, file), lease: asked.context, durable: one.durable !== null });
   tellOfBreaks(call, asked, one);
   return one;

@@ -4,6 +4,7 @@ import { AccessMask } from "#wire/smb2/create.ts";
 import { decodeFlush } from "#wire/smb2/io.ts";
 import { encodeEmptyBody } from "#wire/smb2/session.ts";
 import type { Call } from "../call.ts";
+import { writesTold } from "../open/write-times.ts";
 import { ntStatusOf } from "../status.ts";
 import { fileOf } from "./file-of.ts";
 
@@ -18,6 +19,7 @@ export async function flush(call: Call): Promise<number> {
     if ((open.access & (AccessMask.WRITE_DATA | AccessMask.APPEND_DATA)) === 0) return NtStatus.ACCESS_DENIED;
     const done = await open.tree.fs!.commit(open.credentials(), open.id);
     if (done instanceof FsError) return ntStatusOf(done);
+    writesTold(open);
   }
   encodeEmptyBody(call.w);
   return NtStatus.SUCCESS;

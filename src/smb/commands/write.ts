@@ -6,6 +6,7 @@ import { AccessMask } from "#wire/smb2/create.ts";
 import { decodeWrite, encodeWrite, Transfer, writeFlagThrough } from "#wire/smb2/io.ts";
 import type { Call } from "../call.ts";
 import type { Open } from "../open/open.ts";
+import { writing } from "../open/write-times.ts";
 import type { Pipe } from "../pipe/pipe.ts";
 import { ntStatusOf } from "../status.ts";
 import { fileOf } from "./file-of.ts";
@@ -30,6 +31,7 @@ export function write(call: Call): Maybe<number> {
   if (length === 0) return answer(call, null, 0);
   if (offset + length > fileEndMax) return NtStatus.INVALID_PARAMETER;
   const through = (flags & writeFlagThrough) !== 0;
+  writing(open, open.tree.fs!.cached(open.id), call.connection.server.clock.monotonicMs());
   if (offset >= farBytes) return writeFar(call, open, offset, payload, length, through);
   const written = put(open, offset, payload, length, through);
   if (written instanceof Promise) return written.then((late) => answer(call, late, length));

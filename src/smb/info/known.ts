@@ -6,6 +6,8 @@ import type { Ea } from "#wire/ea.ts";
 import { type FileFacts, FileInfo } from "#wire/fscc.ts";
 import { allocationOf, factsOf, streamFacts } from "../open/facts.ts";
 import type { Open } from "../open/open.ts";
+import { withRoom } from "../open/allocation.ts";
+import { toldFacts } from "../open/write-times.ts";
 import { ntStatusOf } from "../status.ts";
 import { easOf } from "./eas.ts";
 import { type FileQuery, type StreamFacts, wantsEas } from "./file-info.ts";
@@ -24,10 +26,11 @@ export function openedFacts(open: Open): Maybe<{ readonly inode: Inode; readonly
 }
 
 /** What a class of information is written from. */
-export function known(open: Open, infoClass: number): Maybe<FileQuery | number> {
+export function known(open: Open, infoClass: number, nowMs: number): Maybe<FileQuery | number> {
   return after(openedFacts(open), (opened) => {
     if (typeof opened === "number") return opened;
-    const { inode, facts } = opened;
+    const { inode } = opened;
+    const facts = withRoom(open, toldFacts(open, opened.facts, nowMs));
     const query: FileQuery = { open, facts, deletePending: open.deletePending, eas: noEas, streams: noStreams };
     if (infoClass === FileInfo.Stream) return after(streamsOf(open, inode), (streams) => (typeof streams === "number" ? streams : { ...query, streams }));
     if (!wantsEas(infoClass)) return query;

@@ -8,8 +8,10 @@ import { FileAttribute } from "#wire/fscc.ts";
 import { u32, u64 } from "#wire/le.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { CreateOption } from "#wire/smb2/create.ts";
-import { attributesOf } from "../open/facts.ts";
+import { reserve } from "../open/allocation.ts";
+import { attributesOf, factsOf } from "../open/facts.ts";
 import type { Open } from "../open/open.ts";
+import { writesTold } from "../open/write-times.ts";
 import { ntStatusOf } from "../status.ts";
 
 /** Attributes a client sets (MS-FSCC 2.6); the others follow from what the file is and holds. */
@@ -51,20 +53,26 @@ export async function setBasic(open: Open, input: Uint8Array): Promise<number> {
   const birth = timeChange(input, birthAt);
   const atime = timeChange(input, accessAt);
   const mtime = timeChange(input, writeAt);
-  if (birth === "wrong" || atime === "wrong" || mtime === "wrong" || timeChange(input, changeAt) === "wrong") return NtStatus.INVALID_PARAMETER;
+  const change = timeChange(input, changeAt);
+  if (birth === "wrong" || atime === "wrong" || mtime === "wrong" || change === "wrong") return NtStatus.INVALID_PARAMETER;
   const attributes = u32(input, attributesAt);
   const refused = refuseAttributes(open.directory, attributes);
   if (refused !== NtStatus.SUCCESS) return refused;
   const inode = await open.tree.fs!.getattr(open.id);
   if (inode instanceof FsError) return ntStatusOf(inode);
-  if (mtime === "thaw") open.writeTimeFrozen = false;
-  else if (mtime !== "leave") open.writeTimeFrozen = true;
+  // Whatever it sets, it tells of what was written.
+  writesTold(open);
+  if (mtime === "thaw") open.frozenWriteTime = null;
+  else if (mtime !== "leave") open.frozenWriteTime = mtime === "freeze" ? inode.mtime : mtime;
+  open.writtenFrozen = false;
   const request: AttributeRequest = {
     ...(typeof birth === "string" ? null : { birth }),
     ...(typeof atime === "string" ? null : { atime }),
     ...(typeof mtime === "string" ? null : { mtime }),
     ...(attributes === 0 ? null : { flags: newAttributes(inode, attributes) }),
   };
+  if (change === "thaw") open.frozenChangeTime = null;
+  else if (change !== "leave") open.frozenChangeTime = change === "freeze" ? factsOf(inode).changeTime : change;
   return set(open, open.ownerId, request);
 }
 
@@ -82,13 +90,16 @@ export function newAttributes(inode: Inode, attributes: number): number {
 
 async function set(open: Open, id: FileId, request: AttributeRequest): Promise<number> {
   const done = await open.tree.fs!.setattr(open.credentials(), id, request, null, open.file);
-  return done instanceof FsError ? ntStatusOf(done) : NtStatus.SUCCESS;
+  if (done instanceof FsError) return ntStatusOf(done);
+  if (open.frozenChangeTime !== null) open.tree.fs!.tellChangeTime(open.ownerId, open.frozenChangeTime);
+  return NtStatus.SUCCESS;
 }
 
 /** FileEndOfFileInformation: a size that stays the same is still a write. */
 export async function setEndOfFile(open: Open, input: Uint8Array): Promise<number> {
   const size = u64(input, 0);
   if (open.directory || !Number.isSafeInteger(size)) return NtStatus.INVALID_PARAMETER;
+  writesTold(open);
   return set(open, open.id, { size });
 }
 
@@ -98,6 +109,7 @@ export async function setAllocation(open: Open, input: Uint8Array): Promise<numb
   if (open.directory || !Number.isSafeInteger(size)) return NtStatus.INVALID_PARAMETER;
   const inode = await open.tree.fs!.getattr(open.id);
   if (inode instanceof FsError) return ntStatusOf(inode);
+  reserve(open, size);
   if (size < inode.size) return set(open, open.id, { size });
   const refused = await open.tree.fs!.contend(open.file!);
   return refused === null ? NtStatus.SUCCESS : ntStatusOf(refused);

@@ -1,3 +1,4 @@
+import type { Time } from "#base/time.ts";
 import { FileType, type Inode } from "#model/inode.ts";
 import { InodeFlag } from "#model/inode-flags.ts";
 import { FileAttribute, type FileFacts } from "#wire/fscc.ts";
@@ -15,7 +16,7 @@ export function factsOf(inode: Inode): FileFacts {
     creationTime: inode.birth,
     accessTime: inode.atime,
     writeTime: inode.mtime,
-    changeTime: inode.ctime,
+    changeTime: changeTimeOf(inode),
     attributes: attributesOf(inode),
     allocationBytes: directory ? 0 : allocationOf(inode),
     endOfFile: directory ? 0 : inode.size,
@@ -23,6 +24,11 @@ export function factsOf(inode: Inode): FileFacts {
     directory,
     reparseTag: inode.type === FileType.symlink ? symlinkTag : 0,
   };
+}
+
+/** When the object last changed, or what a client had told in place of that. */
+function changeTimeOf({ ctime, changeTime }: Inode): Time {
+  return changeTime !== undefined && changeTime.ctime.equals(ctime) ? changeTime.told : ctime;
 }
 
 /** Bytes a file takes, in whole clusters: of a sparse one what is stored, of others all up to their end. */

@@ -1,3 +1,4 @@
+import type { Time } from "#base/time.ts";
 import type { Credentials } from "#model/credentials.ts";
 import type { FileId } from "#model/ids.ts";
 import type { OpenFile, Place } from "#vfs/opens/open-file.ts";
@@ -40,8 +41,12 @@ export class Open {
   eaIndex = 0;
   /** What FileModeInformation tells of it. */
   mode = 0;
-  /** The write time was set explicitly, or frozen: what is done through this open leaves it as it is (MS-FSA 2.1.5.15.2). */
-  writeTimeFrozen = false;
+  /** The write time as it was set through this open, or frozen: what is written through it leaves that as it is. */
+  frozenWriteTime: Time | null = null;
+  /** The change time that was set through this open, or frozen: what it sets leaves that as it is. */
+  frozenChangeTime: Time | null = null;
+  /** Something was written since. */
+  writtenFrozen = false;
   /** What its CREATE did. */
   action: CreateAction = CreateAction.OPENED;
   /** Null: it goes with its connection. */
@@ -96,7 +101,8 @@ export class Open {
     const base = this.tree.credentials();
     if (this.who === null || this.base !== base) {
       this.base = base;
-      this.who = { ...base, opened: this.access };
+      const key = this.file?.parentKey ?? null;
+      this.who = key === null ? { ...base, opened: this.access } : { ...base, opened: this.access, parentKey: key };
     }
     return this.who;
   }

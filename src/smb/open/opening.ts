@@ -48,7 +48,7 @@ export class Opening {
 
   constructor(fs: FileSystem, who: Credentials, path: SmbPath, request: CreateRequest, asked: Asked, wait: (until: Promise<void>) => Promise<NtStatus>) {
     this.fs = fs;
-    this.who = who;
+    this.who = asked.parentKey === null ? who : { ...who, parentKey: asked.parentKey };
     this.path = path;
     this.request = request;
     this.asked = asked;

@@ -49,7 +49,7 @@ const root: SmbPath = { parts: noParts, stream: null, type: null };
 export function parsePath(path: string): SmbPath | NtStatus {
   if (path === "") return root;
   if (path.charCodeAt(0) === backslash) return NtStatus.INVALID_PARAMETER;
-  const given = path.split("\\");
+  const given = separated(path).split("\\");
   if (given.at(-1) === "") given.pop();
   if (given.length > partsMax) return NtStatus.OBJECT_NAME_INVALID;
   let stream: string | null = null;
@@ -75,6 +75,12 @@ export function parsePath(path: string): SmbPath | NtStatus {
     else return NtStatus.OBJECT_NAME_INVALID;
   }
   return { parts, stream, type };
+}
+
+/** A slash parts names too: some clients send what they were given. In the name of a stream it is an error. */
+function separated(path: string): string {
+  const colon = path.indexOf(":");
+  return colon < 0 ? path.replaceAll("/", "\\") : path.slice(0, colon).replaceAll("/", "\\") + path.slice(colon);
 }
 
 /** `name`, `name:type` or `:type`, as they stand behind the first colon. */

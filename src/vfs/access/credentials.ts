@@ -67,7 +67,7 @@ function managed(policy: SharePolicy, user: KnownUser): readonly number[] {
 
 function anonymous(policy: SharePolicy): Credentials {
   const { anonymousUid: uid, anonymousGid: gid, identity, enabled } = policy;
-  return { uid, gid, groups: [], superuser: false, access: enabled ? grantedTo(policy, identity.userByUid(uid)) : AccessLevel.none };
+  return { uid, gid, groups: [], superuser: false, access: enabled ? grantedTo(policy, identity.userByUid(uid)) : AccessLevel.none, anonymous: true };
 }
 
 function withoutRootGroup(policy: SharePolicy, claim: Claim): Claim {

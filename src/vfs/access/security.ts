@@ -37,7 +37,7 @@ export function judged(descriptor: SecurityDescriptor, owned: Owned, who: Creden
 /** Whether `who` is the owner a descriptor has. */
 export function isOwner(descriptor: SecurityDescriptor | undefined, owned: Owned, who: Credentials): boolean {
   const owner = descriptor === undefined ? null : descriptor.owner;
-  return owner === null ? who.uid === owned.uid && who.anonymous !== true : holds(who, owner);
+  return owner === null ? who.uid === owned.uid : holds(who, owner);
 }
 
 function isFor(ace: Ace, who: Credentials, owns: boolean): boolean {

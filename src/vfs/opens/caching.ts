@@ -51,6 +51,8 @@ export const Cause = {
   content: "content",
   /** Renames it, deletes it, or gives it another name. */
   name: "name",
+  /** Changes what a listing of the directory shows. */
+  directory: "directory",
 } as const;
 export type Cause = (typeof Cause)[keyof typeof Cause];
 
@@ -66,6 +68,7 @@ const lost: Readonly<Record<Cause, number>> = {
   sharing: Cached.handle,
   content: Cached.all,
   name: Cached.handle,
+  directory: Cached.all,
 };
 /** The caching that has to be gone before it goes on; the rest may be given up meanwhile. */
 const awaited: Readonly<Record<Cause, number>> = {
@@ -74,6 +77,7 @@ const awaited: Readonly<Record<Cause, number>> = {
   sharing: Cached.handle,
   content: Cached.write,
   name: Cached.handle,
+  directory: Cached.none,
 };
 
 /** An oplock goes down to level II or to nothing. */

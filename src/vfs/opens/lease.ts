@@ -1,11 +1,14 @@
 import type { Clock, Timer } from "#base/clock.ts";
 import type { FileOpens } from "./file-opens.ts";
-import { type Cause, breakOf, Cached } from "./caching.ts";
+import { breakOf, Cached, Cause } from "./caching.ts";
 
 /** A client that does not answer loses what it was asked to give up (MS-SMB2 3.3.2.1). */
 export const breakMs = 35_000;
 /** No break is under way. */
 const nothing = -1;
+
+/** Who opens a file waits for breaks of others too, whatever they are for. */
+const opening: ReadonlySet<Cause> = new Set([Cause.open, Cause.overwrite, Cause.sharing]);
 
 /** Whoever was granted caching: told when it goes down. */
 export interface LeaseHolder {
@@ -62,7 +65,7 @@ export class Lease {
   /** Has the client give up what `cause` takes; whether that has to be waited for. */
   breakFor(cause: Cause, retried: boolean): boolean {
     const { to, waits } = breakOf(cause, this.state, this.key === null);
-    if (to === this.state) return this.breaking && cause !== "content" && cause !== "name";
+    if (to === this.state) return this.breaking && opening.has(cause);
     const wasBreaking = this.breaking;
     this.breakTo(to);
     return this.breaking && (waits || (wasBreaking && retried));

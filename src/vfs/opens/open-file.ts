@@ -32,6 +32,8 @@ export class OpenFile {
   lease: Lease | null = null;
   /** The lease on the directory whose holder knows of changes made by this open. */
   readonly parentKey: string | null;
+  /** It wrote: whoever lists its directory learns of that at its close. */
+  modified = false;
   /** The content is still to be emptied, as it was opened to. */
   emptying: boolean;
   closed = false;

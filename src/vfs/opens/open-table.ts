@@ -97,6 +97,13 @@ export class OpenTable {
     return open;
   }
 
+  /** What a listing of the directory shows has changed. Nobody waits until those who cache one know; `by`: the lease whose holder did it. */
+  directoryChanged(id: number, by: string | null): void {
+    const file = this.files.get(id);
+    if (file === undefined) return;
+    for (const lease of [...file.leases]) if (lease.key !== by) lease.breakFor(Cause.directory, false);
+  }
+
   /** Takes an open out; true where it was the last of its file. */
   remove(open: OpenFile): boolean {
     const { file, lease } = open;
@@ -148,7 +155,8 @@ export class OpenTable {
     const granted = key === null ? oplockGrant(asked, company) : leaseGrant(asked, company);
     if (mine !== null) {
       // Only a set that holds all of the present one is an upgrade, and it is granted whole or not (MS-SMB2 3.3.5.9.8).
-      if (!mine.breaking && (mine.state & asked) === mine.state && granted === asked && granted !== mine.state) mine.upgrade(granted);
+      const wanted = request.directory ? asked & ~Cached.write : asked;
+      if (!mine.breaking && (mine.state & wanted) === mine.state && granted === wanted && granted !== mine.state) mine.upgrade(granted);
       open.lease = mine;
       mine.opens++;
       return;

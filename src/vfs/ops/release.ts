@@ -23,6 +23,7 @@ export function release(share: Share, open: OpenFile): Maybe<FsError | null> {
     file.breakFor(Cause.name, open);
     if (share.notify.size !== 0) share.notify.removing(file.id);
   }
+  if (open.modified && open.place !== null) share.opens.directoryChanged(open.place.parent, open.parentKey);
   if (!share.opens.remove(open)) return null;
   if (file.orphaned) {
     const type = share.inodes.hit(file.id)?.type ?? FileType.regular;

@@ -34,6 +34,7 @@ export function write(
   if (refused !== null) return refused;
   if (length === 0) return { file: { before: inode, after: inode } };
   const held = share.opens.size === 0 ? null : beforeContent(share, id, by);
+  if (by !== null) by.modified = true;
   if (held !== null) return after(held, (refused) => refused ?? write(share, who, id, offset, payload, length, stable, by));
   if (dropsPrivileges(inode, changer)) return writeDropping(share, changer, id, offset, payload, length, stable, by);
   const admitted = share.content.admit(length);

@@ -58,6 +58,7 @@ const requestBytes = 56;
 /** Longest name of a CREATE: 32,767 units, as Windows has it. */
 const nameBytesMax = 65_534;
 const contextsMax = 32;
+const contextNameBytesMin = 4;
 
 export interface CreateContext {
   /** As latin1: "MxAc", or the 16 bytes of a GUID. */
@@ -117,7 +118,7 @@ function decodeCreateContexts(b: Uint8Array, base: number, end: number, offset: 
     const nameLength = u16(all, at + 6);
     const dataLength = u32(all, at + 12);
     const dataAt = at + u16(all, at + 10);
-    if (nameLength === 0 || nameAt + nameLength > limit || (dataLength > 0 && dataAt + dataLength > limit)) return null;
+    if (nameLength < contextNameBytesMin || nameAt + nameLength > limit || (dataLength > 0 && dataAt + dataLength > limit)) return null;
     const name = Buffer.from(all.buffer, all.byteOffset + nameAt, nameLength).toString("latin1");
     contexts.push({ name, data: dataLength === 0 ? all.subarray(0, 0) : all.subarray(dataAt, dataAt + dataLength) });
     if (next === 0) return contexts;

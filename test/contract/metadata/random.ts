@@ -24,7 +24,7 @@ function seeded(seed: number): (below: number) => number {
 }
 
 /** Makes up change sets that fit the model's state, most of them; one seed, one history. */
-class World {
+export class World {
   readonly model = new Model();
   readonly ids: number[] = [rootId];
   private store: MetadataStore;

@@ -10,11 +10,16 @@ import { silentLogger } from "#telemetry/logger.ts";
 import { nfsPlan as _nfsPlan, desired, runtimeOn, sharePlan, storePlan, temporary } from "./kit.ts";
 import type { ServerRuntime } from "#app/runtime.ts";
 import { ControlError, type Job, type SharePlan } from "#control/index.ts";
+import { postgresPlaceOf } from "#app/postgres.ts";
+import { findPostgresShare, leftKeysOf } from "#metadata/postgres/index.ts";
 import { FsError } from "#model/fs-error.ts";
 import { type FileId, rootId } from "#model/ids.ts";
 import { FileType, type Inode } from "#model/inode.ts";
 import { bytesOf, make, write } from "../../support/damaged-share.ts";
+import { missingPostgres, sharedCluster } from "../../support/postgres.ts";
 import { until } from "../../support/wait.ts";
+
+if (missingPostgres !== null) console.log(`metadata moves into PostgreSQL: skipped, ${missingPostgres}`);
 
 void _nfsPlan;
 const stops: (() => Promise<unknown>)[] = [];
@@ -131,6 +136,45 @@ test("metadata moves to another database, and from memory to the disk: handles s
   await expectWhole(runtime, "/scratch", ids);
   expect(inside(runtime, "/scratch").store.identity).toEqual(identity);
 });
+
+// Skips where PostgreSQL is not installed: the reason is printed.
+test.skipIf(missingPostgres !== null)(
+  "metadata moves into PostgreSQL and out of it, and there again: handles and extended attributes stay, nothing is left after a purge",
+  async () => {
+    const dataDir = temporary();
+    const login = await (await sharedCluster()).database();
+    const { password, ...config } = { ...login, sslmode: "disable" };
+    const { runtime } = runtimeOn(dataDir);
+    stops.push(() => runtime.stopShares(5000));
+    const from = sharePlan("/export");
+    await runtime.reconcile(desired([from]));
+    const ids = await filled(runtime, "/export");
+    const { store } = inside(runtime, "/export");
+    const { identity } = store;
+    await store.apply({ conditions: [], changes: [{ do: "setXattr", id: ids[0] as FileId, name: "ea", value: bytesOf(3, 5000), at: systemClock.now() }] });
+    const inPostgres = { ...from, metadata: storePlan("metadata", "postgres", { name: "pg", config, secrets: { password } }) };
+    for (let times = 0; times < 2; times++) {
+      expect(await migrated(runtime, inPostgres)).toMatchObject({ state: "done", error: null });
+      expect(inside(runtime, "/export").store.identity).toEqual(identity);
+      await expectWhole(runtime, "/export", ids);
+      const again = await runtime.jobs.start({ kind: "migrate", share: "/export", plan: { ...inPostgres, metadata: { ...inPostgres.metadata, name: "same" } }, commit: async () => {} }, "test");
+      expect(await (runtime.jobs as unknown as { ended(of: string): Promise<Job> }).ended(again.id)).toMatchObject({ state: "failed" });
+      await expectWhole(runtime, "/export", ids);
+      ids.push(await make(inside(runtime, "/export") as never, rootId, `in-postgres-${times}`, FileType.regular));
+      await write(inside(runtime, "/export") as never, ids.at(-1) as FileId, bytesOf(ids.length - 1, 90_000 + ids.length - 1));
+      expect(await migrated(runtime, from)).toMatchObject({ state: "done", error: null });
+      expect(inside(runtime, "/export").store.draw()).toBeGreaterThan(Math.max(...ids));
+      expect(await inside(runtime, "/export").store.xattr(ids[0] as FileId, "ea")).toEqual(bytesOf(3, 5000));
+      await expectWhole(runtime, "/export", ids);
+    }
+    expect(await migrated(runtime, inPostgres)).toMatchObject({ state: "done", error: null });
+    await runtime.reconcile(desired([]));
+    await runtime.purge(inPostgres, []);
+    const access = { ...postgresPlaceOf(inPostgres.metadata), clock: systemClock, logger: silentLogger };
+    expect([await leftKeysOf(access, from.id), await findPostgresShare(access, from.id), existsSync(join(dataDir, "shares", "export"))]).toEqual([[], null, false]);
+  },
+  60_000,
+);
 
 test("a move that can't be made known leaves the share where it was", async () => {
   const dataDir = temporary();

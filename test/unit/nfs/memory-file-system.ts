@@ -281,6 +281,7 @@ export class MemoryFileSystem extends MemoryTree implements FileSystem {
   xattrs(): FsError {
     return error(FsCode.notSupported);
   }
+  tellChangeTime(): void {}
   async setSecurity(): Promise<FsError> {
     return error(FsCode.notSupported);
   }

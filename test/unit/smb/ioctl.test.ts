@@ -4,7 +4,7 @@ import { NtStatus } from "#wire/ntstatus.ts";
 import { Command } from "#wire/smb2/header.ts";
 import { FsControl } from "#wire/smb2/io.ts";
 import { SeededRandom, seedFor } from "../../support/seeded-random.ts";
-import { createBody, LockFlags, SmbFiles } from "../../support/smb-requests.ts";
+import { copyChunks, createBody, LockFlags, SmbFiles } from "../../support/smb-requests.ts";
 import { smbServer, type TestSmb } from "../../support/smb-server.ts";
 import { alice, bytesOf, file, ok, textOf } from "../vfs/kit.ts";
 
@@ -31,19 +31,8 @@ function u64(...values: number[]): Buffer<ArrayBuffer> {
   return out;
 }
 
-async function control(code: number, fileId: Uint8Array, input: Uint8Array = new Uint8Array(0), outputMax = 4096, flags = 1, on = files) {
-  const body = Buffer.alloc(56 + input.length + (input.length === 0 ? 1 : 0));
-  body.writeUInt16LE(57, 0);
-  body.writeUInt32LE(code, 4);
-  body.set(fileId, 8);
-  body.writeUInt32LE(input.length === 0 ? 0 : 120, 24);
-  body.writeUInt32LE(input.length, 28);
-  body.writeUInt32LE(outputMax, 44);
-  body.writeUInt32LE(flags, 48);
-  body.set(input, 56);
-  const { status, body: answer } = await on.call(Command.IOCTL, body);
-  const has = answer.length >= 48 && answer.readUInt16LE(0) === 49;
-  return { status, output: has ? Buffer.from(answer.subarray(48, 48 + answer.readUInt32LE(36))) : Buffer.alloc(0) };
+function control(code: number, fileId: Uint8Array, input: Uint8Array = new Uint8Array(0), outputMax = 4096, flags = 1, on = files) {
+  return on.ioctl(code, fileId, input, outputMax, flags);
 }
 
 async function keyOf(fileId: Uint8Array): Promise<Buffer> {
@@ -52,28 +41,21 @@ async function keyOf(fileId: Uint8Array): Promise<Buffer> {
   return output.subarray(0, 24);
 }
 
-function chunksOf(key: Uint8Array, chunks: readonly (readonly [number, number, number])[], count = chunks.length): Buffer {
-  const head = Buffer.alloc(32);
-  head.set(key, 0);
-  head.writeUInt32LE(count, 24);
-  return Buffer.concat([head, ...chunks.map(([from, to, length]) => Buffer.concat([u64(from, to), Buffer.from(Uint32Array.of(length, 0).buffer)]))]);
-}
-
 const told = (output: Buffer): number[] => [0, 4, 8].map((at) => output.readUInt32LE(at));
 const idOf = async (name: string) => ok(await server.world.share.lookup(alice, rootId, name)).inode.id;
 const content = async (name: string): Promise<string> => textOf(server.world.share, await idOf(name));
 
 test("COPYCHUNK copies chunk after chunk, and tells what was done by the first that fails", async () => {
   const key = await keyOf(a);
-  const done = await control(FsControl.SRV_COPYCHUNK, b, chunksOf(key, [[0, 2, 4], [5, 0, 2]]), 12);
+  const done = await control(FsControl.SRV_COPYCHUNK, b, copyChunks(key, [[0, 2, 4], [5, 0, 2]]), 12);
   expect([done.status, ...told(done.output)]).toEqual([0, 2, 0, 6]);
   expect(await content("b")).toBe("560123");
-  const failed = await control(FsControl.SRV_COPYCHUNK, b, chunksOf(key, [[0, 0, 1], [5, 0, 6], [0, 0, 1]]), 12);
+  const failed = await control(FsControl.SRV_COPYCHUNK, b, copyChunks(key, [[0, 0, 1], [5, 0, 6], [0, 0, 1]]), 12);
   expect([failed.status, ...told(failed.output)]).toEqual([NtStatus.INVALID_VIEW_SIZE, 1, 0, 1]);
   const other = await SmbFiles.of(await server.client());
   const locker = (await other.create({ name: "a" })).fileId;
   await other.lock(locker, [{ offset: 4, length: 1, flags: LockFlags.exclusive | LockFlags.now }]);
-  const barred = await control(FsControl.SRV_COPYCHUNK, b, chunksOf(key, [[0, 0, 4], [0, 0, 5]]), 12);
+  const barred = await control(FsControl.SRV_COPYCHUNK, b, copyChunks(key, [[0, 0, 4], [0, 0, 5]]), 12);
   expect([barred.status, ...told(barred.output)]).toEqual([NtStatus.FILE_LOCK_CONFLICT, 1, 0, 4]);
 });
 
@@ -84,27 +66,27 @@ test("COPYCHUNK: limits, keys of others, rights, and what is no request", async 
     const { status, output } = await control(code, to, input, outputMax);
     return output.length >= 12 ? [status, ...told(output)] : [status];
   };
-  expect(await copy(chunksOf(key, [[0, 0, 0]]))).toEqual(limits);
-  expect(await copy(chunksOf(key, [[0, 0, 2 ** 20 + 1]]))).toEqual(limits);
-  expect(await copy(chunksOf(key, Array.from({ length: 257 }, () => [0, 0, 1] as const)))).toEqual(limits);
-  expect(await copy(chunksOf(key, Array.from({ length: 17 }, () => [0, 0, 2 ** 20] as const)))).toEqual(limits);
-  expect(await copy(chunksOf(key, []))).toEqual([0, 0, 0, 0]);
-  expect(await copy(chunksOf(key, [[0, 0, 1]]), 11)).toEqual([NtStatus.INVALID_PARAMETER]);
-  expect(await copy(chunksOf(key, [[0, 0, 1]], 2))).toEqual([NtStatus.INVALID_PARAMETER]);
-  expect(await copy(chunksOf(Buffer.alloc(24, 7), [[0, 0, 1]]))).toEqual([NtStatus.OBJECT_NAME_NOT_FOUND]);
-  expect(await copy(chunksOf(Buffer.concat([key.subarray(0, 23), Buffer.from([1])]), [[0, 0, 1]]))).toEqual([NtStatus.OBJECT_NAME_NOT_FOUND]);
-  expect(await copy(chunksOf(key, [[0, 2 ** 53 - 1, 1]]))).toEqual([NtStatus.INVALID_PARAMETER, 0, 0, 0]);
-  expect(await copy(chunksOf(key, [[2 ** 60, 0, 1]]))).toEqual([NtStatus.INVALID_VIEW_SIZE, 0, 0, 0]);
+  expect(await copy(copyChunks(key, [[0, 0, 0]]))).toEqual(limits);
+  expect(await copy(copyChunks(key, [[0, 0, 2 ** 20 + 1]]))).toEqual(limits);
+  expect(await copy(copyChunks(key, Array.from({ length: 257 }, () => [0, 0, 1] as const)))).toEqual(limits);
+  expect(await copy(copyChunks(key, Array.from({ length: 17 }, () => [0, 0, 2 ** 20] as const)))).toEqual(limits);
+  expect(await copy(copyChunks(key, []))).toEqual([0, 0, 0, 0]);
+  expect(await copy(copyChunks(key, [[0, 0, 1]]), 11)).toEqual([NtStatus.INVALID_PARAMETER]);
+  expect(await copy(copyChunks(key, [[0, 0, 1]], 2))).toEqual([NtStatus.INVALID_PARAMETER]);
+  expect(await copy(copyChunks(Buffer.alloc(24, 7), [[0, 0, 1]]))).toEqual([NtStatus.OBJECT_NAME_NOT_FOUND]);
+  expect(await copy(copyChunks(Buffer.concat([key.subarray(0, 23), Buffer.from([1])]), [[0, 0, 1]]))).toEqual([NtStatus.OBJECT_NAME_NOT_FOUND]);
+  expect(await copy(copyChunks(key, [[0, 2 ** 53 - 1, 1]]))).toEqual([NtStatus.INVALID_PARAMETER, 0, 0, 0]);
+  expect(await copy(copyChunks(key, [[2 ** 60, 0, 1]]))).toEqual([NtStatus.INVALID_VIEW_SIZE, 0, 0, 0]);
   const reader = (await files.create({ name: "b", access: 0x120089 })).fileId;
   const writer = (await files.create({ name: "b", access: 0x120116 })).fileId;
-  expect(await copy(chunksOf(key, [[0, 0, 1]]), 12, FsControl.SRV_COPYCHUNK, reader)).toEqual([NtStatus.ACCESS_DENIED]);
-  expect(await copy(chunksOf(key, [[0, 0, 1]]), 12, FsControl.SRV_COPYCHUNK, writer)).toEqual([NtStatus.ACCESS_DENIED]);
-  expect(await copy(chunksOf(key, [[0, 0, 1]]), 12, FsControl.SRV_COPYCHUNK_WRITE, writer)).toEqual([0, 1, 0, 1]);
-  expect(await copy(chunksOf(await keyOf(writer), [[0, 0, 1]]), 12, FsControl.SRV_COPYCHUNK, a)).toEqual([NtStatus.ACCESS_DENIED]);
+  expect(await copy(copyChunks(key, [[0, 0, 1]]), 12, FsControl.SRV_COPYCHUNK, reader)).toEqual([NtStatus.ACCESS_DENIED]);
+  expect(await copy(copyChunks(key, [[0, 0, 1]]), 12, FsControl.SRV_COPYCHUNK, writer)).toEqual([NtStatus.ACCESS_DENIED]);
+  expect(await copy(copyChunks(key, [[0, 0, 1]]), 12, FsControl.SRV_COPYCHUNK_WRITE, writer)).toEqual([0, 1, 0, 1]);
+  expect(await copy(copyChunks(await keyOf(writer), [[0, 0, 1]]), 12, FsControl.SRV_COPYCHUNK, a)).toEqual([NtStatus.ACCESS_DENIED]);
   // A key of another session is no key, whoever guessed it.
   const other = await SmbFiles.of(await server.client());
   const theirs = (await other.create({ name: "b" })).fileId;
-  expect((await control(FsControl.SRV_COPYCHUNK, theirs, chunksOf(key, [[0, 0, 1]]), 12, 1, other)).status).toBe(NtStatus.OBJECT_NAME_NOT_FOUND);
+  expect((await control(FsControl.SRV_COPYCHUNK, theirs, copyChunks(key, [[0, 0, 1]]), 12, 1, other)).status).toBe(NtStatus.OBJECT_NAME_NOT_FOUND);
 });
 
 test("DUPLICATE_EXTENTS: within both files alone, apart from each other, by ids of the session", async () => {

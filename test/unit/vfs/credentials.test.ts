@@ -11,7 +11,7 @@ const user = { uid: 1000, gid: 100, gids: [100, 4, 0] };
 const inRootGroup = { uid: 1000, gid: 0, gids: [] };
 
 const plain = { superuser: false, access: readWrite };
-const nobody = { uid: 65534, gid: 65533, groups: [], ...plain };
+const nobody = { uid: 65534, gid: 65533, groups: [], ...plain, anonymous: true as const };
 const everything = { uid: 0, gid: 0, groups: [], superuser: true, access: admin };
 const table = [
   {

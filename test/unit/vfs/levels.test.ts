@@ -153,7 +153,7 @@ function within({ id }: Inode): CopyRange {
 const notOperations = [
   "constructor", "handleOf", "locate",
   // What an open may do was judged when it was made.
-  "release", "setDeletion", "contend",
+  "release", "setDeletion", "tellChangeTime", "contend",
 ];
 
 test("every operation of a share has its row", () => {

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { Time } from "#base/time.ts";
 import { FsError } from "#model/fs-error.ts";
 import { type FileId, rootId } from "#model/ids.ts";
 import { FileType, type Inode } from "#model/inode.ts";
@@ -190,4 +191,46 @@ test("with a store that has to be waited for, a list that was read before a chan
   resolve();
   expect(ok(await reading).length).toBeGreaterThanOrEqual(1);
   expect(await names(world, owner.id)).toEqual(["a", "b"]);
+});
+
+test("writing or cutting a stream is a write and a change of its owner: seen at once, stored together a moment later, kept by a close", async () => {
+  const world = await openWorld();
+  const { share, store, clock } = world;
+  const owner = await file(share, "f");
+  const stream = ok(await share.makeStream(alice, owner.id, "s")).inode;
+  const before = ok(await share.getattr(owner.id)) as Inode;
+  clock.advance(10);
+  store.sets.length = 0;
+  for (let i = 0; i < 5; i++) await withText(world, stream.id, "text");
+  const written = ok(await share.getattr(owner.id)) as Inode;
+  expect(written.mtime.isAfter(before.mtime)).toBe(true);
+  expect(written.ctime).toEqual(written.mtime);
+  expect(written.size).toBe(before.size);
+  expect(store.sets.flatMap((set) => set.changes).filter((change) => change.do === "setAttributes")).toEqual([]);
+  clock.fire();
+  await settleUntil(() => store.sets.some((set) => set.changes.some((change) => change.do === "setAttributes" && change.id === owner.id)));
+  // Sets apply in order: with this one that one is.
+  await store.apply({ conditions: [], changes: [] });
+  expect((await store.inode(owner.id))?.mtime).toEqual(written.mtime);
+  clock.advance(10);
+  ok(await share.setattr(alice, stream.id, { size: 1 }, null));
+  const cut = ok(await share.getattr(owner.id)) as Inode;
+  expect(cut.mtime.isAfter(written.mtime)).toBe(true);
+  await share.close();
+  expect((await store.inode(owner.id))?.mtime).toEqual(cut.mtime);
+});
+
+test("an mtime that is set holds against what was written to streams before, and not against what is written after", async () => {
+  const world = await openWorld();
+  const { share, store, clock } = world;
+  const owner = await file(share, "f");
+  const stream = ok(await share.makeStream(alice, owner.id, "s")).inode;
+  clock.advance(10);
+  await withText(world, stream.id, "text");
+  const mtime = new Time(7, 0);
+  ok(await share.setattr(alice, owner.id, { mtime }, null));
+  expect((ok(await share.getattr(owner.id)) as Inode).mtime).toEqual(mtime);
+  clock.fire();
+  await share.close();
+  expect((await store.inode(owner.id))?.mtime).toEqual(mtime);
 });

@@ -35,5 +35,7 @@ function lines(info: Info, protocol: "nfs" | "smb", os: (typeof systems)[number]
   const of = info[protocol];
   if (of === null) return "";
   if (os !== null) return `${printable(of[os])}\n`;
-  return `${printable(info.share)} over ${protocol.toUpperCase()}\n${systems.map((system) => `  ${systemNames[system].padEnd(8)} ${printable(of[system])}\n`).join("")}`;
+  const shown = systems.map((system) => `  ${systemNames[system].padEnd(8)} ${printable(of[system])}\n`);
+  if ("smbclient" in of) shown.push(`  ${"smbclient".padEnd(8)} ${printable(of.smbclient)}\n`);
+  return `${printable(info.share)} over ${protocol.toUpperCase()}\n${shown.join("")}`;
 }

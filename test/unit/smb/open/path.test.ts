@@ -23,11 +23,16 @@ test("a stream stands behind a colon, its type behind another", () => {
   expect(parsePath("f:a*b?c")).toEqual({ parts: ["f"], stream: "a*b?c", type: null });
 });
 
+test("a slash parts names as a backslash does", () => {
+  expect(parsePath("a/b\\c")).toMatchObject({ parts: ["a", "b", "c"], stream: null });
+  expect(parsePath("a/b:s")).toMatchObject({ parts: ["a", "b"], stream: "s" });
+});
+
 test("what is no path gets the status of MS-FSCC 2.1.5 and MS-SMB2 3.3.5.9", () => {
   expect(parsePath("\\a")).toBe(NtStatus.INVALID_PARAMETER);
   expect(parsePath("..")).toBe(NtStatus.OBJECT_PATH_SYNTAX_BAD);
   expect(parsePath("a\\..\\..\\b")).toBe(NtStatus.OBJECT_PATH_SYNTAX_BAD);
-  const invalid = ["a\\\\b", "a\\.\\b", ".", "a*", "a?", "a<", "a>", 'a"', "a|", "a/b", "a\u0001", "f:", "f::", "f:s:$X", "f:s:$INDEX_ALLOCATION", "f:a:$DATA:b"];
+  const invalid = ["a\\\\b", "a\\.\\b", ".", "a*", "a?", "a<", "a>", 'a"', "a|", "a\u0001", "f:", "f::", "f:s:$X", "f:s:$INDEX_ALLOCATION", "f:a:$DATA:b"];
   for (const path of [...invalid, "d:s\\f", "x\\:s", "f:a/b", "a".repeat(256), `f:${"s".repeat(256)}`]) expect(parsePath(path)).toBe(NtStatus.OBJECT_NAME_INVALID);
   expect(partsOf("f:s")).toBe(NtStatus.OBJECT_NAME_INVALID);
 });
