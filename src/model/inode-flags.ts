@@ -4,8 +4,6 @@ import type { FileId } from "./ids.ts";
 export const InodeFlag = {
   /** DOS attributes that clients set and that are kept as they were set. */
   dosMask: 0xffff,
-  /** The one of them that vfs minds: it may not be deleted by those who see it. */
-  readonly: 0x1,
   /** DOS attributes were set explicitly; where they were not, a file shows ARCHIVE and a directory DIRECTORY. */
   dosSet: 1 << 16,
   /** Streams were made; it stays when they are gone. Without it there are none. */

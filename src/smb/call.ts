@@ -1,3 +1,4 @@
+import type { ContentRead } from "#model/file-content.ts";
 import { LeWriter } from "#wire/le.ts";
 import { RequestHeader } from "#wire/smb2/header.ts";
 import type { SmbConnection } from "./connection.ts";
@@ -6,6 +7,9 @@ import type { Open } from "./open/open.ts";
 import { type Pending, pend } from "./pending.ts";
 import type { Session } from "./session/session.ts";
 import type { Tree } from "./tree/tree.ts";
+
+/** A payload from this size on is not copied: below, a copy costs less than a piece of its own. */
+const lentBytesMin = 16 * 1024;
 
 /**
  * One message being answered: the request of its compound that is handled now, and the answers so far. A handler decodes from
@@ -53,6 +57,8 @@ export class Call {
   unfinishedBytes = 0;
   /** The open whose requests under way this one is counted among. */
   counted: Open | null = null;
+  /** Bytes of a file that end the last answer, sent as they lie; released once they are sent or never will be. */
+  payload: ContentRead | null = null;
   /** Done once the answer is on its way. */
   afterSend: (() => void) | null = null;
 
@@ -74,6 +80,24 @@ export class Call {
    */
   pend(onCancel: () => void): Pending | null {
     return pend(this, onCancel);
+  }
+
+  /** Ends the answer with bytes of a file, which this call releases. To be called last; the answer's status is SUCCESS. */
+  attach(data: ContentRead): void {
+    if (data.length >= lentBytesMin && this.next === 0 && !this.encrypted) {
+      this.payload = data;
+      return;
+    }
+    this.w.reserve(data.length);
+    for (let i = 0; i < data.slices.length; i++) this.w.raw(data.slices[i]!);
+    data.release();
+  }
+
+  /** The answer will take so much memory until it is sent: others wait meanwhile where there is too much of that. */
+  charge(bytes: number): void {
+    if (this.unfinishedBytes === 0) return;
+    this.unfinishedBytes += bytes;
+    this.connection.transport.charge(bytes);
   }
 
   /** The transport counts the message no longer, so that the connection is read on. */

@@ -220,7 +220,7 @@ function finishRequest(call: Call, status: number): void {
   if ((header.flags & HeaderFlag.SIGNED) === 0 && session?.signingRequired !== true) return;
   w.bytes[answerAt + flagsAt]! |= HeaderFlag.SIGNED;
   last.signer = signer;
-  signer.sign(w.bytes, answerAt, w.at, noSlices);
+  signer.sign(w.bytes, answerAt, w.at, call.payload === null ? noSlices : call.payload.slices);
 }
 
 function ended(call: Call): boolean {

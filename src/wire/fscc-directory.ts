@@ -98,9 +98,12 @@ function encodeRest(w: LeWriter, infoClass: number, file: FileFacts, eaBytes: nu
   }
 }
 
+/** Of the resource fork's length and Finder's information, in the place of an 8.3 name. */
+const appleBytes = 24;
+
 function encodeApple(w: LeWriter, apple: AppleFacts): void {
   w.u32(apple.maximalAccess | 0);
-  w.u16(0);
+  w.u16(appleBytes);
   w.u64(apple.resourceForkBytes);
   w.raw(apple.finderInfo);
   w.u16(apple.mode);

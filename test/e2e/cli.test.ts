@@ -91,7 +91,7 @@ describe("a server on a fresh directory", () => {
       expect(err).toBe(`error: ${dataDir} is in use by the server with pid ${first.process.pid}; give this one another --data-dir, or stop that one\n`);
       const look = dittofs("status", "--data-dir", dataDir, "-o", "json");
       expect(look.status).toBe(0);
-      expect(JSON.parse(look.out)).toMatchObject({ running: true, state: "ready", pid: first.process.pid, listening: [{ protocol: "api" }, { protocol: "nfs", port }], shares: [{ name: "/export" }] });
+      expect(JSON.parse(look.out)).toMatchObject({ running: true, state: "ready", pid: first.process.pid, listening: [{ protocol: "api" }, { protocol: "nfs", port }, { protocol: "smb" }], shares: [{ name: "/export" }] });
       expect(command(["nfs-ls", url(port)]).out).toMatch(/3000000 copied\n/);
     } finally {
       expect(await first.stop()).toBe(0);

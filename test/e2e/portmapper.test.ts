@@ -63,7 +63,7 @@ test("the portmapper says where NFS and MOUNT are, when it is asked for", async 
   const server = await Server.start({ dataDir, port, args: ["--nfs-portmapper-enabled", "--nfs-portmapper-port", "0", "--bind", "127.0.0.1"] });
   try {
     const { listening } = JSON.parse(Bun.spawnSync([binaryPath(), "status", "--data-dir", dataDir, "-o", "json"]).stdout.toString()) as { listening: { protocol: string; port: number }[] };
-    expect(listening.map((at) => at.protocol)).toEqual(["api", "nfs", "portmapper"]);
+    expect(listening.map((at) => at.protocol)).toEqual(["api", "nfs", "portmapper", "smb"]);
     const dump = await portmapperDump(listening[2]?.port ?? 0);
     expect(dump).toContainEqual([100003, 3, 6, port]);
     expect(dump).toContainEqual([100005, 3, 6, port]);

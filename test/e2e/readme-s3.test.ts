@@ -54,6 +54,7 @@ describe.skipIf(missingRadosgw !== null)("the README's share on S3", () => {
       NEW: join(directory.path, "new"),
       DITTOFS_CONTROLPLANE_PORT: "0",
       DITTOFS_ADAPTERS_NFS_PORT: String(newPort),
+      DITTOFS_ADAPTERS_SMB_PORT: "0",
       DITTOFS_ADMIN_INITIAL_PASSWORD: adminPassword,
       ENDPOINT: s3.endpoint,
       ACCESS_KEY: s3.credentials.accessKeyId,

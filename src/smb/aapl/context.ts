@@ -10,8 +10,8 @@ const queryBytes = 24;
 
 /** What a query asks for; the answers follow in this order. */
 const Asked = { serverCapabilities: 1, volumeCapabilities: 2, model: 4 } as const;
-/** Listings that carry Finder's facts; the server knows owners and modes. */
-const ServerCapability = { readDirAttributes: 1, unixBased: 4 } as const;
+/** Listings that carry Finder's facts; whole files copied; the server knows owners and modes, and tells and takes them in access lists. */
+const ServerCapability = { readDirAttributes: 1, copyFile: 2, unixBased: 4, nfsAces: 8 } as const;
 /** F_FULLFSYNC reaches the disk: FLUSH always does. Names ignore case, so that bit (2) is not set. */
 const VolumeCapability = { fullSync: 4 } as const;
 
@@ -29,8 +29,10 @@ export function aaplAnswer(tree: Tree, asked: Uint8Array): Uint8Array | null {
   const name = Buffer.from(model, "utf16le");
   const parts: Buffer[] = [];
   if ((wanted & Asked.serverCapabilities) !== 0) {
+    tree.appleClient = true;
     tree.appleListings = reads;
-    parts.push(wide(ServerCapability.unixBased | (reads ? ServerCapability.readDirAttributes : 0)));
+    const { copyFile, unixBased, nfsAces, readDirAttributes } = ServerCapability;
+    parts.push(wide(copyFile | unixBased | nfsAces | (reads ? readDirAttributes : 0)));
   }
   if ((wanted & Asked.volumeCapabilities) !== 0) parts.push(wide(VolumeCapability.fullSync));
   if ((wanted & Asked.model) !== 0) parts.push(Buffer.alloc(4), narrow(name.length), name);

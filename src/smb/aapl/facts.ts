@@ -27,6 +27,11 @@ const typeBits: Readonly<Record<FileType, number>> = {
   [FileType.fifo]: 0o010000,
 };
 
+/** Mode as Unix has it, with the type of the object. */
+export function modeBits(inode: Inode): number {
+  return typeBits[inode.type] | inode.mode;
+}
+
 /** Whether what Finder shows of an object lies in streams. */
 export function needsStreams(inode: Inode): boolean {
   return (inode.flags & InodeFlag.hasStreams) !== 0;
@@ -38,7 +43,7 @@ export function appleFacts(tree: Tree, directory: Inode, inode: Inode): AppleFac
     maximalAccess: maximalAccess(tree.fs!, tree.credentials(), directory, inode),
     resourceForkBytes: 0,
     finderInfo: listed(null, inode),
-    mode: typeBits[inode.type] | inode.mode,
+    mode: modeBits(inode),
   };
 }
 

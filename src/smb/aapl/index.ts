@@ -3,4 +3,6 @@
  * carry what Finder shows, so that it need not open every file. Nothing of it is in a specification; it is as macOS and Samba have it.
  */
 export { aaplAnswer, aaplContext } from "./context.ts";
-export { appleFacts, appleFactsWithStreams, needsStreams } from "./facts.ts";
+export { copyFile } from "./copy-file.ts";
+export { appleFacts, appleFactsWithStreams, modeBits, needsStreams } from "./facts.ts";
+export { modeAskedFor, withNfsAces, withoutNfsAces } from "./nfs-aces.ts";

@@ -6,13 +6,14 @@ import { NtStatus } from "#wire/ntstatus.ts";
 import { headerBytes } from "#wire/smb2/header.ts";
 import { Dialect } from "#wire/smb2/negotiate.ts";
 import { decodeQueryInfo, encodeError, encodeErrorContext, encodeOutputHeader, InfoType, outputHeaderBytes, type QueryInfoRequest } from "#wire/smb2/query.ts";
+import { modeBits, withNfsAces } from "../aapl/index.ts";
 import type { Call } from "../call.ts";
 import { queryEas } from "../info/eas.ts";
 import { classOf } from "../info/file-info.ts";
 import { known } from "../info/known.ts";
 import { volumeClassOf, volumeOf } from "../info/volume.ts";
 import type { Open } from "../open/open.ts";
-import { describe, rightsToQuery } from "../security/descriptors.ts";
+import { describe, descriptorOf, rightsToQuery } from "../security/descriptors.ts";
 import { ntStatusOf } from "../status.ts";
 
 import { fileOf } from "./file-of.ts";
@@ -43,7 +44,8 @@ function querySecurity(call: Call, request: QueryInfoRequest, open: Open): Maybe
   if ((open.access & needs) !== needs) return NtStatus.ACCESS_DENIED;
   return after(open.tree.fs!.getattr(open.ownerId), (inode) => {
     if (inode instanceof FsError) return ntStatusOf(inode);
-    const bytes = describe(inode, request.additional);
+    const whole = descriptorOf(inode);
+    const bytes = describe(open.tree.appleClient ? withNfsAces(whole, inode, modeBits(inode)) : whole, request.additional);
     // How much room it takes is said in the error's data (MS-SMB2 3.3.5.20.3).
     if (bytes.length > request.outputBytesMax) return tooSmall(call, bytes.length);
     return answer(call, bytes);

@@ -25,8 +25,9 @@ export function read(call: Call): Maybe<number> {
   if ((open.access & (AccessMask.READ_DATA | AccessMask.EXECUTE)) === 0) return NtStatus.ACCESS_DENIED;
   // No file reaches as far: what is asked for beyond lies behind its end.
   const result = open.tree.fs!.read(open.credentials(), open.id, Math.min(offset, fileSizeMax), length, open.file);
-  if (result instanceof Promise) return result.then((late) => answer(call, open, late, offset, length, minimum));
-  return answer(call, open, result, offset, length, minimum);
+  if (!(result instanceof Promise)) return answer(call, open, result, offset, length, minimum);
+  call.charge(length);
+  return result.then((late) => answer(call, open, late, offset, length, minimum));
 }
 
 function answer(call: Call, open: Open, result: ReadResult | FsError, offset: number, length: number, minimum: number): number {
@@ -38,8 +39,7 @@ function answer(call: Call, open: Open, result: ReadResult | FsError, offset: nu
   }
   open.position = offset + data.length;
   encodeRead(call.w, data.length);
-  for (const slice of data.slices) call.w.raw(slice);
-  data.release();
+  call.attach(data);
   return NtStatus.SUCCESS;
 }
 

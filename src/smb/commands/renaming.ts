@@ -51,8 +51,10 @@ export async function rename(call: Call, open: Open, input: Uint8Array): Promise
   if (typeof parts === "number") return parts;
   if (parts.length === 0) return NtStatus.INVALID_PARAMETER;
   const fs = tree.fs!;
-  const who = tree.credentials();
-  const to = await resolve(fs, who, parts);
+  const key = open.file?.parentKey ?? null;
+  const who = key === null ? tree.credentials() : { ...tree.credentials(), parentKey: key };
+  const found = resolve(fs, who, parts);
+  const to = found instanceof Promise ? await found : found;
   if (typeof to === "number") return to;
   const other = to.inode !== null && to.inode.id !== open.id;
   if (other && !replaces) return NtStatus.OBJECT_NAME_COLLISION;

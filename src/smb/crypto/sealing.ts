@@ -39,30 +39,39 @@ export class Sealer {
 
   /** The encrypted message, transform header first. */
   seal(message: Uint8Array, sessionId: number): Uint8Array {
-    const { bits, gcm } = this.suite;
     const out = new Uint8Array(transformHeaderBytes + message.length);
-    const view = new DataView(out.buffer);
+    this.sealInto(message, message.length, sessionId, out, 0);
+    return out;
+  }
+
+  /** Puts `message[0..length)` encrypted into `out` from `at` on, transform header first; gives how long that is. */
+  sealInto(message: Uint8Array, length: number, sessionId: number, out: Uint8Array, at: number): number {
+    const { bits, gcm } = this.suite;
+    const head = out.subarray(at, at + transformHeaderBytes);
+    const view = new DataView(head.buffer, head.byteOffset, head.length);
+    head.fill(0);
     view.setUint32(0, transformMagic, true);
     this.sent++;
     view.setUint32(transformNonceAt, this.sent % 4294967296, true);
     view.setUint32(transformNonceAt + 4, Math.floor(this.sent / 4294967296), true);
-    view.setUint32(36, message.length, true);
+    view.setUint32(36, length, true);
     view.setUint16(42, encryptedFlag, true);
     view.setUint32(44, sessionId, true);
-    const aad = out.subarray(transformNonceAt, transformNonceAt + transformAadBytes);
-    const nonce = out.subarray(transformNonceAt, transformNonceAt + (gcm ? gcmNonceBytes : ccmNonceBytes));
+    const aad = head.subarray(transformNonceAt, transformNonceAt + transformAadBytes);
+    const nonce = head.subarray(transformNonceAt, transformNonceAt + (gcm ? gcmNonceBytes : ccmNonceBytes));
+    const plain = message.subarray(0, length);
     if (gcm) {
       const cipher = createCipheriv(`aes-${bits}-gcm`, this.outKey, nonce);
       cipher.setAAD(aad);
-      out.set(cipher.update(message), transformHeaderBytes);
+      out.set(cipher.update(plain), at + transformHeaderBytes);
       cipher.final();
-      out.set(cipher.getAuthTag(), 4);
-      return out;
+      head.set(cipher.getAuthTag(), 4);
+    } else {
+      const { text, tag } = ccmSeal(bits, this.outKey, nonce, aad, plain);
+      out.set(text, at + transformHeaderBytes);
+      head.set(tag, 4);
     }
-    const { text, tag } = ccmSeal(bits, this.outKey, nonce, aad, message);
-    out.set(text, transformHeaderBytes);
-    out.set(tag, 4);
-    return out;
+    return transformHeaderBytes + length;
   }
 
   /** The message in `sealed`, which begins with its transform header; null where anything of it was changed. */

@@ -1,11 +1,13 @@
 import { FsError } from "#model/fs-error.ts";
 import { fileSizeMax } from "#model/ids.ts";
+import type { Credentials } from "#model/credentials.ts";
 import type { Inode } from "#model/inode.ts";
 import type { FileSystem } from "#vfs/file-system.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { AccessMask } from "#wire/smb2/create.ts";
 import { copyAnswerBytes, type CopyChunk, decodeCopyChunks, decodeDuplicate, decodeDuplicateEx, type Duplicate, encodeCopied, encodeResumeKey, resumeKeyBytes } from "#wire/smb2/fsctl.ts";
 import { FsControl, type IoctlRequest } from "#wire/smb2/io.ts";
+import { copyFile } from "../aapl/index.ts";
 import type { Call } from "../call.ts";
 import type { Open } from "../open/open.ts";
 import { ntStatusOf } from "../status.ts";
@@ -57,6 +59,7 @@ export async function copyChunks(call: Call, request: IoctlRequest, target: Open
   if (!isWithinLimits(copy.count, copy.chunks)) {
     return answerWith(call, request, target.fileId, encodeCopied(chunksMax, chunkBytesMax, copyBytesMax), NtStatus.INVALID_PARAMETER);
   }
+  if (copy.count === 0 && target.tree.appleClient && source.tree.fs === target.tree.fs) return copyWhole(call, request, source, target);
   let bytes = 0;
   for (let i = 0; i < copy.chunks.length; i++) {
     const chunk = copy.chunks[i]!;
@@ -65,6 +68,12 @@ export async function copyChunks(call: Call, request: IoctlRequest, target: Open
     bytes += chunk.length;
   }
   return answer(call, request, target.fileId, encodeCopied(copy.chunks.length, 0, bytes));
+}
+
+/** The whole file, as macOS means it. */
+async function copyWhole(call: Call, request: IoctlRequest, source: Open, target: Open): Promise<number> {
+  const bytes = await copyFile(source, target, bothRights(source, target));
+  return bytes instanceof FsError ? ntStatusOf(bytes) : answer(call, request, target.fileId, encodeCopied(0, 0, Math.min(bytes, 0xffffffff)));
 }
 
 function isWithinLimits(count: number, chunks: readonly CopyChunk[]): boolean {
@@ -91,9 +100,12 @@ async function copyChunk(source: Open, target: Open, chunk: CopyChunk): Promise<
 }
 
 /** The source's rights and the target's are both in the opens; a share's copy asks for those of one caller. */
+function bothRights(source: Open, target: Open): Credentials {
+  return { ...target.credentials(), opened: target.access | (source.access & mayRead) };
+}
+
 function copyWithin(fs: FileSystem, source: Open, target: Open, { sourceOffset, targetOffset, length }: CopyChunk): Promise<FsError | null> {
-  const who = { ...target.credentials(), opened: target.access | (source.access & mayRead) };
-  return fs.copy(who, { source: source.id, sourceOffset, target: target.id, targetOffset, length, by: { source: source.file, target: target.file }, obeysLocks: true });
+  return fs.copy(bothRights(source, target), { source: source.id, sourceOffset, target: target.id, targetOffset, length, by: { source: source.file, target: target.file }, obeysLocks: true });
 }
 
 /** Between shares there is nothing to be shared. */

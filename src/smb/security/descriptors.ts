@@ -46,9 +46,13 @@ const sacl: ListBits = {
   required: SdControl.saclAutoInheritRequired,
 };
 
+/** An object's descriptor: what was stored, or what its mode says. */
+export function descriptorOf(inode: Inode): SecurityDescriptor {
+  return withOwners(inode.security ?? derivedDescriptor(inode.mode, inode, inode.type === FileType.directory), inode);
+}
+
 /** The bytes of an object's descriptor, of which only `parts`. */
-export function describe(inode: Inode, parts: number): Uint8Array {
-  const whole = withOwners(inode.security ?? derivedDescriptor(inode.mode, inode, inode.type === FileType.directory), inode);
+export function describe(whole: SecurityDescriptor, parts: number): Uint8Array {
   const has = (part: number): boolean => (parts & part) !== 0;
   const control = (has(SecurityInfo.dacl) ? dacl.plain | dacl.inherited : 0) | (has(SecurityInfo.sacl) ? sacl.plain | sacl.inherited : 0);
   const shown: SecurityDescriptor = {

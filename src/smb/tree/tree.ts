@@ -19,7 +19,9 @@ export class Tree {
   readonly address: string;
   /** Every request has to be encrypted. */
   encryptionRequired = false;
-  /** Its client reads listings as macOS wants them. */
+  /** Its client asked what the server can do for Apple's: it means by some requests what they mean. */
+  appleClient = false;
+  /** It reads listings as macOS wants them. */
   appleListings = false;
   readonly opens: Set<Open> = new Set<Open>();
   private policy: SharePolicy | null = null;

@@ -136,7 +136,8 @@ export class OpenTable {
     const granted = key === null ? oplockGrant(asked, company) : leaseGrant(asked, company);
     if (mine !== null) {
       // Only a set that holds all of the present one is an upgrade, and it is granted whole or not (MS-SMB2 3.3.5.9.8).
-      if (!mine.breaking && (mine.state & asked) === mine.state && granted === asked && granted !== mine.state) mine.upgrade(granted);
+      const wanted = request.directory ? asked & ~Cached.write : asked;
+      if (!mine.breaking && (mine.state & wanted) === mine.state && granted === wanted && granted !== mine.state) mine.upgrade(granted);
       open.lease = mine;
       mine.opens++;
       return;

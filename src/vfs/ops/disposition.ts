@@ -2,7 +2,6 @@ import type { Maybe } from "#base/brand.ts";
 import { FsError } from "#model/fs-error.ts";
 import type { Cookie } from "#model/ids.ts";
 import { FileType } from "#model/inode.ts";
-import { InodeFlag } from "#model/inode-flags.ts";
 import { notEmpty, stale } from "../errors.ts";
 import { after } from "../maybe.ts";
 import type { OpenFile } from "../opens/open-file.ts";
@@ -35,7 +34,6 @@ export function setDeletion(share: Share, open: OpenFile, wanted: boolean): Mayb
 function refuseDeletion(share: Share, open: OpenFile): Maybe<FsError | null> {
   return after(share.inodes.load(open.file.id), (inode) => {
     if (inode === null) return stale;
-    if ((inode.flags & InodeFlag.readonly) !== 0) return cannotDelete;
     if (inode.type !== FileType.directory) return null;
     return after(share.store.directory(inode.id, 0 as Cookie, 1), (entries) => (entries.length === 0 ? null : notEmpty));
   });

@@ -49,6 +49,22 @@ export function rename(
   toName: string,
   by: OpenFile | null,
 ): Promise<Renamed | FsError> {
+  const child = by === null ? null : share.inodes.hit(by.file.id);
+  // Those who only keep handles learn of it in the turn it was asked for.
+  const held = child === null ? null : beforeMove(share, to, child, null, by);
+  if (held instanceof Promise) return held.then((refused) => refused ?? move(share, who, from, fromName, to, toName, by));
+  return held === null ? move(share, who, from, fromName, to, toName, by) : Promise.resolve(held);
+}
+
+function move(
+  share: Share,
+  who: Credentials,
+  from: FileId,
+  fromName: string,
+  to: FileId,
+  toName: string,
+  by: OpenFile | null,
+): Promise<Renamed | FsError> {
   return untilApplied((attempt) => {
     const work = (): Promise<Renamed | FsError | null> => attemptRename(share, who, from, fromName, to, toName, by, attempt);
     // Each move of a directory makes all others decide anew: those that lost queue up, so that every round one gets through.

@@ -41,7 +41,7 @@ interface How {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-const anyPort = ["--nfs-port", "0", "--controlplane-port", "0"];
+const anyPort = ["--nfs-port", "0", "--smb-port", "0", "--controlplane-port", "0"];
 const testMsMax = 60_000;
 
 async function examine(dataDir: string | null, args: readonly string[] = anyPort, { under = [], env = {} }: How = {}): Promise<Examined> {
@@ -82,7 +82,7 @@ test("all well: nothing is wrong, exit status 0, by table, JSON and YAML", async
   const data = fresh("well");
   const examined = await examine(data);
   expect([examined.status, besides(examined), examined.err]).toEqual([0, [], ""]);
-  expect(new Set(examined.findings.map(({ check }) => check.replace(/ \d+/, "")))).toEqual(new Set(["configuration", "data directory", "data directory: room", "control-plane database", "port (api)", "port (nfs)", "clock", "open files", "control plane"]));
+  expect(new Set(examined.findings.map(({ check }) => check.replace(/ \d+/, "")))).toEqual(new Set(["configuration", "data directory", "data directory: room", "control-plane database", "port (api)", "port (nfs)", "port (smb)", "clock", "open files", "control plane"]));
   const table = Bun.spawnSync([binaryPath(), "doctor", "--data-dir", data, ...anyPort], { env: { ...plain, XDG_CONFIG_HOME: config } });
   expect([table.exitCode, table.stdout.toString()]).toEqual([0, expect.stringContaining("ok    data directory: ")]);
   expect(existsSync(join(data, "controlplane.db"))).toBe(false);
@@ -92,6 +92,7 @@ describe("ports", () => {
   test.each([
     ["api", "--controlplane-port", []],
     ["nfs", "--nfs-port", ["--bind", "127.0.0.1"]],
+    ["smb", "--smb-port", ["--bind", "127.0.0.1"]],
     ["portmapper", "--nfs-portmapper-port", ["--bind", "127.0.0.1", "--nfs-portmapper-enabled"]],
   ] as const)("that of %s is taken: by whom, and how to choose another", async (protocol, flag, more) => {
     const taken = await listening(0);
@@ -294,7 +295,7 @@ describe("with a server that runs, logged in", () => {
   test("all well; its ports are its own", async () => {
     const examined = await look();
     expect([examined.status, wrong(examined)]).toEqual([0, []]);
-    expect(examined.findings.filter(({ check }) => /^port/.test(check)).map(({ found }) => found.replace(/ on .*/, ""))).toEqual([`the server with pid ${server.process.pid} listens`, `the server with pid ${server.process.pid} listens`]);
+    expect(examined.findings.filter(({ check }) => /^port/.test(check)).map(({ found }) => found.replace(/ on .*/, ""))).toEqual(Array.from({ length: 3 }, () => `the server with pid ${server.process.pid} listens`));
   }, testMsMax);
 
   test("a store in a directory that is away, and the share in it", async () => {

@@ -96,7 +96,7 @@ describe("the first start", () => {
       expect(readFileSync(join(data, "admin-password"), "utf8")).toBe(`${shown}\n`);
       expect(readFileSync(join(data, "dittofs.log"), "utf8")).not.toContain(shown);
       const { listening } = JSON.parse(dittofs(["status", "--data-dir", data, "-o", "json"]).out) as { listening: readonly { protocol: string }[] };
-      expect(listening.map((at) => at.protocol)).toEqual(["api", "nfs"]);
+      expect(listening.map((at) => at.protocol)).toEqual(["api", "nfs", "smb"]);
       expect(dittofs(["user", "password", "--reset", "--offline", "--data-dir", data]).err).toContain("a server runs on");
     } finally {
       dittofs(["stop", "--data-dir", data]);

@@ -30,7 +30,7 @@ beforeEach(() => {
 });
 
 /** Ports that are free, so that nothing of this machine gets between. */
-const free = ["--nfs-port", "0", "--controlplane-port", "0"];
+const free = ["--nfs-port", "0", "--smb-port", "0", "--controlplane-port", "0"];
 async function examine(args: readonly string[] = free, world: World = {}): Promise<{ readonly status: number; readonly err: string; readonly findings: readonly Finding[]; of(check: string): Finding | undefined }> {
   const done = await cli(["doctor", "--data-dir", directory, ...args, "-o", "json"], { clock, ...world, environment: { XDG_CONFIG_HOME: home, ...world.environment } });
   const findings = done.out === "" ? [] : (JSON.parse(done.out) as Finding[]);
