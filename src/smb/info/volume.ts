@@ -17,8 +17,8 @@ const sectorBytes = 512;
 /** FILE_DEVICE_DISK, and that it is mounted (MS-FSCC 2.5.10). */
 const deviceDisk = 7;
 const deviceMounted = 0x20;
-/** Both: where sectors and partitions begin is no matter here (MS-FSCC 2.5.7). */
-const sectorsAligned = 3;
+/** Where sectors and partitions begin is no matter here, no head has to seek, and trimmed ranges are given back (MS-FSCC 2.5.8). */
+const sectorFlags = 0xf;
 
 /** A share as the classes of volume information see it. */
 export interface VolumeQuery {
@@ -135,8 +135,13 @@ function writeControl(w: LeWriter): void {
   w.zeros(8);
 }
 
+/** The share's object id as a volume: 16 bytes. */
+export function volumeObjectIdOf(fs: FileSystem, root: Inode): Uint8Array {
+  return identityOf(fs, root).subarray(16, 32);
+}
+
 function writeObjectId(w: LeWriter, { tree, root }: VolumeQuery): void {
-  w.raw(identityOf(tree.fs!, root).subarray(16, 32));
+  w.raw(volumeObjectIdOf(tree.fs!, root));
   w.reserve(48);
   w.zeros(48);
 }
@@ -144,7 +149,7 @@ function writeObjectId(w: LeWriter, { tree, root }: VolumeQuery): void {
 function writeSectorSize(w: LeWriter): void {
   w.u32(sectorBytes);
   for (let i = 0; i < 3; i++) w.u32(clusterBytes);
-  w.u32(sectorsAligned);
+  w.u32(sectorFlags);
   w.u32(0);
   w.u32(0);
 }

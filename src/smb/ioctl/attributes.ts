@@ -5,6 +5,7 @@ import { AccessMask } from "#wire/smb2/create.ts";
 import { compressionNone, decodeUint16, encodeIntegrity, encodeNoSnapshots, encodeObjectId, Integrity } from "#wire/smb2/fsctl.ts";
 import type { IoctlRequest } from "#wire/smb2/io.ts";
 import type { Call } from "../call.ts";
+import { volumeObjectIdOf } from "../info/volume.ts";
 import { clusterBytes } from "../open/facts.ts";
 import type { Open } from "../open/open.ts";
 import { ntStatusOf } from "../status.ts";
@@ -49,12 +50,13 @@ export async function objectId(call: Call, request: IoctlRequest, open: Open): P
   const inode = await fs.getattr(open.id);
   if (inode instanceof FsError) return ntStatusOf(inode);
   const root = await fs.root();
-  const output = encodeObjectId(digest(fs.handleOf(inode)), digest(fs.handleOf(root)));
+  const output = encodeObjectId(objectIdOf(fs.handleOf(inode)), volumeObjectIdOf(fs, root));
   return request.outputBytesMax < output.length ? NtStatus.INVALID_PARAMETER : answer(call, request, open.fileId, output);
 }
 
-function digest(bytes: Uint8Array): Uint8Array {
-  return createHash("sha256").update("dittofs object\n").update(bytes).digest().subarray(0, objectIdBytes);
+/** From what only the share's stores can make and it does not give away. */
+function objectIdOf(handle: Uint8Array): Uint8Array {
+  return createHash("sha256").update("dittofs object\n").update(handle).digest().subarray(0, objectIdBytes);
 }
 
 /** SRV_ENUMERATE_SNAPSHOTS (MS-SMB2 3.3.5.15.1): there are none. */

@@ -10,6 +10,7 @@ import { FsControl, type IoctlRequest } from "#wire/smb2/io.ts";
 import { copyFile } from "../aapl/index.ts";
 import type { Call } from "../call.ts";
 import type { Open } from "../open/open.ts";
+import { writing } from "../open/write-times.ts";
 import { ntStatusOf } from "../status.ts";
 import { answer, answerWith } from "./answer.ts";
 import { isSparse } from "./sparse.ts";
@@ -60,6 +61,7 @@ export async function copyChunks(call: Call, request: IoctlRequest, target: Open
     return answerWith(call, request, target.fileId, encodeCopied(chunksMax, chunkBytesMax, copyBytesMax), NtStatus.INVALID_PARAMETER);
   }
   if (copy.count === 0 && target.tree.appleClient && source.tree.fs === target.tree.fs) return copyWhole(call, request, source, target);
+  writing(target, target.tree.fs!.cached(target.id), call.connection.server.clock.monotonicMs());
   let bytes = 0;
   for (let i = 0; i < copy.chunks.length; i++) {
     const chunk = copy.chunks[i]!;
@@ -145,6 +147,7 @@ async function duplicateFrom(call: Call, request: IoctlRequest, target: Open, as
   const { sourceOffset, targetOffset, length } = asked;
   if (!fits(asked, from, to, source.id === target.id)) return NtStatus.NOT_SUPPORTED;
   const who = { ...target.credentials(), opened: target.access | (source.access & mayRead) };
+  writing(target, to, call.connection.server.clock.monotonicMs());
   const done = await fs.clone(who, { source: source.id, sourceOffset, target: target.id, targetOffset, length, by: { source: source.file, target: target.file }, obeysLocks: false });
   if (done !== null) return done.code === "invalid" ? NtStatus.NOT_SUPPORTED : ntStatusOf(done);
   return answer(call, request, target.fileId);

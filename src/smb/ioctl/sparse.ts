@@ -11,6 +11,7 @@ import type { IoctlRequest } from "#wire/smb2/io.ts";
 import type { Call } from "../call.ts";
 import { clusterBytes } from "../open/facts.ts";
 import type { Open } from "../open/open.ts";
+import { writing } from "../open/write-times.ts";
 import { ntStatusOf } from "../status.ts";
 import { answer, answerWith } from "./answer.ts";
 
@@ -51,14 +52,16 @@ export async function zeroData(call: Call, request: IoctlRequest, open: Open): P
   if (offset >= negativeFrom || end >= negativeFrom || offset > end) return NtStatus.INVALID_PARAMETER;
   if (open.directory) return NtStatus.INVALID_PARAMETER;
   if ((open.access & AccessMask.WRITE_DATA) === 0) return NtStatus.ACCESS_DENIED;
-  const failed = await punch(open, offset, end - offset);
+  const failed = await punch(call, open, offset, end - offset);
   return failed ?? answer(call, request, open.fileId);
 }
 
 /** A status, or null when it is done. */
-async function punch(open: Open, offset: number, length: number): Promise<number | null> {
+async function punch(call: Call, open: Open, offset: number, length: number): Promise<number | null> {
   if (offset >= fileSizeMax || length === 0) return null;
-  const done = await open.tree.fs!.punch(open.credentials(), open.id, offset, Math.min(length, fileSizeMax - offset), open.file);
+  const fs = open.tree.fs!;
+  writing(open, fs.cached(open.id), call.connection.server.clock.monotonicMs());
+  const done = await fs.punch(open.credentials(), open.id, offset, Math.min(length, fileSizeMax - offset), open.file);
   return done instanceof FsError ? ntStatusOf(done) : null;
 }
 
@@ -125,7 +128,7 @@ export async function trim(call: Call, request: IoctlRequest, open: Open): Promi
   if ((open.access & AccessMask.WRITE_DATA) === 0) return NtStatus.ACCESS_DENIED;
   for (const { offset, length } of ranges) if (offset + length >= negativeFrom) return NtStatus.INVALID_PARAMETER;
   for (const { offset, length } of ranges) {
-    const failed = await punch(open, offset, length);
+    const failed = await punch(call, open, offset, length);
     if (failed !== null) return failed;
   }
   return answer(call, request, open.fileId, request.outputBytesMax >= 4 ? encodeUint32(ranges.length) : undefined);

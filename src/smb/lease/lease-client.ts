@@ -26,6 +26,11 @@ export class LeaseClient implements LeaseHolder {
     this.key = context.key;
   }
 
+  /** What its client knows it by. */
+  get identity(): { readonly version: 1 | 2; readonly key: string } {
+    return { version: this.version, key: Buffer.from(this.key).toString("hex") };
+  }
+
   /** The answer that gives `open` its share of the lease is on its way. */
   granted(open: Open): void {
     for (const each of this.opens) if (each.file === null || each.file.closed) this.opens.delete(each);

@@ -15,17 +15,41 @@ function bytesOf(length: number, seed: number): Uint8Array {
   return Uint8Array.from({ length }, (_, i) => ((i * 31 + (i >>> 8) * 7 + seed * 101) % 255) + 1);
 }
 
-async function share(ids: readonly FileId[], options: Parameters<typeof open>[3] = {}) {
+/** What the next reads of a pack's row wait for, once they know what they will answer. */
+const gates: { readonly reached: () => void; readonly until: Promise<void> }[] = [];
+
+/** A store whose reads are answered later, as PostgreSQL's are: what they say may be over by then. */
+function late(store: MetadataStore): MetadataStore {
+  const reads = ["extents", "pack", "inode", "packs", "extentsOfPack"];
+  return new Proxy(store, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name);
+      if (typeof value !== "function") return value;
+      const call = (...args: unknown[]): unknown => value.apply(target, args);
+      return reads.includes(String(name)) ? async (...args: unknown[]) => {
+        const answer = call(...args);
+        const gate = name === "pack" ? gates.shift() : undefined;
+        gate?.reached();
+        await gate?.until;
+        await new Promise<void>((resolve) => systemClock.atTurnEnd(resolve));
+        return answer;
+      } : call;
+    },
+  });
+}
+
+async function share(ids: readonly FileId[], isLate = false) {
   const directory = temporary();
-  const store = await storeWith(ids);
+  const filled = await storeWith(ids);
+  const store = isLate ? late(filled) : filled;
   const blocks = await openFilesystemBlocks({ directory: join(directory, "blocks") });
   // Neither flushed nor collected unless the test says so.
   const quiet = { limits: { dirtyBytesMax: 32 * mebibyte, unstoredBytesMax: 256 * mebibyte, flushAgeMs: 1e9, flushBytes: 1e9 }, garbage: { graceMs: 0, intervalMs: 1e9 }, cacheBytes: 64 * mebibyte };
-  const { content, upkeep } = await open(store, blocks, directory, { ...quiet, ...options });
+  const { content, upkeep } = await open(store, blocks, directory, quiet);
   const reopened = async () => {
     const copy = copyOf(directory);
     const there = await openFilesystemBlocks({ directory: join(copy, "blocks") });
-    const again = await open(store, there, copy, { ...quiet, ...options });
+    const again = await open(store, there, copy, quiet);
     return { content: again.content, upkeep: again.upkeep, recovered: again.recovered, client: new Client(store, again.content), directory: copy };
   };
   return { directory, store, content, upkeep, client: new Client(store, content), reopened };
@@ -46,8 +70,8 @@ async function cloneWhole(client: Client, content: Content, from: FileId, to: Fi
   }
 }
 
-test("a clone stores no byte, and stays when its source is overwritten, cut and removed", async () => {
-  const { store, content, client } = await share([a, b]);
+for (const isLate of [false, true]) test(`a clone stores no byte, and stays when its source is overwritten, cut and removed${isLate ? ", from a store that answers late" : ""}`, async () => {
+  const { store, content, client } = await share([a, b], isLate);
   const bytes = bytesOf(3 * mebibyte, 1);
   await client.write(a, 0, bytes, 0);
   await cloneWhole(client, content, a, b, bytes.length);
@@ -65,8 +89,8 @@ test("a clone stores no byte, and stays when its source is overwritten, cut and 
   await content.close();
 });
 
-test("after a kill a clone is there whose source was removed and collected before it was stored", async () => {
-  const { store, content, upkeep, client, reopened } = await share([a, b]);
+for (const isLate of [false, true]) test(`after a kill a clone is there whose source was removed and collected before it was stored${isLate ? ", from a store that answers late" : ""}`, async () => {
+  const { store, content, upkeep, client, reopened } = await share([a, b], isLate);
   const bytes = bytesOf(mebibyte, 1);
   await client.write(a, 0, bytes, 0);
   await content.drain();
@@ -125,8 +149,8 @@ test("punching frees what lay there, and stops at the end of the file", async ()
   await content.close();
 });
 
-test("repacking keeps shared bytes shared", async () => {
-  const { store, content, upkeep, client } = await share([a, b, c]);
+for (const isLate of [false, true]) test(`repacking keeps shared bytes shared${isLate ? ", from a store that answers late" : ""}`, async () => {
+  const { store, content, upkeep, client } = await share([a, b, c], isLate);
   const bytes = bytesOf(4 * mebibyte, 1);
   await client.write(a, 0, bytes, 0);
   await content.drain();
@@ -149,8 +173,8 @@ test("repacking keeps shared bytes shared", async () => {
   await content.close();
 });
 
-test("references stay good while their file is removed and its pack is repacked or collected", async () => {
-  const { store, content, upkeep, client } = await share([a, b]);
+for (const isLate of [false, true]) test(`references stay good while their file is removed and its pack is repacked or collected${isLate ? ", from a store that answers late" : ""}`, async () => {
+  const { store, content, upkeep, client } = await share([a, b], isLate);
   const bytes = bytesOf(mebibyte, 1);
   await client.write(a, 0, bytes, 0);
   await content.drain();
@@ -167,8 +191,8 @@ test("references stay good while their file is removed and its pack is repacked 
   await content.close();
 });
 
-test("a clone of holes grows the file and stores nothing; many extents are cloned in steps", async () => {
-  const { store, content, client } = await share([a, b]);
+for (const isLate of [false, true]) test(`a clone of holes grows the file and stores nothing; many extents are cloned in steps${isLate ? ", from a store that answers late" : ""}`, async () => {
+  const { store, content, client } = await share([a, b], isLate);
   const model = new Uint8Array(8 * mebibyte);
   for (let i = 0; i < 1500; i++) {
     const bytes = bytesOf(10, i);
@@ -187,5 +211,30 @@ test("a clone of holes grows the file and stores nothing; many extents are clone
   await content.drain();
   await compare(client, b, model);
   expect(await store.inode(b)).toMatchObject({ size: model.length, used: 15_000 });
+  await content.close();
+});
+
+test("of a store that answers late, what is taken holds although its pack is repacked and deleted between two answers", async () => {
+  const { store, content, upkeep, client } = await share([a, b], true);
+  const bytes = bytesOf(4 * mebibyte, 1);
+  await client.write(a, 0, bytes, 0);
+  await content.drain();
+  content.truncate(await client.inode(a), mebibyte, systemClock.now());
+  await content.drain();
+  const [reached, until] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  gates.push({ reached: reached.resolve, until: until.promise });
+  const asking = content.references(await client.inode(a), 0, mebibyte);
+  await reached.promise;
+  const [before] = await store.packs(0, 10);
+  await upkeep.collect();
+  expect((await store.packs(0, 10)).map(({ id }) => id)).not.toContain(before?.id);
+  until.resolve();
+  const references = await asking;
+  if (references instanceof FsError) throw new Error(references.code);
+  content.clone(await client.inode(b), 0, references, systemClock.now());
+  references.release();
+  await content.drain();
+  await compare(client, b, bytes.subarray(0, mebibyte));
+  expect((await objects(store)).live).toBe(2 * mebibyte);
   await content.close();
 });
