@@ -15,9 +15,10 @@ import { openMetadata } from "./open-metadata.ts";
 import { type LastWork, OpenShare, type ShareSurroundings, type Tier } from "./open-share.ts";
 import { placesOf } from "./places.ts";
 import { scrubFile, Scrubber } from "./scrubber.ts";
+import { OpenRecordFiles } from "./open-records.ts";
 import { openHistory } from "./share-history.ts";
 import { contentLimits, diskCacheLimits } from "./share-limits.ts";
-import { checkMayOpen, checkTree, instanceOf } from "./tree.ts";
+import { checkMayOpen, checkTree, instanceOf, lasts } from "./tree.ts";
 
 /** A start waits so long for the word that the share is still ours; while its store is away it serves without. */
 const takeMsMax = 5_000;
@@ -82,6 +83,7 @@ async function open(config: Config, plan: SharePlan, limits: Limits, around: Sha
     logger,
     policy: plan.policy,
     rootMode: plan.rootMode,
+    ...(lasts(plan) ? { openRecords: new OpenRecordFiles(places.content) } : {}),
     inodesMax: limits.filesMaxPerShare,
     namesMax: limits.filesMaxPerShare,
   });

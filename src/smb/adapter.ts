@@ -128,7 +128,7 @@ class Adapter implements SmbAdapter, SmbServer {
 
   async stop(deadlineMs: number): Promise<void> {
     await this.stream.stop(deadlineMs);
-    this.durables.endAll(() => true);
+    this.durables.endAll(({ durable }) => durable?.persistent !== true);
   }
 
   reconfigure(listen: SmbListen, settings: SmbSettings): { readonly port: number } {

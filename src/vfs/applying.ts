@@ -50,9 +50,9 @@ export class Applying {
     this.secured(set);
     if (operation !== null && watched !== 0) operation.after = this.share.inodes.hit(watched);
     for (let i = 0; i < set.changes.length; i++) this.named(set, i);
-    const gathered = set instanceof GatheredTimes;
-    if (this.share.notify.size !== 0 && !gathered) this.share.notify.applied(set, result.touched);
-    if (this.share.opens.size !== 0 && !gathered) this.listed(set, operation === null ? null : operation.by);
+    if (set instanceof GatheredTimes) return;
+    if (this.share.notify.size !== 0) this.share.notify.applied(set, result.touched);
+    if (this.share.opens.size !== 0) this.listed(set, operation === null ? null : operation.by);
   }
 
   /** Leases on directories whose listings show something of the set. */

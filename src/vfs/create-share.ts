@@ -3,10 +3,12 @@ import type { Random } from "#base/random.ts";
 import type { FileContent } from "#model/file-content.ts";
 import { rootId } from "#model/ids.ts";
 import { FileType, Inode } from "#model/inode.ts";
+import type { OpenRecords } from "#model/open-records.ts";
 import type { Publication } from "#model/history.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import { type Logger, silentLogger } from "#telemetry/logger.ts";
 import type { SharePolicy } from "./access/policy.ts";
+import { PersistentOpens } from "./opens/index.ts";
 import { directoryBytes } from "./ops/make.ts";
 import { Share } from "./share.ts";
 
@@ -25,6 +27,8 @@ export interface CreateShareOptions {
   readonly rootMode?: number;
   readonly rootUid?: number;
   readonly rootGid?: number;
+  /** Where opens that outlive the server are recorded. Absent: none does. */
+  readonly openRecords?: OpenRecords;
   /** Most inodes and names kept in memory; about 700 and 250 bytes each. */
   readonly inodesMax?: number;
   readonly namesMax?: number;
@@ -50,6 +54,10 @@ export async function createShare(options: CreateShareOptions): Promise<Share> {
     generation,
   });
   if ((await options.store.inode(rootId)) === null) await makeRoot(options, generation);
+  if (options.openRecords !== undefined) {
+    share.persistent = new PersistentOpens(share, options.openRecords, options.logger ?? silentLogger);
+    await share.persistent.restore();
+  }
   share.orphans.start();
   return share;
 }

@@ -11,6 +11,7 @@ import type { LockTable } from "./locks/index.ts";
 import type { Notifier } from "./notify/index.ts";
 import type { OpenFile } from "./opens/open-file.ts";
 import type { OpenTable } from "./opens/open-table.ts";
+import type { PersistentOpens } from "./opens/persistent-opens.ts";
 
 export type { FoldedUp, MakeOptions, OpenedStream } from "./attributed.ts";
 
@@ -143,6 +144,8 @@ export interface FileSystem extends AttributedFiles {
   leave(): void;
   /** Byte-range locks of its files. */
   readonly locks: LockTable;
+  /** Opens that outlive the server; null: none does. */
+  readonly persistent: PersistentOpens | null;
   /** Who watches its directories. */
   readonly notify: Notifier;
   /** The current root directory. */

@@ -22,6 +22,7 @@ import { OneAtATime } from "./one-at-a-time.ts";
 import { Requests } from "./requests.ts";
 import { OpenTable } from "./opens/open-table.ts";
 import { OwnerTimes } from "./owner-times.ts";
+import type { PersistentOpens } from "./opens/persistent-opens.ts";
 import { Orphans } from "./orphans.ts";
 import type { Operation } from "./operation.ts";
 
@@ -62,6 +63,8 @@ export class ShareCore {
   readonly ownerTimes: OwnerTimes;
   readonly opens: OpenTable;
   readonly orphans: Orphans;
+  /** Null: no open outlives the server. */
+  persistent: PersistentOpens | null = null;
   readonly locks = new LockTable();
   readonly notify: Notifier;
   /** Moves of directories to other parents that lost a race to another such move. */

@@ -25,8 +25,8 @@ export interface TestSmb {
 }
 
 /** A server of one share in memory over a real socket, for alice and bob, whose passwords are "secret". */
-export async function smbServer(options: Partial<SmbAdapterOptions> = {}, policy: Parameters<typeof policyOf>[0] = {}): Promise<TestSmb> {
-  const world = await openWorld({ policy: policyOf(policy), clock: systemClock });
+export async function smbServer(options: Partial<SmbAdapterOptions> = {}, policy: Parameters<typeof policyOf>[0] = {}, on: TestSmb["world"] | null = null): Promise<TestSmb> {
+  const world = on ?? (await openWorld({ policy: policyOf(policy), clock: systemClock }));
   const smb = createSmbAdapter({
     shares: new ShareTable([world.share]),
     accounts: { byName: (name) => accounts.get(name.toLowerCase()) ?? null },

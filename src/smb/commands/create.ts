@@ -10,7 +10,7 @@ import { type LeaseContext, leaseContextName } from "#wire/smb2/lease.ts";
 import { Dialect } from "#wire/smb2/negotiate.ts";
 import { encodeError, encodeErrorContext } from "#wire/smb2/query.ts";
 import type { Call } from "../call.ts";
-import { type Answered, createDurably, makeDurable, takeOver } from "../durable/index.ts";
+import { type Answered, createDurably, makeDurable, notPersistent, persist, takeOver } from "../durable/index.ts";
 import type { Tree } from "../tree/tree.ts";
 import { maximalAccessAnswer, maximalAccessContext } from "../security/maximal-access.ts";
 import { maximalAccess } from "../security/granted.ts";
@@ -77,6 +77,7 @@ async function openFile(call: Call, request: CreateRequest, ask: DurableAsk | nu
   one.instance = instance;
   one.channelSequence = call.header.channelSequence;
   if (ask !== null) makeDurable(call, one, ask);
+  if (!(await persist(server, one))) notPersistent(one);
   if (!(await settled(call, one))) return NtStatus.FILE_CLOSED;
   server.durables.join(one);
   call.related = one;

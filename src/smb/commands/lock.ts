@@ -8,6 +8,7 @@ import { decodeLock, type LockElement, LockFlag } from "#wire/smb2/io.ts";
 import { Capability, Dialect } from "#wire/smb2/negotiate.ts";
 import { encodeEmptyBody } from "#wire/smb2/session.ts";
 import type { Call } from "../call.ts";
+import { persist } from "../durable/index.ts";
 import { LockReplay } from "../open/lock-replay.ts";
 import type { Open } from "../open/open.ts";
 import { fileOf } from "./file-of.ts";
@@ -26,8 +27,8 @@ export function lock(call: Call): Maybe<number> {
   if (replay !== null && replay.isDone(sequence)) return succeeded(call);
   const unlocks = (locks[0]!.flags & LockFlag.UNLOCK) !== 0;
   const status = unlocks ? unlockAll(open, locks) : lockAll(call, open, locks);
-  if (status instanceof Promise) return status.then((late) => answered(call, replay, sequence, late));
-  return answered(call, replay, sequence, status);
+  if (status instanceof Promise) return status.then((late) => answered(call, open, replay, sequence, late));
+  return answered(call, open, replay, sequence, status);
 }
 
 /** Whether a client may send a LOCK again that was answered on a connection it lost: where a session can have several, or the open outlives them. */
@@ -35,8 +36,16 @@ function isReplayed({ connection }: Call, open: Open): boolean {
   return open.durable !== null || (connection.dialect >= Dialect.SMB_3_0 && (connection.capabilities & Capability.MULTI_CHANNEL) !== 0);
 }
 
-function answered(call: Call, replay: LockReplay | null, sequence: number, status: number): number {
+function answered(call: Call, open: Open, replay: LockReplay | null, sequence: number, status: number): Maybe<number> {
   if (status !== NtStatus.SUCCESS) return status;
+  if (open.durable?.persistent === true) return recorded(call, open, replay, sequence);
+  replay?.done(sequence);
+  return succeeded(call);
+}
+
+/** The locks of an open that outlives the server do so before they are told of. */
+async function recorded(call: Call, open: Open, replay: LockReplay | null, sequence: number): Promise<number> {
+  if (!(await persist(call.connection.server, open))) return NtStatus.INSUFFICIENT_RESOURCES;
   replay?.done(sequence);
   return succeeded(call);
 }

@@ -101,8 +101,9 @@ function answer(call: Call, dialect: number, contexts: readonly NegotiateContext
   const large = dialect >= Dialect.SMB_2_1;
   const sizeMax = large ? server.settings.transferBytesMax : 65_536;
   const encrypts = dialect >= Dialect.SMB_3_0 && dialect < Dialect.SMB_3_1_1 && call.connection.cipher !== 0;
-  const channels = dialect >= Dialect.SMB_3_0 && dialect <= Dialect.SMB_3_1_1 ? call.connection.clientCapabilities & Capability.MULTI_CHANNEL : 0;
-  const capabilities = (large ? Capability.LARGE_MTU : 0) | (encrypts ? Capability.ENCRYPTION : 0) | leasing(dialect) | channels;
+  const both = Capability.MULTI_CHANNEL | Capability.PERSISTENT_HANDLES;
+  const mutual = dialect >= Dialect.SMB_3_0 && dialect <= Dialect.SMB_3_1_1 ? call.connection.clientCapabilities & both : 0;
+  const capabilities = (large ? Capability.LARGE_MTU : 0) | (encrypts ? Capability.ENCRYPTION : 0) | leasing(dialect) | mutual;
   const securityMode = SecurityMode.SIGNING_ENABLED | (server.signingRequired ? SecurityMode.SIGNING_REQUIRED : 0);
   call.connection.capabilities = capabilities;
   call.connection.securityMode = securityMode;

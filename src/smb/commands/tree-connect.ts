@@ -2,9 +2,10 @@ import { Encryption } from "#model/credentials.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { HeaderFlag, treeIdAt } from "#wire/smb2/header.ts";
 import { Dialect } from "#wire/smb2/negotiate.ts";
-import { decodeTreeConnect, encodeEmptyBody, encodeTreeConnect, isEmptyBody, ShareFlag, ShareType } from "#wire/smb2/session.ts";
+import { decodeTreeConnect, encodeEmptyBody, encodeTreeConnect, isEmptyBody, ShareCapability, ShareFlag, ShareType } from "#wire/smb2/session.ts";
 import type { FileSystem } from "#vfs/file-system.ts";
 import type { Call } from "../call.ts";
+import { isContinuous } from "../durable/index.ts";
 import { allRights } from "#model/acl.ts";
 import { shareAccess } from "../security/granted.ts";
 import { Ending, endTree } from "../session/ending.ts";
@@ -33,8 +34,13 @@ export function treeConnect(call: Call): number {
   if (encryption !== Encryption.off && session.sealer !== null) tree.encryptionRequired = session.seals = true;
   session.trees.set(tree.id, tree);
   call.w.setU32(call.answerAt + treeIdAt, tree.id);
-  encodeTreeConnect(call.w, isPipe ? ShareType.PIPE : ShareType.DISK, tree.encryptionRequired ? ShareFlag.ENCRYPT_DATA : 0, 0, fs === null ? allRights : shareAccess(fs, tree.credentials()));
+  encodeTreeConnect(call.w, isPipe ? ShareType.PIPE : ShareType.DISK, tree.encryptionRequired ? ShareFlag.ENCRYPT_DATA : 0, capabilitiesOf(call, fs), fs === null ? allRights : shareAccess(fs, tree.credentials()));
   return NtStatus.SUCCESS;
+}
+
+/** Opens of the share may outlive the server. */
+function capabilitiesOf(call: Call, fs: FileSystem | null): number {
+  return call.connection.dialect >= Dialect.SMB_3_0 && fs !== null && isContinuous(fs) ? ShareCapability.CONTINUOUS_AVAILABILITY : 0;
 }
 
 /** A share by the name SMB has for it: without the slash, in any case. */

@@ -13,6 +13,7 @@ import type { Open } from "../open/open.ts";
 import { ntStatusOf } from "../status.ts";
 import { clientOf, ownerOf } from "./durable.ts";
 import { underWay } from "./durables.ts";
+import { restoredOf } from "./persisting.ts";
 import { levelOf, reattach, reconnect, seenOf } from "./reconnect.ts";
 
 /** What a CREATE that succeeded is answered. */
@@ -48,6 +49,11 @@ export async function createDurably(call: Call, request: CreateRequest, make: Ma
   const key = `${clientOf(call)}:${ask.createGuid}`;
   const known = durables.begin(key);
   if (known !== null) return repeat(call, request, known, answer);
+  const back = restoredOf(call, clientOf(call), ask.createGuid);
+  if (back !== null) {
+    durables.done(key, null);
+    return repeat(call, request, back, answer);
+  }
   let made: Open | number = NtStatus.UNSUCCESSFUL;
   try {
     made = await make(call, request, ask);
@@ -71,7 +77,7 @@ async function repeat(call: Call, request: CreateRequest, open: Open | typeof un
   const lease = open.file!.lease;
   const key = asked.context === null ? null : leaseKey(call.connection, asked.context.key);
   if (open.tree.fs !== call.tree!.fs || key !== (lease?.key ?? null)) return NtStatus.ACCESS_DENIED;
-  if (durables.isDetached(open)) {
+  if (durables.isDetached(open) || open.tree.fs!.persistent?.find(open.persistentId)?.open === open.file) {
     if (open.durable!.owner !== ownerOf(call.session!)) return NtStatus.ACCESS_DENIED;
     reattach(call, open);
   } else if (open.tree.session !== call.session) return NtStatus.DUPLICATE_OBJECTID;

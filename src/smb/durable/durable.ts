@@ -1,4 +1,5 @@
 import type { Timer } from "#base/clock.ts";
+import type { FileSystem } from "#vfs/file-system.ts";
 import { Cached } from "#vfs/opens/index.ts";
 import type { DurableAsk } from "#wire/smb2/durable.ts";
 import type { Call } from "../call.ts";
@@ -55,7 +56,7 @@ export function outlives(open: Open): boolean {
 export function makeDurable(call: Call, open: Open, ask: DurableAsk): void {
   const session = call.session!;
   if (open.directory || session.kind !== SessionKind.user) return;
-  const persistent = ask.version === 2 && ask.persistent && isContinuous(open);
+  const persistent = ask.version === 2 && ask.persistent && open.keeper === null && isContinuous(open.tree.fs!);
   if (!persistent && !keepsHandle(open)) return;
   open.durable = new Durable({
     version: ask.version,
@@ -67,8 +68,9 @@ export function makeDurable(call: Call, open: Open, ask: DurableAsk): void {
   });
 }
 
-function isContinuous(open: Open): boolean {
-  return open.tree.fs?.policy.smb.continuouslyAvailable === true;
+/** Whether opens of a share may outlive the server. */
+export function isContinuous(fs: FileSystem): boolean {
+  return fs.policy.smb.continuouslyAvailable && fs.persistent !== null;
 }
 
 export function clientOf(call: Call): string {

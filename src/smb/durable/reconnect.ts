@@ -4,12 +4,14 @@ import { CreateAction, type CreateRequest, OplockLevel } from "#wire/smb2/create
 import type { DurableAsk } from "#wire/smb2/durable.ts";
 import { decodeLeaseContext, type LeaseContext, leaseContextName } from "#wire/smb2/lease.ts";
 import type { Call } from "../call.ts";
-import { leaseKey, oplockOf } from "../lease/index.ts";
+import { type LeaseClient, leaseKey, type OplockClient, oplockOf } from "../lease/index.ts";
 import type { Open } from "../open/open.ts";
+import { withRoom } from "../open/allocation.ts";
 import { factsOf, streamFacts } from "../open/facts.ts";
 import { ntStatusOf } from "../status.ts";
 import type { Answer, Answered } from "./creating.ts";
 import { clientOf, ownerOf } from "./durable.ts";
+import { claim, restored } from "./persisting.ts";
 
 /**
  * A CREATE that comes back to an open (MS-SMB2 3.3.5.9.7, 3.3.5.9.12): nothing else it says matters, but for the lease, and then the
@@ -17,7 +19,7 @@ import { clientOf, ownerOf } from "./durable.ts";
  */
 export async function reconnect(call: Call, request: CreateRequest, ask: DurableAsk, answer: Answer): Promise<number> {
   const { durables } = call.connection.server;
-  const open = durables.find(ask.reconnect!);
+  const open = durables.find(ask.reconnect!) ?? restored(call, ask.reconnect!);
   if (open === null) return NtStatus.OBJECT_NAME_NOT_FOUND;
   const lease = leaseIn(request);
   const refused = judge(call, open, request, ask, lease);
@@ -33,17 +35,19 @@ export async function reconnect(call: Call, request: CreateRequest, ask: Durable
 export function reattach(call: Call, open: Open): void {
   const { server } = call.connection;
   server.durables.retake(open);
+  const back = claim(server, call.tree!.fs!, open);
   open.reopened(server.opens.next(), call.tree!);
   open.channelSequence = call.header.channelSequence;
   open.outstanding = open.outstandingBefore = 0;
   server.opens.add(open);
   call.related = open;
   const lease = open.file!.lease;
-  if (lease === null || !lease.breaking) return;
+  if (lease === null || (!lease.breaking && !back)) return;
   // It could not be told while it was gone.
   const before = call.afterSend;
   call.afterSend = () => {
     before?.();
+    if (back) (lease.holder as LeaseClient | OplockClient).granted(open);
     if (lease.breaking) lease.holder.broken(lease, lease.state, lease.target, true);
   };
 }
@@ -77,9 +81,9 @@ function isNamed(open: Open, name: string): boolean {
 export async function seenOf(open: Open): Promise<Pick<Answered, "inode" | "facts"> | FsError> {
   const fs = open.tree.fs!;
   const inode = await fs.getattr(open.ownerId);
-  if (inode instanceof FsError || open.keeper === null) return inode instanceof FsError ? inode : { inode, facts: factsOf(inode) };
+  if (inode instanceof FsError || open.keeper === null) return inode instanceof FsError ? inode : { inode, facts: withRoom(open, factsOf(inode)) };
   const stream = await fs.getattr(open.id);
-  return stream instanceof FsError ? stream : { inode, facts: streamFacts(inode, stream) };
+  return stream instanceof FsError ? stream : { inode, facts: withRoom(open, streamFacts(inode, stream)) };
 }
 
 /** What its client may cache of an open, as an oplock level. */

@@ -32,7 +32,8 @@ export class Lease {
   readonly file: FileOpens;
   /** Of a lease; null: the oplock of one open. */
   readonly key: string | null;
-  readonly holder: LeaseHolder;
+  /** Another once the client is back of an open that outlived the server. */
+  holder: LeaseHolder;
   state: number;
   /** Of a lease of version 2: rises with every change of its state. */
   epoch: number;

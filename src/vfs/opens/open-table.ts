@@ -85,6 +85,25 @@ export class OpenTable {
     for (const lease of [...file.leases]) if (lease.key !== by) lease.breakFor(Cause.directory, false);
   }
 
+  /** Puts back an open that outlived the server, with what it cached: whatever else did was beside it before. */
+  restore(id: FileId, request: OpenRequest, holder: LeaseHolder): OpenFile {
+    const file = this.files.get(id) ?? new FileOpens(id);
+    const open = new OpenFile(file, request);
+    file.opens.push(open);
+    this.files.set(id, file);
+    const { caching } = request;
+    if (caching === null) return open;
+    const mine = caching.key === null ? null : this.lease(caching.key);
+    if (mine !== null && mine.file !== file) return open;
+    const lease = mine ?? new Lease(file, caching.key, holder, caching.state, caching.epoch, this.clock);
+    lease.state |= caching.state;
+    lease.opens++;
+    open.lease = lease;
+    if (mine === null) file.leases.push(lease);
+    if (caching.key !== null) this.leases.set(caching.key, lease);
+    return open;
+  }
+
   /** Takes an open out; true where it was the last of its file. */
   remove(open: OpenFile): boolean {
     const { file, lease } = open;

@@ -16,6 +16,7 @@ export function release(share: Share, open: OpenFile): Maybe<FsError | null> {
   if (open.closed) return null;
   const { file } = open;
   if (share.locks.held !== 0) share.locks.release(file.id, open);
+  share.persistent?.released(open);
   if (open.deleteOnClose && open.place !== null && file.deletion === null) {
     file.deletion = { place: open.place, who: open.who };
     // Handles that are only kept would keep the name.

@@ -13,6 +13,9 @@ export const ShareFlag = {
   ENCRYPT_DATA: 0x8000,
 } as const;
 
+/** Of a share, in the answer to TREE_CONNECT (MS-SMB2 2.2.10). */
+export const ShareCapability = { CONTINUOUS_AVAILABILITY: 0x10 } as const;
+
 const sessionSetupBytes = 24;
 const treeConnectBytes = 8;
 

@@ -2,7 +2,7 @@ import { spawnSync } from "bun";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { startTarget, type Target, targetShare } from "../../conformance/target.ts";
+import { startTarget, type Target, targetPassword, targetShare, targetUser } from "../../conformance/target.ts";
 import { type Handle, NfsClient } from "../../support/nfs-client.ts";
 import { SeededRandom } from "../../support/seeded-random.ts";
 import { temporaryDirectory } from "../../support/server.ts";
@@ -125,5 +125,24 @@ describe.skipIf(smbclientMissing !== null)("smbclient", () => {
     expect(text).not.toMatch(/hidden/);
     expect((await attempt("ls", { share: "hidden" })).text).toContain("NT_STATUS_ACCESS_DENIED");
     expect((await attempt("ls", { share: "nothing" })).text).toContain("NT_STATUS_BAD_NETWORK_NAME");
+  });
+
+  test("answers what Explorer and rpcclient ask of the server and its shares", async () => {
+    const asked = ["srvinfo", "netshareenumall 1", `netsharegetinfo ${targetShare} 1005`, `netsharegetinfo ${targetShare} 2`, "netsharegetinfo nothing 1", "netremotetod", "wkssvc_wkstagetinfo 101", "lookupnames alice"];
+    const answers: string[] = [];
+    for (const one of asked) {
+      const ran = spawnSync(["rpcclient", "-p", String(target.port), "-U", `${targetUser}%${targetPassword}`, "127.0.0.1", "-c", one], { timeout: 20_000, env: { ...Bun.env, SMB_CONF_PATH: "/dev/null" } });
+      answers.push(`${one}: ${ran.exitCode} ${ran.stdout.toString()}`);
+    }
+    expect(answers).toEqual([
+      expect.stringMatching(/: 0 [^]*os version\s+:\s+10\.0/),
+      expect.stringMatching(/: 0 [^]*netname: share/),
+      expect.stringMatching(/: 0 [^]*flags: 0x0/),
+      expect.stringContaining("WERR_ACCESS_DENIED"),
+      expect.stringMatching(/WERR_(NERR_NETNAMENOTFOUND|NET_NAME_NOT_FOUND)|code 0x00000906/),
+      expect.stringMatching(/: 0 $/),
+      expect.stringMatching(/: 0 $/),
+      expect.stringContaining("alice S-1-22-1-1000 (User: 1)"),
+    ]);
   });
 });

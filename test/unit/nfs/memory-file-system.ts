@@ -27,6 +27,7 @@ import { error, MemoryTree } from "./memory-tree.ts";
 /** A small file system in memory, for the tests of the protocol alone: hardly any permission checks, no durability. */
 export class MemoryFileSystem extends MemoryTree implements FileSystem {
   readonly locks = new LockTable();
+  readonly persistent = null;
   /** Nobody watches. */
   readonly notify = { size: 0 } as unknown as Notifier;
   readonly opens = new OpenTable(systemClock, () => false);

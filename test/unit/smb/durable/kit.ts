@@ -49,9 +49,9 @@ export class DurableWorld {
     this.clock = clock;
   }
 
-  static async open(options: Partial<SmbAdapterOptions> = {}, policy: Parameters<typeof smbServer>[1] = {}): Promise<DurableWorld> {
+  static async open(options: Partial<SmbAdapterOptions> = {}, policy: Parameters<typeof smbServer>[1] = {}, on: TestSmb["world"] | null = null): Promise<DurableWorld> {
     const clock = new PatientClock([60_000, 300_000, 5_000]);
-    return new DurableWorld(await smbServer({ clock, ...options }, policy), clock);
+    return new DurableWorld(await smbServer({ clock, ...options }, policy, on), clock);
   }
 
   /** A client of its own; `client` is its GUID. */

@@ -1,0 +1,102 @@
+import type { RestoredOpen } from "#vfs/opens/index.ts";
+import type { FileSystem } from "#vfs/file-system.ts";
+import { CreateAction } from "#wire/smb2/create.ts";
+import type { Call } from "../call.ts";
+import { LeaseClient, OplockClient } from "../lease/index.ts";
+import { Open } from "../open/open.ts";
+import type { SmbServer } from "../server.ts";
+import { Durable, keepsHandle } from "./durable.ts";
+
+/** What of an open SMB keeps in its record: docs/formats/open-records.md. */
+interface Kept {
+  readonly createGuid: string;
+  readonly clientGuid: string;
+  readonly owner: string;
+  readonly timeoutMs: number;
+  readonly path: string;
+  readonly action: number;
+  readonly lease: { readonly version: 1 | 2; readonly key: string } | null;
+}
+
+/** Records a persistent open as it is now, locks included. False: that is impossible, and the open is none that outlives the server. */
+export async function persist(server: SmbServer, open: Open): Promise<boolean> {
+  const { durable, file } = open;
+  const { persistent } = open.tree.fs!;
+  if (durable === null || !durable.persistent || file === null) return true;
+  try {
+    if (persistent === null) throw new Error("the share keeps no records of open files");
+    const holder = file.lease?.holder ?? null;
+    const kept: Kept = {
+      createGuid: durable.createGuid,
+      clientGuid: durable.clientGuid,
+      owner: durable.owner,
+      timeoutMs: durable.timeoutMs,
+      path: open.path,
+      action: open.action,
+      lease: holder instanceof LeaseClient ? holder.identity : null,
+    };
+    await persistent.save(open.persistentId, file, durable.timeoutMs, open.directory, Buffer.from(JSON.stringify(kept)));
+    return true;
+  } catch (error) {
+    server.logger.warn({ error, share: open.tree.fs!.name, path: open.path }, "an open file could not be recorded, and will not outlive the server");
+    return false;
+  }
+}
+
+/** An open that could not be recorded is at most durable. */
+export function notPersistent(open: Open): void {
+  const { durable } = open;
+  if (durable !== null) open.durable = keepsHandle(open) ? new Durable({ ...durable, persistent: false }) : null;
+}
+
+/** The open of this id that outlived the server, as its client would have it; it is not his yet. */
+export function restored(call: Call, persistentId: string): Open | null {
+  const found = call.tree!.fs!.persistent?.find(persistentId) ?? null;
+  return found === null ? null : openOf(call, found);
+}
+
+/** The same of the CREATE that made it. */
+export function restoredOf(call: Call, clientGuid: string, createGuid: string): Open | null {
+  for (const found of call.tree!.fs!.persistent?.list() ?? []) {
+    const kept = keptOf(found);
+    if (kept !== null && kept.clientGuid === clientGuid && kept.createGuid === createGuid) return openOf(call, found);
+  }
+  return null;
+}
+
+/** Its client has it from now on. True: it outlived the server, and its client is to be told of breaks through it. */
+export function claim(server: SmbServer, fs: FileSystem, open: Open): boolean {
+  const { persistent } = fs;
+  const found = persistent?.find(open.persistentId) ?? null;
+  const lease = open.file?.lease ?? null;
+  if (persistent === null || found === null) return false;
+  persistent.claim(open.persistentId);
+  if (lease === null) return true;
+  const kept = keptOf(found)!;
+  if (kept.lease === null) lease.holder = new OplockClient(server.durables);
+  else if (!(lease.holder instanceof LeaseClient)) {
+    const { version, key } = kept.lease;
+    lease.holder = new LeaseClient({ version, key: new Uint8Array(Buffer.from(key, "hex")), state: lease.state, parentKey: null, epoch: lease.epoch }, server.durables);
+  }
+  return true;
+}
+
+function openOf(call: Call, found: RestoredOpen): Open | null {
+  const kept = keptOf(found);
+  if (kept === null) return null;
+  const { file } = found.open;
+  const open = new Open(call.connection.server.opens.next(), call.tree!, file.id, false, found.open.access, found.open, kept.path);
+  open.fileId.set(Buffer.from(found.key, "hex"), 0);
+  open.action = kept.action as CreateAction;
+  const { createGuid, clientGuid, owner, timeoutMs } = kept;
+  open.durable = new Durable({ version: 2, createGuid, clientGuid, owner, timeoutMs, persistent: true });
+  return open;
+}
+
+function keptOf({ protocol }: RestoredOpen): Kept | null {
+  try {
+    return JSON.parse(Buffer.from(protocol).toString("utf8")) as Kept;
+  } catch {
+    return null;
+  }
+}
