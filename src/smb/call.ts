@@ -8,6 +8,9 @@ import { type Pending, pend } from "./pending.ts";
 import type { Session } from "./session/session.ts";
 import type { Tree } from "./tree/tree.ts";
 
+const nothing = new Uint8Array(0);
+const noSlices: readonly Uint8Array[] = [];
+
 /** A payload from this size on is not copied: below, a copy costs less than a piece of its own. */
 const lentBytesMin = 16 * 1024;
 
@@ -20,12 +23,12 @@ export class Call {
   readonly header: RequestHeader = new RequestHeader();
   readonly w: LeWriter = new LeWriter();
   readonly out: { bytes: Uint8Array; length: number } = { bytes: new Uint8Array(512), length: 0 };
-  bytes: Uint8Array = new Uint8Array(0);
+  bytes: Uint8Array = nothing;
   /** The request's header and its end. */
   base = 0;
   end = 0;
   /** What of the last request's payload lies behind `end`. */
-  tail: readonly Uint8Array[] = [];
+  tail: readonly Uint8Array[] = noSlices;
   tailBytes = 0;
   /** Where the next request of the compound begins; 0: this is the last. */
   next = 0;
@@ -33,7 +36,7 @@ export class Call {
   index = 0;
   /** The end of the message in `bytes`, and what lies behind it. */
   messageEnd = 0;
-  messageTail: readonly Uint8Array[] = [];
+  messageTail: readonly Uint8Array[] = noSlices;
   messageTailBytes = 0;
   /** Where the answer's header lies in `out`. */
   answerAt = 0;
@@ -64,6 +67,25 @@ export class Call {
 
   constructor(connection: SmbConnection) {
     this.connection = connection;
+  }
+
+  /** Made ready for another message: whatever the one before left is forgotten. */
+  clear(): void {
+    this.out.length = 0;
+    this.bytes = nothing;
+    this.index = 0;
+    this.tail = this.messageTail = noSlices;
+    this.tailBytes = this.messageTailBytes = 0;
+    this.last.at = -1;
+    this.last.signer = null;
+    this.session = null;
+    this.signer = null;
+    this.tree = null;
+    this.related = null;
+    this.relatedStatus = 0;
+    this.sealedBy = null;
+    this.payload = null;
+    this.afterSend = null;
   }
 
   get encrypted(): boolean {

@@ -5,7 +5,7 @@ import type { ContentRead } from "#model/file-content.ts";
 import { LeWriter, u32 } from "#wire/le.ts";
 import { type Command, commandAt, encodeHeader, nextCommandAt, RequestHeader, transformHeaderBytes } from "#wire/smb2/header.ts";
 import { Capability, Dialect } from "#wire/smb2/negotiate.ts";
-import type { Call } from "./call.ts";
+import { Call } from "./call.ts";
 import { CreditWindow } from "./credits.ts";
 import type { Opens } from "./open/opens.ts";
 import { PendingTable } from "./pending.ts";
@@ -19,6 +19,8 @@ export const connectionSessionsMax = 1024;
 /** A connection nobody has logged in on for so long is closed. */
 export const withoutSessionMs = 120_000;
 export const preauthBytes = 64;
+/** A call whose answer grew past this is not kept for the next. */
+const spareBytesMax = 128 * 1024;
 /** So few bytes are copied faster one by one than by a view of them. */
 const fewBytes = 96;
 /** Of buffers of the dialect without multi-credit requests. */
@@ -39,6 +41,7 @@ export class SmbConnection {
   /** Log-ins under way, by the same. */
   readonly setups: Map<number, Setup> = new Map<number, Setup>();
   private idle: Timer | null = null;
+  private spare: Call | null = null;
   /** 0: not negotiated yet. */
   dialect = 0;
   /** What the client said in its NEGOTIATE, for VALIDATE_NEGOTIATE_INFO. */
@@ -59,6 +62,21 @@ export class SmbConnection {
     this.server = server;
     this.transport = transport;
     this.awaitSession();
+  }
+
+  /** A call for the next message: the one before, if that was answered without waiting for anything. */
+  takeCall(): Call {
+    const { spare } = this;
+    if (spare === null) return new Call(this);
+    this.spare = null;
+    return spare;
+  }
+
+  /** Nobody holds this call any more. */
+  giveCall(call: Call): void {
+    if (call.out.bytes.length > spareBytesMax) return;
+    call.clear();
+    this.spare = call;
   }
 
   /** A dialect is agreed on; an SMB1 client that was told of several has yet to choose one. */

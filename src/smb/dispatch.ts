@@ -6,7 +6,7 @@ import { Command, commandsCount, decodeHeader, decodeTransform, encodeHeader, fl
 import { Dialect } from "#wire/smb2/negotiate.ts";
 import { encodeError } from "#wire/smb2/query.ts";
 import { admit, overdraws } from "./admission.ts";
-import { Call } from "./call.ts";
+import type { Call } from "./call.ts";
 import { type Handler, handlers, Needs } from "./commands/index.ts";
 import { answerSmb1Negotiate } from "./commands/negotiate.ts";
 import type { SmbConnection } from "./connection.ts";
@@ -26,7 +26,7 @@ export function dispatch(connection: SmbConnection, bytes: Uint8Array, start: nu
     if (answered) connection.transport.requestDone(length);
     return answered;
   }
-  const call = new Call(connection);
+  const call = connection.takeCall();
   call.unfinishedBytes = length;
   call.bytes = bytes;
   call.next = start;
@@ -42,6 +42,7 @@ export function dispatch(connection: SmbConnection, bytes: Uint8Array, start: nu
     return true;
   }
   call.finished();
+  connection.giveCall(call);
   return done;
 }
 

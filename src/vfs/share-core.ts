@@ -20,8 +20,8 @@ import { Notifier } from "./notify/index.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
 import { Requests } from "./requests.ts";
 import { OpenTable } from "./opens/open-table.ts";
-import type { PersistentOpens } from "./opens/persistent-opens.ts";
 import { OwnerTimes } from "./owner-times.ts";
+import type { PersistentOpens } from "./opens/persistent-opens.ts";
 import { Orphans } from "./orphans.ts";
 import type { Operation } from "./operation.ts";
 

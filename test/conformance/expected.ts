@@ -9,6 +9,8 @@ export interface ExpectedSuite {
   readonly long?: boolean;
   /** Tests that pass. */
   readonly passes: number;
+  /** Settings of the adapter that the suite is about; it is run when the others have ended. */
+  readonly settings?: Readonly<Record<string, string>>;
   /** Options of smbtorture's own. */
   readonly options?: readonly string[];
 }

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { temporaryDirectory } from "../support/server.ts";
 import { complaint, expected } from "./expected.ts";
 import { runSuites } from "./lanes.ts";
-import { smbtortureMissing, type SuiteRun, testsOf } from "./smbtorture.ts";
+import { parsed, smbtortureMissing, type SuiteRun, testsOf } from "./smbtorture.ts";
 import { startTarget, type Target } from "./target.ts";
 
 /**
@@ -27,6 +27,16 @@ test("the file of expectations names tests there are, each once, with a reason",
   expect(Object.keys(suites).filter((name) => name in notRun)).toEqual([]);
   const inSuites = (name: string): boolean => Object.keys(suites).some((suite) => name === suite || name.startsWith(`${suite}.`));
   expect([...Object.keys(failures), ...Object.keys(flaky)].filter((name) => !inSuites(name))).toEqual([]);
+});
+
+test("a stream of verdicts is read, with what was said, and what did not end", () => {
+  const stream = "test: smb2.a.one\ntime: 1\nsuccess: smb2.a.one\ntest: smb2.a.two words\nfailure: smb2.a.two words [\nfile.c:1: success: not this\n]\nskip: smb2.a.three [\nno such thing\n]\ntest: smb2.a.four\n";
+  const { verdicts, said } = parsed(stream, "timeout", false);
+  expect([...verdicts]).toEqual([["smb2.a.one", "success"], ["smb2.a.two words", "failure"], ["smb2.a.three", "skip"], ["smb2.a.four", "timeout"]]);
+  expect(said.get("smb2.a.two words")).toBe("file.c:1: success: not this");
+  expect(complaint("smb2.a.two words", "failure", "file.c:1")).toEqual(["smb2.a.two words: failure: file.c:1"]);
+  const [known] = Object.keys(expected.failures);
+  expect(known === undefined ? [""] : complaint(known, "success", "")).toHaveLength(1);
 });
 
 // Skipped where smbtorture is not installed; the reason is printed above.

@@ -52,10 +52,10 @@ describe("fsck on the binary", () => {
         const now = (await admin.do("GET", `/api/v1/jobs/${id}`)) as Job;
         return now.state === "running" ? null : now;
       });
-      expect(job).toMatchObject({ state: "done", findings: [], result: { damaged: 0, packs: 48 } });
+      expect(job).toMatchObject({ state: "done", findings: [], result: { damaged: 0, packs: 55 } });
       const at = ["--server", server.apiUrl, "--token", admin.token];
       const followed = await run("fsck", "/export", "--data", ...at);
-      expect(followed).toMatchObject({ status: 0, out: `checked ${places.size + 1} files and 48 packs: no damage\n` });
+      expect(followed).toMatchObject({ status: 0, out: `checked ${places.size + 1} files and 55 packs: no damage\n` });
       const listed = await run("job", "list", "-o", "json", ...at);
       expect((JSON.parse(listed.out) as Job[]).map(({ state }) => state)).toEqual(["done", "done"]);
       const collected = await run("gc", "/export", ...at);

@@ -23,7 +23,10 @@ test("wrong SMB messages are answered once and well, or cost their sender the co
 
 /** Faults planted in a connection, each of which the fuzzer has to find, or it proves nothing. */
 const canaries: Readonly<Record<string, (connection: SmbConnection) => void>> = {
-  "what waits is forgotten when its client goes": ({ pendings }) => void (pendings.cancelOf = () => {}),
+  "a request is done twice": ({ transport }) => {
+    const done = transport.requestDone.bind(transport);
+    transport.requestDone = (bytes) => (done(bytes), done(bytes));
+  },
   "answers go to another request": (connection) => {
     const send = connection.sendAnswers.bind(connection);
     connection.sendAnswers = (call) => {

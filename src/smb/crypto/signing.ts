@@ -1,9 +1,18 @@
-import { createCipheriv, createHmac, createSecretKey, type KeyObject, timingSafeEqual } from "node:crypto";
-import { Command, signatureAt, signatureBytes } from "#wire/smb2/header.ts";
+import { createCipheriv, createHmac, createSecretKey, type KeyObject } from "node:crypto";
+import { Command, headerBytes, signatureAt, signatureBytes } from "#wire/smb2/header.ts";
 import { SigningAlgorithm } from "#wire/smb2/negotiate.ts";
 import { Cmac } from "./cmac.ts";
 
 const zeros = new Uint8Array(signatureBytes);
+
+/**
+ * Where a short message is put together for its signature, the signature's own bytes as zeros: one view of it, kept, costs less than
+ * three of the message.
+ */
+const shortBytesMax = 512;
+const short = new Uint8Array(shortBytesMax);
+const shortViews: (Uint8Array | undefined)[] = new Array<undefined>(shortBytesMax + 1);
+const nonce = new Uint8Array(12);
 
 /** Signs and checks messages with one key (MS-SMB2 3.1.4.1). */
 export class Signer {
@@ -19,23 +28,27 @@ export class Signer {
 
   /** Puts the signature of `b[at..end)` and `tail`, a whole message padding included, into its header. */
   sign(b: Uint8Array, at: number, end: number, tail: readonly Uint8Array[]): void {
-    b.set(this.signature(b, at, end, tail, true), at + signatureAt);
+    const made = this.signature(b, at, end, tail, true);
+    const to = at + signatureAt;
+    for (let i = 0; i < signatureBytes; i++) b[to + i] = made[i]!;
   }
 
-  /** Whether a client's message has the right signature. */
+  /** Whether a client's message has the right signature; how long that takes says nothing of where it is wrong. */
   verifies(b: Uint8Array, at: number, end: number, tail: readonly Uint8Array[]): boolean {
-    const given = b.subarray(at + signatureAt, at + signatureAt + signatureBytes);
-    return timingSafeEqual(this.signature(b, at, end, tail, false), given);
+    const made = this.signature(b, at, end, tail, false);
+    const from = at + signatureAt;
+    let different = 0;
+    for (let i = 0; i < signatureBytes; i++) different |= b[from + i]! ^ made[i]!;
+    return different === 0;
   }
 
   private signature(b: Uint8Array, at: number, end: number, tail: readonly Uint8Array[], server: boolean): Uint8Array {
-    // The signature itself counts as zeros; a message is never changed for that: it may be a client's still being read.
-    const pieces = [b.subarray(at, at + signatureAt), zeros, b.subarray(at + signatureAt + signatureBytes, end), ...tail];
+    const pieces = piecesOf(b, at, end, tail);
     switch (this.algorithm) {
       case SigningAlgorithm.HMAC_SHA256: {
         const hmac = createHmac("sha256", this.key);
-        for (const piece of pieces) hmac.update(piece);
-        return hmac.digest().subarray(0, signatureBytes);
+        for (let i = 0; i < pieces.length; i++) hmac.update(pieces[i]!);
+        return hmac.digest();
       }
       case SigningAlgorithm.AES_CMAC:
         return this.cmac!.of(pieces);
@@ -46,12 +59,26 @@ export class Signer {
 
   /** The nonce is message id and direction, a CANCEL apart, which repeats its request's id (MS-SMB2 3.1.4.1). */
   private gmac(pieces: readonly Uint8Array[], b: Uint8Array, at: number, server: boolean): Uint8Array {
-    const nonce = new Uint8Array(12);
-    nonce.set(b.subarray(at + 24, at + 32), 0);
-    nonce[8] = (server ? 1 : 0) | (b[at + 12] === Command.CANCEL ? 2 : 0);
+    for (let i = 0; i < 8; i++) nonce[i] = b[at + 24 + i]!;
+    nonce[8] = (server ? 1 : 0) | (b[at + 12] === Command.CANCEL && b[at + 13] === 0 ? 2 : 0);
     const cipher = createCipheriv("aes-128-gcm", this.key, nonce);
-    for (const piece of pieces) cipher.setAAD(piece);
+    for (let i = 0; i < pieces.length; i++) cipher.setAAD(pieces[i]!);
     cipher.final();
     return cipher.getAuthTag();
   }
+}
+
+const onePiece: Uint8Array[] = [zeros];
+
+/** The message as it is signed. It is never changed for that: it may be a client's that is still being read. */
+function piecesOf(b: Uint8Array, at: number, end: number, tail: readonly Uint8Array[]): readonly Uint8Array[] {
+  const length = end - at;
+  if (length <= shortBytesMax && tail.length === 0) {
+    for (let i = 0; i < signatureAt; i++) short[i] = b[at + i]!;
+    for (let i = signatureAt; i < headerBytes; i++) short[i] = 0;
+    for (let i = headerBytes; i < length; i++) short[i] = b[at + i]!;
+    onePiece[0] = shortViews[length] ??= short.subarray(0, length);
+    return onePiece;
+  }
+  return [b.subarray(at, at + signatureAt), zeros, b.subarray(at + headerBytes, end), ...tail];
 }

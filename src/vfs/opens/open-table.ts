@@ -78,6 +78,13 @@ export class OpenTable {
     return open;
   }
 
+  /** What a listing of the directory shows has changed. Nobody waits until those who cache one know; `by`: the lease whose holder did it. */
+  directoryChanged(id: number, by: string | null): void {
+    const file = this.files.get(id);
+    if (file === undefined) return;
+    for (const lease of [...file.leases]) if (lease.key !== by) lease.breakFor(Cause.directory, false);
+  }
+
   /** Puts back an open that outlived the server, with what it cached: whatever else did was beside it before. */
   restore(id: FileId, request: OpenRequest, holder: LeaseHolder): OpenFile {
     const file = this.files.get(id) ?? new FileOpens(id);
@@ -95,13 +102,6 @@ export class OpenTable {
     if (mine === null) file.leases.push(lease);
     if (caching.key !== null) this.leases.set(caching.key, lease);
     return open;
-  }
-
-  /** What a listing of the directory shows has changed. Nobody waits until those who cache one know; `by`: the lease whose holder did it. */
-  directoryChanged(id: number, by: string | null): void {
-    const file = this.files.get(id);
-    if (file === undefined) return;
-    for (const lease of [...file.leases]) if (lease.key !== by) lease.breakFor(Cause.directory, false);
   }
 
   /** Takes an open out; true where it was the last of its file. */

@@ -98,7 +98,8 @@ async function store(
   // A size ends the memory of an exclusive create as any attribute does; who asks for nothing was checked for no right to.
   const forgets = progress.truncated && current.createVerifier !== null;
   if (!forgets && !writesAnything(columns)) return { before: progress.before ?? current, after: current };
-  const conditions: Condition[] = [{ is: "live", id }];
+  // A file without a name is somebody's who has it open: it is there as long as its version is.
+  const conditions: Condition[] = current.links > 0 ? [{ is: "live", id }] : [{ is: "attributeVersion", id, version: inode.attributeVersion }];
   // Who may change mode or owner was decided from these very columns; times alone may race.
   const secured = columns.mode !== null || columns.uid !== null || columns.gid !== null;
   if (secured) conditions.push({ is: "attributeVersion", id, version: inode.attributeVersion });
