@@ -25,9 +25,12 @@ export function claimBlocks(directory: string, owner: Owner): { release(): void 
     if (!tryLock(fd)) throw new DataDirectoryError(`${directory} is in use by another server or another share`);
     const line = `dittofs share ${owner.instance}${owner.ephemeral ? " ephemeral" : ""}\n`;
     const found = readText(fd);
-    if (found !== line) takeOver(directory, ownerLine.exec(found));
-    ftruncateSync(fd, 0);
-    writeSync(fd, line);
+    // What is right stays as it is: a power cut on the way would leave content without an owner.
+    if (found !== line) {
+      takeOver(directory, ownerLine.exec(found));
+      ftruncateSync(fd, 0);
+      writeSync(fd, line);
+    }
     fsyncSync(fd);
     syncDirectory(directory);
   } catch (error) {

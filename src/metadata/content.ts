@@ -59,11 +59,14 @@ function checkExtent(e: Extent): void {
   assert(e.length > 0 && e.offset >= 0 && e.packOffset >= 0 && Number.isSafeInteger(extentEnd(e)), "an extent must have a length and lie below 2^53");
 }
 
-/** Cuts a file's extents and lays new ones over them, where content up to `sequence` is not there yet; whether that is so. */
+/**
+ * Cuts a file's extents and lays new ones over them, where content up to `sequence` is not there yet; whether that is so. Of an orphan too:
+ * somebody may have it open and go on using it until it is freed.
+ */
 function layContent(batch: Batch, change: Of<"storeContent"> | Of<"layExtents">, lazy: boolean): boolean {
   const { id, sequence, cutTo, extents } = change;
   const now = batch.peek(id);
-  if (now === null || now.links === 0 || now.contentSequence >= sequence) return false;
+  if (now === null || now.contentSequence >= sequence) return false;
   const draft = batch.draft(id, lazy);
   let used = draft.used;
   // A file without a stored byte has no extents: nothing to look for.

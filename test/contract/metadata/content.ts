@@ -67,15 +67,22 @@ export function contentContract(name: string, factory: Factory): void {
       expect(await everything(store, [file])).toEqual(before);
     });
 
-    test("nothing is stored in an orphan, nor in a file that is gone", async () => {
+    test("content of an orphan is stored until it is freed, that of a file that is gone is not", async () => {
       const { store } = subject;
       await must(store, { do: "deleteDirent", parent: rootId, name: "f" }, { do: "addLinks", id: file, delta: -1, at });
-      const before = await everything(store, [file]);
       const live = { is: "live", id: file } as const;
       expect(await apply(store, [live], [content(file, 5, 9, [extent(0, 9, p)])])).toEqual({ applied: false, failed: live });
-      expect(await must(store, content(file, 5, 9, [extent(0, 9, p)]))).toEqual([]);
+      await must(store, content(file, 5, 9, [extent(0, 9, p)]));
+      expect(await inodeOf(store, file)).toMatchObject({ links: 0, size: 9, used: 9 });
+      expect(await store.extents(file, 0, whole, 10)).toEqual([extent(0, 9, p)]);
+      expect(await store.usage()).toMatchObject({ inodes: 1, bytes: 0 });
+      await checkCounters(store, [rootId, file]);
+      await must(store, { do: "freeOrphan", id: file, extentsMax: 10 });
+      const before = await everything(store, [file]);
+      expect(await must(store, content(file, 6, 9, [extent(0, 9, p)]))).toEqual([]);
       expect(await must(store, content((2 ** 40) as FileId, 5, 9, [extent(0, 9, p)]))).toEqual([]);
       expect(await everything(store, [file])).toEqual(before);
+      expect((await store.pack(p))?.live).toBe(0);
     });
 
     test("an explicit mtime stands against older content only; ctime never goes back", async () => {

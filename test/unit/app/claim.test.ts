@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { claimBlocks } from "#app/claim.ts";
 import { temporary } from "../../support/temporary.ts";
@@ -24,6 +24,15 @@ describe("a block directory", () => {
     expect(() => claimBlocks(directory, other)).toThrow(`${directory} holds the content of another share (instance 0011223344556677). Nothing was changed.`);
     expect(readFileSync(object(directory), "utf8")).toBe("content");
     claimBlocks(directory, mine).release();
+  });
+
+  test("is not written again by who has it already: a power cut then would leave content without an owner", () => {
+    const directory = blocks();
+    const written = () => statSync(join(directory, "OWNER"), { bigint: true }).mtimeNs;
+    claimBlocks(directory, mine).release();
+    const first = written();
+    claimBlocks(directory, mine).release();
+    expect(written()).toBe(first);
   });
 
   test("is in the hands of one at a time", () => {
