@@ -36,9 +36,25 @@ export function queryDirectory(call: Call): Maybe<number> {
   if (!open.directory || outputBytesMax > call.connection.transactBytesMax) return NtStatus.INVALID_PARAMETER;
   if ((open.access & AccessMask.READ_DATA) === 0) return NtStatus.ACCESS_DENIED;
   if (outputBytesMax < fixed) return NtStatus.INFO_LENGTH_MISMATCH;
-  const page = new Page(call, open, scanFor(open, request), request);
-  return page.scan.ended ? page.finish() : page.fill();
+  return inTurn(open, () => {
+    const page = new Page(call, open, scanFor(open, request), request);
+    return page.scan.ended ? page.finish() : page.fill();
+  });
 }
+
+/** One request of an open's listing after the other: each begins where the one before ended. */
+function inTurn(open: Open, work: () => Maybe<number>): Maybe<number> {
+  const before = open.listing;
+  const answer = before === null ? work() : before.then(work);
+  if (!(answer instanceof Promise)) return answer;
+  const over = answer.then(ignore, ignore).then(() => {
+    if (open.listing === over) open.listing = null;
+  });
+  open.listing = over;
+  return answer;
+}
+
+function ignore(): void {}
 
 /** The scan that `request` goes on with or begins; a pattern is kept until the scan is opened anew. */
 function scanFor(open: Open, { flags, pattern, fileIndex }: QueryDirectoryRequest): Scan {

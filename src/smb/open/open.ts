@@ -29,6 +29,8 @@ export class Open {
   /** Of a stream: an open of its owner, whose name stays as long. */
   keeper: OpenFile | null = null;
   scan: Scan | null = null;
+  /** Requests for its listing that wait for the store, one after the other. */
+  listing: Promise<void> | null = null;
   /** Null: nobody asked yet what changes in it. */
   watch: DirectoryWatch | null = null;
   /** Behind the last byte read, or as the client set it (MS-FSCC 2.4.35). */

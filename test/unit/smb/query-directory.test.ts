@@ -6,6 +6,7 @@ import { NtStatus } from "#wire/ntstatus.ts";
 import { Command } from "#wire/smb2/header.ts";
 import { SmbFiles } from "../../support/smb-requests.ts";
 import { smbServer, type TestSmb } from "../../support/smb-server.ts";
+import type { Reply } from "../../support/smb-wire.ts";
 import { alice, bytesOf, file, folder, ok } from "../vfs/kit.ts";
 
 let server: TestSmb;
@@ -60,6 +61,17 @@ async function page(pattern: string, options: Parameters<typeof body>[2] = {}, f
     if (next === 0) return { status: reply.status, names, entries };
     at += next;
   }
+}
+
+/** Names of an IdBothDirectory listing. */
+function namesOf(reply: Reply): readonly string[] {
+  const names: string[] = [];
+  if (reply.status !== 0) return names;
+  for (let at = reply.body.readUInt16LE(2), next = 1; next !== 0; at += next) {
+    names.push(reply.bytes.toString("utf16le", at + 104, at + 104 + reply.bytes.readUInt32LE(at + 60)));
+    next = reply.bytes.readUInt32LE(at);
+  }
+  return names;
 }
 
 async function all(pattern: string, options: Parameters<typeof body>[2] = {}, fileId = root): Promise<string[]> {
@@ -143,6 +155,19 @@ describe("a listing", () => {
     expect(new Set(seen).size).toBe(seen.length);
     for (const name of gone) expect(rest).not.toContain(name);
     for (let i = 0; i < 60; i++) if (!gone.includes(`f${i}`)) expect(seen).toContain(`f${i}`);
+  });
+
+  test("asked for by many requests at once is given once, in order", async () => {
+    const { share, store } = server.world;
+    for (let i = 0; i < 200; i++) await file(share, `f${i}`);
+    share.resizeCaches(8, 8);
+    store.asynchronous = true;
+    for (let i = 0; i < 30; i++) files.send(Command.QUERY_DIRECTORY, body(root, "*", { room: 1000 }));
+    const seen: string[] = [];
+    for (let i = 0; i < 30; i++) seen.push(...namesOf(await files.client.next()));
+    store.asynchronous = false;
+    expect(seen.length).toBe(202);
+    expect(new Set(seen).size).toBe(202);
   });
 
   test("tells facts: sizes, types, ids", async () => {
