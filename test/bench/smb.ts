@@ -72,7 +72,7 @@ export async function smbFigures(options: SmbBenchOptions): Promise<SmbFigures> 
         };
         return { workload: how === "signed" ? workload : { ...workload, target: {} }, ours: of(ours), peer: of(peer) };
       });
-    return { signed: rows("signed"), encrypted: rows("encrypted"), peer: peer.name };
+    return { signed: rows("signed"), encrypted: options.signedOnly ? [] : rows("encrypted"), peer: peer.name };
   } finally {
     for (const server of servers.reverse()) await server.stop(options.keep);
   }
