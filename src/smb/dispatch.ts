@@ -207,10 +207,9 @@ function finishRequest(call: Call, status: number): void {
   last.at = answerAt;
   last.end = w.at;
   last.signer = null;
-  if (call.next > 0) {
-    w.align(8, answerAt);
-    w.setU32(answerAt + nextCommandAt, w.at - answerAt);
-  }
+  // The last of a compound too, as Windows does it (MS-SMB2 3.3.4.1.3).
+  if ((call.next > 0 || call.index > 0) && call.payload === null) w.align(8, answerAt);
+  if (call.next > 0) w.setU32(answerAt + nextCommandAt, w.at - answerAt);
   w.commit();
   if (call.encrypted) return;
   if (signer === null) {

@@ -17,6 +17,7 @@ import { NameCache } from "./cache/name-cache.ts";
 import { Pages } from "./cache/pages.ts";
 import { LockTable } from "./locks/index.ts";
 import { Notifier } from "./notify/index.ts";
+import { FewAtATime } from "./few-at-a-time.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
 import { Requests } from "./requests.ts";
 import { OpenTable } from "./opens/open-table.ts";
@@ -24,6 +25,9 @@ import { OwnerTimes } from "./owner-times.ts";
 import type { PersistentOpens } from "./opens/persistent-opens.ts";
 import { Orphans } from "./orphans.ts";
 import type { Operation } from "./operation.ts";
+
+/** Pieces of copies in memory at a time. */
+const copiesMax = 4;
 
 export interface ShareOptions {
   readonly name: string;
@@ -65,6 +69,8 @@ export class ShareCore {
   readonly notify: Notifier;
   /** Moves of directories to other parents that lost a race to another such move. */
   readonly directoryMoves = new OneAtATime();
+  /** Pieces of copies that are read and written: each is in memory meanwhile. */
+  readonly copies = new FewAtATime(copiesMax);
   private readonly data: FileContent;
   private readonly applying: Applying;
   private readonly requests: Requests;

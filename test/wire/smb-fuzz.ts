@@ -40,7 +40,7 @@ export class FakeTransport {
   }
   requestDone(bytes: number): void {
     this.unfinished -= bytes;
-    if (this.unfinished === 0) this.idle?.();
+    if (this.unfinished <= 0) this.idle?.();
   }
   close(): void {
     if (this.closed) return;
@@ -49,7 +49,7 @@ export class FakeTransport {
   }
   /** Resolves when every request is answered or waits for another client. */
   async settled(): Promise<void> {
-    if (this.unfinished === 0) return;
+    if (this.unfinished <= 0) return;
     await within("an answer", 10_000, new Promise<void>((resolve) => (this.idle = resolve)));
     this.idle = null;
   }

@@ -6,6 +6,7 @@ import { decodeLeaseContext, type LeaseContext, leaseContextName } from "#wire/s
 import type { Call } from "../call.ts";
 import { type LeaseClient, leaseKey, type OplockClient, oplockOf } from "../lease/index.ts";
 import type { Open } from "../open/open.ts";
+import { withRoom } from "../open/allocation.ts";
 import { factsOf, streamFacts } from "../open/facts.ts";
 import { ntStatusOf } from "../status.ts";
 import type { Answer, Answered } from "./creating.ts";
@@ -80,9 +81,9 @@ function isNamed(open: Open, name: string): boolean {
 export async function seenOf(open: Open): Promise<Pick<Answered, "inode" | "facts"> | FsError> {
   const fs = open.tree.fs!;
   const inode = await fs.getattr(open.ownerId);
-  if (inode instanceof FsError || open.keeper === null) return inode instanceof FsError ? inode : { inode, facts: factsOf(inode) };
+  if (inode instanceof FsError || open.keeper === null) return inode instanceof FsError ? inode : { inode, facts: withRoom(open, factsOf(inode)) };
   const stream = await fs.getattr(open.id);
-  return stream instanceof FsError ? stream : { inode, facts: streamFacts(inode, stream) };
+  return stream instanceof FsError ? stream : { inode, facts: withRoom(open, streamFacts(inode, stream)) };
 }
 
 /** What its client may cache of an open, as an oplock level. */

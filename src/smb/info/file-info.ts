@@ -17,6 +17,8 @@ export interface FileQuery {
   readonly open: Open;
   readonly facts: FileFacts;
   readonly deletePending: boolean;
+  /** 8 bytes. */
+  readonly volumeId: Uint8Array;
   /** Read for the classes that `wantsEas` names. */
   readonly eas: readonly Ea[];
   /** Read for FileStreamInformation. */
@@ -33,7 +35,6 @@ interface InfoClass {
 }
 
 const u32Bytes = 4;
-const volumeSerialBytes = 8;
 
 function ok(write: (w: LeWriter, query: FileQuery) => void): (w: LeWriter, query: FileQuery) => number {
   return (w, query) => {
@@ -140,10 +141,10 @@ function writeAttributeTag(w: LeWriter, { facts }: FileQuery): void {
   w.u32((facts.attributes & FileAttribute.REPARSE_POINT) === 0 ? 0 : facts.reparseTag);
 }
 
-/** FileIdInformation (MS-FSCC 2.4.26): the volume's serial number is that of FileFsVolumeInformation. */
-function writeId(w: LeWriter, { open, facts }: FileQuery): void {
-  w.u32(Bun.hash.crc32(open.tree.fs!.name.slice(1)) | 0);
-  w.zeros(volumeSerialBytes - u32Bytes);
+/** FileIdInformation (MS-FSCC 2.4.26): the file's number, and what its volume is known by. */
+function writeId(w: LeWriter, { facts, volumeId }: FileQuery): void {
+  w.raw(volumeId);
+  w.reserve(16);
   w.u64(facts.id);
   w.zeros(8);
 }

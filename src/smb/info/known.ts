@@ -10,8 +10,10 @@ import { withRoom } from "../open/allocation.ts";
 import { toldFacts } from "../open/write-times.ts";
 import { ntStatusOf } from "../status.ts";
 import { easOf } from "./eas.ts";
+import { volumeIdOf } from "./volume.ts";
 import { type FileQuery, type StreamFacts, wantsEas } from "./file-info.ts";
 
+const noVolumeId = new Uint8Array(8);
 const noEas: readonly Ea[] = [];
 const noStreams: readonly StreamFacts[] = [];
 
@@ -31,7 +33,8 @@ export function known(open: Open, infoClass: number, nowMs: number): Maybe<FileQ
     if (typeof opened === "number") return opened;
     const { inode } = opened;
     const facts = withRoom(open, toldFacts(open, opened.facts, nowMs));
-    const query: FileQuery = { open, facts, deletePending: open.deletePending, eas: noEas, streams: noStreams };
+    const query: FileQuery = { open, facts, deletePending: open.deletePending, volumeId: noVolumeId, eas: noEas, streams: noStreams };
+    if (infoClass === FileInfo.Id) return after(open.tree.fs!.root(), (root) => ({ ...query, volumeId: volumeIdOf(open.tree.fs!, root) }));
     if (infoClass === FileInfo.Stream) return after(streamsOf(open, inode), (streams) => (typeof streams === "number" ? streams : { ...query, streams }));
     if (!wantsEas(infoClass)) return query;
     return after(easOf(open), (eas) => (typeof eas === "number" ? eas : { ...query, eas }));

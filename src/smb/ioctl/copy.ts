@@ -2,6 +2,7 @@ import { FsError } from "#model/fs-error.ts";
 import { fileSizeMax } from "#model/ids.ts";
 import type { Credentials } from "#model/credentials.ts";
 import type { Inode } from "#model/inode.ts";
+import { FewAtATime } from "#vfs/few-at-a-time.ts";
 import type { FileSystem } from "#vfs/file-system.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { AccessMask } from "#wire/smb2/create.ts";
@@ -20,8 +21,9 @@ const chunksMax = 256;
 const chunkBytesMax = 1024 * 1024;
 const copyBytesMax = 16 * 1024 * 1024;
 const fileIdBytes = 16;
-/** Bytes of a copy from one share to another that are on their way at a time. */
+/** Bytes of a copy from one share to another that are on their way at a time, and how many such pieces there are. */
 const pieceBytes = 256 * 1024;
+const across = new FewAtATime(8);
 const mayRead = AccessMask.READ_DATA | AccessMask.EXECUTE;
 const mayWrite = AccessMask.WRITE_DATA | AccessMask.APPEND_DATA;
 
@@ -95,7 +97,7 @@ async function copyChunk(source: Open, target: Open, chunk: CopyChunk): Promise<
   const inode = await from.getattr(source.id);
   if (inode instanceof FsError) return ntStatusOf(inode);
   if (sourceOffset + length > inode.size) return NtStatus.INVALID_VIEW_SIZE;
-  const done = from === to ? await copyWithin(from, source, target, chunk) : await copyAcross(from, source, to, target, chunk);
+  const done = from === to ? await copyWithin(from, source, target, chunk) : await across.run(() => copyAcross(from, source, to, target, chunk));
   if (done === null) return NtStatus.SUCCESS;
   // Cut since it was looked at.
   return done.code === "invalid" ? NtStatus.INVALID_VIEW_SIZE : ntStatusOf(done);

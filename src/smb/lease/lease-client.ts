@@ -4,6 +4,9 @@ import { encodeLeaseBreak, encodeLeaseContext, type LeaseContext, LeaseFlag } fr
 import type { Durables } from "../durable/index.ts";
 import type { Open } from "../open/open.ts";
 
+/** Opens that are kept in mind before closed ones among them are looked for. */
+const keptLeast = 16;
+
 interface Break {
   readonly lease: Lease;
   readonly epoch: number;
@@ -18,6 +21,7 @@ export class LeaseClient implements LeaseHolder {
   private readonly key: Uint8Array;
   private readonly durables: Durables;
   private readonly opens = new Set<Open>();
+  private keptMax = keptLeast;
   private untold: Break[] = [];
 
   constructor(context: LeaseContext, durables: Durables) {
@@ -33,11 +37,17 @@ export class LeaseClient implements LeaseHolder {
 
   /** The answer that gives `open` its share of the lease is on its way. */
   granted(open: Open): void {
-    for (const each of this.opens) if (each.file === null || each.file.closed) this.opens.delete(each);
     this.opens.add(open);
+    if (this.opens.size > this.keptMax) this.forgetClosed();
     const untold = this.untold;
     this.untold = [];
     for (const each of untold) this.send(each);
+  }
+
+  /** Done each time their number has doubled: a lease with many opens costs each of them little. */
+  private forgetClosed(): void {
+    for (const open of this.opens) if (open.file === null || open.file.closed) this.opens.delete(open);
+    this.keptMax = Math.max(keptLeast, this.opens.size * 2);
   }
 
   broken(lease: Lease, from: number, to: number, acknowledged: boolean): boolean {
@@ -59,7 +69,7 @@ export class LeaseClient implements LeaseHolder {
       const own = session.channels[0]?.connection ?? null;
       if (own === null || session.ended || open.file === null || open.file.closed) continue;
       // What has to be encrypted goes where the session is.
-      const found = session.encryptionRequired ? own : (own.server.leaseClients.of(own) ?? own);
+      const found = session.seals ? own : (own.server.leaseClients.of(own) ?? own);
       found.notify(session, Command.OPLOCK_BREAK, (w) => encodeLeaseBreak(w, epoch, acknowledged, this.key, from, to));
       return true;
     }

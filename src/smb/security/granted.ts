@@ -1,13 +1,16 @@
 import { allRights, Right, specificRights } from "#model/acl.ts";
 import { AccessLevel } from "#model/identity.ts";
 import type { Credentials } from "#model/credentials.ts";
-import type { Inode } from "#model/inode.ts";
+import { FileType, type Inode } from "#model/inode.ts";
 import { rightsThrough, rightsTo } from "#vfs/access/permissions.ts";
 import type { FileSystem } from "#vfs/file-system.ts";
+import { FileAttribute } from "#wire/fscc.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { Disposition } from "#wire/smb2/create.ts";
 
 const changing = Right.writeData | Right.appendData | Right.writeEa | Right.writeAttributes | Right.deleteChild | Right.delete | Right.writeDac | Right.writeOwner;
+
+const contentRights = Right.writeData | Right.appendData;
 
 /** The most `who` may do with a file in the share at all: what TREE_CONNECT tells. */
 export function shareAccess(fs: FileSystem, who: Credentials): number {
@@ -18,7 +21,9 @@ export function shareAccess(fs: FileSystem, who: Credentials): number {
 /** The most `who` may do with an object; `parent` null: it is the share's root. */
 export function maximalAccess(fs: FileSystem, who: Credentials, parent: Inode | null, inode: Inode): number {
   const rights = rightsThrough(parent, inode, who);
-  return fs.policy.readOnly ? rights & ~changing : rights;
+  if (fs.policy.readOnly) return rights & ~changing;
+  // Nobody opens a read-only file to write it (MS-FSA 2.1.5.1.2); who opened it before goes on.
+  return inode.type !== FileType.directory && (inode.flags & FileAttribute.READONLY) !== 0 ? rights & ~contentRights : rights;
 }
 
 /** Rights that opening takes beside those asked for, and that the open file does not get (MS-FSA 2.1.5.1.2): to replace content is to write. */

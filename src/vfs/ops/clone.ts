@@ -39,13 +39,26 @@ export async function clone(share: Share, who: Credentials, range: CopyRange): P
 export async function copy(share: Share, who: Credentials, range: CopyRange): Promise<FsError | null> {
   const refused = await refuseRange(share, who, range);
   if (refused !== null) return refused;
+  if (overlaps(range)) return copyOverlapping(share, who, range);
   for (let done = 0; done < range.length; ) {
-    const shares = range.length - done >= sharedBytesMin && !overlaps(range);
-    let step = shares ? await cloneStep(share, who, range, done) : jukebox;
-    if (step === jukebox) step = await copyStep(share, who, range, done);
+    let step = range.length - done >= sharedBytesMin ? await cloneStep(share, who, range, done) : jukebox;
+    if (step === jukebox) step = await copyStep(share, who, range, done, Math.min(range.length - done, copiedBytes));
     if (step instanceof FsError) return step;
     done += step;
     if (done < range.length) await turn(share);
+  }
+  return null;
+}
+
+/** A range that is copied onto a part of itself: in the order in which nothing is overwritten before it was read. */
+async function copyOverlapping(share: Share, who: Credentials, range: CopyRange): Promise<FsError | null> {
+  const backwards = range.targetOffset > range.sourceOffset;
+  for (let copied = 0; copied < range.length; ) {
+    const length = Math.min(range.length - copied, copiedBytes);
+    const step = await copyStep(share, who, range, backwards ? range.length - copied - length : copied, length);
+    if (step instanceof FsError) return step;
+    copied += length;
+    if (copied < range.length) await turn(share);
   }
   return null;
 }
@@ -68,10 +81,14 @@ async function cloneStep(share: Share, who: Credentials, range: CopyRange, done:
   }
 }
 
-async function copyStep(share: Share, who: Credentials, range: CopyRange, done: number): Promise<number | FsError> {
+/** Copies `length` bytes of the range, from `done` on, by way of memory. */
+function copyStep(share: Share, who: Credentials, range: CopyRange, done: number, length: number): Promise<number | FsError> {
+  return share.copies.run(() => copyPiece(share, who, range, done, length));
+}
+
+async function copyPiece(share: Share, who: Credentials, range: CopyRange, done: number, length: number): Promise<number | FsError> {
   const inode = await sourceOf(share, who, range, done);
   if (inode instanceof FsError) return inode;
-  const length = Math.min(range.length - done, copiedBytes);
   const read = await share.content.read(inode, range.sourceOffset + done, length);
   if (read instanceof FsError) return read;
   // The write may keep what it is given for longer than the pages that were read are kept.

@@ -7,7 +7,7 @@ import { FileType, type Inode } from "#model/inode.ts";
 import { InodeFlag } from "#model/inode-flags.ts";
 import { type AttributeColumns, decideAttributes, dropsPrivileges, withoutPrivileges } from "../access/attributes.ts";
 import { type Changer, changerOf, contentPermissions, Permission } from "../access/permissions.ts";
-import { denied, fileTooBig, invalid, notSync, stale } from "../errors.ts";
+import { denied, fileTooBig, invalid, locked, notSync, stale } from "../errors.ts";
 import type { AttributeRequest, Change } from "../file-system.ts";
 import type { OpenFile } from "../opens/open-file.ts";
 import { durable, Operation, untilApplied } from "../operation.ts";
@@ -57,6 +57,7 @@ async function attemptSet(
   if (request.size !== undefined && !progress.truncated) {
     const held = beforeContent(share, id, by);
     if (held !== null) return held;
+    if (by === null && share.locks.held !== 0 && barsSize(share, inode, request.size)) return locked;
     const cut = share.truncate(who, inode, request.size, at);
     if (cut instanceof FsError) return cut;
     share.inodes.replace(cut);
@@ -66,6 +67,11 @@ async function attemptSet(
   if (request.size !== undefined && columns.mode === null && dropsPrivileges(inode, who)) columns.mode = withoutPrivileges(inode.mode);
   const guarded = progress.truncated ? null : (row?.ctime ?? null);
   return store(share, who, inode, columns, guarded, progress, attempt);
+}
+
+/** Whether somebody has locked what a caller without opens would cut off or lay on. */
+function barsSize({ locks }: Share, { id, size }: Inode, wanted: number): boolean {
+  return locks.bars(id, null, Math.min(size, wanted), Math.abs(size - wanted), true);
 }
 
 function refuseSize(inode: Inode, who: Changer, size: number): FsError | null {

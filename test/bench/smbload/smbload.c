@@ -74,6 +74,20 @@ static void sync_open(struct conn *c, const char *name, uint32_t disp, uint32_t 
         fprintf(stderr, "warning: closing %s: status 0x%08x\n", name, p.status);
 }
 
+/* Whether name is there. */
+static bool is_there(struct conn *c, const char *name)
+{
+    struct rep p;
+    uint8_t f[16];
+
+    put_create(c->sl, name, OPEN, OPT_FILE);
+    if (!sync_call(c->sl, &p) || !create_fid(&p, f))
+        return false;
+    put_close(c->sl, f);
+    sync_call(c->sl, &p);
+    return true;
+}
+
 static void reset_slots(void)
 {
     for (int i = 0; i < o_conns; i++) {
@@ -126,7 +140,9 @@ static void prepare(const struct wl *w)
     if ((w->needs & N_BIG) && !have_big) {
         sprintf(nm, "%s\\big", base_);
         sync_open(&cn[0], nm, OPEN_IF, OPT_DIR, NULL);
-        quiet(&prep_big, o_files);
+        fname(nm, o_files - 1, 'B');
+        if (!is_there(&cn[0], nm))              /* kept by an earlier run */
+            quiet(&prep_big, o_files);
         have_big = true;
     }
     if (w->needs & N_QFID)
@@ -218,7 +234,8 @@ static void usage(void)
         "  -E  encrypt by AES-128-GCM (3.1.1 only)\n"
         "  -V, --verify  compare data   --nocheck  do not check signatures\n"
         "  -M, --nowarm  do not touch and free memory before seqwrite\n"
-        "  -S, --srvpid p,p  -N, --name label  -k keep files\n  workloads:");
+        "  -S, --srvpid p,p  -N, --name label\n"
+        "  -k keep files  -B name of their directory (smbload.PID)\n  workloads:");
     for (size_t i = 0; i < N_WL; i++)
         fprintf(stderr, " %s", wls[i].name);
     fprintf(stderr, "\n");
@@ -237,7 +254,7 @@ int main(int argc, char **argv)
     int o;
     char *q, nm[128];
 
-    while ((o = getopt_long(argc, argv, "H:p:m:e:U:W:C:Q:t:s:n:b:P:D:x:a:EVKMS:N:k", lo, 0)) != -1)
+    while ((o = getopt_long(argc, argv, "H:p:m:e:U:W:C:Q:t:s:n:b:P:D:x:a:EVKMS:N:kB:", lo, 0)) != -1)
         switch (o) {
         case 'H': o_host = optarg; break;
         case 'p': o_port = atoi(optarg); break;
@@ -266,6 +283,7 @@ int main(int argc, char **argv)
         case 'S': parse_srvpids(optarg); break;
         case 'N': o_name = optarg; break;
         case 'k': o_keep = 1; break;
+        case 'B': snprintf(base_, sizeof base_, "%s", optarg); break;
         default: usage();
         }
     if (optind != argc - 1 || o_conns < 1 || o_conns > 64 || o_depth < 1 ||
@@ -301,7 +319,8 @@ int main(int argc, char **argv)
     fprintf(stderr, "note: %s: dialect 0x%x, %s, %u-byte transfers\n", o_name,
             dialect, o_encrypt ? "AES-128-GCM" : alg[sign_alg], iosize);
     fstate = xalloc(o_files);
-    snprintf(base_, sizeof base_, "smbload.%d", (int)getpid());
+    if (!*base_)
+        snprintf(base_, sizeof base_, "smbload.%d", (int)getpid());
     sync_open(&cn[0], base_, OPEN_IF, OPT_DIR, NULL);
     snprintf(nm, sizeof nm, "%s\\d0", base_);
     sync_open(&cn[0], nm, OPEN_IF, OPT_DIR, NULL);

@@ -4,12 +4,20 @@ import { type FileId, fileSizeMax, rootId } from "#model/ids.ts";
 import type { CopyRange } from "#vfs/file-system.ts";
 import { rangeOf } from "#vfs/locks/index.ts";
 import type { OpenFile } from "#vfs/opens/open-file.ts";
+import type { Share } from "#vfs/share.ts";
 import { alice, bob, bytesOf, fails, file, ok, openWorld, root, textOf } from "./kit.ts";
 
 const nobody = { source: null, target: null };
 const range = (source: FileId, sourceOffset: number, length: number, target: FileId, targetOffset: number, more: Partial<CopyRange> = {}): CopyRange => ({
   source, sourceOffset, length, target, targetOffset, by: nobody, obeysLocks: true, ...more,
 });
+
+async function bytesAt(share: Share, id: FileId, offset: number, length: number): Promise<Buffer> {
+  const { data } = ok(await share.read(alice, id, offset, length));
+  const bytes = Buffer.concat(data.slices);
+  data.release();
+  return bytes;
+}
 
 async function two(mode = 0o666) {
   const world = await openWorld();
@@ -34,6 +42,13 @@ test("a copy within a file may overlap itself: its target gets what the source w
   const { share, a } = await two();
   expect(await share.copy(alice, range(a, 0, 6, a, 4))).toBeNull();
   expect(await textOf(share, a)).toBe("0123012345");
+  const long = Uint8Array.from({ length: 3_000_000 }, (_, i) => (i * 31 + (i >>> 12)) % 251);
+  ok(await share.write(alice, a, 0, [long], long.length, false));
+  for (const [from, to] of [[0, 700_000], [900_000, 100_000]] as const) {
+    const before = await bytesAt(share, a, from, 2_000_000);
+    expect(await share.copy(alice, range(a, from, 2_000_000, a, to))).toBeNull();
+    expect(Buffer.compare(await bytesAt(share, a, to, 2_000_000), before)).toBe(0);
+  }
 });
 
 test("who may not read the source or write the target is refused, and so are ranges and types that are none", async () => {

@@ -91,6 +91,24 @@ describe("replay", () => {
     await last.log.close();
   });
 
+  test("reads a log of version 1, which has neither clones nor punches, and goes on in the present one", async () => {
+    const { path, records } = await filled(20);
+    for (const name of segmentNames(path)) {
+      const bytes = fs.readFileSync(join(path, name));
+      bytes[12] = 1;
+      bytes.writeUInt32LE(Bun.hash.crc32(bytes.subarray(0, 60)), 60);
+      fs.writeFileSync(join(path, name), bytes);
+    }
+    const again = await open(path);
+    expect(again.records).toEqual(records);
+    const punch = appendSome(again.log, 33);
+    expect(punch.kind).toBe("punch");
+    await again.log.close();
+    const after = await open(path);
+    expect(after.records.at(-1)).toEqual(punch);
+    await after.log.close();
+  });
+
   test("refuses a log of another share and one of a newer format", async () => {
     const { path } = await filled(3);
     await expect(open(path, { instance: Uint8Array.of(8, 7, 6, 5, 4, 3, 2, 1) })).rejects.toThrow("log of another share (0102030405060708, not 0807060504030201)");

@@ -37,3 +37,17 @@ test("a write that waits for room is judged by the locks there are when it goes 
   fails(await writing, "locked");
   expect(share.cached(id)!.size).toBe(0);
 });
+
+test("nobody without an open cuts off what somebody has locked, nor lays on to it", async () => {
+  const { share } = await openWorld();
+  const inode = await file(share, "a");
+  const { id } = inode;
+  ok(await share.write(alice, id, 0, [bytesOf("0123456789012345678901234")], 25, false));
+  const owner = open(share, inode, Right.readData);
+  share.locks.lock(id, owner, [ten, { range: rangeOf(0, 30, 0, 1)!, exclusive: false }]);
+  fails(await share.setattr(alice, id, { size: 19 }, null), "locked");
+  fails(await share.setattr(alice, id, { size: 31 }, null), "locked");
+  ok(await share.setattr(alice, id, { size: 20 }, null));
+  ok(await share.setattr(alice, id, { size: 30 }, null));
+  ok(await share.setattr(alice, id, { size: 0 }, null, owner));
+});
