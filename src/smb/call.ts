@@ -106,7 +106,7 @@ export class Call {
 
   /** Ends the answer with bytes of a file, which this call releases. To be called last; the answer's status is SUCCESS. */
   attach(data: ContentRead): void {
-    if (data.length >= lentBytesMin && this.next === 0 && !this.encrypted) {
+    if (data.length >= lentBytesMin && this.next === 0 && this.index === 0 && !this.encrypted) {
       this.payload = data;
       return;
     }

@@ -19,7 +19,7 @@ async function generate(directory: string): Promise<number> {
   const { instance } = opened.store.identity;
   await opened.close();
   const db = new Database(join(directory, "metadata.db"));
-  const inode = db.prepare(`INSERT INTO inode VALUES (?, ?, 420, ?, 0, 0, ?, ?, 0, 0, 1, 0, 1, 0, 1, 0, 1, 0, ?, 0, 1, 0, ?, 1, NULL, NULL)`);
+  const inode = db.prepare(`INSERT INTO inode VALUES (?, ?, 420, ?, 0, 0, ?, ?, 0, 0, 1, 0, 1, 0, 1, 0, 1, 0, ?, 0, 1, 0, ?, 1, NULL, NULL, 0)`);
   const dirent = db.prepare("INSERT INTO dirent (parent, name, child, cookie) VALUES (?, ?, ?, ?)");
   const extent = db.prepare("INSERT INTO extent VALUES (?, 0, ?, ?, ?)");
   const pack = db.prepare("INSERT INTO pack VALUES (?, ?, 2, ?, ?, 1, 0, ?)");

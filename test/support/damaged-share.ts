@@ -102,7 +102,7 @@ export async function make({ store }: Opened, parent: number, name: string, type
 }
 
 /** A stream with content, and two extended attributes of the same owner. */
-async function makeStream(opened: Opened, owner: FileId, name: string, seed: number): Promise<FileId> {
+export async function makeStream(opened: Opened, owner: FileId, name: string, seed: number): Promise<FileId> {
   const { store } = opened;
   const inode = newInode(store.draw(), FileType.regular, 0).with({ parent: owner });
   const at = systemClock.now();

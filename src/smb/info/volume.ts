@@ -108,8 +108,9 @@ function writeDevice(w: LeWriter): void {
   w.u32(deviceMounted);
 }
 
-/** What clients count on: names keep their case and are found in any. */
+/** What clients count on: names keep their case and are found in any; that case could be told apart is what NTFS says too. */
 const attributes =
+  FsAttribute.CASE_SENSITIVE_SEARCH |
   FsAttribute.CASE_PRESERVED_NAMES |
   FsAttribute.UNICODE_ON_DISK |
   FsAttribute.PERSISTENT_ACLS |

@@ -15,7 +15,8 @@ import { findPostgresShare, leftKeysOf } from "#metadata/postgres/index.ts";
 import { FsError } from "#model/fs-error.ts";
 import { type FileId, rootId } from "#model/ids.ts";
 import { FileType, type Inode } from "#model/inode.ts";
-import { bytesOf, make, write } from "../../support/damaged-share.ts";
+import { InodeFlag, streamsOf } from "#model/inode-flags.ts";
+import { bytesOf, make, makeStream, write } from "../../support/damaged-share.ts";
 import { missingPostgres, sharedCluster } from "../../support/postgres.ts";
 import { until } from "../../support/wait.ts";
 
@@ -40,12 +41,17 @@ async function migrated(runtime: ServerRuntime, to: SharePlan): Promise<Job> {
 
 const files = 12;
 
+/** Files that have a stream, each in a pack of its own as the files are. */
+const hasStream = (i: number): boolean => i < files && i % 4 === 0;
+const packs = files + files / 4;
+
 async function filled(runtime: ServerRuntime, name: string): Promise<FileId[]> {
   const share = inside(runtime, name) as never;
   const ids: FileId[] = [];
   for (let i = 0; i < files; i++) {
     const id = await make(share, rootId, `f${i}`, FileType.regular);
     await write(share, id, bytesOf(i, 90_000 + i));
+    if (hasStream(i)) await makeStream(share, id, "Stream", i);
     ids.push(id);
   }
   return ids;
@@ -62,7 +68,15 @@ async function contentOf(runtime: ServerRuntime, name: string, id: FileId): Prom
 }
 
 async function expectWhole(runtime: ServerRuntime, name: string, ids: readonly FileId[]): Promise<void> {
-  for (const [i, id] of ids.entries()) expect(Buffer.compare(await contentOf(runtime, name, id), bytesOf(i, 90_000 + i))).toBe(0);
+  const { store } = inside(runtime, name);
+  for (const [i, id] of ids.entries()) {
+    expect(Buffer.compare(await contentOf(runtime, name, id), bytesOf(i, 90_000 + i))).toBe(0);
+    if (!hasStream(i)) continue;
+    const [stream] = await store.direntsFolding(streamsOf(id), "stream");
+    expect(Buffer.compare(await contentOf(runtime, name, stream?.child as FileId), bytesOf(i, 1000))).toBe(0);
+    expect(Buffer.compare((await store.xattr(id, "security")) as Uint8Array, bytesOf(i, 200))).toBe(0);
+    expect((await store.inode(id))?.flags).toBe(InodeFlag.hasStreams | InodeFlag.hasSecurity | InodeFlag.hasEas);
+  }
 }
 
 test("content moves to another directory, with what clients wrote meanwhile, and the share is the same", async () => {
@@ -75,12 +89,12 @@ test("content moves to another directory, with what clients wrote meanwhile, and
   const identity = inside(runtime, "/export").store.identity;
   const to = { ...from, blocks: storePlan("block", "filesystem", { name: "other", config: { path: join(dataDir, "other") } }) };
   const job = await migrated(runtime, to);
-  expect(job).toMatchObject({ state: "done", error: null, result: { objects: files, objectsPresent: 0, rows: 0 } });
+  expect(job).toMatchObject({ state: "done", error: null, result: { objects: packs, objectsPresent: 0, rows: 0 } });
   expect(inside(runtime, "/export").store.identity).toEqual(identity);
   await expectWhole(runtime, "/export", ids);
   expect(existsSync(join(dataDir, "other", "export", "objects"))).toBeTrue();
   // Back again: what is there is not copied twice, but looked at.
-  expect(await migrated(runtime, from)).toMatchObject({ state: "done", result: { objects: 0, objectsPresent: files } });
+  expect(await migrated(runtime, from)).toMatchObject({ state: "done", result: { objects: 0, objectsPresent: packs } });
   await expectWhole(runtime, "/export", ids);
   expect(await migrated(runtime, from)).toMatchObject({ state: "failed" });
   await expectWhole(runtime, "/export", ids);
