@@ -196,7 +196,8 @@ export interface FileSystem extends AttributedFiles {
   rmdir(who: Credentials, directory: FileId, name: string): Promise<Removed | FsError>;
   /** `replaces` false: `exists` where another object has the new name, however late it came to it. */
   rename(who: Credentials, from: FileId, fromName: string, to: FileId, toName: string, by?: OpenFile | null, replaces?: boolean): Promise<Renamed | FsError>;
-  link(who: Credentials, id: FileId, directory: FileId, name: string): Promise<Linked | FsError>;
+  /** `replaces`: a file that has the name loses it. */
+  link(who: Credentials, id: FileId, directory: FileId, name: string, replaces?: boolean): Promise<Linked | FsError>;
   /**
    * Entries after `cookie` (0: from the start), "." as cookie 1 and ".." as 2 among them, until `accept` says that the next one
    * no longer fits (false); null passes one over. A call that passed over many ends early. `verifier` is checked where cookie is

@@ -120,8 +120,8 @@ export class Share extends AttributedShare implements fs.FileSystem {
     return ops.rename(this, who, from, fromName, to, toName, by, replaces);
   }
 
-  link(who: Credentials, id: FileId, directory: FileId, name: string): Promise<fs.Linked | FsError> {
-    return ops.link(this, who, id, directory, name);
+  link(who: Credentials, id: FileId, directory: FileId, name: string, replaces = false): Promise<fs.Linked | FsError> {
+    return ops.link(this, who, id, directory, name, replaces);
   }
 
   release(open: OpenFile): Maybe<FsError | null> {

@@ -26,9 +26,7 @@ export async function setLink(open: Open, input: Uint8Array): Promise<number> {
   if (to.inode !== null) {
     if (to.inode.id === open.id) return NtStatus.SUCCESS;
     if (input[0] === 0) return NtStatus.OBJECT_NAME_COLLISION;
-    const removed = await fs.remove(who, to.parent.id, to.name);
-    if (removed instanceof FsError) return ntStatusOf(removed);
   }
-  const linked = await fs.link(who, open.id, to.parent.id, to.inode === null ? parts.at(-1)! : to.name);
+  const linked = await fs.link(who, open.id, to.parent.id, to.inode === null ? parts.at(-1)! : to.name, input[0] !== 0);
   return linked instanceof FsError ? ntStatusOf(linked) : NtStatus.SUCCESS;
 }

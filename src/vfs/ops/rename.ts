@@ -18,9 +18,7 @@ import { addingOf, openDirectory, refuseChange } from "./make.ts";
 import { openRemovable, removing, unlinkChanges } from "./remove.ts";
 import { Kind, parentLinks, type Replacement, renameTable } from "./rename-table.ts";
 import { removeDirectoryChanges } from "./rmdir.ts";
-import { type Going, streamsGoing } from "./streams.ts";
-
-const nothingGoes: Going = { conditions: [], changes: [] };
+import { nothingGoes, streamsGoing } from "./streams.ts";
 
 /** Deepest directory the loop check climbs from. */
 const depthMax = 100_000;

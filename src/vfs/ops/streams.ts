@@ -196,6 +196,9 @@ export interface Going {
   readonly changes: readonly StoreChange[];
 }
 
+/** Nothing loses a link. */
+export const nothingGoes: Going = { conditions: [], changes: [] };
+
 /** `lastLink`: of a directory its only one. */
 export function streamsGoing(share: Share, child: Inode): Maybe<Going> {
   const { id, links } = child;

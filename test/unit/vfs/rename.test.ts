@@ -154,3 +154,24 @@ test("a rename that is to replace nothing leaves alone what came to the new name
   ok(await share.rename(alice, rootId, "a", rootId, "a", null, false));
   ok(await share.rename(alice, rootId, "a", rootId, "c", null, false));
 });
+
+test("a link that replaces a name does so in one set, and one that can't be made replaces nothing", async () => {
+  const { share, store } = await openWorld();
+  const source = await file(share, "a");
+  const target = await file(share, "b");
+  ok(await share.makeStream(alice, target.id, "s"));
+  const gone = await file(share, "c");
+  ok(await share.remove(alice, rootId, "c"));
+  fails(await share.link(alice, gone.id, rootId, "b", true), "stale");
+  fails(await share.link(alice, source.id, rootId, "b"), "exists");
+  fails(await share.link(bob, source.id, rootId, "b", true), "perm");
+  expect(ok(await share.lookup(alice, rootId, "b")).inode.id).toBe(target.id);
+  const before = store.sets.length;
+  ok(await share.link(alice, source.id, rootId, "b", true));
+  expect(store.sets.length - before).toBe(1);
+  expect(ok(await share.lookup(alice, rootId, "b")).inode.id).toBe(source.id);
+  expect(ok(await share.getattr(source.id)).links).toBe(2);
+  expect(await store.inode(target.id)).toBeNull();
+  await folder(share, "d");
+  fails(await share.link(alice, source.id, rootId, "d", true), "isDirectory");
+});
