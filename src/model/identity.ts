@@ -74,6 +74,8 @@ export const noAccounts: Accounts = { byName: () => null };
 /** An attempt to log in that was let through; it counts as failed unless told otherwise. */
 export interface LoginAttempt {
   succeeded(): void;
+  /** No password was tried. */
+  withdraw(): void;
 }
 
 /** Slows those who guess passwords. */

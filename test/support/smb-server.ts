@@ -30,7 +30,7 @@ export async function smbServer(options: Partial<SmbAdapterOptions> = {}, policy
   const smb = createSmbAdapter({
     shares: new ShareTable([world.share]),
     accounts: { byName: (name) => accounts.get(name.toLowerCase()) ?? null },
-    attempts: { begin: () => ({ succeeded() {} }) },
+    attempts: { begin: () => ({ succeeded() {}, withdraw() {} }) },
     clock: systemClock,
     random: systemRandom,
     logger: silentLogger,

@@ -27,6 +27,7 @@ import { type Opened, Opening } from "../open/opening.ts";
 import { parsePath, type SmbPath, StreamType } from "../open/path.ts";
 import { shownName } from "../open/names.ts";
 import { stoppedOn } from "../open/stopped.ts";
+import { sessionOpensMax } from "../session/session.ts";
 import { pipes } from "../pipe/index.ts";
 import { Pipe } from "../pipe/pipe.ts";
 
@@ -53,7 +54,7 @@ async function openFile(call: Call, request: CreateRequest, ask: DurableAsk | nu
   if (refused !== NtStatus.SUCCESS) return refused;
   // No earlier state of a file is kept to be opened (MS-SMB2 2.2.13.2.7).
   if (request.contexts.some(({ name, data }) => name === timewarpContext && data.some((byte) => byte !== 0))) return NtStatus.OBJECT_NAME_NOT_FOUND;
-  if (server.opens.full) return NtStatus.INSUFFICIENT_RESOURCES;
+  if (!mayOpen(call)) return NtStatus.INSUFFICIENT_RESOURCES;
   const path = parsePath(request.name);
   if (typeof path === "number") return path;
   const typed = typedRequest(path, request);
@@ -86,6 +87,11 @@ async function openFile(call: Call, request: CreateRequest, ask: DurableAsk | nu
   answer(call, { request, open: one, parent, inode, facts, action, oplock: oplockLevel(asked, file), lease: asked.context, durable: one.durable !== null });
   tellOfBreaks(call, asked, one);
   return one;
+}
+
+/** Whether there may be one open file more, of the session and of all. */
+function mayOpen(call: Call): boolean {
+  return !call.connection.server.opens.full && call.session!.opens < sessionOpensMax;
 }
 
 /** The open is its session's; or, where that ended meanwhile, waits for its client, or (false) is closed. */
@@ -174,7 +180,7 @@ function openPipe(call: Call, request: CreateRequest): number {
   const served = pipes.get(request.name.toLowerCase().replace(/^\\/, ""));
   if (served === undefined) return NtStatus.OBJECT_NAME_NOT_FOUND;
   const { opens } = call.connection;
-  if (opens.full) return NtStatus.INSUFFICIENT_RESOURCES;
+  if (!mayOpen(call)) return NtStatus.INSUFFICIENT_RESOURCES;
   const one = new Open(opens.next(), call.tree!, 0 as FileId, false, allRights, null, request.name);
   one.pipe = new Pipe(request.name, served(call.connection.server));
   opens.add(one);

@@ -92,7 +92,11 @@ function known(call: Call, setup: Setup, exchange: NtlmExchange, claim: NtlmClai
   const account = server.accounts.byName(name);
   // Somebody unknown costs the same as a wrong password.
   const proven = proveNtlm(exchange, claim, account?.ntHash ?? server.random.bytes(16));
-  if (account === null && guestsAllowed(server)) return { user: guest, kind: SessionKind.guest, epoch: 0, proven: null };
+  if (account === null && guestsAllowed(server)) {
+    // He guessed nobody's password: who comes again as a guest is not slowed.
+    attempt.withdraw();
+    return { user: guest, kind: SessionKind.guest, epoch: 0, proven: null };
+  }
   if (account === null || proven === null) {
     server.logger.info({ client, user: name }, "refused an SMB log-in");
     return NtStatus.LOGON_FAILURE;

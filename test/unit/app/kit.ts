@@ -59,6 +59,6 @@ export function runtimeOn(dataDir: string, flags: Readonly<Record<string, string
     throw error;
   };
   const around = { clock: systemClock, random: systemRandom, logger: silentLogger, fatal };
-  const runtime = new ServerRuntime({ config, around, recovered() {}, identify, attempts: { begin: () => ({ succeeded() {} }) }, setLogLevel: (level) => levels.push(level), changed() {} });
+  const runtime = new ServerRuntime({ config, around, recovered() {}, identify, attempts: { begin: () => ({ succeeded() {}, withdraw() {} }) }, setLogLevel: (level) => levels.push(level), changed() {} });
   return { runtime, config, levels };
 }

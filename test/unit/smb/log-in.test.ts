@@ -1,4 +1,6 @@
 import { afterEach, expect, test } from "bun:test";
+import { systemClock } from "#base/clock.ts";
+import { addressBurst, pairFreeAttempts, Throttle } from "#control/sessions/throttle.ts";
 import { Squash } from "#model/credentials.ts";
 import { smbSettingDefaults, type SmbSettings } from "#smb/settings.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
@@ -84,6 +86,24 @@ test("where a share lets them in, they are its anonymous user, and have no keys"
   expect(tree.credentials()).toMatchObject({ uid: 65534, gid: 65534, superuser: false });
   // A wrong password of somebody known makes nobody a guest.
   expect((await guest.login("alice", "wrong")).status).toBe(NtStatus.LOGON_FAILURE);
+});
+
+test("a guest's log-in is no guess: whoever comes again and again as one is not slowed, whoever guesses is", async () => {
+  const throttle = new Throttle(systemClock);
+  const attempts = {
+    begin(name: string, address: string) {
+      try {
+        return throttle.begin(name, address);
+      } catch {
+        return null;
+      }
+    },
+  };
+  const server = await start({ attempts }, letIn);
+  const client = await negotiated(server);
+  for (let i = 0; i < pairFreeAttempts + addressBurst; i++) expect((await client.login("stranger", "whatever")).status).toBe(0);
+  for (let i = 0; i < pairFreeAttempts; i++) expect((await client.login("alice", "wrong")).status).toBe(NtStatus.LOGON_FAILURE);
+  expect((await client.login("alice", "wrong")).status).toBe(NtStatus.ACCOUNT_LOCKED_OUT);
 });
 
 test("guests are never root, whatever a share says", async () => {

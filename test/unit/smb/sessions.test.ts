@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from "bun:test";
 import { withoutSessionMs } from "#smb/connection.ts";
-import { channelsMax } from "#smb/session/session.ts";
+import { channelsMax, sessionOpensMax } from "#smb/session/session.ts";
 import { setupMs, setupsMax } from "#smb/session/setup.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { Command } from "#wire/smb2/header.ts";
@@ -187,6 +187,19 @@ test("trees and files of another session are none of this one's", async () => {
   bob.signs = false;
   expect(await query(bob, file)).toBe(NtStatus.USER_SESSION_DELETED);
   expect(await query(client, file)).toBe(0);
+});
+
+test("a session has no more open at a time than its share of all", async () => {
+  const server = await start();
+  const { client, file } = await withFile(server);
+  const [session] = server.state.sessions.list();
+  session!.opens = sessionOpensMax;
+  expect((await client.call(Command.CREATE, createBody("b"), { treeId: client.treeId })).status).toBe(NtStatus.INSUFFICIENT_RESOURCES);
+  const { treeId } = await client.treeConnect("IPC$");
+  expect((await client.call(Command.CREATE, createBody("srvsvc", { disposition: 1 }), { treeId })).status).toBe(NtStatus.INSUFFICIENT_RESOURCES);
+  session!.opens = 1;
+  expect((await client.treeConnect("export")).status).toBe(0);
+  expect(await client.create("b")).not.toEqual(file);
 });
 
 test("a session whose time is up answers only what ends or closes something, until its user proves who he is", async () => {
