@@ -14,6 +14,8 @@ const keyPattern = /^[0-9a-f]{16}$/;
 export class OpenRecordFiles implements OpenRecords {
   private readonly directory: string;
   private readonly keys = new Set<string>();
+  /** The last thing that is done to a record, while it is under way: each is written and removed in the order that was asked for. */
+  private readonly underWay = new Map<string, Promise<void>>();
   private made = false;
 
   constructor(contentDirectory: string) {
@@ -34,6 +36,10 @@ export class OpenRecordFiles implements OpenRecords {
   async put(key: string, record: Uint8Array): Promise<void> {
     if (!this.keys.has(key) && this.keys.size >= openRecordsMax) throw new Error(`${openRecordsMax} open files of the share are recorded to outlive the server, which is the most there may be`);
     this.keys.add(key);
+    await this.inTurn(key, () => this.write(key, record));
+  }
+
+  private async write(key: string, record: Uint8Array): Promise<void> {
     if (!this.made) makeDirectory(this.directory);
     this.made = true;
     const path = join(this.directory, key);
@@ -51,7 +57,18 @@ export class OpenRecordFiles implements OpenRecords {
 
   async remove(key: string): Promise<void> {
     this.keys.delete(key);
-    await rm(join(this.directory, key), { force: true });
+    await this.inTurn(key, () => rm(join(this.directory, key), { force: true }));
+  }
+
+  private async inTurn(key: string, work: () => Promise<void>): Promise<void> {
+    const before = this.underWay.get(key);
+    const done = before === undefined ? work() : before.then(work, work);
+    this.underWay.set(key, done);
+    try {
+      await done;
+    } finally {
+      if (this.underWay.get(key) === done) this.underWay.delete(key);
+    }
   }
 
   private async sync(): Promise<void> {

@@ -69,7 +69,8 @@ export class Replay {
   }
 
   private apply(record: LogRecord, inode: Inode | null): Maybe<void> {
-    if (inode === null || inode.links === 0 || record.sequence <= inode.contentSequence) return;
+    // One without a name may be open still: an open that outlives the server finds what was written through it.
+    if (inode === null || record.sequence <= inode.contentSequence) return;
     if (record.kind === "pointer") return this.point(record, inode);
     if (record.kind === "clone") return this.clone(record, inode);
     const file = this.files.of(inode);

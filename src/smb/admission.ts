@@ -79,6 +79,9 @@ function findTree(call: Call, session: Session): number {
   if (!call.isRelated) call.tree = session.trees.get(call.header.treeId) ?? null;
   const { tree } = call;
   if (tree === null) return NtStatus.NETWORK_NAME_DELETED;
+  // A session may have connections from elsewhere than where the share was connected.
+  const { address } = call.connection.transport;
+  if (address !== tree.address && !tree.admits(address)) return NtStatus.ACCESS_DENIED;
   return tree.encryptionRequired && !call.encrypted ? NtStatus.ACCESS_DENIED : 0;
 }
 

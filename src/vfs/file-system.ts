@@ -194,7 +194,8 @@ export interface FileSystem extends AttributedFiles {
   mknod(who: Credentials, directory: FileId, name: string, kind: NodeKind, request: AttributeRequest): Promise<Created | FsError>;
   remove(who: Credentials, directory: FileId, name: string): Promise<Removed | FsError>;
   rmdir(who: Credentials, directory: FileId, name: string): Promise<Removed | FsError>;
-  rename(who: Credentials, from: FileId, fromName: string, to: FileId, toName: string, by?: OpenFile | null): Promise<Renamed | FsError>;
+  /** `replaces` false: `exists` where another object has the new name, however late it came to it. */
+  rename(who: Credentials, from: FileId, fromName: string, to: FileId, toName: string, by?: OpenFile | null, replaces?: boolean): Promise<Renamed | FsError>;
   link(who: Credentials, id: FileId, directory: FileId, name: string): Promise<Linked | FsError>;
   /**
    * Entries after `cookie` (0: from the start), "." as cookie 1 and ".." as 2 among them, until `accept` says that the next one

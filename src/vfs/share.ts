@@ -116,8 +116,8 @@ export class Share extends AttributedShare implements fs.FileSystem {
     return ops.rmdir(this, who, directory, name, null);
   }
 
-  rename(who: Credentials, from: FileId, fromName: string, to: FileId, toName: string, by: OpenFile | null = null): Promise<fs.Renamed | FsError> {
-    return ops.rename(this, who, from, fromName, to, toName, by);
+  rename(who: Credentials, from: FileId, fromName: string, to: FileId, toName: string, by: OpenFile | null = null, replaces = true): Promise<fs.Renamed | FsError> {
+    return ops.rename(this, who, from, fromName, to, toName, by, replaces);
   }
 
   link(who: Credentials, id: FileId, directory: FileId, name: string): Promise<fs.Linked | FsError> {

@@ -278,10 +278,7 @@ ${markdown(tableOf(signed))}
 
 What the workloads do: ${signed.map(({ workload }) => `\`${workload.name}\` ${workload.what}`).join("; ")}.
 
-The same encrypted by AES-128-GCM instead of signed:
-
-${markdown(tableOf(encrypted))}
-${missedHere.length === 0 ? "" : `\nWhat was missed, and why:\n\n${missedHere.join("\n")}\n`}`;
+${encrypted.length === 0 ? "" : `The same encrypted by AES-128-GCM instead of signed:\n\n${markdown(tableOf(encrypted))}\n`}${missedHere.length === 0 ? "" : `\nWhat was missed, and why:\n\n${missedHere.join("\n")}\n`}`;
 }
 
 const wrappersHeading = "## Compression and encryption";

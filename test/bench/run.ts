@@ -28,6 +28,7 @@ const help = `bun test/bench/run.ts [options]
   --control         only the control plane: reads of the REST interface, and files while log-ins are offered
   --s3              only a share on S3, against the filesystem store and against the S3 server alone; --workloads then names its lines
   --smb             only SMB 3.1.1 against Samba, signed and encrypted; --workloads then names its lines
+  --signed-only     of --smb, without the same encrypted
   --wrappers        only what compression and encryption of a block store cost
   --all             --lag --memory --million --limits
   --size MIB        what --s3 writes and reads in order, and --wrappers writes (512)
@@ -53,6 +54,7 @@ const { values: options } = parseArgs({
     control: { type: "boolean", default: false },
     s3: { type: "boolean", default: false },
     smb: { type: "boolean", default: false },
+    "signed-only": { type: "boolean", default: false },
     wrappers: { type: "boolean", default: false },
     size: { type: "string", default: "512" },
     large: { type: "string", default: "2048" },
@@ -276,6 +278,7 @@ async function reportSmb(machine: readonly string[], names: readonly string[] | 
     names,
     quietSeconds: Number(options.quiet),
     keep: options.keep,
+    signedOnly: options["signed-only"],
   });
   console.log(`signed\n${plain(tableOf(figures.signed))}\n\nencrypted\n${plain(tableOf(figures.encrypted))}`);
   if (options.publish) await publish(withSection(await published(), smbSection({ machine, ...asked(), rounds, seconds: options.secs ?? null, ...figures })));

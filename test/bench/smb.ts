@@ -38,6 +38,8 @@ export interface SmbBenchOptions {
   readonly names: readonly string[] | null;
   readonly quietSeconds: number;
   readonly keep: boolean;
+  /** Without the same encrypted. */
+  readonly signedOnly: boolean;
 }
 
 export interface SmbFigures {
@@ -59,7 +61,7 @@ export async function smbFigures(options: SmbBenchOptions): Promise<SmbFigures> 
     const [ours, peer] = servers as [Server, Server];
     const samples = new Map<string, Sample[]>();
     for (let round = 1; round <= options.rounds; round++) {
-      for (const workload of chosen) for (const how of ["signed", "encrypted"]) for (const server of servers) await measure(options, samples, server, workload, how);
+      for (const workload of chosen) for (const how of options.signedOnly ? ["signed"] : ["signed", "encrypted"]) for (const server of servers) await measure(options, samples, server, workload, how);
       console.error(`round ${round} of ${options.rounds} done`);
     }
     const rows = (how: string): readonly Row[] =>
@@ -70,7 +72,7 @@ export async function smbFigures(options: SmbBenchOptions): Promise<SmbFigures> 
         };
         return { workload: how === "signed" ? workload : { ...workload, target: {} }, ours: of(ours), peer: of(peer) };
       });
-    return { signed: rows("signed"), encrypted: rows("encrypted"), peer: peer.name };
+    return { signed: rows("signed"), encrypted: options.signedOnly ? [] : rows("encrypted"), peer: peer.name };
   } finally {
     for (const server of servers.reverse()) await server.stop(options.keep);
   }
@@ -79,12 +81,12 @@ export async function smbFigures(options: SmbBenchOptions): Promise<SmbFigures> 
 async function measure({ seconds, quietSeconds }: SmbBenchOptions, samples: Map<string, Sample[]>, server: Server, workload: Workload, how: string): Promise<void> {
   await waitForIdle(quietSeconds);
   const key = `${how} ${workload.name} ${server.name}`;
-  // Told as it goes: making a hundred thousand files takes Samba a minute.
-  console.error(key);
   const time = seconds ?? (workload.unit === "MB/s" ? "2" : "1");
   try {
     const sample = await loadSmb(server, workload.load, ["-U", `${server.name === "samba" ? "root" : user}%${password}`, "-C", "2", "-Q", "16", "-t", time, ...workload.arguments, ...(workload.keeps === undefined ? [] : ["-k", "-B", workload.keeps]), ...(how === "encrypted" ? ["-E"] : [])]);
     samples.set(key, [...(samples.get(key) ?? []), sample]);
+    // Told as it goes: making a hundred thousand files takes Samba a minute.
+    console.error(`${key}: ${Math.round(workload.unit === "MB/s" ? sample.mb_s : sample.ops_s)} ${workload.unit}, ${sample.srv_cpu} CPUs of the server`);
   } catch (error) {
     console.error((error as Error).message);
   }

@@ -19,6 +19,8 @@ export async function copyFile(source: Open, target: Open, who: Credentials): Pr
   if (inode instanceof FsError) return inode;
   const content = await fs.getattr(source.id);
   if (content instanceof FsError) return content;
+  // Two names of one file, say: to empty the target first would leave nothing to copy.
+  if (source.id === target.id) return content.size;
   const copied = await copyContent(fs, who, content, target.id, { source: source.file, target: target.file });
   if (copied !== null) return copied;
   if (source.ownerId !== source.id || target.ownerId !== target.id) return content.size;

@@ -60,7 +60,7 @@ export async function rename(call: Call, open: Open, input: Uint8Array): Promise
   if (other && !replaces) return NtStatus.OBJECT_NAME_COLLISION;
   // What is replaced lends its name, whose case may differ.
   const name = other ? to.name : parts.at(-1)!;
-  const done = await patiently(call, fs.rename(who, place.parent, place.name, to.parent.id, name, open.file));
+  const done = await patiently(call, fs.rename(who, place.parent, place.name, to.parent.id, name, open.file, replaces));
   if (done instanceof FsError) return ntStatusOf(done);
   open.path = parts.join("\\");
   return NtStatus.SUCCESS;

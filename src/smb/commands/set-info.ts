@@ -3,6 +3,7 @@ import { NtStatus } from "#wire/ntstatus.ts";
 import { AccessMask } from "#wire/smb2/create.ts";
 import { decodeSetInfo, encodeSetInfo, InfoType, type SetInfoRequest } from "#wire/smb2/query.ts";
 import type { Call } from "../call.ts";
+import { persist } from "../durable/index.ts";
 import { setEas } from "../info/eas.ts";
 import { setLink } from "../info/set-link.ts";
 import { basicBytes, setAllocation, setBasic, setEndOfFile, setMode, setPosition, setValidDataLength } from "../info/set-file.ts";
@@ -41,12 +42,19 @@ const settable: Readonly<Record<number, SettableClass>> = {
   [FileInfo.ValidDataLength]: { bytes: 8, needs: AccessMask.WRITE_DATA, set: setValidDataLength },
   [FileInfo.Disposition]: { bytes: 1, needs: AccessMask.DELETE, set: (open, input, call) => setDeletion(call, open, (input[0]! & 1) !== 0, false) },
   [FileInfo.DispositionEx]: { bytes: 4, needs: AccessMask.DELETE, set: (open, input, call) => setDeletion(call, open, (input[0]! & 1) !== 0, (input[0]! & ignoreReadonly) !== 0) },
-  [FileInfo.Rename]: { bytes: 20, needs: AccessMask.DELETE, set: (open, input, call) => rename(call, open, input) },
+  [FileInfo.Rename]: { bytes: 20, needs: AccessMask.DELETE, set: renameKept },
   [FileInfo.Link]: { bytes: 20, needs: 0, set: setLink },
   [FileInfo.FullEa]: { bytes: 8, needs: AccessMask.WRITE_EA, set: setEas },
   [FileInfo.Position]: { bytes: 8, needs: AccessMask.READ_DATA | AccessMask.WRITE_DATA, set: setPosition },
   [FileInfo.Mode]: { bytes: 4, needs: 0, set: setMode },
 };
+
+/** The record of an open that outlives the server tells the new name. Where that fails the old one is not used. */
+async function renameKept(open: Open, input: Uint8Array, call: Call): Promise<number> {
+  const status = await rename(call, open, input);
+  if (status === NtStatus.SUCCESS && open.durable?.persistent === true) await persist(call.connection.server, open);
+  return status;
+}
 
 function change(call: Call, open: Open, { infoClass, input }: SetInfoRequest): Promise<number> | number {
   const kind = settable[infoClass];

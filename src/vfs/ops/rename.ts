@@ -8,7 +8,7 @@ import { FileType, type Inode } from "#model/inode.ts";
 import { type Changer, changerOf, type EntryChange, Permission, permissions } from "../access/permissions.ts";
 import type { OpenFile } from "../opens/open-file.ts";
 import { type Node, nobody } from "../cache/node.ts";
-import { denied, invalid, isDirectory, notDirectory, stale } from "../errors.ts";
+import { denied, exists, invalid, isDirectory, notDirectory, stale } from "../errors.ts";
 import type { Renamed } from "../file-system.ts";
 import { judgeRenamedName } from "../names.ts";
 import { changeOf, Operation, unchanged, untilApplied } from "../operation.ts";
@@ -48,12 +48,13 @@ export function rename(
   to: FileId,
   toName: string,
   by: OpenFile | null,
+  replaces: boolean,
 ): Promise<Renamed | FsError> {
   const child = by === null ? null : share.inodes.hit(by.file.id);
   // Those who only keep handles learn of it in the turn it was asked for.
   const held = child === null ? null : beforeMove(share, to, child, null, by);
-  if (held instanceof Promise) return held.then((refused) => refused ?? move(share, who, from, fromName, to, toName, by));
-  return held === null ? move(share, who, from, fromName, to, toName, by) : Promise.resolve(held);
+  if (held instanceof Promise) return held.then((refused) => refused ?? move(share, who, from, fromName, to, toName, by, replaces));
+  return held === null ? move(share, who, from, fromName, to, toName, by, replaces) : Promise.resolve(held);
 }
 
 function move(
@@ -64,9 +65,10 @@ function move(
   to: FileId,
   toName: string,
   by: OpenFile | null,
+  replaces: boolean,
 ): Promise<Renamed | FsError> {
   return untilApplied((attempt) => {
-    const work = (): Promise<Renamed | FsError | null> => attemptRename(share, who, from, fromName, to, toName, by, attempt);
+    const work = (): Promise<Renamed | FsError | null> => attemptRename(share, who, from, fromName, to, toName, by, replaces, attempt);
     // Each move of a directory makes all others decide anew: those that lost queue up, so that every round one gets through.
     return attempt === 0 || from === to ? work() : share.directoryMoves.run(work);
   });
@@ -80,6 +82,7 @@ async function attemptRename(
   to: FileId,
   toName: string,
   by: OpenFile | null,
+  replaces: boolean,
   attempt: number,
 ): Promise<Renamed | FsError | null> {
   const changer = changerOf(share.policy, who);
@@ -94,6 +97,8 @@ async function attemptRename(
   if (move === null || move instanceof FsError) return move;
   // Two names of one object, or one name: POSIX has it succeed and do nothing.
   if (move.target?.id === move.child.id) return { from: unchanged(move.from), to: unchanged(move.to) };
+  // It may have come since the caller looked.
+  if (move.target !== null && !replaces) return exists;
   const at = share.clock.now();
   const going = move.target === null ? nothingGoes : await streamsGoing(share, move.target);
   // Asked last: what follows is done in the turn of the answer.

@@ -28,3 +28,14 @@ test("what a stop left half written is removed, and there is a bound", async () 
   expect(records.put("ffffffffffffffff", Uint8Array.of(1))).rejects.toThrow("the most there may be");
   await records.put("0000000000000000", Uint8Array.of(1));
 });
+
+test("changes of one record that are asked for at once take effect in that order", async () => {
+  const directory = temporary("open-records");
+  const records = new OpenRecordFiles(directory);
+  const large = new Uint8Array(300_000).fill(1);
+  const puts = [large, Uint8Array.of(2), large, Uint8Array.of(4)].map((record) => records.put("0123456789abcdef", record));
+  await Promise.all(puts);
+  expect(await new OpenRecordFiles(directory).load()).toEqual(new Map([["0123456789abcdef", Uint8Array.of(4)]]));
+  await Promise.all([records.put("0123456789abcdef", large), records.remove("0123456789abcdef")]);
+  expect((await new OpenRecordFiles(directory).load()).size).toBe(0);
+});

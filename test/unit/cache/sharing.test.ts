@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { systemClock } from "#base/clock.ts";
 import { openFilesystemBlocks } from "#blocks/filesystem/index.ts";
 import { FsError } from "#model/fs-error.ts";
-import { type FileId, fileSizeMax } from "#model/ids.ts";
+import { type FileId, fileSizeMax, rootId } from "#model/ids.ts";
 import { Inode } from "#model/inode.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import { Client, compare, type Content, copyOf, open, removeFile, storeWith, temporary } from "./content-kit.ts";
@@ -237,4 +237,23 @@ test("of a store that answers late, what is taken holds although its pack is rep
   await compare(client, b, bytes.subarray(0, mebibyte));
   expect((await objects(store)).live).toBe(2 * mebibyte);
   await content.close();
+});
+
+test("after a kill a file without a name has what was written to it: somebody may have it open still", async () => {
+  const { store, content, client, reopened } = await share([a]);
+  const model = bytesOf(100_000, 1);
+  await client.write(a, 0, model, 0);
+  expect(await content.durable(a)).toBeNull();
+  const unnamed = { conditions: [], changes: [{ do: "deleteDirent", parent: rootId, name: `f${a}` }, { do: "addLinks", id: a, delta: -1, at: systemClock.now() }] } as const;
+  expect((await store.apply(unnamed)).applied).toBe(true);
+  await client.write(a, 500, bytesOf(10, 3), 0);
+  model.set(bytesOf(10, 3), 500);
+  expect(await content.durable(a)).toBeNull();
+  const { content: again, client: reader } = await reopened();
+  await compare(reader, a, model);
+  await again.drain();
+  await store.apply({ conditions: [], changes: [{ do: "freeOrphan", id: a, extentsMax: 1_000_000 }] });
+  again.forget(a);
+  await again.close();
+  expect(await store.inode(a)).toBeNull();
 });

@@ -134,6 +134,18 @@ test("a copy without chunks is one of the whole file for Apple's clients, and no
   expect(await copied()).toEqual([0, 0, 7]);
 });
 
+test("a file copied onto itself by another of its names keeps its content", async () => {
+  const { share } = server.world;
+  const f = await file(share, "f");
+  ok(await share.write(alice, f.id, 0, [bytesOf("content")], 7, false));
+  ok(await share.link(alice, f.id, rootId, "g"));
+  await openRoot(query(7n));
+  const from = await files.create({ name: "f", disposition: 1, access: 0x81 });
+  const to = await files.create({ name: "g", disposition: 1, access: 0x12019f });
+  expect((await files.call(Command.IOCTL, copyBody(from.fileId, to.fileId))).status).toBe(0);
+  expect(await textOf(share, f.id)).toBe("content");
+});
+
 test("Apple's clients see and set a mode in the access list; what they send back of it is not stored", async () => {
   const { share } = server.world;
   const f = await file(share, "f", 0o640);

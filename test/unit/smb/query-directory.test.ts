@@ -88,7 +88,7 @@ describe("a listing", () => {
   test("has every entry once, with the dots, in every format and however little room there is", async () => {
     const { share } = server.world;
     const wanted = [".", ".."];
-    for (let i = 0; i < 300; i++) wanted.push((await file(share, `file ${i}`, 0o644, alice)).id === 0 ? "" : `file ${i}`);
+    for (let i = 0; i < 60; i++) wanted.push((await file(share, `file ${i}`, 0o644, alice)).id === 0 ? "" : `file ${i}`);
     for (const infoClass of Object.keys(nameAt)) {
       expect((await all("*", { infoClass: Number(infoClass) })).toSorted()).toEqual(wanted.toSorted());
       expect((await all("*", { infoClass: Number(infoClass), room: 160 })).toSorted()).toEqual(wanted.toSorted());

@@ -62,6 +62,16 @@ for (const dialect of [0x300, 0x302, 0x311]) {
   });
 }
 
+test("a connection from where a share lets nobody in does not reach it by a session's other connection", async () => {
+  const server = await start();
+  const { client, file } = await withFile(server);
+  const { client: second } = await bound(server, client);
+  const transport = server.state.sessions.list()[0]!.channels[1]!.connection.transport;
+  Object.defineProperty(transport, "address", { value: "192.0.2.1" });
+  expect(await query(second, file)).toBe(NtStatus.ACCESS_DENIED);
+  expect(await query(client, file)).toBe(0);
+});
+
 test("nobody is bound to a session who can't prove that it is his", async () => {
   const server = await start();
   const { client, file } = await withFile(server);

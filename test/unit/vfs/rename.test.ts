@@ -138,3 +138,19 @@ test("a directory goes to another parent only by who may write it, as its \"..\"
   ok(await share.rename(bob, here.id, "d", here.id, "e"));
   ok(await share.rename(alice, here.id, "e", there.id, "d"));
 });
+
+test("a rename that is to replace nothing leaves alone what came to the new name since its caller looked", async () => {
+  const { share } = await openWorld();
+  const moved = await file(share, "a");
+  const [made, renamed] = await Promise.all([
+    share.create(alice, rootId, "b", { mode: "guarded", attributes: {} }),
+    share.rename(alice, rootId, "a", rootId, "b", null, false),
+  ]);
+  const created = ok(made);
+  expect(renamed instanceof FsError ? renamed.code : "success").toBe("exists");
+  expect(ok(await share.lookup(alice, rootId, "a")).inode.id).toBe(moved.id);
+  expect(ok(await share.lookup(alice, rootId, "b")).inode.id).toBe(created.inode.id);
+  fails(await share.rename(alice, rootId, "a", rootId, "b", null, false), "exists");
+  ok(await share.rename(alice, rootId, "a", rootId, "a", null, false));
+  ok(await share.rename(alice, rootId, "a", rootId, "c", null, false));
+});

@@ -2,6 +2,7 @@ import { afterEach, expect, test } from "bun:test";
 import { systemClock } from "#base/clock.ts";
 import { Encryption } from "#model/credentials.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
+import { Command } from "#wire/smb2/header.ts";
 import { durable, LockFlags, type SmbFiles } from "../../../support/smb-requests.ts";
 import { KeptRecords } from "../../../support/open-records.ts";
 import { policyOf } from "../../../support/policy.ts";
@@ -101,4 +102,24 @@ test("an open that can't be recorded is durable at most", async () => {
   records.failNext = true;
   const other = await files.create(persistent({ name: "other", contexts: [durable.v2(guid(2), 0, true)] }));
   expect([other.status, other.contexts.size]).toEqual([0, 0]);
+});
+
+test("an open that renamed its file is come back to under the new name", async () => {
+  const lease = durable.lease(guid(9), 7);
+  const { files, fileId } = await opened(kept([durable.v2(guid(1), 0, true), lease], { oplock: 0xff, access: 0x13019f, share: 7 }));
+  const name = Buffer.from("renamed", "utf16le");
+  const body = Buffer.alloc(32 + 20 + name.length);
+  body.writeUInt16LE(33, 0);
+  body.set([1, 10], 2);
+  body.writeUInt32LE(20 + name.length, 4);
+  body.writeUInt16LE(96, 8);
+  body.set(fileId, 16);
+  body.writeUInt32LE(name.length, 48);
+  body.set(name, 52);
+  expect((await files.call(Command.SET_INFO, body)).status).toBe(0);
+  await restart();
+  const again = await world.files();
+  const request = { contexts: [durable.reconnectV2(fileId, guid(1), true), lease] };
+  expect((await again.create({ name: "file", ...request })).status).toBe(NtStatus.INVALID_PARAMETER);
+  expect((await again.create({ name: "renamed", ...request })).status).toBe(0);
 });
