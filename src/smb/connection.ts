@@ -111,12 +111,14 @@ export class SmbConnection {
   addSetup(setup: Setup): void {
     this.setups.set(setup.session.id, setup);
     setup.timer = this.server.clock.after(setupMs, () => this.endSetup(setup));
+    if (!setup.session.valid) this.server.sessions.begin(setup.session, () => this.endSetup(setup));
   }
 
   /** The log-in is done, or failed, or took too long: a session only begun by it is gone. */
   endSetup(setup: Setup): void {
     setup.timer?.cancel();
     this.setups.delete(setup.session.id);
+    this.server.sessions.done(setup.session);
     if (!setup.session.valid) this.server.sessions.remove(setup.session);
   }
 

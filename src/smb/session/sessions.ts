@@ -4,10 +4,14 @@ import { Session } from "./session.ts";
 
 /** Sessions there may be, those that are only begun included. */
 export const sessionsMax = 65_536;
+/** Of them, those whose log-in is under way: whoever begins many keeps nobody out who ends his in time. */
+export const begunMax = 4096;
 
 /** All sessions of the server, by their ids. They begin anywhere, so that what a client remembers of a server before names nobody else. */
 export class Sessions {
   private readonly all = new Map<number, Session>();
+  /** Those that are only begun, the oldest first, and what gives them up. */
+  private readonly begun = new Map<Session, () => void>();
   /** 31 bits, another after each start: what tells ids of files that were open before from those that are open now. */
   private readonly salt: number;
   private ids: number;
@@ -29,6 +33,17 @@ export class Sessions {
     const session = new Session(this.ids, this.salt);
     this.all.set(session.id, session);
     return session;
+  }
+
+  /** The log-in of `session` is under way, till it is done or `giveUp` was called: of too many the oldest is given up. */
+  begin(session: Session, giveUp: () => void): void {
+    if (this.begun.size >= begunMax) this.begun.values().next().value!();
+    this.begun.set(session, giveUp);
+  }
+
+  /** The log-in of `session` is done, whatever it came to. */
+  done(session: Session): void {
+    this.begun.delete(session);
   }
 
   find(low: number, high: number): Session | null {

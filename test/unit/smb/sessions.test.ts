@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from "bun:test";
 import { withoutSessionMs } from "#smb/connection.ts";
 import { channelsMax, sessionOpensMax } from "#smb/session/session.ts";
+import { begunMax } from "#smb/session/sessions.ts";
 import { setupMs, setupsMax } from "#smb/session/setup.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { Command } from "#wire/smb2/header.ts";
@@ -230,6 +231,28 @@ test("log-ins that are only begun are bounded, and end by themselves", async () 
   expect((await client.call(Command.ECHO, emptyBody, { sessionId: begun.sessionId })).status).toBe(NtStatus.USER_SESSION_DELETED);
   client.close();
   await until("nothing is left of it", 5000, () => (server.state.sessions.size === 0 ? true : null));
+});
+
+test("whoever begins log-ins on many connections and ends none keeps nobody out: the oldest are given up", async () => {
+  const server = await start();
+  const first = sessionSetupBody(ntlmNegotiate());
+  const ids: bigint[] = [];
+  let eldest: SmbClient | null = null;
+  while (ids.length < begunMax + setupsMax) {
+    const client = await server.connect();
+    eldest ??= client;
+    await client.negotiate();
+    for (let i = 0; i < setupsMax; i++) {
+      const reply = await client.call(Command.SESSION_SETUP, first, { sessionId: 0n });
+      expect(reply.status).toBe(NtStatus.MORE_PROCESSING_REQUIRED);
+      ids.push(reply.sessionId);
+    }
+  }
+  expect(server.state.sessions.size).toBe(begunMax);
+  expect((await eldest!.call(Command.SESSION_SETUP, first, { sessionId: ids[0]! })).status).toBe(NtStatus.USER_SESSION_DELETED);
+  const honest = await server.client();
+  expect((await honest.treeConnect("export")).status).toBe(0);
+  expect(server.state.sessions.size).toBe(begunMax);
 });
 
 test("a connection nobody logs in on is closed; one with a session stays", async () => {
