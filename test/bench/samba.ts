@@ -17,7 +17,7 @@ export async function startSamba(base: string, password: string): Promise<Server
   const adding = Bun.spawn(["smbpasswd", "-c", configuration, "-s", "-a", "root"], { stdin: Buffer.from(`${password}\n${password}\n`), stdout: "ignore", stderr: "pipe" });
   const complaints = await new Response(adding.stderr).text();
   if ((await adding.exited) !== 0) throw new Error(`smbpasswd: ${complaints}`);
-  return launch({ name: "samba", command: ["smbd", "-F", "--no-process-group", "-s", configuration], folder, port, mountPort: port, export: "/export", smbPort: port });
+  return launch({ name: "samba", command: ["smbd", "-F", "-s", configuration], folder, port, mountPort: port, export: "/export", smbPort: port });
 }
 
 function configurationOf(folder: string, port: number): string {
