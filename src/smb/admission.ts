@@ -5,6 +5,7 @@ import { Dialect } from "#wire/smb2/negotiate.ts";
 import type { Call } from "./call.ts";
 import { type Handler, Needs } from "./commands/index.ts";
 import type { Session } from "./session/session.ts";
+import type { Tree } from "./tree/tree.ts";
 
 /** A credit pays for so many bytes of payload (MS-SMB2 3.3.5.2.5). */
 export const creditBytes = 65_536;
@@ -79,10 +80,15 @@ function findTree(call: Call, session: Session): number {
   if (!call.isRelated) call.tree = session.trees.get(call.header.treeId) ?? null;
   const { tree } = call;
   if (tree === null) return NtStatus.NETWORK_NAME_DELETED;
+  return mayUse(call, tree) ? 0 : NtStatus.ACCESS_DENIED;
+}
+
+/** Whether a request that came as this one did may use what the tree leads to. */
+export function mayUse(call: Call, tree: Tree): boolean {
   // A session may have connections from elsewhere than where the share was connected.
   const { address } = call.connection.transport;
-  if (address !== tree.address && !tree.admits(address)) return NtStatus.ACCESS_DENIED;
-  return tree.encryptionRequired && !call.encrypted ? NtStatus.ACCESS_DENIED : 0;
+  if (address !== tree.address && !tree.admits(address)) return false;
+  return call.encrypted || !tree.encryptionRequired;
 }
 
 /** Whether a request asks for or brings more than its credits pay for (MS-SMB2 3.3.5.2.5). */

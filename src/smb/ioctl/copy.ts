@@ -9,6 +9,7 @@ import { AccessMask } from "#wire/smb2/create.ts";
 import { copyAnswerBytes, type CopyChunk, decodeCopyChunks, decodeDuplicate, decodeDuplicateEx, type Duplicate, encodeCopied, encodeResumeKey, resumeKeyBytes } from "#wire/smb2/fsctl.ts";
 import { FsControl, type IoctlRequest } from "#wire/smb2/io.ts";
 import { copyFile } from "../aapl/index.ts";
+import { mayUse } from "../admission.ts";
 import type { Call } from "../call.ts";
 import type { Open } from "../open/open.ts";
 import { writing } from "../open/write-times.ts";
@@ -40,9 +41,10 @@ function keyOf(open: Open): Uint8Array {
   return key;
 }
 
-/** The open file of the request's session that has this id; of whatever share. */
+/** The open file of the request's session that has this id, of whatever share a request that came so may use. */
 function fileOfSession(call: Call, id: Uint8Array): Open | null {
   for (const tree of call.session!.trees.values()) {
+    if (!mayUse(call, tree)) continue;
     const open = call.connection.server.opens.find(id, 0, tree);
     if (open !== null) return open;
   }

@@ -59,6 +59,25 @@ test("COPYCHUNK copies chunk after chunk, and tells what was done by the first t
   expect([barred.status, ...told(barred.output)]).toEqual([NtStatus.FILE_LOCK_CONFLICT, 1, 0, 4]);
 });
 
+test("what lies where everything is to be encrypted is copied by nothing that came in clear", async () => {
+  const { client } = files;
+  const { share } = server.world;
+  share.setPolicy(share.policy.with({ smb: { encryption: "required", guest: false, continuouslyAvailable: false } }));
+  const guarded = await SmbFiles.of(client);
+  client.seal();
+  const secret = (await guarded.create({ name: "a" })).fileId;
+  const key = (await control(FsControl.SRV_REQUEST_RESUME_KEY, secret, undefined, 32, 1, guarded)).output.subarray(0, 24);
+  expect((await control(FsControl.SRV_COPYCHUNK, b, copyChunks(key, [[0, 0, 4]]), 12)).status).toBe(0);
+  const { sealer } = client;
+  client.sealer = null;
+  client.signs = true;
+  expect((await control(FsControl.SRV_COPYCHUNK, b, copyChunks(key, [[0, 4, 4]]), 12)).status).toBe(NtStatus.OBJECT_NAME_NOT_FOUND);
+  expect((await control(FsControl.DUPLICATE_EXTENTS_TO_FILE, b, Buffer.concat([secret, u64(0, 0, 4)]), 0)).status).toBe(NtStatus.INVALID_HANDLE);
+  expect(await content("b")).toBe("0123");
+  client.sealer = sealer;
+  expect((await control(FsControl.DUPLICATE_EXTENTS_TO_FILE, b, Buffer.concat([secret, u64(0, 0, 4)]), 0)).status).toBe(0);
+});
+
 test("COPYCHUNK: limits, keys of others, rights, and what is no request", async () => {
   const key = await keyOf(a);
   const limits = [NtStatus.INVALID_PARAMETER, 256, 2 ** 20, 2 ** 24];
