@@ -27,7 +27,7 @@ async function inGuest(share: string, command: string): Promise<string> {
   const mountPort = server.port + mountPortOffset;
   const options = `vers=3,tcp,nolock,mountport=${mountPort}`;
   const also = mountPortOffset === 0 ? [] : ["--also-port", String(mountPort)];
-  const guest = spawn([kclient, "--nfs", options, "--server-port", String(server.port), ...also, "--export", share, "--timeout", "170", "--", command], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+  const guest = spawn([kclient, "--nfs", options, "--server-port", String(server.port), ...also, "--export", share, "--timeout", "480", "--", command], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
   const [output, errors, status] = await Promise.all([new Response(guest.stdout).text(), new Response(guest.stderr).text(), guest.exited]);
   if (status !== 0) throw new Error(`guest: exit status ${status}\n${output}\n${errors}`);
   return output;
@@ -60,8 +60,8 @@ describe.skipIf(why !== null)("a Linux kernel", () => {
     expect(server.running).toBe(true);
   }
 
-  test("works on a share without squash as root", () => works("/trusted", "root"), 3 * minuteMs);
-  test("works on the default share as an ordinary user", () => works("/export", "user"), 3 * minuteMs);
+  test("works on a share without squash as root", () => works("/trusted", "root"), 9 * minuteMs);
+  test("works on the default share as an ordinary user", () => works("/export", "user"), 9 * minuteMs);
 
   test("two kernels at once: renames over each other lose and mix nothing", async () => {
     const tokens = 20;
@@ -71,5 +71,5 @@ describe.skipIf(why !== null)("a Linux kernel", () => {
     const outputs = await Promise.all([storm(1), storm(2)]);
     console.log(outputs.join(""));
     console.log(await inGuest("/trusted", `${guest} moved storm ${tokens} && rm -r storm && ls -A`));
-  }, 3 * minuteMs);
+  }, 9 * minuteMs);
 });

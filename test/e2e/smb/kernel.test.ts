@@ -24,7 +24,7 @@ let guest = "";
 /** Boots a guest that mounts the share and runs `command` there; its output. */
 async function inGuest(options: string, command: string): Promise<string> {
   const all = `username=${targetUser},password=${targetPassword},nobrl,mfsymlinks,${options}`;
-  const child = spawn([kclient, "--cifs", all, "--server-port", String(target.port), "--export", targetShare, "--timeout", "170", "--", command], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+  const child = spawn([kclient, "--cifs", all, "--server-port", String(target.port), "--export", targetShare, "--timeout", "480", "--", command], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
   const [output, errors, status] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text(), child.exited]);
   if (status !== 0) throw new Error(`guest: exit status ${status}\n${output}\n${errors}`);
   return output;
@@ -91,6 +91,6 @@ describe.skipIf(why !== null)("the cifs client of a Linux kernel", () => {
       const work = (await nfs.lookup(root, `work-${name}`)).handle;
       for (const copy of ["copy", "synced"]) expect(await sameOverNfs(join(material.path, "tree"), (await nfs.lookup(work, copy)).handle)).toBeGreaterThan(100);
       expect(target.server.running).toBe(true);
-    }, 3 * minuteMs);
+    }, 9 * minuteMs);
   }
 });
