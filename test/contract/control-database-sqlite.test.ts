@@ -4,6 +4,10 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, write
 import { join } from "node:path";
 import { systemClock } from "#base/clock.ts";
 import { DatabaseError, openSqliteControlDatabase } from "#control/database/index.ts";
+import { createMigrationsTable, migrationsTable, steps } from "#control/database/migrate.ts";
+import { SqliteConnection } from "#control/database/sqlite-connection.ts";
+import { prepareFile } from "#control/database/sqlite-files.ts";
+import { missingSteps } from "#control/database/sqlite-migrate.ts";
 import { notes } from "#control/database/tables.ts";
 import { type Logger, silentLogger } from "#telemetry/logger.ts";
 import { within } from "../support/wait.ts";
@@ -102,6 +106,39 @@ describe("control database, sqlite, the file", () => {
     mkdirSync(folder);
     await refused(folder, /can't be/);
     await refused(join(text, "controlplane.db"), /a part of its path is a file/);
+  });
+
+  test("one that another process makes in the middle of our first look is not taken for somebody else's", async () => {
+    const path = join(directory(), "controlplane.db");
+    prepareFile(path, silentLogger);
+    const known = steps("sqlite");
+    const other = new SqliteConnection(path, systemClock);
+    other.run("PRAGMA journal_mode = WAL");
+    const makeTables = () => {
+      other.run("BEGIN IMMEDIATE");
+      other.run(createMigrationsTable);
+      for (const { number, name, hash, statements } of known) {
+        for (const statement of statements) other.run(statement);
+        other.run(`INSERT INTO ${migrationsTable} VALUES (${number}, '${name}', '${hash}', 0)`);
+      }
+      other.run(`PRAGMA application_id = ${0x44744643}`);
+      other.run("COMMIT");
+    };
+    class Interrupted extends SqliteConnection {
+      interrupt: (() => void) | null = makeTables;
+      override number(pragma: string): number {
+        const value = super.number(pragma);
+        this.interrupt?.();
+        this.interrupt = null;
+        return value;
+      }
+    }
+    const connection = new Interrupted(path, systemClock);
+    expect(await missingSteps(connection, known)).toEqual(known);
+    expect(connection.interrupt).toBeNull();
+    expect(await missingSteps(connection, known)).toEqual([]);
+    connection.close();
+    other.close();
   });
 
   test("one that is cut off is refused as damaged", async () => {

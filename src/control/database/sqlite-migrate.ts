@@ -7,7 +7,10 @@ import type { SqliteConnection } from "./sqlite-connection.ts";
 /** "DtFC": marks a database as the control plane's (`PRAGMA application_id`). */
 const applicationId = 0x44744643;
 
-/** What was applied to it; throws where the file is a database of something else. */
+/**
+ * What was applied to it; throws where the file is a database of something else. Within a transaction only: seen one after the other,
+ * a database without the mark and the tables that another process has made since look like somebody else's.
+ */
 function applied(connection: SqliteConnection): readonly Applied[] {
   const application = connection.number("application_id");
   const tables = connection.rows<{ name: string }>("SELECT name FROM sqlite_schema WHERE type = 'table'");
@@ -24,7 +27,14 @@ const nameOf = (connection: SqliteConnection): string => `the control plane's da
 
 /** The steps the file lacks; changes nothing, and throws where it isn't ours or is newer than this program. */
 export function missingSteps(connection: SqliteConnection, known: readonly Step[]): Promise<readonly Step[]> {
-  return connection.patiently(() => pending(nameOf(connection), known, applied(connection)));
+  return connection.patiently(() => {
+    connection.run("BEGIN");
+    try {
+      return pending(nameOf(connection), known, applied(connection));
+    } finally {
+      connection.rollBack();
+    }
+  });
 }
 
 /**
