@@ -4,6 +4,7 @@ import { controlOptions } from "./control-options.ts";
 import { records } from "./fields.ts";
 import { choice, duration, integer, section, size, text, texts, type Values } from "./option.ts";
 import { cidr, shareOptions } from "./share-options.ts";
+import { telemetryOptions } from "./telemetry-options.ts";
 
 const MiB = 2 ** 20;
 const GiB = 2 ** 30;
@@ -70,6 +71,7 @@ export const options = {
       check: (value) => (value === "" ? "an empty path" : null),
     }),
   }),
+  ...telemetryOptions,
   ...controlOptions,
   adapters: adapterOptions,
   cache: section("File content on its way to and from the block store.", {

@@ -33,6 +33,8 @@ export class Connection<C> {
   bytesOut = 0;
   /** When bytes last came. */
   heardMs = 0;
+  /** When the messages now handed on were taken up: received, or gone on with after a pause. */
+  takenMs = 0;
   /** The handler's own state of this connection. */
   context: C | null = null;
   closed = false;
@@ -91,7 +93,7 @@ export class Connection<C> {
     this.server.stats.bytesIn += chunk.length;
     this.server.garbage.received(chunk.length);
     this.bytesIn += chunk.length;
-    this.heardMs = this.server.clock.monotonicMs();
+    this.heardMs = this.takenMs = this.server.clock.monotonicMs();
     if (this.closed || this.draining) return;
     if (this.inbox.held !== null) {
       this.inbox.append(chunk);
@@ -214,6 +216,7 @@ export class Connection<C> {
     if (!this.mayTake(0)) return this.server.wait(this);
     const held = this.inbox.unhold();
     if (held !== null) {
+      this.takenMs = this.server.clock.monotonicMs();
       this.parse(held, this.inbox.heldAt);
       if (this.closed) return;
       if (this.inbox.held !== null || !this.mayTake(0)) return this.server.wait(this);
