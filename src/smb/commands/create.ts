@@ -26,7 +26,7 @@ import { factsOf, streamFacts } from "../open/facts.ts";
 import { Open } from "../open/open.ts";
 import { type Opened, Opening } from "../open/opening.ts";
 import { parsePath, type SmbPath, StreamType } from "../open/path.ts";
-import { shownName } from "../open/names.ts";
+import { shownName, shownPath } from "../open/names.ts";
 import { stoppedOn } from "../open/stopped.ts";
 import type { SmbServer } from "../server.ts";
 import { sessionOpensMax } from "../session/session.ts";
@@ -119,7 +119,7 @@ function begin(creating: Creating, opened: Opened | number): Maybe<Open | number
   const { call, request, ask, instance } = creating;
   const { server } = call.connection;
   const { inode, file, stream, action } = opened;
-  const one = new Open(server.opens.next(), call.tree!, file.file.id, stream === null && inode.type === FileType.directory, file.access, file, pathOf(opened));
+  const one = new Open(server.opens.next(), call.tree!, file.file.id, stream === null && inode.type === FileType.directory, file.access, file, namedBy(opened));
   one.ownerId = inode.id;
   one.keeper = stream?.keeper ?? null;
   one.mode = request.options & shownModes;
@@ -174,12 +174,12 @@ async function closed(server: SmbServer, one: Open): Promise<boolean> {
 /** What a CREATE that succeeded is answered. */
 function answer(call: Call, { request, open: one, parent, inode, facts, action, oplock, lease, durable }: Answered): void {
   if (request.contexts.length === 0) {
-    encodeCreate(call.w, call.answerAt, oplock, action, facts, one.fileId, noContexts);
+    encodeCreate(call.w, call.answerAt, oplock, action, facts, one, noContexts);
     return;
   }
   const contexts = contextsFor(call.tree!, request, lease, one.file!, mostAccess(call, parent, inode));
   if (durable) contexts.push(durableAnswer(one.durable!.version, one.durable!.timeoutMs, one.durable!.persistent));
-  encodeCreate(call.w, call.answerAt, oplock, action, facts, one.fileId, contexts);
+  encodeCreate(call.w, call.answerAt, oplock, action, facts, one, contexts);
 }
 
 /** The request as what its path's type makes of it (MS-FSCC 2.1.5.4): `::$DATA` is of no directory, `:$I30:$INDEX_ALLOCATION` of nothing else. */
@@ -192,10 +192,9 @@ function typedRequest({ stream, type }: SmbPath, request: CreateRequest): Create
   return { ...request, options: request.options | CreateOption.DIRECTORY_FILE };
 }
 
-/** The path as clients are told it. */
-function pathOf({ parts, stream }: Opened): string {
-  const path = parts.map(shownName).join("\\");
-  return stream === null ? path : `${path}:${shownName(stream.name)}`;
+/** The path as clients are told it, or what that is made from. */
+function namedBy({ parts, stream }: Opened): string | readonly string[] {
+  return stream === null ? parts : `${shownPath(parts)}:${shownName(stream.name)}`;
 }
 
 /** The path met a symbolic link, which is for the client to follow (MS-SMB2 2.2.2). */
@@ -240,7 +239,7 @@ function openPipe(call: Call, request: CreateRequest): number {
   call.related = one;
   const zero = Time.zero;
   const facts = { creationTime: zero, accessTime: zero, writeTime: zero, changeTime: zero, allocationBytes: 4096, endOfFile: 0, attributes: FileAttribute.NORMAL };
-  encodeCreate(call.w, call.answerAt, 0, CreateAction.OPENED, facts, one.fileId, []);
+  encodeCreate(call.w, call.answerAt, 0, CreateAction.OPENED, facts, one, noContexts);
   return NtStatus.SUCCESS;
 }
 

@@ -52,7 +52,7 @@ export class Durables {
   }
 
   isDetached(open: Open): boolean {
-    return this.detached.get(open.persistentId) === open;
+    return this.detached.size > 0 && this.detached.get(open.persistentId) === open;
   }
 
   /** Its client is back, or it is closed. */

@@ -90,7 +90,7 @@ function openOf(call: Call, found: RestoredOpen): Open | null {
   if (kept === null) return null;
   const { file } = found.open;
   const open = new Open(call.connection.server.opens.next(), call.tree!, file.id, false, found.open.access, found.open, kept.path);
-  open.fileId.set(Buffer.from(found.key, "hex"), 0);
+  open.persistentId = found.key;
   open.action = kept.action as CreateAction;
   const { createGuid, clientGuid, owner, timeoutMs } = kept;
   open.durable = new Durable({ version: 2, createGuid, clientGuid, owner, timeoutMs, persistent: true });

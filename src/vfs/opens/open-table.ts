@@ -82,7 +82,7 @@ export class OpenTable {
   directoryChanged(id: number, by: string | null): void {
     const file = this.files.get(id);
     if (file === undefined) return;
-    for (const lease of [...file.leases]) if (lease.key !== by) lease.breakFor(Cause.directory, false);
+    for (const lease of file.leases) if (lease.key !== by) lease.breakFor(Cause.directory, false);
   }
 
   /** Puts back an open that outlived the server, with what it cached: whatever else did was beside it before. */
@@ -99,7 +99,7 @@ export class OpenTable {
     lease.state |= caching.state;
     lease.opens++;
     open.lease = lease;
-    if (mine === null) file.leases.push(lease);
+    if (mine === null) file.add(lease);
     if (caching.key !== null) this.leases.set(caching.key, lease);
     return open;
   }
@@ -140,8 +140,7 @@ export class OpenTable {
 
   private forget(lease: Lease): void {
     const { file, key } = lease;
-    const at = file.leases.indexOf(lease);
-    if (at >= 0) file.leases.splice(at, 1);
+    file.drop(lease);
     if (key !== null) this.leases.delete(key);
     lease.drop();
   }
@@ -165,7 +164,7 @@ export class OpenTable {
     const lease = new Lease(file, key, holder, granted, granted === Cached.none ? epoch : (epoch + 1) & 0xffff, this.clock);
     open.lease = lease;
     lease.opens = 1;
-    file.leases.push(lease);
+    file.add(lease);
     if (key !== null) this.leases.set(key, lease);
   }
 }
@@ -182,10 +181,10 @@ export function conflicts(file: FileOpens, access: number, shares: number, own: 
 
 /** Has others give up what an open takes; whether it has to wait for that. */
 function breaks(file: FileOpens, request: OpenRequest, access: number, refused: boolean, mine: Lease | null): boolean {
+  if (file.leases.length === 0) return false;
   const cause = refused ? Cause.sharing : request.overwrites ? Cause.overwrite : Cause.open;
   let waits = false;
-  // A copy: a lease that is dropped leaves the list.
-  for (const lease of [...file.leases]) {
+  for (const lease of file.leases) {
     if (lease === mine) continue;
     if (lease.key !== null && descriptorAlone(access)) continue;
     if (lease.breakFor(cause, request.retried)) waits = true;
