@@ -1,5 +1,6 @@
 import type { Maybe } from "#base/brand.ts";
 import type { Clock, Timer } from "#base/clock.ts";
+import { giveBack } from "#base/lent-memory.ts";
 import type { Time } from "#base/time.ts";
 import { Durability } from "#model/credentials.ts";
 import type { ByteRange, ContentRead, ContentReferences, FileContent } from "#model/file-content.ts";
@@ -361,7 +362,11 @@ export class Content implements FileContent {
     const pack = this.flusher.packFor(length);
     if (pack instanceof FsError) return pack;
     this.admission.began(length);
-    const packOffset = (pack.file as NonNullable<typeof pack.file>).appendLater(payload, length, () => this.admission.written(length));
+    const packOffset = (pack.file as NonNullable<typeof pack.file>).appendLater(payload, length, () => {
+      this.admission.written(length);
+      // It came to the disk from where it was received; pages and checksums were done with it before.
+      giveBack(payload);
+    });
     const crc = payloadCrc(payload);
     const sequence = this.log.appendPointer(file.id, offset, length, size, stamp, pack.id, packOffset, crc);
     if (sequence instanceof FsError) return sequence;
