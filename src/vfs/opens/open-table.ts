@@ -3,7 +3,7 @@ import { FsError } from "#model/fs-error.ts";
 import type { FileId } from "#model/ids.ts";
 import { Cause, Cached, type Company, leaseGrant, oplockGrant } from "./caching.ts";
 import { FileOpens } from "./file-opens.ts";
-import { Lease, type LeaseHolder } from "./lease.ts";
+import { Lease, LeaseCounts, type LeaseHolder } from "./lease.ts";
 import { OpenFile, type OpenRequest, type Place, samePlace } from "./open-file.ts";
 import { attributesAlone, conflict, descriptorAlone } from "./share-modes.ts";
 
@@ -28,6 +28,7 @@ export class OpenTable {
   private readonly leases = new Map<string, Lease>();
   /** Files whose last name is being taken away: nobody opens them meanwhile. */
   private readonly removing = new Map<number, Removal>();
+  readonly leaseCounts: LeaseCounts = new LeaseCounts();
   private readonly clock: Clock;
   private readonly locked: (id: FileId) => boolean;
 
@@ -95,7 +96,7 @@ export class OpenTable {
     if (caching === null) return open;
     const mine = caching.key === null ? null : this.lease(caching.key);
     if (mine !== null && mine.file !== file) return open;
-    const lease = mine ?? new Lease(file, caching.key, holder, caching.state, caching.epoch, this.clock);
+    const lease = mine ?? new Lease(file, caching.key, holder, caching.state, caching.epoch, this.clock, this.leaseCounts);
     lease.state |= caching.state;
     lease.opens++;
     open.lease = lease;
@@ -142,6 +143,7 @@ export class OpenTable {
     const { file, key } = lease;
     file.drop(lease);
     if (key !== null) this.leases.delete(key);
+    this.leaseCounts[key === null ? "oplocks" : "leases"]--;
     lease.drop();
   }
 
@@ -161,7 +163,7 @@ export class OpenTable {
       return;
     }
     if (key === null && granted === Cached.none) return;
-    const lease = new Lease(file, key, holder, granted, granted === Cached.none ? epoch : (epoch + 1) & 0xffff, this.clock);
+    const lease = new Lease(file, key, holder, granted, granted === Cached.none ? epoch : (epoch + 1) & 0xffff, this.clock, this.leaseCounts);
     open.lease = lease;
     lease.opens = 1;
     file.add(lease);
