@@ -123,6 +123,10 @@ describe("complaints name key, place, what is allowed and what was meant", () =>
     ["controlplane:\n  secret: 123456\n", "config.yaml:2: controlplane.secret: this value is not allowed here; allowed: text of at least 32 characters"],
     ["controlplane: {tls: {cert_file: /c}}\n", "config.yaml:1: controlplane.tls.key_file: missing; certificate and key go together"],
     ["controlplane: {tls: {client_ca: /c}}\n", "config.yaml:1: controlplane.tls.client_ca: needs controlplane.tls.cert_file: clients are asked for certificates over HTTPS alone"],
+    ["telemetry:\n  endpoint: http://localhost:4317\n", 'config.yaml:2: telemetry.endpoint: "http://localhost:4317" has a scheme in front; allowed: HOST:PORT, such as localhost:4317, 10.0.0.7:4317 or [fd00::7]:4317'],
+    ["telemetry: {endpoint: localhost}\n", 'config.yaml:1: telemetry.endpoint: "localhost" is no host and port; allowed: HOST:PORT, such as localhost:4317, 10.0.0.7:4317 or [fd00::7]:4317'],
+    ["telemetry: {sample_rate: 1.5}\n", "config.yaml:1: telemetry.sample_rate: 1.5 is too much; allowed: a number from 0 to 1"],
+    ["telemetry: {sample_rate: often}\n", 'config.yaml:1: telemetry.sample_rate: "often" is not allowed here; allowed: a number from 0 to 1'],
     ["a: 1\na: 2\n", "config.yaml:2: Map keys must be unique"],
   ])("%p", (text, complaint) => {
     expect(refuse({ file: text })[0]).toBe(complaint);
