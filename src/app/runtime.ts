@@ -50,7 +50,7 @@ interface Run {
  * a failure of its own, and tried again with the next run.
  */
 export class ServerRuntime implements Runtime {
-  private readonly protocols: Protocols;
+  readonly protocols: Protocols;
   private readonly config: Config;
   private readonly options: RuntimeOptions;
   private readonly table = new ShareTable();
@@ -122,6 +122,11 @@ export class ServerRuntime implements Runtime {
   /** Why a share is not served, with what the system said; undefined: it is. */
   whyNot(name: string): Error | undefined {
     return this.failed.get(name);
+  }
+
+  /** Shares that are served, and those that are not although they should be. */
+  get shareCounts(): { readonly served: number; readonly failed: number } {
+    return { served: this.open.size, failed: this.failed.size };
   }
 
   get shareCount(): number {

@@ -8,6 +8,7 @@ import type { Lifecycle } from "./lifecycle.ts";
 import type { Surroundings } from "./open-share.ts";
 import { ServerRuntime } from "./runtime.ts";
 import { StoreUnavailableError } from "#model/block-store.ts";
+import { collectConnections, collectProtocols, countedLogins } from "./server-metrics.ts";
 import { startTraces } from "./traces.ts";
 import { OtherTree } from "./tree.ts";
 
@@ -88,6 +89,8 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     changed: parts.changed,
   });
   const server = new Server(runtime);
+  collectProtocols(around.telemetry.metrics, runtime.protocols);
+  around.telemetry.metrics.collect("dittofs_shares", () => Object.entries(runtime.shareCounts).map(([state, value]) => ({ labels: [state], value })));
   server.telemetry = await parts.serveTelemetry(lifecycle);
   for (const at of server.telemetry) announce.listening(at);
   const control: RunningControl = await openControl({ loaded, runtime, around, begin: parts.newControlPlane });
@@ -98,8 +101,11 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     if (!(await runtime.stopShares(leftMs))) throw new Error("not every share could store everything in time; the rest is in its log");
   });
   await openShares(runtime, control, parts);
-  const api = await startApi(loaded.config, { control: control.plane, runtime, about: { version: parts.version, startedAt: parts.startedAt, pid: process.pid, dataDir: loaded.config.data_dir } }, around);
+  const { metrics } = around.telemetry;
+  const plane = { ...control.plane, logins: countedLogins(control.plane.logins, metrics) };
+  const api = await startApi(loaded.config, { control: plane, metrics, runtime, about: { version: parts.version, startedAt: parts.startedAt, pid: process.pid, dataDir: loaded.config.data_dir } }, around);
   server.api = api;
+  collectConnections(metrics, "api", () => api.stats());
   lifecycle.started("api", (leftMs) => api.stop(leftMs * drainPart));
   announce.listening(api.listening);
   lifecycle.started("protocols", (leftMs) => runtime.stopAdapters(leftMs * drainPart));

@@ -16,7 +16,7 @@ import {
 import { XdrReader } from "#wire/xdr-reader.ts";
 import { XdrWriter } from "#wire/xdr-writer.ts";
 import { Call, type Procedure } from "./call.ts";
-import type { Client } from "./client.ts";
+import type { Client, CredentialStats } from "./client.ts";
 import type { Duplicate, DuplicateCache } from "./drc.ts";
 
 /** A version of a program: its procedures by number, without holes. */
@@ -38,9 +38,13 @@ export interface WatchedBy {
 }
 
 /** Counters since the start. */
-export interface RpcStats {
+export interface RpcStats extends CredentialStats {
   calls: number;
+  /** Answered by an error of RPC instead of being run, or not at all; `denied` for their credentials or verifiers. */
   rejected: number;
+  /** Of them, `malformed` for an AUTH_SYS credential that is none. */
+  denied: number;
+  malformed: number;
   failed: number;
 }
 
@@ -50,7 +54,7 @@ export interface RpcStats {
  * One reader and one writer serve all calls: arguments are decoded, and answers encoded, without waiting in between.
  */
 export class Dispatcher {
-  readonly stats: RpcStats = { calls: 0, rejected: 0, failed: 0 };
+  readonly stats: RpcStats = { credentials: 0, calls: 0, rejected: 0, denied: 0, malformed: 0, failed: 0 };
   private readonly programs: readonly Program[];
   private readonly duplicates: DuplicateCache | null;
   private readonly logger: Logger;
@@ -85,7 +89,10 @@ export class Dispatcher {
     let claim: AuthSys | null = null;
     if (header.flavor === AuthFlavor.AUTH_SYS) {
       claim = client.authSys(bytes, header.credentialAt, header.credentialLength);
-      if (claim === null) return this.denied(client, AuthStat.AUTH_BADCRED, length);
+      if (claim === null) {
+        this.stats.malformed++;
+        return this.denied(client, AuthStat.AUTH_BADCRED, length);
+      }
     } else if (header.flavor !== AuthFlavor.AUTH_NONE) {
       return this.denied(client, AuthStat.AUTH_BADCRED, length);
     }
@@ -209,6 +216,7 @@ export class Dispatcher {
   }
 
   private denied(client: Client, why: AuthStat, length: number): boolean {
+    this.stats.denied++;
     return this.refuse(client, length, (w, xid) => encodeAuthError(w, xid, why));
   }
 

@@ -13,6 +13,8 @@ export class Exchange {
   readonly startMs: number;
   /** The route's name, once it is known. */
   route: string;
+  /** Its path, with names in braces for what is different in each call; "none" until it is known. */
+  pattern: string;
   /** The caller's name, once it is known. */
   user: string | null;
   /** What was thrown, where something was. */
@@ -24,6 +26,7 @@ export class Exchange {
     this.id = id;
     this.startMs = startMs;
     this.route = "none";
+    this.pattern = "none";
     this.user = null;
     this.error = null;
   }

@@ -1,10 +1,12 @@
 import type { Declaration } from "./declaration.ts";
+import { networkMetrics } from "./declared/network.ts";
 import { processMetrics } from "./declared/process.ts";
 import { requestMetrics } from "./declared/requests.ts";
 
 /** Every metric there is, in the order of its documentation. A layer's are declared in a file of their own. */
 export const declared = {
   ...requestMetrics,
+  ...networkMetrics,
   ...processMetrics,
 };
 
