@@ -27,6 +27,12 @@ export interface SealedPack {
   readonly frames: Uint8Array;
 }
 
+/** Where a payload is in its pack, and its CRC-32. */
+export interface LaterAppended {
+  readonly offset: number;
+  readonly crc: number;
+}
+
 /** A pack that is being filled. */
 export interface OpenPack {
   readonly id: PackId;
@@ -39,7 +45,7 @@ export interface OpenPack {
    * Appends without waiting for the kernel, and is never refused: no room is waited for. `written` is called when the kernel
    * has the bytes; until then they are read from the slices, which must stay as they are.
    */
-  appendLater(payload: readonly Uint8Array[], length: number, written: () => void): number;
+  appendLater(payload: readonly Uint8Array[], length: number, written: () => void): LaterAppended;
   /** Everything appended so far is with the kernel: it survives the process. */
   written(): Maybe<void>;
   /** Bytes that were appended; sealed, moved or not, until `close`. */

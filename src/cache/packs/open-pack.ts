@@ -19,7 +19,7 @@ import { LateWrites } from "./late-writes.ts";
 import { SharedSync } from "../log/shared-sync.ts";
 import { decodeTrailer, encodeFooter, footerIsWhole, trailerBytes } from "./format.ts";
 import { frameBytes, FrameTable } from "./frames.ts";
-import type { OpenPack, PackOptions, SealedPack } from "./index.ts";
+import type { LaterAppended, OpenPack, PackOptions, SealedPack } from "./index.ts";
 
 const openName = /^pack-([0-9a-f]{14})\.open$/;
 
@@ -159,12 +159,13 @@ class PackFile implements OpenPack {
     return offset;
   }
 
-  appendLater(payload: readonly Uint8Array[], length: number, written: () => void): number {
+  appendLater(payload: readonly Uint8Array[], length: number, written: () => void): LaterAppended {
     assert(!this.#sealing, "a sealed pack takes no payload");
     const offset = this.size;
-    this.#appended(payload, length);
+    const crc = this.#frames.addPayload(payload);
+    this.size += length;
     this.#late.begin(this.#fd, payload, length, offset, written);
-    return offset;
+    return { offset, crc };
   }
 
   written(): Maybe<void> {
