@@ -59,6 +59,7 @@ export class Content implements FileContent {
   private readonly reader: Reader;
   private readonly flusher: Flusher;
   private readonly garbage: Garbage;
+  private readonly packs: PackTable;
   private readonly log: WriteAheadLog;
   private readonly store: MetadataStore;
   private readonly room: Space;
@@ -107,6 +108,7 @@ export class Content implements FileContent {
     this.reader = parts.reader;
     this.flusher = parts.flusher;
     this.garbage = parts.garbage;
+    this.packs = parts.packs;
     this.health = parts.health;
     this.log = parts.log;
     this.store = parts.store;
@@ -332,6 +334,7 @@ export class Content implements FileContent {
     await this.garbage.close();
     this.closed = true;
     await this.log.close();
+    this.packs.spares.close();
     this.shipped.closed = true;
   }
 

@@ -13,9 +13,11 @@ import type { Clock } from "#base/clock.ts";
 import type { FsError } from "#model/fs-error.ts";
 import type { PackId } from "#model/ids.ts";
 import type { FileOps } from "../log/file-ops.ts";
+import type { PackSpares } from "./spares.ts";
 
 export { frameBytes, payloadCrc, verifyFrames } from "./frames.ts";
 export { readFooter } from "./footer.ts";
+export { PackSpares, spareName } from "./spares.ts";
 export { createPack, listOpenPacks, reopenPack } from "./open-pack.ts";
 
 export interface SealedPack {
@@ -56,7 +58,7 @@ export interface OpenPack {
   seal(): Promise<SealedPack>;
   /** Lets go of a sealed pack's file, once nobody reads from it. */
   close(): Promise<void>;
-  /** Closes and deletes the file. */
+  /** Closes and deletes the file, or leaves it to the spares. */
   abandon(): Promise<void>;
 }
 
@@ -64,6 +66,8 @@ export interface PackOptions {
   readonly clock: Clock;
   /** A sync failed: nothing may be acknowledged from here on. */
   readonly fatal: (error: Error) => void;
+  /** Where files of packs that are given up go, and new packs' come from; absent: they are deleted. */
+  readonly spares?: PackSpares;
   /** The file operations, for tests. */
   readonly files?: FileOps;
 }
