@@ -59,7 +59,7 @@ function attempted(call: Call): Maybe<boolean> {
 function failed(call: Call, error: unknown): void {
   const { connection } = call;
   settle(call);
-  connection.server.logger.error({ error, client: connection.transport.address, command: call.header.command }, "an SMB request failed");
+  connection.server.logger.error({ ...call.logFields, error }, "an SMB request failed");
   connection.close("a request failed in the server");
 }
 
