@@ -6,6 +6,7 @@ export class DatagramTransport implements Transport {
   readonly id = 0;
   readonly address: string;
   readonly localAddress: string;
+  readonly takenMs = 0;
   private readonly out: OutBuffer;
   private complete = false;
 
