@@ -184,7 +184,7 @@ export class SmbConnection {
   }
 
   close(why: string): void {
-    this.server.logger.info({ client: this.transport.address }, `closed an SMB connection: ${why}`);
+    this.server.logger.info({ client: this.transport.address, connection: this.transport.id }, `closed an SMB connection: ${why}`);
     this.transport.close();
   }
 }
