@@ -6,6 +6,7 @@ import { openControl, type RunningControl } from "./control.ts";
 import { DataDirectoryError } from "./data-directory.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Surroundings } from "./open-share.ts";
+import { collectServer } from "./metrics/index.ts";
 import { ServerRuntime } from "./runtime.ts";
 import { StoreUnavailableError } from "#model/block-store.ts";
 import { startTraces } from "./traces.ts";
@@ -88,6 +89,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     changed: parts.changed,
   });
   const server = new Server(runtime);
+  collectServer(around.telemetry.metrics, runtime.measured, loaded.config.data_dir);
   server.telemetry = await parts.serveTelemetry(lifecycle);
   for (const at of server.telemetry) announce.listening(at);
   const control: RunningControl = await openControl({ loaded, runtime, around, begin: parts.newControlPlane });
