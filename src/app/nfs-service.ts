@@ -59,6 +59,11 @@ export class NfsService {
     return { running: true, error: this.error, address: running.bind, port: this.port, connections: adapter.stats().net.connections };
   }
 
+  /** What is kept of calls that clients may repeat; null: NFS is not served. */
+  get duplicates(): NfsStats["duplicates"] | null {
+    return this.adapter?.stats().duplicates ?? null;
+  }
+
   get listening(): readonly NfsListening[] {
     if (this.running === null) return [];
     const nfs: NfsListening = { protocol: "nfs", address: this.running.bind, port: this.port };

@@ -1,14 +1,14 @@
 import type { Announce, Instance, Listening } from "#cli/ports.ts";
 import type { Loaded } from "#config/index.ts";
-import type { LogLevel, OpenLogger } from "#telemetry/pino.ts";
+import type { LogLevel, OpenLogger } from "#telemetry/logs/index.ts";
 import { type RunningApi, startApi } from "./api.ts";
 import { openControl, type RunningControl } from "./control.ts";
 import { DataDirectoryError } from "./data-directory.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Surroundings } from "./open-share.ts";
+import { collectConnections, collectProtocols, collectServer, countedLogins } from "./metrics/index.ts";
 import { ServerRuntime } from "./runtime.ts";
 import { StoreUnavailableError } from "#model/block-store.ts";
-import { collectConnections, collectProtocols, countedLogins } from "./server-metrics.ts";
 import { startTraces } from "./traces.ts";
 import { OtherTree } from "./tree.ts";
 
@@ -90,7 +90,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   });
   const server = new Server(runtime);
   collectProtocols(around.telemetry.metrics, runtime.protocols);
-  around.telemetry.metrics.collect("dittofs_shares", () => Object.entries(runtime.shareCounts).map(([state, value]) => ({ labels: [state], value })));
+  collectServer(around.telemetry.metrics, runtime.measured, loaded.config.data_dir);
   server.telemetry = await parts.serveTelemetry(lifecycle);
   for (const at of server.telemetry) announce.listening(at);
   const control: RunningControl = await openControl({ loaded, runtime, around, begin: parts.newControlPlane });

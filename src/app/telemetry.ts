@@ -15,7 +15,7 @@ import type { MetricsRegistry } from "#telemetry/metrics/registry.ts";
 import { RequestSwitch } from "#telemetry/requests/index.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { openFilesMax } from "./open-files.ts";
-import { collectConnections } from "./server-metrics.ts";
+import { collectConnections } from "./metrics/protocol-metrics.ts";
 
 /** Connections of those who scrape, and scrapes answered at once. */
 const connectionsMax = 16;

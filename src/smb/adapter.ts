@@ -46,8 +46,6 @@ export interface SmbAdapterOptions extends SmbListen {
 export interface SmbStats {
   readonly net: Readonly<StreamStats>;
   readonly logins: Readonly<LoginCounts>;
-  readonly sessions: number;
-  readonly openFiles: number;
 }
 
 export interface SmbAdapter {
@@ -65,10 +63,23 @@ export interface SmbAdapter {
   /** To be called for a share that no table has any more, before it is drained: what is open in it is closed. */
   shareGone(fs: FileSystem): void;
   stats(): SmbStats;
+  /** What clients hold at present. */
+  held(): SmbHeld;
   clients(): readonly SmbClient[];
   mounts(): readonly SmbMount[];
   /** Closes a connection at once; false: there is none. */
   disconnect(id: number): boolean;
+}
+
+/** Each a number. */
+export interface SmbHeld {
+  readonly sessions: number;
+  readonly trees: number;
+  readonly opens: number;
+  /** Opens that wait for their clients. */
+  readonly durable: number;
+  /** Requests that wait for other clients. */
+  readonly pending: number;
 }
 
 /** SMB 2 and 3 over TCP. */
@@ -168,7 +179,12 @@ class Adapter implements SmbAdapter, SmbServer {
   }
 
   stats(): SmbStats {
-    return { net: this.stream.stats, logins: this.logins, sessions: this.sessions.size, openFiles: this.opens.size };
+    return { net: this.stream.stats, logins: this.logins };
+  }
+
+  held(): SmbHeld {
+    const { sessions, opens, durables, pending } = this;
+    return { sessions: sessions.size, trees: sessions.list().reduce((sum, { trees }) => sum + trees.size, 0), opens: opens.size, durable: durables.waiting, pending: pending.count };
   }
 
   clients(): readonly SmbClient[] {
@@ -182,7 +198,7 @@ class Adapter implements SmbAdapter, SmbServer {
   disconnect(id: number): boolean {
     const transport = this.stream.list().find((each) => each.id === id);
     if (transport === undefined) return false;
-    this.logger.info({ client: transport.address, id }, "closed a connection: an operator asked for it");
+    this.logger.info({ client: transport.address, connection: id }, "closed a connection: an operator asked for it");
     transport.close();
     return true;
   }

@@ -1,3 +1,5 @@
+import type { RequestFields } from "#telemetry/logs/request.ts";
+
 /** What the listener knows of whoever sent a request. */
 export interface Peer {
   readonly address: string;
@@ -15,8 +17,8 @@ export class Exchange {
   route: string;
   /** Its path, with names in braces for what is different in each call; "none" until it is known. */
   pattern: string;
-  /** The caller's name, once it is known. */
-  user: string | null;
+  /** For the log; the caller's name and the share are filled in once they are known. */
+  readonly about: RequestFields;
   /** What was thrown, where something was. */
   error: unknown;
 
@@ -27,7 +29,7 @@ export class Exchange {
     this.startMs = startMs;
     this.route = "none";
     this.pattern = "none";
-    this.user = null;
+    this.about = { request: id, client: peer.address };
     this.error = null;
   }
 }

@@ -4,13 +4,6 @@ const one = "one";
 
 /** The process itself. */
 export const processMetrics = declare({
-  dittofs_shares: {
-    type: "gauge",
-    help: "Shares that are served, and those that should be and are not (failed: the log and `dittofs share list` say why).",
-    unit: "shares",
-    labels: ["state"],
-    bound: "served and failed",
-  },
   dittofs_event_loop_lag_seconds: {
     type: "histogram",
     help: "How much later than asked for a timer fires, looked at ten times a second: for so long nobody was answered.",

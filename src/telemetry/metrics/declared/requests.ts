@@ -33,27 +33,6 @@ export const requestMetrics = declare({
     labels: ["procedure", "share"],
     bound: `READ and WRITE; ${shares}`,
   },
-  dittofs_nfs_duplicate_calls_total: {
-    type: "counter",
-    help: "Calls sent again by clients and not done again: answered as before (answered), or together with the first that is being done (joined).",
-    unit: "calls",
-    labels: ["outcome"],
-    bound: "answered and joined",
-  },
-  dittofs_nfs_duplicate_cache_entries: {
-    type: "gauge",
-    help: "Answers kept for clients that send a call again.",
-    unit: "entries",
-    labels: [],
-    bound: "one",
-  },
-  dittofs_nfs_duplicate_cache_bytes: {
-    type: "gauge",
-    help: "Memory of those answers.",
-    unit: "bytes",
-    labels: [],
-    bound: "one",
-  },
   dittofs_nfs_rejected_calls_total: {
     type: "counter",
     help: "Calls answered by an error of RPC before they were a request: of a credential or verifier (credential), of another program, version, procedure or form (call).",
@@ -89,19 +68,5 @@ export const requestMetrics = declare({
     unit: "bytes",
     labels: ["command", "share"],
     bound: `READ and WRITE; ${shares}`,
-  },
-  dittofs_smb_sessions: {
-    type: "gauge",
-    help: "SMB sessions there are, those whose log-in is under way included.",
-    unit: "sessions",
-    labels: [],
-    bound: "one",
-  },
-  dittofs_smb_open_files: {
-    type: "gauge",
-    help: "Files and directories SMB clients have open.",
-    unit: "files",
-    labels: [],
-    bound: "one",
   },
 });

@@ -1,6 +1,6 @@
 import { ControlError, type Logins } from "#control/index.ts";
 import type { Metrics, Sample } from "#telemetry/metrics/index.ts";
-import type { Protocols } from "./protocols.ts";
+import type { Protocols } from "../protocols.ts";
 
 /** What is known of the connections of anything that listens. */
 interface NetStats {
@@ -47,12 +47,7 @@ export function collectProtocols(metrics: Metrics, { nfs, smb }: Protocols): voi
     const now = smb.stats();
     return now === null ? [] : read(now);
   };
-  metrics.collect("dittofs_nfs_duplicate_calls_total", ofNfs(({ duplicates: { hits, joined } }) => [{ labels: ["answered"], value: hits }, { labels: ["joined"], value: joined }]));
-  metrics.collect("dittofs_nfs_duplicate_cache_entries", ofNfs(({ duplicates }) => [{ labels: [], value: duplicates.entries }]));
-  metrics.collect("dittofs_nfs_duplicate_cache_bytes", ofNfs(({ duplicates }) => [{ labels: [], value: duplicates.bytes }]));
   metrics.collect("dittofs_nfs_rejected_calls_total", ofNfs(({ rpc: { denied, rejected } }) => [{ labels: ["credential"], value: denied }, { labels: ["call"], value: rejected - denied }]));
-  metrics.collect("dittofs_smb_sessions", ofSmb(({ sessions }) => [{ labels: [], value: sessions }]));
-  metrics.collect("dittofs_smb_open_files", ofSmb(({ openFiles }) => [{ labels: [], value: openFiles }]));
   metrics.collect("dittofs_authentication_attempts_total", ofNfs(({ rpc: { credentials, denied, malformed } }) => [{ labels: ["auth_sys"], value: credentials + denied - malformed }]));
   metrics.collect("dittofs_authentication_failures_total", ofNfs(({ rpc: { denied } }) => [{ labels: ["auth_sys"], value: denied }]));
   metrics.collect("dittofs_authentication_attempts_total", ofSmb(({ logins }) => [{ labels: ["ntlm"], value: logins.attempts }]));
