@@ -1,6 +1,6 @@
 import type { Announce, Instance, Listening } from "#cli/ports.ts";
 import type { Loaded } from "#config/index.ts";
-import type { LogLevel, OpenLogger } from "#telemetry/pino.ts";
+import type { LogLevel, OpenLogger } from "#telemetry/logs/index.ts";
 import { type RunningApi, startApi } from "./api.ts";
 import { openControl, type RunningControl } from "./control.ts";
 import { DataDirectoryError } from "./data-directory.ts";

@@ -192,7 +192,7 @@ class Adapter implements SmbAdapter, SmbServer {
   disconnect(id: number): boolean {
     const transport = this.stream.list().find((each) => each.id === id);
     if (transport === undefined) return false;
-    this.logger.info({ client: transport.address, id }, "closed a connection: an operator asked for it");
+    this.logger.info({ client: transport.address, connection: id }, "closed a connection: an operator asked for it");
     transport.close();
     return true;
   }

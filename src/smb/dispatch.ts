@@ -61,7 +61,7 @@ function failed(call: Call, error: unknown): void {
   const { connection } = call;
   settle(call);
   if (call.beganMs >= 0) told(call, NtStatus.INTERNAL_ERROR);
-  connection.server.logger.error({ error, client: connection.transport.address, command: call.header.command }, "an SMB request failed");
+  connection.server.logger.error({ ...call.logFields, error }, "an SMB request failed");
   connection.close("a request failed in the server");
 }
 
