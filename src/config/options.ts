@@ -3,6 +3,7 @@ import { checkCidr, cidrAllowed } from "./checks.ts";
 import { controlOptions } from "./control-options.ts";
 import { records } from "./fields.ts";
 import { choice, duration, integer, section, size, text, texts, type Values } from "./option.ts";
+import { profilingOptions } from "./profiling-options.ts";
 import { cidr, shareOptions } from "./share-options.ts";
 
 const MiB = 2 ** 20;
@@ -70,6 +71,7 @@ export const options = {
       check: (value) => (value === "" ? "an empty path" : null),
     }),
   }),
+  telemetry: section("What is told to systems that watch this one.", { profiling: profilingOptions }),
   ...controlOptions,
   adapters: adapterOptions,
   cache: section("File content on its way to and from the block store.", {
