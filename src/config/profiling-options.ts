@@ -26,7 +26,7 @@ function checkProfileType(value: string): string | null {
 }
 
 /** Says what is wrong with the address of a server that is sent something. */
-function checkEndpoint(value: string): string | null {
+function checkServerUrl(value: string): string | null {
   const url = URL.parse(value);
   if (url === null || !["http:", "https:"].includes(url.protocol)) return `${JSON.stringify(value)} is no address of a server`;
   if (url.username !== "" || url.password !== "") return "an address with a password in it, which would be shown and logged";
@@ -34,13 +34,13 @@ function checkEndpoint(value: string): string | null {
 }
 
 export const profilingOptions = section("Profiles, pushed to a Pyroscope server every 15 seconds.", {
-  enabled: toggle({ help: "Take profiles all the time and push them. `dittofs profile` needs no such switch.", default: false, example: "true", since: "0.3.0" }),
-  endpoint: text({ help: "Where Pyroscope is.", default: "http://localhost:4040", example: "http://pyroscope.example.com:4040", since: "0.3.0", allowed: "http://HOST:PORT or https://HOST:PORT, maybe with a path", check: checkEndpoint }),
+  enabled: toggle({ help: "Take profiles all the time and push them. `dittofs profile` needs no such switch.", default: false, example: "true", since: "0.2.0" }),
+  endpoint: text({ help: "Where Pyroscope is.", default: "http://localhost:4040", example: "http://pyroscope.example.com:4040", since: "0.2.0", allowed: "http://HOST:PORT or https://HOST:PORT, maybe with a path", check: checkServerUrl }),
   profile_types: texts({
     help: "cpu: where time is spent. inuse_objects: objects on the heap by class. inuse_space: resident memory by kind. Repeatable as a flag.",
     default: ["cpu"],
     example: "[cpu, inuse_objects, inuse_space]",
-    since: "0.3.0",
+    since: "0.2.0",
     allowed,
     of: { enum: profileTypes },
     check: checkProfileType,

@@ -70,7 +70,8 @@ export const system = {
 };
 
 const profileTypes = Type.Union([Type.Literal("cpu"), Type.Literal("inuse_objects"), Type.Literal("inuse_space")]);
-const profileQuery = object({ seconds: Type.Optional(Type.Integer({ minimum: 1, maximum: 60, description: "Of `cpu`: how long it is recorded; 10 unless told." })) });
+export const profileSeconds = { min: 1, max: 60, default: 10 } as const;
+const profileQuery = object({ seconds: Type.Optional(Type.Integer({ minimum: profileSeconds.min, maximum: profileSeconds.max, description: `Of \`cpu\`: how long it is recorded; ${profileSeconds.default} unless told.` })) });
 
 export const profiles = {
   take: route(
