@@ -81,6 +81,23 @@ describe("profiles are pushed", () => {
     ]);
   });
 
+  test("a heap too large to be counted in passing is counted no more, and that is said", async () => {
+    const { pusher, passWindow, clock, log } = pushing(["inuse_objects", "inuse_space"]);
+    let slow = true;
+    // Each look at the clock finds it 11 ms later.
+    clock.monotonicMs = () => (slow ? (clock.ms += 11) : clock.ms);
+    for (const sent of [2, 4, 6]) {
+      await passWindow();
+      await receiver.received(sent, secondsMax);
+    }
+    slow = false;
+    await passWindow();
+    await receiver.received(7, secondsMax);
+    await pusher.stop();
+    expect(receiver.uploads.slice(6).map(({ profile }) => readProfile(profile).types)).toEqual([["inuse_space/bytes"], ["inuse_space/bytes"]]);
+    expect(log.lines.map((line) => JSON.parse(line))).toEqual([expect.objectContaining({ type: "inuse_objects", tookMs: 11, message: expect.stringContaining("too large") })]);
+  });
+
   test("nobody there", async () => {
     const gone = new PyroscopeReceiver();
     await gone.stop();
