@@ -7,6 +7,7 @@ import { DataDirectoryError } from "./data-directory.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Surroundings } from "./open-share.ts";
 import { collectConnections, collectProtocols, collectServer, countedLogins } from "./metrics/index.ts";
+import { startProfiling } from "./profiling.ts";
 import { ServerRuntime } from "./runtime.ts";
 import { StoreUnavailableError } from "#model/block-store.ts";
 import { startTraces } from "./traces.ts";
@@ -93,6 +94,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   collectServer(around.telemetry.metrics, runtime.measured, loaded.config.data_dir);
   server.telemetry = await parts.serveTelemetry(lifecycle);
   for (const at of server.telemetry) announce.listening(at);
+  const profiles = await startProfiling(loaded.config, parts.version, around, lifecycle);
   const control: RunningControl = await openControl({ loaded, runtime, around, begin: parts.newControlPlane });
   lifecycle.started("control plane", async (leftMs) => {
     if (!(await control.stop(leftMs))) throw new Error("the control plane did not close in good order; what was answered is durable");
@@ -103,7 +105,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   await openShares(runtime, control, parts);
   const { metrics } = around.telemetry;
   const plane = { ...control.plane, logins: countedLogins(control.plane.logins, metrics) };
-  const api = await startApi(loaded.config, { control: plane, metrics, runtime, about: { version: parts.version, startedAt: parts.startedAt, pid: process.pid, dataDir: loaded.config.data_dir } }, around);
+  const api = await startApi(loaded.config, { control: plane, metrics, runtime, profiles, about: { version: parts.version, startedAt: parts.startedAt, pid: process.pid, dataDir: loaded.config.data_dir } }, around);
   server.api = api;
   collectConnections(metrics, "api", () => api.stats());
   lifecycle.started("api", (leftMs) => api.stop(leftMs * drainPart));

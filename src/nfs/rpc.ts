@@ -1,3 +1,4 @@
+import { hooks } from "#telemetry/hooks.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { type RequestWatch, unwatched } from "#telemetry/requests/index.ts";
 import {
@@ -114,7 +115,7 @@ export class Dispatcher {
   }
 
   private run(call: Call): void {
-    const { watch } = this.requests;
+    const watch = hooks ? this.requests.watch : null;
     if (watch !== null) watch.began(call, call.client.transport.takenMs);
     try {
       const pending = call.procedure.run(call, this.reader);
@@ -155,7 +156,7 @@ export class Dispatcher {
       this.failed(call, new Error(`${call.procedure.name} ended without an answer`));
       return;
     }
-    const { watch } = this.requests;
+    const watch = hooks ? this.requests.watch : null;
     if (watch !== null && call.beganMs >= 0) watch.ended(call, call.procedure.operation, call.view === null ? "" : call.view.fs.name, call.status, call.count);
     const entry = call.duplicate;
     if (entry !== null) this.remember(call, entry);
