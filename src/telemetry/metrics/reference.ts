@@ -9,13 +9,17 @@ export function metricsReference(): string {
   for (const name of Object.keys(declared) as MetricName[]) {
     const { type, help, unit, labels, bound, buckets } = declarationOf(name);
     const inUnit = unit === "info" || name.includes(`_${unit}`) ? "" : ` (${unit})`;
-    const spread = buckets === undefined ? "" : ` ${buckets.length} buckets from ${inSeconds(buckets[0])} to ${inSeconds(buckets.at(-1))}.`;
+    const spread = buckets === undefined ? "" : ` ${buckets.length} buckets from ${inUnits(unit, buckets[0])} to ${inUnits(unit, buckets.at(-1))}.`;
     lines.push(`| \`${name}\` | ${type}${inUnit} | ${labels.map((label) => `\`${label}\``).join(" ")} | ${help}${spread}${labels.length === 0 ? "" : ` Bounded by ${bound}.`} |`);
   }
   return `${lines.join("\n")}\n`;
 }
 
-function inSeconds(seconds = 0): string {
+function inUnits(unit: string, value = 0): string {
+  return unit === "seconds" ? inSeconds(value) : String(value);
+}
+
+function inSeconds(seconds: number): string {
   if (seconds >= 1) return `${Number(seconds.toPrecision(3))} s`;
   return seconds >= 0.001 ? `${Number((seconds * 1e3).toPrecision(3))} ms` : `${Number((seconds * 1e6).toPrecision(3))} µs`;
 }
