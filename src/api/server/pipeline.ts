@@ -1,4 +1,4 @@
-import { type AnyRoute, none } from "#api/contract/route.ts";
+import { type AnyRoute, jsonMedia, none } from "#api/contract/route.ts";
 import type { Caller } from "#control/services.ts";
 import { admit, callerOfRequest } from "./entry.ts";
 import { RouteChecks } from "./checks.ts";
@@ -67,5 +67,6 @@ export async function answer(bound: Bound, services: Services, bodies: Bodies, e
   const headers: Record<string, string> = {};
   if (result.version !== undefined) headers["etag"] = etagOf(result.version);
   if (result.location !== undefined) headers["location"] = result.location;
-  return jsonReply(exchange, route.status, result.body, headers);
+  if (route.media === jsonMedia) return jsonReply(exchange, route.status, result.body, headers);
+  return reply(exchange, route.status, result.body as Uint8Array<ArrayBuffer>, { "content-type": route.media, ...headers });
 }
