@@ -9,14 +9,14 @@ export function metricsReference(): string {
   for (const name of Object.keys(declared) as MetricName[]) {
     const { type, help, unit, labels, bound, buckets } = declarationOf(name);
     const inUnit = unit === "info" || name.includes(`_${unit}`) ? "" : ` (${unit})`;
-    const spread = buckets === undefined ? "" : ` ${buckets.length} buckets from ${inUnits(unit, buckets[0])} to ${inUnits(unit, buckets.at(-1))}.`;
+    const spread = buckets === undefined ? "" : ` ${buckets.length} buckets from ${inUnits(buckets[0], unit)} to ${inUnits(buckets.at(-1), unit)}.`;
     lines.push(`| \`${name}\` | ${type}${inUnit} | ${labels.map((label) => `\`${label}\``).join(" ")} | ${help}${spread}${labels.length === 0 ? "" : ` Bounded by ${bound}.`} |`);
   }
   return `${lines.join("\n")}\n`;
 }
 
-function inUnits(unit: string, value = 0): string {
-  return unit === "seconds" ? inSeconds(value) : String(value);
+function inUnits(value = 0, unit: string): string {
+  return unit === "seconds" ? inSeconds(value) : `${value}`;
 }
 
 function inSeconds(seconds: number): string {
