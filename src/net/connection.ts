@@ -164,8 +164,9 @@ export class Connection<C> {
       }
     }
     this.parsing = false;
+    if (!this.closed) this.flush();
+    this.server.handler.answersLeft?.();
     if (this.closed) return;
-    this.flush();
     this.countKept();
     if (this.watched || !assembler.idle) this.server.watch(this);
     if (this.inbox.held !== null || !this.mayTake(0)) this.pause();

@@ -116,6 +116,9 @@ class Adapter implements NfsAdapter {
           const client = (connection.context ??= new Client(connection, dispatcher.stats));
           if (!dispatcher.dispatch(client, bytes, start, end, tail, tailBytes)) dropMalformed(connection, logger);
         },
+        answersLeft() {
+          dispatcher.answersLeft();
+        },
         // A connection that never sent a call has no client, and once it is closed no address any more.
         closed({ context }) {
           if (context != null) mountList.left(context.address);

@@ -120,7 +120,7 @@ async function goOn(call: Call, settled: number): Promise<boolean> {
       return false;
     }
     const watch = hooks ? call.connection.server.requests.watch : null;
-    if (watch !== null) began(call, watch);
+    if (watch !== null) beganLate(call, watch);
     const status = handle(call);
     finishRequest(call, status instanceof Promise ? await status : status);
   }
@@ -201,6 +201,12 @@ function cancel(call: Call): number {
 function began(call: Call, watch: RequestWatch<Call>): void {
   call.count = 0;
   watch.began(call, call.connection.transport.takenMs);
+}
+
+/** As `began`, of a request whose compound waited for the one before. */
+function beganLate(call: Call, watch: RequestWatch<Call>): void {
+  call.count = 0;
+  watch.beganLate(call);
 }
 
 /** The request that is handled now is done; whoever watches is told. */
