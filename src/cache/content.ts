@@ -11,6 +11,7 @@ import type { Inode } from "#model/inode.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { Admission } from "./admission.ts";
+import { FlushStats } from "./content-stats.ts";
 import type { FileState } from "./file-state.ts";
 import type { FileTable } from "./file-table.ts";
 import type { Flusher } from "./flusher.ts";
@@ -66,9 +67,12 @@ export class Content implements FileContent {
   private readonly clock: Clock;
   private readonly logger: Logger;
   private readonly cache: PageCache;
-  private limits: ContentLimits;
+  /** As they are at present. */
+  limits: ContentLimits;
   private durability: Durability;
-  private readonly admission: Admission;
+  readonly admission: Admission;
+  /** How they went. */
+  readonly flushes: FlushStats = new FlushStats();
   private readonly health: StoreHealth;
   private readonly storedWaits: StoredWaits;
   private readonly sharing: Sharing;
@@ -468,8 +472,15 @@ export class Content implements FileContent {
     return false;
   }
 
-  /** One batch of the flusher's. Whatever it throws, the data stays in the log, and health knows why. */
   private async flush(): Promise<"idle" | "stored" | "noRoom" | "away" | "failed"> {
+    const begunMs = this.clock.monotonicMs();
+    const outcome = await this.batch();
+    this.flushes.note(outcome, this.clock.monotonicMs() - begunMs);
+    return outcome;
+  }
+
+  /** One batch of the flusher's. Whatever it throws, the data stays in the log, and health knows why. */
+  private async batch(): Promise<"idle" | "stored" | "noRoom" | "away" | "failed"> {
     try {
       const outcome = await this.flusher.batch();
       if (outcome === "stored") this.health.worked("flush");

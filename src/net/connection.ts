@@ -34,6 +34,8 @@ export class Connection<C> {
   bytesOut = 0;
   /** When bytes last came. */
   heardMs = 0;
+  /** When the messages now handed on were taken up: received, or gone on with after a pause. */
+  takenMs = 0;
   /** The handler's own state of this connection. */
   context: C | null = null;
   closed = false;
@@ -111,7 +113,7 @@ export class Connection<C> {
     this.server.stats.bytesIn += chunk.length;
     this.bytesIn += chunk.length;
     this.turnBytes += chunk.length;
-    this.heardMs = this.server.clock.monotonicMs();
+    this.heardMs = this.takenMs = this.server.clock.monotonicMs();
   }
 
   /** Receives as long as large messages come without a pause, until the others have their turn. */
@@ -174,7 +176,7 @@ export class Connection<C> {
     const next = assembler.take(chunk, at);
     if (assembler.failed) {
       this.server.stats.malformed++;
-      this.server.logger.info({ client: this.address }, "closed a connection: its message is longer than the maximum");
+      this.server.logger.info({ client: this.address, connection: this.id }, "closed a connection: its message is longer than the maximum");
       this.close();
     } else if (assembler.complete) {
       const { head, tail, tailBytes } = assembler;
@@ -239,6 +241,7 @@ export class Connection<C> {
     if (!this.mayTake(0)) return this.server.wait(this);
     const held = this.inbox.unhold();
     if (held !== null) {
+      this.takenMs = this.server.clock.monotonicMs();
       this.parse(held, this.inbox.heldAt);
       if (this.closed) return;
       if (this.inbox.held !== null || !this.mayTake(0)) return this.server.wait(this);

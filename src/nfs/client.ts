@@ -8,10 +8,14 @@ import type { GrowingBytes } from "#wire/xdr-writer.ts";
 
 /** Where calls come from and answers go: a TCP connection, or one datagram. */
 export interface Transport {
+  /** Tells it from every other connection of the adapter; 0: a datagram. */
+  readonly id: number;
   /** The caller's address without port. */
   readonly address: string;
   /** The address of ours it reached. */
   readonly localAddress: string;
+  /** When the messages now handed on were taken up, on the clock's monotonic scale. */
+  readonly takenMs: number;
   beginMessage(): GrowingBytes;
   endMessage(): void;
   endMessageWithPayload(slices: readonly Uint8Array[], length: number, padding: number, lender: { release(): void }): void;

@@ -1,4 +1,5 @@
 import type { Logger } from "#telemetry/logger.ts";
+import { type RequestWatch, unwatched } from "#telemetry/requests/index.ts";
 import {
   AcceptStat,
   AuthFlavor,
@@ -31,6 +32,11 @@ export interface Program {
   readonly versions: readonly ProgramVersion[];
 }
 
+/** Whoever watches requests, if anybody does now. */
+export interface WatchedBy {
+  readonly watch: RequestWatch<Call> | null;
+}
+
 /** Counters since the start. */
 export interface RpcStats {
   calls: number;
@@ -48,14 +54,16 @@ export class Dispatcher {
   private readonly programs: readonly Program[];
   private readonly duplicates: DuplicateCache | null;
   private readonly logger: Logger;
+  private readonly requests: WatchedBy;
   private readonly reader = new XdrReader();
   private readonly writer = new XdrWriter();
   private readonly header = new CallHeader();
 
-  constructor(programs: readonly Program[], duplicates: DuplicateCache | null, logger: Logger) {
+  constructor(programs: readonly Program[], duplicates: DuplicateCache | null, logger: Logger, requests: WatchedBy = unwatched) {
     this.programs = programs;
     this.duplicates = duplicates;
     this.logger = logger;
+    this.requests = requests;
   }
 
   /** Handles one record. False: it is no call that could be answered, and the stream should be given up. */
@@ -99,6 +107,8 @@ export class Dispatcher {
   }
 
   private run(call: Call): void {
+    const { watch } = this.requests;
+    if (watch !== null) watch.began(call, call.client.transport.takenMs);
     try {
       const pending = call.procedure.run(call, this.reader);
       if (pending instanceof Promise) return this.later(call, pending);
@@ -112,6 +122,7 @@ export class Dispatcher {
   private later(call: Call, pending: Promise<void>): void {
     const fs = call.view === null ? null : call.view.fs;
     fs?.enter();
+    if (call.beganMs >= 0) this.requests.watch?.waits(call, call.procedure.operation, fs === null ? "" : fs.name);
     pending.then(
       () => {
         fs?.leave();
@@ -127,7 +138,7 @@ export class Dispatcher {
   private failed(call: Call, error: unknown): void {
     if (!call.answered && call.procedure.trouble?.(call, error) === true) return this.finish(call);
     this.stats.failed++;
-    this.logger.error({ error, procedure: call.procedure.name, client: call.client.address }, "a request failed by a fault of this server");
+    this.logger.error({ ...call.logFields, error }, "a request failed by a fault of this server");
     if (!call.answered) call.reject(AcceptStat.SYSTEM_ERR);
     this.finish(call);
   }
@@ -137,6 +148,8 @@ export class Dispatcher {
       this.failed(call, new Error(`${call.procedure.name} ended without an answer`));
       return;
     }
+    const { watch } = this.requests;
+    if (watch !== null && call.beganMs >= 0) watch.ended(call, call.procedure.operation, call.view === null ? "" : call.view.fs.name, call.status, call.count);
     const entry = call.duplicate;
     if (entry !== null) this.remember(call, entry);
     call.client.transport.requestDone(call.bytes);

@@ -3,13 +3,14 @@ import type { Random } from "#base/random.ts";
 import type { Accounts, LoginAttempts } from "#model/identity.ts";
 import { directTcp, type StreamLimits, streamLimitDefaults, StreamServer, type StreamStats } from "#net/index.ts";
 import type { Logger } from "#telemetry/logger.ts";
+import { unwatched } from "#telemetry/requests/index.ts";
 import type { FileSystem, Shares } from "#vfs/file-system.ts";
 import { describeClient, describeMounts, type SmbClient, type SmbMount } from "./clients.ts";
 import { SmbConnection } from "./connection.ts";
 import { LeaseClients } from "./lease/index.ts";
 import { dispatch } from "./dispatch.ts";
 import { Durables } from "./durable/index.ts";
-import type { SmbServer } from "./server.ts";
+import type { SmbServer, WatchedBy } from "./server.ts";
 import { Opens } from "./open/opens.ts";
 import { closeTrees, Ending, endSession, mayGoOn } from "./session/ending.ts";
 import { Sessions } from "./session/sessions.ts";
@@ -38,6 +39,7 @@ export interface SmbAdapterOptions extends SmbListen {
   /** The name clients see. */
   readonly name: string;
   readonly settings?: SmbSettings;
+  readonly requests?: WatchedBy;
   readonly limits?: Partial<Omit<StreamLimits, "messageBytesMax" | "connectionsMax">>;
 }
 
@@ -56,10 +58,23 @@ export interface SmbAdapter {
   /** To be called for a share that no table has any more, before it is drained: what is open in it is closed. */
   shareGone(fs: FileSystem): void;
   stats(): Readonly<StreamStats>;
+  /** What clients hold at present. */
+  held(): SmbHeld;
   clients(): readonly SmbClient[];
   mounts(): readonly SmbMount[];
   /** Closes a connection at once; false: there is none. */
   disconnect(id: number): boolean;
+}
+
+/** Each a number. */
+export interface SmbHeld {
+  readonly sessions: number;
+  readonly trees: number;
+  readonly opens: number;
+  /** Opens that wait for their clients. */
+  readonly durable: number;
+  /** Requests that wait for other clients. */
+  readonly pending: number;
 }
 
 /** SMB 2 and 3 over TCP. */
@@ -75,6 +90,7 @@ class Adapter implements SmbAdapter, SmbServer {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  readonly requests: WatchedBy;
   readonly guid: Uint8Array;
   readonly name: string;
   bind: string;
@@ -95,6 +111,7 @@ class Adapter implements SmbAdapter, SmbServer {
     this.clock = options.clock;
     this.random = options.random;
     this.logger = options.logger;
+    this.requests = options.requests ?? unwatched;
     this.guid = options.random.bytes(16);
     this.name = options.name;
     this.bind = options.bind;
@@ -159,6 +176,11 @@ class Adapter implements SmbAdapter, SmbServer {
     return this.stream.stats;
   }
 
+  held(): SmbHeld {
+    const { sessions, opens, durables, pending } = this;
+    return { sessions: sessions.size, trees: sessions.list().reduce((sum, { trees }) => sum + trees.size, 0), opens: opens.size, durable: durables.waiting, pending: pending.count };
+  }
+
   clients(): readonly SmbClient[] {
     return this.stream.list().map((transport) => describeClient(transport, this.clock));
   }
@@ -170,7 +192,7 @@ class Adapter implements SmbAdapter, SmbServer {
   disconnect(id: number): boolean {
     const transport = this.stream.list().find((each) => each.id === id);
     if (transport === undefined) return false;
-    this.logger.info({ client: transport.address, id }, "closed a connection: an operator asked for it");
+    this.logger.info({ client: transport.address, connection: id }, "closed a connection: an operator asked for it");
     transport.close();
     return true;
   }
