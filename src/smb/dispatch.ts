@@ -1,5 +1,6 @@
 import type { Maybe } from "#base/brand.ts";
 import { giveBack } from "#base/lent-memory.ts";
+import { hooks } from "#telemetry/hooks.ts";
 import { i32, u16, u32 } from "#wire/le.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import type { RequestWatch } from "#telemetry/requests/index.ts";
@@ -62,7 +63,7 @@ function attempted(call: Call): Maybe<boolean> {
 function failed(call: Call, error: unknown): void {
   const { connection } = call;
   settle(call);
-  if (call.beganMs >= 0) told(call, NtStatus.INTERNAL_ERROR);
+  if (hooks && call.beganMs >= 0) told(call, NtStatus.INTERNAL_ERROR);
   connection.server.logger.error({ ...call.logFields, error }, "an SMB request failed");
   connection.close("a request failed in the server");
 }
@@ -116,7 +117,7 @@ function holds(call: Call, session: Session | null, plain: Uint8Array, tail: rea
 function run(call: Call): Maybe<boolean> {
   for (;;) {
     if (!beginRequest(call)) return false;
-    const { watch } = call.connection.server.requests;
+    const watch = hooks ? call.connection.server.requests.watch : null;
     if (watch !== null) began(call, watch);
     const status = handle(call);
     if (status instanceof Promise) return status.then((settled) => goOn(call, settled));
@@ -134,8 +135,8 @@ async function goOn(call: Call, settled: number): Promise<boolean> {
       call.connection.close("a compound that is malformed");
       return false;
     }
-    const { watch } = call.connection.server.requests;
-    if (watch !== null) began(call, watch);
+    const watch = hooks ? call.connection.server.requests.watch : null;
+    if (watch !== null) beganLate(call, watch);
     const status = handle(call);
     finishRequest(call, status instanceof Promise ? await status : status);
   }
@@ -193,7 +194,7 @@ function handle(call: Call): Maybe<number> {
 async function inHand(call: Call, outcome: Promise<number>): Promise<number> {
   const fs = call.tree?.fs ?? null;
   fs?.enter();
-  if (call.beganMs >= 0) call.connection.server.requests.watch?.waits(call, operationOf(call.header.command), shareOf(call));
+  if (hooks && call.beganMs >= 0) call.connection.server.requests.watch?.waits(call, operationOf(call.header.command), shareOf(call));
   try {
     return await outcome;
   } finally {
@@ -218,6 +219,12 @@ function began(call: Call, watch: RequestWatch<Call>): void {
   watch.began(call, call.connection.transport.takenMs);
 }
 
+/** As `began`, of a request whose compound waited for the one before. */
+function beganLate(call: Call, watch: RequestWatch<Call>): void {
+  call.count = 0;
+  watch.beganLate(call);
+}
+
 /** The request that is handled now is done; whoever watches is told. */
 function told(call: Call, status: number): void {
   call.connection.server.requests.watch?.ended(call, operationOf(call.header.command), shareOf(call), status, call.count);
@@ -230,7 +237,7 @@ function shareOf({ tree }: Call): string {
 /** Completes an answer: its status, an error's body, where the next one begins, its signature. */
 function finishRequest(call: Call, status: number): void {
   settle(call);
-  if (call.beganMs >= 0) told(call, status);
+  if (hooks && call.beganMs >= 0) told(call, status);
   if (call.counted !== null) uncount(call);
   if (status === noAnswer) return;
   const { w, header, session, signer, answerAt } = call;
