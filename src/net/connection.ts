@@ -10,7 +10,7 @@ import { type Lender, SendQueue, type Sink } from "./send-queue.ts";
 import type { StreamServer } from "./stream-server.ts";
 
 /** A turn's replies are sent early once they are this long. */
-const flushBytes = 64 * 1024;
+const flushBytes = 128 * 1024;
 
 /**
  * After so much from one client the others have their turn: Bun reads a socket that is full again and again before it looks at
