@@ -19,6 +19,8 @@ export class FileOpens {
   deletion: Deletion | null = null;
   /** It lost its last link: the last close frees it. */
   orphaned = false;
+  /** Something else is about to take its place, because it is empty: until that is decided its content stays as it is. */
+  replacing = false;
   private waiting: (() => void)[] = [];
 
   constructor(id: FileId) {

@@ -1,7 +1,7 @@
 import type { Maybe } from "#base/brand.ts";
 import { FsError } from "#model/fs-error.ts";
 import type { FileId } from "#model/ids.ts";
-import { jukebox } from "../errors.ts";
+import { jukebox, stale } from "../errors.ts";
 import { Cause } from "../opens/caching.ts";
 import type { FileOpens } from "../opens/file-opens.ts";
 import type { OpenFile } from "../opens/open-file.ts";
@@ -28,7 +28,9 @@ export function beforeRead(share: Share, id: FileId, by: OpenFile | null): Maybe
 /** Before its content or size changes. */
 export function beforeContent(share: Share, id: FileId, by: OpenFile | null): Maybe<FsError | null> {
   const file = share.opens.of(id);
-  return file === null ? null : agree(share, file, Right.writeData, Cause.content, by);
+  if (file === null) return null;
+  if (file.replacing) return replaced(share, file);
+  return agree(share, file, Right.writeData, Cause.content, by);
 }
 
 /** Before its name goes, or another comes to it. */
@@ -42,6 +44,12 @@ function agree(share: Share, file: FileOpens, right: number, cause: Cause, by: O
   if (by === null && conflicts(file, right, Sharing.all, null)) return sharing;
   if (!file.breakFor(cause, by)) return null;
   return by === null ? within(share, file.change()) : file.change().then(nothing);
+}
+
+/** What took the file's place left nobody a name to read this by. */
+async function replaced(share: Share, file: FileOpens): Promise<FsError | null> {
+  const refused = await within(share, file.change());
+  return refused === null && file.orphaned ? stale : refused;
 }
 
 function nothing(): null {

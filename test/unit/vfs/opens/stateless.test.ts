@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { FsError } from "#model/fs-error.ts";
 import { rootId } from "#model/ids.ts";
+import { FileType } from "#model/inode.ts";
 import { Cached, type Lease, OpenFile, Right, Sharing } from "#vfs/opens/index.ts";
 import { patienceMs } from "#vfs/ops/opened.ts";
 import { alice, bytesOf, fails, file, folder, ok, open, openWorld, tryOpen, type World } from "../kit.ts";
@@ -155,4 +156,27 @@ test("a directory with something in it is not to be deleted, and one that was fi
   await file(share, "g", 0o644, alice, directory.id);
   fails(await share.release(held), "notEmpty");
   ok(await share.lookup(alice, rootId, "d"));
+});
+
+test("an empty file that is to become a link is neither written nor opened until that is decided; one that was written becomes none", async () => {
+  const { share, store } = await openWorld();
+  const inode = await file(share, "a");
+  const held = open(share, inode, Right.writeData, { place });
+  store.hold();
+  const linking = share.becomeLink(alice, held, bytesOf("there"));
+  for (let turn = 0; turn < 100 && store.heldSets < 1; turn++) await Promise.resolve();
+  expect(store.heldSets).toBe(1);
+  const writing = share.write(alice, inode.id, 0, payload, 3, false);
+  const cutting = share.setattr(alice, inode.id, { size: 10 }, null);
+  const opening = tryOpen(share, inode, Right.readData, { place });
+  expect(opening).toBeInstanceOf(Promise);
+  store.release();
+  expect(ok(await linking).type).toBe(FileType.symlink);
+  fails(await writing, "stale");
+  fails(await cutting, "stale");
+  await opening;
+  const other = await file(share, "b");
+  const keeper = open(share, other, Right.writeData, { place: { parent: rootId, name: "b" } });
+  ok(await share.write(alice, other.id, 0, payload, 3, false));
+  fails(await share.becomeLink(alice, keeper, bytesOf("there")), "notSupported");
 });
