@@ -8,7 +8,7 @@ import { NtStatus } from "#wire/ntstatus.ts";
 import { Command } from "#wire/smb2/header.ts";
 import { type CreateFields, SmbFiles } from "../../support/smb-requests.ts";
 import { smbServer, type TestSmb } from "../../support/smb-server.ts";
-import { bob, ok } from "../vfs/kit.ts";
+import { bob, ok, root } from "../vfs/kit.ts";
 
 const fileType = 1;
 const securityType = 3;
@@ -258,6 +258,23 @@ describe("named streams", () => {
     expect((await files.create({ name: "f", disposition: dispositionOpen })).status).toBe(NtStatus.DELETE_PENDING);
     await files.close(stream);
     expect((await files.create({ name: "f", disposition: dispositionOpen })).status).toBe(NtStatus.OBJECT_NAME_NOT_FOUND);
+  });
+
+  test("opened while their file goes are found as little as that is", async () => {
+    const { share } = server.world;
+    const openStream = share.openStream.bind(share);
+    for (const late of [false, true]) {
+      await files.close(await open("f:s"));
+      let removals = 0;
+      share.openStream = async (...asked) => {
+        const found = late ? await openStream(...asked) : null;
+        if (removals++ === 0) ok(await share.remove(root, rootId, "f"));
+        return found ?? openStream(...asked);
+      };
+      expect((await files.create({ name: "f:s", disposition: dispositionOpen })).status).toBe(NtStatus.OBJECT_NAME_NOT_FOUND);
+      expect(share.opens.size).toBe(0);
+      share.openStream = openStream;
+    }
   });
 
   test("obey their file's descriptor", async () => {
