@@ -276,3 +276,23 @@ test("a clone in the log whose pack is nowhere stops the start, as what was ackn
   expect(life.recovered).toMatchObject({ unfinished: 1 });
   await life.content.close();
 });
+
+for (const isLate of [false, true]) test(`of a pack that clones share, what none of them has is given back${isLate ? ", from a store that answers late" : ""}`, async () => {
+  const clones = Array.from({ length: 6 }, (_, i) => (200 + i) as FileId);
+  const { store, content, upkeep, client } = await share([a, ...clones], isLate);
+  const bytes = bytesOf(4 * mebibyte, 1);
+  await client.write(a, 0, bytes, 0);
+  await content.drain();
+  for (const id of clones) await cloneWhole(client, content, a, id, mebibyte);
+  await content.drain();
+  await upkeep.collect();
+  expect(await objects(store)).toMatchObject({ packs: 1, bytes: bytes.length });
+  await removeFile(store, content, a);
+  // A quarter of it, six times: more than there are bytes in the pack.
+  expect((await objects(store)).live).toBe(6 * mebibyte);
+  await upkeep.collect();
+  await upkeep.collect();
+  expect(await objects(store)).toMatchObject({ packs: 1, bytes: mebibyte, live: 6 * mebibyte });
+  for (const id of clones) await compare(client, id, bytes.subarray(0, mebibyte));
+  await content.close();
+});
