@@ -180,6 +180,11 @@ export class Connection<C> {
     this.server.handler.message(this, head, start, end, tail, tailBytes);
   }
 
+  /** Its client would lose nothing with it (yet): of those the oldest is closed where another finds no room. */
+  setExpendable(expendable: boolean): void {
+    this.server.setExpendable(this, expendable);
+  }
+
   /** More memory than the request itself that its answer will take, until `requestDone`. */
   charge(bytes: number): void {
     this.unfinishedBytes += bytes;

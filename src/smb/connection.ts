@@ -99,9 +99,17 @@ export class SmbConnection {
     return high === 0 ? (this.channels.get(low) ?? null) : null;
   }
 
-  /** Where nobody is logged in: somebody has to, in time. */
+  /** It carries a session from now on. */
+  addChannel(channel: Channel): void {
+    this.channels.set(channel.session.id, channel);
+    this.transport.setExpendable(false);
+  }
+
+  /** Where nobody is logged in: somebody has to, in time, and as long as there is room. */
   awaitSession(): void {
-    if (this.idle !== null || this.channels.size > 0) return;
+    if (this.channels.size > 0) return;
+    this.transport.setExpendable(true);
+    if (this.idle !== null) return;
     this.idle = this.server.clock.after(withoutSessionMs, () => {
       this.idle = null;
       if (this.channels.size === 0 && !this.transport.closed) this.close("nobody logged in on it");

@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from "bun:test";
 import { withoutSessionMs } from "#smb/connection.ts";
 import { channelsMax, sessionOpensMax } from "#smb/session/session.ts";
-import { begunMax } from "#smb/session/sessions.ts";
+import { begunMax, userSessionsMax } from "#smb/session/sessions.ts";
 import { setupMs, setupsMax } from "#smb/session/setup.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { Command } from "#wire/smb2/header.ts";
@@ -253,6 +253,38 @@ test("whoever begins log-ins on many connections and ends none keeps nobody out:
   const honest = await server.client();
   expect((await honest.treeConnect("export")).status).toBe(0);
   expect(server.state.sessions.size).toBe(begunMax);
+});
+
+test("a user has no more sessions than his share, and keeps nobody else out", async () => {
+  const server = await start();
+  const { sessions } = server.state;
+  const others = Array.from({ length: userSessionsMax - 1 }, () => sessions.create()!);
+  for (const other of others) expect(sessions.give(other, 1000)).toBe(true);
+  const first = await server.client();
+  const refused = await server.connect();
+  await refused.negotiate();
+  expect((await refused.login("alice", "secret")).status).toBe(NtStatus.INSUFFICIENT_RESOURCES);
+  expect((await refused.login("bob", "secret")).status).toBe(0);
+  expect((await first.call(Command.LOGOFF, emptyBody)).status).toBe(0);
+  const again = await server.connect();
+  await again.negotiate();
+  expect((await again.login("alice", "secret")).status).toBe(0);
+  for (const other of others) sessions.remove(other);
+});
+
+test("connections nobody is logged in on make room for others, the oldest first; those with a session stay", async () => {
+  const server = await start({ connectionsMax: 4 });
+  const used = await server.client();
+  const left = await server.client();
+  await left.call(Command.LOGOFF, emptyBody);
+  const begun = [await server.connect(), await server.connect()];
+  for (const client of begun) await client.negotiate();
+  const more = await server.client();
+  await left.closedByServer();
+  const another = await server.client();
+  await begun[0]!.closedByServer();
+  for (const client of [used, more, another]) expect((await client.call(Command.ECHO, emptyBody)).status).toBe(0);
+  expect((await begun[1]!.login("bob", "secret")).status).toBe(0);
 });
 
 test("a connection nobody logs in on is closed; one with a session stays", async () => {
