@@ -7,6 +7,7 @@ import { type Command, commandAt, encodeHeader, nextCommandAt, RequestHeader, tr
 import { Capability, Dialect } from "#wire/smb2/negotiate.ts";
 import { Call } from "./call.ts";
 import { CreditWindow } from "./credits.ts";
+import { ToldBreaks } from "./lease/told-breaks.ts";
 import type { Opens } from "./open/opens.ts";
 import { PendingTable } from "./pending.ts";
 import type { SmbServer } from "./server.ts";
@@ -40,6 +41,8 @@ export class SmbConnection {
   readonly channels: Map<number, Channel> = new Map<number, Channel>();
   /** Log-ins under way, by the same. */
   readonly setups: Map<number, Setup> = new Map<number, Setup>();
+  /** What its client is to agree to, as it was told here. */
+  readonly told: ToldBreaks = new ToldBreaks();
   private idle: Timer | null = null;
   private spare: Call | null = null;
   /** 0: not negotiated yet. */
@@ -187,6 +190,7 @@ export class SmbConnection {
     this.server.leaseClients.remove(this);
     this.channels.clear();
     this.pendings.cancelOf(null);
+    this.told.again();
   }
 
   close(why: string): void {

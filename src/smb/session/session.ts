@@ -88,16 +88,16 @@ export class Session {
   }
 
   /**
-   * Sends a message nobody asked for, such as the break of a lease, on one of its connections; false: there is none it could go by.
-   * The newest first: an older one may be dead and not known to be.
+   * Sends a message nobody asked for, such as the break of an oplock, on one of its connections, which it gives; null: there is none it
+   * could go by. The newest first: an older one may be dead and not known to be.
    */
-  notify(command: Command, write: (w: LeWriter) => void): boolean {
+  notify(command: Command, write: (w: LeWriter) => void): SmbConnection | null {
     for (let i = this.channels.length - 1; i >= 0; i--) {
       const { connection } = this.channels[i]!;
       if (connection.transport.closed) continue;
       connection.notify(this, command, write);
-      return true;
+      return connection;
     }
-    return false;
+    return null;
   }
 }

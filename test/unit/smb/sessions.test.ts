@@ -5,7 +5,9 @@ import { begunMax, userSessionsMax } from "#smb/session/sessions.ts";
 import { setupMs, setupsMax } from "#smb/session/setup.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { Command } from "#wire/smb2/header.ts";
+import { encodeLeaseContext } from "#wire/smb2/lease.ts";
 import { closeBody, createBody, emptyBody, queryInfoBody, sessionSetupBody, type SmbClient } from "../../support/smb-client.ts";
+import { SmbFiles } from "../../support/smb-requests.ts";
 import { ntlmNegotiate } from "../../support/smb-ntlm.ts";
 import { smbServer, type TestSmb } from "../../support/smb-server.ts";
 import { until } from "../../support/wait.ts";
@@ -189,6 +191,28 @@ test("trees and files of another session are none of this one's", async () => {
   expect(await query(bob, file)).toBe(NtStatus.USER_SESSION_DELETED);
   expect(await query(client, file)).toBe(0);
 });
+
+for (const oplock of [9, 0xff]) {
+  test(`a break that a client was told of on a connection that is lost is told again on another of its session (${oplock === 9 ? "oplock" : "lease"})`, async () => {
+    const server = await start();
+    const first = await server.client();
+    first.signs = true;
+    const files = await SmbFiles.of(first);
+    const asked = { version: 2, key: new Uint8Array(16).fill(7), state: 7, parentKey: null, epoch: 1 } as const;
+    expect((await files.create({ name: "a", oplock, contexts: oplock === 9 ? [] : [["RqLs", encodeLeaseContext(asked, 0)]] })).oplock).toBe(oplock);
+    const { client: second } = await bound(server, first);
+    const other = await server.client();
+    (await SmbFiles.of(other)).send(Command.CREATE, createBody("a"));
+    expect((await other.next()).status).toBe(NtStatus.PENDING);
+    const breaks = [first, second].map((client) => ({ client, message: client.next() }));
+    const told = await Promise.race(breaks.map(async ({ client, message }) => ({ client, message: await message })));
+    expect(told.message.command).toBe(Command.OPLOCK_BREAK);
+    told.client.close();
+    const again = await breaks.find(({ client }) => client !== told.client)!.message;
+    expect(again.command).toBe(Command.OPLOCK_BREAK);
+    expect(again.body).toEqual(told.message.body);
+  });
+}
 
 test("a session has no more open at a time than its share of all", async () => {
   const server = await start();
