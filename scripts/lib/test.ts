@@ -12,7 +12,7 @@ const minute = 60_000;
 const first = ["rules", "unit", "wire", "contract", "sim"];
 const last = ["conformance", "e2e"];
 const suiteMsMax = 10 * minute;
-const clientSuiteMsMax = 30 * minute;
+const clientSuiteMsMax = 40 * minute;
 /** Servers that a suite's files share clean up when the suite has ended. */
 const leavingMsMax = 20_000;
 

@@ -8,6 +8,7 @@ import type { Lifecycle } from "./lifecycle.ts";
 import type { Surroundings } from "./open-share.ts";
 import { ServerRuntime } from "./runtime.ts";
 import { StoreUnavailableError } from "#model/block-store.ts";
+import { startTraces } from "./traces.ts";
 import { OtherTree } from "./tree.ts";
 
 /** The part of a stop's time that requests in hand may take; the rest is for content on its way into its store. */
@@ -69,6 +70,7 @@ class Server implements RunningServer {
 export async function startServer(parts: ServerParts): Promise<RunningServer> {
   const { loaded, around, logger, lifecycle, announce } = parts;
   let started = false;
+  await startTraces(loaded.config, parts.version, around, lifecycle);
   const runtime = new ServerRuntime({
     config: loaded.config,
     around,

@@ -25,6 +25,21 @@ export function checkHost(value: string): string | null {
   return value === "localhost" ? null : checkAddress(value);
 }
 
+/** Says what is wrong with the place of a server that is spoken to: `localhost:4317`. */
+export function checkEndpoint(value: string): string | null {
+  if (value.includes("://")) return `${JSON.stringify(value)} has a scheme in front`;
+  const [, bracketed, name = "", port = ""] = /^(?:\[([^\]]*)\]|([^:[\]\s]*)):(\d{1,5})$/.exec(value) ?? [];
+  if (port === "") return `${JSON.stringify(value)} is no host and port`;
+  if (Number(port) < 1 || Number(port) > 65_535) return `${JSON.stringify(value)} has no port from 1 to 65535`;
+  const isHost = bracketed === undefined ? isHostName(name) : isIP(bracketed) === 6;
+  return isHost ? null : `${JSON.stringify(value)} has no host in front of its port`;
+}
+
+/** RFC 1123 §2.1, with the underscore that names in container networks have; or an IPv4 address. */
+function isHostName(name: string): boolean {
+  return name.length <= 253 && name.split(".").every((label) => /^(?!-)[A-Za-z0-9_-]{1,63}(?<!-)$/.test(label));
+}
+
 const secretCharactersMin = 32;
 
 /** Says what is wrong with the secret of the control plane, without repeating it. "" is none. */

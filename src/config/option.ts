@@ -218,6 +218,12 @@ export function integer(about: About<number> & Bounds): Option<number> {
   );
 }
 
+/** A part of a whole. */
+export function fraction(about: About<number>): Option<number> {
+  const read = (value: string | number): number | null => (/^\s*\d*\.?\d+\s*$/.test(String(value)) ? Number(value) : null);
+  return bounded("number", { ...about, min: 0, max: 1 }, String, read, "a number ", { type: "number", minimum: 0, maximum: 1 });
+}
+
 export function size(about: About<number> & Bounds): Option<number> {
   return bounded("size", about, formatSize, (value) => parseSize(String(value)), "a size such as 512MB, 10Gi or 1048576, ", {
     anyOf: [

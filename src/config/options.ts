@@ -4,6 +4,7 @@ import { controlOptions } from "./control-options.ts";
 import { records } from "./fields.ts";
 import { choice, duration, integer, section, size, text, texts, type Values } from "./option.ts";
 import { cidr, shareOptions } from "./share-options.ts";
+import { telemetryOptions } from "./telemetry-options.ts";
 
 const MiB = 2 ** 20;
 const GiB = 2 ** 30;
@@ -150,6 +151,7 @@ export const options = {
     interval: duration({ help: "Time between two runs.", min: 100, max: 365 * day, default: 10 * minute, example: "10m", since: "0.1.0" }),
     grace: duration({ help: "How long a pack stays after it was found unused, for readers that still hold its name.", min: 0, max: 365 * day, default: 10 * minute, example: "10m", since: "0.1.0" }),
   }),
+  telemetry: telemetryOptions,
   shares: records(shareOptions, {
     help: "Shares to begin with, each a file tree of its own; without this key there is one, /export. Taken over once, at the first start of a control plane; from then on its shares are what there is.",
     allowed: "a list with at least one share, each a mapping with at least a name",

@@ -5,6 +5,7 @@ import { Batch } from "./batch.ts";
 import { evaluate } from "./engine.ts";
 import type { EngineRows, Totals } from "./rows.ts";
 import type { Sequence } from "./sequence.ts";
+import { MetadataStats } from "./stats.ts";
 
 /** Sets of one transaction at most: bounds the time the event loop is held. */
 const batchSetsMax = 512;
@@ -59,6 +60,7 @@ export class Committer {
   private closing: Error | null = null;
   private ended: unknown = null;
   private listener: AppliedListener = () => {};
+  readonly stats: MetadataStats = new MetadataStats();
   /** As of the last commit. */
   totals: Totals;
 
@@ -143,6 +145,7 @@ export class Committer {
       return;
     }
     let totals: Totals;
+    const begunMs = this.clock.monotonicMs();
     try {
       totals = this.transaction(pending);
     } catch (error) {
@@ -154,6 +157,8 @@ export class Committer {
       return;
     }
     this.totals = totals;
+    this.stats.commits.add(this.clock.monotonicMs() - begunMs);
+    this.stats.batches.observe(pending.length);
     this.keeper?.committed();
     this.tell(pending);
   }
@@ -204,6 +209,7 @@ export class Committer {
       const one = pending[i] as Pending;
       const result = one.result as ApplyResult;
       if (!result.applied) {
+        this.stats.refused++;
         one.resolve(result);
         continue;
       }
@@ -217,6 +223,7 @@ export class Committer {
         return;
       }
     }
+    this.stats.applied += applied.length;
     if (applied.length > 0) this.hooks.committed(applied);
   }
 }

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
 import type * as Sdk from "@aws-sdk/client-s3";
+import { actionOf } from "./counts.ts";
 import { isOfKeys } from "./errors.ts";
 import type { HttpAnswer, HttpRequest, RequestBody, ResponseSink } from "./http/message.ts";
 import { ConnectionPool } from "./http/pool.ts";
@@ -128,7 +129,16 @@ export class S3Client {
       sink: sink ?? null,
     };
     const host = request.hostname.replace(/^\[(.*)\]$/, "$1");
-    const answer = await this.#pool.send({ secure, host, port: request.port ?? (secure ? 443 : 80) }, carried);
+    const { clock, counts } = this.#settings;
+    const begunMs = clock.monotonicMs();
+    let status = 0;
+    let answer: HttpAnswer;
+    try {
+      answer = await this.#pool.send({ secure, host, port: request.port ?? (secure ? 443 : 80) }, carried);
+      status = answer.status;
+    } finally {
+      counts.count(actionOf(request.method, request.query), status, clock.monotonicMs() - begunMs);
+    }
     const dateMs = Date.parse(answer.headers["date"] ?? "");
     if (!Number.isNaN(dateMs)) this.serverMs = dateMs;
     return answer;

@@ -117,12 +117,16 @@ describe("complaints name key, place, what is allowed and what was meant", () =>
     ["shares: [{name: /a/../b}]", 'config.yaml:1: shares[0].name: "/a/../b" has an empty, . or .. part; allowed: a path such as /export, at most 255 bytes'],
     ["shares:\n  - name: /a\n  - name: /a\n", "config.yaml:3: shares[1].name: /a is the name of two shares"],
     ["cache:\n  size: 64MiB\n  dirty_limit: 128MiB\n", "config.yaml:3: cache.dirty_limit: must not be above cache.size: what is not stored yet is kept in memory"],
-    ["- a\n", "config.yaml:1: a list is not allowed here; allowed: a mapping with data_dir, allowed_clients, server, logging, database, controlplane, admin, adapters, cache, gc, shares"],
+    ["- a\n", "config.yaml:1: a list is not allowed here; allowed: a mapping with data_dir, allowed_clients, server, logging, database, controlplane, admin, adapters, cache, gc, telemetry, shares"],
     ["database: {type: postgres}\n", "config.yaml:1: database.postgres.host: missing; a PostgreSQL database needs it"],
     ["controlplane:\n  secret: too short\n", "config.yaml:2: controlplane.secret: a secret of 9 characters is too short; `openssl rand -hex 32` makes a good one; allowed: text of at least 32 characters"],
     ["controlplane:\n  secret: 123456\n", "config.yaml:2: controlplane.secret: this value is not allowed here; allowed: text of at least 32 characters"],
     ["controlplane: {tls: {cert_file: /c}}\n", "config.yaml:1: controlplane.tls.key_file: missing; certificate and key go together"],
     ["controlplane: {tls: {client_ca: /c}}\n", "config.yaml:1: controlplane.tls.client_ca: needs controlplane.tls.cert_file: clients are asked for certificates over HTTPS alone"],
+    ["telemetry:\n  endpoint: http://localhost:4317\n", 'config.yaml:2: telemetry.endpoint: "http://localhost:4317" has a scheme in front; allowed: HOST:PORT, such as localhost:4317, 10.0.0.7:4317 or [fd00::7]:4317'],
+    ["telemetry: {endpoint: localhost}\n", 'config.yaml:1: telemetry.endpoint: "localhost" is no host and port; allowed: HOST:PORT, such as localhost:4317, 10.0.0.7:4317 or [fd00::7]:4317'],
+    ["telemetry: {sample_rate: 1.5}\n", "config.yaml:1: telemetry.sample_rate: 1.5 is too much; allowed: a number from 0 to 1"],
+    ["telemetry: {sample_rate: often}\n", 'config.yaml:1: telemetry.sample_rate: "often" is not allowed here; allowed: a number from 0 to 1'],
     ["a: 1\na: 2\n", "config.yaml:2: Map keys must be unique"],
   ])("%p", (text, complaint) => {
     expect(refuse({ file: text })[0]).toBe(complaint);

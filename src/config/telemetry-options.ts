@@ -1,0 +1,23 @@
+import { checkEndpoint } from "./checks.ts";
+import { fraction, section, text, toggle } from "./option.ts";
+
+const traces = {
+  enabled: toggle({ help: "Send traces to an OpenTelemetry collector, over OTLP gRPC.", default: false, example: "true", since: "0.2.0" }),
+  endpoint: text({
+    help: "Where the collector listens.",
+    default: "localhost:4317",
+    example: "otel-collector:4317",
+    since: "0.2.0",
+    allowed: "HOST:PORT, such as localhost:4317, 10.0.0.7:4317 or [fd00::7]:4317",
+    check: checkEndpoint,
+  }),
+  insecure: toggle({ help: "Without TLS. With it, the collector's certificate has to be one the system trusts, or of OTEL_EXPORTER_OTLP_CERTIFICATE.", default: true, example: "false", since: "0.2.0" }),
+  sample_rate: fraction({
+    help: "The part of the clients' requests that is followed, drawn at random. A request that is not followed costs next to nothing.",
+    default: 1,
+    example: "0.01",
+    since: "0.2.0",
+  }),
+};
+
+export const telemetryOptions = section("What tools of others are told of what the server does; docs/observability.md tells more.", traces);

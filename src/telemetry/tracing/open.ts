@@ -1,0 +1,69 @@
+import type { Clock } from "#base/clock.ts";
+import type { Random } from "#base/random.ts";
+import type { Logger } from "../logger.ts";
+import { tracer as current, useTracer } from "./current.ts";
+import { type ExportStats, ExportQueue } from "./export-queue.ts";
+import { Tracer } from "./tracer.ts";
+
+/** After this a message to the collector is given up, and sent again. */
+const messageMsMax = 10_000;
+/** Bounds of one span, whatever is said of it. */
+const attributesMax = 64;
+const valueCharsMax = 256;
+const linksRecordedMax = 64;
+
+export interface TracingOptions {
+  /** Where an OTLP gRPC receiver listens: host:port. */
+  readonly endpoint: string;
+  /** Without TLS. */
+  readonly insecure: boolean;
+  /** The part of the requests that is followed, from 0 to 1. */
+  readonly sampleRate: number;
+  readonly version: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** Tracing that is on. */
+export interface OpenTracing {
+  readonly stats: Readonly<ExportStats>;
+  /** Spans that wait to be sent. */
+  readonly waiting: number;
+  /** Turns it off, and sends what it can of the rest within a bound. */
+  close(): Promise<void>;
+}
+
+/** Turns tracing on. What it takes is loaded here: a server without it keeps neither code nor memory for it. */
+export async function openTracing(options: TracingOptions): Promise<OpenTracing> {
+  const { endpoint, insecure, clock, random, logger } = options;
+  const [api, sdk, { resourceFromAttributes }, { OTLPTraceExporter }] = await Promise.all([
+    import("@opentelemetry/api"),
+    import("@opentelemetry/sdk-trace"),
+    import("@opentelemetry/resources"),
+    import("@opentelemetry/exporter-trace-otlp-grpc"),
+  ]);
+  const exporter = new OTLPTraceExporter({ url: `${insecure ? "http" : "https"}://${endpoint}`, timeoutMillis: messageMsMax });
+  const queue = new ExportQueue(exporter, endpoint, clock, logger);
+  const instance = Buffer.from(random.bytes(16)).toString("hex");
+  const provider = new sdk.TracerProvider({
+    sampler: new sdk.AlwaysOnSampler(),
+    resource: resourceFromAttributes({ "service.name": "dittofs", "service.version": options.version, "service.instance.id": instance }),
+    spanLimits: { attributeCountLimit: attributesMax, attributeValueLengthLimit: valueCharsMax, linkCountLimit: linksRecordedMax },
+    spanProcessors: [queue],
+  });
+  const tracer = new Tracer(api, provider.getTracer("dittofs", options.version), options.sampleRate, random);
+  useTracer(tracer);
+  let closing: Promise<void> | null = null;
+  const shut = async (): Promise<void> => {
+    if (current === tracer) useTracer(null);
+    await provider.shutdown();
+  };
+  return {
+    stats: queue.stats,
+    get waiting() {
+      return queue.waiting;
+    },
+    close: () => (closing ??= shut()),
+  };
+}

@@ -1,0 +1,118 @@
+import type { Attributes, Span as RecordedSpan, SpanContext } from "@opentelemetry/api";
+import type { Maybe } from "#base/brand.ts";
+import { currentSpan } from "./current.ts";
+import type { Links } from "./links.ts";
+import type { Tracer } from "./tracer.ts";
+
+export type { Attributes } from "@opentelemetry/api";
+
+/** What a span is to its neighbours: OpenTelemetry's SpanKind. */
+export const Kind = { internal: 0, server: 1, client: 2 } as const;
+export type Kind = (typeof Kind)[keyof typeof Kind];
+
+/** SpanStatusCode.ERROR. */
+const statusError = 2;
+
+/** A part of what is done for a request that is followed. To be ended exactly once; a second end does nothing. */
+export class Span {
+  private readonly tracer: Tracer;
+  private readonly recorded: RecordedSpan;
+  /** It begins a trace, or goes on with one that another process began. */
+  private readonly isFirst: boolean;
+  ended = false;
+  /** The requests it serves together. */
+  serves: Links | null = null;
+
+  constructor(tracer: Tracer, recorded: RecordedSpan, isFirst: boolean) {
+    this.tracer = tracer;
+    this.recorded = recorded;
+    this.isFirst = isFirst;
+  }
+
+  get context(): SpanContext {
+    return this.recorded.spanContext();
+  }
+
+  child(name: string, attributes: Attributes = {}, kind: Kind = Kind.internal): Span {
+    return this.tracer.childOf(this, name, attributes, kind);
+  }
+
+  set(key: string, value: string | number | boolean): void {
+    this.recorded.setAttribute(key, value);
+  }
+
+  rename(name: string): void {
+    this.recorded.updateName(name);
+  }
+
+  /** `as`: what the other span is to this one. */
+  link(to: SpanContext, as: string): void {
+    this.recorded.addLink({ context: to, attributes: { "dittofs.link": as } });
+  }
+
+  /** It serves these, or carries what they wrote. */
+  serve(links: Links, as: string): void {
+    this.serves = links;
+    for (const context of links.contexts) this.link(context, as);
+    this.set("dittofs.links", links.count);
+  }
+
+  /** It failed; `type` is a code or the name of an error, never a text: that may name a file. */
+  fail(type: string): void {
+    this.recorded.setAttribute("error.type", type);
+    this.recorded.setStatus({ code: statusError });
+  }
+
+  failWith(error: unknown): void {
+    const { code, name } = (error ?? {}) as { readonly code?: unknown; readonly name?: unknown };
+    this.fail(typeof code === "string" ? code : typeof name === "string" ? name : "unknown");
+  }
+
+  /** Runs `work` with this as the current span, also where it goes on after it waited. */
+  run<T>(work: () => T): T {
+    return this.tracer.within(this, work);
+  }
+
+  end(): void {
+    if (this.ended) return;
+    this.ended = true;
+    this.recorded.end();
+    if (this.isFirst) this.tracer.live--;
+  }
+}
+
+/** Runs `work` as what `span` is about, and ends that with it; `seen` is told of the result before. */
+export function spanned<T>(span: Span, work: () => Maybe<T>, seen?: (span: Span, result: T) => void): Maybe<T> {
+  let result: Maybe<T>;
+  try {
+    result = span.run(work);
+  } catch (error) {
+    span.failWith(error);
+    span.end();
+    throw error;
+  }
+  if (result instanceof Promise) return settled(span, result, seen);
+  seen?.(span, result);
+  span.end();
+  return result;
+}
+
+async function settled<T>(span: Span, result: Promise<T>, seen?: (span: Span, result: T) => void): Promise<T> {
+  try {
+    const value = await result;
+    seen?.(span, value);
+    return value;
+  } catch (error) {
+    span.failWith(error);
+    throw error;
+  } finally {
+    span.end();
+  }
+}
+
+/** What the current request waits for, as a span of that name; as it is where none is followed or nothing is waited for. */
+export function waited<T>(name: string, value: Maybe<T>): Maybe<T> {
+  if (!(value instanceof Promise)) return value;
+  const span = currentSpan()?.child(name) ?? null;
+  return span === null ? value : settled(span, value);
+}

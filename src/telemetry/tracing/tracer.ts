@@ -1,0 +1,82 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import type * as Api from "@opentelemetry/api";
+import type { Random } from "#base/random.ts";
+import type { TraceParent } from "#base/traceparent.ts";
+import type { Links } from "./links.ts";
+import { type Attributes, Kind, Span } from "./span.ts";
+
+/** TraceFlags. */
+const flagNone = 0;
+const flagSampled = 1;
+
+/** Decides which requests are followed, and knows at every moment for which of them something is done. */
+export class Tracer {
+  /** Traces with a span that has not ended: while there are none, nobody asks for the current one. */
+  live = 0;
+  private readonly api: typeof Api;
+  private readonly recorder: Api.Tracer;
+  private readonly rate: number;
+  private readonly random: Random;
+  private readonly storage = new AsyncLocalStorage<Span | null>();
+  /** The next request that is followed is so many from here. */
+  private toNext: number;
+
+  /** `rate`: the part of the requests that is followed, from 0 to 1. */
+  constructor(api: typeof Api, recorder: Api.Tracer, rate: number, random: Random) {
+    this.api = api;
+    this.recorder = recorder;
+    this.rate = rate;
+    this.random = random;
+    this.toNext = this.distance();
+  }
+
+  /**
+   * Whether the request that begins is followed. As if each were drawn by itself, but the next hit is drawn ahead, so that whoever is not
+   * followed pays one subtraction.
+   */
+  samples(): boolean {
+    if (--this.toNext > 0) return false;
+    this.toNext = this.distance();
+    return true;
+  }
+
+  private distance(): number {
+    if (this.rate >= 1) return 1;
+    if (this.rate <= 0) return Number.POSITIVE_INFINITY;
+    const [a = 0, b = 0, c = 0, d = 0] = this.random.bytes(4);
+    const drawn = (((a * 256 + b) * 256 + c) * 256 + d + 0.5) / 2 ** 32;
+    return 1 + Math.floor(Math.log(drawn) / Math.log1p(-this.rate));
+  }
+
+  /** Begins a trace, or goes on with `parent`'s. */
+  begin(name: string, kind: Kind, attributes: Attributes, parent: TraceParent | null = null): Span {
+    this.live++;
+    const context = parent === null ? this.api.ROOT_CONTEXT : this.under({ traceId: parent.traceId, spanId: parent.spanId, traceFlags: parent.sampled ? flagSampled : flagNone, isRemote: true });
+    return new Span(this, this.recorder.startSpan(name, { kind, attributes }, context), true);
+  }
+
+  /** What is done for many requests together: a part of `parent` where it is one's work, else a trace of its own; with links to all. */
+  together(name: string, attributes: Attributes, parent: Span | null, served: Links, as: string): Span {
+    const span = parent === null ? this.begin(name, Kind.internal, attributes) : parent.child(name, attributes);
+    span.serve(served, as);
+    return span;
+  }
+
+  childOf(parent: Span, name: string, attributes: Attributes, kind: Kind): Span {
+    return new Span(this, this.recorder.startSpan(name, { kind, attributes }, this.under(parent.context)), false);
+  }
+
+  private under(context: Api.SpanContext): Api.Context {
+    return this.api.trace.setSpanContext(this.api.ROOT_CONTEXT, context);
+  }
+
+  /** A continuation keeps its span for as long as it goes on; one that goes on after that ended, as a loop may that it began, has none. */
+  current(): Span | null {
+    const span = this.storage.getStore() ?? null;
+    return span === null || span.ended ? null : span;
+  }
+
+  within<T>(span: Span | null, work: () => T): T {
+    return this.storage.run(span, work);
+  }
+}

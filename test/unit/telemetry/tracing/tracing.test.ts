@@ -1,0 +1,246 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { createServer, type Server as TcpServer } from "node:net";
+import { status } from "@grpc/grpc-js";
+import { type Clock, systemClock } from "#base/clock.ts";
+import type { Logger } from "#telemetry/logger.ts";
+import { childSpan, currentSpan, instrument, Kind, Links, linksMax, openTracing, type OpenTracing, outside, spanned, tracer, waited } from "#telemetry/tracing/index.ts";
+import { closeMsMax, spansMax } from "#telemetry/tracing/export-queue.ts";
+import { OtlpReceiver } from "../../../support/otlp-receiver.ts";
+import { SeededRandom } from "../../../support/seeded-random.ts";
+import { until } from "../../../support/wait.ts";
+
+const endpointOfNobody = "127.0.0.1:1";
+
+/** Keeps what is logged. */
+class Lines implements Logger {
+  readonly lines: string[] = [];
+  readonly debug = (): void => {};
+  readonly info = (_: object, message: string): void => void this.lines.push(`info ${message}`);
+  readonly warn = (_: object, message: string): void => void this.lines.push(`warn ${message}`);
+  readonly error = (_: object, message: string): void => void this.lines.push(`error ${message}`);
+  child(): Logger {
+    return this;
+  }
+}
+
+/** The machine's clock, its waits a hundred times shorter. */
+const hurried: Clock = { ...systemClock, after: (ms, run) => systemClock.after(ms === closeMsMax ? ms : ms / 100, run) };
+
+describe("tracing", () => {
+  let receiver: OtlpReceiver;
+  let tracing: OpenTracing | null = null;
+  let logged: Lines;
+
+  async function open(sampleRate = 1, endpoint = receiver.endpoint): Promise<OpenTracing> {
+    tracing = await openTracing({ endpoint, insecure: true, sampleRate, version: "9.9", clock: hurried, random: new SeededRandom(1), logger: logged });
+    return tracing;
+  }
+
+  const begin = (name: string) => tracer!.begin(name, Kind.server, {});
+
+  beforeEach(async () => {
+    receiver = await OtlpReceiver.start();
+    logged = new Lines();
+  });
+
+  afterEach(async () => {
+    await tracing?.close();
+    tracing = null;
+    receiver.stop();
+  });
+
+  test("is nothing while it is off", () => {
+    expect(tracer).toBeNull();
+    expect(currentSpan()).toBeNull();
+    expect(childSpan("x")).toBeNull();
+    expect(outside(() => 5)).toBe(5);
+    expect(waited("x", 5)).toBe(5);
+  });
+
+  test("spans reach a receiver of OTLP with names, times, kinds, attributes, status, links and their parents", async () => {
+    await open();
+    const one = begin("one");
+    const other = begin("other");
+    const links = new Links();
+    links.add(other);
+    const result = await spanned(one, async () => {
+      const child = childSpan("child", { number: 7, word: "w", yes: true }, Kind.client)!;
+      await spanned(child, async () => {
+        await waited("wait", new Promise((resolve) => setImmediate(resolve)));
+        throw Object.assign(new Error("/secret/name"), { code: "ENOENT" });
+      }).catch(() => {});
+      const batch = tracer!.together("batch", {}, null, links, "serves");
+      batch.end();
+      return 3;
+    });
+    other.end();
+    expect(result).toBe(3);
+    await tracing!.close();
+    const [root, child, wait, batch, linked] = ["one", "child", "wait", "batch", "other"].map((name) => receiver.named(name)[0]!);
+    expect(receiver.resource).toMatchObject({ "service.name": "dittofs", "service.version": "9.9" });
+    expect(root).toMatchObject({ parent: "", kind: 2, status: 0 });
+    expect(child).toMatchObject({ parent: root!.id, trace: root!.trace, kind: 3, status: 2, statusMessage: "", attributes: { number: "7", word: "w", yes: true, "error.type": "ENOENT" } });
+    expect(wait).toMatchObject({ parent: child!.id, trace: root!.trace });
+    expect(batch!.trace).not.toBe(root!.trace);
+    expect(batch).toMatchObject({ parent: "", links: [{ trace: linked!.trace, id: linked!.id, attributes: { "dittofs.link": "serves" } }], attributes: { "dittofs.links": "1" } });
+    expect(root!.startNs <= child!.startNs && child!.endNs <= root!.endNs && root!.startNs < root!.endNs).toBe(true);
+    expect(Buffer.concat(receiver.messages).includes("secret")).toBe(false);
+    expect(tracing!.stats).toEqual({ exported: 5, dropped: 0 });
+  });
+
+  test("the current span is that of each continuation, and none once it has ended", async () => {
+    await open();
+    const [first, second] = [begin("first"), begin("second")];
+    const gate = Promise.withResolvers<void>();
+    const follow = async () => {
+      const before = currentSpan();
+      await gate.promise;
+      return [before, currentSpan(), outside(() => currentSpan())];
+    };
+    const [a, b, nobody] = [first.run(follow), second.run(follow), follow()];
+    expect(currentSpan()).toBeNull();
+    second.run(() => gate.resolve());
+    expect(await a).toEqual([first, first, null]);
+    expect(await b).toEqual([second, second, null]);
+    expect(await nobody).toEqual([null, null, null]);
+    const late = first.run(async () => {
+      await new Promise((resolve) => setImmediate(resolve));
+      return currentSpan();
+    });
+    first.end();
+    first.end();
+    expect(tracer!.live).toBe(1);
+    expect(await late).toBeNull();
+    second.end();
+    expect(tracer!.live).toBe(0);
+  });
+
+  test("a synchronous method stays synchronous, keeps its defaults, and is a span of the current one alone", async () => {
+    await open();
+    class Files {
+      private readonly base = 10;
+      read(id: number, name: string, more = 5): number {
+        return this.base + id + name.length + more;
+      }
+    }
+    const files = new Files();
+    const seen: unknown[] = [];
+    instrument(files, "files", { read: [["id", 0], ["name", 1]] }, { share: "/a" }, (_, result) => seen.push(result));
+    expect(files.read(1, "ab")).toBe(18);
+    expect(seen).toEqual([]);
+    const root = begin("root");
+    expect(root.run(() => files.read(1, "ab"))).toBe(18);
+    root.end();
+    expect(seen).toEqual([18]);
+    await tracing!.close();
+    // What is no number, as a name, is never an attribute.
+    expect(receiver.named("files.read")).toMatchObject([{ parent: receiver.named("root")[0]!.id, attributes: { id: "1", share: "/a" } }]);
+    expect(receiver.named("files.read")[0]!.attributes["name"]).toBeUndefined();
+  });
+
+  test("links are bounded, and how many there were is said", async () => {
+    await open();
+    const links = new Links();
+    const spans = Array.from({ length: linksMax + 10 }, (_, i) => begin(`s${i}`));
+    for (const span of spans) links.add(span);
+    links.add(spans[0]!);
+    const more = new Links();
+    more.merge(links);
+    const batch = tracer!.together("batch", {}, null, more, "serves");
+    batch.end();
+    const later = new Links();
+    later.addServed(batch);
+    expect([links.count, more.count, later.count]).toEqual([linksMax + 10, linksMax + 10, linksMax + 10]);
+    for (const span of spans) span.end();
+    await tracing!.close();
+    expect(receiver.named("batch")[0]).toMatchObject({ attributes: { "dittofs.links": String(linksMax + 10) } });
+    expect(receiver.named("batch")[0]!.links).toHaveLength(linksMax);
+  });
+
+  test.each([0.01, 0.3])("follows the part %p of the requests, at random", async (rate) => {
+    await open(rate);
+    const total = 100_000;
+    const gaps = new Map<number, number>();
+    let hits = 0;
+    for (let i = 0, last = 0; i < total; i++) {
+      if (!tracer!.samples()) continue;
+      hits++;
+      gaps.set(i - last, (gaps.get(i - last) ?? 0) + 1);
+      last = i;
+    }
+    const sigma = Math.sqrt(total * rate * (1 - rate));
+    expect(Math.abs(hits - total * rate)).toBeLessThan(5 * sigma);
+    // Not every n-th: one right behind another is as likely as ever.
+    expect(gaps.get(1)! / hits).toBeGreaterThan(rate / 2);
+    expect(gaps.get(1)! / hits).toBeLessThan(rate * 2);
+  });
+
+  test("all or none are followed where that is asked for", async () => {
+    await open(1);
+    for (let i = 0; i < 100; i++) expect(tracer!.samples()).toBe(true);
+    await tracing!.close();
+    await open(0);
+    for (let i = 0; i < 100; i++) expect(tracer!.samples()).toBe(false);
+  });
+
+  test("a collector that goes away and comes back is told what waited; the log hears of each once", async () => {
+    await open();
+    receiver.stop();
+    for (let i = 0; i < 3; i++) {
+      begin(`while away ${i}`).end();
+      await until("a message that failed", 5_000, () => (logged.lines.length > 0 ? true : null));
+    }
+    expect(logged.lines).toHaveLength(1);
+    expect(logged.lines[0]).toMatch(/^warn .*telemetry\.endpoint/);
+    await receiver.start();
+    await receiver.wait("the last span", () => receiver.named("while away 2")[0]);
+    expect(receiver.spans).toHaveLength(3);
+    await until("the log", 5_000, () => (logged.lines.length === 2 ? true : null));
+    expect(logged.lines[1]).toMatch(/^info .*again/);
+    expect(tracing!.stats).toEqual({ exported: 3, dropped: 0 });
+  });
+
+  test("without a collector spans are kept up to a bound, and a stop is not held up", async () => {
+    await open(1, endpointOfNobody);
+    for (let i = 0; i < spansMax + 100; i++) begin("x").end();
+    expect(tracing!.waiting).toBe(spansMax);
+    expect(tracing!.stats.dropped).toBe(100);
+    const begun = performance.now();
+    await tracing!.close();
+    expect(performance.now() - begun).toBeLessThan(closeMsMax + 500);
+    expect(tracing!.stats).toEqual({ exported: 0, dropped: spansMax + 100 });
+    expect(tracer).toBeNull();
+  });
+
+  test("a collector that accepts and never answers holds a stop up for no longer than the bound", async () => {
+    const mute: TcpServer = createServer(() => {});
+    const port = await new Promise<number>((resolve) => mute.listen(0, "127.0.0.1", () => resolve((mute.address() as { port: number }).port)));
+    await open(1, `127.0.0.1:${port}`);
+    begin("x").end();
+    const begun = performance.now();
+    await tracing!.close();
+    expect(performance.now() - begun).toBeLessThan(closeMsMax + 500);
+    mute.close();
+  });
+
+  test("what a collector refuses for good is dropped and counted, and what comes later is sent", async () => {
+    await open();
+    receiver.answers = status.INVALID_ARGUMENT;
+    begin("refused").end();
+    await until("the refusal", 5_000, () => (tracing!.stats.dropped === 1 ? true : null));
+    expect(logged.lines).toHaveLength(1);
+    expect(logged.lines[0]).toMatch(/dropped/);
+    receiver.answers = status.OK;
+    begin("taken").end();
+    await receiver.wait("the other", () => receiver.named("taken")[0]);
+    expect(receiver.named("refused")).toEqual([]);
+  });
+
+  test("many more spans than one message takes arrive whole", async () => {
+    await open();
+    for (let i = 0; i < 3_000; i++) begin("x").end();
+    await receiver.wait("all", () => (receiver.spans.length === 3_000 ? true : null));
+    expect(new Set(receiver.spans.map(({ id }) => id)).size).toBe(3_000);
+    expect(Math.max(...receiver.messages.map(({ length }) => length))).toBeLessThan(2 ** 20);
+  });
+});
