@@ -213,6 +213,8 @@ export interface FileSystem extends AttributedFiles {
     withInodes: boolean,
     accept: (name: string) => boolean | null,
   ): Maybe<Listing | FsError>;
+  /** The names from the root down to a directory; null where it is gone. */
+  pathOf(directory: FileId): Maybe<readonly string[] | null>;
   usage(): Maybe<SpaceUsage>;
 
   /** Who has what open. A file is opened by `opens.admit`. */

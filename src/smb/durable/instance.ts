@@ -7,6 +7,7 @@ import type { Call } from "../call.ts";
 import { closeOpen } from "../open/closing.ts";
 import type { Open } from "../open/open.ts";
 import { clientOf } from "./durable.ts";
+import { pathNow } from "../open/path-now.ts";
 import { grantAccess, maximalAccess, momentaryRights } from "../security/granted.ts";
 
 /**
@@ -18,7 +19,7 @@ export async function takeOver(call: Call, request: CreateRequest, instance: App
   const { server } = call.connection;
   const fs = call.tree!.fs!;
   for (const open of server.durables.of(instance.id)) {
-    if (open.tree.fs !== fs || open.path.toLowerCase() !== request.name.toLowerCase() || clientOfOpen(open) === clientOf(call)) continue;
+    if (open.tree.fs !== fs || clientOfOpen(open) === clientOf(call) || (await pathNow(open)).toLowerCase() !== request.name.toLowerCase()) continue;
     if (isLater(open, instance)) return NtStatus.FILE_FORCED_CLOSED;
     const inode = await fs.getattr(open.id);
     const parent = open.place === null ? null : await fs.getattr(open.place.parent);

@@ -8,6 +8,7 @@ import type { OpenFile } from "../opens/open-file.ts";
 import { conflicts } from "../opens/open-table.ts";
 import { Right, Sharing } from "../opens/rights.ts";
 import type { Share } from "../share.ts";
+import type { Going } from "./streams.ts";
 
 /** A caller without opens is told to come again when others take longer than this to give up what they cache (NFS clients then wait some seconds). */
 export const patienceMs = 10_000;
@@ -37,6 +38,16 @@ export function beforeContent(share: Share, id: FileId, by: OpenFile | null): Ma
 export function beforeName(share: Share, id: FileId, by: OpenFile | null): Maybe<FsError | null> {
   const file = share.opens.of(id);
   return file === null ? null : agree(share, file, Right.delete, Cause.name, by);
+}
+
+/** Before streams go with the last name of what they belong to, for a caller without opens. */
+export function beforeStreams(share: Share, { streams }: Going): Maybe<FsError | null> {
+  if (share.opens.size === 0) return null;
+  for (let i = 0; i < streams.length; i++) {
+    const held = beforeName(share, streams[i]!, null);
+    if (held !== null) return held;
+  }
+  return null;
 }
 
 /** Whoever has an open was judged when he got it. */

@@ -159,6 +159,21 @@ describe("file information", () => {
     for (const infoClass of [0, 1, 10, 99, 255]) expect((await query(file, fileType, infoClass)).status).toBe(NtStatus.INVALID_INFO_CLASS);
   });
 
+  test("tells the name a file has now, whoever renamed it or a directory above it", async () => {
+    const { share } = server.world;
+    const { id } = ok(await share.mkdir(root, rootId, "d", { mode: 0o777 })).inode;
+    const file = await open("d\\f");
+    const stream = await open("d\\f:s");
+    const name = async (of: Buffer, infoClass: number) => (await query(of, fileType, infoClass)).data.subarray(infoClass === FileInfo.All ? 100 : 4).toString("utf16le");
+    expect(await name(file, FileInfo.Name)).toBe("\\d\\f");
+    ok(await share.rename(root, rootId, "d", rootId, "e"));
+    expect(await name(file, FileInfo.Name)).toBe("\\e\\f");
+    expect(await name(stream, FileInfo.All)).toBe("\\e\\f:s");
+    ok(await share.rename(root, id, "f", rootId, "g"));
+    expect(await name(file, FileInfo.All)).toBe("\\g");
+    expect(await name(stream, FileInfo.Name)).toBe("\\g:s");
+  });
+
   test("set with fewer bytes than it has is refused, and without the right", async () => {
     const file = await open("f");
     const looker = await open("f", { access: Right.readAttributes });

@@ -154,7 +154,7 @@ function within({ id }: Inode): CopyRange {
 const notOperations = [
   "constructor", "handleOf", "locate",
   // What an open may do was judged when it was made.
-  "release", "setDeletion", "tellChangeTime", "contend",
+  "release", "setDeletion", "tellChangeTime", "contend", "pathOf",
 ];
 
 test("every operation of a share has its row", () => {
