@@ -205,6 +205,11 @@ export class Connection<C> {
     this.server.handler.message(this, head, start, end, tail, tailBytes);
   }
 
+  /** For how long the client's machine has acknowledged nothing of what it was sent and should have; 0: it has all, or nobody knows. */
+  unacknowledgedMs(): number {
+    return this.closed ? 0 : this.server.unacknowledged(this.sending.fd);
+  }
+
   /** Its client would lose nothing with it (yet): of those the oldest is closed where another finds no room. */
   setExpendable(expendable: boolean): void {
     this.server.setExpendable(this, expendable);

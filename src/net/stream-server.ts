@@ -3,6 +3,7 @@ import type { Clock, Timer } from "#base/clock.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { Connection } from "./connection.ts";
 import { type DirectReceive, linuxDirectReceive } from "./direct-receive.ts";
+import { linuxUnacknowledged, type Unacknowledged } from "./unacknowledged.ts";
 import type { Framing } from "./framing.ts";
 import { type GatheredWrite, linuxGatheredWrite } from "./gathered-write.ts";
 import { type ListenAddress, Listening } from "./listening.ts";
@@ -23,6 +24,7 @@ export class StreamServer<C> {
   readonly handler: MessageHandler<C>;
   readonly gather: GatheredWrite | null;
   readonly receiver: DirectReceive | null;
+  readonly unacknowledged: Unacknowledged = linuxUnacknowledged();
   readonly pool = new OutBufferPool();
   readonly garbage: ReceiveGarbage;
   readonly stats: StreamStats = {

@@ -31,6 +31,14 @@ const transactBytesSmall = 65_536;
 const unasked = new RequestHeader();
 unasked.messageIdLow = unasked.messageIdHigh = -1;
 
+/** How a connection differs from others because its client asked for that (`torture`). */
+interface Tested {
+  /** What is sent on it counts as lost. */
+  unheard: boolean;
+  /** Bytes between the header of a READ's answer and the data. */
+  readPadding: number;
+}
+
 /** What is known of a client's connection (MS-SMB2 3.3.1.7). */
 export class SmbConnection {
   readonly server: SmbServer;
@@ -42,7 +50,11 @@ export class SmbConnection {
   /** Log-ins under way, by the same. */
   readonly setups: Map<number, Setup> = new Map<number, Setup>();
   /** What its client is to agree to, as it was told here. */
-  readonly told: ToldBreaks = new ToldBreaks();
+  readonly told: ToldBreaks = new ToldBreaks(this);
+  /** When it was found that nothing gets through to the client, on the monotonic clock; 0: never. */
+  deafAtMs = 0;
+  /** What its client asked for to test itself and us, as Samba's test suite does. */
+  readonly tested: Tested = { unheard: false, readPadding: 0 };
   private idle: Timer | null = null;
   private spare: Call | null = null;
   /** 0: not negotiated yet. */
@@ -90,6 +102,11 @@ export class SmbConnection {
   /** Most bytes of an answer's buffer, as NEGOTIATE said. */
   get transactBytesMax(): number {
     return (this.capabilities & Capability.LARGE_MTU) === 0 ? transactBytesSmall : this.server.transferBytesMax;
+  }
+
+  /** Nothing gets through to the client, and nothing has come from it since that was found. */
+  get deaf(): boolean {
+    return this.deafAtMs > 0 && this.transport.heardMs <= this.deafAtMs;
   }
 
   /** The open files of the server: those of this connection's sessions are found by their trees. */

@@ -50,7 +50,7 @@ export class OplockClient implements LeaseHolder {
     const { session } = open.tree;
     const by = session.ended ? null : session.notify(Command.OPLOCK_BREAK, (w) => encodeOplockBreak(w, level, open.fileId));
     if (by !== null) {
-      if (lease.breaking) by.told.add(lease);
+      if (lease.breaking) by.told.add(lease, session.channels.length > 1);
       return true;
     }
     return this.durables.waitFor([open], lease);

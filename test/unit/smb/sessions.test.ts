@@ -1,13 +1,16 @@
 import { afterEach, expect, test } from "bun:test";
 import { withoutSessionMs } from "#smb/connection.ts";
+import { heardMs } from "#smb/lease/told-breaks.ts";
 import { channelsMax, sessionOpensMax } from "#smb/session/session.ts";
 import { begunMax, userSessionsMax } from "#smb/session/sessions.ts";
 import { setupMs, setupsMax } from "#smb/session/setup.ts";
+import { smbSettingDefaults } from "#smb/settings.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { Command } from "#wire/smb2/header.ts";
+import { FsControl } from "#wire/smb2/io.ts";
 import { encodeLeaseContext } from "#wire/smb2/lease.ts";
 import { closeBody, createBody, emptyBody, queryInfoBody, sessionSetupBody, type SmbClient } from "../../support/smb-client.ts";
-import { SmbFiles } from "../../support/smb-requests.ts";
+import { ioctlBody, readBody, SmbFiles } from "../../support/smb-requests.ts";
 import { ntlmNegotiate } from "../../support/smb-ntlm.ts";
 import { smbServer, type TestSmb } from "../../support/smb-server.ts";
 import { until } from "../../support/wait.ts";
@@ -213,6 +216,51 @@ for (const oplock of [9, 0xff]) {
     expect(again.body).toEqual(told.message.body);
   });
 }
+
+for (const oplock of [9, 0xff]) {
+  test(`so is one that the client's machine does not acknowledge (${oplock === 9 ? "oplock" : "lease"})`, async () => {
+    const clock = new TestClock();
+    const server = await start({ clock, settings: { ...smbSettingDefaults, testControls: true } });
+    const first = await server.client();
+    first.signs = true;
+    const files = await SmbFiles.of(first);
+    const asked = { version: 2, key: new Uint8Array(16).fill(7), state: 7, parentKey: null, epoch: 1 } as const;
+    expect((await files.create({ name: "a", oplock, contexts: oplock === 9 ? [] : [["RqLs", encodeLeaseContext(asked, 0)]] })).oplock).toBe(oplock);
+    const { client: second } = await bound(server, first);
+    const [told, left] = oplock === 9 ? [second, first] : [first, second];
+    const countsAsLost = ioctlBody(FsControl.TORTURE_COUNT_AS_LOST, new Uint8Array(16).fill(0xff));
+    expect((await told.call(Command.IOCTL, countsAsLost, { sessionId: 0n, treeId: 0 })).status).toBe(NtStatus.SUCCESS);
+    const other = await server.client();
+    (await SmbFiles.of(other)).send(Command.CREATE, createBody("a"));
+    expect((await other.next()).status).toBe(NtStatus.PENDING);
+    const message = await told.next();
+    expect(message.command).toBe(Command.OPLOCK_BREAK);
+    clock.advance(heardMs);
+    const again = await left.next();
+    expect(again.command).toBe(Command.OPLOCK_BREAK);
+    expect(again.body).toEqual(message.body);
+  });
+}
+
+test("controls of a test suite are answered where they are wanted, and change only the connection they come by", async () => {
+  const unwanted = await start();
+  const stranger = await unwanted.client();
+  const nobody = new Uint8Array(16).fill(0xff);
+  expect((await stranger.call(Command.IOCTL, ioctlBody(FsControl.TORTURE_COUNT_AS_LOST, nobody), { sessionId: 0n, treeId: 0 })).status).toBe(NtStatus.USER_SESSION_DELETED);
+  const server = await start({ settings: { ...smbSettingDefaults, testControls: true } });
+  const files = await SmbFiles.of(await server.client());
+  const others = await SmbFiles.of(await server.client());
+  const { fileId } = await files.create({ name: "a" });
+  const their = await others.create({ name: "a" });
+  expect(await files.write(fileId, 0, Buffer.from("text"))).toBe(NtStatus.SUCCESS);
+  expect((await files.call(Command.IOCTL, ioctlBody(FsControl.TORTURE_PAD_READS, nobody))).status).toBe(NtStatus.SUCCESS);
+  const padded = await files.call(Command.READ, readBody(fileId, 0, 4));
+  expect([padded.body[2], padded.bytes.subarray(88, 92).toString()]).toEqual([88, "text"]);
+  const plain = await others.call(Command.READ, readBody(their.fileId, 0, 4));
+  expect([plain.body[2], plain.bytes.subarray(80, 84).toString()]).toEqual([80, "text"]);
+  const long = await files.call(Command.IOCTL, ioctlBody(FsControl.TORTURE_PAD_IOCTL, nobody, new Uint8Array(0), 3));
+  expect([long.body.readUInt32LE(32), long.body.readUInt32LE(36)]).toEqual([64 + 48 + 8, 3]);
+});
 
 test("a session has no more open at a time than its share of all", async () => {
   const server = await start();
