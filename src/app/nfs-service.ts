@@ -1,11 +1,14 @@
 import type { Clock } from "#base/clock.ts";
 import type { AdapterPlan, AdapterState, ClientInfo, MountInfo } from "#control/index.ts";
-import { createNfsAdapter, createPortmapper, type NfsAdapter, type NfsSettings, type Portmapper, type RegisteredService } from "#nfs/index.ts";
+import { createNfsAdapter, createPortmapper, type NfsAdapter, type NfsSettings, type NfsStats, type Portmapper, type RegisteredService } from "#nfs/index.ts";
+import type { StreamStats } from "#net/index.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { Shares } from "#vfs/index.ts";
 import { mountProgram } from "#wire/mount3.ts";
 import { nfsProgram } from "#wire/nfs3.ts";
 import { orSay } from "./listening.ts";
+import type { Surroundings } from "./open-share.ts";
+import type { Telemetry } from "./telemetry.ts";
 
 /** The settings of an adapter's plan, under the names the control plane has for them. */
 interface Wanted {
@@ -32,6 +35,7 @@ export class NfsService {
   private readonly shares: Shares;
   private readonly clock: Clock;
   private readonly logger: Logger;
+  private readonly telemetry: Telemetry;
   private readonly bounded: (connections: number) => number;
   private adapter: NfsAdapter | null = null;
   private portmapper: { readonly portmapper: Portmapper; readonly wanted: Wanted; readonly port: number } | null = null;
@@ -41,10 +45,11 @@ export class NfsService {
   private error: string | null = null;
 
   /** `bounded`: how many connections may be held where so many are asked for. */
-  constructor(shares: Shares, around: { readonly clock: Clock; readonly logger: Logger }, bounded: (connections: number) => number) {
+  constructor(shares: Shares, around: Pick<Surroundings, "clock" | "logger" | "telemetry">, bounded: (connections: number) => number) {
     this.shares = shares;
     this.clock = around.clock;
     this.logger = around.logger;
+    this.telemetry = around.telemetry;
     this.bounded = bounded;
   }
 
@@ -54,11 +59,26 @@ export class NfsService {
     return { running: true, error: this.error, address: running.bind, port: this.port, connections: adapter.stats().net.connections };
   }
 
+  /** What is kept of calls that clients may repeat; null: NFS is not served. */
+  get duplicates(): NfsStats["duplicates"] | null {
+    return this.adapter?.stats().duplicates ?? null;
+  }
+
   get listening(): readonly NfsListening[] {
     if (this.running === null) return [];
     const nfs: NfsListening = { protocol: "nfs", address: this.running.bind, port: this.port };
     if (this.portmapper === null) return [nfs];
     return [nfs, { protocol: "portmapper", address: this.portmapper.wanted.bind, port: this.portmapper.port }];
+  }
+
+  /** Null: it is not served. */
+  stats(): NfsStats | null {
+    return this.adapter?.stats() ?? null;
+  }
+
+  /** Of the portmapper's connections; null: there is none. */
+  portmapperStats(): Readonly<StreamStats> | null {
+    return this.portmapper?.portmapper.stats() ?? null;
   }
 
   /** Brings NFS to its plan. Throws, with the reason for an operator, where that can't be: then what served goes on serving. */
@@ -118,7 +138,7 @@ export class NfsService {
     const { bind, port, readMax, writeMax } = wanted;
     const what = `nfs can't listen on ${bind} port ${port}`;
     if (this.adapter === null) {
-      const adapter = createNfsAdapter({ shares: this.shares, clock: this.clock, logger: this.logger.child({ part: "nfs" }), bind, port, readMax, writeMax, limits: { connectionsMax } });
+      const adapter = createNfsAdapter({ shares: this.shares, clock: this.clock, logger: this.logger.child({ part: "nfs" }), bind, port, readMax, writeMax, limits: { connectionsMax }, requests: this.telemetry.nfsRequests });
       this.port = (await orSay(what, () => adapter.start())).port;
       this.adapter = adapter;
     } else {

@@ -4,20 +4,27 @@ import { systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
 import type { Instance, RunOptions } from "#cli/ports.ts";
 import type { Config, Loaded } from "#config/index.ts";
-import { type OpenLogger, openPinoLogger } from "#telemetry/pino.ts";
+import { type LogOptions, type OpenLogger, openPinoLogger } from "#telemetry/logs/index.ts";
 import { checkLayout, DataDirectoryError } from "./data-directory.ts";
 import { makeDirectory, syncDirectory } from "./durable-files.ts";
 import { DirectoryLock } from "./instance.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import type { Surroundings } from "./open-share.ts";
+import { giveBackCode } from "./native.ts";
 import { type RunningServer, startServer } from "./server.ts";
 import { Signals } from "./signals.ts";
+import { openTelemetry } from "./telemetry.ts";
 
 /** Exit statuses of a server, after those of sysexits.h where it gives up by itself. */
 const status = { ok: 0, failed: 1, bug: 70, ioError: 74 } as const;
 
-/** After so long code that only starting took, and its garbage, are given back: some megabytes that an idle server would keep. */
+/** After so long code that only starting took, and its garbage, are given back: some twenty megabytes that an idle server would keep. */
 const settleMs = 1500;
+
+function settle(): void {
+  Bun.shrink();
+  giveBackCode();
+}
 
 /** Runs a server from its start to its stop; gives the exit status. What an operator can put right is thrown as an Error. */
 export async function runServer(loaded: Loaded, options: RunOptions): Promise<number> {
@@ -45,7 +52,7 @@ async function holdAndServe(loaded: Loaded, options: RunOptions): Promise<number
   try {
     checkLayout(config.data_dir);
     syncDirectory(config.data_dir);
-    const logger = openPinoLogger(config.logging);
+    const logger = openPinoLogger(logOptions(config.logging));
     return await serve(loaded, options, lock, logger);
   } finally {
     lock.release();
@@ -74,14 +81,15 @@ async function serve(loaded: Loaded, options: RunOptions, lock: DirectoryLock, l
   logger.info({ version: options.version, pid: process.pid, data: config.data_dir, config: loaded.file }, "starting");
   for (const warning of loaded.warnings) logger.warn({}, warning);
   try {
-    const around: Surroundings = { clock: systemClock, random: systemRandom, logger, fatal: (error) => die(logger, error) };
+    const { telemetry, serve: serveTelemetry } = await openTelemetry(config, options.version, systemClock, logger);
+    const around: Surroundings = { clock: systemClock, random: systemRandom, logger, telemetry, fatal: (error) => die(logger, error) };
     const changed = (): void => {
       if (server !== null) publish();
     };
-    server = await startServer({ loaded, version: options.version, startedAt: now.sec * 1000, around, logger, lifecycle, announce: options.announce, newControlPlane: options.newControlPlane, changed });
+    server = await startServer({ loaded, version: options.version, startedAt: now.sec * 1000, around, logger, lifecycle, announce: options.announce, serveTelemetry, newControlPlane: options.newControlPlane, changed });
     state = "ready";
     options.announce.ready(publish());
-    const settled = systemClock.after(settleMs, () => Bun.shrink());
+    const settled = systemClock.after(settleMs, settle);
     const signal = await signals.first;
     settled.cancel();
     logger.info({ signal, timeoutMs: config.server.shutdown_timeout }, "stopping");
@@ -93,7 +101,12 @@ async function serve(loaded: Loaded, options: RunOptions, lock: DirectoryLock, l
   }
   const clean = await lifecycle.stop(config.server.shutdown_timeout);
   logger.info({ clean }, "stopped");
+  logger.flush();
   return clean ? status.ok : status.failed;
+}
+
+function logOptions({ level, format, output, rotate, repeats_per_second: repeatsPerSecond }: Config["logging"]): LogOptions {
+  return { level, format, output, rotation: { bytesMax: rotate.size, keep: rotate.keep }, repeatsPerSecond };
 }
 
 /** Going on with state nobody planned for could cost data: end, and let the next start recover, which is tested for any moment. */

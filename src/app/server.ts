@@ -1,11 +1,13 @@
 import type { Announce, Instance, Listening } from "#cli/ports.ts";
 import type { Loaded } from "#config/index.ts";
-import type { LogLevel, OpenLogger } from "#telemetry/pino.ts";
+import type { LogLevel, OpenLogger } from "#telemetry/logs/index.ts";
 import { type RunningApi, startApi } from "./api.ts";
 import { openControl, type RunningControl } from "./control.ts";
 import { DataDirectoryError } from "./data-directory.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Surroundings } from "./open-share.ts";
+import { collectConnections, collectProtocols, collectServer, countedLogins } from "./metrics/index.ts";
+import { startProfiling } from "./profiling.ts";
 import { ServerRuntime } from "./runtime.ts";
 import { StoreUnavailableError } from "#model/block-store.ts";
 import { startTraces } from "./traces.ts";
@@ -23,6 +25,8 @@ export interface ServerParts {
   readonly logger: OpenLogger;
   readonly lifecycle: Lifecycle;
   readonly announce: Announce;
+  /** Opens what metrics are served at. */
+  readonly serveTelemetry: (lifecycle: Lifecycle) => Promise<readonly Listening[]>;
   /** Begin a control plane although there are files of shares. */
   readonly newControlPlane: boolean;
   /** What is listened on or shared changed. */
@@ -40,6 +44,7 @@ export interface RunningServer {
 /** What it is about as far as it got, for `status` from the first moment on. */
 class Server implements RunningServer {
   api: RunningApi | null = null;
+  telemetry: readonly Listening[] = [];
   private readonly runtime: ServerRuntime;
 
   constructor(runtime: ServerRuntime) {
@@ -47,7 +52,7 @@ class Server implements RunningServer {
   }
 
   get listening(): readonly Listening[] {
-    return [...(this.api === null ? [] : [this.api.listening]), ...this.runtime.listening];
+    return [...(this.api === null ? [] : [this.api.listening]), ...this.telemetry, ...this.runtime.listening];
   }
 
   get shares(): Instance["shares"] {
@@ -85,6 +90,11 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     changed: parts.changed,
   });
   const server = new Server(runtime);
+  collectProtocols(around.telemetry.metrics, runtime.protocols);
+  collectServer(around.telemetry.metrics, runtime.measured, loaded.config.data_dir);
+  server.telemetry = await parts.serveTelemetry(lifecycle);
+  for (const at of server.telemetry) announce.listening(at);
+  const profiles = await startProfiling(loaded.config, parts.version, around, lifecycle);
   const control: RunningControl = await openControl({ loaded, runtime, around, begin: parts.newControlPlane });
   lifecycle.started("control plane", async (leftMs) => {
     if (!(await control.stop(leftMs))) throw new Error("the control plane did not close in good order; what was answered is durable");
@@ -93,8 +103,11 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     if (!(await runtime.stopShares(leftMs))) throw new Error("not every share could store everything in time; the rest is in its log");
   });
   await openShares(runtime, control, parts);
-  const api = await startApi(loaded.config, { control: control.plane, runtime, about: { version: parts.version, startedAt: parts.startedAt, pid: process.pid, dataDir: loaded.config.data_dir } }, around);
+  const { metrics } = around.telemetry;
+  const plane = { ...control.plane, logins: countedLogins(control.plane.logins, metrics) };
+  const api = await startApi(loaded.config, { control: plane, metrics, runtime, profiles, about: { version: parts.version, startedAt: parts.startedAt, pid: process.pid, dataDir: loaded.config.data_dir } }, around);
   server.api = api;
+  collectConnections(metrics, "api", () => api.stats());
   lifecycle.started("api", (leftMs) => api.stop(leftMs * drainPart));
   announce.listening(api.listening);
   lifecycle.started("protocols", (leftMs) => runtime.stopAdapters(leftMs * drainPart));

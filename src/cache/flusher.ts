@@ -5,6 +5,7 @@ import { FsError } from "#model/fs-error.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { FileState, FlushCut } from "./file-state.ts";
+import { DiskPace } from "./disk-pace.ts";
 import type { FileTable } from "./file-table.ts";
 import { Gathered, type Job, layered } from "./gathered.ts";
 import type { WriteAheadLog } from "./log/index.ts";
@@ -37,6 +38,7 @@ export class Flusher {
   private readonly clock: Clock;
   private readonly logger: Logger;
   private readonly health: StoreHealth;
+  readonly pace: DiskPace;
   /** The pack large writes go to at present. */
   private current: OpenPackRef | null = null;
   /** A pack of large writes has become full. */
@@ -53,6 +55,7 @@ export class Flusher {
     health: StoreHealth,
   ) {
     this.health = health;
+    this.pace = new DiskPace(clock);
     this.files = files;
     this.packs = packs;
     this.log = log;
@@ -67,9 +70,12 @@ export class Flusher {
     if (this.current === null || (this.current.file as { size: number }).size + length > packBytes) {
       const fresh = this.packs.create();
       if (fresh instanceof FsError) return fresh;
-      const full = this.current !== null;
+      const full = this.current;
       this.current = fresh;
-      if (full) this.onFull();
+      if (full !== null) {
+        if (full.file !== null) this.pace.syncAhead(full.file);
+        this.onFull();
+      }
     }
     return this.current;
   }

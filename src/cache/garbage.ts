@@ -93,6 +93,7 @@ export class Garbage {
 
   /** A collection without grace, joined if one runs. */
   urgent(): Promise<void> {
+    this.packs.spares.drop();
     return this.once(0, false);
   }
 
@@ -222,7 +223,6 @@ export class Garbage {
     const [found] = await Promise.all([this.shared.mostlyDead(row, below), this.turn()]);
     if (found === null || this.packs.open.has(row.id)) return;
     pass.repacked++;
-    // What was not moved, because it changed meanwhile, or for want of room, is looked into again.
     this.shared.forget(row.id);
     if ((await this.move(found)) && graceMs === 0) await this.retire(row.id, 0, pass);
   }

@@ -2,6 +2,7 @@ import { adapterOptions } from "./adapter-options.ts";
 import { checkCidr, cidrAllowed } from "./checks.ts";
 import { controlOptions } from "./control-options.ts";
 import { records } from "./fields.ts";
+import { metricsOptions } from "./metrics-options.ts";
 import { choice, duration, integer, section, size, text, texts, type Values } from "./option.ts";
 import { cidr, shareOptions } from "./share-options.ts";
 import { telemetryOptions } from "./telemetry-options.ts";
@@ -69,6 +70,25 @@ export const options = {
       flag: "--log-output",
       allowed: "stderr, stdout or a path",
       check: (value) => (value === "" ? "an empty path" : null),
+    }),
+    rotate: section("When the file of logging.output gives way to a new one. stderr and stdout are never rotated.", {
+      size: size({
+        help: "Longest a log file gets; then it is renamed to FILE.1, and what is FILE.1 to FILE.2. 0: it is left to others, such as logrotate with SIGHUP.",
+        min: 0,
+        max: TiB,
+        default: 100 * MiB,
+        example: "20MiB",
+        since: "0.1.0",
+      }),
+      keep: integer({ help: "Earlier log files that are kept.", min: 1, max: 1000, default: 5, example: "10", since: "0.1.0" }),
+    }),
+    repeats_per_second: integer({
+      help: "Lines with the same message, code and origin that are written in a second; the others are left out, and one more line says how many they were (its field `repeated`). 0: none is left out.",
+      min: 0,
+      max: 100_000,
+      default: 10,
+      example: "100",
+      since: "0.1.0",
     }),
   }),
   ...controlOptions,
@@ -151,6 +171,7 @@ export const options = {
     interval: duration({ help: "Time between two runs.", min: 100, max: 365 * day, default: 10 * minute, example: "10m", since: "0.1.0" }),
     grace: duration({ help: "How long a pack stays after it was found unused, for readers that still hold its name.", min: 0, max: 365 * day, default: 10 * minute, example: "10m", since: "0.1.0" }),
   }),
+  metrics: metricsOptions,
   telemetry: telemetryOptions,
   shares: records(shareOptions, {
     help: "Shares to begin with, each a file tree of its own; without this key there is one, /export. Taken over once, at the first start of a control plane; from then on its shares are what there is.",

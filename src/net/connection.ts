@@ -8,15 +8,18 @@ import type { OutBuffer } from "./out-buffer.ts";
 import { ReplyBuffer } from "./reply-buffer.ts";
 import { type Lender, SendQueue, type Sink } from "./send-queue.ts";
 import type { StreamServer } from "./stream-server.ts";
+import { linuxUnacknowledged } from "./unacknowledged.ts";
 
 /** A turn's replies are sent early once they are this long. */
-const flushBytes = 64 * 1024;
+const flushBytes = 128 * 1024;
 
 /**
  * After so much from one client the others have their turn: Bun reads a socket that is full again and again before it looks at
  * the next.
  */
 const turnBytesMax = 1024 * 1024;
+
+const unacknowledged = linuxUnacknowledged();
 
 /**
  * One client's stream. Messages received go to the server's handler, which answers each of them (or not) and then calls
@@ -34,6 +37,8 @@ export class Connection<C> {
   bytesOut = 0;
   /** When bytes last came. */
   heardMs = 0;
+  /** When the messages now handed on were taken up: received, or gone on with after a pause. */
+  takenMs = 0;
   /** The handler's own state of this connection. */
   context: C | null = null;
   closed = false;
@@ -111,7 +116,7 @@ export class Connection<C> {
     this.server.stats.bytesIn += chunk.length;
     this.bytesIn += chunk.length;
     this.turnBytes += chunk.length;
-    this.heardMs = this.server.clock.monotonicMs();
+    this.heardMs = this.takenMs = this.server.clock.monotonicMs();
   }
 
   /** Receives as long as large messages come without a pause, until the others have their turn. */
@@ -162,8 +167,9 @@ export class Connection<C> {
       }
     }
     this.parsing = false;
+    if (!this.closed) this.flush();
+    this.server.handler.answersLeft?.();
     if (this.closed) return;
-    this.flush();
     this.countKept();
     if (this.watched || !assembler.idle) this.server.watch(this);
     if (this.inbox.held !== null || !this.mayTake(0)) this.pause();
@@ -174,7 +180,7 @@ export class Connection<C> {
     const next = assembler.take(chunk, at);
     if (assembler.failed) {
       this.server.stats.malformed++;
-      this.server.logger.info({ client: this.address }, "closed a connection: its message is longer than the maximum");
+      this.server.logger.info({ client: this.address, connection: this.id }, "closed a connection: its message is longer than the maximum");
       this.close();
     } else if (assembler.complete) {
       const { head, tail, tailBytes } = assembler;
@@ -207,12 +213,14 @@ export class Connection<C> {
 
   /** For how long the client's machine has acknowledged nothing of what it was sent and should have; 0: it has all, or nobody knows. */
   unacknowledgedMs(): number {
-    return this.closed ? 0 : this.server.unacknowledged(this.sending.fd);
+    return this.closed ? 0 : unacknowledged(this.sending.fd);
   }
 
   /** Its client would lose nothing with it (yet): of those the oldest is closed where another finds no room. */
   setExpendable(expendable: boolean): void {
-    this.server.setExpendable(this, expendable);
+    const set = this.server.expendable;
+    if (!expendable) set.delete(this);
+    else if (!this.closed) set.add(this);
   }
 
   /** More memory than the request itself that its answer will take, until `requestDone`. */
@@ -249,6 +257,7 @@ export class Connection<C> {
     if (!this.mayTake(0)) return this.server.wait(this);
     const held = this.inbox.unhold();
     if (held !== null) {
+      this.takenMs = this.server.clock.monotonicMs();
       this.parse(held, this.inbox.heldAt);
       if (this.closed) return;
       if (this.inbox.held !== null || !this.mayTake(0)) return this.server.wait(this);
@@ -308,7 +317,7 @@ export class Connection<C> {
     const sent = sending.takeSent();
     this.server.stats.bytesOut += sent;
     this.bytesOut += sent;
-    if (sending.broken) return this.close();
+    if (sending.broken) return this.lost();
     this.server.unsentBytes += sending.unsentBytes - this.unsentBytes;
     this.unsentBytes = sending.unsentBytes;
     const backedUp = sending.unsentBytes > 0;
@@ -361,6 +370,13 @@ export class Connection<C> {
 
   /** Closes at once; unsent replies are lost. */
   close(): void {
+    if (this.closed) return;
+    this.server.closing(this);
+    this.lost();
+  }
+
+  /** As `close`, of a connection that can't be used any more. */
+  lost(): void {
     if (this.closed) return;
     this.onClosed();
     this.socket.terminate();

@@ -3,7 +3,6 @@ import type { Clock, Timer } from "#base/clock.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { Connection } from "./connection.ts";
 import { type DirectReceive, linuxDirectReceive } from "./direct-receive.ts";
-import { linuxUnacknowledged, type Unacknowledged } from "./unacknowledged.ts";
 import type { Framing } from "./framing.ts";
 import { type GatheredWrite, linuxGatheredWrite } from "./gathered-write.ts";
 import { type ListenAddress, Listening } from "./listening.ts";
@@ -24,7 +23,6 @@ export class StreamServer<C> {
   readonly handler: MessageHandler<C>;
   readonly gather: GatheredWrite | null;
   readonly receiver: DirectReceive | null;
-  readonly unacknowledged: Unacknowledged = linuxUnacknowledged();
   readonly pool = new OutBufferPool();
   readonly garbage: ReceiveGarbage;
   readonly stats: StreamStats = {
@@ -32,6 +30,7 @@ export class StreamServer<C> {
     accepted: 0,
     refused: 0,
     evicted: 0,
+    forceClosed: 0,
     stalled: 0,
     malformed: 0,
     pauses: 0,
@@ -49,7 +48,7 @@ export class StreamServer<C> {
   private readonly listening: Listening<Connection<C>>;
   private readonly connections = new Set<Connection<C>>();
   /** Connections to lose when there are too many, the oldest first: that never sent a whole message, or that their protocol says it of. */
-  private readonly expendable = new Set<Connection<C>>();
+  readonly expendable = new Set<Connection<C>>();
   /** Connections that keep something of ours waiting: a reply not taken or a message not complete. */
   private readonly watched = new Set<Connection<C>>();
   /** Paused because of the bound over all connections. */
@@ -107,7 +106,7 @@ export class StreamServer<C> {
         socket.data?.onClosed();
       },
       error(socket) {
-        socket.data?.close();
+        socket.data?.lost();
       },
     };
   }
@@ -148,16 +147,15 @@ export class StreamServer<C> {
     return false;
   }
 
-  /** Nobody loses anything with this connection, or (false) somebody does. */
-  setExpendable(connection: Connection<C>, expendable: boolean): void {
-    if (!expendable) this.expendable.delete(connection);
-    else if (this.connections.has(connection)) this.expendable.add(connection);
-  }
-
   /** A connection sent its first whole message. */
   heard(connection: Connection<C>): void {
     connection.spoke = true;
     this.expendable.delete(connection);
+  }
+
+  /** A connection is about to be closed, and not because its client is gone. */
+  closing(connection: Connection<C>): void {
+    if (this.connections.has(connection)) this.stats.forceClosed++;
   }
 
   forget(connection: Connection<C>): void {
@@ -238,7 +236,7 @@ export class StreamServer<C> {
       if (now - connection.progressMs < limit) continue;
       this.stats.stalled++;
       this.logger.info(
-        { client: connection.address, stalledMs: Math.round(now - connection.progressMs) },
+        { client: connection.address, connection: connection.id, stalledMs: Math.round(now - connection.progressMs) },
         state === "send" ? "closed a connection: its message never ended" : "closed a connection: it takes no replies",
       );
       connection.close();
@@ -264,7 +262,7 @@ export class StreamServer<C> {
         if (stalest === current || each.progressMs < stalest.progressMs) stalest = each;
       }
       this.stats.evicted++;
-      const fields = { client: stalest.address, bytes: cost(stalest) };
+      const fields = { client: stalest.address, connection: stalest.id, bytes: cost(stalest) };
       this.logger.info(fields, "closed a connection: too much memory is kept for clients that don't get on");
       stalest.close();
       if (stalest === current) return;

@@ -8,7 +8,7 @@ import { Client } from "./client.ts";
 import { describeClient, type NfsClient } from "./clients.ts";
 import { DuplicateCache, type DuplicateLimits, duplicateLimitDefaults } from "./drc.ts";
 import { mount3, MountList, type SeenMount } from "./mount/index.ts";
-import { Dispatcher, type Program, type RpcStats } from "./rpc.ts";
+import { Dispatcher, type Program, type RpcStats, type WatchedBy } from "./rpc.ts";
 import { nfs3 } from "./v3/index.ts";
 import type { TransferSizes } from "./v3/reply.ts";
 
@@ -34,6 +34,7 @@ export interface NfsAdapterOptions {
   readonly writeMax?: number;
   readonly limits?: Partial<Omit<StreamLimits, "messageBytesMax">>;
   readonly duplicates?: DuplicateLimits;
+  readonly requests?: WatchedBy;
 }
 
 /** What can be changed while the adapter serves; absent: as it is. */
@@ -101,7 +102,7 @@ class Adapter implements NfsAdapter {
       { number: nfsProgram, name: "nfs", versions: [nfs3({ shares, sizes: this.sizes })] },
       { number: mountProgram, name: "mountd", versions: [mount3({ shares, logger, mounts: this.mountList })] },
     ];
-    this.dispatcher = new Dispatcher(programs, this.duplicates, logger);
+    this.dispatcher = new Dispatcher(programs, this.duplicates, logger, options.requests);
     const { dispatcher, mountList } = this;
     this.server = new StreamServer<Client>({
       bind,
@@ -112,8 +113,11 @@ class Adapter implements NfsAdapter {
       logger,
       handler: {
         message(connection, bytes, start, end, tail, tailBytes) {
-          const client = (connection.context ??= new Client(connection));
+          const client = (connection.context ??= new Client(connection, dispatcher.stats));
           if (!dispatcher.dispatch(client, bytes, start, end, tail, tailBytes)) dropMalformed(connection, logger);
+        },
+        answersLeft() {
+          dispatcher.answersLeft();
         },
         // A connection that never sent a call has no client, and once it is closed no address any more.
         closed({ context }) {
@@ -163,7 +167,7 @@ class Adapter implements NfsAdapter {
   disconnect(id: number): boolean {
     const connection = this.server.list().find((each) => each.id === id);
     if (connection === undefined) return false;
-    this.options.logger.info({ client: connection.address, id }, "closed a connection: an operator asked for it");
+    this.options.logger.info({ client: connection.address, connection: id }, "closed a connection: an operator asked for it");
     connection.close();
     return true;
   }
@@ -197,6 +201,6 @@ function check({ port, readMax, writeMax, connectionsMax }: Required<NfsSettings
 }
 
 function dropMalformed(connection: Connection<Client>, logger: Logger): void {
-  logger.info({ client: connection.address }, "closed a connection: it sent a record that is no RPC call");
+  logger.info({ client: connection.address, connection: connection.id }, "closed a connection: it sent a record that is no RPC call");
   connection.close();
 }

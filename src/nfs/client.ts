@@ -8,15 +8,24 @@ import type { GrowingBytes } from "#wire/xdr-writer.ts";
 
 /** Where calls come from and answers go: a TCP connection, or one datagram. */
 export interface Transport {
+  /** Tells it from every other connection of the adapter; 0: a datagram. */
+  readonly id: number;
   /** The caller's address without port. */
   readonly address: string;
   /** The address of ours it reached. */
   readonly localAddress: string;
+  /** When the messages now handed on were taken up, on the clock's monotonic scale. */
+  readonly takenMs: number;
   beginMessage(): GrowingBytes;
   endMessage(): void;
   endMessageWithPayload(slices: readonly Uint8Array[], length: number, padding: number, lender: { release(): void }): void;
   charge(bytes: number): void;
   requestDone(bytes: number): void;
+}
+
+/** Counts AUTH_SYS credentials, each once for every connection that goes on with it. */
+export interface CredentialStats {
+  credentials: number;
 }
 
 /** A share as one client sees it under one policy: what is worked out once and asked by every call. */
@@ -63,8 +72,12 @@ export class Client {
   private last: ShareView | null = null;
   private readonly views: ShareView[] = [];
 
-  constructor(transport: Transport) {
+  private readonly stats: CredentialStats;
+
+  /** `stats`: where its credentials are counted. */
+  constructor(transport: Transport, stats: CredentialStats = { credentials: 0 }) {
     this.transport = transport;
+    this.stats = stats;
     this.address = transport.address;
   }
 
@@ -98,6 +111,7 @@ export class Client {
       while (i < length && known[i] === bytes[at + i]) i++;
       if (i === length) return this.claim;
     }
+    this.stats.credentials++;
     authReader.attach(bytes, at, at + length);
     const claim = decodeAuthSys(authReader);
     if (claim !== null) {

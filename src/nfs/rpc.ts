@@ -1,4 +1,6 @@
+import { hooks } from "#telemetry/hooks.ts";
 import type { Logger } from "#telemetry/logger.ts";
+import { type RequestWatch, unwatched } from "#telemetry/requests/index.ts";
 import {
   AcceptStat,
   AuthFlavor,
@@ -15,7 +17,7 @@ import {
 import { XdrReader } from "#wire/xdr-reader.ts";
 import { XdrWriter } from "#wire/xdr-writer.ts";
 import { Call, type Procedure } from "./call.ts";
-import type { Client } from "./client.ts";
+import type { Client, CredentialStats } from "./client.ts";
 import type { Duplicate, DuplicateCache } from "./drc.ts";
 
 /** A version of a program: its procedures by number, without holes. */
@@ -31,10 +33,19 @@ export interface Program {
   readonly versions: readonly ProgramVersion[];
 }
 
+/** Whoever watches requests, if anybody does now. */
+export interface WatchedBy {
+  readonly watch: RequestWatch<Call> | null;
+}
+
 /** Counters since the start. */
-export interface RpcStats {
+export interface RpcStats extends CredentialStats {
   calls: number;
+  /** Answered by an error of RPC instead of being run, or not at all; `denied` for their credentials or verifiers. */
   rejected: number;
+  /** Of them, `malformed` for an AUTH_SYS credential that is none. */
+  denied: number;
+  malformed: number;
   failed: number;
 }
 
@@ -44,18 +55,20 @@ export interface RpcStats {
  * One reader and one writer serve all calls: arguments are decoded, and answers encoded, without waiting in between.
  */
 export class Dispatcher {
-  readonly stats: RpcStats = { calls: 0, rejected: 0, failed: 0 };
+  readonly stats: RpcStats = { credentials: 0, calls: 0, rejected: 0, denied: 0, malformed: 0, failed: 0 };
   private readonly programs: readonly Program[];
   private readonly duplicates: DuplicateCache | null;
   private readonly logger: Logger;
+  private readonly requests: WatchedBy;
   private readonly reader = new XdrReader();
   private readonly writer = new XdrWriter();
   private readonly header = new CallHeader();
 
-  constructor(programs: readonly Program[], duplicates: DuplicateCache | null, logger: Logger) {
+  constructor(programs: readonly Program[], duplicates: DuplicateCache | null, logger: Logger, requests: WatchedBy = unwatched) {
     this.programs = programs;
     this.duplicates = duplicates;
     this.logger = logger;
+    this.requests = requests;
   }
 
   /** Handles one record. False: it is no call that could be answered, and the stream should be given up. */
@@ -77,7 +90,10 @@ export class Dispatcher {
     let claim: AuthSys | null = null;
     if (header.flavor === AuthFlavor.AUTH_SYS) {
       claim = client.authSys(bytes, header.credentialAt, header.credentialLength);
-      if (claim === null) return this.denied(client, AuthStat.AUTH_BADCRED, length);
+      if (claim === null) {
+        this.stats.malformed++;
+        return this.denied(client, AuthStat.AUTH_BADCRED, length);
+      }
     } else if (header.flavor !== AuthFlavor.AUTH_NONE) {
       return this.denied(client, AuthStat.AUTH_BADCRED, length);
     }
@@ -98,7 +114,15 @@ export class Dispatcher {
     return true;
   }
 
+  /** What was answered at once has left. */
+  answersLeft(): void {
+    const watch = hooks ? this.requests.watch : null;
+    if (watch !== null) watch.answersLeft();
+  }
+
   private run(call: Call): void {
+    const watch = hooks ? this.requests.watch : null;
+    if (watch !== null) watch.began(call, call.client.transport.takenMs);
     try {
       const pending = call.procedure.run(call, this.reader);
       if (pending instanceof Promise) return this.later(call, pending);
@@ -112,6 +136,7 @@ export class Dispatcher {
   private later(call: Call, pending: Promise<void>): void {
     const fs = call.view === null ? null : call.view.fs;
     fs?.enter();
+    if (call.beganMs >= 0) this.requests.watch?.waits(call, call.procedure.operation, fs === null ? "" : fs.name);
     pending.then(
       () => {
         fs?.leave();
@@ -127,7 +152,7 @@ export class Dispatcher {
   private failed(call: Call, error: unknown): void {
     if (!call.answered && call.procedure.trouble?.(call, error) === true) return this.finish(call);
     this.stats.failed++;
-    this.logger.error({ error, procedure: call.procedure.name, client: call.client.address }, "a request failed by a fault of this server");
+    this.logger.error({ ...call.logFields, error }, "a request failed by a fault of this server");
     if (!call.answered) call.reject(AcceptStat.SYSTEM_ERR);
     this.finish(call);
   }
@@ -137,6 +162,8 @@ export class Dispatcher {
       this.failed(call, new Error(`${call.procedure.name} ended without an answer`));
       return;
     }
+    const watch = hooks ? this.requests.watch : null;
+    if (watch !== null && call.beganMs >= 0) watch.ended(call, call.procedure.operation, call.view === null ? "" : call.view.fs.name, call.status, call.count);
     const entry = call.duplicate;
     if (entry !== null) this.remember(call, entry);
     call.client.transport.requestDone(call.bytes);
@@ -196,6 +223,7 @@ export class Dispatcher {
   }
 
   private denied(client: Client, why: AuthStat, length: number): boolean {
+    this.stats.denied++;
     return this.refuse(client, length, (w, xid) => encodeAuthError(w, xid, why));
   }
 

@@ -2,14 +2,16 @@ import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
 import type { Accounts, LoginAttempts } from "#model/identity.ts";
 import { directTcp, type StreamLimits, streamLimitDefaults, StreamServer, type StreamStats } from "#net/index.ts";
+import { hooks } from "#telemetry/hooks.ts";
 import type { Logger } from "#telemetry/logger.ts";
+import { unwatched } from "#telemetry/requests/index.ts";
 import type { FileSystem, Shares } from "#vfs/file-system.ts";
 import { describeClient, describeMounts, type SmbClient, type SmbMount } from "./clients.ts";
 import { SmbConnection } from "./connection.ts";
 import { LeaseClients } from "./lease/index.ts";
 import { dispatch } from "./dispatch.ts";
 import { Durables } from "./durable/index.ts";
-import type { SmbServer } from "./server.ts";
+import type { LoginCounts, SmbServer, WatchedBy } from "./server.ts";
 import { Opens } from "./open/opens.ts";
 import { closeTrees, Ending, endSession, mayGoOn } from "./session/ending.ts";
 import { Sessions } from "./session/sessions.ts";
@@ -38,7 +40,13 @@ export interface SmbAdapterOptions extends SmbListen {
   /** The name clients see. */
   readonly name: string;
   readonly settings?: SmbSettings;
+  readonly requests?: WatchedBy;
   readonly limits?: Partial<Omit<StreamLimits, "messageBytesMax" | "connectionsMax">>;
+}
+
+export interface SmbStats {
+  readonly net: Readonly<StreamStats>;
+  readonly logins: Readonly<LoginCounts>;
 }
 
 export interface SmbAdapter {
@@ -55,11 +63,24 @@ export interface SmbAdapter {
   follow(accounts: Accounts): void;
   /** To be called for a share that no table has any more, before it is drained: what is open in it is closed. */
   shareGone(fs: FileSystem): void;
-  stats(): Readonly<StreamStats>;
+  stats(): SmbStats;
+  /** What clients hold at present. */
+  held(): SmbHeld;
   clients(): readonly SmbClient[];
   mounts(): readonly SmbMount[];
   /** Closes a connection at once; false: there is none. */
   disconnect(id: number): boolean;
+}
+
+/** Each a number. */
+export interface SmbHeld {
+  readonly sessions: number;
+  readonly trees: number;
+  readonly opens: number;
+  /** Opens that wait for their clients. */
+  readonly durable: number;
+  /** Requests that wait for other clients. */
+  readonly pending: number;
 }
 
 /** SMB 2 and 3 over TCP. */
@@ -75,6 +96,8 @@ class Adapter implements SmbAdapter, SmbServer {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  readonly requests: WatchedBy;
+  readonly logins: LoginCounts = { attempts: 0, failures: 0 };
   readonly guid: Uint8Array;
   readonly name: string;
   bind: string;
@@ -95,6 +118,7 @@ class Adapter implements SmbAdapter, SmbServer {
     this.clock = options.clock;
     this.random = options.random;
     this.logger = options.logger;
+    this.requests = options.requests ?? unwatched;
     this.guid = options.random.bytes(16);
     this.name = options.name;
     this.bind = options.bind;
@@ -112,6 +136,10 @@ class Adapter implements SmbAdapter, SmbServer {
         message(transport, bytes, start, end, tail, tailBytes) {
           const connection = (transport.context ??= new SmbConnection(server, transport));
           if (!dispatch(connection, bytes, start, end, tail, tailBytes)) connection.close("it sent a message that is none of SMB2");
+        },
+        answersLeft() {
+          const watch = hooks ? server.requests.watch : null;
+          if (watch !== null) watch.answersLeft();
         },
         closed: ({ context }) => context?.gone(),
       },
@@ -155,8 +183,13 @@ class Adapter implements SmbAdapter, SmbServer {
     this.durables.endAll(({ tree }) => tree.fs === fs);
   }
 
-  stats(): Readonly<StreamStats> {
-    return this.stream.stats;
+  stats(): SmbStats {
+    return { net: this.stream.stats, logins: this.logins };
+  }
+
+  held(): SmbHeld {
+    const { sessions, opens, durables, pending } = this;
+    return { sessions: sessions.size, trees: sessions.list().reduce((sum, { trees }) => sum + trees.size, 0), opens: opens.size, durable: durables.waiting, pending: pending.count };
   }
 
   clients(): readonly SmbClient[] {
@@ -170,7 +203,7 @@ class Adapter implements SmbAdapter, SmbServer {
   disconnect(id: number): boolean {
     const transport = this.stream.list().find((each) => each.id === id);
     if (transport === undefined) return false;
-    this.logger.info({ client: transport.address, id }, "closed a connection: an operator asked for it");
+    this.logger.info({ client: transport.address, connection: id }, "closed a connection: an operator asked for it");
     transport.close();
     return true;
   }

@@ -1,10 +1,11 @@
 import type { ContentRead } from "#model/file-content.ts";
+import type { ShareRequests, WatchedRequest } from "#telemetry/requests/index.ts";
 import { LeWriter } from "#wire/le.ts";
-import { RequestHeader } from "#wire/smb2/header.ts";
+import { commandName, RequestHeader } from "#wire/smb2/header.ts";
 import type { SmbConnection } from "./connection.ts";
 import type { Signer } from "./crypto/signing.ts";
 import type { Open } from "./open/open.ts";
-import { type Pending, pend } from "./pending.ts";
+import { joined, type Pending, pend } from "./pending.ts";
 import type { Session } from "./session/session.ts";
 import type { Tree } from "./tree/tree.ts";
 
@@ -12,13 +13,13 @@ const nothing = new Uint8Array(0);
 const noSlices: readonly Uint8Array[] = [];
 
 /** A payload from this size on is not copied: below, a copy costs less than a piece of its own. */
-const lentBytesMin = 16 * 1024;
+export const lentBytesMin = 16 * 1024;
 
 /**
  * One message being answered: the request of its compound that is handled now, and the answers so far. A handler decodes from
  * `bytes`, writes the body of its answer to `w` and gives a status; it never waits between the first byte written and the last.
  */
-export class Call {
+export class Call implements WatchedRequest {
   readonly connection: SmbConnection;
   readonly header: RequestHeader = new RequestHeader();
   readonly w: LeWriter = new LeWriter();
@@ -62,6 +63,10 @@ export class Call {
   counted: Open | null = null;
   /** Bytes of a file that end the last answer, sent as they lie; released once they are sent or never will be. */
   payload: ContentRead | null = null;
+  /** Bytes of a file that the request reads or writes. */
+  count = 0;
+  beganMs = -1;
+  waitsIn: ShareRequests | null = null;
   /** Done once the answer is on its way. */
   afterSend: (() => void) | null = null;
 
@@ -106,13 +111,27 @@ export class Call {
 
   /** Ends the answer with bytes of a file, which this call releases. To be called last; the answer's status is SUCCESS. */
   attach(data: ContentRead): void {
-    if (data.length >= lentBytesMin && this.next === 0 && this.index === 0 && !this.encrypted) {
+    const { sealedBy } = this;
+    if (this.next === 0 && this.index === 0 && (sealedBy === null || (data.length >= lentBytesMin && sealedBy.sealer?.inPieces === true))) {
       this.payload = data;
       return;
     }
     this.w.reserve(data.length);
     for (let i = 0; i < data.slices.length; i++) this.w.raw(data.slices[i]!);
     data.release();
+  }
+
+  /** For a line of the log that is written on behalf of this request. Its id is the client's as `dittofs client list` has it and the message's, as packet captures show it. */
+  get logFields(): { readonly request: string; readonly client: string; readonly command: string; readonly user?: string; readonly share?: string } {
+    const { connection, header, session, tree } = this;
+    const { transport } = connection;
+    return {
+      request: `smb-${transport.id}:${joined(header.messageIdLow, header.messageIdHigh)}`,
+      client: transport.address,
+      command: commandName(header.command),
+      ...(session?.user == null ? {} : { user: session.user.name }),
+      ...(tree?.fs == null ? {} : { share: tree.fs.name }),
+    };
   }
 
   /** The answer will take so much memory until it is sent: others wait meanwhile where there is too much of that. */

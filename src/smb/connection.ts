@@ -2,10 +2,12 @@ import { createHash } from "node:crypto";
 import type { Timer } from "#base/clock.ts";
 import type { Connection } from "#net/index.ts";
 import type { ContentRead } from "#model/file-content.ts";
-import { LeWriter, u32 } from "#wire/le.ts";
+import { i32, LeWriter } from "#wire/le.ts";
 import { type Command, commandAt, encodeHeader, nextCommandAt, RequestHeader, transformHeaderBytes } from "#wire/smb2/header.ts";
 import { Capability, Dialect } from "#wire/smb2/negotiate.ts";
-import { Call } from "./call.ts";
+import { Call, lentBytesMin } from "./call.ts";
+import type { Sealer } from "./crypto/sealing.ts";
+import type { Signer } from "./crypto/signing.ts";
 import { CreditWindow } from "./credits.ts";
 import { ToldBreaks } from "./lease/told-breaks.ts";
 import type { Opens } from "./open/opens.ts";
@@ -23,7 +25,7 @@ export const preauthBytes = 64;
 /** A call whose answer grew past this is not kept for the next. */
 const spareBytesMax = 128 * 1024;
 /** So few bytes are copied faster one by one than by a view of them. */
-const fewBytes = 96;
+const fewBytes = 192;
 /** Of buffers of the dialect without multi-credit requests. */
 const transactBytesSmall = 65_536;
 
@@ -155,7 +157,7 @@ export class SmbConnection {
     endChain(call);
     const { payload } = call;
     call.payload = null;
-    this.transmit(call.out.bytes, call.out.length, call.sealedBy, payload);
+    this.transmit(call.out.bytes, call.out.length, call.sealedBy, payload, call.last.signer);
   }
 
   /**
@@ -170,30 +172,52 @@ export class SmbConnection {
     w.setU16(commandAt, command);
     write(w);
     w.commit();
-    this.transmit(out.bytes, out.length, session !== null && session.seals ? session : null, null);
+    this.transmit(out.bytes, out.length, session !== null && session.seals ? session : null, null, null);
     // On its way before the answer to what it is about, which goes to another client and may leave any moment.
     if (!this.transport.closed) this.transport.flush();
   }
 
-  /** `payload` follows as it lies: never where the message is sealed. */
-  private transmit(bytes: Uint8Array, length: number, sealedBy: Session | null, payload: ContentRead | null): void {
+  /** `payload` follows: one that is short, which is only now signed, by `signer`; one that is not, as it lies, or encrypted. */
+  private transmit(bytes: Uint8Array, length: number, sealedBy: Session | null, payload: ContentRead | null, signer: Signer | null): void {
     const { transport } = this;
     if (transport.closed) {
       payload?.release();
       return;
     }
+    const sealer = sealedBy?.sealer ?? null;
+    if (sealer !== null) return this.transmitSealed(sealer, bytes, length, sealedBy!.id, payload);
     const out = transport.beginMessage();
     const at = out.length;
-    const sealer = sealedBy?.sealer ?? null;
-    reserve(out, sealer === null ? length : length + transformHeaderBytes);
-    if (sealer !== null) out.length += sealer.sealInto(bytes, length, sealedBy!.id, out.bytes, at);
-    else {
-      if (length <= fewBytes) for (let i = 0; i < length; i++) out.bytes[at + i] = bytes[i]!;
-      else out.bytes.set(length === bytes.length ? bytes : bytes.subarray(0, length), at);
-      out.length += length;
+    const copied = payload !== null && payload.length < lentBytesMin ? payload : null;
+    reserve(out, copied === null ? length : length + copied.length);
+    if (length <= fewBytes) for (let i = 0; i < length; i++) out.bytes[at + i] = bytes[i]!;
+    else out.bytes.set(length === bytes.length ? bytes : bytes.subarray(0, length), at);
+    out.length += length;
+    if (copied !== null) {
+      for (let i = 0; i < copied.slices.length; i++) {
+        out.bytes.set(copied.slices[i]!, out.length);
+        out.length += copied.slices[i]!.length;
+      }
+      copied.release();
+      if (signer !== null) signer.sign(out.bytes, at, out.length, noSlices);
     }
-    if (payload === null) transport.endMessage();
+    if (payload === null || copied !== null) transport.endMessage();
     else transport.endMessageWithPayload(payload.slices, payload.length, 0, payload);
+  }
+
+  private transmitSealed(sealer: Sealer, bytes: Uint8Array, length: number, sessionId: number, payload: ContentRead | null): void {
+    const { transport } = this;
+    const out = transport.beginMessage();
+    reserve(out, length + transformHeaderBytes);
+    const at = out.length;
+    out.length += transformHeaderBytes + length;
+    if (payload === null) {
+      sealer.sealInto(bytes, length, sessionId, out.bytes, at);
+      return transport.endMessage();
+    }
+    const sealed = sealer.sealPieces(bytes, length, payload.slices, payload.length, sessionId, out.bytes, at);
+    payload.release();
+    transport.endMessageWithPayload(sealed, payload.length, 0, ownMemory);
   }
 
   /** The client is gone: sessions that have no other connection end, and what waits for others waits no longer. */
@@ -213,10 +237,14 @@ export class SmbConnection {
   }
 
   close(why: string): void {
-    this.server.logger.info({ client: this.transport.address }, `closed an SMB connection: ${why}`);
+    this.server.logger.info({ client: this.transport.address, connection: this.transport.id }, `closed an SMB connection: ${why}`);
     this.transport.close();
   }
 }
+
+const noSlices: readonly Uint8Array[] = [];
+/** What is encrypted has memory of its own, which nobody wants back. */
+const ownMemory = { release(): void {} };
 
 /** Room for `more` bytes. */
 function reserve(out: { bytes: Uint8Array; length: number }, more: number): void {
@@ -230,7 +258,7 @@ function reserve(out: { bytes: Uint8Array; length: number }, more: number): void
 /** The last answer was to be followed by another, which goes in a message of its own or has no answer. */
 function endChain(call: Call): void {
   const { out, last } = call;
-  if (last.at < 0 || u32(out.bytes, last.at + nextCommandAt) === 0) return;
+  if (last.at < 0 || i32(out.bytes, last.at + nextCommandAt) === 0) return;
   out.length = last.end;
   out.bytes.fill(0, last.at + nextCommandAt, last.at + nextCommandAt + 4);
   last.signer?.sign(out.bytes, last.at, last.end, []);

@@ -5,7 +5,7 @@ import type { Clock } from "#base/clock.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { Api } from "./api.ts";
 import { type TlsFiles, type TlsMaterial, fingerprint, readTls, sameTls } from "./certificate.ts";
-import { Connections } from "./connections.ts";
+import { Connections, type ConnectionStats } from "./connections.ts";
 import { type Caller, createHttp } from "./http.ts";
 import { limits } from "./limits.ts";
 
@@ -19,13 +19,24 @@ export interface ListenOptions {
   readonly logger: Logger;
   /** How many connections are held at once; what is above is closed. */
   readonly connectionsMax: number;
+  /** What it is to an operator who reads why it can't listen; absent: the REST interface. */
+  readonly named?: ListenerName;
 }
+
+/** What listens, and the section of the configuration that says where. */
+export interface ListenerName {
+  readonly what: string;
+  readonly section: string;
+}
+
+const restInterface: ListenerName = { what: "the REST interface", section: "controlplane" };
 
 export interface ApiListener {
   readonly address: string;
   readonly port: number;
   /** Where the interface is reached from this machine. */
   readonly url: string;
+  stats(): ConnectionStats;
   /** Reads the certificate files again, as the polling does when they change. False: what was served before is served on; the log says why. */
   reloadCertificate(): Promise<boolean>;
   /** Takes no more connections and calls, waits for those in hand for at most `deadlineMs`, closes. */
@@ -85,11 +96,15 @@ class Listener implements ApiListener {
         this.server.listen({ host, port }, resolve);
       });
     } catch (error) {
-      throw listenError(host, port, error);
+      throw listenError(host, port, this.options.named ?? restInterface, error);
     }
     this.port = (this.server.address() as AddressInfo).port;
-    this.server.on("error", (error) => this.options.logger.error({ reason: error.message }, "the REST interface's listener failed"));
+    this.server.on("error", (error) => this.options.logger.error({ reason: error.message }, `the listener of ${(this.options.named ?? restInterface).what} failed`));
     if (this.material !== null) this.warnOfExpiry(this.material);
+  }
+
+  stats(): ConnectionStats {
+    return this.connections.stats();
   }
 
   private accepted(socket: Socket): void {
@@ -168,13 +183,13 @@ function contextOf({ key, cert, clientCa }: TlsMaterial): SecureContext {
   return createSecureContext({ key, cert, ...(clientCa === null ? {} : { ca: clientCa }) });
 }
 
-function listenError(host: string, port: number, error: unknown): ListenError {
+function listenError(host: string, port: number, { what, section }: ListenerName, error: unknown): ListenError {
   const code = (error as { readonly code?: unknown } | null)?.code;
-  const where = hostPort(host, port);
-  if (code === "EADDRINUSE") return new ListenError(`cannot listen on ${where} for the REST interface: something else does. Stop it, or set controlplane.port.`);
-  if (code === "EACCES") return new ListenError(`cannot listen on ${where} for the REST interface: ports below 1024 need a privilege. Set controlplane.port.`);
-  if (code === "EADDRNOTAVAIL") return new ListenError(`cannot listen on ${where} for the REST interface: this machine has no such address. Set controlplane.host.`);
-  return new ListenError(`cannot listen on ${where} for the REST interface: ${error instanceof Error ? error.message : String(error)}`);
+  const where = `cannot listen on ${hostPort(host, port)} for ${what}`;
+  if (code === "EADDRINUSE") return new ListenError(`${where}: something else does. Stop it, or set ${section}.port.`);
+  if (code === "EACCES") return new ListenError(`${where}: ports below 1024 need a privilege. Set ${section}.port.`);
+  if (code === "EADDRNOTAVAIL") return new ListenError(`${where}: this machine has no such address. Set ${section}.host.`);
+  return new ListenError(`${where}: ${error instanceof Error ? error.message : String(error)}`);
 }
 
 function hostPort(host: string, port: number): string {

@@ -24,6 +24,8 @@ export class FileOpens {
   orphaned = false;
   /** Something else is about to take its place, because it is empty: until that is decided its content stays as it is. */
   replacing = false;
+  /** What the protocol of its opens keeps of it meanwhile. */
+  notes: object | null = null;
   private waiting: (() => void)[] | null = null;
 
   constructor(id: FileId) {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { describeProblem, loadConfig } from "#config/index.ts";
+import { describeProblem, loadConfig, options } from "#config/index.ts";
 import { file, load, machine, refuse } from "./support.ts";
 
 describe("defaults", () => {
@@ -117,12 +117,17 @@ describe("complaints name key, place, what is allowed and what was meant", () =>
     ["shares: [{name: /a/../b}]", 'config.yaml:1: shares[0].name: "/a/../b" has an empty, . or .. part; allowed: a path such as /export, at most 255 bytes'],
     ["shares:\n  - name: /a\n  - name: /a\n", "config.yaml:3: shares[1].name: /a is the name of two shares"],
     ["cache:\n  size: 64MiB\n  dirty_limit: 128MiB\n", "config.yaml:3: cache.dirty_limit: must not be above cache.size: what is not stored yet is kept in memory"],
-    ["- a\n", "config.yaml:1: a list is not allowed here; allowed: a mapping with data_dir, allowed_clients, server, logging, database, controlplane, admin, adapters, cache, gc, telemetry, shares"],
+    ["- a\n", `config.yaml:1: a list is not allowed here; allowed: a mapping with ${Object.keys(options).join(", ")}`],
     ["database: {type: postgres}\n", "config.yaml:1: database.postgres.host: missing; a PostgreSQL database needs it"],
     ["controlplane:\n  secret: too short\n", "config.yaml:2: controlplane.secret: a secret of 9 characters is too short; `openssl rand -hex 32` makes a good one; allowed: text of at least 32 characters"],
     ["controlplane:\n  secret: 123456\n", "config.yaml:2: controlplane.secret: this value is not allowed here; allowed: text of at least 32 characters"],
     ["controlplane: {tls: {cert_file: /c}}\n", "config.yaml:1: controlplane.tls.key_file: missing; certificate and key go together"],
     ["controlplane: {tls: {client_ca: /c}}\n", "config.yaml:1: controlplane.tls.client_ca: needs controlplane.tls.cert_file: clients are asked for certificates over HTTPS alone"],
+    ["telemetry: {profiling: {profile_types: [cpu, alloc_objects]}}\n", "config.yaml:1: telemetry.profiling.profile_types[1]: there are no profiles of type alloc_objects: the runtime does not count what is allocated, only what is there; allowed: cpu, inuse_objects, inuse_space"],
+    ["telemetry: {profiling: {profile_types: [goroutines]}}\n", "config.yaml:1: telemetry.profiling.profile_types[0]: there are no profiles of type goroutines: there are none: one event loop does the work; allowed: cpu, inuse_objects, inuse_space"],
+    ["telemetry: {profiling: {profile_types: [inuse_object]}}\n", 'config.yaml:1: telemetry.profiling.profile_types[0]: "inuse_object" is not allowed here; did you mean inuse_objects?; allowed: cpu, inuse_objects, inuse_space'],
+    ["telemetry: {profiling: {endpoint: localhost:4040}}\n", 'config.yaml:1: telemetry.profiling.endpoint: "localhost:4040" is no address of a server; allowed: http://HOST:PORT or https://HOST:PORT, maybe with a path'],
+    ["telemetry: {profiling: {endpoint: 'https://me:pw@p:1'}}\n", "config.yaml:1: telemetry.profiling.endpoint: an address with a password in it, which would be shown and logged; allowed: http://HOST:PORT or https://HOST:PORT, maybe with a path"],
     ["telemetry:\n  endpoint: http://localhost:4317\n", 'config.yaml:2: telemetry.endpoint: "http://localhost:4317" has a scheme in front; allowed: HOST:PORT, such as localhost:4317, 10.0.0.7:4317 or [fd00::7]:4317'],
     ["telemetry: {endpoint: localhost}\n", 'config.yaml:1: telemetry.endpoint: "localhost" is no host and port; allowed: HOST:PORT, such as localhost:4317, 10.0.0.7:4317 or [fd00::7]:4317'],
     ["telemetry: {sample_rate: 1.5}\n", "config.yaml:1: telemetry.sample_rate: 1.5 is too much; allowed: a number from 0 to 1"],

@@ -12,8 +12,10 @@ import { Words } from "./words.ts";
 
 /** A transport that keeps whole replies in memory. */
 export class MemoryTransport implements Transport {
+  readonly id = 1;
   readonly address: string;
   readonly localAddress = "127.0.0.1";
+  takenMs = 0;
   readonly replies: Uint8Array[] = [];
   done = 0;
   doneBytes = 0;

@@ -1,0 +1,161 @@
+import type { Clock } from "#base/clock.ts";
+import { bucketOf, durationBuckets } from "./durations.ts";
+import { ShareRequests } from "./share-requests.ts";
+
+/** What a protocol's requests can be: bounds every table kept of them. */
+export interface WatchedProtocol {
+  /** Its procedures or commands, by the number its dispatcher has for each. */
+  readonly operations: readonly string[];
+  /** Every status a request may end with; 0 is success. Another counts as the last one. */
+  readonly statuses: readonly number[];
+  /** The protocol's own name of a status. */
+  statusName(operation: number, status: number): string;
+}
+
+/** A request as its watch keeps it, in fields of the request itself. */
+export interface WatchedRequest {
+  /** When it began, on the clock's monotonic scale; -1: nobody watched then. */
+  beganMs: number;
+  /** Where it is counted as waiting, or `nowhere`; null: it was answered, or is being answered, as soon as it was taken up. */
+  waitsIn: ShareRequests | null;
+}
+
+/** A request that took long, for who asked to be told. */
+export interface SlowRequest<R> {
+  readonly request: R;
+  readonly operation: string;
+  readonly share: string;
+  readonly status: string;
+  readonly durationMs: number;
+  /** Bytes of a file it read or wrote. */
+  readonly bytes: number;
+}
+
+/** Shares told apart; the requests of more are counted together, so that no client's or operator's names can fill memory. */
+export const watchedSharesMax = 128;
+export const otherShares = "other";
+
+/** Of requests that are timed one by one, and wait for nothing. */
+const nowhere = new ShareRequests("", 0, 0);
+/** Kinds of requests answered at once that are kept until their answers have left. */
+const answeredMax = 64;
+
+/**
+ * Counts the requests of one protocol while somebody wants to know: how many, how long they took, what they moved, by operation,
+ * share and status. Requests that came together and are answered at once have their answers sent together, at the time of which
+ * `answersLeft` reads the clock once for all of them: reading it costs as much as a look-up of attributes costs in all. Others are
+ * timed one by one, and so are all while somebody is told of slow ones.
+ */
+export class RequestWatch<R extends WatchedRequest = WatchedRequest> {
+  readonly protocol: WatchedProtocol;
+  /** Told of each request that took at least `slowMs`. */
+  slow: ((slow: SlowRequest<R>) => void) | null = null;
+  slowMs: number = Number.POSITIVE_INFINITY;
+  private readonly clock: Clock;
+  private readonly operations: number;
+  private readonly statuses: number;
+  private readonly slots = new Map<number, number>();
+  private readonly shares = new Map<string, ShareRequests>();
+  private last: ShareRequests;
+  /** What was answered since answers left: the share, operation and beginning of each kind, and how many there were. */
+  private readonly answeredIn: ShareRequests[] = new Array<ShareRequests>(answeredMax).fill(nowhere);
+  private readonly answeredOperation = new Int32Array(answeredMax);
+  private readonly answeredBeganMs = new Float64Array(answeredMax);
+  private readonly answeredCount = new Int32Array(answeredMax);
+  private answered = 0;
+
+  constructor(protocol: WatchedProtocol, clock: Clock) {
+    this.protocol = protocol;
+    this.clock = clock;
+    this.operations = protocol.operations.length;
+    this.statuses = protocol.statuses.length;
+    protocol.statuses.forEach((status, slot) => this.slots.set(status, slot));
+    this.last = new ShareRequests("", this.operations, this.statuses);
+    this.shares.set("", this.last);
+  }
+
+  /** What was counted, by share. To be read, not kept across turns. */
+  counted(): Iterable<ShareRequests> {
+    this.answersLeft();
+    return this.shares.values();
+  }
+
+  /** A request is begun, of bytes that were taken up at `takenMs`. */
+  began(request: R, takenMs: number): void {
+    request.beganMs = takenMs;
+  }
+
+  /** A request is begun that was not taken up just now: one after another that was waited for. */
+  beganLate(request: R): void {
+    request.beganMs = this.clock.monotonicMs();
+    request.waitsIn = nowhere;
+  }
+
+  /** A request that began can't be answered yet. */
+  waits(request: R, operation: number, share: string): void {
+    const counted = this.of(share);
+    counted.waiting[operation]!++;
+    request.waitsIn = counted;
+  }
+
+  /** A request that began is done. `bytes`: of a file, that it read or wrote. */
+  ended(request: R, operation: number, share: string, status: number, bytes: number): void {
+    const counted = share === this.last.share ? this.last : this.of(share);
+    const slot = status === 0 ? 0 : (this.slots.get(status) ?? this.statuses - 1);
+    counted.done[operation * this.statuses + slot]!++;
+    if (bytes > 0 && status === 0) counted.bytes[operation]! += bytes;
+    const { beganMs } = request;
+    request.beganMs = -1;
+    if (request.waitsIn === null && this.slow === null) return this.answeredAtOnce(counted, operation, beganMs);
+    const durationMs = this.clock.monotonicMs() - beganMs;
+    count(counted, operation, durationMs, 1);
+    if (request.waitsIn !== null && request.waitsIn !== nowhere) request.waitsIn.waiting[operation]!--;
+    request.waitsIn = null;
+    if (durationMs >= this.slowMs) this.tell(request, operation, share, status, durationMs, bytes);
+  }
+
+  /** Those that were answered as soon as they were taken up have their answers sent: they end now. */
+  answersLeft(): void {
+    if (this.answered === 0) return;
+    const nowMs = this.clock.monotonicMs();
+    for (let i = 0; i < this.answered; i++) {
+      count(this.answeredIn[i]!, this.answeredOperation[i]!, nowMs - this.answeredBeganMs[i]!, this.answeredCount[i]!);
+    }
+    this.answered = 0;
+  }
+
+  private answeredAtOnce(counted: ShareRequests, operation: number, beganMs: number): void {
+    const last = this.answered - 1;
+    if (last >= 0 && this.answeredIn[last] === counted && this.answeredOperation[last] === operation && this.answeredBeganMs[last] === beganMs) {
+      this.answeredCount[last]!++;
+      return;
+    }
+    if (this.answered === answeredMax) this.answersLeft();
+    const at = this.answered++;
+    this.answeredIn[at] = counted;
+    this.answeredOperation[at] = operation;
+    this.answeredBeganMs[at] = beganMs;
+    this.answeredCount[at] = 1;
+  }
+
+  private of(share: string): ShareRequests {
+    const known = this.shares.get(share);
+    if (known !== undefined) return (this.last = known);
+    const name = this.shares.size > watchedSharesMax ? otherShares : share;
+    let counted = this.shares.get(name);
+    if (counted === undefined) {
+      counted = new ShareRequests(name, this.operations, this.statuses);
+      this.shares.set(name, counted);
+    }
+    return counted;
+  }
+
+  private tell(request: R, operation: number, share: string, status: number, durationMs: number, bytes: number): void {
+    this.slow?.({ request, operation: this.protocol.operations[operation] ?? "", share, status: this.protocol.statusName(operation, status), durationMs, bytes });
+  }
+}
+
+function count({ durations, totalMs }: ShareRequests, operation: number, durationMs: number, times: number): void {
+  durations[operation * durationBuckets + bucketOf(durationMs)]! += times;
+  totalMs[operation]! += durationMs * times;
+}
