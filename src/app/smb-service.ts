@@ -161,6 +161,7 @@ function wantedOf({ port, settings }: AdapterPlan, bind: string): Wanted {
       signingRequired: settings["signing"] === "required",
       encryption: settings["encryption"] as Encryption,
       transferBytesMax: Number(settings["max_transfer_size"]),
+      testControls: settings["test_controls"] === true,
     },
   };
 }
