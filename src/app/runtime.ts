@@ -4,6 +4,7 @@ import { ShareTable } from "#vfs/index.ts";
 import { workOn } from "./check-share.ts";
 import { drainShares } from "./drain.ts";
 import { JobTable } from "./jobs.ts";
+import { LiveStats } from "./live-stats.ts";
 import { evictShare, warmShare } from "./share-cache.ts";
 import { Moves } from "./moves.ts";
 import { Protocols } from "./protocols.ts";
@@ -64,6 +65,7 @@ export class ServerRuntime implements Runtime {
   readonly rotateKeys = (plan: StorePlan) => rotateKeys(plan, this.open.values());
   readonly storeRequests = (plan: StorePlan) => requestsOf(plan, this.open.values());
   readonly jobs: JobTable;
+  readonly live: LiveStats;
   private readonly moves: Moves;
   /** Those that were not closed in time: they still store what they hold, and nobody may open their log beside them. */
   private readonly closing = new Map<string, OpenShare>();
@@ -84,6 +86,7 @@ export class ServerRuntime implements Runtime {
     this.givenUp = new GivenUp(options.around.clock, again);
     this.moves = new Moves(options, { table: this.table, open: this.open }, again);
     this.jobs = new JobTable((request, watch) => workOn(this.moves, this.open.get(request.share), request, watch), (share) => this.open.has(share), options.around);
+    this.live = new LiveStats({ ...options.around, shares: () => [...this.open.keys()], share: this.share, clients: this.clients });
     this.protocols = new Protocols(this.table, options.around, options.attempts, (asked) => connectionsWithin(asked, Math.max(1, this.open.size), openFilesMax()));
   }
 

@@ -1,5 +1,6 @@
 import { ControlError } from "../../src/control/errors.ts";
 import type { Jobs } from "../../src/control/jobs.ts";
+import type { Live, LiveFigures } from "../../src/control/live.ts";
 import type * as n from "../../src/control/nouns.ts";
 import type { MountInfo, Runtime, StoreHealth } from "../../src/control/runtime.ts";
 import type { Caller, ControlPlane, IfVersion, Logins } from "../../src/control/services.ts";
@@ -206,6 +207,15 @@ export const noJobs: Jobs = {
   },
 };
 
+const idle = { operations: 0, failures: 0, readBytes: 0, writtenBytes: 0, waiting: 0, latency: null };
+
+/** Figures of a server that nobody uses. */
+export const idleFigures: LiveFigures = { at: 0, intervalMs: 1000, total: idle, protocols: [], procedures: [], shares: [], clients: [], clientsTotal: 0, dirtyBytes: 0, unstoredBytes: 0 };
+export const stillLive: Live = {
+  figures: async () => idleFigures,
+  follow: () => ({ end() {} }),
+};
+
 /** A server that serves whatever it is told, with nobody connected. */
 export function fakeRuntime(mounts: readonly MountInfo[] = []): Runtime {
   return {
@@ -223,6 +233,7 @@ export function fakeRuntime(mounts: readonly MountInfo[] = []): Runtime {
     rotateKeys: async () => [],
     storeRequests: () => [],
     jobs: noJobs,
+    live: stillLive,
     leftBehind: () => null,
     purge: async () => {},
   };

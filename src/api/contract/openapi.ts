@@ -3,7 +3,7 @@ import { allRoutes } from "./index.ts";
 import { type JsonSchema, jsonSchema, namedSchemas } from "./openapi-schema.ts";
 import { type ErrorCode, errorCodes, problemMediaType, problemType } from "./problem.ts";
 import { errorsOf } from "./route-errors.ts";
-import { type AnyRoute, none } from "./route.ts";
+import { type AnyRoute, eventMediaType, none } from "./route.ts";
 
 type Node = { readonly [key: string]: unknown };
 
@@ -55,7 +55,7 @@ function successResponse(route: AnyRoute): Node {
   return {
     description: route.summary,
     headers,
-    ...(route.reply === none ? {} : { content: { "application/json": { schema: jsonSchema(route.reply as TSchema) } } }),
+    ...(route.reply === none ? {} : { content: { "application/json": { schema: jsonSchema(route.reply as TSchema) }, ...(route.events ? { [eventMediaType]: { schema: { type: "string", description: "Events whose data is the JSON of a reply each. The last one, where the server ends the stream, has the type `end` and the code and detail of a problem." } } } : {}) } }),
   };
 }
 

@@ -8,6 +8,7 @@ import type { ControlPlane } from "#control/services.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { Bodies } from "./bodies.ts";
 import { Calls, refuse } from "./calls.ts";
+import { EventStreams } from "./event-streams.ts";
 import { Exchange, type Peer, targetOf } from "./exchange.ts";
 import { docsPages, servePage } from "./docs-page.ts";
 import type { About, Handler } from "./handler.ts";
@@ -62,7 +63,7 @@ const elysiaPath = (path: string): string => path.replace(/\{(\w+)\}/g, ":$1");
 export function createApi(options: ApiOptions): Api {
   const { clock, logger } = options;
   const calls = new Calls(clock, logger);
-  const bodies = new Bodies();
+  const bounds = { bodies: new Bodies(), streams: new EventStreams() };
   const exchanges = new WeakMap<Request, Exchange>();
   const exchangeOf = (request: Request): Exchange => exchanges.get(request) as Exchange;
   // Where an address begins after its scheme, for Elysia's search for the path: the listener's are http:// always, and 11, for https://, would pass over a host of one or two letters.
@@ -79,7 +80,7 @@ export function createApi(options: ApiOptions): Api {
       exchange.route = bound.name;
       if (unhurried) exchange.peer.unhurried();
       const begin = (): Promise<Response> => {
-        const work = answer(bound, options, bodies, exchange, params ?? {});
+        const work = answer(bound, options, bounds, exchange, params ?? {});
         return unhurried ? work : calls.timed(exchange, work);
       };
       return (stranger ? calls.stranger(begin) : begin()).catch((error: unknown) => refuse(exchange, error));
@@ -92,7 +93,7 @@ export function createApi(options: ApiOptions): Api {
     const exchange = exchangeOf(request);
     return code === "NOT_FOUND" ? refuseUnrouted(paths, exchange) : refuse(exchange, error);
   });
-  return { fetch: fetcher(app, calls, exchanges, options), close: () => calls.close() };
+  return { fetch: fetcher(app, calls, exchanges, options), close: () => (bounds.streams.close(), calls.close()) };
 }
 
 function fetcher(app: { fetch(request: Request): Response | Promise<Response> }, calls: Calls, exchanges: WeakMap<Request, Exchange>, options: ApiOptions): Api["fetch"] {
