@@ -11,6 +11,7 @@ import { Protocols } from "./protocols.ts";
 import type { Listening } from "#cli/ports.ts";
 import type { LoginAttempts } from "#model/identity.ts";
 import { connectionsWithin, openFilesMax, sharesWithin } from "./open-files.ts";
+import type { Measured } from "./metrics/index.ts";
 import type { OpenShare, Surroundings } from "./open-share.ts";
 import { openShare } from "./share-opening.ts";
 import { stateOf } from "./share-state.ts";
@@ -40,10 +41,7 @@ export interface RuntimeOptions {
   readonly changed: () => void;
 }
 
-interface Run {
-  desired: Desired;
-  readonly outcome: PromiseWithResolvers<readonly Failure[]>;
-}
+type Run = { desired: Desired; readonly outcome: PromiseWithResolvers<readonly Failure[]> };
 
 /**
  * The running server: shares and adapters, brought to what the control plane desires, one run at a time. Policies are replaced at
@@ -64,6 +62,8 @@ export class ServerRuntime implements Runtime {
   readonly leftBehind = (plan: SharePlan) => (this.open.has(plan.name) ? null : leftBehind(this.config, plan));
   readonly rotateKeys = (plan: StorePlan) => rotateKeys(plan, this.open.values());
   readonly storeRequests = (plan: StorePlan) => requestsOf(plan, this.open.values());
+  /** What metrics are read from. */
+  readonly measured = (): Measured => ({ open: this.open.values(), wanted: (this.wanted?.shares ?? []).map(({ name }) => name), jobs: this.jobs, held: this.protocols.smb.held, duplicates: this.protocols.nfs.duplicates });
   readonly jobs: JobTable;
   readonly live: LiveStats;
   private readonly moves: Moves;

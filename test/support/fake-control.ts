@@ -4,6 +4,7 @@ import type { Live, LiveFigures } from "../../src/control/live.ts";
 import type * as n from "../../src/control/nouns.ts";
 import type { MountInfo, Runtime, StoreHealth } from "../../src/control/runtime.ts";
 import type { Caller, ControlPlane, IfVersion, Logins } from "../../src/control/services.ts";
+import type { Profiles } from "../../src/telemetry/profiling/profiler.ts";
 
 /** A control plane that keeps everything in memory and checks next to nothing: for tests of what stands in front of it. */
 
@@ -215,6 +216,11 @@ export const stillLive: Live = {
   figures: async () => idleFigures,
   follow: () => ({ end() {} }),
 };
+
+/** Takes profiles that say what was asked for. */
+export function fakeProfiles(): Profiles {
+  return { busySec: 0, take: async (type, seconds) => new TextEncoder().encode(`${type} ${seconds}`) };
+}
 
 /** A server that serves whatever it is told, with nobody connected. */
 export function fakeRuntime(mounts: readonly MountInfo[] = []): Runtime {

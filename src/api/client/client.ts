@@ -1,7 +1,7 @@
 import type { Clock } from "#base/clock.ts";
 import { contract } from "#api/contract/index.ts";
-import type { Problem } from "#api/contract/problem.ts";
-import { type AnyRoute, type Reply, eventMediaType, none, pageSizeMax } from "#api/contract/route.ts";
+import { type Problem, problemMediaType } from "#api/contract/problem.ts";
+import { type AnyRoute, type Reply, eventMediaType, jsonMedia, none, pageSizeMax } from "#api/contract/route.ts";
 import type { Tokens } from "#api/contract/schemas.ts";
 import { ApiError, ConnectError, explain } from "./errors.ts";
 import { repliesOf, StreamEnded } from "./events.ts";
@@ -83,7 +83,7 @@ export function createClient(options: ClientOptions): Client {
   const wire = new Wire(options);
   const exchange = async <R extends AnyRoute>(route: R, input: AnyInput): Promise<Exchange<R>> => {
     const response = await wire.send(route, input);
-    const body = (route.reply === none ? undefined : await wire.json(response)) as Reply<R>;
+    const body = (route.reply === none ? undefined : route.media === jsonMedia ? await wire.json(response) : await response.bytes()) as Reply<R>;
     return { body, etag: response.headers.get("etag"), location: response.headers.get("location") };
   };
   const client: Client = {
@@ -177,7 +177,8 @@ class Wire {
     const limitMs = input.timeoutMs === undefined ? (patient ? null : this.options.timeoutMs) : input.timeoutMs;
     const abort = following ?? new AbortController();
     const timer = limitMs === null ? null : clock.after(limitMs, () => abort.abort());
-    const headers: Record<string, string> = { accept: following === null ? "application/json" : eventMediaType };
+    const accepted = route.media === jsonMedia ? jsonMedia : `${route.media}, ${problemMediaType}`;
+    const headers: Record<string, string> = { accept: following === null ? accepted : eventMediaType };
     if (userAgent !== undefined) headers["user-agent"] = userAgent;
     if (pair !== null) headers["authorization"] = `Bearer ${pair.accessToken}`;
     if (input.ifMatch !== undefined) headers["if-match"] = input.ifMatch;

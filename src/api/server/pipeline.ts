@@ -1,4 +1,4 @@
-import { type AnyRoute, eventMediaType, none } from "#api/contract/route.ts";
+import { type AnyRoute, eventMediaType, jsonMedia, none } from "#api/contract/route.ts";
 import type { Caller } from "#control/services.ts";
 import { admit, callerOfRequest } from "./entry.ts";
 import { RouteChecks } from "./checks.ts";
@@ -83,5 +83,6 @@ export async function answer(bound: Bound, services: Services, { bodies, streams
   const headers: Record<string, string> = {};
   if (result.version !== undefined) headers["etag"] = etagOf(result.version);
   if (result.location !== undefined) headers["location"] = result.location;
-  return jsonReply(exchange, route.status, result.body, headers);
+  if (route.media === jsonMedia) return jsonReply(exchange, route.status, result.body, headers);
+  return reply(exchange, route.status, result.body as Uint8Array<ArrayBuffer>, { "content-type": route.media, ...headers });
 }
