@@ -102,7 +102,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     if (!(await runtime.stopShares(leftMs))) throw new Error("not every share could store everything in time; the rest is in its log");
   });
   await openShares(runtime, control, parts);
-  const api = await startApi(loaded.config, { control: control.plane, runtime, profiles, about: { version: parts.version, startedAt: parts.startedAt, pid: process.pid, dataDir: loaded.config.data_dir } }, around);
+  const api = await startApi(loaded.config, { control: control.plane, runtime, profiles, slowMs: () => runtime.slow.ms, about: { version: parts.version, startedAt: parts.startedAt, pid: process.pid, dataDir: loaded.config.data_dir } }, around);
   server.api = api;
   lifecycle.started("api", (leftMs) => api.stop(leftMs * drainPart));
   announce.listening(api.listening);

@@ -48,7 +48,8 @@ export interface Desired {
   readonly adapters: readonly AdapterPlan[];
   /** Who can log in to protocols that ask for a password; another object when anything of it changed. */
   readonly accounts: Accounts;
-  readonly logLevel: string;
+  /** The least severe message, and from how many milliseconds on a request is slow; 0: none is. */
+  readonly logging: { readonly level: string; readonly slowMs: number };
 }
 
 /** Something that could not be brought to what is desired; the rest was. */

@@ -33,6 +33,8 @@ export interface ApiOptions {
   readonly tls: boolean;
   /** The names it may be called by, besides addresses and localhost; null: any. */
   readonly hosts: readonly string[] | null;
+  /** A call that takes so many milliseconds is slow, and logged as that; 0: none is. Absent: none ever. */
+  readonly slowMs?: () => number;
 }
 
 export interface Api {
@@ -64,7 +66,7 @@ const elysiaPath = (path: string): string => path.replace(/\{(\w+)\}/g, ":$1");
 /** Builds the REST interface. */
 export function createApi(options: ApiOptions): Api {
   const { clock, logger } = options;
-  const calls = new Calls(clock, logger);
+  const calls = new Calls(clock, logger, options.slowMs ?? (() => 0));
   const bounds = { bodies: new Bodies(), streams: new EventStreams() };
   const exchanges = new WeakMap<Request, Exchange>();
   const exchangeOf = (request: Request): Exchange => exchanges.get(request) as Exchange;
@@ -80,6 +82,7 @@ export function createApi(options: ApiOptions): Api {
     const handle = ({ request, params }: { request: Request; params?: Record<string, unknown> }): Promise<Response> => {
       const exchange = exchangeOf(request);
       exchange.route = bound.name;
+      exchange.unhurried = unhurried;
       if (unhurried) exchange.peer.unhurried();
       const begin = (): Promise<Response> => {
         const work = answer(bound, options, bounds, exchange, params ?? {});

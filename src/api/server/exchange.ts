@@ -17,6 +17,8 @@ export class Exchange {
   route: string;
   /** For the log; the caller's name and the share are filled in once they are known. */
   readonly about: RequestFields;
+  /** It goes on for as long as it makes progress. */
+  unhurried: boolean;
   /** What was thrown, where something was. */
   error: unknown;
 
@@ -27,6 +29,7 @@ export class Exchange {
     this.startMs = startMs;
     this.route = "none";
     this.about = { request: id, client: peer.address };
+    this.unhurried = false;
     this.error = null;
   }
 }

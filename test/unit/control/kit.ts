@@ -151,7 +151,7 @@ export async function openKit(given: Given = {}) {
     fileShares: [],
     fileSharesGiven: false,
     adapterOverrides: new Map(),
-    settingDefaults: { "logging.level": "info" },
+    settingDefaults: { "logging.level": "info", "logging.slow_operations": "0s" },
     checkAdapter: () => [],
     adminPassword,
     keepAdminPassword() {},
