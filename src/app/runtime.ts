@@ -49,7 +49,7 @@ type Run = { desired: Desired; readonly outcome: PromiseWithResolvers<readonly F
  * opens or closes something notwithstanding. Closed before anything is opened; a share that can't be opened is a failure of its own, and tried again.
  */
 export class ServerRuntime implements Runtime {
-  private readonly protocols: Protocols;
+  readonly protocols: Protocols;
   private readonly config: Config;
   private readonly options: RuntimeOptions;
   private readonly table = new ShareTable();
