@@ -51,7 +51,7 @@ interface Run {
  * a failure of its own, and tried again with the next run.
  */
 export class ServerRuntime implements Runtime {
-  private readonly protocols: Protocols;
+  readonly protocols: Protocols;
   private readonly config: Config;
   private readonly options: RuntimeOptions;
   private readonly table = new ShareTable();

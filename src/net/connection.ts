@@ -301,7 +301,7 @@ export class Connection<C> {
     const sent = sending.takeSent();
     this.server.stats.bytesOut += sent;
     this.bytesOut += sent;
-    if (sending.broken) return this.close();
+    if (sending.broken) return this.lost();
     this.server.unsentBytes += sending.unsentBytes - this.unsentBytes;
     this.unsentBytes = sending.unsentBytes;
     const backedUp = sending.unsentBytes > 0;
@@ -354,6 +354,13 @@ export class Connection<C> {
 
   /** Closes at once; unsent replies are lost. */
   close(): void {
+    if (this.closed) return;
+    this.server.closing(this);
+    this.lost();
+  }
+
+  /** As `close`, of a connection that can't be used any more. */
+  lost(): void {
     if (this.closed) return;
     this.onClosed();
     this.socket.terminate();

@@ -75,6 +75,8 @@ export interface StreamStats {
   accepted: number;
   refused: number;
   evicted: number;
+  /** Closed by this server before their clients did, for whatever reason but that they were lost. */
+  forceClosed: number;
   stalled: number;
   malformed: number;
   pauses: number;

@@ -30,6 +30,7 @@ export class StreamServer<C> {
     accepted: 0,
     refused: 0,
     evicted: 0,
+    forceClosed: 0,
     stalled: 0,
     malformed: 0,
     pauses: 0,
@@ -105,7 +106,7 @@ export class StreamServer<C> {
         socket.data?.onClosed();
       },
       error(socket) {
-        socket.data?.close();
+        socket.data?.lost();
       },
     };
   }
@@ -150,6 +151,11 @@ export class StreamServer<C> {
   heard(connection: Connection<C>): void {
     connection.spoke = true;
     this.silent.delete(connection);
+  }
+
+  /** A connection is about to be closed, and not because its client is gone. */
+  closing(connection: Connection<C>): void {
+    if (this.connections.has(connection)) this.stats.forceClosed++;
   }
 
   forget(connection: Connection<C>): void {

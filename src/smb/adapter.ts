@@ -10,7 +10,7 @@ import { SmbConnection } from "./connection.ts";
 import { LeaseClients } from "./lease/index.ts";
 import { dispatch } from "./dispatch.ts";
 import { Durables } from "./durable/index.ts";
-import type { SmbServer, WatchedBy } from "./server.ts";
+import type { LoginCounts, SmbServer, WatchedBy } from "./server.ts";
 import { Opens } from "./open/opens.ts";
 import { closeTrees, Ending, endSession, mayGoOn } from "./session/ending.ts";
 import { Sessions } from "./session/sessions.ts";
@@ -43,6 +43,11 @@ export interface SmbAdapterOptions extends SmbListen {
   readonly limits?: Partial<Omit<StreamLimits, "messageBytesMax" | "connectionsMax">>;
 }
 
+export interface SmbStats {
+  readonly net: Readonly<StreamStats>;
+  readonly logins: Readonly<LoginCounts>;
+}
+
 export interface SmbAdapter {
   /** Starts to serve. Throws where the address can't be bound. */
   start(): { readonly port: number };
@@ -57,7 +62,7 @@ export interface SmbAdapter {
   follow(accounts: Accounts): void;
   /** To be called for a share that no table has any more, before it is drained: what is open in it is closed. */
   shareGone(fs: FileSystem): void;
-  stats(): Readonly<StreamStats>;
+  stats(): SmbStats;
   /** What clients hold at present. */
   held(): SmbHeld;
   clients(): readonly SmbClient[];
@@ -91,6 +96,7 @@ class Adapter implements SmbAdapter, SmbServer {
   readonly random: Random;
   readonly logger: Logger;
   readonly requests: WatchedBy;
+  readonly logins: LoginCounts = { attempts: 0, failures: 0 };
   readonly guid: Uint8Array;
   readonly name: string;
   bind: string;
@@ -172,8 +178,8 @@ class Adapter implements SmbAdapter, SmbServer {
     this.durables.endAll(({ tree }) => tree.fs === fs);
   }
 
-  stats(): Readonly<StreamStats> {
-    return this.stream.stats;
+  stats(): SmbStats {
+    return { net: this.stream.stats, logins: this.logins };
   }
 
   held(): SmbHeld {

@@ -1,5 +1,6 @@
 import type { Maybe } from "#base/brand.ts";
 import { i32 } from "#wire/le.ts";
+import { hooks } from "#telemetry/hooks.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import type { RequestWatch } from "#telemetry/requests/index.ts";
 import { Command, commandsCount, decodeHeader, decodeTransform, encodeHeader, flagsAt, headerBytes, HeaderFlag, nextCommandAt, smb1Magic, smb2Magic, statusAt, transformHeaderBytes, transformMagic } from "#wire/smb2/header.ts";
@@ -60,7 +61,7 @@ function attempted(call: Call): Maybe<boolean> {
 function failed(call: Call, error: unknown): void {
   const { connection } = call;
   settle(call);
-  if (call.beganMs >= 0) told(call, NtStatus.INTERNAL_ERROR);
+  if (hooks && call.beganMs >= 0) told(call, NtStatus.INTERNAL_ERROR);
   connection.server.logger.error({ ...call.logFields, error }, "an SMB request failed");
   connection.close("a request failed in the server");
 }
@@ -100,7 +101,7 @@ function unsealed(call: Call, sealed: Uint8Array): boolean {
 function run(call: Call): Maybe<boolean> {
   for (;;) {
     if (!beginRequest(call)) return false;
-    const { watch } = call.connection.server.requests;
+    const watch = hooks ? call.connection.server.requests.watch : null;
     if (watch !== null) began(call, watch);
     const status = handle(call);
     if (status instanceof Promise) return status.then((settled) => goOn(call, settled));
@@ -118,7 +119,7 @@ async function goOn(call: Call, settled: number): Promise<boolean> {
       call.connection.close("a compound that is malformed");
       return false;
     }
-    const { watch } = call.connection.server.requests;
+    const watch = hooks ? call.connection.server.requests.watch : null;
     if (watch !== null) began(call, watch);
     const status = handle(call);
     finishRequest(call, status instanceof Promise ? await status : status);
@@ -177,7 +178,7 @@ function handle(call: Call): Maybe<number> {
 async function inHand(call: Call, outcome: Promise<number>): Promise<number> {
   const fs = call.tree?.fs ?? null;
   fs?.enter();
-  if (call.beganMs >= 0) call.connection.server.requests.watch?.waits(call, operationOf(call.header.command), shareOf(call));
+  if (hooks && call.beganMs >= 0) call.connection.server.requests.watch?.waits(call, operationOf(call.header.command), shareOf(call));
   try {
     return await outcome;
   } finally {
@@ -214,7 +215,7 @@ function shareOf({ tree }: Call): string {
 /** Completes an answer: its status, an error's body, where the next one begins, its signature. */
 function finishRequest(call: Call, status: number): void {
   settle(call);
-  if (call.beganMs >= 0) told(call, status);
+  if (hooks && call.beganMs >= 0) told(call, status);
   if (call.counted !== null) uncount(call);
   if (status === noAnswer) return;
   const { w, header, session, signer, answerAt } = call;
