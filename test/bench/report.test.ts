@@ -84,6 +84,8 @@ test("the section about SMB keeps what was not measured again, and rows of NFS k
   expect(row(again, "create")).toEqual(row(before, "create"));
   expect(again.match(/^- \*\*.*?\*\*/gm)).toEqual(["- **create**"]);
   expect(again).toContain("Measured again by `d` on 2026-01-01, medians of 3 rounds of 1 s each, at a load average at the start: 0: open.");
+  const sealed = withSmbRows(again, { ...about, command: "f", signed: [], encrypted: [rowOf("create", 9)] });
+  expect([row(sealed, "open").length, row(sealed, "create").at(-1), sealed.match(/encrypted by AES-128-GCM instead of signed, by `f`/g)?.length]).toEqual([2, `| ${tableOf([rowOf("create", 9)])[1]!.join(" | ")} |`, 1]);
   const worse = withSmbRows(again, { ...about, command: "e", signed: [rowOf("open", 100)], encrypted: [] });
   expect(worse.match(/^- \*\*.*?\*\*/gm)).toEqual(["- **open**", "- **create**"]);
   expect(worse.match(/^Measured again by `.`/gm)).toEqual(["Measured again by `e`"]);

@@ -302,7 +302,11 @@ ${markdown(tableOf(signed))}
 
 What the workloads do: ${signed.map(({ workload }) => `\`${workload.name}\` ${workload.what}`).join("; ")}.
 
-${encrypted.length === 0 ? "" : `The same encrypted by AES-128-GCM instead of signed:\n\n${markdown(tableOf(encrypted))}\n`}${missedHere.length === 0 ? "" : `\n${missedOverSmbHeading}${missedHere.join("\n")}\n`}`;
+${encrypted.length === 0 ? "" : encryptedPart({ command, date, encrypted })}${missedHere.length === 0 ? "" : `\n${missedOverSmbHeading}${missedHere.join("\n")}\n`}`;
+}
+
+function encryptedPart({ command, date, encrypted }: Pick<SmbReport, "command" | "date" | "encrypted">): string {
+  return `${encryptedStart} AES-128-GCM instead of signed, by \`${command}\` on ${date}:\n\n${markdown(tableOf(encrypted))}\n`;
 }
 
 const missedOverSmbHeading = "What was missed, and why:\n\n";
@@ -323,8 +327,8 @@ export function withSmbRows(text: string, report: SmbReport): string {
   const judged = replaced(at < 0 ? tables : tables.slice(0, at), signed, note);
   const explained = [...explainOverSmb(signed), ...replaced(reasons, signed, note).split("\n").filter((line) => line !== "")];
   const last = explained.length === 0 ? "" : `${missedOverSmbHeading}${explained.join("\n")}\n`;
-  const encrypted = at < 0 ? "" : tables.slice(at);
-  return withSection(text, `${`${judged}${encrypted}`.trimEnd()}\n${last === "" ? "" : `\n${last}`}`);
+  const encrypted = report.encrypted.length === 0 ? (at < 0 ? "" : tables.slice(at)) : encryptedPart(report);
+  return withSection(text, `${`${judged.trimEnd()}\n\n${encrypted}`.trimEnd()}\n${last === "" ? "" : `\n${last}`}`);
 }
 
 const wrappersHeading = "## Compression and encryption";
