@@ -62,8 +62,7 @@ export const missedOnS3: Readonly<Record<string, string>> = {
 export const missedOverSmb: Readonly<Record<string, string>> = {
   echo: "Of the thread's time 41 % is the socket's write and 30 % the two signatures of a request (profiled).",
   queryinfo: "As echo: the socket and the signatures; what is asked costs little beside them.",
-  open: "Of the thread's time 38 % is the socket's write, which wakes the client, 27 % the four signatures, and a quarter CREATE and CLOSE themselves, 3 µs of 11 " +
-    "(profiled). Four times Samba's rate is more than half the rate of ECHO, of which an open takes two.",
+  open: "Of the thread's time a third is the four signatures, a quarter the socket's write, and a quarter CREATE and CLOSE themselves, 3 µs of 11 (profiled).",
   create: "CREATE is answered when the file is on stable storage, Samba's before. Of the thread's time a fifth is the socket's write, a sixth SQLite, a ninth the six " +
     "signatures, an eighth the log and pages for the 4 KiB; no other function takes more than 2 % (profiled). Cold code is a third slower: the first second is spent compiling.",
   create_flush: "As create.",
