@@ -37,7 +37,7 @@ export const otherShares = "other";
 
 /** Of requests that are timed one by one, and wait for nothing. */
 const nowhere = new ShareRequests("", 0, 0);
-/** Kinds of requests answered at once that are kept until their answers have left. */
+/** Runs of requests answered at once that are kept until their answers have left. */
 const answeredMax = 64;
 
 /**
@@ -57,7 +57,14 @@ export class RequestWatch<R extends WatchedRequest = WatchedRequest> {
   private readonly slots = new Map<number, number>();
   private readonly shares = new Map<string, ShareRequests>();
   private last: ShareRequests;
-  /** What was answered since answers left: the share, operation and beginning of each kind, and how many there were. */
+  /** Equal requests answered at once, one after the other: how many, and bytes of all of them. */
+  private run = 0;
+  private runBytes = 0;
+  private runOperation = 0;
+  private runShare = "";
+  private runStatus = 0;
+  private runBeganMs = 0;
+  /** Runs since answers left: the share, operation and beginning of each, and how long it was. */
   private readonly answeredIn: ShareRequests[] = new Array<ShareRequests>(answeredMax).fill(nowhere);
   private readonly answeredOperation = new Int32Array(answeredMax);
   private readonly answeredBeganMs = new Float64Array(answeredMax);
@@ -100,15 +107,18 @@ export class RequestWatch<R extends WatchedRequest = WatchedRequest> {
 
   /** A request that began is done. `bytes`: of a file, that it read or wrote. */
   ended(request: R, operation: number, share: string, status: number, bytes: number): void {
-    const counted = share === this.last.share ? this.last : this.of(share);
-    const slot = status === 0 ? 0 : (this.slots.get(status) ?? this.statuses - 1);
-    counted.done[operation * this.statuses + slot]!++;
-    if (bytes > 0 && status === 0) counted.bytes[operation]! += bytes;
     const { beganMs } = request;
     request.beganMs = -1;
-    if (request.waitsIn === null && this.slow === null) return this.answeredAtOnce(counted, operation, beganMs);
+    if (request.waitsIn === null && this.slow === null) {
+      if (operation !== this.runOperation || beganMs !== this.runBeganMs || status !== this.runStatus || share !== this.runShare) this.beginRun(operation, share, status, beganMs);
+      this.run++;
+      this.runBytes += bytes;
+      return;
+    }
     const durationMs = this.clock.monotonicMs() - beganMs;
-    count(counted, operation, durationMs, 1);
+    const counted = this.of(share);
+    this.add(counted, operation, status, 1, bytes);
+    addDuration(counted, operation, durationMs, 1);
     if (request.waitsIn !== null && request.waitsIn !== nowhere) request.waitsIn.waiting[operation]!--;
     request.waitsIn = null;
     if (durationMs >= this.slowMs) this.tell(request, operation, share, status, durationMs, bytes);
@@ -116,29 +126,49 @@ export class RequestWatch<R extends WatchedRequest = WatchedRequest> {
 
   /** Those that were answered as soon as they were taken up have their answers sent: they end now. */
   answersLeft(): void {
-    if (this.answered === 0) return;
+    this.endRun();
+    if (this.answered > 0) this.flushAnswered();
+  }
+
+  private flushAnswered(): void {
     const nowMs = this.clock.monotonicMs();
     for (let i = 0; i < this.answered; i++) {
-      count(this.answeredIn[i]!, this.answeredOperation[i]!, nowMs - this.answeredBeganMs[i]!, this.answeredCount[i]!);
+      addDuration(this.answeredIn[i]!, this.answeredOperation[i]!, nowMs - this.answeredBeganMs[i]!, this.answeredCount[i]!);
     }
     this.answered = 0;
   }
 
-  private answeredAtOnce(counted: ShareRequests, operation: number, beganMs: number): void {
-    const last = this.answered - 1;
-    if (last >= 0 && this.answeredIn[last] === counted && this.answeredOperation[last] === operation && this.answeredBeganMs[last] === beganMs) {
-      this.answeredCount[last]!++;
-      return;
-    }
-    if (this.answered === answeredMax) this.answersLeft();
+  private beginRun(operation: number, share: string, status: number, beganMs: number): void {
+    this.endRun();
+    this.runOperation = operation;
+    this.runShare = share;
+    this.runStatus = status;
+    this.runBeganMs = beganMs;
+  }
+
+  private endRun(): void {
+    const { run } = this;
+    if (run === 0) return;
+    if (this.answered === answeredMax) this.flushAnswered();
+    const counted = this.of(this.runShare);
+    this.add(counted, this.runOperation, this.runStatus, run, this.runBytes);
     const at = this.answered++;
     this.answeredIn[at] = counted;
-    this.answeredOperation[at] = operation;
-    this.answeredBeganMs[at] = beganMs;
-    this.answeredCount[at] = 1;
+    this.answeredOperation[at] = this.runOperation;
+    this.answeredBeganMs[at] = this.runBeganMs;
+    this.answeredCount[at] = run;
+    this.run = 0;
+    this.runBytes = 0;
+  }
+
+  private add(counted: ShareRequests, operation: number, status: number, times: number, bytes: number): void {
+    const slot = status === 0 ? 0 : (this.slots.get(status) ?? this.statuses - 1);
+    counted.done[operation * this.statuses + slot]! += times;
+    if (status === 0) counted.bytes[operation]! += bytes;
   }
 
   private of(share: string): ShareRequests {
+    if (share === this.last.share) return this.last;
     const known = this.shares.get(share);
     if (known !== undefined) return (this.last = known);
     const name = this.shares.size > watchedSharesMax ? otherShares : share;
@@ -155,7 +185,7 @@ export class RequestWatch<R extends WatchedRequest = WatchedRequest> {
   }
 }
 
-function count({ durations, totalMs }: ShareRequests, operation: number, durationMs: number, times: number): void {
+function addDuration({ durations, totalMs }: ShareRequests, operation: number, durationMs: number, times: number): void {
   durations[operation * durationBuckets + bucketOf(durationMs)]! += times;
   totalMs[operation]! += durationMs * times;
 }
