@@ -243,7 +243,7 @@ class PackFile implements OpenPack {
     await this.#late.reached(this.size);
     if (this.#fd >= 0) {
       const fd = await this.#letGo();
-      if (!this.#failed && this.#options.spares?.keep(this.path, fd, this.size) === true) return;
+      if (!this.#failed && this.#options.spares?.keep(this.path, fd) === true) return;
       this.#files.closeSync(fd);
     }
     await unlinkOf(this.#files, this.path).catch((error) => {

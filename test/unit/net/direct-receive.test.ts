@@ -82,6 +82,39 @@ describe.skipIf(system === null)("large messages received directly", () => {
   });
 });
 
+test("a client that stops in the middle of a large message costs no more than the time for that", async () => {
+  const { server, clock, connect } = start({ limits: { messageBytesMax: 16 * mebibyte, messageStalledMs: 10_000, unsentStalledMs: 10_000 } });
+  const client = await connect();
+  client.send(record(filled(12 * mebibyte, 1)).subarray(0, 11 * mebibyte));
+  await until(() => server.stats.bytesIn === 11 * mebibyte);
+  // It was paused for others' turns, and is read again.
+  await until(() => !server.list()[0]!.paused);
+  expect(server.stats.pauses).toBeGreaterThan(0);
+  for (let i = 0; i < 8; i++) clock.advance(5_000);
+  expect(server.stats).toMatchObject({ connections: 0, stalled: 1 });
+  expect(server.keptBytes).toBe(0);
+  await client.untilClosed();
+});
+
+test("no small part of a piece is kept for a message that comes in many fragments: it is counted by its bytes", async () => {
+  const pieceBytes = lend(1).buffer.byteLength;
+  const shares: number[] = [];
+  const { connect } = start({
+    limits: { messageBytesMax: 8 * mebibyte },
+    handler: {
+      message(from, head, at, end, tail, tailBytes) {
+        for (const slice of tail) if (slice.buffer.byteLength === pieceBytes || slice.buffer.byteLength === mebibyte) shares.push(slice.length / slice.buffer.byteLength);
+        from.requestDone(end - at + tailBytes);
+      },
+    },
+  });
+  const client = await connect();
+  const cuts = Array.from({ length: 20 }, (_, i) => 700_000 + i * 50_000);
+  client.send(record(filled(2_600_000, 1), ...cuts));
+  await until(() => shares.length > 0);
+  expect(Math.min(...shares)).toBeGreaterThanOrEqual(1 / 4);
+});
+
 test("a client that is gone in the middle of a large message is noticed", async () => {
   const { server, connect } = start({ limits: { messageBytesMax: 8 * mebibyte } });
   const client = await connect();
