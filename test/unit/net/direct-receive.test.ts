@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { giveBack, lend } from "#base/lent-memory.ts";
 import { type DirectReceive, linuxDirectReceive } from "#net/direct-receive.ts";
 import { SeededRandom } from "../../support/seeded-random.ts";
-import { record, reply, until } from "./helpers.ts";
+import { type RawClient, record, reply, until } from "./helpers.ts";
 import { bytes, endAfterEach, start, text } from "./servers.ts";
 
 endAfterEach();
@@ -64,6 +64,48 @@ describe.skipIf(system === null)("large messages received directly", () => {
       const client = await connect();
       for (const payload of payloads) client.send(record(payload));
       await until(() => seen === payloads.length);
+      expect(wrong).toEqual([]);
+    }
+  });
+
+  test("a connection reset while its bytes are received directly is noticed, and the next gets what is its own", async () => {
+    for (let call = 1; call <= 12; call++) {
+      let calls = 0;
+      let client: RawClient | null = null;
+      const receiver: DirectReceive = {
+        receive(fd, into, length) {
+          if (++calls === call) client!.close();
+          return kernel.receive(fd, into, Math.min(length, 150_000));
+        },
+      };
+      const seen = new Map<number, number>();
+      const wrong: number[] = [];
+      const { server, connect } = start({
+        receiver,
+        limits: { messageBytesMax: 8 * mebibyte },
+        handler: {
+          message(from, head, at, end, tail, tailBytes) {
+            const number = seen.get(from.id) ?? 0;
+            seen.set(from.id, number + 1);
+            const own = from.id === 1 ? filled(mebibyte, number) : filled(2 * mebibyte, 7);
+            if (Buffer.compare(Buffer.concat([head.subarray(at, end), ...tail]), own) !== 0) wrong.push(from.id);
+            giveBack(tail);
+            from.requestDone(end - at + tailBytes);
+          },
+        },
+      });
+      client = await connect();
+      for (let i = 0; i < 3; i++) client.send(record(filled(mebibyte, i)));
+      await until(() => calls >= call || seen.get(1) === 3);
+      if (calls < call) client.close();
+      await until(() => server.stats.connections === 0);
+      expect([server.keptBytes, server.unfinishedBytes]).toEqual([0, 0]);
+      // Another, which most likely has the same number now, gets what is its own.
+      const next = await connect();
+      client = next;
+      calls = 100;
+      next.send(record(filled(2 * mebibyte, 7)));
+      await until(() => seen.get(2) === 1);
       expect(wrong).toEqual([]);
     }
   });

@@ -91,6 +91,19 @@ test("the file of a pack that has another name, as the disk cache's copy or a ba
   await second.abandon();
 });
 
+test("a pack that is there is never replaced, as where an older state of the metadata has its id drawn again", async () => {
+  const { create } = packs(64 * packBytes);
+  const [first, second] = [create(1), create(2)];
+  for (const pack of [first, second]) pack.append([bytes], packBytes);
+  await first.abandon();
+  expect(names()).toContain("spare-0.pack");
+  expect(() => create(2)).toThrow("EEXIST");
+  const { ino } = statSync(second.path);
+  const sealed = await second.seal();
+  expect([statSync(second.path).ino, statSync(second.path).size]).toEqual([ino, sealed.objectBytes]);
+  await second.close();
+});
+
 test("a spare counts as long as its file is, however little the last pack in it had", async () => {
   const { create } = packs(3 * 64 * packBytes);
   const first = create(1);
