@@ -8,6 +8,7 @@ import type { OutBuffer } from "./out-buffer.ts";
 import { ReplyBuffer } from "./reply-buffer.ts";
 import { type Lender, SendQueue, type Sink } from "./send-queue.ts";
 import type { StreamServer } from "./stream-server.ts";
+import { linuxUnacknowledged } from "./unacknowledged.ts";
 
 /** A turn's replies are sent early once they are this long. */
 const flushBytes = 128 * 1024;
@@ -17,6 +18,8 @@ const flushBytes = 128 * 1024;
  * the next.
  */
 const turnBytesMax = 1024 * 1024;
+
+const unacknowledged = linuxUnacknowledged();
 
 /**
  * One client's stream. Messages received go to the server's handler, which answers each of them (or not) and then calls
@@ -206,6 +209,18 @@ export class Connection<C> {
     this.messagesIn++;
     if (!this.spoke) this.server.heard(this);
     this.server.handler.message(this, head, start, end, tail, tailBytes);
+  }
+
+  /** For how long the client's machine has acknowledged nothing of what it was sent and should have; 0: it has all, or nobody knows. */
+  unacknowledgedMs(): number {
+    return this.closed ? 0 : unacknowledged(this.sending.fd);
+  }
+
+  /** Its client would lose nothing with it (yet): of those the oldest is closed where another finds no room. */
+  setExpendable(expendable: boolean): void {
+    const set = this.server.expendable;
+    if (!expendable) set.delete(this);
+    else if (!this.closed) set.add(this);
   }
 
   /** More memory than the request itself that its answer will take, until `requestDone`. */

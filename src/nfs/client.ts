@@ -98,6 +98,13 @@ export class Client {
     return view;
   }
 
+  /** Who it last claimed to be, by name where the share it used last knows that uid; null: it claims nothing. */
+  claimed(): string | null {
+    if (this.claim === null) return null;
+    const { uid } = this.claim;
+    return this.last?.policy.identity.userByUid(uid)?.name ?? `uid ${uid}`;
+  }
+
   /** Names of the shares it used and is let into. */
   sharesUsed(): readonly string[] {
     return this.views.filter((view) => view.allowed).map((view) => view.fs.name);

@@ -9,6 +9,7 @@ import { Call, lentBytesMin } from "./call.ts";
 import type { Sealer } from "./crypto/sealing.ts";
 import type { Signer } from "./crypto/signing.ts";
 import { CreditWindow } from "./credits.ts";
+import { ToldBreaks } from "./lease/told-breaks.ts";
 import type { Opens } from "./open/opens.ts";
 import { PendingTable } from "./pending.ts";
 import type { SmbServer } from "./server.ts";
@@ -32,6 +33,14 @@ const transactBytesSmall = 65_536;
 const unasked = new RequestHeader();
 unasked.messageIdLow = unasked.messageIdHigh = -1;
 
+/** How a connection differs from others because its client asked for that (`torture`). */
+interface Tested {
+  /** What is sent on it counts as lost. */
+  unheard: boolean;
+  /** Bytes between the header of a READ's answer and the data. */
+  readPadding: number;
+}
+
 /** What is known of a client's connection (MS-SMB2 3.3.1.7). */
 export class SmbConnection {
   readonly server: SmbServer;
@@ -42,6 +51,12 @@ export class SmbConnection {
   readonly channels: Map<number, Channel> = new Map<number, Channel>();
   /** Log-ins under way, by the same. */
   readonly setups: Map<number, Setup> = new Map<number, Setup>();
+  /** What its client is to agree to, as it was told here. */
+  readonly told: ToldBreaks = new ToldBreaks(this);
+  /** When it was found that nothing gets through to the client, on the monotonic clock; 0: never. */
+  deafAtMs = 0;
+  /** What its client asked for to test itself and us, as Samba's test suite does. */
+  readonly tested: Tested = { unheard: false, readPadding: 0 };
   private idle: Timer | null = null;
   private spare: Call | null = null;
   /** 0: not negotiated yet. */
@@ -91,6 +106,11 @@ export class SmbConnection {
     return (this.capabilities & Capability.LARGE_MTU) === 0 ? transactBytesSmall : this.server.transferBytesMax;
   }
 
+  /** Nothing gets through to the client, and nothing has come from it since that was found. */
+  get deaf(): boolean {
+    return this.deafAtMs > 0 && this.transport.heardMs <= this.deafAtMs;
+  }
+
   /** The open files of the server: those of this connection's sessions are found by their trees. */
   get opens(): Opens {
     return this.server.opens;
@@ -101,9 +121,17 @@ export class SmbConnection {
     return high === 0 ? (this.channels.get(low) ?? null) : null;
   }
 
-  /** Where nobody is logged in: somebody has to, in time. */
+  /** It carries a session from now on. */
+  addChannel(channel: Channel): void {
+    this.channels.set(channel.session.id, channel);
+    this.transport.setExpendable(false);
+  }
+
+  /** Where nobody is logged in: somebody has to, in time, and as long as there is room. */
   awaitSession(): void {
-    if (this.idle !== null || this.channels.size > 0) return;
+    if (this.channels.size > 0) return;
+    this.transport.setExpendable(true);
+    if (this.idle !== null) return;
     this.idle = this.server.clock.after(withoutSessionMs, () => {
       this.idle = null;
       if (this.channels.size === 0 && !this.transport.closed) this.close("nobody logged in on it");
@@ -205,6 +233,7 @@ export class SmbConnection {
     this.server.leaseClients.remove(this);
     this.channels.clear();
     this.pendings.cancelOf(null);
+    this.told.again();
   }
 
   close(why: string): void {

@@ -25,7 +25,7 @@ beforeEach(async () => {
   await files.close((await files.create({ name: "d\\f" })).fileId);
   const real = server.state.sessions.list()[0]!.channels[0]!.connection;
   const address = real.transport.address;
-  const transport = { closed: false, address, beginMessage: () => ((out.length = 0), out), endMessage() {}, requestDone() {} } as unknown as SmbConnection["transport"];
+  const transport = { closed: false, address, beginMessage: () => ((out.length = 0), out), endMessage() {}, requestDone() {}, setExpendable() {} } as unknown as SmbConnection["transport"];
   connection = new SmbConnection(server.state, transport);
   connection.dialect = real.dialect;
   connection.capabilities = real.capabilities;
