@@ -1,9 +1,10 @@
 import { type Config, deriveLimits, sharesMax } from "#config/index.ts";
 import { type AdapterState, type AdapterType, type ClientInfo, ControlError, type Desired, type Failure, type MountInfo, type Runtime, type SharePlan, type ShareState, type StoreHealth, type StorePlan } from "#control/index.ts";
 import { ShareTable } from "#vfs/index.ts";
-import { workOn } from "./check-share.ts";
 import { drainShares } from "./drain.ts";
 import { JobTable } from "./jobs.ts";
+import { SlowRequests } from "./slow-requests.ts";
+import { LiveStats } from "./live-stats.ts";
 import { evictShare, warmShare } from "./share-cache.ts";
 import { Moves } from "./moves.ts";
 import { Protocols } from "./protocols.ts";
@@ -40,15 +41,11 @@ export interface RuntimeOptions {
   readonly changed: () => void;
 }
 
-interface Run {
-  desired: Desired;
-  readonly outcome: PromiseWithResolvers<readonly Failure[]>;
-}
+type Run = { desired: Desired; readonly outcome: PromiseWithResolvers<readonly Failure[]> };
 
 /**
- * The running server: shares and adapters, brought to what the control plane desires, one run at a time. Policies are replaced at
- * once, a run that opens or closes something notwithstanding. Closed before anything is opened; a share that can't be opened is
- * a failure of its own, and tried again with the next run.
+ * The running server: shares and adapters, brought to what the control plane desires, one run at a time. Policies are replaced at once, a run that
+ * opens or closes something notwithstanding. Closed before anything is opened; a share that can't be opened is a failure of its own, and tried again.
  */
 export class ServerRuntime implements Runtime {
   readonly protocols: Protocols;
@@ -64,9 +61,10 @@ export class ServerRuntime implements Runtime {
   readonly leftBehind = (plan: SharePlan) => (this.open.has(plan.name) ? null : leftBehind(this.config, plan));
   readonly rotateKeys = (plan: StorePlan) => rotateKeys(plan, this.open.values());
   readonly storeRequests = (plan: StorePlan) => requestsOf(plan, this.open.values());
-  /** What metrics are read from. */
   readonly measured = (): Measured => ({ open: this.open.values(), wanted: (this.wanted?.shares ?? []).map(({ name }) => name), jobs: this.jobs, held: this.protocols.smb.held, duplicates: this.protocols.nfs.duplicates });
   readonly jobs: JobTable;
+  readonly live: LiveStats;
+  readonly slow: SlowRequests;
   private readonly moves: Moves;
   /** Those that were not closed in time: they still store what they hold, and nobody may open their log beside them. */
   private readonly closing = new Map<string, OpenShare>();
@@ -86,7 +84,9 @@ export class ServerRuntime implements Runtime {
     const again = (): Promise<unknown> => (this.wanted === null || this.stopping ? Promise.resolve() : this.reconcile(this.wanted));
     this.givenUp = new GivenUp(options.around.clock, again);
     this.moves = new Moves(options, { table: this.table, open: this.open }, again);
-    this.jobs = new JobTable((request, watch) => workOn(this.moves, this.open.get(request.share), request, watch), (share) => this.open.has(share), options.around);
+    this.jobs = new JobTable(async (request, watch) => (await import("./check-share.ts")).workOn(this.moves, this.open.get(request.share), request, watch), (share) => this.open.has(share), options.around);
+    this.live = new LiveStats({ ...options.around, shares: () => [...this.open.keys()], share: this.share, clients: this.clients });
+    this.slow = new SlowRequests(options.around, (name) => this.open.get(name) ?? null, () => this.open.values());
     this.protocols = new Protocols(this.table, options.around, options.attempts, (asked) => connectionsWithin(asked, Math.max(1, this.open.size), openFilesMax()));
   }
 
@@ -192,7 +192,8 @@ export class ServerRuntime implements Runtime {
   }
 
   private async run(desired: Desired): Promise<readonly Failure[]> {
-    this.options.setLogLevel(desired.logLevel);
+    this.options.setLogLevel(desired.logging.level);
+    this.slow.set(desired.logging.slowMs);
     await this.closeOthers(desired);
     const failures = await this.openMissing(desired);
     if (this.serving && !this.stopping) failures.push(...(await this.protocols.follow(desired, this.config.adapters.nfs.bind, this.config.server.shutdown_timeout)));

@@ -94,6 +94,7 @@ export class SmbService {
       id: `smb-${client.id}`,
       protocol: "smb",
       address: client.address,
+      user: client.user,
       shares: client.shares,
       connectedAt: millisecondsOf(client.connectedAt),
       lastSeenAt: millisecondsOf(client.lastCallAt),
@@ -161,6 +162,7 @@ function wantedOf({ port, settings }: AdapterPlan, bind: string): Wanted {
       signingRequired: settings["signing"] === "required",
       encryption: settings["encryption"] as Encryption,
       transferBytesMax: Number(settings["max_transfer_size"]),
+      testControls: settings["test_controls"] === true,
     },
   };
 }

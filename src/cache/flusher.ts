@@ -5,6 +5,7 @@ import { FsError } from "#model/fs-error.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { FileState, FlushCut } from "./file-state.ts";
+import { DiskPace } from "./disk-pace.ts";
 import type { FileTable } from "./file-table.ts";
 import { Gathered, type Job, layered } from "./gathered.ts";
 import type { WriteAheadLog } from "./log/index.ts";
@@ -37,6 +38,7 @@ export class Flusher {
   private readonly clock: Clock;
   private readonly logger: Logger;
   private readonly health: StoreHealth;
+  readonly pace: DiskPace;
   /** The pack large writes go to at present. */
   private current: OpenPackRef | null = null;
   /** A pack of large writes has become full. */
@@ -53,6 +55,7 @@ export class Flusher {
     health: StoreHealth,
   ) {
     this.health = health;
+    this.pace = new DiskPace(clock);
     this.files = files;
     this.packs = packs;
     this.log = log;
@@ -70,17 +73,11 @@ export class Flusher {
       const full = this.current;
       this.current = fresh;
       if (full !== null) {
-        this.syncAhead(full);
+        if (full.file !== null) this.pace.syncAhead(full.file);
         this.onFull();
       }
     }
     return this.current;
-  }
-
-  /** Has a full pack on stable storage before it is asked for: whoever commits then waits for what was written last, and the disk is not idle before. */
-  private syncAhead(pack: OpenPackRef): void {
-    const { file } = pack;
-    if (file !== null) void file.durable(file.size);
   }
 
   /** Packs that are to be stored as they are: no large write goes to them any more. */

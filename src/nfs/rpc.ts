@@ -114,6 +114,12 @@ export class Dispatcher {
     return true;
   }
 
+  /** What was answered at once has left. */
+  answersLeft(): void {
+    const watch = hooks ? this.requests.watch : null;
+    if (watch !== null) watch.answersLeft();
+  }
+
   private run(call: Call): void {
     const watch = hooks ? this.requests.watch : null;
     if (watch !== null) watch.began(call, call.client.transport.takenMs);

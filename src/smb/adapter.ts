@@ -2,6 +2,7 @@ import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
 import type { Accounts, LoginAttempts } from "#model/identity.ts";
 import { directTcp, type StreamLimits, streamLimitDefaults, StreamServer, type StreamStats } from "#net/index.ts";
+import { hooks } from "#telemetry/hooks.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { unwatched } from "#telemetry/requests/index.ts";
 import type { FileSystem, Shares } from "#vfs/file-system.ts";
@@ -135,6 +136,10 @@ class Adapter implements SmbAdapter, SmbServer {
         message(transport, bytes, start, end, tail, tailBytes) {
           const connection = (transport.context ??= new SmbConnection(server, transport));
           if (!dispatch(connection, bytes, start, end, tail, tailBytes)) connection.close("it sent a message that is none of SMB2");
+        },
+        answersLeft() {
+          const watch = hooks ? server.requests.watch : null;
+          if (watch !== null) watch.answersLeft();
         },
         closed: ({ context }) => context?.gone(),
       },

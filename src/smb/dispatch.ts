@@ -1,16 +1,18 @@
 import type { Maybe } from "#base/brand.ts";
-import { i32 } from "#wire/le.ts";
+import { giveBack } from "#base/lent-memory.ts";
 import { hooks } from "#telemetry/hooks.ts";
+import { i32, u16, u32 } from "#wire/le.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import type { RequestWatch } from "#telemetry/requests/index.ts";
-import { Command, commandsCount, decodeHeader, decodeTransform, encodeHeader, flagsAt, headerBytes, HeaderFlag, nextCommandAt, smb1Magic, smb2Magic, statusAt, transformHeaderBytes, transformMagic } from "#wire/smb2/header.ts";
+import { Command, commandAt, commandsCount, decodeHeader, decodeTransform, encodeHeader, flagsAt, headerBytes, HeaderFlag, nextCommandAt, smb1Magic, smb2Magic, statusAt, transformHeaderBytes, transformMagic } from "#wire/smb2/header.ts";
 import { Dialect } from "#wire/smb2/negotiate.ts";
 import { encodeError } from "#wire/smb2/query.ts";
 import { admit, overdraws } from "./admission.ts";
-import type { Call } from "./call.ts";
+import { type Call, lentBytesMin } from "./call.ts";
 import { type Handler, handlers, Needs } from "./commands/index.ts";
 import { answerSmb1Negotiate } from "./commands/negotiate.ts";
 import type { SmbConnection } from "./connection.ts";
+import type { Session } from "./session/session.ts";
 import { uncount } from "./open/channel-sequence.ts";
 import { joined, settle } from "./pending.ts";
 import { noAnswer, operationOf } from "./watched.ts";
@@ -36,7 +38,7 @@ export function dispatch(connection: SmbConnection, bytes: Uint8Array, start: nu
   call.messageTail = tail;
   call.messageTailBytes = tailBytes;
   if (magic === transformMagic) {
-    if (!unsealed(call, whole(bytes, start, end, tail, tailBytes))) return false;
+    if (!unsealed(call, bytes, start, end, tail, tailBytes)) return false;
   } else if (magic !== smb2Magic) return false;
   const done = attempted(call);
   if (done instanceof Promise) {
@@ -80,20 +82,34 @@ function whole(bytes: Uint8Array, start: number, end: number, tail: readonly Uin
 }
 
 /** Puts the plain message of an encrypted one into `call` (MS-SMB2 3.3.5.2.1.1); false where the connection has to go. */
-function unsealed(call: Call, sealed: Uint8Array): boolean {
-  const header = decodeTransform(sealed, 0, sealed.length);
+function unsealed(call: Call, bytes: Uint8Array, start: number, end: number, tail: readonly Uint8Array[], tailBytes: number): boolean {
+  const header = decodeTransform(bytes, start, end);
   if (header === null || header.flags !== 1) return false;
   const session = call.connection.channel(header.sessionIdLow, header.sessionIdHigh)?.session ?? null;
   const sealer = session?.sealer ?? null;
-  if (sealer === null || header.originalBytes !== sealed.length - transformHeaderBytes) return false;
-  const plain = sealer.open(sealed);
-  if (plain === null || plain.length < 4 || i32(plain, 0) !== smb2Magic) return false;
+  if (sealer === null || header.originalBytes !== end - start + tailBytes - transformHeaderBytes) return false;
+  if (tailBytes === 0 || !sealer.inPieces) {
+    const plain = sealer.open(whole(bytes, start, end, tail, tailBytes));
+    return plain !== null && holds(call, session, plain, noSlices, 0);
+  }
+  const pieces = sealer.openPieces(bytes.subarray(start, end), tail);
+  // Nobody reads what was encrypted again.
+  giveBack(tail);
+  if (pieces === null) return false;
+  const first = pieces.shift() as Uint8Array;
+  // Only the payload of a WRITE is taken as it lies.
+  if (first.length >= headerBytes && u16(first, commandAt) === Command.WRITE && u32(first, nextCommandAt) === 0) return holds(call, session, first, pieces, tailBytes);
+  return holds(call, session, whole(first, 0, first.length, pieces, tailBytes), noSlices, 0);
+}
+
+function holds(call: Call, session: Session | null, plain: Uint8Array, tail: readonly Uint8Array[], tailBytes: number): boolean {
+  if (plain.length < 4 || i32(plain, 0) !== smb2Magic) return false;
   call.sealedBy = session;
   call.bytes = plain;
   call.next = 0;
   call.messageEnd = plain.length;
-  call.messageTail = [];
-  call.messageTailBytes = 0;
+  call.messageTail = tail;
+  call.messageTailBytes = tailBytes;
   return true;
 }
 
@@ -120,7 +136,7 @@ async function goOn(call: Call, settled: number): Promise<boolean> {
       return false;
     }
     const watch = hooks ? call.connection.server.requests.watch : null;
-    if (watch !== null) began(call, watch);
+    if (watch !== null) beganLate(call, watch);
     const status = handle(call);
     finishRequest(call, status instanceof Promise ? await status : status);
   }
@@ -203,6 +219,12 @@ function began(call: Call, watch: RequestWatch<Call>): void {
   watch.began(call, call.connection.transport.takenMs);
 }
 
+/** As `began`, of a request whose compound waited for the one before. */
+function beganLate(call: Call, watch: RequestWatch<Call>): void {
+  call.count = 0;
+  watch.beganLate(call);
+}
+
 /** The request that is handled now is done; whoever watches is told. */
 function told(call: Call, status: number): void {
   call.connection.server.requests.watch?.ended(call, operationOf(call.header.command), shareOf(call), status, call.count);
@@ -220,6 +242,7 @@ function finishRequest(call: Call, status: number): void {
   if (status === noAnswer) return;
   const { w, header, session, signer, answerAt } = call;
   if (status !== 0 && !call.hasBody) {
+    if (status === NtStatus.UNEXPECTED_IO_ERROR) call.connection.server.logger.warn(call.logFields, "a request was answered by an I/O error: other lines about its share say why");
     // What a handler wrote before it failed is forgotten.
     w.at = answerAt + headerBytes;
     encodeError(w, 0, null);
@@ -242,7 +265,9 @@ function finishRequest(call: Call, status: number): void {
   if ((header.flags & HeaderFlag.SIGNED) === 0 && session?.signingRequired !== true) return;
   w.bytes[answerAt + flagsAt]! |= HeaderFlag.SIGNED;
   last.signer = signer;
-  signer.sign(w.bytes, answerAt, w.at, call.payload === null ? noSlices : call.payload.slices);
+  // One with a short payload is signed where it is put together.
+  if (call.payload === null) signer.sign(w.bytes, answerAt, w.at, noSlices);
+  else if (call.payload.length >= lentBytesMin) signer.sign(w.bytes, answerAt, w.at, call.payload.slices);
 }
 
 function ended(call: Call): boolean {

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { describeMachine, waitForIdle } from "./machine.ts";
 import { type Lag, type Sample, load, median, memoryOf, probeLag } from "./measure.ts";
 import { controlBounds } from "./control.ts";
-import { type Bound, type Figures, type Report, type Row, boundTable, controlSection, figuresOf, lagDetail, page, plain, s3Section, smbSection, telemetrySection, wrappersSection, sectionHeadings, sectionIn, tableOf, withRows, withSection } from "./report.ts";
+import { type Bound, type Figures, type Report, type Row, boundTable, controlSection, figuresOf, lagDetail, page, plain, s3Section, smbSection, telemetrySection, wrappersSection, sectionHeadings, sectionIn, tableOf, withRows, withSection, withSmbRows } from "./report.ts";
 import { s3Bounds } from "./s3/index.ts";
 import { smbFigures } from "./smb.ts";
 import { wrapperBounds } from "./wrappers.ts";
@@ -288,7 +288,9 @@ async function reportSmb(machine: readonly string[], names: readonly string[] | 
     signedOnly: options["signed-only"],
   });
   console.log(`signed\n${plain(tableOf(figures.signed))}\n\nencrypted\n${plain(tableOf(figures.encrypted))}`);
-  if (options.publish) await publish(withSection(await published(), smbSection({ machine, ...asked(), rounds, seconds: options.secs ?? null, ...figures })));
+  const report = { machine, ...asked(), rounds, seconds: options.secs ?? null, ...figures };
+  const some = names !== null && options["signed-only"];
+  if (options.publish) await publish(some ? withSmbRows(await published(), report) : withSection(await published(), smbSection(report)));
   if (!options.keep) await rm(options.dir, { recursive: true, force: true });
   return figures.signed.some((row) => row.ours === null || row.ours.bad > 0) ? 1 : 0;
 }
@@ -301,7 +303,7 @@ async function reportWrappers(machine: readonly string[]): Promise<void> {
 
 async function reportTelemetry(machine: readonly string[]): Promise<void> {
   const pairs = Bun.argv.includes("--rounds") ? rounds : 20;
-  const bounds = await telemetryBounds({ directory: options.dir, program: programOf(options.subject), rounds: pairs, seconds: Number(options.secs ?? "2"), quietSeconds: Number(options.quiet) });
+  const bounds = await telemetryBounds({ directory: options.dir, program: programOf(options.subject), rounds: pairs, seconds: Number(options.secs ?? "1.4"), quietSeconds: Number(options.quiet) });
   console.log(plain(boundTable(bounds)));
   if (options.publish) await publish(withSection(await published(), telemetrySection({ machine, ...asked(), rounds: pairs, bounds })));
 }

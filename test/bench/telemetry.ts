@@ -1,7 +1,7 @@
 /**
  * What telemetry costs NFS: GETATTR a server CPU-second, of a server whose hot paths don't look for whoever watches (a build of its own)
- * against the same with hooks and everything off, with metrics, and with traces of every hundredth request sent to a collector. One
- * after the other in each round, every other round backwards; each round gives one ratio.
+ * against the same with hooks and everything off, with metrics, and with traces of every hundredth request sent to a collector. Each
+ * round has a pair for each of them, one right after the other, every other round the other way around.
  */
 import { join } from "node:path";
 import { OtlpReceiver } from "../support/otlp-receiver.ts";
@@ -41,15 +41,15 @@ export async function telemetryBounds(bench: TelemetryBench): Promise<readonly B
     for (const server of servers) await rateOf(server, bench.seconds);
     const ratios: number[][] = variants.map(() => []);
     const rates: number[] = [];
+    const [bare, ...others] = servers as [Server, ...Server[]];
     for (let round = 0; round < bench.rounds; round++) {
-      const order = servers.map((_, i) => (round % 2 === 0 ? i : servers.length - 1 - i));
-      const found = new Map<number, number>();
-      for (const i of order) {
+      for (const [i, other] of others.entries()) {
         await waitForIdle(bench.quietSeconds);
-        found.set(i, await rateOf(servers[i]!, bench.seconds));
+        const found = new Map<Server, number>();
+        for (const server of round % 2 === 0 ? [bare, other] : [other, bare]) found.set(server, await rateOf(server, bench.seconds));
+        rates.push(found.get(bare)!);
+        ratios[i]!.push(found.get(other)! / found.get(bare)!);
       }
-      rates.push(found.get(0)!);
-      ratios.forEach((all, i) => all.push(found.get(i + 1)! / found.get(0)!));
       console.error(`round ${round + 1} of ${bench.rounds}: ${ratios.map((all) => `${((1 - all.at(-1)!) * 100).toFixed(1)} %`).join(", ")}`);
     }
     return variants.map(({ name, most }, i) => ({ what: `GETATTR, ${name}`, value: cost(median(ratios[i]!)), unit: "%", most, detail: detailOf(ratios[i]!, most, median(rates)) }));

@@ -1,7 +1,8 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
-import { countsOf, openMemoryStore, openPostgresStore, openSqliteStore } from "#metadata/index.ts";
+import { countsOf, openMemoryStore, openSqliteStore } from "#metadata/index.ts";
+import { openPostgresStore } from "#metadata/postgres/index.ts";
 import { rootId } from "#model/ids.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import { silentLogger } from "#telemetry/logger.ts";
