@@ -14,4 +14,5 @@ export { parseMark } from "./sqlite/journal.ts";
 export { SqliteReplay } from "./sqlite/replay.ts";
 export { SqliteStore, type SqliteStoreOptions, openSqliteStore } from "./sqlite/index.ts";
 export { checkPostgres, openPostgresStore, type PostgresPlace, type PostgresStoreOptions } from "./postgres/index.ts";
+export { traceStore } from "./traced.ts";
 export { importIntoSqlite, type ImportOptions } from "./sqlite/import.ts";

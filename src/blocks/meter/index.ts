@@ -1,6 +1,7 @@
 /** A block store around another that counts what is asked of it, how that went and how long it took. */
 import type { Clock } from "#base/clock.ts";
 import { type BlockStore, MissingObjectError, type ObjectSource, StoreFullError, StoreRefusedError, StoreUnavailableError, type SynchronousReads } from "#model/block-store.ts";
+import { childSpan, spanned } from "#telemetry/tracing/index.ts";
 import { adoptsFrom, readsNow } from "../abilities.ts";
 import { sourceBytes } from "../source.ts";
 
@@ -75,7 +76,12 @@ export class MeteredBlocks implements BlockStore {
     return this.blocks.close();
   }
 
-  private async counted<T>(operation: MeteredOperation, bytes: number, ask: () => Promise<T>): Promise<T> {
+  private counted<T>(operation: MeteredOperation, bytes: number, ask: () => Promise<T>): Promise<T> {
+    const span = childSpan(`blocks.${operation}`, bytes === 0 ? {} : { "dittofs.bytes": bytes });
+    return span === null ? this.timed(operation, bytes, ask) : spanned(span, () => this.timed(operation, bytes, ask));
+  }
+
+  private async timed<T>(operation: MeteredOperation, bytes: number, ask: () => Promise<T>): Promise<T> {
     const begunMs = this.clock.monotonicMs();
     try {
       const answer = await ask();

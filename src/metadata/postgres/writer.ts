@@ -3,6 +3,7 @@ import { MetadataStoreError } from "../errors.ts";
 import { inWords, verdictOf } from "./errors.ts";
 import { openSession, run, type Server, type Value } from "./sessions.ts";
 import { statements } from "./statements.ts";
+import { outside, type Span } from "#telemetry/tracing/index.ts";
 
 const pauseMsMin = 20;
 const pauseMsMax = 5_000;
@@ -22,6 +23,8 @@ export interface Outgoing {
   readonly values: readonly Value[];
   /** Told in this order, batches in the order of their numbers. */
   readonly waiters: Waiter[];
+  /** Where it is done for a request that is followed. */
+  readonly span: Span | null;
 }
 
 export interface WriterOptions {
@@ -88,7 +91,8 @@ export class Writer {
     const { session } = this;
     if (session === null || this.over) return;
     this.running++;
-    run(session, statements.apply, batch.values).then(
+    const send = (): Promise<unknown> => run(session, statements.apply, batch.values);
+    (batch.span === null ? outside(send) : batch.span.run(send)).then(
       () => this.answered(null, batch),
       (error: unknown) => this.answered(error, batch),
     );
@@ -109,6 +113,7 @@ export class Writer {
     this.awaySinceMs = null;
     while (this.inFlight.length > 0 && (this.inFlight[0] as Outgoing).number <= number) {
       const batch = this.inFlight.shift() as Outgoing;
+      batch.span?.end();
       for (const waiter of batch.waiters) waiter.committed();
     }
     if (this.inFlight.length === 0) this.empty();
@@ -134,7 +139,11 @@ export class Writer {
     const lost = this.inFlight;
     this.inFlight = [];
     this.options.broken(error);
-    for (const batch of lost) for (const waiter of batch.waiters) waiter.failed(error);
+    for (const batch of lost) {
+      batch.span?.failWith(error);
+      batch.span?.end();
+      for (const waiter of batch.waiters) waiter.failed(error);
+    }
     this.empty();
   }
 

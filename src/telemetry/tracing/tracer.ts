@@ -52,7 +52,7 @@ export class Tracer {
   begin(name: string, kind: Kind, attributes: Attributes, parent: TraceParent | null = null): Span {
     this.live++;
     const context = parent === null ? this.api.ROOT_CONTEXT : this.under({ traceId: parent.traceId, spanId: parent.spanId, traceFlags: parent.sampled ? flagSampled : flagNone, isRemote: true });
-    return new Span(this, this.recorder.startSpan(name, { kind, attributes }, context), true);
+    return new Span(this, this.recorder.startSpan(name, { kind, attributes }, context), null);
   }
 
   /** What is done for many requests together: a part of `parent` where it is one's work, else a trace of its own; with links to all. */
@@ -63,7 +63,7 @@ export class Tracer {
   }
 
   childOf(parent: Span, name: string, attributes: Attributes, kind: Kind): Span {
-    return new Span(this, this.recorder.startSpan(name, { kind, attributes }, this.under(parent.context)), false);
+    return new Span(this, this.recorder.startSpan(name, { kind, attributes }, this.under(parent.context)), parent);
   }
 
   private under(context: Api.SpanContext): Api.Context {
