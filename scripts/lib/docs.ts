@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { apiReference } from "../../src/api/contract/reference.ts";
 import { commandsManPage, commandsPage } from "../../src/cli/program.ts";
 import { configReference } from "../../src/config/index.ts";
+import { metricsReference, withReference } from "../../src/telemetry/metrics/reference.ts";
 import { root, say } from "./shell.ts";
 
 /** Writes the pages that are made from the source. */
@@ -12,5 +13,8 @@ export async function docs(): Promise<number> {
     await Bun.write(path, text);
     say(`wrote ${path}`);
   }
+  const observability = join(root, "docs/observability.md");
+  await Bun.write(observability, withReference(await Bun.file(observability).text(), metricsReference()));
+  say(`wrote the metrics of ${observability}`);
   return 0;
 }

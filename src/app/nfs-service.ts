@@ -6,6 +6,8 @@ import type { Shares } from "#vfs/index.ts";
 import { mountProgram } from "#wire/mount3.ts";
 import { nfsProgram } from "#wire/nfs3.ts";
 import { orSay } from "./listening.ts";
+import type { Surroundings } from "./open-share.ts";
+import type { Telemetry } from "./telemetry.ts";
 
 /** The settings of an adapter's plan, under the names the control plane has for them. */
 interface Wanted {
@@ -32,6 +34,7 @@ export class NfsService {
   private readonly shares: Shares;
   private readonly clock: Clock;
   private readonly logger: Logger;
+  private readonly telemetry: Telemetry;
   private readonly bounded: (connections: number) => number;
   private adapter: NfsAdapter | null = null;
   private portmapper: { readonly portmapper: Portmapper; readonly wanted: Wanted; readonly port: number } | null = null;
@@ -41,10 +44,11 @@ export class NfsService {
   private error: string | null = null;
 
   /** `bounded`: how many connections may be held where so many are asked for. */
-  constructor(shares: Shares, around: { readonly clock: Clock; readonly logger: Logger }, bounded: (connections: number) => number) {
+  constructor(shares: Shares, around: Pick<Surroundings, "clock" | "logger" | "telemetry">, bounded: (connections: number) => number) {
     this.shares = shares;
     this.clock = around.clock;
     this.logger = around.logger;
+    this.telemetry = around.telemetry;
     this.bounded = bounded;
   }
 
@@ -118,7 +122,7 @@ export class NfsService {
     const { bind, port, readMax, writeMax } = wanted;
     const what = `nfs can't listen on ${bind} port ${port}`;
     if (this.adapter === null) {
-      const adapter = createNfsAdapter({ shares: this.shares, clock: this.clock, logger: this.logger.child({ part: "nfs" }), bind, port, readMax, writeMax, limits: { connectionsMax } });
+      const adapter = createNfsAdapter({ shares: this.shares, clock: this.clock, logger: this.logger.child({ part: "nfs" }), bind, port, readMax, writeMax, limits: { connectionsMax }, requests: this.telemetry.nfsRequests });
       this.port = (await orSay(what, () => adapter.start())).port;
       this.adapter = adapter;
     } else {

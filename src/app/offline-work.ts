@@ -11,6 +11,7 @@ import { silentLogger } from "#telemetry/logger.ts";
 import { openControl, type RunningControl } from "./control.ts";
 import type { Surroundings } from "./open-share.ts";
 import { type RuntimeOptions, ServerRuntime } from "./runtime.ts";
+import { noTelemetry } from "./telemetry.ts";
 
 /** Who the audit log says it was. */
 const operator = { name: "offline", address: "" } as const;
@@ -39,7 +40,7 @@ export async function workOffline(loaded: Loaded, what: OfflineWork, told: (job:
   const { config } = loaded;
   const { type, sqlite } = config.database;
   if (type === "sqlite" && !existsSync(sqlite.path)) throw new Error(`there is no control-plane database ${sqlite.path}; name the server's --data-dir or --config`);
-  const around: Surroundings = { clock: systemClock, random: systemRandom, logger: silentLogger, fatal: die };
+  const around: Surroundings = { clock: systemClock, random: systemRandom, logger: silentLogger, telemetry: noTelemetry(systemClock), fatal: die };
   const runtime = new OneShareRuntime(what.share, { attempts: noAttempts, config, around, recovered() {}, identify: (shareId, instance) => control.identify(shareId, instance), setLogLevel() {}, changed() {} });
   const control: RunningControl = await openControl({ loaded, runtime, around, begin: false });
   try {

@@ -12,6 +12,7 @@ import type { Logger } from "#telemetry/logger.ts";
 import type { Share } from "#vfs/index.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { SharePlaces } from "./places.ts";
+import type { Telemetry } from "./telemetry.ts";
 import type { Scrubber } from "./scrubber.ts";
 import { contentLimits, diskCacheLimits } from "./share-limits.ts";
 import { instanceOf } from "./tree.ts";
@@ -22,6 +23,7 @@ export interface Surroundings {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  readonly telemetry: Telemetry;
   /** Something acknowledged is at risk if the process goes on: it must end at once. */
   readonly fatal: (error: Error) => void;
 }

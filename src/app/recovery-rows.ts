@@ -8,6 +8,7 @@ import { silentLogger } from "#telemetry/logger.ts";
 import { openControl } from "./control.ts";
 import type { Surroundings } from "./open-share.ts";
 import { ServerRuntime } from "./runtime.ts";
+import { noTelemetry } from "./telemetry.ts";
 
 const actor = { name: "recover", address: "" } as const;
 
@@ -17,7 +18,7 @@ const actor = { name: "recover", address: "" } as const;
  */
 export async function registerShare(loaded: Loaded, request: RecoverRequest, name: string): Promise<void> {
   const around: Surroundings = {
-    clock: systemClock, random: systemRandom, logger: silentLogger,
+    clock: systemClock, random: systemRandom, logger: silentLogger, telemetry: noTelemetry(systemClock),
     fatal: (error) => {
       throw error;
     },

@@ -12,6 +12,7 @@ import { Lifecycle } from "./lifecycle.ts";
 import type { Surroundings } from "./open-share.ts";
 import { type RunningServer, startServer } from "./server.ts";
 import { Signals } from "./signals.ts";
+import { openTelemetry } from "./telemetry.ts";
 
 /** Exit statuses of a server, after those of sysexits.h where it gives up by itself. */
 const status = { ok: 0, failed: 1, bug: 70, ioError: 74 } as const;
@@ -74,11 +75,12 @@ async function serve(loaded: Loaded, options: RunOptions, lock: DirectoryLock, l
   logger.info({ version: options.version, pid: process.pid, data: config.data_dir, config: loaded.file }, "starting");
   for (const warning of loaded.warnings) logger.warn({}, warning);
   try {
-    const around: Surroundings = { clock: systemClock, random: systemRandom, logger, fatal: (error) => die(logger, error) };
+    const { telemetry, serve: serveTelemetry } = await openTelemetry(config, options.version, systemClock, logger);
+    const around: Surroundings = { clock: systemClock, random: systemRandom, logger, telemetry, fatal: (error) => die(logger, error) };
     const changed = (): void => {
       if (server !== null) publish();
     };
-    server = await startServer({ loaded, version: options.version, startedAt: now.sec * 1000, around, logger, lifecycle, announce: options.announce, newControlPlane: options.newControlPlane, changed });
+    server = await startServer({ loaded, version: options.version, startedAt: now.sec * 1000, around, logger, lifecycle, announce: options.announce, serveTelemetry, newControlPlane: options.newControlPlane, changed });
     state = "ready";
     options.announce.ready(publish());
     const settled = systemClock.after(settleMs, () => Bun.shrink());

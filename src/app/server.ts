@@ -23,6 +23,8 @@ export interface ServerParts {
   readonly logger: OpenLogger;
   readonly lifecycle: Lifecycle;
   readonly announce: Announce;
+  /** Opens what metrics are served at. */
+  readonly serveTelemetry: (lifecycle: Lifecycle) => Promise<readonly Listening[]>;
   /** Begin a control plane although there are files of shares. */
   readonly newControlPlane: boolean;
   /** What is listened on or shared changed. */
@@ -40,6 +42,7 @@ export interface RunningServer {
 /** What it is about as far as it got, for `status` from the first moment on. */
 class Server implements RunningServer {
   api: RunningApi | null = null;
+  telemetry: readonly Listening[] = [];
   private readonly runtime: ServerRuntime;
 
   constructor(runtime: ServerRuntime) {
@@ -47,7 +50,7 @@ class Server implements RunningServer {
   }
 
   get listening(): readonly Listening[] {
-    return [...(this.api === null ? [] : [this.api.listening]), ...this.runtime.listening];
+    return [...(this.api === null ? [] : [this.api.listening]), ...this.telemetry, ...this.runtime.listening];
   }
 
   get shares(): Instance["shares"] {
@@ -85,6 +88,8 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     changed: parts.changed,
   });
   const server = new Server(runtime);
+  server.telemetry = await parts.serveTelemetry(lifecycle);
+  for (const at of server.telemetry) announce.listening(at);
   const control: RunningControl = await openControl({ loaded, runtime, around, begin: parts.newControlPlane });
   lifecycle.started("control plane", async (leftMs) => {
     if (!(await control.stop(leftMs))) throw new Error("the control plane did not close in good order; what was answered is durable");

@@ -114,8 +114,8 @@ export class SmbService {
     if (this.adapter === null) {
       const { createSmbAdapter } = await import("#smb/index.ts");
       const { shares, accounts, attempts } = this;
-      const { clock, random } = this.around;
-      const adapter = createSmbAdapter({ shares, accounts, attempts, clock, random, logger: logger.child({ part: "smb" }), bind, port, connectionsMax, settings, name: nameOf(hostname()) });
+      const { clock, random, telemetry } = this.around;
+      const adapter = createSmbAdapter({ shares, accounts, attempts, clock, random, logger: logger.child({ part: "smb" }), bind, port, connectionsMax, settings, name: nameOf(hostname()), requests: telemetry.smbRequests });
       this.port = (await orSay(what, () => adapter.start())).port;
       this.adapter = adapter;
     } else {

@@ -9,4 +9,4 @@ export { Keyring, KeyringError, type KeyringOptions, type MasterKeys, parseMaste
 export { limitBlocks, type Rates } from "./limit/index.ts";
 export { type Counts, MeteredBlocks, type MeteredOperation, meteredOperations, type Outcome } from "./meter/index.ts";
 export { openMemoryBlocks, type MemoryOptions } from "./memory/index.ts";
-export type { S3Blocks, S3Credentials, S3Limits, S3Options, S3Report } from "./s3/index.ts";
+export type { S3Action, S3Blocks, S3Counts, S3Credentials, S3Limits, S3Options, S3Report } from "./s3/index.ts";

@@ -36,6 +36,10 @@ export class Admission {
   private ended = false;
   /** Bytes of large writes that the thread pool has not handed to the kernel. */
   private unwrittenBytes = 0;
+  /** Writes that had to wait, that waited for nothing and were told to come back, and that there was no room for. */
+  delayed = 0;
+  turnedAway = 0;
+  noRoom = 0;
 
   /** `wake` has the flusher begin. */
   constructor(files: FileTable, log: WriteAheadLog, room: Space, garbage: Garbage, clock: Clock, limits: ContentLimits, wake: () => void, history: ShareHistory | null = null) {
@@ -52,6 +56,10 @@ export class Admission {
   setLimits(limits: ContentLimits): void {
     this.limits = limits;
     this.letIn();
+  }
+
+  get waiters(): number {
+    return this.waiting.length;
   }
 
   get isWaitedFor(): boolean {
@@ -83,7 +91,7 @@ export class Admission {
   }
 
   /** What the disk holds of unstored content. */
-  private get unstoredBytes(): number {
+  get unstoredBytes(): number {
     return Math.max(this.files.pendingBytes, this.files.filedBytes, this.log.bytes);
   }
 
@@ -105,10 +113,14 @@ export class Admission {
       if (!this.room.hasRoom(length, this.files.dirtyBytes)) {
         await this.garbage.urgent();
         await this.room.read();
-        if (!this.room.hasRoom(length, this.files.dirtyBytes)) return FsError.of("noSpace");
+        if (!this.room.hasRoom(length, this.files.dirtyBytes)) {
+          this.noRoom++;
+          return FsError.of("noSpace");
+        }
       }
     }
     if (this.hasCapacity(length)) return null;
+    this.delayed++;
     return new Promise((go) => {
       this.waiting.push({ length, deadlineMs: this.clock.monotonicMs() + admissionWaitMs, go });
       this.wake();
@@ -136,8 +148,10 @@ export class Admission {
         free -= first.length;
         freeMemory -= memory;
         empty = false;
-      } else if (this.ended || now >= first.deadlineMs) first.go(FsError.of("jukebox"));
-      else break;
+      } else if (this.ended || now >= first.deadlineMs) {
+        this.turnedAway++;
+        first.go(FsError.of("jukebox"));
+      } else break;
       this.waiting.shift();
     }
     // Whoever went on may be refused elsewhere and never write: then nothing would wake the next.

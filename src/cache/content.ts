@@ -1,5 +1,6 @@
 import type { Maybe } from "#base/brand.ts";
 import type { Clock, Timer } from "#base/clock.ts";
+import { giveBack } from "#base/lent-memory.ts";
 import type { Time } from "#base/time.ts";
 import { Durability } from "#model/credentials.ts";
 import type { ByteRange, ContentRead, ContentReferences, FileContent } from "#model/file-content.ts";
@@ -11,6 +12,7 @@ import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { childSpan, outside, type Span, spanned, waited } from "#telemetry/tracing/index.ts";
 import { Admission } from "./admission.ts";
+import { FlushStats } from "./content-stats.ts";
 import type { FileState } from "./file-state.ts";
 import type { FileTable } from "./file-table.ts";
 import type { Flusher } from "./flusher.ts";
@@ -66,9 +68,12 @@ export class Content implements FileContent {
   private readonly clock: Clock;
   private readonly logger: Logger;
   private readonly cache: PageCache;
-  private limits: ContentLimits;
+  /** As they are at present. */
+  limits: ContentLimits;
   private durability: Durability;
-  private readonly admission: Admission;
+  readonly admission: Admission;
+  /** How they went. */
+  readonly flushes: FlushStats = new FlushStats();
   private readonly health: StoreHealth;
   private readonly storedWaits: StoredWaits;
   private readonly sharing: Sharing;
@@ -372,7 +377,11 @@ export class Content implements FileContent {
     const pack = this.flusher.packFor(length);
     if (pack instanceof FsError) return pack;
     this.admission.began(length);
-    const packOffset = (pack.file as NonNullable<typeof pack.file>).appendLater(payload, length, () => this.admission.written(length));
+    const packOffset = (pack.file as NonNullable<typeof pack.file>).appendLater(payload, length, () => {
+      this.admission.written(length);
+      // It came to the disk from where it was received; pages and checksums were done with it before.
+      giveBack(payload);
+    });
     const crc = payloadCrc(payload);
     const sequence = this.log.appendPointer(file.id, offset, length, size, stamp, pack.id, packOffset, crc);
     if (sequence instanceof FsError) return sequence;
@@ -474,8 +483,15 @@ export class Content implements FileContent {
     return false;
   }
 
-  /** One batch of the flusher's. Whatever it throws, the data stays in the log, and health knows why. */
   private async flush(): Promise<"idle" | "stored" | "noRoom" | "away" | "failed"> {
+    const begunMs = this.clock.monotonicMs();
+    const outcome = await this.batch();
+    this.flushes.note(outcome, this.clock.monotonicMs() - begunMs);
+    return outcome;
+  }
+
+  /** One batch of the flusher's. Whatever it throws, the data stays in the log, and health knows why. */
+  private async batch(): Promise<"idle" | "stored" | "noRoom" | "away" | "failed"> {
     try {
       const outcome = await this.flusher.batch(this.storedWaits.followed);
       if (outcome === "stored") this.health.worked("flush");

@@ -6,6 +6,7 @@ import type { ShareHistory } from "#model/history.ts";
 import type { PackId } from "#model/ids.ts";
 import type { FileExtent, MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
+import { addTo, GarbageStats, type Pass } from "./content-stats.ts";
 import type { Flusher } from "./flusher.ts";
 import type { OpenPackRef, PackTable } from "./pack-table.ts";
 import { copyInto, type KnownBytes } from "./repack.ts";
@@ -32,12 +33,6 @@ const repackBelow = 0.5;
 /** The same where space is short: what is removed must come back, though more has to be copied for it. */
 const repackShortBelow = 0.75;
 
-interface Pass {
-  repacked: number;
-  deleted: number;
-  bytes: number;
-}
-
 /**
  * Gives back what nobody refers to. A pack's row says how many of its bytes are alive; one without any is doomed in a first pass
  * and deleted, object before row, in a later one after its grace (at once when space is short). Packs that are mostly dead are
@@ -59,6 +54,7 @@ export class Garbage {
   private closed = false;
   /** Objects without a row as an earlier listing found them, with when. */
   private strays = new Map<string, number>();
+  readonly stats: GarbageStats = new GarbageStats();
   /** Null where what is applied need not be published. */
   private readonly parting: Parting | null;
 
@@ -117,7 +113,7 @@ export class Garbage {
     await this.running;
     if (this.closed) return { deleted: 0, bytes: 0 };
     let done: Pass | null = null;
-    const work = this.collect(this.options.graceMs, true).then((pass) => void (done = pass));
+    const work = this.counted(this.options.graceMs, true).then((pass) => void (done = pass));
     this.running = work.catch(() => {}).finally(() => (this.running = null));
     await work;
     return done ?? { deleted: 0, bytes: 0 };
@@ -131,7 +127,7 @@ export class Garbage {
 
   private once(graceMs: number, listing: boolean): Promise<void> {
     if (this.closed) return Promise.resolve();
-    this.running ??= this.collect(graceMs, listing)
+    this.running ??= this.counted(graceMs, listing)
       .then(() => {})
       .catch((error) => {
         if (isPassing(error)) this.health.failed("collect", error);
@@ -143,18 +139,23 @@ export class Garbage {
     return this.running;
   }
 
-  private async collect(graceMs: number, listing: boolean): Promise<Pass> {
-    const pass: Pass = { repacked: 0, deleted: 0, bytes: 0 };
+  private async counted(graceMs: number, listing: boolean): Promise<Pass> {
+    const pass: Pass = { repacked: 0, deleted: 0, bytes: 0, packs: { count: 0, bytes: 0, liveBytes: 0 } };
+    await this.stats.pass(pass, this.clock, () => this.collect(graceMs, listing, pass));
+    return pass;
+  }
+
+  private async collect(graceMs: number, listing: boolean, pass: Pass): Promise<void> {
     // What is dead already goes first: where space is short, it makes the room that repacking needs.
-    await this.eachPack((row) => (row.live === 0 ? this.retire(row.id, graceMs, pass) : null));
+    await this.eachPack((row) => (addTo(pass.packs, row) === 0 ? this.retire(row.id, graceMs, pass) : null));
     const below = graceMs === 0 ? repackShortBelow : repackBelow;
     await this.eachPack((row) => (row.live > 0 && row.live < row.size * below ? this.rewrite(row, graceMs, pass) : null));
     if (listing && !this.closed) {
       await this.sweepStrays(graceMs, pass);
       this.health.worked("collect");
     }
-    if (pass.deleted > 0) this.logger.info({ ...pass }, "garbage collected");
-    return pass;
+    const { packs: _, ...did } = pass;
+    if (pass.deleted > 0) this.logger.info(did, "garbage collected");
   }
 
   /** Goes through the rows of all packs but the open ones, a page of them an event-loop turn. One that fails doesn't keep the rest. */
@@ -200,6 +201,8 @@ export class Garbage {
     this.health.isDeleted(row.key);
     pass.deleted++;
     pass.bytes += row.size;
+    pass.packs.count--;
+    pass.packs.bytes -= row.size;
   }
 
   /** Repacks; what that emptied goes at once when space is short. */

@@ -12,6 +12,7 @@ import type { ShareHistory, ShippedContent } from "#model/history.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { Content, type ContentLimits, logPerDirty } from "./content.ts";
+import type { ContentStats } from "./content-stats.ts";
 import { FileTable } from "./file-table.ts";
 import { Flusher } from "./flusher.ts";
 import { Garbage, type GarbageOptions } from "./garbage.ts";
@@ -29,6 +30,7 @@ import { StoreHealth } from "./store-health.ts";
 import { TappedLog } from "./tapped-log.ts";
 
 export { Content, type ContentLimits } from "./content.ts";
+export type { ContentStats } from "./content-stats.ts";
 export type { Recovered } from "./recovery.ts";
 export { Upkeep } from "./upkeep.ts";
 
@@ -64,7 +66,7 @@ const stagingBytes = 4 * 1024 * 1024;
 const verifierBytes = 8;
 
 /** Opens a share's content, replaying its log. Nothing else may apply change sets to the store before it resolves. */
-export async function openContent(options: ContentOptions): Promise<{ content: Content; upkeep: Upkeep; recovered: Recovered; shipped: ShippedContent }> {
+export async function openContent(options: ContentOptions): Promise<{ content: Content; upkeep: Upkeep; recovered: Recovered; shipped: ShippedContent; stats: ContentStats }> {
   const { store, blocks, clock, logger } = options;
   const packDirectory = "stagingDirectory" in blocks ? (blocks as unknown as AdoptsFiles).stagingDirectory : join(options.directory, "packs");
   await makeDirectory(systemFiles, packDirectory);
@@ -77,18 +79,20 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
   const { log: opened, tornBytes } = options.ephemeral ? { log: nullLog(), tornBytes: 0 } : await openShareLog(options, replay);
   const log = history === null ? opened : new TappedLog(opened, history);
   await removeLeftovers(packs, logger);
-  const flusher = new Flusher(files, packs, log, store, new PackUploads(files, packs, store, blocks, clock, logger, health), clock, logger, health);
+  const uploads = new PackUploads(files, packs, store, blocks, clock, logger, health);
+  const flusher = new Flusher(files, packs, log, store, uploads, clock, logger, health);
   const garbage = new Garbage(packs, store, blocks, flusher, clock, logger, options.garbage, health, history);
   const space = new Space(blocks);
   await space.read();
   const shipped = new Shipped(files, packs, flusher, log, () => content.letIn());
+  const reader = new Reader(cache, packs, store, clock);
   const content: Content = new Content({
     cache,
     history,
     shipped,
     files,
     packs,
-    reader: new Reader(cache, packs, store, clock),
+    reader,
     flusher,
     health,
     garbage,
@@ -104,7 +108,13 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
   content.start();
   garbage.start();
   const upkeep = new Upkeep({ content, files, packs, garbage, store, blocks: options.uncached ?? blocks, copies: blocks, clock });
-  return { content, upkeep, recovered: { ...replay.result, tornBytes }, shipped };
+  const stats: ContentStats = {
+    reads: reader, pages: cache, log, writers: content.admission, flushes: content.flushes, packs: uploads, garbage: garbage.stats, health,
+    get limits() {
+      return content.limits;
+    },
+  };
+  return { content, upkeep, recovered: { ...replay.result, tornBytes }, shipped, stats };
 }
 
 /** A log without anything in it that is needed is still up to two segments long: limits below that would never be kept. */

@@ -25,6 +25,9 @@ export class PackUploads {
   private readonly logger: Logger;
   private readonly health: StoreHealth;
   /** Packs on their way into the store: whoever wants one there joins. */
+  /** Packs this put into the block store, and their bytes. */
+  stored = 0;
+  storedBytes = 0;
   private readonly underWay = new Map<OpenPackRef, Promise<boolean>>();
 
   constructor(files: FileTable, packs: PackTable, metadata: MetadataStore, blocks: BlockStore, clock: Clock, logger: Logger, health: StoreHealth) {
@@ -131,6 +134,8 @@ export class PackUploads {
         await this.blocks.put(pack.key, source);
       }
     }
+    this.stored++;
+    this.storedBytes += whole.objectBytes;
     pack.stored = { key: pack.key, size: whole.size, frames: whole.frames };
     pack.file = null;
     this.files.unfile(pack);

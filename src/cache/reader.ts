@@ -50,6 +50,9 @@ export class Reader {
   private readonly clock: Clock;
   /** Null where the bytes are as near as they can be. */
   private readonly ahead: ReadAhead | null;
+  /** Reads that memory could answer by itself, and those it could not. */
+  hits = 0;
+  misses = 0;
 
   constructor(cache: PageCache, packs: PackTable, store: MetadataStore, clock: Clock) {
     this.clock = clock;
@@ -63,7 +66,11 @@ export class Reader {
   read(file: FileState, offset: number, end: number, endOfFile: boolean): Maybe<ContentRead | FsError> {
     if (offset >= end) return new PinnedRead(noSlices, 0, endOfFile, []);
     const at = this.fromPages(file, offset, end, endOfFile);
-    if (at !== null) return at;
+    if (at !== null) {
+      this.hits++;
+      return at;
+    }
+    this.misses++;
     const filled = this.fill(file, offset, end);
     if (this.ahead !== null) this.ahead.note(file, offset, end);
     if (filled instanceof Promise) return this.within(filled).then((error) => this.afterFill(file, offset, end, endOfFile, error));

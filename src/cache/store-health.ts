@@ -40,6 +40,8 @@ export class StoreHealth {
   private readonly logger: Logger;
   private readonly troubles = new Map<Doing, Trouble>();
   private readonly lost = new Set<string>();
+  /** Reads that found stored content missing or damaged. */
+  damagesFound = 0;
 
   constructor(clock: Clock, logger: Logger) {
     this.clock = clock;
@@ -54,6 +56,7 @@ export class StoreHealth {
 
   /** An object is not there, or, from an offset on, not what was put: reads of it are I/O errors until it is. */
   isLost(key: string, offset: number | null): void {
+    this.damagesFound++;
     if (this.lost.size < lostMax) this.lost.add(offset === null ? key : `${key} at ${offset}`);
   }
 
@@ -74,6 +77,18 @@ export class StoreHealth {
     if (size === 0) return null;
     const [first] = this.lost;
     return `${size === 1 ? `object ${first} is` : `${size} objects, such as ${first}, are`} missing or damaged in the block store, and what lies there can't be read; if it was emptied or is another one than before, put the right one in its place`;
+  }
+
+  /** Objects, and places in them, that are known to be missing or damaged at present. */
+  get lostObjects(): number {
+    return this.lost.size;
+  }
+
+  /** Whether the block store did the last thing of each kind that was asked of it. */
+  get isReachable(): boolean {
+    // A flush that failed for nothing else is the metadata's.
+    for (const [doing, { kind }] of this.troubles) if (doing !== "flush" && (kind === "unavailable" || kind.startsWith("refused"))) return false;
+    return true;
   }
 
   isFailing(doing: Doing): boolean {

@@ -4,7 +4,7 @@ import type { ContentRun } from "#model/file-content.ts";
 import type { FsError } from "#model/fs-error.ts";
 import type { ContentTap } from "#model/history.ts";
 import type { FileId, PackId } from "#model/ids.ts";
-import type { WriteAheadLog } from "./log/index.ts";
+import type { LogStats, WriteAheadLog } from "./log/index.ts";
 
 /** A log that tells somebody of every record it took. */
 export class TappedLog implements WriteAheadLog {
@@ -22,6 +22,10 @@ export class TappedLog implements WriteAheadLog {
 
   get bytes(): number {
     return this.log.bytes;
+  }
+
+  get stats(): LogStats {
+    return this.log.stats;
   }
 
   appendWrite(file: FileId, offset: number, payload: readonly Uint8Array[], length: number, newSize: number, mtime: Time): number | FsError {

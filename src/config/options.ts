@@ -2,6 +2,7 @@ import { adapterOptions } from "./adapter-options.ts";
 import { checkCidr, cidrAllowed } from "./checks.ts";
 import { controlOptions } from "./control-options.ts";
 import { records } from "./fields.ts";
+import { metricsOptions } from "./metrics-options.ts";
 import { choice, duration, integer, section, size, text, texts, type Values } from "./option.ts";
 import { cidr, shareOptions } from "./share-options.ts";
 import { telemetryOptions } from "./telemetry-options.ts";
@@ -151,6 +152,7 @@ export const options = {
     interval: duration({ help: "Time between two runs.", min: 100, max: 365 * day, default: 10 * minute, example: "10m", since: "0.1.0" }),
     grace: duration({ help: "How long a pack stays after it was found unused, for readers that still hold its name.", min: 0, max: 365 * day, default: 10 * minute, example: "10m", since: "0.1.0" }),
   }),
+  metrics: metricsOptions,
   telemetry: telemetryOptions,
   shares: records(shareOptions, {
     help: "Shares to begin with, each a file tree of its own; without this key there is one, /export. Taken over once, at the first start of a control plane; from then on its shares are what there is.",

@@ -194,6 +194,12 @@ export class History extends ToldContent implements ShareHistory {
     };
   }
 
+  /** What was published since the start; the epoch is null until the share is ours. */
+  get stats(): { readonly segments: number; readonly bytes: number; readonly epoch: number | null } {
+    const { publishedCuts, publishedBytes, isOwner, epoch } = this.publisher;
+    return { segments: publishedCuts, bytes: publishedBytes, epoch: isOwner ? epoch : null };
+  }
+
   /** Publishes what is left, for a while. */
   async close(): Promise<void> {
     if (this.publisher.isOwner && this.taken === null) {

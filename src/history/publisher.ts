@@ -74,6 +74,8 @@ export class Publisher {
   /** Cuts made, and those of them that are published. */
   cuts = 0;
   publishedCuts = 0;
+  /** Of segments. */
+  publishedBytes = 0;
 
   constructor(parts: PublisherParts) {
     this.parts = parts;
@@ -98,6 +100,11 @@ export class Publisher {
     const first = this.queue[0];
     if (first !== undefined) return first.sinceMs;
     return this.hasGathered ? this.gatheredSinceMs : null;
+  }
+
+  /** In which what is published stands: it rises whenever a server takes the share. */
+  get epoch(): number {
+    return this.next.epoch;
   }
 
   get isOwner(): boolean {
@@ -244,6 +251,7 @@ export class Publisher {
       this.queue.shift();
       this.queueBytes -= first.bytes;
       this.publishedCuts = first.serial;
+      this.publishedBytes += first.bytes;
       this.last = first.head;
       this.parts.published(first.head, first.bytes);
     }

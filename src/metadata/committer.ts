@@ -6,6 +6,7 @@ import { Batch } from "./batch.ts";
 import { evaluate } from "./engine.ts";
 import type { EngineRows, Totals } from "./rows.ts";
 import type { Sequence } from "./sequence.ts";
+import { MetadataStats } from "./stats.ts";
 import { batchSpan, currentSpan } from "./traced.ts";
 
 /** Sets of one transaction at most: bounds the time the event loop is held. */
@@ -63,6 +64,7 @@ export class Committer {
   private closing: Error | null = null;
   private ended: unknown = null;
   private listener: AppliedListener = () => {};
+  readonly stats: MetadataStats = new MetadataStats();
   /** As of the last commit. */
   totals: Totals;
 
@@ -153,6 +155,7 @@ export class Committer {
       return;
     }
     let totals: Totals;
+    const begunMs = this.clock.monotonicMs();
     try {
       totals = this.transaction(pending);
     } catch (error) {
@@ -164,6 +167,8 @@ export class Committer {
       return;
     }
     this.totals = totals;
+    this.stats.commits.add(this.clock.monotonicMs() - begunMs);
+    this.stats.batches.observe(pending.length);
     this.keeper?.committed();
     this.tell(pending);
   }
@@ -214,6 +219,7 @@ export class Committer {
       const one = pending[i] as Pending;
       const result = one.result as ApplyResult;
       if (!result.applied) {
+        this.stats.refused++;
         one.resolve(result);
         continue;
       }
@@ -227,6 +233,7 @@ export class Committer {
         return;
       }
     }
+    this.stats.applied += applied.length;
     if (applied.length > 0) this.hooks.committed(applied);
   }
 }

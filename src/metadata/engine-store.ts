@@ -5,10 +5,14 @@ import { type AppliedListener, type FileExtent, foldingMax, type MetadataStore, 
 import type { Committer } from "./committer.ts";
 import type { RowReads } from "./rows.ts";
 import type { Sequence } from "./sequence.ts";
+import type { CountsOperations, MetadataStats, ReadCounts } from "./stats.ts";
 
 /** A store whose change sets the engine evaluates: reads go to the rows, sets to the committer. All reads are synchronous. */
-export class EngineStore implements MetadataStore, ScansTables {
+export class EngineStore implements MetadataStore, ScansTables, CountsOperations {
   readonly identity: ShareIdentity;
+  readonly stats: MetadataStats;
+  readonly sessions = null;
+  private readonly reads: ReadCounts;
   private readonly rows: RowReads;
   private readonly sequence: Sequence;
   private readonly committer: Committer;
@@ -21,6 +25,8 @@ export class EngineStore implements MetadataStore, ScansTables {
     this.rows = rows;
     this.sequence = sequence;
     this.committer = committer;
+    this.stats = committer.stats;
+    this.reads = committer.stats.reads;
     this.release = release;
   }
 
@@ -28,30 +34,38 @@ export class EngineStore implements MetadataStore, ScansTables {
     return this.sequence.draw();
   }
   inode(id: FileId): Inode | null {
+    this.reads.inode++;
     return this.rows.inode(id);
   }
   dirent(parent: FileId, name: string): Dirent | null {
+    this.reads.dirent++;
     return this.rows.dirent(parent, name);
   }
   direntsFolding(parent: FileId, key: string): readonly Dirent[] {
+    this.reads.dirent++;
     return this.rows.direntsFolding(parent, key, foldingMax);
   }
   directory(parent: FileId, after: Cookie | 0, limit: number): readonly Dirent[] {
+    this.reads.directory++;
     return this.rows.directory(parent, after, limit);
   }
   extents(file: FileId, offset: number, end: number, limit: number): readonly Extent[] {
+    this.reads.extents++;
     return this.rows.extents(file, offset, end, limit);
   }
   xattr(id: FileId, name: string): Uint8Array | null {
+    this.reads.xattr++;
     return this.rows.xattr(id, name);
   }
   xattrs(id: FileId): readonly Xattr[] {
+    this.reads.xattr++;
     return this.rows.xattrs(id);
   }
   orphans(after: number, limit: number): readonly FileId[] {
     return this.rows.orphans(after, limit);
   }
   pack(id: PackId): Pack | null {
+    this.reads.pack++;
     return this.rows.pack(id);
   }
   packs(after: number, limit: number): readonly Pack[] {

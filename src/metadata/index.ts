@@ -10,6 +10,7 @@
  */
 export { MetadataStoreError } from "./errors.ts";
 export { type MemoryStoreOptions, openMemoryStore } from "./memory/index.ts";
+export { countsOf, type MetadataStats, type SessionStats } from "./stats.ts";
 export { parseMark } from "./sqlite/journal.ts";
 export { SqliteReplay } from "./sqlite/replay.ts";
 export { SqliteStore, type SqliteStoreOptions, openSqliteStore } from "./sqlite/index.ts";

@@ -1,6 +1,7 @@
 import type { Socket } from "bun";
 import type { Time } from "#base/time.ts";
 import { plainAddress } from "./address.ts";
+import { isLarge, nextBytes } from "./direct-receive.ts";
 import { headerBytes, wholeMessage } from "./framing.ts";
 import { Inbox } from "./inbox.ts";
 import type { OutBuffer } from "./out-buffer.ts";
@@ -33,6 +34,8 @@ export class Connection<C> {
   bytesOut = 0;
   /** When bytes last came. */
   heardMs = 0;
+  /** When the messages now handed on were taken up: received, or gone on with after a pause. */
+  takenMs = 0;
   /** The handler's own state of this connection. */
   context: C | null = null;
   closed = false;
@@ -53,6 +56,8 @@ export class Connection<C> {
   spoke = false;
   /** Takes no more requests, and ends once those it has are answered. */
   draining = false;
+  /** Large messages arrive, so that they are received directly. */
+  private direct = false;
 
   private readonly server: StreamServer<C>;
   private readonly socket: Socket<Connection<C>>;
@@ -88,21 +93,43 @@ export class Connection<C> {
   }
 
   receive(chunk: Uint8Array): void {
-    this.server.stats.bytesIn += chunk.length;
     this.server.garbage.received(chunk.length);
-    this.bytesIn += chunk.length;
-    this.heardMs = this.server.clock.monotonicMs();
+    this.countReceived(chunk);
     if (this.closed || this.draining) return;
     if (this.inbox.held !== null) {
       this.inbox.append(chunk);
       this.countKept();
       return;
     }
-    this.turnBytes += chunk.length;
     this.parse(chunk, 0);
-    if (this.turnBytes < turnBytesMax || this.closed) return;
+    this.direct = this.server.receiver !== null && isLarge(this.inbox.assembler);
+    if (this.direct) this.receiveDirectly();
+    if ((this.turnBytes < turnBytesMax && !this.direct) || this.closed) return;
     this.pause();
     this.server.atTurnEnd(this);
+  }
+
+  private countReceived(chunk: Uint8Array): void {
+    this.server.stats.bytesIn += chunk.length;
+    this.bytesIn += chunk.length;
+    this.turnBytes += chunk.length;
+    this.heardMs = this.takenMs = this.server.clock.monotonicMs();
+  }
+
+  /** Receives as long as large messages come without a pause, until the others have their turn. */
+  private receiveDirectly(): void {
+    const { assembler } = this.inbox;
+    while (this.turnBytes < turnBytesMax && !this.closed && this.inbox.held === null && this.mayTake(0)) {
+      const bytes = nextBytes(this.server.receiver!, this.sending.fd, assembler);
+      this.direct = bytes !== null;
+      if (bytes === null) return;
+      const wasIdle = assembler.idle;
+      this.countReceived(bytes);
+      this.parse(bytes, 0);
+      // The message received may be the last large one.
+      this.direct = isLarge(assembler) || !wasIdle;
+      if (!this.direct) return;
+    }
   }
 
   /** Whether another message may be handed on: one of `length` bytes. */
@@ -214,9 +241,17 @@ export class Connection<C> {
     if (!this.mayTake(0)) return this.server.wait(this);
     const held = this.inbox.unhold();
     if (held !== null) {
+      this.takenMs = this.server.clock.monotonicMs();
       this.parse(held, this.inbox.heldAt);
       if (this.closed) return;
       if (this.inbox.held !== null || !this.mayTake(0)) return this.server.wait(this);
+    }
+    if (this.direct) {
+      this.receiveDirectly();
+      if (this.closed) return;
+      if (this.inbox.held !== null || !this.mayTake(0)) return this.server.wait(this);
+      // Others have their turn in between.
+      if (this.direct) return this.server.atTurnEnd(this);
     }
     this.paused = false;
     this.socket.resume();

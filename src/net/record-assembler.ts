@@ -34,7 +34,8 @@ export class RecordAssembler {
   private inFragment = false;
   private isLast = false;
   private fragmentLeft = 0;
-  private total = 0;
+  /** Bytes of the message begun that have arrived. */
+  total = 0;
   private parts: Uint8Array[] | null = null;
   private gather: Uint8Array | null = null;
   private gathered = 0;
@@ -48,6 +49,10 @@ export class RecordAssembler {
   /** Nothing of a message has arrived yet. */
   get idle(): boolean {
     return this.headerHave === 0 && !this.inFragment && this.total === 0 && !this.midRecord;
+  }
+  /** Bytes of the fragment begun that have not arrived; 0 where none is known to come. */
+  get lacking(): number {
+    return this.inFragment ? this.fragmentLeft : 0;
   }
   /** Fragments came, the last one didn't, and they were all empty. */
   private midRecord = false;

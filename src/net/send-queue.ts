@@ -38,6 +38,11 @@ export class SendQueue {
     this.gather = gather;
   }
 
+  /** The socket's, for what Bun has no call for. */
+  get fd(): number {
+    return this.sink.fd;
+  }
+
   /** How many bytes were sent since this was last asked. */
   takeSent(): number {
     const sent = this.sentBytes;

@@ -1,6 +1,7 @@
 import type { Clock } from "#base/clock.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { Connection } from "./connection.ts";
+import type { DirectReceive } from "./direct-receive.ts";
 import type { Framing } from "./framing.ts";
 import type { ListenAddress } from "./listening.ts";
 import type { GatheredWrite } from "./gathered-write.ts";
@@ -62,6 +63,8 @@ export interface StreamServerOptions<C> extends ListenAddress {
   readonly handler: MessageHandler<C>;
   /** How several pieces are sent at once; null: one by one. What the platform has unless told. */
   readonly gather?: GatheredWrite | null;
+  /** How large messages are received; null: as all others. What the platform has unless told. */
+  readonly receiver?: DirectReceive | null;
   /** Collects garbage that is young. The engine's unless told. */
   readonly collect?: () => void;
 }

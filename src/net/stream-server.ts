@@ -2,6 +2,7 @@ import type { Socket, SocketHandler } from "bun";
 import type { Clock, Timer } from "#base/clock.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { Connection } from "./connection.ts";
+import { type DirectReceive, linuxDirectReceive } from "./direct-receive.ts";
 import type { Framing } from "./framing.ts";
 import { type GatheredWrite, linuxGatheredWrite } from "./gathered-write.ts";
 import { type ListenAddress, Listening } from "./listening.ts";
@@ -21,6 +22,7 @@ export class StreamServer<C> {
   readonly logger: Logger;
   readonly handler: MessageHandler<C>;
   readonly gather: GatheredWrite | null;
+  readonly receiver: DirectReceive | null;
   readonly pool = new OutBufferPool();
   readonly garbage: ReceiveGarbage;
   readonly stats: StreamStats = {
@@ -65,6 +67,7 @@ export class StreamServer<C> {
     this.logger = options.logger;
     this.handler = options.handler;
     this.gather = options.gather === undefined ? linuxGatheredWrite() : options.gather;
+    this.receiver = options.receiver === undefined ? linuxDirectReceive() : options.receiver;
   }
 
   /** Starts to accept. Gives the port. Throws where the address can't be bound. */

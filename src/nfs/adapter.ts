@@ -8,7 +8,7 @@ import { Client } from "./client.ts";
 import { describeClient, type NfsClient } from "./clients.ts";
 import { DuplicateCache, type DuplicateLimits, duplicateLimitDefaults } from "./drc.ts";
 import { mount3, MountList, type SeenMount } from "./mount/index.ts";
-import { Dispatcher, type Program, type RpcStats } from "./rpc.ts";
+import { Dispatcher, type Program, type RpcStats, type WatchedBy } from "./rpc.ts";
 import { nfs3 } from "./v3/index.ts";
 import type { TransferSizes } from "./v3/reply.ts";
 
@@ -34,6 +34,7 @@ export interface NfsAdapterOptions {
   readonly writeMax?: number;
   readonly limits?: Partial<Omit<StreamLimits, "messageBytesMax">>;
   readonly duplicates?: DuplicateLimits;
+  readonly requests?: WatchedBy;
 }
 
 /** What can be changed while the adapter serves; absent: as it is. */
@@ -101,7 +102,7 @@ class Adapter implements NfsAdapter {
       { number: nfsProgram, name: "nfs", versions: [nfs3({ shares, sizes: this.sizes })] },
       { number: mountProgram, name: "mountd", versions: [mount3({ shares, logger, mounts: this.mountList })] },
     ];
-    this.dispatcher = new Dispatcher(programs, this.duplicates, logger);
+    this.dispatcher = new Dispatcher(programs, this.duplicates, logger, options.requests);
     const { dispatcher, mountList } = this;
     this.server = new StreamServer<Client>({
       bind,

@@ -1,14 +1,19 @@
 import type { Credentials } from "#model/credentials.ts";
 import type { FileId } from "#model/ids.ts";
+import type { ShareRequests, WatchedRequest } from "#telemetry/requests/index.ts";
+import type { Span } from "#telemetry/tracing/index.ts";
 import type { XdrReader } from "#wire/xdr-reader.ts";
 import type { XdrWriter } from "#wire/xdr-writer.ts";
 import { AcceptStat, type AuthSys, encodeAccepted } from "#wire/rpc.ts";
 import type { Client, ShareView } from "./client.ts";
 import type { Duplicate } from "./drc.ts";
+import { rpcErrorStatus } from "./watched.ts";
 
 /** One procedure of a program: decodes its arguments before it first waits, and answers `call` exactly once. */
 export interface Procedure {
   readonly name: string;
+  /** Its number among those that are watched; where its program's are not, any. */
+  readonly operation: number;
   run(call: Call, args: XdrReader): void | Promise<void>;
   /** Not to be done twice: its answer is kept for a client that asks again. */
   readonly remembered: boolean;
@@ -20,7 +25,7 @@ export interface Procedure {
  * One call being answered. An answer is encoded without waiting: `begin`, write, `end`. `id`, `otherId` and the numbers are what
  * a handler found in the arguments and its answer needs, so that a handler that waits for nothing needs no closure.
  */
-export class Call {
+export class Call implements WatchedRequest {
   readonly client: Client;
   readonly writer: XdrWriter;
   readonly xid: number;
@@ -39,8 +44,17 @@ export class Call {
   id: FileId | 0 = 0;
   /** The file a second handle leads to. */
   otherId: FileId | 0 = 0;
+  /** Bytes of the file that are read or written. */
   count = 0;
   stable = false;
+  /** What it was answered with: a status of its program, or `rpcErrorStatus`. */
+  status = 0;
+  beganMs = -1;
+  waitsIn: ShareRequests | null = null;
+  /** Of the request, where it is followed. */
+  span: Span | null = null;
+  /** Where a READ or WRITE begins in its file; -1: it is another request. */
+  offset = -1;
   private answerAt = 0;
 
   constructor(
@@ -88,6 +102,7 @@ export class Call {
   /** Answers with an RPC error. */
   reject(status: AcceptStat): void {
     this.repeatable = false;
+    this.status = rpcErrorStatus(status);
     this.begin(status);
     this.end();
   }

@@ -12,6 +12,8 @@ export interface Transport {
   readonly address: string;
   /** The address of ours it reached. */
   readonly localAddress: string;
+  /** When the messages now handed on were taken up, on the clock's monotonic scale. */
+  readonly takenMs: number;
   beginMessage(): GrowingBytes;
   endMessage(): void;
   endMessageWithPayload(slices: readonly Uint8Array[], length: number, padding: number, lender: { release(): void }): void;

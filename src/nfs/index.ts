@@ -7,4 +7,5 @@ export * from "./adapter.ts";
 export type { NfsClient } from "./clients.ts";
 export { type DuplicateLimits, duplicateLimitDefaults } from "./drc.ts";
 export type { Mount } from "./mount/index.ts";
+export { nfsRequests } from "./watched.ts";
 export { createPortmapper, type Portmapper, type PortmapperOptions, type RegisteredService } from "./portmap/index.ts";

@@ -1,4 +1,6 @@
 import type { Logger } from "#telemetry/logger.ts";
+import { type RequestWatch, unwatched } from "#telemetry/requests/index.ts";
+import { tracer } from "#telemetry/tracing/index.ts";
 import {
   AcceptStat,
   AuthFlavor,
@@ -17,6 +19,7 @@ import { XdrWriter } from "#wire/xdr-writer.ts";
 import { Call, type Procedure } from "./call.ts";
 import type { Client } from "./client.ts";
 import type { Duplicate, DuplicateCache } from "./drc.ts";
+import { ended, followed } from "./traced.ts";
 
 /** A version of a program: its procedures by number, without holes. */
 export interface ProgramVersion {
@@ -29,6 +32,11 @@ export interface Program {
   readonly number: number;
   readonly name: string;
   readonly versions: readonly ProgramVersion[];
+}
+
+/** Whoever watches requests, if anybody does now. */
+export interface WatchedBy {
+  readonly watch: RequestWatch<Call> | null;
 }
 
 /** Counters since the start. */
@@ -48,14 +56,16 @@ export class Dispatcher {
   private readonly programs: readonly Program[];
   private readonly duplicates: DuplicateCache | null;
   private readonly logger: Logger;
+  private readonly requests: WatchedBy;
   private readonly reader = new XdrReader();
   private readonly writer = new XdrWriter();
   private readonly header = new CallHeader();
 
-  constructor(programs: readonly Program[], duplicates: DuplicateCache | null, logger: Logger) {
+  constructor(programs: readonly Program[], duplicates: DuplicateCache | null, logger: Logger, requests: WatchedBy = unwatched) {
     this.programs = programs;
     this.duplicates = duplicates;
     this.logger = logger;
+    this.requests = requests;
   }
 
   /** Handles one record. False: it is no call that could be answered, and the stream should be given up. */
@@ -94,11 +104,14 @@ export class Dispatcher {
         return true;
       }
     }
-    this.run(call);
+    if (tracer === null || !tracer.samples()) this.run(call);
+    else followed(tracer, call, header, () => this.run(call));
     return true;
   }
 
   private run(call: Call): void {
+    const { watch } = this.requests;
+    if (watch !== null) watch.began(call, call.client.transport.takenMs);
     try {
       const pending = call.procedure.run(call, this.reader);
       if (pending instanceof Promise) return this.later(call, pending);
@@ -112,6 +125,7 @@ export class Dispatcher {
   private later(call: Call, pending: Promise<void>): void {
     const fs = call.view === null ? null : call.view.fs;
     fs?.enter();
+    if (call.beganMs >= 0) this.requests.watch?.waits(call, call.procedure.operation, fs === null ? "" : fs.name);
     pending.then(
       () => {
         fs?.leave();
@@ -137,6 +151,9 @@ export class Dispatcher {
       this.failed(call, new Error(`${call.procedure.name} ended without an answer`));
       return;
     }
+    const { watch } = this.requests;
+    if (call.span !== null) ended(call.span, call);
+    if (watch !== null && call.beganMs >= 0) watch.ended(call, call.procedure.operation, call.view === null ? "" : call.view.fs.name, call.status, call.count);
     const entry = call.duplicate;
     if (entry !== null) this.remember(call, entry);
     call.client.transport.requestDone(call.bytes);

@@ -3,13 +3,14 @@ import type { Random } from "#base/random.ts";
 import type { Accounts, LoginAttempts } from "#model/identity.ts";
 import { directTcp, type StreamLimits, streamLimitDefaults, StreamServer, type StreamStats } from "#net/index.ts";
 import type { Logger } from "#telemetry/logger.ts";
+import { unwatched } from "#telemetry/requests/index.ts";
 import type { FileSystem, Shares } from "#vfs/file-system.ts";
 import { describeClient, describeMounts, type SmbClient, type SmbMount } from "./clients.ts";
 import { SmbConnection } from "./connection.ts";
 import { LeaseClients } from "./lease/index.ts";
 import { dispatch } from "./dispatch.ts";
 import { Durables } from "./durable/index.ts";
-import type { SmbServer } from "./server.ts";
+import type { SmbServer, WatchedBy } from "./server.ts";
 import { Opens } from "./open/opens.ts";
 import { closeTrees, Ending, endSession, mayGoOn } from "./session/ending.ts";
 import { Sessions } from "./session/sessions.ts";
@@ -38,6 +39,7 @@ export interface SmbAdapterOptions extends SmbListen {
   /** The name clients see. */
   readonly name: string;
   readonly settings?: SmbSettings;
+  readonly requests?: WatchedBy;
   readonly limits?: Partial<Omit<StreamLimits, "messageBytesMax" | "connectionsMax">>;
 }
 
@@ -75,6 +77,7 @@ class Adapter implements SmbAdapter, SmbServer {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  readonly requests: WatchedBy;
   readonly guid: Uint8Array;
   readonly name: string;
   bind: string;
@@ -95,6 +98,7 @@ class Adapter implements SmbAdapter, SmbServer {
     this.clock = options.clock;
     this.random = options.random;
     this.logger = options.logger;
+    this.requests = options.requests ?? unwatched;
     this.guid = options.random.bytes(16);
     this.name = options.name;
     this.bind = options.bind;

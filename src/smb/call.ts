@@ -1,4 +1,6 @@
 import type { ContentRead } from "#model/file-content.ts";
+import type { ShareRequests, WatchedRequest } from "#telemetry/requests/index.ts";
+import type { Span } from "#telemetry/tracing/index.ts";
 import { LeWriter } from "#wire/le.ts";
 import { RequestHeader } from "#wire/smb2/header.ts";
 import type { SmbConnection } from "./connection.ts";
@@ -18,7 +20,7 @@ const lentBytesMin = 16 * 1024;
  * One message being answered: the request of its compound that is handled now, and the answers so far. A handler decodes from
  * `bytes`, writes the body of its answer to `w` and gives a status; it never waits between the first byte written and the last.
  */
-export class Call {
+export class Call implements WatchedRequest {
   readonly connection: SmbConnection;
   readonly header: RequestHeader = new RequestHeader();
   readonly w: LeWriter = new LeWriter();
@@ -62,6 +64,12 @@ export class Call {
   counted: Open | null = null;
   /** Bytes of a file that end the last answer, sent as they lie; released once they are sent or never will be. */
   payload: ContentRead | null = null;
+  /** Bytes of a file that the request reads or writes. */
+  count = 0;
+  beganMs = -1;
+  waitsIn: ShareRequests | null = null;
+  /** Of the request that is handled now, where it is followed. */
+  span: Span | null = null;
   /** Done once the answer is on its way. */
   afterSend: (() => void) | null = null;
 

@@ -143,6 +143,8 @@ export class SmbConnection {
     write(w);
     w.commit();
     this.transmit(out.bytes, out.length, session !== null && session.seals ? session : null, null);
+    // On its way before the answer to what it is about, which goes to another client and may leave any moment.
+    if (!this.transport.closed) this.transport.flush();
   }
 
   /** `payload` follows as it lies: never where the message is sealed. */

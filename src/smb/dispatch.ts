@@ -1,7 +1,8 @@
 import type { Maybe } from "#base/brand.ts";
 import { i32 } from "#wire/le.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
-import type { FileSystem } from "#vfs/file-system.ts";
+import type { RequestWatch } from "#telemetry/requests/index.ts";
+import { tracer } from "#telemetry/tracing/index.ts";
 import { Command, commandsCount, decodeHeader, decodeTransform, encodeHeader, flagsAt, headerBytes, HeaderFlag, nextCommandAt, smb1Magic, smb2Magic, statusAt, transformHeaderBytes, transformMagic } from "#wire/smb2/header.ts";
 import { Dialect } from "#wire/smb2/negotiate.ts";
 import { encodeError } from "#wire/smb2/query.ts";
@@ -12,6 +13,8 @@ import { answerSmb1Negotiate } from "./commands/negotiate.ts";
 import type { SmbConnection } from "./connection.ts";
 import { uncount } from "./open/channel-sequence.ts";
 import { joined, settle } from "./pending.ts";
+import { ended as endedSpan, followed } from "./traced.ts";
+import { noAnswer, operationOf } from "./watched.ts";
 
 /** Requests of one compound. */
 const compoundMax = 64;
@@ -59,6 +62,8 @@ function attempted(call: Call): Maybe<boolean> {
 function failed(call: Call, error: unknown): void {
   const { connection } = call;
   settle(call);
+  if (call.span !== null) endedSpan(call, call.span, NtStatus.INTERNAL_ERROR);
+  if (call.beganMs >= 0) told(call, NtStatus.INTERNAL_ERROR);
   connection.server.logger.error({ error, client: connection.transport.address, command: call.header.command }, "an SMB request failed");
   connection.close("a request failed in the server");
 }
@@ -98,7 +103,9 @@ function unsealed(call: Call, sealed: Uint8Array): boolean {
 function run(call: Call): Maybe<boolean> {
   for (;;) {
     if (!beginRequest(call)) return false;
-    const status = handle(call);
+    const { watch } = call.connection.server.requests;
+    if (watch !== null) began(call, watch);
+    const status = tracer === null || !tracer.samples() ? handle(call) : followed(tracer, call, () => handle(call));
     if (status instanceof Promise) return status.then((settled) => goOn(call, settled));
     finishRequest(call, status);
     if (call.next === 0 || call.connection.transport.closed) return ended(call);
@@ -114,7 +121,10 @@ async function goOn(call: Call, settled: number): Promise<boolean> {
       call.connection.close("a compound that is malformed");
       return false;
     }
-    finishRequest(call, await handle(call));
+    const { watch } = call.connection.server.requests;
+    if (watch !== null) began(call, watch);
+    const status = tracer === null || !tracer.samples() ? handle(call) : followed(tracer, call, () => handle(call));
+    finishRequest(call, status instanceof Promise ? await status : status);
   }
   return ended(call);
 }
@@ -163,21 +173,20 @@ function handle(call: Call): Maybe<number> {
   // What may wait for ever ends a compound; nothing would ever follow it (as Windows has it, MS-SMB2 3.3.5.2.7 note).
   if (header.command === Command.CHANGE_NOTIFY && call.next > 0) return NtStatus.INTERNAL_ERROR;
   const outcome = handler.run(call);
-  return outcome instanceof Promise ? inHand(call.tree?.fs ?? null, outcome) : outcome;
+  return outcome instanceof Promise ? inHand(call, outcome) : outcome;
 }
 
 /** Until a request that waits is answered, the stores of its share stay open. */
-async function inHand(fs: FileSystem | null, outcome: Promise<number>): Promise<number> {
+async function inHand(call: Call, outcome: Promise<number>): Promise<number> {
+  const fs = call.tree?.fs ?? null;
   fs?.enter();
+  if (call.beganMs >= 0) call.connection.server.requests.watch?.waits(call, operationOf(call.header.command), shareOf(call));
   try {
     return await outcome;
   } finally {
     fs?.leave();
   }
 }
-
-/** No answer is to be sent. */
-const noAnswer = -1;
 
 const unknown: Handler = { needs: Needs.session, run: ({ header }) => (header.command < commandsCount ? NtStatus.NOT_SUPPORTED : NtStatus.INVALID_PARAMETER) };
 const cancelling: Handler = { needs: Needs.session, afterExpiry: true, run: () => noAnswer };
@@ -191,9 +200,25 @@ function cancel(call: Call): number {
   return noAnswer;
 }
 
+function began(call: Call, watch: RequestWatch<Call>): void {
+  call.count = 0;
+  watch.began(call, call.connection.transport.takenMs);
+}
+
+/** The request that is handled now is done; whoever watches is told. */
+function told(call: Call, status: number): void {
+  call.connection.server.requests.watch?.ended(call, operationOf(call.header.command), shareOf(call), status, call.count);
+}
+
+function shareOf({ tree }: Call): string {
+  return tree === null || tree.fs === null ? "" : tree.fs.name;
+}
+
 /** Completes an answer: its status, an error's body, where the next one begins, its signature. */
 function finishRequest(call: Call, status: number): void {
   settle(call);
+  if (call.span !== null) endedSpan(call, call.span, status);
+  if (call.beganMs >= 0) told(call, status);
   if (call.counted !== null) uncount(call);
   if (status === noAnswer) return;
   const { w, header, session, signer, answerAt } = call;

@@ -4,4 +4,5 @@
  * keys and signatures. What a file operation means is decided in `vfs/`.
  */
 export { createSmbAdapter, type SmbAdapter, type SmbAdapterOptions, type SmbListen } from "./adapter.ts";
+export { smbRequests } from "./watched.ts";
 export { type SmbSettings, smbSettingDefaults } from "./settings.ts";

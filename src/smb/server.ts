@@ -2,6 +2,8 @@ import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
 import type { Accounts, LoginAttempts } from "#model/identity.ts";
 import type { Logger } from "#telemetry/logger.ts";
+import type { RequestWatch } from "#telemetry/requests/index.ts";
+import type { Call } from "./call.ts";
 import type { LeaseClients } from "./lease/index.ts";
 import type { Shares } from "#vfs/file-system.ts";
 import type { Durables } from "./durable/index.ts";
@@ -9,8 +11,14 @@ import type { Opens } from "./open/opens.ts";
 import type { Sessions } from "./session/sessions.ts";
 import type { SmbSettings } from "./settings.ts";
 
+/** Whoever watches requests, if anybody does now. */
+export interface WatchedBy {
+  readonly watch: RequestWatch<Call> | null;
+}
+
 /** What every connection shares. */
 export interface SmbServer {
+  readonly requests: WatchedBy;
   /** Where clients with leases are found. */
   readonly leaseClients: LeaseClients;
   readonly shares: Shares;

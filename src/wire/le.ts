@@ -21,8 +21,18 @@ export function u64(b: Uint8Array, at: number): number {
   return u32(b, at + 4) * 4294967296 + u32(b, at);
 }
 
+/** Names mostly fit. */
+const narrow = Buffer.alloc(256);
+
 /** UTF-16LE text of `length` bytes. */
 export function utf16(b: Uint8Array, at: number, length: number): string {
+  const units = length >> 1;
+  if (units <= narrow.length) {
+    // Text of characters below U+0100 becomes a string of one byte each, which costs no view and compares faster.
+    let i = 0;
+    for (let from = at; i < units && b[from + 1] === 0; from += 2) narrow[i++] = b[from]!;
+    if (i === units) return narrow.toString("latin1", 0, units);
+  }
   return Buffer.from(b.buffer, b.byteOffset + at, length).toString("utf16le");
 }
 

@@ -117,6 +117,13 @@ ${server.text}`);
     return Number(/^smb: accepting on \S+:(\d+)$/m.exec(this.text)?.[1] ?? 0);
   }
 
+  /** Where its metrics are read, of a server that has them switched on. */
+  get metricsUrl(): string {
+    const found = /^metrics: accepting on (\S+)$/m.exec(this.text);
+    if (found === null) throw new Error(`the server did not say where its metrics are\n${this.text}`);
+    return `http://${found[1]}/metrics`;
+  }
+
   /** Where the REST interface is. */
   get apiUrl(): string {
     const found = /^api: accepting on (\S+)$/m.exec(this.text);

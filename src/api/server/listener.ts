@@ -19,7 +19,17 @@ export interface ListenOptions {
   readonly logger: Logger;
   /** How many connections are held at once; what is above is closed. */
   readonly connectionsMax: number;
+  /** What it is to an operator who reads why it can't listen; absent: the REST interface. */
+  readonly named?: ListenerName;
 }
+
+/** What listens, and the section of the configuration that says where. */
+export interface ListenerName {
+  readonly what: string;
+  readonly section: string;
+}
+
+const restInterface: ListenerName = { what: "the REST interface", section: "controlplane" };
 
 export interface ApiListener {
   readonly address: string;
@@ -85,10 +95,10 @@ class Listener implements ApiListener {
         this.server.listen({ host, port }, resolve);
       });
     } catch (error) {
-      throw listenError(host, port, error);
+      throw listenError(host, port, this.options.named ?? restInterface, error);
     }
     this.port = (this.server.address() as AddressInfo).port;
-    this.server.on("error", (error) => this.options.logger.error({ reason: error.message }, "the REST interface's listener failed"));
+    this.server.on("error", (error) => this.options.logger.error({ reason: error.message }, `the listener of ${(this.options.named ?? restInterface).what} failed`));
     if (this.material !== null) this.warnOfExpiry(this.material);
   }
 
@@ -168,13 +178,13 @@ function contextOf({ key, cert, clientCa }: TlsMaterial): SecureContext {
   return createSecureContext({ key, cert, ...(clientCa === null ? {} : { ca: clientCa }) });
 }
 
-function listenError(host: string, port: number, error: unknown): ListenError {
+function listenError(host: string, port: number, { what, section }: ListenerName, error: unknown): ListenError {
   const code = (error as { readonly code?: unknown } | null)?.code;
-  const where = hostPort(host, port);
-  if (code === "EADDRINUSE") return new ListenError(`cannot listen on ${where} for the REST interface: something else does. Stop it, or set controlplane.port.`);
-  if (code === "EACCES") return new ListenError(`cannot listen on ${where} for the REST interface: ports below 1024 need a privilege. Set controlplane.port.`);
-  if (code === "EADDRNOTAVAIL") return new ListenError(`cannot listen on ${where} for the REST interface: this machine has no such address. Set controlplane.host.`);
-  return new ListenError(`cannot listen on ${where} for the REST interface: ${error instanceof Error ? error.message : String(error)}`);
+  const where = `cannot listen on ${hostPort(host, port)} for ${what}`;
+  if (code === "EADDRINUSE") return new ListenError(`${where}: something else does. Stop it, or set ${section}.port.`);
+  if (code === "EACCES") return new ListenError(`${where}: ports below 1024 need a privilege. Set ${section}.port.`);
+  if (code === "EADDRNOTAVAIL") return new ListenError(`${where}: this machine has no such address. Set ${section}.host.`);
+  return new ListenError(`${where}: ${error instanceof Error ? error.message : String(error)}`);
 }
 
 function hostPort(host: string, port: number): string {

@@ -1,8 +1,10 @@
 /** A block store around another that counts what is asked of it, how that went and how long it took. */
 import type { Clock } from "#base/clock.ts";
 import { type BlockStore, MissingObjectError, type ObjectSource, StoreFullError, StoreRefusedError, StoreUnavailableError, type SynchronousReads } from "#model/block-store.ts";
+import { Durations } from "#telemetry/distribution.ts";
 import { childSpan, spanned } from "#telemetry/tracing/index.ts";
-import { adoptsFrom, readsNow } from "../abilities.ts";
+import { adoptsFrom, readsNow, wireOf } from "../abilities.ts";
+import type { S3Blocks } from "../s3/index.ts";
 import { sourceBytes } from "../source.ts";
 
 export const meteredOperations = ["put", "get", "size", "delete", "list"] as const;
@@ -20,18 +22,23 @@ export class Counts {
   /** From asking to the answer, of all of them together, and of the slowest. */
   ms = 0;
   msMax = 0;
+  /** Of those that had to wait. */
+  readonly durations: Durations = new Durations();
 }
 
 export class MeteredBlocks implements BlockStore {
   readonly counts: Readonly<Record<MeteredOperation, Counts>> = { put: new Counts(), get: new Counts(), size: new Counts(), delete: new Counts(), list: new Counts() };
   declare readonly stagingDirectory?: string;
   declare readonly getNow?: SynchronousReads["getNow"];
+  /** Of a store that is asked over the wire: its requests one by one. */
+  readonly wire: Pick<S3Blocks, "attempts" | "uploads"> | null;
   private readonly blocks: BlockStore;
   private readonly clock: Clock;
 
   constructor(blocks: BlockStore, clock: Clock) {
     this.blocks = blocks;
     this.clock = clock;
+    this.wire = wireOf(blocks);
     const staging = adoptsFrom(blocks);
     if (staging !== null) Object.assign(this, { stagingDirectory: staging });
     const now = readsNow(blocks);
@@ -100,6 +107,7 @@ export class MeteredBlocks implements BlockStore {
     counts.bytes += bytes;
     counts.ms += ms;
     if (ms > counts.msMax) counts.msMax = ms;
+    counts.durations.add(ms);
   }
 
   /** What takes no waiting takes no time worth a look at the clock. */

@@ -14,6 +14,7 @@ import { loadSdk, S3Client } from "./client.ts";
 import { type S3Options, settingsOf } from "./options.ts";
 import { type S3Blocks, S3Store } from "./store.ts";
 
+export { type S3Action, s3Actions, type S3Counts, type S3Result, s3Results } from "./counts.ts";
 export { checkS3, type S3Report } from "./check.ts";
 export { defaultLimits, type S3Credentials, type S3Limits, type S3Options } from "./options.ts";
 export type { S3Blocks } from "./store.ts";

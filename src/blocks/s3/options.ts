@@ -4,6 +4,7 @@ import { type Clock, systemClock } from "#base/clock.ts";
 import { type Random, systemRandom } from "#base/random.ts";
 import { type Logger, silentLogger } from "#telemetry/logger.ts";
 import { StoreFault, StoreRefusedError } from "#model/block-store.ts";
+import { S3Counts } from "./counts.ts";
 
 export interface S3Credentials {
   readonly accessKeyId: string;
@@ -91,6 +92,7 @@ export interface S3Settings extends S3Limits {
   readonly random: Random;
   readonly logger: Logger;
   readonly clockOffsetMs: number;
+  readonly counts: S3Counts;
 }
 
 const prefixShape = /^[a-zA-Z0-9._-]+(?:\/[a-zA-Z0-9._-]+)*$/;
@@ -121,6 +123,7 @@ export function settingsOf(options: S3Options): S3Settings {
     random: options.random ?? systemRandom,
     logger: options.logger ?? silentLogger,
     clockOffsetMs: options.clockOffsetMs ?? 0,
+    counts: new S3Counts(),
   };
 }
 

@@ -7,6 +7,8 @@ export interface Backoff {
   readonly backoffMsMax: number;
   readonly clock: Clock;
   readonly random: Random;
+  /** Where each attempt after one that failed is counted. */
+  readonly counts: { retries: number };
 }
 
 /**
@@ -27,6 +29,7 @@ export async function withRetries<T>(
       if (progressed()) before = 0;
       if (before + 1 >= backoff.attemptsMax || !retried(error)) throw error;
       await wait(backoff.clock, backoffMs(backoff, before));
+      backoff.counts.retries++;
     }
   }
 }

@@ -3,6 +3,7 @@ import type * as Sdk from "@aws-sdk/client-s3";
 import { type BlockStore, MissingObjectError, type ObjectSource, StoreRefusedError, StoreUnavailableError } from "#model/block-store.ts";
 import { checkKey, checkPrefix, isKey } from "../keys.ts";
 import type { S3Client } from "./client.ts";
+import type { S3Counts } from "./counts.ts";
 import { codeOf, isTransient, portError, statusOf } from "./errors.ts";
 import { Failure, TransportError } from "./http/message.ts";
 import { abortLeftovers } from "./leftovers.ts";
@@ -22,12 +23,15 @@ const trickleBytesMin = 16 * 1024;
 export interface S3Blocks extends BlockStore {
   /** Uploads on their way, and how many may be. */
   readonly uploads: { readonly busy: number; readonly limit: number };
+  /** What was asked of the bucket, attempt by attempt. */
+  readonly attempts: S3Counts;
   /** Resolves when the look for uploads that an earlier run left unfinished is over, whatever it found. */
   readonly tidied: Promise<void>;
 }
 
 export class S3Store implements S3Blocks {
   readonly uploads: UploadLimit;
+  readonly attempts: S3Counts;
   readonly tidied: Promise<void>;
   readonly #client: S3Client;
   readonly #settings: S3Settings;
@@ -39,6 +43,7 @@ export class S3Store implements S3Blocks {
     this.#client = client;
     this.#settings = settings;
     this.uploads = new UploadLimit(settings);
+    this.attempts = settings.counts;
     this.#writer = new Writer(client, settings, this.uploads);
     this.tidied = this.#tidy();
   }

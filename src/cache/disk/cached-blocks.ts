@@ -24,6 +24,8 @@ export interface DiskCacheStats {
   /** Copies that did not match their checksum. */
   readonly damaged: number;
   readonly evictedBytes: number;
+  /** Objects whose copies went to make room. */
+  readonly evictions: number;
   /** What the cache takes of the disk, and may. */
   readonly bytes: number;
   readonly bytesMax: number;
@@ -49,7 +51,7 @@ export class CachedBlocks implements BlockStore, HoldsCopies {
   }
 
   get stats(): DiskCacheStats {
-    const disk = this.disk?.stats ?? { bytes: 0, bytesMax: 0, objects: 0, evictedBytes: 0 };
+    const disk = this.disk?.stats ?? { bytes: 0, bytesMax: 0, objects: 0, evictedBytes: 0, evictions: 0 };
     return { ...this.counts, ...disk };
   }
 

@@ -7,7 +7,7 @@ import type { IndexDatabase } from "./index-database.ts";
 import { OpenFiles } from "./open-files.ts";
 import { filePath, isCacheable, reconcile } from "./reconcile.ts";
 import { Rest } from "./rest.ts";
-import { baseBytes, type DiskLimits, Room } from "./room.ts";
+import { baseBytes, type DiskFilesStats, type DiskLimits, Room } from "./room.ts";
 
 const openFilesMax = 128;
 /** How often free space is looked at when nothing is written: others fill the disk, too. */
@@ -30,7 +30,6 @@ export class DiskFiles {
   private readonly room: Room;
   private nextId = 1;
   private uses = 0;
-  private evictedBytes = 0;
   private readonly rest: Rest;
   private timer: Timer | null = null;
   private closed = false;
@@ -59,8 +58,8 @@ export class DiskFiles {
     this.ready = this.tidy();
   }
 
-  get stats(): { readonly bytes: number; readonly bytesMax: number; readonly objects: number; readonly evictedBytes: number } {
-    return { bytes: this.room.bytes, bytesMax: this.room.limits.bytesMax, objects: this.entries.size, evictedBytes: this.evictedBytes };
+  get stats(): DiskFilesStats {
+    return { ...this.room.stats, objects: this.entries.size };
   }
 
   setLimits(limits: DiskLimits): void {
@@ -275,7 +274,7 @@ export class DiskFiles {
     for (const entry of this.entries.values()) {
       if (entry.users > 0) continue;
       leaving += entry.charge;
-      this.evictedBytes += entry.charge;
+      this.room.evicted(entry.charge);
       this.forget(entry);
       if (leaving >= bytes) break;
     }

@@ -3,6 +3,15 @@ import type { CacheFiles } from "./cache-files.ts";
 /** The index with its write-ahead file, and the directories. */
 export const baseBytes = 2 * 2 ** 20;
 
+/** What the cache takes of the disk and may, and what made room there since it was opened. */
+export interface DiskFilesStats {
+  readonly bytes: number;
+  readonly bytesMax: number;
+  readonly objects: number;
+  readonly evictions: number;
+  readonly evictedBytes: number;
+}
+
 export interface DiskLimits {
   /** What the cache takes of the disk at most, its index included; 0: nothing. */
   readonly bytesMax: number;
@@ -16,6 +25,8 @@ export class Room {
   /** What is taken, with what is being removed. */
   bytes = baseBytes;
   private reserved = 0;
+  private evictions = 0;
+  private evictedBytes = 0;
   private readonly removals = new Set<Promise<void>>();
   private readonly io: CacheFiles;
   private readonly directory: string;
@@ -27,6 +38,17 @@ export class Room {
     this.directory = directory;
     this.limits = limits;
     this.evictSome = evictSome;
+  }
+
+  get stats(): Omit<DiskFilesStats, "objects"> {
+    const { bytes, limits, evictions, evictedBytes } = this;
+    return { bytes, bytesMax: limits.bytesMax, evictions, evictedBytes };
+  }
+
+  /** An object's copy went to make room. */
+  evicted(bytes: number): void {
+    this.evictions++;
+    this.evictedBytes += bytes;
   }
 
   /** Sets `bytes` aside, making room where that is needed, until `release`; `newBytes` of them are yet to be taken from what is free. */

@@ -17,6 +17,7 @@ import type { Time } from "#base/time.ts";
 import type { ContentRun } from "#model/file-content.ts";
 import type { FsError } from "#model/fs-error.ts";
 import type { FileId, PackId } from "#model/ids.ts";
+import { Durations } from "#telemetry/distribution.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { FileOps } from "./file-ops.ts";
 
@@ -72,6 +73,14 @@ export type LogRecord =
       readonly mtime: Time;
     };
 
+/** What a log did since it was opened. */
+export class LogStats {
+  records = 0;
+  /** Of those records. */
+  bytes = 0;
+  readonly syncs: Durations = new Durations();
+}
+
 export interface WriteAheadLog {
   /** Of the last appended record; 0 at the very start. */
   readonly sequence: number;
@@ -111,6 +120,7 @@ export interface WriteAheadLog {
   release(upTo: number): void;
   /** Bytes in segments that are not released. */
   readonly bytes: number;
+  readonly stats: LogStats;
   /** Writes and syncs what is staged, and lets go of the files. Rejects where that failed, or something before. */
   close(): Promise<void>;
 }

@@ -1,5 +1,5 @@
 import { FsError } from "#model/fs-error.ts";
-import type { WriteAheadLog } from "./index.ts";
+import { LogStats, type WriteAheadLog } from "./index.ts";
 
 /** The log of an ephemeral share: counts sequences and keeps nothing. */
 export function nullLog(): WriteAheadLog {
@@ -9,6 +9,7 @@ export function nullLog(): WriteAheadLog {
 class NullLog implements WriteAheadLog {
   sequence = 0;
   readonly bytes = 0;
+  readonly stats: LogStats = new LogStats();
 
   appendWrite(): number | FsError {
     return ++this.sequence;

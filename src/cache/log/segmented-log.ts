@@ -6,7 +6,7 @@ import { FsError } from "#model/fs-error.ts";
 import type { FileId, PackId } from "#model/ids.ts";
 import { fdatasyncOf, fsyncOf, writeBackBytes, writeFully, writeSlicesFully, type FileOps } from "./file-ops.ts";
 import { align8, encodeRecord, encodeRuns, pointerBytes, punchBytes, putUint64, recordHeaderBytes, RecordKind, recordsStart, runBytes } from "./format.ts";
-import type { LogOptions, WriteAheadLog } from "./index.ts";
+import { type LogOptions, LogStats, type WriteAheadLog } from "./index.ts";
 import type { Segment, SegmentFiles } from "./segments.ts";
 import { SharedSync } from "./shared-sync.ts";
 
@@ -42,6 +42,7 @@ export class SegmentedLog implements WriteAheadLog {
   #previousGeneration: number;
   #lastRecord: number;
   sequence: number;
+  readonly stats: LogStats = new LogStats();
   #written: number;
   #releasedTo = 0;
   #recycling: Promise<void> | null = null;
@@ -239,10 +240,12 @@ export class SegmentedLog implements WriteAheadLog {
     this.#staged = at + bytes;
     current.end += bytes;
     this.#askTurnEnd();
-    return this.#appended(current);
+    return this.#appended(current, bytes);
   }
 
-  #appended(current: Segment): number {
+  #appended(current: Segment, bytes: number): number {
+    this.stats.records++;
+    this.stats.bytes += bytes;
     const sequence = this.sequence + 1;
     this.sequence = sequence;
     this.#lastRecord = sequence;
@@ -283,7 +286,7 @@ export class SegmentedLog implements WriteAheadLog {
     }
     current.end += bytes;
     this.#wrote(current);
-    const sequence = this.#appended(current);
+    const sequence = this.#appended(current, bytes);
     this.#written = sequence;
     return sequence;
   }
@@ -345,11 +348,14 @@ export class SegmentedLog implements WriteAheadLog {
   async #syncSegments(): Promise<void> {
     const dirty = this.#segments.filter((segment) => segment.dirty);
     const names = this.#directoryDirty;
+    const { clock } = this.#options;
+    const begunMs = clock.monotonicMs();
     this.#directoryDirty = false;
     for (const segment of dirty) segment.dirty = false;
     for (const segment of dirty) await fdatasyncOf(this.#files, segment.fd);
     if (names) await fsyncOf(this.#files, this.#directoryFd);
     for (const segment of dirty) segment.headerDurable = true;
+    this.stats.syncs.add(clock.monotonicMs() - begunMs);
   }
 
   #recyclable(): boolean {

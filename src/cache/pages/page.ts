@@ -34,6 +34,9 @@ export class Page {
 /** Every page in memory, in a ring that the clock hand walks to find what may go. */
 export class PageCache {
   readonly pool: BufferPool;
+  /** Pages that made room for others, and their bytes. */
+  evictions = 0;
+  evictedBytes = 0;
   private hand: Page | null = null;
   private count = 0;
 
@@ -107,6 +110,8 @@ export class PageCache {
       this.hand = page.next;
       if (page.referenced) page.referenced = false;
       else if (page.isEvictable) {
+        this.evictions++;
+        this.evictedBytes += page.buffer.bytes.length;
         this.remove(page);
         page.file.pageEvicted();
       }

@@ -3,10 +3,10 @@ import { StoreUnavailableError } from "#model/block-store.ts";
 import type { ApplyResult, ChangeSet } from "#model/change-set.ts";
 import type { AppliedListener } from "#model/metadata-store.ts";
 import { Batch } from "../batch.ts";
-import type { Pending } from "../committer.ts";
 import { evaluate } from "../engine.ts";
 import type { Totals } from "../rows.ts";
 import type { Sequence } from "../sequence.ts";
+import type { MetadataStats } from "../stats.ts";
 import { batchSpan, currentSpan } from "../traced.ts";
 import { encode } from "./encode.ts";
 import type { Fetcher } from "./fetcher.ts";
@@ -14,8 +14,8 @@ import type { Holds } from "./holds.ts";
 import { needsOf } from "./needs.ts";
 import { type Need, Unknown } from "./need.ts";
 import type { PostgresRows } from "./rows.ts";
-import type { Held } from "./slots.ts";
 import type { View } from "./view.ts";
+import type { Waiting } from "./waiting.ts";
 import type { Waiter, Writer } from "./writer.ts";
 
 /** Sets of one batch at most, and extents in them: bounds the time the event loop is held, and a statement. */
@@ -28,19 +28,6 @@ const batchesMax = 2;
 const waitMsMax = 10_000;
 const queueMax = 20_000;
 
-/** A set in the queue. */
-interface Waiting extends Pending {
-  /** Rows it needs that are being fetched. */
-  fetching: number;
-  /** What was fetched for it, kept until its turn. */
-  readonly held: Held[];
-  /** Its needs were looked at. */
-  seen: boolean;
-  readonly sinceMs: number;
-  /** It is in the queue no more. */
-  left: boolean;
-}
-
 export interface ApplierParts {
   readonly view: View;
   readonly holds: Holds;
@@ -52,6 +39,7 @@ export interface ApplierParts {
   readonly epoch: number;
   readonly clock: Clock;
   readonly totals: Totals;
+  readonly stats: MetadataStats;
   /** What whoever listens knows is no longer what is stored. */
   readonly fatal: (error: unknown) => void;
 }
@@ -81,6 +69,11 @@ export class Applier {
   constructor(parts: ApplierParts) {
     this.parts = parts;
     this.totals = parts.totals;
+  }
+
+  /** Sets that wait for a batch. */
+  get queued(): number {
+    return this.queue.length;
   }
 
   onApplied(listener: AppliedListener): void {
@@ -233,7 +226,7 @@ export class Applier {
   }
 
   private seal(sets: readonly Waiting[]): void {
-    const { view, rows, writer, share, epoch } = this.parts;
+    const { view, rows, writer, share, epoch, stats } = this.parts;
     const writes = rows.take();
     const waiter: Waiter = {
       committed: () => sets.forEach((one) => one.result?.applied === true && one.resolve(one.result)),
@@ -244,6 +237,7 @@ export class Applier {
       if (this.tell(sets)) writer.afterLast(waiter);
       return;
     }
+    stats.batches.observe(sets.length);
     const number = ++this.batchNumber;
     view.pins.pin(number, writes.slots);
     for (const one of sets) this.leave(one);
@@ -259,9 +253,11 @@ export class Applier {
       const one = sets[i] as Waiting;
       const result = one.result as ApplyResult;
       if (!result.applied) {
+        this.parts.stats.refused++;
         one.resolve(result);
         continue;
       }
+      this.parts.stats.applied++;
       try {
         this.listener(one.set, result);
       } catch (error) {

@@ -11,6 +11,7 @@ import type { PostgresSession } from "#base/postgres/session.ts";
 import type { Random } from "#base/random.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
+import { MetadataStats } from "../stats.ts";
 import { Applier } from "./applier.ts";
 import { asStoreError, connect, type PostgresPlace } from "./connect.ts";
 import { Fetcher } from "./fetcher.ts";
@@ -74,8 +75,9 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
 function assemble(options: PostgresStoreOptions, server: Server, session: PostgresSession, { share, epoch, identity, next, totals }: Taken): MetadataStore {
   const { clock, logger, name } = options;
   const view = new View(options.limits ?? defaultLimits);
-  const reader = new Reader(server);
-  const scans = new Reader(server);
+  const stats = new MetadataStats();
+  const reader = new Reader(server, stats);
+  const scans = new Reader(server, stats);
   const fetcher = new Fetcher(view, reader, share, clock);
   const reservation = new Reservation(next, reader, share, epoch, logger);
   const parts = { applier: null as Applier | null };
@@ -84,7 +86,7 @@ function assemble(options: PostgresStoreOptions, server: Server, session: Postgr
     logger.error({ share: name, database: `${server.login.database} at ${nameOf(server.login)}`, error: error.message }, "the share's metadata can't be served any more");
     options.broken(error);
   };
-  const writer = new Writer(session, { server, share, epoch, name, moved: () => parts.applier?.schedule(), renewed: () => [reader, scans].forEach((one) => one.renew()), broken });
+  const writer = new Writer(session, { server, share, epoch, name, stats, moved: () => parts.applier?.schedule(), renewed: () => [reader, scans].forEach((one) => one.renew()), broken });
   const applier = new Applier({
     view,
     holds: new Holds(view),
@@ -96,6 +98,7 @@ function assemble(options: PostgresStoreOptions, server: Server, session: Postgr
     epoch,
     clock,
     totals,
+    stats,
     fatal: (error) => broken(error instanceof Error ? error : new Error(String(error))),
   });
   parts.applier = applier;
@@ -108,7 +111,7 @@ function assemble(options: PostgresStoreOptions, server: Server, session: Postgr
       await Promise.all([writer.close(), reader.close(), scans.close()]);
     }
   };
-  return new PostgresStore({ identity, share, view, fetcher, pages: new PageReader(view, fetcher), applier, reservation, writer, scans, release });
+  return new PostgresStore({ identity, share, view, fetcher, pages: new PageReader(view, fetcher), applier, reservation, writer, reader, scans, stats, release });
 }
 
 /** Looks from time to time whether the share is still this server's. */

@@ -1,6 +1,7 @@
 import type { PostgresSession } from "#base/postgres/session.ts";
 import { StoreUnavailableError } from "#model/block-store.ts";
 import type { Row } from "./decode.ts";
+import type { MetadataStats } from "../stats.ts";
 import { inWords, verdictOf } from "./errors.ts";
 import { openSession, run, type Server, type Value } from "./sessions.ts";
 
@@ -12,16 +13,36 @@ const pauseMsMax = 1_000;
 /** A session for reads: any number of them at a time, each run again where the connection breaks. */
 export class Reader {
   private readonly server: Server;
+  private readonly stats: MetadataStats;
+  /** Reads that wait for their answer. */
+  running = 0;
   private opening: Promise<PostgresSession> | null = null;
   private session: PostgresSession | null = null;
   private closed = false;
 
-  constructor(server: Server) {
+  constructor(server: Server, stats: MetadataStats) {
     this.server = server;
+    this.stats = stats;
   }
 
   /** Rows of a prepared statement; throws a StoreUnavailableError where the server stays away. */
   async rows(statement: string, values: readonly Value[], serverMsMax?: number): Promise<readonly Row[]> {
+    const { clock } = this.server;
+    const begunMs = clock.monotonicMs();
+    this.running++;
+    try {
+      const rows = await this.answered(statement, values, serverMsMax);
+      this.stats.queries.add(clock.monotonicMs() - begunMs);
+      return rows;
+    } catch (error) {
+      this.stats.queriesFailed++;
+      throw error;
+    } finally {
+      this.running--;
+    }
+  }
+
+  private async answered(statement: string, values: readonly Value[], serverMsMax?: number): Promise<readonly Row[]> {
     const { clock, login } = this.server;
     const begun = clock.monotonicMs();
     for (let pauseMs = pauseMsMin; ; pauseMs = Math.min(pauseMsMax, pauseMs * 2)) {
@@ -34,6 +55,10 @@ export class Reader {
       }
       await new Promise<void>((resolve) => clock.after(pauseMs, resolve));
     }
+  }
+
+  get connected(): boolean {
+    return this.session?.lost === false;
   }
 
   private ready(): Promise<PostgresSession> {

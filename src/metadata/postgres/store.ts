@@ -3,6 +3,7 @@ import type { ApplyResult, ChangeSet, Extent, Pack } from "#model/change-set.ts"
 import type { Cookie, FileId, PackId } from "#model/ids.ts";
 import type { Dirent, Inode, Xattr } from "#model/inode.ts";
 import { type AppliedListener, type FileExtent, foldingMax, type MetadataStore, type ScannedDirent, type ScansTables, type ShareIdentity } from "#model/metadata-store.ts";
+import type { CountsOperations, MetadataStats, SessionStats } from "../stats.ts";
 import type { Applier } from "./applier.ts";
 import { type Row, toFileExtent, toInode, toScanned, toXattr } from "./decode.ts";
 import { type Fetcher, scanMsMax } from "./fetcher.ts";
@@ -22,20 +23,34 @@ export interface StoreParts {
   readonly applier: Applier;
   readonly reservation: Reservation;
   readonly writer: Writer;
+  readonly reader: Reader;
   readonly scans: Reader;
+  readonly stats: MetadataStats;
   /** Lets go of everything, in order. */
   readonly release: () => Promise<void>;
 }
 
 /** A share's metadata in PostgreSQL: reads are answered from the view where it knows, and wait for the database where not. */
-export class PostgresStore implements MetadataStore, ScansTables {
+export class PostgresStore implements MetadataStore, ScansTables, CountsOperations {
   readonly identity: ShareIdentity;
+  readonly stats: MetadataStats;
   private readonly parts: StoreParts;
   private closing: Promise<void> | null = null;
 
   constructor(parts: StoreParts) {
     this.identity = parts.identity;
     this.parts = parts;
+    this.stats = parts.stats;
+  }
+
+  get sessions(): SessionStats {
+    const { writer, reader, scans, applier } = this.parts;
+    return {
+      open: [writer, reader, scans].filter(({ connected }) => connected).length,
+      running: writer.unanswered + reader.running + scans.running,
+      queued: applier.queued,
+      away: writer.away,
+    };
   }
 
   draw(): number {
@@ -47,6 +62,7 @@ export class PostgresStore implements MetadataStore, ScansTables {
   }
 
   inode(id: FileId): Maybe<Inode | null> {
+    this.stats.reads.inode++;
     const row = this.parts.view.inode(id);
     return row === undefined ? this.fetchInode(id) : row;
   }
@@ -60,6 +76,7 @@ export class PostgresStore implements MetadataStore, ScansTables {
   }
 
   dirent(parent: FileId, name: string): Maybe<Dirent | null> {
+    this.stats.reads.dirent++;
     const row = this.parts.view.names.dirent(parent, name);
     return row === undefined ? this.fetchDirent(parent, name) : row;
   }
@@ -73,6 +90,7 @@ export class PostgresStore implements MetadataStore, ScansTables {
   }
 
   direntsFolding(parent: FileId, key: string): Maybe<readonly Dirent[]> {
+    this.stats.reads.dirent++;
     const rows = this.parts.view.names.folding(parent, key, foldingMax);
     return rows === undefined ? this.fetchFolding(parent, key) : rows;
   }
@@ -90,6 +108,7 @@ export class PostgresStore implements MetadataStore, ScansTables {
   }
 
   xattrs(id: FileId): Promise<readonly Xattr[]> {
+    this.stats.reads.xattr++;
     return this.parts.pages.xattrs(id);
   }
 
@@ -98,11 +117,13 @@ export class PostgresStore implements MetadataStore, ScansTables {
   }
 
   directory(parent: FileId, after: Cookie | 0, limit: number): Maybe<readonly Dirent[]> {
+    this.stats.reads.directory++;
     if (this.parts.view.names.occupied(parent) === false) return [];
     return this.parts.pages.directory(parent, after, limit);
   }
 
   extents(file: FileId, offset: number, end: number, limit: number): Maybe<readonly Extent[]> {
+    this.stats.reads.extents++;
     const found = this.parts.view.extents(file, offset, end, limit);
     return typeof found === "number" ? this.fetchExtents(file, offset, end, limit) : found;
   }
@@ -121,6 +142,7 @@ export class PostgresStore implements MetadataStore, ScansTables {
   }
 
   pack(id: PackId): Maybe<Pack | null> {
+    this.stats.reads.pack++;
     const row = this.parts.view.pack(id);
     return row === undefined ? this.fetchPack(id) : row;
   }

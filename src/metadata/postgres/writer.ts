@@ -1,5 +1,6 @@
 import type { PostgresSession } from "#base/postgres/session.ts";
 import { MetadataStoreError } from "../errors.ts";
+import type { MetadataStats } from "../stats.ts";
 import { inWords, verdictOf } from "./errors.ts";
 import { openSession, run, type Server, type Value } from "./sessions.ts";
 import { statements } from "./statements.ts";
@@ -27,11 +28,17 @@ export interface Outgoing {
   readonly span: Span | null;
 }
 
+/** A batch, and when it was sent first. */
+interface Sent extends Outgoing {
+  readonly sentMs: number;
+}
+
 export interface WriterOptions {
   readonly server: Server;
   readonly share: number;
   readonly epoch: number;
   readonly name: string;
+  readonly stats: MetadataStats;
   /** Something became possible: a batch was committed, or the server is back. */
   readonly moved: () => void;
   /** Batches go to another session from here on: it may be that of another server, and a session of the old one would read what is no longer so. */
@@ -48,7 +55,7 @@ export interface WriterOptions {
 export class Writer {
   private readonly options: WriterOptions;
   private session: PostgresSession | null;
-  private inFlight: Outgoing[] = [];
+  private inFlight: Sent[] = [];
   /** The last batch known to be committed. */
   private acked = 0;
   /** Statements without an answer. */
@@ -71,11 +78,21 @@ export class Writer {
     return this.inFlight.length;
   }
 
+  /** Statements without an answer. */
+  get unanswered(): number {
+    return this.running;
+  }
+
+  get connected(): boolean {
+    return this.session?.lost === false;
+  }
+
   get away(): boolean {
     return this.recovering;
   }
 
-  send(batch: Outgoing): void {
+  send(outgoing: Outgoing): void {
+    const batch: Sent = { ...outgoing, sentMs: this.options.server.clock.monotonicMs() };
     this.inFlight.push(batch);
     if (!this.recovering) this.dispatch(batch);
   }
@@ -108,12 +125,14 @@ export class Writer {
   }
 
   private committed(number: number): void {
+    const { stats, server } = this.options;
     this.failures = 0;
     this.acked = Math.max(this.acked, number);
     this.awaySinceMs = null;
-    while (this.inFlight.length > 0 && (this.inFlight[0] as Outgoing).number <= number) {
-      const batch = this.inFlight.shift() as Outgoing;
+    while (this.inFlight.length > 0 && (this.inFlight[0] as Sent).number <= number) {
+      const batch = this.inFlight.shift() as Sent;
       batch.span?.end();
+      stats.commits.add(server.clock.monotonicMs() - batch.sentMs);
       for (const waiter of batch.waiters) waiter.committed();
     }
     if (this.inFlight.length === 0) this.empty();

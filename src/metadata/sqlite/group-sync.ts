@@ -1,4 +1,5 @@
 import type { Clock } from "#base/clock.ts";
+import type { Durations } from "#telemetry/distribution.ts";
 
 /** Syncs a file's data without holding the event loop, and calls back. */
 export type SyncFile = (fd: number, done: (error: Error | null) => void) => void;
@@ -15,6 +16,8 @@ export class GroupSync {
   private readonly sync: SyncFile;
   private readonly clock: Clock;
   private readonly fatal: (error: Error) => void;
+  /** Where each sync that was done is counted; absent: nowhere. */
+  durations: Durations | null = null;
   private waiting: (() => void)[] = [];
   private running = false;
   private failed = false;
@@ -41,6 +44,7 @@ export class GroupSync {
     const covered = this.waiting;
     this.waiting = [];
     this.running = true;
+    const begunMs = this.clock.monotonicMs();
     this.sync(this.fd, (error) => {
       this.running = false;
       if (error !== null) {
@@ -48,6 +52,7 @@ export class GroupSync {
         this.fatal(error);
         return;
       }
+      this.durations?.add(this.clock.monotonicMs() - begunMs);
       for (let i = 0; i < covered.length; i++) (covered[i] as () => void)();
       if (this.waiting.length > 0 && !this.running) this.beginAfter(gatherTurns);
     });

@@ -151,6 +151,7 @@ class Parts {
       committed: (applied) => this.committed(applied),
       fatal: this.fatal,
     }, this.journal);
+    this.walSync.durations = this.committer.stats.syncs;
     this.checkpointer = new Checkpointer({
       db,
       statements,

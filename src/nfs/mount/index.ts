@@ -9,6 +9,7 @@ import { AcceptStat } from "#wire/rpc.ts";
 import { XdrFailure } from "#wire/xdr-reader.ts";
 import type { Procedure } from "../call.ts";
 import type { ProgramVersion } from "../rpc.ts";
+import { mountOperations } from "../watched.ts";
 import { exportPath } from "./export-path.ts";
 import { mnt } from "./mnt.ts";
 import type { MountList } from "./mount-list.ts";
@@ -21,8 +22,11 @@ export interface MountSettings {
   readonly logger: Logger;
 }
 
+/** A procedure; the version's table gives it its number. */
+export type MountProcedure = Omit<Procedure, "operation">;
+
 export function mount3(settings: MountSettings): ProgramVersion {
-  const table: Record<(typeof P)[keyof typeof P], Procedure> = {
+  const table: Record<(typeof P)[keyof typeof P], MountProcedure> = {
     [P.NULL]: nullProcedure,
     [P.MNT]: mnt(settings),
     [P.DUMP]: dump(settings),
@@ -30,11 +34,11 @@ export function mount3(settings: MountSettings): ProgramVersion {
     [P.UMNTALL]: umntall(settings),
     [P.EXPORT]: exports(settings),
   };
-  const procedures = Array.from({ length: P.EXPORT + 1 }, (_, number) => table[number as keyof typeof table]);
+  const procedures = Array.from({ length: P.EXPORT + 1 }, (_, number) => ({ ...table[number as keyof typeof table], operation: mountOperations + number }));
   return { version: mountVersion3, procedures };
 }
 
-const nullProcedure: Procedure = {
+const nullProcedure: MountProcedure = {
   name: "MOUNT NULL",
   remembered: false,
   run(call) {
@@ -44,7 +48,7 @@ const nullProcedure: Procedure = {
 };
 
 /** DUMP (§5.2.2). */
-const dump = ({ mounts }: MountSettings): Procedure => ({
+const dump = ({ mounts }: MountSettings): MountProcedure => ({
   name: "DUMP",
   remembered: false,
   run(call) {
@@ -62,7 +66,7 @@ const dump = ({ mounts }: MountSettings): Procedure => ({
 });
 
 /** UMNT (§5.2.3). */
-const umnt = ({ mounts }: MountSettings): Procedure => ({
+const umnt = ({ mounts }: MountSettings): MountProcedure => ({
   name: "UMNT",
   remembered: false,
   run(call, args) {
@@ -75,7 +79,7 @@ const umnt = ({ mounts }: MountSettings): Procedure => ({
 });
 
 /** UMNTALL (§5.2.4). */
-const umntall = ({ mounts }: MountSettings): Procedure => ({
+const umntall = ({ mounts }: MountSettings): MountProcedure => ({
   name: "UMNTALL",
   remembered: false,
   run(call) {
@@ -86,7 +90,7 @@ const umntall = ({ mounts }: MountSettings): Procedure => ({
 });
 
 /** EXPORT (§5.2.5): the shares that are open to the caller, without groups: to others they are none of their business. */
-const exports = ({ shares }: MountSettings): Procedure => ({
+const exports = ({ shares }: MountSettings): MountProcedure => ({
   name: "EXPORT",
   remembered: false,
   run(call) {

@@ -4,16 +4,16 @@ import { fhBytesMax } from "#wire/nfs3.ts";
 import { mountPathBytesMax, MountStat3 } from "#wire/mount3.ts";
 import { AcceptStat, AuthFlavor } from "#wire/rpc.ts";
 import { XdrFailure } from "#wire/xdr-reader.ts";
-import type { Call, Procedure } from "../call.ts";
+import type { Call } from "../call.ts";
 import { mount3StatusOf } from "../status.ts";
 import { resolveExport } from "./export-path.ts";
-import type { MountSettings } from "./index.ts";
+import type { MountProcedure, MountSettings } from "./index.ts";
 
 /** The flavors a mounted share takes, preferred first. */
 const flavors = [AuthFlavor.AUTH_SYS, AuthFlavor.AUTH_NONE];
 
 /** MNT (RFC 1813 §5.2.1): the handle of a share's root, or of a directory below it that the caller may walk to. */
-export const mnt = ({ shares, mounts, logger }: MountSettings): Procedure => ({
+export const mnt = ({ shares, mounts, logger }: MountSettings): MountProcedure => ({
   name: "MNT",
   remembered: false,
   async run(call, args) {
@@ -49,6 +49,7 @@ export const mnt = ({ shares, mounts, logger }: MountSettings): Procedure => ({
 });
 
 function fail(call: Call, status: MountStat3): void {
+  call.status = status;
   const w = call.begin();
   w.reserve(4);
   w.u32(status);

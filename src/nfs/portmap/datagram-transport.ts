@@ -5,6 +5,7 @@ import type { Transport } from "../client.ts";
 export class DatagramTransport implements Transport {
   readonly address: string;
   readonly localAddress: string;
+  readonly takenMs = 0;
   private readonly out: OutBuffer;
   private complete = false;
 

@@ -22,6 +22,7 @@ export function portmapProcedure<A>(
 ): Procedure {
   return {
     name,
+    operation: 0,
     remembered: false,
     run(call, reader) {
       const args = decode(reader);

@@ -53,6 +53,6 @@ export function nfs3(settings: Nfs3Settings): ProgramVersion {
     [P.PATHCONF]: pathconf(settings),
     [P.COMMIT]: commit(settings),
   };
-  const procedures = Array.from({ length: P.COMMIT + 1 }, (_, number) => table[number as P]);
+  const procedures = Array.from({ length: P.COMMIT + 1 }, (_, number) => ({ ...table[number as P], operation: number }));
   return { version: nfsVersion3, procedures };
 }

@@ -27,6 +27,7 @@ function answer(call: Call, result: ReadResult | FsError): void {
   if (result instanceof FsError) return failWith(call, result);
   const data = result.data;
   const length = data.length;
+  call.count = length;
   const w = call.begin();
   w.reserve(statusAndAttributesBytes + 12);
   w.u32(NfsStat3.NFS3_OK);

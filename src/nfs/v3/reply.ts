@@ -38,11 +38,11 @@ export interface Nfs3Settings {
   readonly sizes: Readonly<TransferSizes>;
 }
 
-export interface Nfs3Procedure extends Procedure {
+export interface Nfs3Procedure extends Omit<Procedure, "operation"> {
   readonly failure: FailureBody;
 }
 
-/** Declares a procedure. */
+/** Declares a procedure; the version's table gives it its number. */
 export function procedure(
   name: string,
   failure: FailureBody,
@@ -62,10 +62,11 @@ function trouble(call: Call, error: unknown): boolean {
 /** Answers `status`, with the attributes that its procedure's failures carry as far as they are at hand. */
 export function fail(call: Call, status: NfsStat3): void {
   if (status === NfsStat3.NFS3ERR_JUKEBOX) call.repeatable = false;
+  call.status = status;
   const w = call.begin();
   w.reserve(4 + 2 * wccDataBytes);
   w.u32(status);
-  switch ((call.procedure as Nfs3Procedure).failure) {
+  switch ((call.procedure as Procedure & Nfs3Procedure).failure) {
     case FailureBody.none:
       break;
     case FailureBody.attributes:

@@ -1,21 +1,42 @@
+import type { Maybe } from "#base/brand.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { headerBytes } from "#wire/smb2/header.ts";
-import { closePostQueryAttributes, decodeClose, encodeClose } from "#wire/smb2/create.ts";
+import { closePostQueryAttributes, decodeClose, encodeClose, type OpenedFile } from "#wire/smb2/create.ts";
 import type { Call } from "../call.ts";
 import { closeOpen } from "../open/closing.ts";
+import type { Open } from "../open/open.ts";
 import { openedFacts } from "../info/known.ts";
 import { settleWriteTime } from "../open/write-times.ts";
 import { fileOf } from "./file-of.ts";
 
 /** CLOSE (MS-SMB2 3.3.5.10). */
-export async function close(call: Call): Promise<number> {
+export function close(call: Call): Maybe<number> {
   const flags = decodeClose(call.bytes, call.base, call.end);
   if (flags < 0) return NtStatus.INVALID_PARAMETER;
   const open = fileOf(call, call.base + headerBytes + 8);
   if (typeof open === "number") return open;
-  if (open.pipe === null) await settleWriteTime(open);
-  const told = (flags & closePostQueryAttributes) === 0 || open.pipe !== null ? null : await openedFacts(open);
-  await closeOpen(call.connection.server, open);
-  encodeClose(call.w, told === null || typeof told === "number" ? null : told.facts);
+  const settled = open.pipe === null ? settleWriteTime(open) : null;
+  const telling = (flags & closePostQueryAttributes) !== 0 && open.pipe === null;
+  return settled === null ? tell(call, open, telling) : settled.then(() => tell(call, open, telling));
+}
+
+/** The file as it is before it is let go of. */
+function tell(call: Call, open: Open, telling: boolean): Maybe<number> {
+  if (!telling) return letGo(call, open, null);
+  const opened = openedFacts(open);
+  return opened instanceof Promise ? opened.then((known) => letGo(call, open, factsOf(known))) : letGo(call, open, factsOf(opened));
+}
+
+function factsOf(known: { readonly facts: OpenedFile } | number): OpenedFile | null {
+  return typeof known === "number" ? null : known.facts;
+}
+
+function letGo(call: Call, open: Open, facts: OpenedFile | null): Maybe<number> {
+  const closed = closeOpen(call.connection.server, open);
+  return closed instanceof Promise ? closed.then(() => answer(call, facts)) : answer(call, facts);
+}
+
+function answer(call: Call, facts: OpenedFile | null): number {
+  encodeClose(call.w, facts);
   return NtStatus.SUCCESS;
 }

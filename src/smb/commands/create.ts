@@ -1,11 +1,12 @@
+import type { Maybe } from "#base/brand.ts";
 import { Time } from "#base/time.ts";
 import type { FileId } from "#model/ids.ts";
 import { FileType, type Inode } from "#model/inode.ts";
-import type { OpenFile } from "#vfs/opens/index.ts";
+import type { Lease, OpenFile } from "#vfs/opens/index.ts";
 import { FileAttribute } from "#wire/fscc.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { CreateAction, type CreateContext, CreateOption, type CreateRequest, decodeCreate, encodeCreate, OplockLevel } from "#wire/smb2/create.ts";
-import { decodeAppInstance, type DurableAsk, durableAnswer } from "#wire/smb2/durable.ts";
+import { type AppInstance, decodeAppInstance, type DurableAsk, durableAnswer } from "#wire/smb2/durable.ts";
 import { type LeaseContext, leaseContextName } from "#wire/smb2/lease.ts";
 import { Dialect } from "#wire/smb2/negotiate.ts";
 import { encodeError, encodeErrorContext } from "#wire/smb2/query.ts";
@@ -25,31 +26,35 @@ import { factsOf, streamFacts } from "../open/facts.ts";
 import { Open } from "../open/open.ts";
 import { type Opened, Opening } from "../open/opening.ts";
 import { parsePath, type SmbPath, StreamType } from "../open/path.ts";
-import { shownName } from "../open/names.ts";
+import { shownName, shownPath } from "../open/names.ts";
 import { stoppedOn } from "../open/stopped.ts";
+import type { SmbServer } from "../server.ts";
 import { sessionOpensMax } from "../session/session.ts";
 import { pipes } from "../pipe/index.ts";
 import { Pipe } from "../pipe/pipe.ts";
 
 const timewarpContext = "TWrp";
+const noContexts: readonly CreateContext[] = [];
 
 /** CREATE (MS-SMB2 3.3.5.9). */
-export async function create(call: Call): Promise<number> {
+export function create(call: Call): Maybe<number> {
   const request = decodeCreate(call.bytes, call.base, call.end);
-  const status = request === null ? NtStatus.INVALID_PARAMETER : await open(call, request);
-  if (request !== null && status === NtStatus.STOPPED_ON_SYMLINK) return stopped(call, request);
+  if (request === null) return ended(call, NtStatus.INVALID_PARAMETER);
+  const status = call.tree!.fs === null ? openPipe(call, request) : createDurably(call, request, openFile, answer);
+  return status instanceof Promise ? status.then((settled) => stoppedOr(call, request, settled)) : stoppedOr(call, request, status);
+}
+
+function stoppedOr(call: Call, request: CreateRequest, status: number): Maybe<number> {
+  return status === NtStatus.STOPPED_ON_SYMLINK ? stopped(call, request) : ended(call, status);
+}
+
+function ended(call: Call, status: number): number {
   call.relatedStatus = status;
   if (status !== NtStatus.SUCCESS) call.related = null;
   return status;
 }
 
-function open(call: Call, request: CreateRequest): Promise<number> | number {
-  return call.tree!.fs === null ? openPipe(call, request) : createDurably(call, request, openFile, answer);
-}
-
-async function openFile(call: Call, request: CreateRequest, ask: DurableAsk | null): Promise<Open | number> {
-  const { server } = call.connection;
-  const fs = call.tree!.fs!;
+function openFile(call: Call, request: CreateRequest, ask: DurableAsk | null): Maybe<Open | number> {
   const refused = refuseRequest(request);
   if (refused !== NtStatus.SUCCESS) return refused;
   // No earlier state of a file is kept to be opened (MS-SMB2 2.2.13.2.7).
@@ -61,16 +66,60 @@ async function openFile(call: Call, request: CreateRequest, ask: DurableAsk | nu
   if (typeof typed === "number") return typed;
   const asked = askedFor(call.connection, request);
   if (asked === null) return NtStatus.INVALID_PARAMETER;
-  const repeatable = ask !== null && ask.version === 2;
-  const instance = repeatable ? decodeAppInstance(request.contexts) : null;
-  if (instance !== null) {
-    const taken = await takeOver(call, request, instance);
-    if (taken !== NtStatus.SUCCESS) return taken;
+  const creating = new Creating(call, typed, ask, asked);
+  if (creating.instance === null) return run(creating, path);
+  return takeOver(call, request, creating.instance).then((taken) => (taken === NtStatus.SUCCESS ? run(creating, path) : taken));
+}
+
+/** A CREATE of a file, with what its contexts come to. */
+class Creating {
+  readonly call: Call;
+  readonly request: CreateRequest;
+  readonly ask: DurableAsk | null;
+  readonly asked: Asked;
+  readonly instance: AppInstance | null;
+
+  constructor(call: Call, request: CreateRequest, ask: DurableAsk | null, asked: Asked) {
+    this.call = call;
+    this.request = request;
+    this.ask = ask;
+    this.asked = asked;
+    this.instance = this.repeatable ? decodeAppInstance(request.contexts) : null;
   }
-  const opened = await new Opening(fs, call.tree!.credentials(), path, typed, asked, (until) => wait(call, until, repeatable)).run();
+
+  /** Its client may send it again. */
+  get repeatable(): boolean {
+    return this.ask !== null && this.ask.version === 2;
+  }
+
+  /** Waits until others gave up what they cache; the first time the client is told that it will take a while. */
+  async wait(until: Promise<void>): Promise<NtStatus> {
+    const { call } = this;
+    let cancel: () => void = () => {};
+    const cancelled = new Promise<void>((resolve) => (cancel = resolve));
+    if (call.pending === null && call.pend(cancel) === null) return NtStatus.INSUFFICIENT_RESOURCES;
+    await Promise.race([until, cancelled]);
+    if (call.pending?.cancelled !== true) return NtStatus.SUCCESS;
+    // The client lost this connection and has others: it asks by one of them what became of the request.
+    if (!this.repeatable || !call.connection.transport.closed || !call.session!.valid) return NtStatus.CANCELLED;
+    await until;
+    return NtStatus.SUCCESS;
+  }
+}
+
+function run(creating: Creating, path: SmbPath): Maybe<Open | number> {
+  const tree = creating.call.tree!;
+  const opened = new Opening(tree.fs!, tree.credentials(), path, creating.request, creating.asked, creating).run();
+  return opened instanceof Promise ? opened.then((arrived) => begin(creating, arrived)) : begin(creating, opened);
+}
+
+/** Makes the open of what was opened, and answers. */
+function begin(creating: Creating, opened: Opened | number): Maybe<Open | number> {
   if (typeof opened === "number") return opened;
-  const { inode, file, stream, action, parent } = opened;
-  const one = new Open(server.opens.next(), call.tree!, file.file.id, stream === null && inode.type === FileType.directory, file.access, file, pathOf(opened));
+  const { call, request, ask, instance } = creating;
+  const { server } = call.connection;
+  const { inode, file, stream, action } = opened;
+  const one = new Open(server.opens.next(), call.tree!, file.file.id, stream === null && inode.type === FileType.directory, file.access, file, namedBy(opened));
   one.ownerId = inode.id;
   one.keeper = stream?.keeper ?? null;
   one.mode = request.options & shownModes;
@@ -78,14 +127,26 @@ async function openFile(call: Call, request: CreateRequest, ask: DurableAsk | nu
   one.instance = instance;
   one.channelSequence = call.header.channelSequence;
   if (ask !== null) makeDurable(call, one, ask);
-  if (!(await persist(server, one))) notPersistent(one);
-  if (!(await settled(call, one))) return NtStatus.FILE_CLOSED;
-  server.durables.join(one);
+  const persisted = persist(server, one);
+  if (persisted instanceof Promise) return persisted.then((done) => recorded(creating, opened, one, done));
+  return recorded(creating, opened, one, persisted);
+}
+
+function recorded(creating: Creating, opened: Opened, one: Open, persisted: boolean): Maybe<Open | number> {
+  if (!persisted) notPersistent(one);
+  const settles = settled(creating.call, one);
+  if (settles instanceof Promise) return settles.then((stays) => (stays ? complete(creating, opened, one) : NtStatus.FILE_CLOSED));
+  return complete(creating, opened, one);
+}
+
+function complete({ call, request, asked }: Creating, { inode, file, stream, action, parent }: Opened, one: Open): Open {
+  call.connection.server.durables.join(one);
   call.related = one;
   if (action !== CreateAction.OPENED && !one.directory) reserve(one, askedRoom(request));
   const facts = withRoom(one, stream === null ? factsOf(inode) : streamFacts(inode, stream.inode));
-  answer(call, { request, open: one, parent, inode, facts, action, oplock: oplockLevel(asked, file), lease: asked.context, durable: one.durable !== null });
-  tellOfBreaks(call, asked, one);
+  const oplock = oplockLevel(asked, file);
+  answer(call, { request, open: one, parent, inode, facts, action, oplock, lease: asked.context, durable: one.durable !== null });
+  if (file.lease !== null) tellOfBreaks(call, asked, one, file.lease);
   return one;
 }
 
@@ -95,23 +156,30 @@ function mayOpen(call: Call): boolean {
 }
 
 /** The open is its session's; or, where that ended meanwhile, waits for its client, or (false) is closed. */
-async function settled(call: Call, one: Open): Promise<boolean> {
+function settled(call: Call, one: Open): true | Promise<boolean> {
   const { server } = call.connection;
   const { session, tree } = call;
   if (session!.valid && session!.trees.get(tree!.id) === tree) {
     server.opens.add(one);
     return true;
   }
-  if (!session!.valid && server.durables.detach(one)) return true;
+  return !session!.valid && server.durables.detach(one) ? true : closed(server, one);
+}
+
+async function closed(server: SmbServer, one: Open): Promise<boolean> {
   await closeOpen(server, one);
   return false;
 }
 
 /** What a CREATE that succeeded is answered. */
 function answer(call: Call, { request, open: one, parent, inode, facts, action, oplock, lease, durable }: Answered): void {
-  const contexts = [...contextsFor(call.tree!, request, lease, one.file!, mostAccess(call, parent, inode))];
+  if (request.contexts.length === 0) {
+    encodeCreate(call.w, call.answerAt, oplock, action, facts, one, noContexts);
+    return;
+  }
+  const contexts = contextsFor(call.tree!, request, lease, one.file!, mostAccess(call, parent, inode));
   if (durable) contexts.push(durableAnswer(one.durable!.version, one.durable!.timeoutMs, one.durable!.persistent));
-  encodeCreate(call.w, call.answerAt, oplock, action, facts, one.fileId, contexts);
+  encodeCreate(call.w, call.answerAt, oplock, action, facts, one, contexts);
 }
 
 /** The request as what its path's type makes of it (MS-FSCC 2.1.5.4): `::$DATA` is of no directory, `:$I30:$INDEX_ALLOCATION` of nothing else. */
@@ -124,10 +192,9 @@ function typedRequest({ stream, type }: SmbPath, request: CreateRequest): Create
   return { ...request, options: request.options | CreateOption.DIRECTORY_FILE };
 }
 
-/** The path as clients are told it. */
-function pathOf({ parts, stream }: Opened): string {
-  const path = parts.map(shownName).join("\\");
-  return stream === null ? path : `${path}:${shownName(stream.name)}`;
+/** The path as clients are told it, or what that is made from. */
+function namedBy({ parts, stream }: Opened): string | readonly string[] {
+  return stream === null ? parts : `${shownPath(parts)}:${shownName(stream.name)}`;
 }
 
 /** The path met a symbolic link, which is for the client to follow (MS-SMB2 2.2.2). */
@@ -144,28 +211,13 @@ async function stopped(call: Call, request: CreateRequest): Promise<number> {
   return status;
 }
 
-/** Waits until others gave up what they cache; the first time the client is told that it will take a while. */
-async function wait(call: Call, until: Promise<void>, repeatable: boolean): Promise<NtStatus> {
-  let cancel: () => void = () => {};
-  const cancelled = new Promise<void>((resolve) => (cancel = resolve));
-  if (call.pending === null && call.pend(cancel) === null) return NtStatus.INSUFFICIENT_RESOURCES;
-  await Promise.race([until, cancelled]);
-  if (call.pending?.cancelled !== true) return NtStatus.SUCCESS;
-  // The client lost this connection and has others: it asks by one of them what became of the request.
-  if (!repeatable || !call.connection.transport.closed || !call.session!.valid) return NtStatus.CANCELLED;
-  await until;
-  return NtStatus.SUCCESS;
-}
-
 function oplockLevel(asked: Asked, { lease }: OpenFile): number {
   if (asked.context !== null) return lease === null ? OplockLevel.NONE : OplockLevel.LEASE;
   return lease === null ? OplockLevel.NONE : oplockOf(lease.state);
 }
 
 /** Breaks come after the answer they take back. */
-function tellOfBreaks(call: Call, { holder }: Asked, one: Open): void {
-  const lease = one.file?.lease ?? null;
-  if (lease === null) return;
+function tellOfBreaks(call: Call, { holder }: Asked, one: Open, lease: Lease): void {
   const before = call.afterSend;
   const told = lease.holder instanceof LeaseClient ? lease.holder : holder;
   call.afterSend = () => {
@@ -187,7 +239,7 @@ function openPipe(call: Call, request: CreateRequest): number {
   call.related = one;
   const zero = Time.zero;
   const facts = { creationTime: zero, accessTime: zero, writeTime: zero, changeTime: zero, allocationBytes: 4096, endOfFile: 0, attributes: FileAttribute.NORMAL };
-  encodeCreate(call.w, call.answerAt, 0, CreateAction.OPENED, facts, one.fileId, []);
+  encodeCreate(call.w, call.answerAt, 0, CreateAction.OPENED, facts, one, noContexts);
   return NtStatus.SUCCESS;
 }
 
@@ -199,7 +251,7 @@ function mostAccess(call: Call, parent: Inode | null, opened: Inode): { readonly
 }
 
 /** Answers to the contexts that are understood (MS-SMB2 2.2.14.2): maximal access, the lease, and others'. */
-function contextsFor(tree: Tree, request: CreateRequest, asked: LeaseContext | null, { lease }: OpenFile, access: { readonly inode: Inode; readonly maximal: number }): readonly CreateContext[] {
+function contextsFor(tree: Tree, request: CreateRequest, asked: LeaseContext | null, { lease }: OpenFile, access: { readonly inode: Inode; readonly maximal: number }): CreateContext[] {
   const answers: CreateContext[] = [];
   for (const context of request.contexts) if (context.name === maximalAccessContext) answers.push({ name: context.name, data: maximalAccessAnswer(context.data, access.inode, access.maximal) });
   answerOthers(tree, request, access.inode, answers);

@@ -38,6 +38,7 @@ function answer(call: Call, open: Open, result: ReadResult | FsError, offset: nu
     return NtStatus.END_OF_FILE;
   }
   open.position = offset + data.length;
+  call.count = data.length;
   encodeRead(call.w, data.length);
   call.attach(data);
   return NtStatus.SUCCESS;

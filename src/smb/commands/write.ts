@@ -44,6 +44,7 @@ function put(open: Open, offset: number, payload: readonly Uint8Array[], length:
 
 function answer(call: Call, written: Written | FsError | null, length: number): number {
   if (written instanceof FsError) return ntStatusOf(written);
+  call.count = length;
   encodeWrite(call.w, length);
   return NtStatus.SUCCESS;
 }

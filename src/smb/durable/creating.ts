@@ -1,3 +1,4 @@
+import type { Maybe } from "#base/brand.ts";
 import { FsError } from "#model/fs-error.ts";
 import type { Inode } from "#model/inode.ts";
 import { Cached } from "#vfs/opens/index.ts";
@@ -37,14 +38,24 @@ export interface Answered {
 export type Answer = (call: Call, answered: Answered) => void;
 
 /** Opens or makes the file, answers, and gives the open; a status where it fails. */
-export type Make = (call: Call, request: CreateRequest, ask: DurableAsk | null) => Promise<Open | number>;
+export type Make = (call: Call, request: CreateRequest, ask: DurableAsk | null) => Maybe<Open | number>;
 
 /** CREATE on a share of files, as its contexts for durable opens have it (MS-SMB2 3.3.5.9.6, .7, .10, .12). */
-export async function createDurably(call: Call, request: CreateRequest, make: Make, answer: Answer): Promise<number> {
+export function createDurably(call: Call, request: CreateRequest, make: Make, answer: Answer): Maybe<number> {
+  if (request.contexts.length === 0) return outcomeOf(make(call, request, null));
   const ask = decodeDurable(request.contexts, call.connection.dialect >= Dialect.SMB_3_0);
   if (ask === "invalid") return NtStatus.INVALID_PARAMETER;
   if (ask !== null && ask.reconnect !== null) return reconnect(call, request, ask, answer);
-  if (ask === null || ask.version === 1) return statusOf(await make(call, request, ask));
+  if (ask === null || ask.version === 1) return outcomeOf(make(call, request, ask));
+  return createOnce(call, request, ask, make, answer);
+}
+
+function outcomeOf(made: Maybe<Open | number>): Maybe<number> {
+  return made instanceof Promise ? made.then(statusOf) : statusOf(made);
+}
+
+/** One that has a GUID is done once, however often it is sent (MS-SMB2 3.3.5.9.10). */
+async function createOnce(call: Call, request: CreateRequest, ask: DurableAsk, make: Make, answer: Answer): Promise<number> {
   const { durables } = call.connection.server;
   const key = `${clientOf(call)}:${ask.createGuid}`;
   const known = durables.begin(key);

@@ -52,7 +52,7 @@ export class Durables {
   }
 
   isDetached(open: Open): boolean {
-    return this.detached.get(open.persistentId) === open;
+    return this.detached.size > 0 && this.detached.get(open.persistentId) === open;
   }
 
   /** Its client is back, or it is closed. */
@@ -131,9 +131,15 @@ export class Durables {
   }
 
   private end(open: Open): void {
-    closeOpen(this.server, open).catch((error: unknown) =>
-      this.server.logger.error({ error, path: open.path }, "a file could not be closed whose client did not come back to it"),
-    );
+    void this.close(open);
+  }
+
+  private async close(open: Open): Promise<void> {
+    try {
+      await closeOpen(this.server, open);
+    } catch (error) {
+      this.server.logger.error({ error, path: open.path }, "a file could not be closed whose client did not come back to it");
+    }
   }
 
   private makeRoom(): void {

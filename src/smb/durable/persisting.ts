@@ -1,4 +1,5 @@
-import type { RestoredOpen } from "#vfs/opens/index.ts";
+import type { Maybe } from "#base/brand.ts";
+import type { OpenFile, RestoredOpen } from "#vfs/opens/index.ts";
 import type { FileSystem } from "#vfs/file-system.ts";
 import { CreateAction } from "#wire/smb2/create.ts";
 import type { Call } from "../call.ts";
@@ -19,10 +20,13 @@ interface Kept {
 }
 
 /** Records a persistent open as it is now, locks included. False: that is impossible, and the open is none that outlives the server. */
-export async function persist(server: SmbServer, open: Open): Promise<boolean> {
+export function persist(server: SmbServer, open: Open): Maybe<boolean> {
   const { durable, file } = open;
+  return durable === null || !durable.persistent || file === null ? true : record(server, open, durable, file);
+}
+
+async function record(server: SmbServer, open: Open, durable: Durable, file: OpenFile): Promise<boolean> {
   const { persistent } = open.tree.fs!;
-  if (durable === null || !durable.persistent || file === null) return true;
   try {
     if (persistent === null) throw new Error("the share keeps no records of open files");
     const holder = file.lease?.holder ?? null;
@@ -86,7 +90,7 @@ function openOf(call: Call, found: RestoredOpen): Open | null {
   if (kept === null) return null;
   const { file } = found.open;
   const open = new Open(call.connection.server.opens.next(), call.tree!, file.id, false, found.open.access, found.open, kept.path);
-  open.fileId.set(Buffer.from(found.key, "hex"), 0);
+  open.persistentId = found.key;
   open.action = kept.action as CreateAction;
   const { createGuid, clientGuid, owner, timeoutMs } = kept;
   open.durable = new Durable({ version: 2, createGuid, clientGuid, owner, timeoutMs, persistent: true });

@@ -1,16 +1,25 @@
+import type { Maybe } from "#base/brand.ts";
 import { FsError } from "#model/fs-error.ts";
 import type { SmbServer } from "../server.ts";
 import type { Open } from "./open.ts";
 
 /** Lets go of an open file; the last one of a file waits for its deletion, where somebody asked for that. */
-export async function closeOpen(server: SmbServer, open: Open): Promise<void> {
+export function closeOpen(server: SmbServer, open: Open): Maybe<void> {
   server.opens.remove(open);
   server.durables.forget(open);
   open.watch?.close();
   if (open.file === null) return;
-  const fs = open.tree.fs!;
-  const stream = await fs.release(open.file);
-  const owner = open.keeper === null ? null : await fs.release(open.keeper);
-  const outcome = stream ?? owner;
-  if (outcome instanceof FsError) server.logger.debug({ share: fs.name, path: open.path, why: outcome.code }, "a file was not deleted on close");
+  const stream = open.tree.fs!.release(open.file);
+  if (open.keeper !== null || stream instanceof Promise) return closeRest(server, open, stream);
+  tell(server, open, stream);
+}
+
+async function closeRest(server: SmbServer, open: Open, released: Maybe<FsError | null>): Promise<void> {
+  const stream = await released;
+  const owner = open.keeper === null ? null : await open.tree.fs!.release(open.keeper);
+  tell(server, open, stream ?? owner);
+}
+
+function tell(server: SmbServer, open: Open, outcome: FsError | null): void {
+  if (outcome instanceof FsError) server.logger.debug({ share: open.tree.fs!.name, path: open.path, why: outcome.code }, "a file was not deleted on close");
 }

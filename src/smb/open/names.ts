@@ -41,6 +41,11 @@ export function shownName(stored: string): string {
   return stored === "." || stored === ".." ? stored : showAll(stored);
 }
 
+/** The path of stored names, as it is shown. */
+export function shownPath(parts: readonly string[]): string {
+  return parts.map(shownName).join("\\");
+}
+
 function showAll(stored: string): string {
   let shown = "";
   for (let i = 0; i < stored.length; i++) {

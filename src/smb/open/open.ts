@@ -9,6 +9,7 @@ import type { Durable } from "../durable/durable.ts";
 import type { Tree } from "../tree/tree.ts";
 import type { DirectoryWatch } from "./directory-watch.ts";
 import type { LockReplay } from "./lock-replay.ts";
+import { shownPath } from "./names.ts";
 import type { Scan } from "./scan.ts";
 
 /** An open file or directory (MS-SMB2 3.3.1.10). */
@@ -24,8 +25,8 @@ export class Open {
   readonly access: number;
   /** Its place in the share's table; null: a pipe. */
   file: OpenFile | null;
-  /** Its path in the share, parts separated by backslashes. */
-  path: string;
+  /** Its path in the share, or the parts of that as they are stored. */
+  private named: string | readonly string[];
   /** Of a stream: an open of its owner, whose name stays as long. */
   keeper: OpenFile | null = null;
   scan: Scan | null = null;
@@ -62,11 +63,14 @@ export class Open {
   outstanding = 0;
   outstandingBefore = 0;
   /** The half that stays as long as the file is open, and one that changes whenever its client comes back to it. */
-  readonly fileId: Uint8Array = new Uint8Array(16);
+  persistentLow: number;
+  persistentHigh: number;
+  volatileLow: number;
+  volatileHigh: number;
   private who: Credentials | null = null;
   private base: Credentials | null = null;
 
-  constructor(number: number, tree: Tree, id: FileId, directory: boolean, access: number, file: OpenFile | null, path: string) {
+  constructor(number: number, tree: Tree, id: FileId, directory: boolean, access: number, file: OpenFile | null, named: string | readonly string[]) {
     this.number = number;
     this.tree = tree;
     this.id = id;
@@ -74,28 +78,49 @@ export class Open {
     this.directory = directory;
     this.access = access;
     this.file = file;
-    this.path = path;
-    this.setIdHalf(0);
-    this.setIdHalf(8);
+    this.named = named;
+    // Half of it differs from one start of the server to the next, as the session's does: an id never comes back.
+    this.persistentLow = this.volatileLow = number;
+    this.persistentHigh = this.volatileHigh = tree.session.salt | 0;
+  }
+
+  /** Its path in the share, parts separated by backslashes, as clients are told it. */
+  get path(): string {
+    if (typeof this.named !== "string") this.named = shownPath(this.named);
+    return this.named;
+  }
+
+  set path(path: string) {
+    this.named = path;
+  }
+
+  /** Its id as it is on the wire (MS-SMB2 2.2.14.1). */
+  get fileId(): Uint8Array {
+    const bytes = Buffer.alloc(16);
+    bytes.writeInt32LE(this.persistentLow, 0);
+    bytes.writeInt32LE(this.persistentHigh, 4);
+    bytes.writeInt32LE(this.volatileLow, 8);
+    bytes.writeInt32LE(this.volatileHigh, 12);
+    return bytes;
   }
 
   /** The half of its id that stays, in hex. */
   get persistentId(): string {
-    return Buffer.from(this.fileId.buffer, 0, 8).toString("hex");
+    return Buffer.from(this.fileId.subarray(0, 8)).toString("hex");
+  }
+
+  set persistentId(hex: string) {
+    const half = Buffer.from(hex, "hex");
+    this.persistentLow = half.readInt32LE(0);
+    this.persistentHigh = half.readInt32LE(4);
   }
 
   /** Its client came back to it. */
   reopened(number: number, tree: Tree): void {
     this.number = number;
     this.tree = tree;
-    this.setIdHalf(8);
-  }
-
-  /** Half of it differs from one start of the server to the next, as the session's does: an id never comes back. */
-  private setIdHalf(at: number): void {
-    const view = new DataView(this.fileId.buffer);
-    view.setUint32(at, this.number, true);
-    view.setUint32(at + 4, this.tree.session.salt, true);
+    this.volatileLow = number;
+    this.volatileHigh = tree.session.salt | 0;
   }
 
   /** Its user, with the rights it was opened with: what it does is not judged anew. */

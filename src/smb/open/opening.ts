@@ -1,9 +1,11 @@
+import type { Maybe } from "#base/brand.ts";
 import { allRights } from "#model/acl.ts";
 import type { Credentials } from "#model/credentials.ts";
 import { FsError } from "#model/fs-error.ts";
 import { FileType, type Inode } from "#model/inode.ts";
 import { InodeFlag, XattrName } from "#model/inode-flags.ts";
 import type { Created, FileSystem } from "#vfs/file-system.ts";
+import { after } from "#vfs/maybe.ts";
 import { OpenFile, samePlace } from "#vfs/opens/index.ts";
 import { FileAttribute } from "#wire/fscc.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
@@ -35,6 +37,11 @@ export interface Opened {
   readonly action: CreateAction;
 }
 
+/** Has the client wait for others. */
+export interface Waiter {
+  wait(until: Promise<void>): Promise<NtStatus>;
+}
+
 /** One CREATE of a file or directory on its way (MS-FSA 2.1.5.1). Whenever it had to wait it begins again with the name. */
 export class Opening {
   private readonly fs: FileSystem;
@@ -42,34 +49,42 @@ export class Opening {
   private readonly path: SmbPath;
   private readonly request: CreateRequest;
   private readonly asked: Asked;
-  /** Has the client wait for others. */
-  private readonly wait: (until: Promise<void>) => Promise<NtStatus>;
+  private readonly waiter: Waiter;
   private retried = false;
 
-  constructor(fs: FileSystem, who: Credentials, path: SmbPath, request: CreateRequest, asked: Asked, wait: (until: Promise<void>) => Promise<NtStatus>) {
+  constructor(fs: FileSystem, who: Credentials, path: SmbPath, request: CreateRequest, asked: Asked, waiter: Waiter) {
     this.fs = fs;
     this.who = asked.parentKey === null ? who : { ...who, parentKey: asked.parentKey };
     this.path = path;
     this.request = request;
     this.asked = asked;
-    this.wait = wait;
+    this.waiter = waiter;
   }
 
-  async run(): Promise<Opened | number> {
-    for (let races = 0; races < racesMax; ) {
-      const outcome = await this.attempt();
+  run(): Maybe<Opened | number> {
+    const outcome = this.attempt();
+    return outcome instanceof Promise || outcome instanceof Waiting || outcome === raced ? this.goOn(outcome) : outcome;
+  }
+
+  private async goOn(first: Maybe<Opened | Waiting | number>): Promise<Opened | number> {
+    let outcome = await first;
+    for (let races = 0; ; ) {
       if (outcome instanceof Waiting) {
         this.retried = true;
-        const status = await this.wait(outcome.until);
+        const status = await this.waiter.wait(outcome.until);
         if (status !== NtStatus.SUCCESS) return status;
-      } else if (outcome === raced) races++;
-      else return outcome;
+      } else if (outcome !== raced) return outcome;
+      else if (++races === racesMax) return NtStatus.INSUFFICIENT_SERVER_RESOURCES;
+      outcome = await this.attempt();
     }
-    return NtStatus.INSUFFICIENT_SERVER_RESOURCES;
   }
 
-  private async attempt(): Promise<Opened | Waiting | number> {
-    const found = await resolve(this.fs, this.who, this.path.parts);
+  private attempt(): Maybe<Opened | Waiting | number> {
+    const found = resolve(this.fs, this.who, this.path.parts);
+    return found instanceof Promise ? found.then((arrived) => this.decide(arrived)) : this.decide(found);
+  }
+
+  private decide(found: Resolved | NtStatus): Maybe<Opened | Waiting | number> {
     if (typeof found === "number") return found;
     if (this.path.stream !== null) return this.useStream(found, this.path.stream);
     const key = this.asked.caching?.key ?? null;
@@ -129,7 +144,7 @@ export class Opening {
     return (this.request.options & CreateOption.DELETE_ON_CLOSE) !== 0 && (attributes & FileAttribute.READONLY) !== 0;
   }
 
-  private async use(found: Resolved, inode: Inode): Promise<Opened | Waiting | number> {
+  private use(found: Resolved, inode: Inode): Maybe<Opened | Waiting | number> {
     const { disposition, options } = this.request;
     if (this.isGoing(found, inode)) return NtStatus.DELETE_PENDING;
     if (disposition === Disposition.CREATE) return NtStatus.OBJECT_NAME_COLLISION;
@@ -141,12 +156,16 @@ export class Opening {
     if (directory) return NtStatus.INVALID_PARAMETER;
     const refused = refuseOverwrite(inode, this.request.attributes);
     if (refused !== NtStatus.SUCCESS) return refused;
-    const opened = await this.admit(found, inode, disposition === Disposition.SUPERSEDE ? CreateAction.SUPERSEDED : CreateAction.OVERWRITTEN);
+    return this.replace(this.admit(found, inode, disposition === Disposition.SUPERSEDE ? CreateAction.SUPERSEDED : CreateAction.OVERWRITTEN));
+  }
+
+  private async replace(admitted: Maybe<Opened | Waiting | number>): Promise<Opened | Waiting | number> {
+    const opened = await admitted;
     return typeof opened === "number" || opened instanceof Waiting ? opened : this.empty(opened);
   }
 
   /** Takes its place among the file's opens. */
-  private async admit(found: Resolved, inode: Inode, action: CreateAction): Promise<Opened | Waiting | number> {
+  private admit(found: Resolved, inode: Inode, action: CreateAction): Maybe<Opened | Waiting | number> {
     const { request, fs } = this;
     const parent = this.path.parts.length === 0 ? null : found.parent;
     const made = action === CreateAction.CREATED;
@@ -157,10 +176,15 @@ export class Opening {
     if (this.deletesReadonly(attributesOf(inode))) return NtStatus.CANNOT_DELETE;
     const deleteOnClose = (request.options & CreateOption.DELETE_ON_CLOSE) !== 0;
     if (deleteOnClose && (access & AccessMask.DELETE) === 0) return NtStatus.ACCESS_DENIED;
-    const barred = (access & AccessMask.DELETE) !== 0 && (inode.flags & InodeFlag.hasStreams) !== 0 && (await streamsForbidDeletion(fs, this.who, inode));
-    if (barred) return NtStatus.SHARING_VIOLATION;
-    const overwrites = action === CreateAction.OVERWRITTEN || action === CreateAction.SUPERSEDED;
-    const admitted = fs.opens.admit(
+    if ((access & AccessMask.DELETE) === 0 || (inode.flags & InodeFlag.hasStreams) === 0) return this.take(found, inode, action, access, momentary);
+    const barred = streamsForbidDeletion(fs, this.who, inode);
+    return after(barred, (is) => (is ? NtStatus.SHARING_VIOLATION : this.take(found, inode, action, access, momentary)));
+  }
+
+  private take(found: Resolved, inode: Inode, action: CreateAction, access: number, momentary: number): Opened | Waiting | number {
+    const { request } = this;
+    const parent = this.path.parts.length === 0 ? null : found.parent;
+    const admitted = this.fs.opens.admit(
       inode.id,
       {
         who: this.who,
@@ -169,8 +193,8 @@ export class Opening {
         sharing: request.shareAccess,
         place: this.placeOf(found),
         directory: inode.type === FileType.directory,
-        overwrites,
-        deleteOnClose,
+        overwrites: action === CreateAction.OVERWRITTEN || action === CreateAction.SUPERSEDED,
+        deleteOnClose: (request.options & CreateOption.DELETE_ON_CLOSE) !== 0,
         caching: this.asked.caching,
         parentKey: this.asked.parentKey,
         retried: this.retried,

@@ -1,3 +1,4 @@
+import { i32 } from "#wire/le.ts";
 import type { Tree } from "../tree/tree.ts";
 import type { Open } from "./open.ts";
 
@@ -42,11 +43,11 @@ export class Opens {
 
   /** The open file whose id stands at `at`; null where there is none of this tree. */
   find(b: Uint8Array, at: number, tree: Tree): Open | null {
-    const number = b[at + 8]! | (b[at + 9]! << 8) | (b[at + 10]! << 16) | (b[at + 11]! << 24);
+    const number = i32(b, at + 8);
     const open = this.all.get(number);
     if (open === undefined || open.tree !== tree) return null;
-    for (let i = 0; i < 16; i++) if (open.fileId[i] !== b[at + i]) return null;
-    return open;
+    const same = open.persistentLow === i32(b, at) && open.persistentHigh === i32(b, at + 4) && open.volatileLow === number && open.volatileHigh === i32(b, at + 12);
+    return same ? open : null;
   }
 
   ofTree(tree: Tree): readonly Open[] {

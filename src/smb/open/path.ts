@@ -49,6 +49,8 @@ const root: SmbPath = { parts: noParts, stream: null, type: null };
 export function parsePath(path: string): SmbPath | NtStatus {
   if (path === "") return root;
   if (path.charCodeAt(0) === backslash) return NtStatus.INVALID_PARAMETER;
+  const plain = plainParts(path);
+  if (plain !== null) return { parts: plain, stream: null, type: null };
   const given = separated(path).split("\\");
   if (given.at(-1) === "") given.pop();
   if (given.length > partsMax) return NtStatus.OBJECT_NAME_INVALID;
@@ -98,6 +100,26 @@ function parseStream(text: string): { stream: string | null; type: StreamType | 
 }
 
 const backslash = 0x5c;
+const dot = 0x2e;
+/** Surrogates, and characters that stand for others. */
+const strangeUnit = 0xd800;
+
+/** The parts of a path that holds nothing but names, none of which needs a closer look; null for any other. */
+function plainParts(path: string): readonly string[] | null {
+  const parts: string[] = [];
+  let from = 0;
+  for (let i = 0; i <= path.length; i++) {
+    const unit = i === path.length ? backslash : path.charCodeAt(i);
+    if (unit !== backslash) {
+      if (unit >= strangeUnit || !allowedUnit(unit)) return null;
+      continue;
+    }
+    if (i === from || i - from > nameUnitsMax || path.charCodeAt(from) === dot || parts.length === partsMax) return null;
+    parts.push(from === 0 && i === path.length ? path : path.slice(from, i));
+    from = i + 1;
+  }
+  return parts;
+}
 
 function isName(part: string): boolean {
   if (part.length === 0 || part.length > nameUnitsMax || part === ".") return false;
@@ -125,11 +147,21 @@ function walk(fs: FileSystem, who: Credentials, from: Inode, given: readonly str
   for (let i = index; ; i++) {
     const found = lookup(fs, who, parent.id, parts[i]!);
     if (found instanceof Promise) return later(fs, who, parent, parts, i, found);
+    if (i < parts.length - 1 && found !== null && typeof found !== "number" && isDirectory(found.inode)) {
+      parent = found.inode;
+      parts = named(parts, i, found.name);
+      continue;
+    }
     const step = stepTo(parent, parts, i, found);
     if (!(step instanceof Below)) return step;
     parent = step.directory;
     parts = step.parts;
   }
+}
+
+/** One that the walk goes on in without more ado. */
+function isDirectory({ type, flags }: Inode): boolean {
+  return type === FileType.directory && (flags & InodeFlag.reparse) === 0;
 }
 
 function later(fs: FileSystem, who: Credentials, parent: Inode, parts: readonly string[], i: number, found: Promise<Found>): Promise<Resolved | NtStatus> {

@@ -1,9 +1,11 @@
+import type { Maybe } from "#base/brand.ts";
 import { Right } from "#model/acl.ts";
 import { FsError } from "#model/fs-error.ts";
 import { FileType, type Inode } from "#model/inode.ts";
 import { streamsOf } from "#model/inode-flags.ts";
 import { type LeaseHolder, OpenFile, type OpenRequest, Sharing } from "#vfs/opens/index.ts";
 import type { FileSystem, OpenedStream } from "#vfs/file-system.ts";
+import { after } from "#vfs/maybe.ts";
 import type { Credentials } from "#model/credentials.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { CreateAction, CreateOption, type CreateRequest, Disposition } from "#wire/smb2/create.ts";
@@ -112,8 +114,9 @@ async function admit(asks: StreamRequest, stream: OpenedStream, access: number, 
 const noHolder: LeaseHolder = { broken: () => true };
 
 /** Whether a stream of `owner` is open that lets nobody delete it: then nobody opens the owner for that either (MS-FSA 2.1.5.1.2.2). */
-export async function streamsForbidDeletion(fs: FileSystem, who: Credentials, owner: Inode): Promise<boolean> {
-  const streams = await fs.streams(who, owner.id);
-  if (streams instanceof FsError) return false;
-  return streams.some(({ inode }) => fs.opens.of(inode.id)?.opens.some(({ sharing }) => (sharing & Sharing.delete) === 0) === true);
+export function streamsForbidDeletion(fs: FileSystem, who: Credentials, owner: Inode): Maybe<boolean> {
+  return after(fs.streams(who, owner.id), (streams) => {
+    if (streams instanceof FsError) return false;
+    return streams.some(({ inode }) => fs.opens.of(inode.id)?.opens.some(({ sharing }) => (sharing & Sharing.delete) === 0) === true);
+  });
 }

@@ -1,7 +1,7 @@
 import { Right } from "#model/acl.ts";
 import type { Inode } from "#model/inode.ts";
 import type { Time } from "#base/time.ts";
-import type { FileOpens } from "#vfs/opens/index.ts";
+import type { FileOpens, OpenFile } from "#vfs/opens/index.ts";
 import type { FileFacts } from "#wire/fscc.ts";
 import type { Open } from "./open.ts";
 
@@ -51,15 +51,18 @@ export function toldFacts(open: Open, facts: FileFacts, nowMs: number): FileFact
   return known === undefined || known.untilMs <= nowMs ? facts : { ...facts, writeTime: known.shown };
 }
 
-/** Before an open is closed: the write time of late writes is that of the close, and one that was set is set again. */
-export async function settleWriteTime(open: Open): Promise<void> {
-  const { file, frozenWriteTime } = open;
-  if (file === null) return;
+/** Before an open is closed: the write time of late writes is that of the close, and one that was set is set again. Null: there is nothing to wait for. */
+export function settleWriteTime(open: Open): Promise<void> | null {
+  const { file } = open;
+  if (file === null) return null;
   const known = delayed.get(file.file);
-  if (known === undefined) return;
-  const late = known.untilMs === Number.POSITIVE_INFINITY;
+  if (known === undefined) return null;
   delayed.delete(file.file);
-  if (!late) return;
+  return known.untilMs === Number.POSITIVE_INFINITY ? setWriteTime(open, file) : null;
+}
+
+async function setWriteTime(open: Open, file: OpenFile): Promise<void> {
+  const { frozenWriteTime } = open;
   const mtime = open.writtenFrozen && frozenWriteTime !== null ? frozenWriteTime : "now";
   await open.tree.fs!.setattr({ ...open.credentials(), opened: Right.writeAttributes }, open.ownerId, { mtime }, null, file);
 }

@@ -52,7 +52,7 @@ export async function openTracing(options: TracingOptions): Promise<OpenTracing>
     spanLimits: { attributeCountLimit: attributesMax, attributeValueLengthLimit: valueCharsMax, linkCountLimit: linksRecordedMax },
     spanProcessors: [queue],
   });
-  const tracer = new Tracer(api, provider.getTracer("dittofs", options.version), options.sampleRate, random);
+  const tracer = new Tracer(api, provider.getTracer("dittofs", options.version), options.sampleRate, clock, random);
   useTracer(tracer);
   let closing: Promise<void> | null = null;
   const shut = async (): Promise<void> => {

@@ -80,7 +80,7 @@ export class Span {
   end(): void {
     if (this.ended) return;
     this.ended = true;
-    this.recorded.end();
+    this.recorded.end(this.tracer.now());
     if (this.isFirst) this.tracer.live--;
   }
 }

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type * as Api from "@opentelemetry/api";
+import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
 import type { TraceParent } from "#base/traceparent.ts";
 import type { Links } from "./links.ts";
@@ -16,16 +17,18 @@ export class Tracer {
   private readonly api: typeof Api;
   private readonly recorder: Api.Tracer;
   private readonly rate: number;
+  private readonly clock: Clock;
   private readonly random: Random;
   private readonly storage = new AsyncLocalStorage<Span | null>();
   /** The next request that is followed is so many from here. */
   private toNext: number;
 
   /** `rate`: the part of the requests that is followed, from 0 to 1. */
-  constructor(api: typeof Api, recorder: Api.Tracer, rate: number, random: Random) {
+  constructor(api: typeof Api, recorder: Api.Tracer, rate: number, clock: Clock, random: Random) {
     this.api = api;
     this.recorder = recorder;
     this.rate = rate;
+    this.clock = clock;
     this.random = random;
     this.toNext = this.distance();
   }
@@ -52,7 +55,7 @@ export class Tracer {
   begin(name: string, kind: Kind, attributes: Attributes, parent: TraceParent | null = null): Span {
     this.live++;
     const context = parent === null ? this.api.ROOT_CONTEXT : this.under({ traceId: parent.traceId, spanId: parent.spanId, traceFlags: parent.sampled ? flagSampled : flagNone, isRemote: true });
-    return new Span(this, this.recorder.startSpan(name, { kind, attributes }, context), null);
+    return new Span(this, this.recorder.startSpan(name, { kind, attributes, startTime: this.now() }, context), null);
   }
 
   /** What is done for many requests together: a part of `parent` where it is one's work, else a trace of its own; with links to all. */
@@ -63,7 +66,13 @@ export class Tracer {
   }
 
   childOf(parent: Span, name: string, attributes: Attributes, kind: Kind): Span {
-    return new Span(this, this.recorder.startSpan(name, { kind, attributes }, this.under(parent.context)), parent);
+    return new Span(this, this.recorder.startSpan(name, { kind, attributes, startTime: this.now() }, this.under(parent.context)), parent);
+  }
+
+  /** Finer than the milliseconds of the SDK's own clock: most spans are shorter. */
+  now(): [number, number] {
+    const { sec, nsec } = this.clock.now();
+    return [sec, nsec];
   }
 
   private under(context: Api.SpanContext): Api.Context {

@@ -54,14 +54,19 @@ export class NameCache {
     return this.readLater(directory, names, name, read);
   }
 
+  /** The entry called just so, where it is known. */
+  exact(directory: Node, name: string): Entry | null {
+    const known = directory.names === null ? undefined : directory.names.byName.get(name);
+    if (known === undefined || known.id === nobody) return null;
+    known.used = true;
+    return known;
+  }
+
   /** The entry that this name names whatever its case, the one called just so before others; null: there is none. */
   loadFolded(directory: Node, name: string): Maybe<Entry | null> {
+    const exact = this.exact(directory, name);
+    if (exact !== null) return exact;
     const names = namesOf(directory);
-    const exact = names.byName.get(name);
-    if (exact !== undefined && exact.id !== nobody) {
-      exact.used = true;
-      return exact;
-    }
     const key = foldKey(name);
     const known = names.byKey?.get(key);
     if (known === undefined) return this.readFolding(directory, names, name, key);

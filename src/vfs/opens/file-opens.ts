@@ -10,19 +10,30 @@ export interface Deletion {
   readonly who: Credentials;
 }
 
+const none: readonly Lease[] = [];
+
 /** All opens of one file. */
 export class FileOpens {
   readonly id: FileId;
   readonly opens: OpenFile[] = [];
-  readonly leases: Lease[] = [];
+  /** Replaced as a whole by `add` and `drop`: who goes through them sees those there were. */
+  leases: readonly Lease[] = none;
   /** Set: nobody opens the file by this name any more (MS-FSA, Link.IsDeleted). */
   deletion: Deletion | null = null;
   /** It lost its last link: the last close frees it. */
   orphaned = false;
-  private waiting: (() => void)[] = [];
+  private waiting: (() => void)[] | null = null;
 
   constructor(id: FileId) {
     this.id = id;
+  }
+
+  add(lease: Lease): void {
+    this.leases = [...this.leases, lease];
+  }
+
+  drop(lease: Lease): void {
+    this.leases = this.leases.length === 1 && this.leases[0] === lease ? none : this.leases.filter((other) => other !== lease);
   }
 
   /** Has everybody but `by` give up what `cause` takes; whether that has to be waited for. A level II oplock stands in its own open's way too. */
@@ -32,20 +43,19 @@ export class FileOpens {
     const inTheWay = own !== null && own.key === null && own.state === Cached.read && by?.emptying === false;
     const mine = inTheWay ? null : own;
     let waits = false;
-    // A copy: a lease that is dropped leaves the list.
-    for (const lease of [...this.leases]) if (lease !== mine && lease.breakFor(cause, false)) waits = true;
+    for (const lease of this.leases) if (lease !== mine && lease.breakFor(cause, false)) waits = true;
     return waits;
   }
 
   /** Resolves when an open or lease of the file changes: time to look again. Every wait ends, as every break does. */
   change(): Promise<void> {
-    return new Promise((resolve) => this.waiting.push(resolve));
+    return new Promise((resolve) => (this.waiting ??= []).push(resolve));
   }
 
   changed(): void {
-    if (this.waiting.length === 0) return;
     const woken = this.waiting;
-    this.waiting = [];
+    if (woken === null) return;
+    this.waiting = null;
     for (const wake of woken) wake();
   }
 }

@@ -6,7 +6,7 @@
  */
 export { Cached, Cause } from "./caching.ts";
 export { type Deletion, FileOpens } from "./file-opens.ts";
-export { Acknowledged, breakMs, Lease, type LeaseHolder } from "./lease.ts";
+export { Acknowledged, breakMs, Lease, type LeaseCounts, type LeaseHolder } from "./lease.ts";
 export { type CachingRequest, OpenFile, type OpenRequest, type Place, samePlace } from "./open-file.ts";
 export { OpenTable } from "./open-table.ts";
 export { PersistentOpens, type RestoredOpen } from "./persistent-opens.ts";

@@ -19,6 +19,16 @@ export interface LeaseHolder {
   broken(lease: Lease, from: number, to: number, acknowledged: boolean): boolean;
 }
 
+/** What became of the leases of a share: how many there are, and what breaks came to. */
+export class LeaseCounts {
+  leases = 0;
+  oplocks = 0;
+  /** Clients that were told to give up what they cache. */
+  breaks = 0;
+  /** Those of them that did not answer, and lost it. */
+  unanswered = 0;
+}
+
 /** How the answer to a break was taken. */
 export const Acknowledged = { done: "done", notBreaking: "notBreaking", tooMuch: "tooMuch" } as const;
 export type Acknowledged = (typeof Acknowledged)[keyof typeof Acknowledged];
@@ -43,14 +53,17 @@ export class Lease {
   private needed = nothing;
   private timer: Timer | null = null;
   private readonly clock: Clock;
+  private readonly counts: LeaseCounts;
 
-  constructor(file: FileOpens, key: string | null, holder: LeaseHolder, state: number, epoch: number, clock: Clock) {
+  constructor(file: FileOpens, key: string | null, holder: LeaseHolder, state: number, epoch: number, clock: Clock, counts: LeaseCounts) {
     this.file = file;
     this.key = key;
     this.holder = holder;
     this.state = state;
     this.epoch = epoch;
     this.clock = clock;
+    this.counts = counts;
+    counts[key === null ? "oplocks" : "leases"]++;
   }
 
   get breaking(): boolean {
@@ -99,6 +112,11 @@ export class Lease {
     this.epoch = (this.epoch + 1) & 0xffff;
   }
 
+  private unanswered(): void {
+    this.counts.unanswered++;
+    this.drop();
+  }
+
   private breakTo(to: number): void {
     if (this.breaking) {
       this.needed &= to;
@@ -123,8 +141,9 @@ export class Lease {
     const acknowledged = from !== Cached.read;
     if (acknowledged) {
       this.goal = this.needed = to;
-      this.timer = this.clock.after(breakMs, () => this.drop());
+      this.timer = this.clock.after(breakMs, () => this.unanswered());
     } else this.state = to;
-    if (!this.holder.broken(this, from, to, acknowledged) && this.breaking) this.drop();
+    if (this.holder.broken(this, from, to, acknowledged)) this.counts.breaks++;
+    else if (this.breaking) this.drop();
   }
 }

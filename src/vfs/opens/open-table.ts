@@ -3,7 +3,7 @@ import { FsError } from "#model/fs-error.ts";
 import type { FileId } from "#model/ids.ts";
 import { Cause, Cached, type Company, leaseGrant, oplockGrant } from "./caching.ts";
 import { FileOpens } from "./file-opens.ts";
-import { Lease, type LeaseHolder } from "./lease.ts";
+import { Lease, LeaseCounts, type LeaseHolder } from "./lease.ts";
 import { OpenFile, type OpenRequest, type Place, samePlace } from "./open-file.ts";
 import { attributesAlone, conflict, descriptorAlone } from "./share-modes.ts";
 
@@ -28,6 +28,7 @@ export class OpenTable {
   private readonly leases = new Map<string, Lease>();
   /** Files whose last name is being taken away: nobody opens them meanwhile. */
   private readonly removing = new Map<number, Removal>();
+  readonly leaseCounts: LeaseCounts = new LeaseCounts();
   private readonly clock: Clock;
   private readonly locked: (id: FileId) => boolean;
 
@@ -82,7 +83,7 @@ export class OpenTable {
   directoryChanged(id: number, by: string | null): void {
     const file = this.files.get(id);
     if (file === undefined) return;
-    for (const lease of [...file.leases]) if (lease.key !== by) lease.breakFor(Cause.directory, false);
+    for (const lease of file.leases) if (lease.key !== by) lease.breakFor(Cause.directory, false);
   }
 
   /** Puts back an open that outlived the server, with what it cached: whatever else did was beside it before. */
@@ -95,11 +96,11 @@ export class OpenTable {
     if (caching === null) return open;
     const mine = caching.key === null ? null : this.lease(caching.key);
     if (mine !== null && mine.file !== file) return open;
-    const lease = mine ?? new Lease(file, caching.key, holder, caching.state, caching.epoch, this.clock);
+    const lease = mine ?? new Lease(file, caching.key, holder, caching.state, caching.epoch, this.clock, this.leaseCounts);
     lease.state |= caching.state;
     lease.opens++;
     open.lease = lease;
-    if (mine === null) file.leases.push(lease);
+    if (mine === null) file.add(lease);
     if (caching.key !== null) this.leases.set(caching.key, lease);
     return open;
   }
@@ -140,9 +141,9 @@ export class OpenTable {
 
   private forget(lease: Lease): void {
     const { file, key } = lease;
-    const at = file.leases.indexOf(lease);
-    if (at >= 0) file.leases.splice(at, 1);
+    file.drop(lease);
     if (key !== null) this.leases.delete(key);
+    this.leaseCounts[key === null ? "oplocks" : "leases"]--;
     lease.drop();
   }
 
@@ -162,10 +163,10 @@ export class OpenTable {
       return;
     }
     if (key === null && granted === Cached.none) return;
-    const lease = new Lease(file, key, holder, granted, granted === Cached.none ? epoch : (epoch + 1) & 0xffff, this.clock);
+    const lease = new Lease(file, key, holder, granted, granted === Cached.none ? epoch : (epoch + 1) & 0xffff, this.clock, this.leaseCounts);
     open.lease = lease;
     lease.opens = 1;
-    file.leases.push(lease);
+    file.add(lease);
     if (key !== null) this.leases.set(key, lease);
   }
 }
@@ -182,10 +183,10 @@ export function conflicts(file: FileOpens, access: number, shares: number, own: 
 
 /** Has others give up what an open takes; whether it has to wait for that. */
 function breaks(file: FileOpens, request: OpenRequest, access: number, refused: boolean, mine: Lease | null): boolean {
+  if (file.leases.length === 0) return false;
   const cause = refused ? Cause.sharing : request.overwrites ? Cause.overwrite : Cause.open;
   let waits = false;
-  // A copy: a lease that is dropped leaves the list.
-  for (const lease of [...file.leases]) {
+  for (const lease of file.leases) {
     if (lease === mine) continue;
     if (lease.key !== null && descriptorAlone(access)) continue;
     if (lease.breakFor(cause, request.retried)) waits = true;

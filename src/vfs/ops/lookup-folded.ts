@@ -20,8 +20,12 @@ export function lookupFolded(share: Share, who: Credentials, directory: FileId, 
 function lookupIn(share: Share, who: Credentials, node: Node | null, name: string): Maybe<FoldedUp | FsError> {
   const directory = node === null ? null : node.inode;
   if (node === null || directory === null) return stale;
-  const refused = maySearch(directory, who) ?? judgeName(name);
+  const refused = maySearch(directory, who);
   if (refused !== null) return refused;
+  const known = share.names.exact(node, name);
+  if (known !== null) return childOf(share, node, known);
+  const misnamed = judgeName(name);
+  if (misnamed !== null) return misnamed;
   const entry = share.names.loadFolded(node, name);
   return entry instanceof Promise ? entry.then((loaded) => childOf(share, node, loaded)) : childOf(share, node, entry);
 }

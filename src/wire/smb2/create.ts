@@ -2,7 +2,7 @@ import type { Time } from "#base/time.ts";
 import { encodeFileTime } from "../filetime.ts";
 import { type LeWriter, u16, u32, utf16 } from "../le.ts";
 import { headerBytes } from "./header.ts";
-import { variable } from "./session.ts";
+import { lies, variable } from "./session.ts";
 
 /** CREATE (MS-SMB2 2.2.13, 2.2.14) and CLOSE (2.2.15, 2.2.16). */
 export const OplockLevel = { NONE: 0, II: 1, EXCLUSIVE: 8, BATCH: 9, LEASE: 0xff } as const;
@@ -84,8 +84,8 @@ export function decodeCreate(b: Uint8Array, base: number, end: number): CreateRe
   const at = base + headerBytes;
   if (end - at < requestBytes || u16(b, at) !== requestBytes + 1) return null;
   const nameLength = u16(b, at + 46);
-  const name = variable(b, base, end, u16(b, at + 44), nameLength);
-  if (name === null || nameLength % 2 !== 0 || nameLength > nameBytesMax) return null;
+  const nameOffset = u16(b, at + 44);
+  if (nameLength % 2 !== 0 || nameLength > nameBytesMax || !lies(base, end, nameOffset, nameLength)) return null;
   const contexts = decodeCreateContexts(b, base, end, u32(b, at + 48), u32(b, at + 52));
   if (contexts === null) return null;
   return {
@@ -96,7 +96,7 @@ export function decodeCreate(b: Uint8Array, base: number, end: number): CreateRe
     shareAccess: u32(b, at + 32),
     disposition: u32(b, at + 36),
     options: u32(b, at + 40),
-    name: utf16(name, 0, nameLength),
+    name: nameLength === 0 ? "" : utf16(b, base + nameOffset, nameLength),
     contexts,
   };
 }
@@ -148,6 +148,14 @@ export function encodeFile(w: LeWriter, file: OpenedFile): void {
   w.u32(file.attributes);
 }
 
+/** An open's id (MS-SMB2 2.2.14.1) as signed 32-bit words. */
+export interface FileIdWords {
+  readonly persistentLow: number;
+  readonly persistentHigh: number;
+  readonly volatileLow: number;
+  readonly volatileHigh: number;
+}
+
 const answerBytes = 88;
 
 export function encodeCreate(
@@ -156,7 +164,7 @@ export function encodeCreate(
   oplock: number,
   action: number,
   file: OpenedFile,
-  fileId: Uint8Array,
+  fileId: FileIdWords,
   contexts: readonly CreateContext[],
 ): void {
   w.reserve(answerBytes);
@@ -167,7 +175,10 @@ export function encodeCreate(
   w.u32(action);
   encodeFile(w, file);
   w.u32(0);
-  w.raw(fileId);
+  w.u32(fileId.persistentLow);
+  w.u32(fileId.persistentHigh);
+  w.u32(fileId.volatileLow);
+  w.u32(fileId.volatileHigh);
   w.zeros(8);
   if (contexts.length === 0) return;
   w.setU32(at + 80, w.at - base);

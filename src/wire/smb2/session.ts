@@ -47,7 +47,12 @@ export function decodeSessionSetup(b: Uint8Array, base: number, end: number): Se
 /** `length` bytes at `offset` from the header; null where they don't lie behind it in the message. Nothing at all may be anywhere. */
 export function variable(b: Uint8Array, base: number, end: number, offset: number, length: number): Uint8Array | null {
   if (length === 0) return b.subarray(base, base);
-  return offset >= headerBytes && length <= end - base - offset ? b.subarray(base + offset, base + offset + length) : null;
+  return lies(base, end, offset, length) ? b.subarray(base + offset, base + offset + length) : null;
+}
+
+/** Whether they do. */
+export function lies(base: number, end: number, offset: number, length: number): boolean {
+  return length === 0 || (offset >= headerBytes && length <= end - base - offset);
 }
 
 export function encodeSessionSetup(w: LeWriter, flags: number, token: Uint8Array): void {

@@ -171,6 +171,7 @@ static void one(const struct wl *w)
     r->io = w->start == s_data ? cur_io : w->needs == N_MADE ? 4096 : 0;
     if (!o_nowarm && w->needs & N_FRESH)
         warm_memory(o_size * (uint64_t)o_conns + (64u << 20));
+    fprintf(stderr, "running %s\n", w->name);
     run(w, o_secs, w->needs & N_RM ? o_files : UINT64_MAX, r);
     if (w->start != s_data)
         r->secs_nc = 0;

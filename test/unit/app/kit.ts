@@ -1,3 +1,4 @@
+import { noTelemetry } from "#app/telemetry.ts";
 import { type RuntimeOptions, ServerRuntime } from "#app/runtime.ts";
 import { systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
@@ -58,7 +59,7 @@ export function runtimeOn(dataDir: string, flags: Readonly<Record<string, string
   const fatal = (error: Error): void => {
     throw error;
   };
-  const around = { clock: systemClock, random: systemRandom, logger: silentLogger, fatal };
+  const around = { clock: systemClock, random: systemRandom, logger: silentLogger, telemetry: noTelemetry(systemClock), fatal };
   const runtime = new ServerRuntime({ config, around, recovered() {}, identify, attempts: { begin: () => ({ succeeded() {}, withdraw() {} }) }, setLogLevel: (level) => levels.push(level), changed() {} });
   return { runtime, config, levels };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { describeProblem, loadConfig } from "#config/index.ts";
+import { describeProblem, loadConfig, options } from "#config/index.ts";
 import { file, load, machine, refuse } from "./support.ts";
 
 describe("defaults", () => {
@@ -117,7 +117,7 @@ describe("complaints name key, place, what is allowed and what was meant", () =>
     ["shares: [{name: /a/../b}]", 'config.yaml:1: shares[0].name: "/a/../b" has an empty, . or .. part; allowed: a path such as /export, at most 255 bytes'],
     ["shares:\n  - name: /a\n  - name: /a\n", "config.yaml:3: shares[1].name: /a is the name of two shares"],
     ["cache:\n  size: 64MiB\n  dirty_limit: 128MiB\n", "config.yaml:3: cache.dirty_limit: must not be above cache.size: what is not stored yet is kept in memory"],
-    ["- a\n", "config.yaml:1: a list is not allowed here; allowed: a mapping with data_dir, allowed_clients, server, logging, database, controlplane, admin, adapters, cache, gc, telemetry, shares"],
+    ["- a\n", `config.yaml:1: a list is not allowed here; allowed: a mapping with ${Object.keys(options).join(", ")}`],
     ["database: {type: postgres}\n", "config.yaml:1: database.postgres.host: missing; a PostgreSQL database needs it"],
     ["controlplane:\n  secret: too short\n", "config.yaml:2: controlplane.secret: a secret of 9 characters is too short; `openssl rand -hex 32` makes a good one; allowed: text of at least 32 characters"],
     ["controlplane:\n  secret: 123456\n", "config.yaml:2: controlplane.secret: this value is not allowed here; allowed: text of at least 32 characters"],

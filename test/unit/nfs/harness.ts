@@ -14,6 +14,7 @@ import { Words } from "./words.ts";
 export class MemoryTransport implements Transport {
   readonly address: string;
   readonly localAddress = "127.0.0.1";
+  takenMs = 0;
   readonly replies: Uint8Array[] = [];
   done = 0;
   doneBytes = 0;

@@ -9,7 +9,7 @@ async function settle(): Promise<void> {
 }
 
 describe("trying again", () => {
-  const backoff = (high: number) => ({ attemptsMax: 6, backoffMsMin: 100, backoffMsMax: 1000, random: { bytes: (length: number) => new Uint8Array(length).fill(high) } });
+  const backoff = (high: number) => ({ attemptsMax: 6, backoffMsMin: 100, backoffMsMax: 1000, random: { bytes: (length: number) => new Uint8Array(length).fill(high) }, counts: { retries: 0 } });
 
   test("waits up to twice as long each time, up to a bound, and ends", async () => {
     const clock = new TestClock();

@@ -1,0 +1,69 @@
+import { dlopen, FFIType, type Pointer, ptr } from "bun:ffi";
+import { giveBack, lend } from "#base/lent-memory.ts";
+import { headBytesMin, type RecordAssembler } from "./record-assembler.ts";
+
+/** Messages from this size on are received directly: those whose payload is handed on as it lies, and given back. */
+const largeBytesMin = 128 * 1024;
+/** As little is received like any other bytes. */
+const restBytesMin = 32 * 1024;
+const MSG_DONTWAIT = 0x40;
+
+/**
+ * Receives into memory of ours. Bun's sockets copy what they receive into a fresh buffer: for payloads of a mebibyte, the page faults of
+ * that memory and the second copy are more than half of what receiving them costs. Bun still has to be asked when a socket has nothing:
+ * it is what waits for more.
+ */
+export interface DirectReceive {
+  /** Receives what is there, at most `length` bytes to the beginning of `into`; 0 where there is nothing now, or never again. */
+  receive(fd: number, into: Uint8Array, length: number): number;
+}
+
+/** By recv(2), on Linux; null elsewhere: then everything comes through Bun. */
+export function linuxDirectReceive(): DirectReceive | null {
+  if (process.platform !== "linux" || (process.arch !== "x64" && process.arch !== "arm64")) return null;
+  for (const library of ["libc.so.6", "libc.so"]) {
+    try {
+      const { symbols } = dlopen(library, {
+        recv: { args: [FFIType.i32, FFIType.ptr, FFIType.u64_fast, FFIType.i32], returns: FFIType.i64_fast },
+      });
+      return {
+        receive(fd, into, length) {
+          if (fd < 0) return 0;
+          return Math.max(0, Number(symbols.recv(fd, ptr(into) as Pointer, length, MSG_DONTWAIT)));
+        },
+      };
+    } catch {
+      // Not this name for it: musl has the other.
+    }
+  }
+  return null;
+}
+
+/** Whether a large message has begun to arrive, so that its rest is worth being received directly. */
+export function isLarge(assembler: RecordAssembler): boolean {
+  return assembler.lacking >= restBytesMin && assembler.total + assembler.lacking >= largeBytesMin;
+}
+
+/**
+ * The next bytes of a connection, up to the end of the message that has begun, or the beginning of the next; null where there are none
+ * now. Only what lies behind a message's head comes in lent memory.
+ */
+export function nextBytes(receiver: DirectReceive, fd: number, assembler: RecordAssembler): Uint8Array | null {
+  const { lacking, total } = assembler;
+  if (total >= headBytesMin && isLarge(assembler)) return nextPiece(receiver, fd, lacking);
+  const wanted = lacking === 0 ? 4 + headBytesMin : total < headBytesMin ? Math.min(lacking, headBytesMin - total) : Math.min(lacking, largeBytesMin);
+  const bytes = new Uint8Array(wanted);
+  const got = receiver.receive(fd, bytes, wanted);
+  return got === 0 ? null : got === wanted ? bytes : bytes.subarray(0, got);
+}
+
+function nextPiece(receiver: DirectReceive, fd: number, lacking: number): Uint8Array | null {
+  const piece = lend();
+  const wanted = Math.min(lacking, piece.length);
+  const got = receiver.receive(fd, piece, wanted);
+  if (got === wanted || got * 2 >= piece.length) return got === piece.length ? piece : piece.subarray(0, got);
+  // A client that sends little by little is not lent a piece for each little.
+  const bytes = got === 0 ? null : piece.slice(0, got);
+  giveBack([piece]);
+  return bytes;
+}
