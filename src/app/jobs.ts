@@ -18,6 +18,8 @@ export type JobWork = (request: JobRequest, watch: Watch) => Promise<JobResult>;
 /** Long work of a server: bounded in number and in what is kept of it, one at a time for each share. */
 export class JobTable implements Jobs {
   private readonly jobs = new Map<string, RunningJob>();
+  /** Jobs that ended since the start. */
+  private readonly endedCounts: Record<JobKind, Record<Exclude<JobState, "running">, number>> = { fsck: neverEnded(), gc: neverEnded(), scrub: neverEnded(), migrate: neverEnded() };
   private readonly work: JobWork;
   private readonly serves: (share: string) => boolean;
   private readonly clock: Clock;
@@ -34,6 +36,12 @@ export class JobTable implements Jobs {
 
   list(): readonly Job[] {
     return [...this.jobs.values()].reverse().map((job) => job.shown());
+  }
+
+  /** How many of each kind there are, and how those of it ended that were started since the server was. */
+  kinds(): readonly { readonly kind: JobKind; readonly running: number; readonly ended: Readonly<Record<string, number>> }[] {
+    const all = [...this.jobs.values()];
+    return (Object.keys(this.endedCounts) as JobKind[]).map((kind) => ({ kind, running: all.filter((job) => job.kind === kind && job.state === "running").length, ended: this.endedCounts[kind] }));
   }
 
   get(id: string): Job {
@@ -85,7 +93,7 @@ export class JobTable implements Jobs {
 
   private async run(job: RunningJob, request: JobRequest): Promise<void> {
     job.logger.info({ by: job.startedBy }, "a job begins");
-    let state: JobState = "done";
+    let state: Exclude<JobState, "running"> = "done";
     try {
       job.result = await this.work(request, job);
     } catch (error) {
@@ -95,6 +103,7 @@ export class JobTable implements Jobs {
     }
     job.endedAt = this.nowMs();
     job.state = state;
+    this.endedCounts[job.kind][state]++;
     job.logger.info({ state, findings: job.findingsTotal, ...job.result }, "a job ended");
   }
 
@@ -107,6 +116,10 @@ export class JobTable implements Jobs {
     const { sec, nsec } = this.clock.now();
     return sec * 1000 + Math.floor(nsec / 1_000_000);
   }
+}
+
+function neverEnded(): Record<Exclude<JobState, "running">, number> {
+  return { done: 0, cancelled: 0, failed: 0 };
 }
 
 class RunningJob implements Watch {

@@ -1,6 +1,6 @@
 import type { Clock } from "#base/clock.ts";
 import type { AdapterPlan, AdapterState, ClientInfo, MountInfo } from "#control/index.ts";
-import { createNfsAdapter, createPortmapper, type NfsAdapter, type NfsSettings, type Portmapper, type RegisteredService } from "#nfs/index.ts";
+import { createNfsAdapter, createPortmapper, type NfsAdapter, type NfsSettings, type NfsStats, type Portmapper, type RegisteredService } from "#nfs/index.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { Shares } from "#vfs/index.ts";
 import { mountProgram } from "#wire/mount3.ts";
@@ -56,6 +56,11 @@ export class NfsService {
     const { adapter, running } = this;
     if (adapter === null || running === null) return { running: false, error: this.error, address: null, port: null, connections: 0 };
     return { running: true, error: this.error, address: running.bind, port: this.port, connections: adapter.stats().net.connections };
+  }
+
+  /** What is kept of calls that clients may repeat; null: NFS is not served. */
+  get duplicates(): NfsStats["duplicates"] | null {
+    return this.adapter?.stats().duplicates ?? null;
   }
 
   get listening(): readonly NfsListening[] {

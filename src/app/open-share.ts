@@ -2,7 +2,7 @@ import type { CheckTarget } from "#check/index.ts";
 import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
 import type { Keyring, MeteredBlocks } from "#blocks/index.ts";
-import { type Content, deriveContentLimits, type Upkeep } from "#cache/index.ts";
+import { type Content, type ContentStats, deriveContentLimits, type Upkeep } from "#cache/index.ts";
 import { type CachedBlocks, warm, type Warmed } from "#cache/disk/index.ts";
 import type { Config, Limits } from "#config/index.ts";
 import type { SharePlan, ShareState } from "#control/index.ts";
@@ -53,6 +53,7 @@ interface OpenedParts {
   readonly recovered: string | null;
   readonly config: Config;
   readonly content: Content;
+  readonly counts: ContentStats;
   readonly diskCache: CachedBlocks | null;
   readonly wrapped: WrappedBlocks;
   readonly upkeep: Upkeep;
@@ -75,6 +76,8 @@ export class OpenShare {
   readonly recovered: string | null;
   private readonly config: Config;
   private readonly content: Content;
+  /** What its content has counted since it was opened. */
+  readonly counts: ContentStats;
   private readonly tier: Tier;
   /** Null: the share keeps none. */
   readonly history: History | null;
@@ -95,6 +98,7 @@ export class OpenShare {
     this.recovered = opened.recovered;
     this.config = opened.config;
     this.content = opened.content;
+    this.counts = opened.counts;
     this.tier = opened.tier;
     this.history = opened.history;
     this.diskCache = opened.diskCache;
@@ -117,6 +121,11 @@ export class OpenShare {
 
   get unstoredBytes(): number {
     return this.content.unstoredBytes;
+  }
+
+  /** How long the oldest change has waited for the block store; null: nothing waits. */
+  get oldestUnstoredMs(): number | null {
+    return this.content.oldestUnstoredMs;
   }
 
   /** What is not in its stores yet, and why, and how its cache on disk does. */
@@ -148,6 +157,15 @@ export class OpenShare {
   /** What was asked of its block store since it was opened. */
   get requests(): MeteredBlocks["counts"] {
     return this.wrapped.meter.counts;
+  }
+
+  /** The same request by request, of a store that is asked over the wire; null for others. */
+  get wire(): MeteredBlocks["wire"] {
+    return this.wrapped.meter.wire;
+  }
+
+  get diskCacheStats(): CachedBlocks["stats"] | null {
+    return this.diskCache?.stats ?? null;
   }
 
   /** Takes over what of another plan needs no closing: the policy, and what an acknowledgement means. */

@@ -4,7 +4,7 @@ import { systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
 import type { Instance, RunOptions } from "#cli/ports.ts";
 import type { Config, Loaded } from "#config/index.ts";
-import { type OpenLogger, openPinoLogger } from "#telemetry/pino.ts";
+import { type LogOptions, type OpenLogger, openPinoLogger } from "#telemetry/logs/index.ts";
 import { checkLayout, DataDirectoryError } from "./data-directory.ts";
 import { makeDirectory, syncDirectory } from "./durable-files.ts";
 import { DirectoryLock } from "./instance.ts";
@@ -46,7 +46,7 @@ async function holdAndServe(loaded: Loaded, options: RunOptions): Promise<number
   try {
     checkLayout(config.data_dir);
     syncDirectory(config.data_dir);
-    const logger = openPinoLogger(config.logging);
+    const logger = openPinoLogger(logOptions(config.logging));
     return await serve(loaded, options, lock, logger);
   } finally {
     lock.release();
@@ -95,7 +95,12 @@ async function serve(loaded: Loaded, options: RunOptions, lock: DirectoryLock, l
   }
   const clean = await lifecycle.stop(config.server.shutdown_timeout);
   logger.info({ clean }, "stopped");
+  logger.flush();
   return clean ? status.ok : status.failed;
+}
+
+function logOptions({ level, format, output, rotate, repeats_per_second: repeatsPerSecond }: Config["logging"]): LogOptions {
+  return { level, format, output, rotation: { bytesMax: rotate.size, keep: rotate.keep }, repeatsPerSecond };
 }
 
 /** Going on with state nobody planned for could cost data: end, and let the next start recover, which is tested for any moment. */

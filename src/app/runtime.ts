@@ -10,6 +10,7 @@ import { Protocols } from "./protocols.ts";
 import type { Listening } from "#cli/ports.ts";
 import type { LoginAttempts } from "#model/identity.ts";
 import { connectionsWithin, openFilesMax, sharesWithin } from "./open-files.ts";
+import type { Measured } from "./metrics/index.ts";
 import type { OpenShare, Surroundings } from "./open-share.ts";
 import { openShare } from "./share-opening.ts";
 import { stateOf } from "./share-state.ts";
@@ -63,6 +64,8 @@ export class ServerRuntime implements Runtime {
   readonly leftBehind = (plan: SharePlan) => (this.open.has(plan.name) ? null : leftBehind(this.config, plan));
   readonly rotateKeys = (plan: StorePlan) => rotateKeys(plan, this.open.values());
   readonly storeRequests = (plan: StorePlan) => requestsOf(plan, this.open.values());
+  /** What metrics are read from. */
+  readonly measured = (): Measured => ({ open: this.open.values(), wanted: (this.wanted?.shares ?? []).map(({ name }) => name), jobs: this.jobs, held: this.protocols.smb.held, duplicates: this.protocols.nfs.duplicates });
   readonly jobs: JobTable;
   private readonly moves: Moves;
   /** Those that were not closed in time: they still store what they hold, and nobody may open their log beside them. */

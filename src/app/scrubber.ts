@@ -13,8 +13,10 @@ const restMs = 7 * 24 * 3600 * 1000;
 const againMs = 15 * 60 * 1000;
 const formatVersion = 1;
 
-/** The mark in a file; one that can't be read begins a pass anew. */
+/** The mark in a file, which nobody else writes meanwhile; one that can't be read begins a pass anew. */
 class MarkFile implements ScrubMemory {
+  /** Undefined: not read yet. */
+  private known: ScrubMark | null | undefined;
   private readonly path: string;
   private readonly logger: Logger;
 
@@ -24,6 +26,11 @@ class MarkFile implements ScrubMemory {
   }
 
   load(): ScrubMark | null {
+    if (this.known === undefined) this.known = this.read();
+    return this.known;
+  }
+
+  private read(): ScrubMark | null {
     try {
       const { version, ...mark } = JSON.parse(readFileSync(this.path, "utf8")) as ScrubMark & { readonly version: number };
       return version === formatVersion && Number.isSafeInteger(mark.after) && Number.isSafeInteger(mark.bytes) ? mark : null;
@@ -34,6 +41,7 @@ class MarkFile implements ScrubMemory {
   }
 
   save(mark: ScrubMark): void {
+    this.known = mark;
     try {
       replaceFile(this.path, `${JSON.stringify({ version: formatVersion, ...mark })}\n`);
     } catch (error) {

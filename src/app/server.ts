@@ -1,11 +1,13 @@
 import type { Announce, Instance, Listening } from "#cli/ports.ts";
 import type { Loaded } from "#config/index.ts";
-import type { LogLevel, OpenLogger } from "#telemetry/pino.ts";
+import type { LogLevel, OpenLogger } from "#telemetry/logs/index.ts";
 import { type RunningApi, startApi } from "./api.ts";
 import { openControl, type RunningControl } from "./control.ts";
 import { DataDirectoryError } from "./data-directory.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Surroundings } from "./open-share.ts";
+import { collectServer } from "./metrics/index.ts";
+import { startProfiling } from "./profiling.ts";
 import { ServerRuntime } from "./runtime.ts";
 import { StoreUnavailableError } from "#model/block-store.ts";
 import { startTraces } from "./traces.ts";
@@ -88,8 +90,10 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     changed: parts.changed,
   });
   const server = new Server(runtime);
+  collectServer(around.telemetry.metrics, runtime.measured, loaded.config.data_dir);
   server.telemetry = await parts.serveTelemetry(lifecycle);
   for (const at of server.telemetry) announce.listening(at);
+  const profiles = await startProfiling(loaded.config, parts.version, around, lifecycle);
   const control: RunningControl = await openControl({ loaded, runtime, around, begin: parts.newControlPlane });
   lifecycle.started("control plane", async (leftMs) => {
     if (!(await control.stop(leftMs))) throw new Error("the control plane did not close in good order; what was answered is durable");
@@ -98,7 +102,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     if (!(await runtime.stopShares(leftMs))) throw new Error("not every share could store everything in time; the rest is in its log");
   });
   await openShares(runtime, control, parts);
-  const api = await startApi(loaded.config, { control: control.plane, runtime, about: { version: parts.version, startedAt: parts.startedAt, pid: process.pid, dataDir: loaded.config.data_dir } }, around);
+  const api = await startApi(loaded.config, { control: control.plane, runtime, profiles, about: { version: parts.version, startedAt: parts.startedAt, pid: process.pid, dataDir: loaded.config.data_dir } }, around);
   server.api = api;
   lifecycle.started("api", (leftMs) => api.stop(leftMs * drainPart));
   announce.listening(api.listening);

@@ -53,7 +53,7 @@ async function open(config: Config, plan: SharePlan, limits: Limits, around: Sha
   const { blocks, uncached, wrapped } = await openBlocks(plan, places, store, parts, diskCacheLimits(config, limits), around);
   const history = await openHistory({ plan, places, store, blocks: uncached, unwrapped: wrapped.meter, config, limits, parts }, around);
   const diskCache = blocks instanceof CachedBlocks ? blocks : null;
-  const { content, upkeep, recovered, shipped } = await openContent({
+  const { content, upkeep, recovered, shipped, stats } = await openContent({
     store,
     blocks,
     uncached,
@@ -92,7 +92,7 @@ async function open(config: Config, plan: SharePlan, limits: Limits, around: Sha
   const scrubber = new Scrubber(checkTarget, join(places.content, scrubFile), logger);
   parts.started("scrubbing", () => scrubber.close());
   scrubber.setRate(plan.scrubRate);
-  return new OpenShare(plan, { tier, history, share, places, recovered: describeRecovered(recovered), config, content, diskCache, wrapped, upkeep, scrubber, checkTarget, last, parts });
+  return new OpenShare(plan, { tier, history, share, places, recovered: describeRecovered(recovered), config, content, counts: stats, diskCache, wrapped, upkeep, scrubber, checkTarget, last, parts });
 }
 
 /** What a start found in the log and did about it. */

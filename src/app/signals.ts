@@ -1,4 +1,4 @@
-import type { OpenLogger } from "#telemetry/pino.ts";
+import type { OpenLogger } from "#telemetry/logs/index.ts";
 
 /** Exit status of a process a signal ended, as shells count it. */
 const exitStatus = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;

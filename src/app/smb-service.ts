@@ -3,7 +3,7 @@ import { smbDialects } from "#config/adapter-options.ts";
 import type { AdapterPlan, AdapterState, ClientInfo, MountInfo } from "#control/index.ts";
 import type { Encryption } from "#model/credentials.ts";
 import { type Accounts, type LoginAttempts, noAccounts } from "#model/identity.ts";
-import type { SmbAdapter, SmbListen, SmbSettings } from "#smb/index.ts";
+import type { SmbAdapter, SmbHeld, SmbListen, SmbSettings } from "#smb/index.ts";
 import type { FileSystem, Shares } from "#vfs/index.ts";
 import type { Listening } from "#cli/ports.ts";
 import { orSay } from "./listening.ts";
@@ -42,6 +42,11 @@ export class SmbService {
     const { adapter, running } = this;
     if (adapter === null || running === null) return { running: false, error: this.error, address: null, port: null, connections: 0 };
     return { running: true, error: this.error, address: running.bind, port: this.port, connections: adapter.stats().connections };
+  }
+
+  /** What clients hold at present; null: SMB is not served. */
+  get held(): SmbHeld | null {
+    return this.adapter?.held() ?? null;
   }
 
   get listening(): readonly Listening[] {

@@ -3,18 +3,23 @@
  * CPU's cache. Whoever is the last to read a payload gives it back. A piece nobody gives back is the garbage collector's.
  */
 
-/** Bytes of a piece. */
-export const lentPieceBytes = 256 * 1024;
-/** Pieces kept for the next payloads; more are left to the garbage collector. */
-const keptMax = 64;
+/** Sizes of pieces. */
+const pieceBytes = [256 * 1024, 1024 * 1024] as const;
+/** Memory of each size kept for the next payloads; what is more is left to the garbage collector. */
+const keptBytesMax = 16 * 1024 * 1024;
 
-const free: Uint8Array[] = [];
+const free: Uint8Array[][] = pieceBytes.map(() => []);
 /** What was lent and not given back, by its memory. */
 const lent = new WeakMap<ArrayBufferLike, Uint8Array>();
 
-/** A piece to receive into; what is in it is of no meaning. The one given back last comes first. */
-export function lend(): Uint8Array {
-  const piece = free.pop() ?? new Uint8Array(lentPieceBytes);
+function sizeFor(bytes: number): 0 | 1 {
+  return bytes <= pieceBytes[0] ? 0 : 1;
+}
+
+/** A piece to receive `bytes` bytes into, or as many as the largest has room for; what is in it is of no meaning. The one given back last comes first. */
+export function lend(bytes: number): Uint8Array {
+  const size = sizeFor(bytes);
+  const piece = (free[size] as Uint8Array[]).pop() ?? new Uint8Array(pieceBytes[size]);
   lent.set(piece.buffer, piece);
   return piece;
 }
@@ -29,6 +34,7 @@ export function giveBack(slices: readonly Uint8Array[]): void {
     const piece = lent.get(memory);
     if (piece === undefined) continue;
     lent.delete(memory);
-    if (free.length < keptMax) free.push(piece);
+    const kept = free[sizeFor(piece.length)] as Uint8Array[];
+    if ((kept.length + 1) * piece.length <= keptBytesMax) kept.push(piece);
   }
 }

@@ -6,6 +6,7 @@ import type { WriteAheadLog } from "./log/index.ts";
 import type { PackUploads } from "./pack-uploads.ts";
 import type { PageCache } from "./pages/index.ts";
 import type { Reader } from "./reader.ts";
+import type { Space } from "./space.ts";
 import type { StoreHealth } from "./store-health.ts";
 
 /** What flushes came to: each outcome of a batch that found something to store. */
@@ -93,6 +94,8 @@ export interface ContentStats {
   readonly packs: Pick<PackUploads, "stored" | "storedBytes">;
   readonly garbage: GarbageStats;
   readonly health: Pick<StoreHealth, "isReachable" | "lostObjects" | "damagesFound">;
+  /** As last read, less what was accepted since; `totalBytes` null: the block store has no such bound. */
+  readonly space: Pick<Space, "freeBytes" | "totalBytes">;
   /** As they are at present. */
   readonly limits: ContentLimits;
 }

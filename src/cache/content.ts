@@ -19,7 +19,6 @@ import type { Flusher } from "./flusher.ts";
 import type { Garbage } from "./garbage.ts";
 import type { WriteAheadLog } from "./log/index.ts";
 import type { PackTable } from "./pack-table.ts";
-import { payloadCrc } from "./packs/index.ts";
 import type { PageCache } from "./pages/index.ts";
 import type { Reader } from "./reader.ts";
 import { laidRuns, Sharing } from "./sharing.ts";
@@ -62,6 +61,7 @@ export class Content implements FileContent {
   private readonly reader: Reader;
   private readonly flusher: Flusher;
   private readonly garbage: Garbage;
+  private readonly packs: PackTable;
   private readonly log: WriteAheadLog;
   private readonly store: MetadataStore;
   private readonly room: Space;
@@ -113,6 +113,7 @@ export class Content implements FileContent {
     this.reader = parts.reader;
     this.flusher = parts.flusher;
     this.garbage = parts.garbage;
+    this.packs = parts.packs;
     this.health = parts.health;
     this.log = parts.log;
     this.store = parts.store;
@@ -348,6 +349,7 @@ export class Content implements FileContent {
     await this.garbage.close();
     this.closed = true;
     await this.log.close();
+    this.packs.spares.close();
     this.shipped.closed = true;
   }
 
@@ -377,12 +379,11 @@ export class Content implements FileContent {
     const pack = this.flusher.packFor(length);
     if (pack instanceof FsError) return pack;
     this.admission.began(length);
-    const packOffset = (pack.file as NonNullable<typeof pack.file>).appendLater(payload, length, () => {
+    const { offset: packOffset, crc } = (pack.file as NonNullable<typeof pack.file>).appendLater(payload, length, () => {
       this.admission.written(length);
       // It came to the disk from where it was received; pages and checksums were done with it before.
       giveBack(payload);
     });
-    const crc = payloadCrc(payload);
     const sequence = this.log.appendPointer(file.id, offset, length, size, stamp, pack.id, packOffset, crc);
     if (sequence instanceof FsError) return sequence;
     this.files.writeToPack(file, offset, payload, length, pack, packOffset, sequence);

@@ -69,11 +69,20 @@ export class Flusher {
     if (this.current === null || (this.current.file as { size: number }).size + length > packBytes) {
       const fresh = this.packs.create();
       if (fresh instanceof FsError) return fresh;
-      const full = this.current !== null;
+      const full = this.current;
       this.current = fresh;
-      if (full) this.onFull();
+      if (full !== null) {
+        this.syncAhead(full);
+        this.onFull();
+      }
     }
     return this.current;
+  }
+
+  /** Has a full pack on stable storage before it is asked for: whoever commits then waits for what was written last, and the disk is not idle before. */
+  private syncAhead(pack: OpenPackRef): void {
+    const { file } = pack;
+    if (file !== null) void file.durable(file.size);
   }
 
   /** Packs that are to be stored as they are: no large write goes to them any more. */

@@ -90,6 +90,7 @@ export class Garbage {
 
   /** A collection without grace, joined if one runs. */
   urgent(): Promise<void> {
+    this.packs.spares.drop();
     return this.once(0, false);
   }
 

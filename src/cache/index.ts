@@ -109,7 +109,7 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
   garbage.start();
   const upkeep = new Upkeep({ content, files, packs, garbage, store, blocks: options.uncached ?? blocks, copies: blocks, clock });
   const stats: ContentStats = {
-    reads: reader, pages: cache, log, writers: content.admission, flushes: content.flushes, packs: uploads, garbage: garbage.stats, health,
+    reads: reader, pages: cache, log, writers: content.admission, flushes: content.flushes, packs: uploads, garbage: garbage.stats, health, space,
     get limits() {
       return content.limits;
     },

@@ -6,9 +6,9 @@ import type { PackId } from "#model/ids.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { Links } from "#telemetry/tracing/index.ts";
-import { isFull } from "./log/file-ops.ts";
+import { isFull, systemFiles } from "./log/file-ops.ts";
 import { isPassing, type StoreHealth } from "./store-health.ts";
-import { createPack, frameBytes, type OpenPack, type PackOptions, packKey, readFooter, reopenPack, verifyFrames } from "./packs/index.ts";
+import { createPack, frameBytes, type OpenPack, type PackOptions, packKey, PackSpares, readFooter, reopenPack, verifyFrames } from "./packs/index.ts";
 
 /** A pack in the block store: what a verified read needs of its row. */
 interface StoredPack {
@@ -53,6 +53,7 @@ const readTriesMax = 2;
 /** Every pack bytes are read from: open files, and the rows of stored ones (cached). Reads are verified against their frames. */
 export class PackTable {
   readonly directory: string;
+  readonly spares: PackSpares;
   readonly open = new Map<PackId, OpenPackRef>();
   private readonly rows = new Map<PackId, StoredPack>();
   private readonly synchronous: SynchronousReads | null;
@@ -65,7 +66,8 @@ export class PackTable {
 
   constructor(directory: string, store: MetadataStore, blocks: BlockStore, logger: Logger, options: PackOptions, health: StoreHealth) {
     this.health = health;
-    this.options = options;
+    this.spares = new PackSpares(directory, options.files ?? systemFiles, logger);
+    this.options = { ...options, spares: this.spares };
     this.directory = directory;
     this.store = store;
     this.blocks = blocks;

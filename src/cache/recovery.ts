@@ -1,3 +1,5 @@
+import { readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
 import type { Maybe } from "#base/brand.ts";
 import { PackState } from "#model/change-set.ts";
 import type { Inode } from "#model/inode.ts";
@@ -8,7 +10,7 @@ import type { FileTable, LaidRun } from "./file-table.ts";
 import type { ContentTap } from "#model/history.ts";
 import type { LogRecord } from "./log/index.ts";
 import { OpenPackRef, type PackTable } from "./pack-table.ts";
-import { listOpenPacks, packKey, payloadCrc } from "./packs/index.ts";
+import { listOpenPacks, packKey, payloadCrc, spareName } from "./packs/index.ts";
 
 /** What a start found in the log. */
 export interface Recovered {
@@ -137,6 +139,7 @@ function tell(tap: ContentTap, record: LogRecord): void {
 
 /** Deletes pack files of an earlier run that no record needs. */
 export async function removeLeftovers(packs: PackTable, logger: Logger): Promise<void> {
+  for (const name of await readdir(packs.directory)) if (spareName.test(name)) await rm(join(packs.directory, name), { force: true });
   for (const id of await listOpenPacks(packs.directory)) {
     if (packs.open.has(id)) continue;
     const file = await packs.reopen(id);

@@ -1,5 +1,6 @@
 import { checkEndpoint } from "./checks.ts";
 import { fraction, section, text, toggle } from "./option.ts";
+import { profilingOptions } from "./profiling-options.ts";
 
 const traces = {
   enabled: toggle({ help: "Send traces to an OpenTelemetry collector, over OTLP gRPC.", default: false, example: "true", since: "0.2.0" }),
@@ -20,4 +21,4 @@ const traces = {
   }),
 };
 
-export const telemetryOptions = section("What tools of others are told of what the server does; docs/observability.md tells more.", traces);
+export const telemetryOptions = section("What tools of others are told of what the server does; docs/observability.md tells more.", { ...traces, profiling: profilingOptions });

@@ -176,7 +176,7 @@ export class Connection<C> {
     const next = assembler.take(chunk, at);
     if (assembler.failed) {
       this.server.stats.malformed++;
-      this.server.logger.info({ client: this.address }, "closed a connection: its message is longer than the maximum");
+      this.server.logger.info({ client: this.address, connection: this.id }, "closed a connection: its message is longer than the maximum");
       this.close();
     } else if (assembler.complete) {
       const { head, tail, tailBytes } = assembler;

@@ -44,6 +44,9 @@ export function isLarge(assembler: RecordAssembler): boolean {
   return assembler.lacking >= restBytesMin && assembler.total + assembler.lacking >= largeBytesMin;
 }
 
+/** Where the beginning of a message is received, before it is known how long it is. */
+const beginning = new Uint8Array(4 + headBytesMin);
+
 /**
  * The next bytes of a connection, up to the end of the message that has begun, or the beginning of the next; null where there are none
  * now. Only what lies behind a message's head comes in lent memory.
@@ -51,14 +54,14 @@ export function isLarge(assembler: RecordAssembler): boolean {
 export function nextBytes(receiver: DirectReceive, fd: number, assembler: RecordAssembler): Uint8Array | null {
   const { lacking, total } = assembler;
   if (total >= headBytesMin && isLarge(assembler)) return nextPiece(receiver, fd, lacking);
-  const wanted = lacking === 0 ? 4 + headBytesMin : total < headBytesMin ? Math.min(lacking, headBytesMin - total) : Math.min(lacking, largeBytesMin);
-  const bytes = new Uint8Array(wanted);
-  const got = receiver.receive(fd, bytes, wanted);
-  return got === 0 ? null : got === wanted ? bytes : bytes.subarray(0, got);
+  const wanted = lacking === 0 ? beginning.length : total < headBytesMin ? Math.min(lacking, headBytesMin - total) : Math.min(lacking, largeBytesMin);
+  const into = wanted <= beginning.length ? beginning : new Uint8Array(wanted);
+  const got = receiver.receive(fd, into, wanted);
+  return got === 0 ? null : into === beginning ? beginning.slice(0, got) : into.subarray(0, got);
 }
 
 function nextPiece(receiver: DirectReceive, fd: number, lacking: number): Uint8Array | null {
-  const piece = lend();
+  const piece = lend(lacking);
   const wanted = Math.min(lacking, piece.length);
   const got = receiver.receive(fd, piece, wanted);
   if (got === wanted || got * 2 >= piece.length) return got === piece.length ? piece : piece.subarray(0, got);

@@ -230,7 +230,7 @@ export class StreamServer<C> {
       if (now - connection.progressMs < limit) continue;
       this.stats.stalled++;
       this.logger.info(
-        { client: connection.address, stalledMs: Math.round(now - connection.progressMs) },
+        { client: connection.address, connection: connection.id, stalledMs: Math.round(now - connection.progressMs) },
         state === "send" ? "closed a connection: its message never ended" : "closed a connection: it takes no replies",
       );
       connection.close();
@@ -256,7 +256,7 @@ export class StreamServer<C> {
         if (stalest === current || each.progressMs < stalest.progressMs) stalest = each;
       }
       this.stats.evicted++;
-      const fields = { client: stalest.address, bytes: cost(stalest) };
+      const fields = { client: stalest.address, connection: stalest.id, bytes: cost(stalest) };
       this.logger.info(fields, "closed a connection: too much memory is kept for clients that don't get on");
       stalest.close();
       if (stalest === current) return;

@@ -164,7 +164,7 @@ class Adapter implements NfsAdapter {
   disconnect(id: number): boolean {
     const connection = this.server.list().find((each) => each.id === id);
     if (connection === undefined) return false;
-    this.options.logger.info({ client: connection.address, id }, "closed a connection: an operator asked for it");
+    this.options.logger.info({ client: connection.address, connection: id }, "closed a connection: an operator asked for it");
     connection.close();
     return true;
   }
@@ -198,6 +198,6 @@ function check({ port, readMax, writeMax, connectionsMax }: Required<NfsSettings
 }
 
 function dropMalformed(connection: Connection<Client>, logger: Logger): void {
-  logger.info({ client: connection.address }, "closed a connection: it sent a record that is no RPC call");
+  logger.info({ client: connection.address, connection: connection.id }, "closed a connection: it sent a record that is no RPC call");
   connection.close();
 }

@@ -8,6 +8,8 @@ import type { GrowingBytes } from "#wire/xdr-writer.ts";
 
 /** Where calls come from and answers go: a TCP connection, or one datagram. */
 export interface Transport {
+  /** Tells it from every other connection of the adapter; 0: a datagram. */
+  readonly id: number;
   /** The caller's address without port. */
   readonly address: string;
   /** The address of ours it reached. */

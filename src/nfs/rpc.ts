@@ -141,7 +141,7 @@ export class Dispatcher {
   private failed(call: Call, error: unknown): void {
     if (!call.answered && call.procedure.trouble?.(call, error) === true) return this.finish(call);
     this.stats.failed++;
-    this.logger.error({ error, procedure: call.procedure.name, client: call.client.address }, "a request failed by a fault of this server");
+    this.logger.error({ ...call.logFields, error }, "a request failed by a fault of this server");
     if (!call.answered) call.reject(AcceptStat.SYSTEM_ERR);
     this.finish(call);
   }

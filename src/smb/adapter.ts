@@ -58,10 +58,23 @@ export interface SmbAdapter {
   /** To be called for a share that no table has any more, before it is drained: what is open in it is closed. */
   shareGone(fs: FileSystem): void;
   stats(): Readonly<StreamStats>;
+  /** What clients hold at present. */
+  held(): SmbHeld;
   clients(): readonly SmbClient[];
   mounts(): readonly SmbMount[];
   /** Closes a connection at once; false: there is none. */
   disconnect(id: number): boolean;
+}
+
+/** Each a number. */
+export interface SmbHeld {
+  readonly sessions: number;
+  readonly trees: number;
+  readonly opens: number;
+  /** Opens that wait for their clients. */
+  readonly durable: number;
+  /** Requests that wait for other clients. */
+  readonly pending: number;
 }
 
 /** SMB 2 and 3 over TCP. */
@@ -163,6 +176,11 @@ class Adapter implements SmbAdapter, SmbServer {
     return this.stream.stats;
   }
 
+  held(): SmbHeld {
+    const { sessions, opens, durables, pending } = this;
+    return { sessions: sessions.size, trees: sessions.list().reduce((sum, { trees }) => sum + trees.size, 0), opens: opens.size, durable: durables.waiting, pending: pending.count };
+  }
+
   clients(): readonly SmbClient[] {
     return this.stream.list().map((transport) => describeClient(transport, this.clock));
   }
@@ -174,7 +192,7 @@ class Adapter implements SmbAdapter, SmbServer {
   disconnect(id: number): boolean {
     const transport = this.stream.list().find((each) => each.id === id);
     if (transport === undefined) return false;
-    this.logger.info({ client: transport.address, id }, "closed a connection: an operator asked for it");
+    this.logger.info({ client: transport.address, connection: id }, "closed a connection: an operator asked for it");
     transport.close();
     return true;
   }

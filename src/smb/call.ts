@@ -2,11 +2,11 @@ import type { ContentRead } from "#model/file-content.ts";
 import type { ShareRequests, WatchedRequest } from "#telemetry/requests/index.ts";
 import type { Span } from "#telemetry/tracing/index.ts";
 import { LeWriter } from "#wire/le.ts";
-import { RequestHeader } from "#wire/smb2/header.ts";
+import { commandName, RequestHeader } from "#wire/smb2/header.ts";
 import type { SmbConnection } from "./connection.ts";
 import type { Signer } from "./crypto/signing.ts";
 import type { Open } from "./open/open.ts";
-import { type Pending, pend } from "./pending.ts";
+import { joined, type Pending, pend } from "./pending.ts";
 import type { Session } from "./session/session.ts";
 import type { Tree } from "./tree/tree.ts";
 
@@ -121,6 +121,19 @@ export class Call implements WatchedRequest {
     this.w.reserve(data.length);
     for (let i = 0; i < data.slices.length; i++) this.w.raw(data.slices[i]!);
     data.release();
+  }
+
+  /** For a line of the log that is written on behalf of this request. Its id is the client's as `dittofs client list` has it and the message's, as packet captures show it. */
+  get logFields(): { readonly request: string; readonly client: string; readonly command: string; readonly user?: string; readonly share?: string } {
+    const { connection, header, session, tree } = this;
+    const { transport } = connection;
+    return {
+      request: `smb-${transport.id}:${joined(header.messageIdLow, header.messageIdHigh)}`,
+      client: transport.address,
+      command: commandName(header.command),
+      ...(session?.user == null ? {} : { user: session.user.name }),
+      ...(tree?.fs == null ? {} : { share: tree.fs.name }),
+    };
   }
 
   /** The answer will take so much memory until it is sent: others wait meanwhile where there is too much of that. */

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { Timer } from "#base/clock.ts";
 import type { Connection } from "#net/index.ts";
 import type { ContentRead } from "#model/file-content.ts";
-import { LeWriter, u32 } from "#wire/le.ts";
+import { i32, LeWriter } from "#wire/le.ts";
 import { type Command, commandAt, encodeHeader, nextCommandAt, RequestHeader, transformHeaderBytes } from "#wire/smb2/header.ts";
 import { Capability, Dialect } from "#wire/smb2/negotiate.ts";
 import { Call } from "./call.ts";
@@ -22,7 +22,7 @@ export const preauthBytes = 64;
 /** A call whose answer grew past this is not kept for the next. */
 const spareBytesMax = 128 * 1024;
 /** So few bytes are copied faster one by one than by a view of them. */
-const fewBytes = 96;
+const fewBytes = 192;
 /** Of buffers of the dialect without multi-credit requests. */
 const transactBytesSmall = 65_536;
 
@@ -184,7 +184,7 @@ export class SmbConnection {
   }
 
   close(why: string): void {
-    this.server.logger.info({ client: this.transport.address }, `closed an SMB connection: ${why}`);
+    this.server.logger.info({ client: this.transport.address, connection: this.transport.id }, `closed an SMB connection: ${why}`);
     this.transport.close();
   }
 }
@@ -201,7 +201,7 @@ function reserve(out: { bytes: Uint8Array; length: number }, more: number): void
 /** The last answer was to be followed by another, which goes in a message of its own or has no answer. */
 function endChain(call: Call): void {
   const { out, last } = call;
-  if (last.at < 0 || u32(out.bytes, last.at + nextCommandAt) === 0) return;
+  if (last.at < 0 || i32(out.bytes, last.at + nextCommandAt) === 0) return;
   out.length = last.end;
   out.bytes.fill(0, last.at + nextCommandAt, last.at + nextCommandAt + 4);
   last.signer?.sign(out.bytes, last.at, last.end, []);

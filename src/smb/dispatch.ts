@@ -64,7 +64,7 @@ function failed(call: Call, error: unknown): void {
   settle(call);
   if (call.span !== null) endedSpan(call, call.span, NtStatus.INTERNAL_ERROR);
   if (call.beganMs >= 0) told(call, NtStatus.INTERNAL_ERROR);
-  connection.server.logger.error({ error, client: connection.transport.address, command: call.header.command }, "an SMB request failed");
+  connection.server.logger.error({ ...call.logFields, error }, "an SMB request failed");
   connection.close("a request failed in the server");
 }
 

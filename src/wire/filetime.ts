@@ -15,6 +15,18 @@ export const fileTimeBytes = 8;
  * two are exact, and a remainder by subtraction is a fraction of the cost of one by `%`.
  */
 export function encodeFileTime(w: LeWriter, time: Time): void {
+  if (time.sec !== lastSec || time.nsec !== lastNsec) remember(time);
+  w.u32(lastLow);
+  w.u32(lastHigh);
+}
+
+/** The time written last: a file that nobody changed since it was made has it four times. */
+let lastSec = Number.NaN;
+let lastNsec = 0;
+let lastLow = 0;
+let lastHigh = 0;
+
+function remember(time: Time): void {
   const seconds = Math.max(0, time.sec + epochSec);
   const high = Math.floor(seconds / twoTo16);
   const upper = high * ticksPerSec;
@@ -22,8 +34,10 @@ export function encodeFileTime(w: LeWriter, time: Time): void {
   const upperHigh = Math.floor(upper / twoTo16);
   const rest = (upper - upperHigh * twoTo16) * twoTo16 + lower;
   const restHigh = Math.floor(rest / twoTo32);
-  w.u32((rest - restHigh * twoTo32) | 0);
-  w.u32((upperHigh + restHigh) | 0);
+  lastSec = time.sec;
+  lastNsec = time.nsec;
+  lastLow = (rest - restHigh * twoTo32) | 0;
+  lastHigh = (upperHigh + restHigh) | 0;
 }
 
 /** What a FILETIME asks for: a time, or null for the values that mean "leave it" (0, -1, -2; MS-FSCC 2.4.7). */

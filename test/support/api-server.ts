@@ -5,7 +5,7 @@ import { type Api, type ApiListener, createApi, listenApi } from "../../src/api/
 import type { Runtime } from "../../src/control/runtime.ts";
 import type { ControlPlane } from "../../src/control/services.ts";
 import type { Logger } from "../../src/telemetry/logger.ts";
-import { fakeRuntime } from "./fake-control.ts";
+import { fakeProfiles, fakeRuntime } from "./fake-control.ts";
 
 /** Keeps what is logged as JSON lines. */
 export class LogLines implements Logger {
@@ -36,7 +36,7 @@ export interface TestApi {
 export async function serveApi(control: ControlPlane, runtime: Runtime = fakeRuntime(), logger?: Logger): Promise<TestApi> {
   const log = new LogLines();
   const about = { version: "0.0.0-test", startedAt: 1_700_000_000_000, pid: 1, dataDir: "/srv/dittofs" };
-  const api = createApi({ control, runtime, clock: systemClock, random: systemRandom, logger: logger ?? log, about, tls: false, hosts: null });
+  const api = createApi({ control, runtime, profiles: fakeProfiles(), clock: systemClock, random: systemRandom, logger: logger ?? log, about, tls: false, hosts: null });
   const listener = await listenApi({ host: "127.0.0.1", port: 0, tls: null, api, clock: systemClock, logger: log, connectionsMax: 256 });
   return {
     api,

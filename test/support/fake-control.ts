@@ -3,6 +3,7 @@ import type { Jobs } from "../../src/control/jobs.ts";
 import type * as n from "../../src/control/nouns.ts";
 import type { MountInfo, Runtime, StoreHealth } from "../../src/control/runtime.ts";
 import type { Caller, ControlPlane, IfVersion, Logins } from "../../src/control/services.ts";
+import type { Profiles } from "../../src/telemetry/profiling/profiler.ts";
 
 /** A control plane that keeps everything in memory and checks next to nothing: for tests of what stands in front of it. */
 
@@ -205,6 +206,11 @@ export const noJobs: Jobs = {
     throw new ControlError("not_found", `There is no job ${id}.`);
   },
 };
+
+/** Takes profiles that say what was asked for. */
+export function fakeProfiles(): Profiles {
+  return { busySec: 0, take: async (type, seconds) => new TextEncoder().encode(`${type} ${seconds}`) };
+}
 
 /** A server that serves whatever it is told, with nobody connected. */
 export function fakeRuntime(mounts: readonly MountInfo[] = []): Runtime {

@@ -1,7 +1,7 @@
 import type { Clock } from "#base/clock.ts";
 import { contract } from "#api/contract/index.ts";
-import type { Problem } from "#api/contract/problem.ts";
-import { type AnyRoute, type Reply, none, pageSizeMax } from "#api/contract/route.ts";
+import { type Problem, problemMediaType } from "#api/contract/problem.ts";
+import { type AnyRoute, type Reply, jsonMedia, none, pageSizeMax } from "#api/contract/route.ts";
 import type { Tokens } from "#api/contract/schemas.ts";
 import { ApiError, ConnectError, explain } from "./errors.ts";
 import type { Args } from "./input.ts";
@@ -79,7 +79,7 @@ export function createClient(options: ClientOptions): Client {
   const wire = new Wire(options);
   const exchange = async <R extends AnyRoute>(route: R, input: AnyInput): Promise<Exchange<R>> => {
     const response = await wire.send(route, input);
-    const body = (route.reply === none ? undefined : await wire.json(response)) as Reply<R>;
+    const body = (route.reply === none ? undefined : route.media === jsonMedia ? await wire.json(response) : await response.bytes()) as Reply<R>;
     return { body, etag: response.headers.get("etag"), location: response.headers.get("location") };
   };
   const client: Client = {
@@ -155,7 +155,7 @@ class Wire {
     const limitMs = input.timeoutMs === undefined ? (route.unhurried ? null : this.options.timeoutMs) : input.timeoutMs;
     const abort = new AbortController();
     const timer = limitMs === null ? null : clock.after(limitMs, () => abort.abort());
-    const headers: Record<string, string> = { accept: "application/json" };
+    const headers: Record<string, string> = { accept: route.media === jsonMedia ? jsonMedia : `${route.media}, ${problemMediaType}` };
     if (userAgent !== undefined) headers["user-agent"] = userAgent;
     if (pair !== null) headers["authorization"] = `Bearer ${pair.accessToken}`;
     if (input.ifMatch !== undefined) headers["if-match"] = input.ifMatch;

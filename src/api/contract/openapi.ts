@@ -3,7 +3,7 @@ import { allRoutes } from "./index.ts";
 import { type JsonSchema, jsonSchema, namedSchemas } from "./openapi-schema.ts";
 import { type ErrorCode, errorCodes, problemMediaType, problemType } from "./problem.ts";
 import { errorsOf } from "./route-errors.ts";
-import { type AnyRoute, none } from "./route.ts";
+import { type AnyRoute, jsonMedia, none } from "./route.ts";
 
 type Node = { readonly [key: string]: unknown };
 
@@ -49,13 +49,13 @@ function parameters(where: "path" | "query", schema: TSchema): readonly Node[] {
 
 function successResponse(route: AnyRoute): Node {
   const headers: Record<string, Node> = { "X-Request-Id": { $ref: "#/components/headers/RequestId" } };
-  const isList = Object.hasOwn((route.reply as TSchema)["properties"] ?? {}, "items");
+  const isList = route.media !== jsonMedia || Object.hasOwn((route.reply as TSchema)["properties"] ?? {}, "items");
   if (route.reply !== none && route.role !== "anyone" && !isList) headers["ETag"] = { $ref: "#/components/headers/ETag" };
   if (route.status === 201) headers["Location"] = { $ref: "#/components/headers/Location" };
   return {
     description: route.summary,
     headers,
-    ...(route.reply === none ? {} : { content: { "application/json": { schema: jsonSchema(route.reply as TSchema) } } }),
+    ...(route.reply === none ? {} : { content: { [route.media]: route.media === jsonMedia ? { schema: jsonSchema(route.reply as TSchema) } : {} } }),
   };
 }
 

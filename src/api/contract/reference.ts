@@ -4,7 +4,7 @@ import { type JsonSchema, jsonSchema, namedSchemas } from "./openapi-schema.ts";
 import { whoMayCall } from "./openapi.ts";
 import { type ErrorCode, commonErrors, errorCodes, tokenErrors } from "./problem.ts";
 import { errorsOf } from "./route-errors.ts";
-import { type AnyRoute, none } from "./route.ts";
+import { type AnyRoute, jsonMedia, none } from "./route.ts";
 
 function cell(text: string): string {
   return text.replaceAll("|", "\\|").replaceAll("\n", " ").trim();
@@ -53,6 +53,7 @@ function parameterRows(route: AnyRoute): string {
 
 function replyOf(route: AnyRoute): string {
   if (route.reply === none) return `${route.status}, no body`;
+  if (route.media !== jsonMedia) return `${route.status}, \`${route.media}\``;
   const schema = jsonSchema(route.reply as TSchema);
   const items = (schema["properties"] as Fields | undefined)?.["items"];
   if (schema["$ref"] === undefined && items !== undefined) return `${route.status}, ${Object.hasOwn(schema["properties"] as Fields, "page") ? "a page: " : ""}\`items\` is a ${typeOf(items)}`;

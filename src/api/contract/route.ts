@@ -25,6 +25,8 @@ export interface Route<P extends TObject = TObject, Q extends TObject = TObject,
   readonly status: 200 | 201 | 202 | 204;
   /** `Type.Never()`: answers without a body. */
   readonly reply: R;
+  /** Of the reply. */
+  readonly media: string;
   /** What can go wrong besides what any call can (see `commonErrors`). */
   readonly errors: readonly ErrorCode[];
   /** Takes `If-Match` with the ETag of what it changes. */
@@ -59,7 +61,11 @@ interface About {
   readonly ifMatch?: false;
   readonly unhurried?: true;
   readonly example?: unknown;
+  /** Where the reply is no JSON: its bytes are the answer. */
+  readonly media?: string;
 }
+
+export const jsonMedia = "application/json";
 
 /** Declares a route. `ifMatch` follows from the method: a PUT, PATCH or DELETE takes it unless what it changes has no version. */
 export function route<P extends TObject = NoFields, Q extends TObject = NoFields, B extends TSchema = None, R extends TSchema = None>(
@@ -82,12 +88,16 @@ export function route<P extends TObject = NoFields, Q extends TObject = NoFields
     body: (shapes.body ?? none) as B,
     reply: reply as R,
     status: about.status ?? (reply === none ? 204 : 200),
+    media: about.media ?? jsonMedia,
     errors: about.errors ?? [],
     ifMatch: about.ifMatch ?? (method === "PUT" || method === "PATCH" || method === "DELETE"),
     unhurried: about.unhurried ?? false,
     example: about.example ?? null,
   };
 }
+
+/** The reply of a route whose answer is bytes. */
+export const bytes = Type.Uint8Array();
 
 /** An object that takes no other fields than these. */
 export function object<T extends TProperties>(properties: T, description?: string): TObject<T> {

@@ -6,6 +6,7 @@ import type { Random } from "#base/random.ts";
 import type { Runtime } from "#control/runtime.ts";
 import type { ControlPlane } from "#control/services.ts";
 import type { Logger } from "#telemetry/logger.ts";
+import type { Profiles } from "#telemetry/profiling/profiler.ts";
 import { Bodies } from "./bodies.ts";
 import { Calls, refuse } from "./calls.ts";
 import { Exchange, type Peer, targetOf } from "./exchange.ts";
@@ -27,6 +28,7 @@ export interface ApiOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly about: About;
+  readonly profiles: Profiles;
   /** Served over TLS: browsers are told never to come without. */
   readonly tls: boolean;
   /** The names it may be called by, besides addresses and localhost; null: any. */

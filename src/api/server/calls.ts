@@ -1,6 +1,7 @@
 import type { Clock } from "#base/clock.ts";
 import { DatabaseError } from "#control/database/port.ts";
 import type { Logger } from "#telemetry/logger.ts";
+import { withinRequest } from "#telemetry/logs/request.ts";
 import type { Exchange } from "./exchange.ts";
 import { describeError } from "./describe-error.ts";
 import { limits } from "./limits.ts";
@@ -37,7 +38,7 @@ export class Calls {
     this.inHand++;
     let response: Response;
     try {
-      response = refusal === null ? await work() : refuse(exchange, refusal);
+      response = refusal === null ? await withinRequest(exchange.about, work) : refuse(exchange, refusal);
     } catch (error) {
       response = refuse(exchange, error);
     }
@@ -63,7 +64,7 @@ export class Calls {
     return new Promise((resolve, reject) => {
       const timer = this.clock.after(limits.callMs, () => {
         reject(new Refusal("unavailable", `The call was not done within ${limits.callMs / 1000} seconds. What it began goes on.`, { hint: "Look whether it took effect before you try again." }));
-        work.catch((error: unknown) => this.logger.warn({ request: exchange.id, route: exchange.route, error: describeError(error) }, "a call that nobody waits for any more failed"));
+        work.catch((error: unknown) => this.logger.warn({ ...exchange.about, route: exchange.route, error: describeError(error) }, "a call that nobody waits for any more failed"));
       });
       work.then(
         (response) => {
@@ -81,13 +82,11 @@ export class Calls {
   /** Neither path, query, headers nor bodies are logged: any of them may hold a secret. */
   private fields(exchange: Exchange, status: number): object {
     return {
-      request: exchange.id,
+      ...exchange.about,
       route: exchange.route,
       method: exchange.request.method,
       status,
       ms: Math.round(this.clock.monotonicMs() - exchange.startMs),
-      user: exchange.user,
-      address: exchange.peer.address,
     };
   }
 

@@ -1,3 +1,5 @@
+import type { RequestFields } from "#telemetry/logs/request.ts";
+
 /** What the listener knows of whoever sent a request. */
 export interface Peer {
   readonly address: string;
@@ -13,8 +15,8 @@ export class Exchange {
   readonly startMs: number;
   /** The route's name, once it is known. */
   route: string;
-  /** The caller's name, once it is known. */
-  user: string | null;
+  /** For the log; the caller's name and the share are filled in once they are known. */
+  readonly about: RequestFields;
   /** What was thrown, where something was. */
   error: unknown;
 
@@ -24,7 +26,7 @@ export class Exchange {
     this.id = id;
     this.startMs = startMs;
     this.route = "none";
-    this.user = null;
+    this.about = { request: id, client: peer.address };
     this.error = null;
   }
 }

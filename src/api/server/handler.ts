@@ -3,6 +3,7 @@ import type { Actor } from "#control/nouns.ts";
 import type { ControlPlane, Caller } from "#control/services.ts";
 import type { Runtime } from "#control/runtime.ts";
 import type { Clock } from "#base/clock.ts";
+import type { Profiles } from "#telemetry/profiling/profiler.ts";
 import { Refusal } from "./refusal.ts";
 
 /** What the server says of itself. */
@@ -20,6 +21,7 @@ export interface Services {
   readonly runtime: Runtime;
   readonly clock: Clock;
   readonly about: About;
+  readonly profiles: Profiles;
 }
 
 /** A call that was let in: everything in it is as its route declares. */

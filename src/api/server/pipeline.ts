@@ -1,4 +1,4 @@
-import { type AnyRoute, none } from "#api/contract/route.ts";
+import { type AnyRoute, jsonMedia, none } from "#api/contract/route.ts";
 import type { Caller } from "#control/services.ts";
 import { admit, callerOfRequest } from "./entry.ts";
 import { RouteChecks } from "./checks.ts";
@@ -9,6 +9,7 @@ import type { Bodies } from "./bodies.ts";
 import { hostOf } from "./host.ts";
 import { Refusal } from "./refusal.ts";
 import { jsonReply, reply } from "./replies.ts";
+import { shareNameOf } from "./share-access.ts";
 
 /** A route and what answers it. */
 export interface Bound {
@@ -30,6 +31,12 @@ function ifVersionOf(route: AnyRoute, request: Request): number | null {
   return versionOf(header);
 }
 
+/** The share a call is about, where it names one. */
+function shareOf({ path }: AnyRoute, { params, query, body }: Call<AnyRoute>): string | null {
+  const named = (path as string).startsWith("/api/v1/shares/{name}") ? params.name : (query?.share ?? body?.share);
+  return typeof named === "string" && named !== "" ? shareNameOf(named) : null;
+}
+
 /**
  * Everything the contract demands, in this order, so that nobody learns more than they may: the token, the role, the parameters, the
  * body. Then the handler. Throws what is refused.
@@ -40,7 +47,7 @@ export async function answer(bound: Bound, services: Services, bodies: Bodies, e
   let caller: Caller | null = null;
   if (route.role !== "anyone") {
     caller = await callerOfRequest(request, services.control.logins);
-    exchange.user = caller.user.name;
+    exchange.about.user = caller.user.name;
     admit(route, caller, params);
   }
   const call: Call<AnyRoute> = {
@@ -53,10 +60,13 @@ export async function answer(bound: Bound, services: Services, bodies: Bodies, e
     address: peer.address,
     host: hostOf(request),
   } as Call<AnyRoute>;
+  const share = shareOf(route, call);
+  if (share !== null) exchange.about.share = share;
   const result = (await bound.handler(call)) as Answer<unknown> | undefined;
   if (result === undefined) return reply(exchange, route.status, null, {});
   const headers: Record<string, string> = {};
   if (result.version !== undefined) headers["etag"] = etagOf(result.version);
   if (result.location !== undefined) headers["location"] = result.location;
-  return jsonReply(exchange, route.status, result.body, headers);
+  if (route.media === jsonMedia) return jsonReply(exchange, route.status, result.body, headers);
+  return reply(exchange, route.status, result.body as Uint8Array<ArrayBuffer>, { "content-type": route.media, ...headers });
 }

@@ -1,3 +1,5 @@
+import { joinCrc } from "./crc.ts";
+
 /** Bytes a checksum of a pack covers. */
 export const frameBytes = 65536;
 
@@ -46,6 +48,33 @@ export class FrameTable {
         this.#crc = 0;
       }
     }
+  }
+
+  /** Adds a payload; gives its CRC-32, which is put together from those of its parts of frames: nothing is read twice. */
+  addPayload(payload: readonly Uint8Array[]): number {
+    let crc = 0;
+    // Of the frame under way: the payload's bytes in it, and what was before them.
+    let own = 0;
+    let ownBytes = 0;
+    let before = this.#crc;
+    for (let i = 0; i < payload.length; i++) {
+      const slice = payload[i] as Uint8Array;
+      for (let at = 0; at < slice.byteLength; ) {
+        const take = Math.min(frameBytes - (this.#size % frameBytes), slice.byteLength - at);
+        own = Bun.hash.crc32(take === slice.byteLength ? slice : slice.subarray(at, at + take), own);
+        ownBytes += take;
+        this.#size += take;
+        at += take;
+        if (this.#size % frameBytes !== 0) continue;
+        this.#crc = joinCrc(before, own, ownBytes);
+        this.#store(this.#size / frameBytes - 1);
+        crc = joinCrc(crc, own, ownBytes);
+        this.#crc = before = own = ownBytes = 0;
+      }
+    }
+    if (ownBytes === 0) return crc;
+    this.#crc = joinCrc(before, own, ownBytes);
+    return joinCrc(crc, own, ownBytes);
   }
 
   /** The table of all that was added, the last frame as long as it is. */

@@ -13,9 +13,11 @@ import type { Clock } from "#base/clock.ts";
 import type { FsError } from "#model/fs-error.ts";
 import type { PackId } from "#model/ids.ts";
 import type { FileOps } from "../log/file-ops.ts";
+import type { PackSpares } from "./spares.ts";
 
 export { frameBytes, payloadCrc, verifyFrames } from "./frames.ts";
 export { readFooter } from "./footer.ts";
+export { PackSpares, spareName } from "./spares.ts";
 export { createPack, listOpenPacks, reopenPack } from "./open-pack.ts";
 
 export interface SealedPack {
@@ -25,6 +27,12 @@ export interface SealedPack {
   readonly objectBytes: number;
   /** CRC-32 of each frame, big-endian, in order. */
   readonly frames: Uint8Array;
+}
+
+/** Where a payload is in its pack, and its CRC-32. */
+export interface LaterAppended {
+  readonly offset: number;
+  readonly crc: number;
 }
 
 /** A pack that is being filled. */
@@ -39,7 +47,7 @@ export interface OpenPack {
    * Appends without waiting for the kernel, and is never refused: no room is waited for. `written` is called when the kernel
    * has the bytes; until then they are read from the slices, which must stay as they are.
    */
-  appendLater(payload: readonly Uint8Array[], length: number, written: () => void): number;
+  appendLater(payload: readonly Uint8Array[], length: number, written: () => void): LaterAppended;
   /** Everything appended so far is with the kernel: it survives the process. */
   written(): Maybe<void>;
   /** Bytes that were appended; sealed, moved or not, until `close`. */
@@ -50,7 +58,7 @@ export interface OpenPack {
   seal(): Promise<SealedPack>;
   /** Lets go of a sealed pack's file, once nobody reads from it. */
   close(): Promise<void>;
-  /** Closes and deletes the file. */
+  /** Closes and deletes the file, or leaves it to the spares. */
   abandon(): Promise<void>;
 }
 
@@ -58,6 +66,8 @@ export interface PackOptions {
   readonly clock: Clock;
   /** A sync failed: nothing may be acknowledged from here on. */
   readonly fatal: (error: Error) => void;
+  /** Where files of packs that are given up go, and new packs' come from; absent: they are deleted. */
+  readonly spares?: PackSpares;
   /** The file operations, for tests. */
   readonly files?: FileOps;
 }

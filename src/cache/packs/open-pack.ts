@@ -19,7 +19,7 @@ import { LateWrites } from "./late-writes.ts";
 import { SharedSync } from "../log/shared-sync.ts";
 import { decodeTrailer, encodeFooter, footerIsWhole, trailerBytes } from "./format.ts";
 import { frameBytes, FrameTable } from "./frames.ts";
-import type { OpenPack, PackOptions, SealedPack } from "./index.ts";
+import type { LaterAppended, OpenPack, PackOptions, SealedPack } from "./index.ts";
 
 const openName = /^pack-([0-9a-f]{14})\.open$/;
 
@@ -27,11 +27,12 @@ function openPath(directory: string, id: PackId): string {
   return `${directory}/pack-${id.toString(16).padStart(14, "0")}.open`;
 }
 
-/** A new, empty pack in `directory`. Throws where it can't be made (ENOSPC among the reasons). */
+/** A new, empty pack in `directory`, in a spare file where there is one. Throws where it can't be made (ENOSPC among the reasons). */
 export function createPack(directory: string, id: PackId, instance: Uint8Array, options: PackOptions): OpenPack {
   const files = options.files ?? systemFiles;
   const path = openPath(directory, id);
-  return new PackFile(directory, path, id, instance, options, files, files.openSync(path, "wx+"), 0, new FrameTable(), true);
+  const fd = options.spares?.take(path) ?? files.openSync(path, "wx+");
+  return new PackFile(directory, path, id, instance, options, files, fd, 0, new FrameTable(), true);
 }
 
 /** Ids of the open packs in `directory`, in order. */
@@ -159,12 +160,13 @@ class PackFile implements OpenPack {
     return offset;
   }
 
-  appendLater(payload: readonly Uint8Array[], length: number, written: () => void): number {
+  appendLater(payload: readonly Uint8Array[], length: number, written: () => void): LaterAppended {
     assert(!this.#sealing, "a sealed pack takes no payload");
     const offset = this.size;
-    this.#appended(payload, length);
+    const crc = this.#frames.addPayload(payload);
+    this.size += length;
     this.#late.begin(this.#fd, payload, length, offset, written);
-    return offset;
+    return { offset, crc };
   }
 
   written(): Maybe<void> {
@@ -217,28 +219,32 @@ class PackFile implements OpenPack {
 
   async close(): Promise<void> {
     assert(this.#sealed !== null, "an open pack is sealed or abandoned");
-    if (this.#fd >= 0) await this.#close();
+    if (this.#fd >= 0) this.#files.closeSync(await this.#letGo());
   }
 
   async abandon(): Promise<void> {
     this.#sealing = true;
     this.#late.stop();
     await this.#late.reached(this.size);
-    if (this.#fd >= 0) await this.#close();
+    if (this.#fd >= 0) {
+      const fd = await this.#letGo();
+      if (!this.#failed && this.#options.spares?.keep(this.path, fd, this.size) === true) return;
+      this.#files.closeSync(fd);
+    }
     await unlinkOf(this.#files, this.path).catch((error) => {
       if (errorCode(error) !== "ENOENT") throw error;
     });
   }
 
-  /** Closes the file once nobody reads from it. */
-  async #close(): Promise<void> {
+  /** Gives the descriptor, which is the caller's once nobody uses it any more. */
+  async #letGo(): Promise<number> {
     const fd = this.#fd;
     this.#fd = -1;
     if (this.#readers > 0) {
       this.#idle = Promise.withResolvers<void>();
       await this.#idle.promise;
     }
-    this.#files.closeSync(fd);
+    return fd;
   }
 
   async #syncFile(): Promise<void> {

@@ -42,6 +42,7 @@ import { list as listNetgroups } from "./netgroup/list.ts";
 import { remove as removeNetgroup } from "./netgroup/remove.ts";
 import { removeMember } from "./netgroup/remove-member.ts";
 import { show as showNetgroup } from "./netgroup/show.ts";
+import { profile } from "./profile/profile.ts";
 import { status } from "./server/status.ts";
 import { get as getSetting } from "./settings/get.ts";
 import { list as listSettings } from "./settings/list.ts";
@@ -132,6 +133,7 @@ export const nouns: readonly (Noun | Verb)[] = [
   { name: "settings", summary: "Settings of the server, changed while it runs.", example: "dittofs settings list", verbs: [listSettings, getSetting, setSetting, resetSetting, rotateSecret] },
   { name: "audit", summary: "Who changed what.", example: "dittofs audit list", verbs: [listAudit] },
   { name: "system", summary: "The server as a whole.", example: "dittofs system drain-uploads", verbs: [drainUploads] },
+  profile,
   { name: "backup", summary: "Copies of the control plane.", example: "dittofs backup controlplane", verbs: [backupControlPlane] },
   { name: "restore", summary: "Bring copies back.", example: "dittofs restore controlplane --input /backup/controlplane.db", verbs: [restoreControlPlane] },
   recover,

@@ -25,7 +25,7 @@ export const mnt = ({ shares, mounts, logger }: MountSettings): MountProcedure =
     if (found === null) return fail(call, MountStat3.MNT3ERR_NOENT);
     const view = call.client.view(found.fs);
     if (!view.allowed) {
-      logger.info({ client: call.client.address, share: found.fs.name }, "refused a mount: the share is not open to this client");
+      logger.info({ ...call.logFields, share: found.fs.name }, "refused a mount: the share is not open to this client");
       return fail(call, MountStat3.MNT3ERR_ACCES);
     }
     call.view = view;

@@ -3,6 +3,7 @@ import type { Transport } from "../client.ts";
 
 /** The answer to one datagram: a message, without record marks, that is whole when dispatch returns. */
 export class DatagramTransport implements Transport {
+  readonly id = 0;
   readonly address: string;
   readonly localAddress: string;
   readonly takenMs = 0;

@@ -9,7 +9,7 @@ import { decodeQueryInfo, encodeError, encodeErrorContext, encodeOutputHeader, I
 import { modeBits, withNfsAces } from "../aapl/index.ts";
 import type { Call } from "../call.ts";
 import { queryEas } from "../info/eas.ts";
-import { classOf } from "../info/file-info.ts";
+import { classOf, type FileQuery, type InfoClass } from "../info/file-info.ts";
 import { known } from "../info/known.ts";
 import { volumeClassOf, volumeOf } from "../info/volume.ts";
 import type { Open } from "../open/open.ts";
@@ -104,12 +104,15 @@ function queryFile(call: Call, request: QueryInfoRequest, open: Open): Maybe<num
   // Only of 3.1.1 are names known to be normalized (MS-SMB2 3.3.5.20.1).
   if (infoClass === FileInfo.NormalizedName && call.connection.dialect !== Dialect.SMB_3_1_1) return NtStatus.NOT_SUPPORTED;
   if ((open.access & kind.needs) !== kind.needs) return NtStatus.ACCESS_DENIED;
-  return after(known(open, infoClass, call.connection.server.clock.monotonicMs()), (query) => {
-    if (typeof query === "number") return query;
-    call.w.reserve(outputHeaderBytes + 256);
-    encodeOutputHeader(call.w, 0);
-    const from = call.w.at;
-    const status = kind.write(call.w, query);
-    return status === NtStatus.SUCCESS ? finish(call, request, from, kind.fixedBytes) : status;
-  });
+  const query = known(open, infoClass, call.connection.server.clock);
+  return query instanceof Promise ? query.then((arrived) => writeFile(call, request, kind, arrived)) : writeFile(call, request, kind, query);
+}
+
+function writeFile(call: Call, request: QueryInfoRequest, kind: InfoClass, query: FileQuery | number): number {
+  if (typeof query === "number") return query;
+  call.w.reserve(outputHeaderBytes + 256);
+  encodeOutputHeader(call.w, 0);
+  const from = call.w.at;
+  const status = kind.write(call.w, query);
+  return status === NtStatus.SUCCESS ? finish(call, request, from, kind.fixedBytes) : status;
 }

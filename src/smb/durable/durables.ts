@@ -3,6 +3,7 @@ import { closeOpen } from "../open/closing.ts";
 import type { Open } from "../open/open.ts";
 import type { SmbServer } from "../server.ts";
 import { outlives } from "./durable.ts";
+import { openFields } from "../open/log-fields.ts";
 
 /** Opens that wait for their clients, of all clients together; for one more the oldest goes. */
 export const detachedMax = 16_384;
@@ -138,7 +139,7 @@ export class Durables {
     try {
       await closeOpen(this.server, open);
     } catch (error) {
-      this.server.logger.error({ error, path: open.path }, "a file could not be closed whose client did not come back to it");
+      this.server.logger.error({ error, ...openFields(open) }, "a file could not be closed whose client did not come back to it");
     }
   }
 
@@ -150,7 +151,7 @@ export class Durables {
       victim = open;
       break;
     }
-    this.server.logger.warn({ path: victim!.path }, `an open file was closed before its client could come back to it: ${detachedMax} wait for their clients, which is the most there may be`);
+    this.server.logger.warn({ ...openFields(victim!) }, `an open file was closed before its client could come back to it: ${detachedMax} wait for their clients, which is the most there may be`);
     this.end(victim!);
   }
 }

@@ -7,6 +7,7 @@ import { LeaseClient, OplockClient } from "../lease/index.ts";
 import { Open } from "../open/open.ts";
 import type { SmbServer } from "../server.ts";
 import { Durable, keepsHandle } from "./durable.ts";
+import { openFields } from "../open/log-fields.ts";
 
 /** What of an open SMB keeps in its record: docs/formats/open-records.md. */
 interface Kept {
@@ -42,7 +43,7 @@ async function record(server: SmbServer, open: Open, durable: Durable, file: Ope
     await persistent.save(open.persistentId, file, durable.timeoutMs, open.directory, Buffer.from(JSON.stringify(kept)));
     return true;
   } catch (error) {
-    server.logger.warn({ error, share: open.tree.fs!.name, path: open.path }, "an open file could not be recorded, and will not outlive the server");
+    server.logger.warn({ error, ...openFields(open) }, "an open file could not be recorded, and will not outlive the server");
     return false;
   }
 }

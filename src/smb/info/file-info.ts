@@ -26,7 +26,7 @@ export interface FileQuery {
 }
 
 /** One class of information (MS-FSCC 2.4). */
-interface InfoClass {
+export interface InfoClass {
   /** Bytes of its fixed part: less room is refused with INFO_LENGTH_MISMATCH, and what is longer is cut. */
   readonly fixedBytes: number;
   /** The right a file has to be opened with (MS-SMB2 3.3.5.20.1); 0: none. */

@@ -1,4 +1,5 @@
 import type { Maybe } from "#base/brand.ts";
+import type { Clock } from "#base/clock.ts";
 import { FsError } from "#model/fs-error.ts";
 import type { Inode } from "#model/inode.ts";
 import { after } from "#vfs/maybe.ts";
@@ -20,25 +21,35 @@ const noStreams: readonly StreamFacts[] = [];
 /** What there is to know of an open file: of a stream its own size, and everything else its owner's. */
 export function openedFacts(open: Open): Maybe<{ readonly inode: Inode; readonly facts: FileFacts } | number> {
   const fs = open.tree.fs!;
-  return after(fs.getattr(open.ownerId), (inode) => {
-    if (inode instanceof FsError) return ntStatusOf(inode);
-    if (open.ownerId === open.id) return { inode, facts: factsOf(inode) };
-    return after(fs.getattr(open.id), (stream) => (stream instanceof FsError ? ntStatusOf(stream) : { inode, facts: streamFacts(inode, stream) }));
-  });
+  const inode = fs.getattr(open.ownerId);
+  return inode instanceof Promise ? inode.then((arrived) => factsFrom(open, arrived)) : factsFrom(open, inode);
+}
+
+function factsFrom(open: Open, inode: Inode | FsError): Maybe<{ readonly inode: Inode; readonly facts: FileFacts } | number> {
+  if (inode instanceof FsError) return ntStatusOf(inode);
+  if (open.ownerId === open.id) return { inode, facts: factsOf(inode) };
+  return after(open.tree.fs!.getattr(open.id), (stream) => (stream instanceof FsError ? ntStatusOf(stream) : { inode, facts: streamFacts(inode, stream) }));
 }
 
 /** What a class of information is written from. */
-export function known(open: Open, infoClass: number, nowMs: number): Maybe<FileQuery | number> {
-  return after(openedFacts(open), (opened) => {
-    if (typeof opened === "number") return opened;
-    const { inode } = opened;
-    const facts = withRoom(open, toldFacts(open, opened.facts, nowMs));
-    const query: FileQuery = { open, facts, deletePending: open.deletePending, volumeId: noVolumeId, eas: noEas, streams: noStreams };
-    if (infoClass === FileInfo.Id) return after(open.tree.fs!.root(), (root) => ({ ...query, volumeId: volumeIdOf(open.tree.fs!, root) }));
-    if (infoClass === FileInfo.Stream) return after(streamsOf(open, inode), (streams) => (typeof streams === "number" ? streams : { ...query, streams }));
-    if (!wantsEas(infoClass)) return query;
-    return after(easOf(open), (eas) => (typeof eas === "number" ? eas : { ...query, eas }));
-  });
+export function known(open: Open, infoClass: number, clock: Clock): Maybe<FileQuery | number> {
+  const opened = openedFacts(open);
+  return opened instanceof Promise ? opened.then((arrived) => queryOf(open, infoClass, clock, arrived)) : queryOf(open, infoClass, clock, opened);
+}
+
+function queryOf(open: Open, infoClass: number, clock: Clock, opened: { readonly inode: Inode; readonly facts: FileFacts } | number): Maybe<FileQuery | number> {
+  if (typeof opened === "number") return opened;
+  const facts = withRoom(open, toldFacts(open, opened.facts, clock));
+  const query: FileQuery = { open, facts, deletePending: open.deletePending, volumeId: noVolumeId, eas: noEas, streams: noStreams };
+  const more = infoClass === FileInfo.Id || infoClass === FileInfo.Stream || wantsEas(infoClass);
+  return more ? withMore(open, infoClass, opened.inode, query) : query;
+}
+
+/** With what has to be looked up for the class. */
+function withMore(open: Open, infoClass: number, inode: Inode, query: FileQuery): Maybe<FileQuery | number> {
+  if (infoClass === FileInfo.Id) return after(open.tree.fs!.root(), (root) => ({ ...query, volumeId: volumeIdOf(open.tree.fs!, root) }));
+  if (infoClass === FileInfo.Stream) return after(streamsOf(open, inode), (streams) => (typeof streams === "number" ? streams : { ...query, streams }));
+  return after(easOf(open), (eas) => (typeof eas === "number" ? eas : { ...query, eas }));
 }
 
 /** All streams of an open's file, its own content first; a directory has none of that. */

@@ -2,6 +2,7 @@ import type { Maybe } from "#base/brand.ts";
 import { FsError } from "#model/fs-error.ts";
 import type { SmbServer } from "../server.ts";
 import type { Open } from "./open.ts";
+import { openFields } from "./log-fields.ts";
 
 /** Lets go of an open file; the last one of a file waits for its deletion, where somebody asked for that. */
 export function closeOpen(server: SmbServer, open: Open): Maybe<void> {
@@ -21,5 +22,5 @@ async function closeRest(server: SmbServer, open: Open, released: Maybe<FsError 
 }
 
 function tell(server: SmbServer, open: Open, outcome: FsError | null): void {
-  if (outcome instanceof FsError) server.logger.debug({ share: open.tree.fs!.name, path: open.path, why: outcome.code }, "a file was not deleted on close");
+  if (outcome instanceof FsError) server.logger.debug({ ...openFields(open), why: outcome.code }, "a file was not deleted on close");
 }

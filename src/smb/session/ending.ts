@@ -6,6 +6,7 @@ import type { SmbServer } from "../server.ts";
 import type { Tree } from "../tree/tree.ts";
 import { guestsAllowed } from "./guests.ts";
 import { type Session, SessionKind } from "./session.ts";
+import { openFields } from "../open/log-fields.ts";
 
 /** Why files are let go of. */
 export const Ending = {
@@ -42,7 +43,7 @@ async function letGo(server: SmbServer, open: Open, ending: Ending): Promise<voi
   try {
     await closeOpen(server, open);
   } catch (error) {
-    server.logger.error({ error, path: open.path }, "a file could not be closed after its client had gone");
+    server.logger.error({ error, ...openFields(open) }, "a file could not be closed after its client had gone");
   }
 }
 

@@ -98,7 +98,8 @@ function known(call: Call, setup: Setup, exchange: NtlmExchange, claim: NtlmClai
     return { user: guest, kind: SessionKind.guest, epoch: 0, proven: null };
   }
   if (account === null || proven === null) {
-    server.logger.info({ client, user: name }, "refused an SMB log-in");
+    // Of somebody unknown no name is told: people type their password into the wrong field.
+    server.logger.info({ ...call.logFields, user: account?.user.name ?? null }, "refused an SMB log-in");
     return NtStatus.LOGON_FAILURE;
   }
   const list = setup.mechanismList;

@@ -1,10 +1,16 @@
 import type { Declaration } from "./declaration.ts";
+import { contentMetrics } from "./declared/content.ts";
 import { processMetrics } from "./declared/process.ts";
 import { requestMetrics } from "./declared/requests.ts";
+import { shareMetrics } from "./declared/shares.ts";
+import { storeMetrics } from "./declared/stores.ts";
 
 /** Every metric there is, in the order of its documentation. A layer's are declared in a file of their own. */
 export const declared = {
   ...requestMetrics,
+  ...shareMetrics,
+  ...contentMetrics,
+  ...storeMetrics,
   ...processMetrics,
 };
 

@@ -22,6 +22,8 @@ export class FileOpens {
   deletion: Deletion | null = null;
   /** It lost its last link: the last close frees it. */
   orphaned = false;
+  /** What the protocol of its opens keeps of it meanwhile. */
+  notes: object | null = null;
   private waiting: (() => void)[] | null = null;
 
   constructor(id: FileId) {

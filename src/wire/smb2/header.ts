@@ -33,6 +33,13 @@ export const Command = {
 export type Command = (typeof Command)[keyof typeof Command];
 export const commandsCount = 19;
 
+const commandNames = Object.keys(Command);
+
+/** As MS-SMB2 calls it; of a number that is none, the number. */
+export function commandName(command: number): string {
+  return commandNames[command] ?? `command ${command}`;
+}
+
 export const HeaderFlag = {
   SERVER_TO_REDIR: 0x1,
   ASYNC_COMMAND: 0x2,

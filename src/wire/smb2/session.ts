@@ -44,9 +44,11 @@ export function decodeSessionSetup(b: Uint8Array, base: number, end: number): Se
   };
 }
 
+const nothing = new Uint8Array(0);
+
 /** `length` bytes at `offset` from the header; null where they don't lie behind it in the message. Nothing at all may be anywhere. */
 export function variable(b: Uint8Array, base: number, end: number, offset: number, length: number): Uint8Array | null {
-  if (length === 0) return b.subarray(base, base);
+  if (length === 0) return nothing;
   return lies(base, end, offset, length) ? b.subarray(base + offset, base + offset + length) : null;
 }
 

@@ -154,7 +154,7 @@ function codesOf(operation: Operation, status: number): readonly unknown[] {
   return response?.content?.["application/problem+json"]?.schema.allOf?.[1]?.properties?.["code"]?.enum ?? [];
 }
 
-const replies = new Map(allRoutes.map(({ name, route }) => [name, { status: route.status, check: route.reply === none ? null : TypeCompiler.Compile(route.reply) }]));
+const replies = new Map(allRoutes.map(({ name, route }) => [name, { status: route.status, media: route.media as string, check: route.reply === none ? null : TypeCompiler.Compile(route.reply) }]));
 
 function judge(operation: Operation, declared: boolean, status: number, type: string | null, text: string, secrets: readonly string[]): string | null {
   const name = operation.operationId;
@@ -168,7 +168,8 @@ function judge(operation: Operation, declared: boolean, status: number, type: st
   const reply = replies.get(name);
   if (status !== reply?.status) return `answered ${status} instead of ${reply?.status}`;
   if (reply.check === null) return text === "" ? null : `answered a body where there is none`;
-  if (type !== "application/json") return `answered ${type}`;
+  if (type !== reply.media) return `answered ${type}`;
+  if (type !== "application/json") return text === "" ? "answered nothing" : null;
   const wrong = reply.check.Errors(JSON.parse(text)).First();
   return wrong === undefined ? null : `answered what is not its reply: ${wrong.path} ${wrong.message}: ${text.slice(0, 300)}`;
 }

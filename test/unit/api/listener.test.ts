@@ -11,7 +11,7 @@ import { limits } from "../../../src/api/server/limits.ts";
 import type { ControlPlane } from "../../../src/control/services.ts";
 import { LogLines } from "../../support/api-server.ts";
 import { Certificates } from "../../support/certificates.ts";
-import { fakeControl, fakeRuntime, fakeUser } from "../../support/fake-control.ts";
+import { fakeControl, fakeProfiles, fakeRuntime, fakeUser } from "../../support/fake-control.ts";
 import { RawConnection } from "../../support/raw-connection.ts";
 import { until } from "../../support/wait.ts";
 import { HandClock } from "../control/sessions/world.ts";
@@ -48,7 +48,7 @@ async function listen(tls: TlsFiles | null, more: { readonly clock?: HandClock; 
   const log = new LogLines();
   const clock = more.clock ?? systemClock;
   const about = { version: "0.0.0-test", startedAt: 0, pid: 1, dataDir: "/srv/dittofs" };
-  const api = createApi({ control: more.control ?? control(), runtime: fakeRuntime(), clock, random: systemRandom, logger: log, about, tls: tls !== null, hosts: null });
+  const api = createApi({ control: more.control ?? control(), runtime: fakeRuntime(), profiles: fakeProfiles(), clock, random: systemRandom, logger: log, about, tls: tls !== null, hosts: null });
   let inHand = 0;
   let most = 0;
   const counted: Api = {

@@ -12,7 +12,8 @@ import { DatabaseError } from "#control/database/port.ts";
 import type { Runtime } from "../../../src/control/runtime.ts";
 import type { ControlPlane } from "../../../src/control/services.ts";
 import { LogLines, type TestApi, serveApi } from "../../support/api-server.ts";
-import { type FakeControl, fakeControl, fakeRuntime, fakeUser } from "../../support/fake-control.ts";
+import type { Profiles } from "#telemetry/profiling/profiler.ts";
+import { type FakeControl, fakeControl, fakeProfiles, fakeRuntime, fakeUser } from "../../support/fake-control.ts";
 import { HandClock } from "../control/sessions/world.ts";
 
 function withAdmin(): FakeControl {
@@ -22,11 +23,11 @@ function withAdmin(): FakeControl {
   return control;
 }
 
-function apiOver(control: ControlPlane, runtime: Runtime = fakeRuntime(), tls = false, hosts: readonly string[] | null = null): { readonly api: Api; readonly clock: HandClock; readonly log: LogLines } {
+function apiOver(control: ControlPlane, runtime: Runtime = fakeRuntime(), tls = false, hosts: readonly string[] | null = null, profiles: Profiles = fakeProfiles()): { readonly api: Api; readonly clock: HandClock; readonly log: LogLines } {
   const clock = new HandClock();
   const log = new LogLines();
   const about = { version: "0", startedAt: 1_800_000_000_000, pid: 1, dataDir: "/srv/dittofs" };
-  return { api: createApi({ control, runtime, clock, random: systemRandom, logger: log, about, tls, hosts }), clock, log };
+  return { api: createApi({ control, runtime, profiles, clock, random: systemRandom, logger: log, about, tls, hosts }), clock, log };
 }
 
 const peer: Peer = { address: "192.0.2.7", unhurried() {} };
@@ -84,6 +85,31 @@ describe("a call that takes too long", () => {
     done(new Map([["/export", 5]]));
     expect(await (await answer).json()).toMatchObject({ bytes: 5, shares: [{ name: "/export", bytes: 5 }], duration_ms: 100 * limits.callMs });
     expect(unhurried).toBe(1);
+  });
+});
+
+describe("a profile", () => {
+  const profile = (path: string, profiles: Profiles) => {
+    const { api } = apiOver(withAdmin(), fakeRuntime(), false, null, profiles);
+    return api.fetch(request("GET", `/api/v1/profiles/${path}`), peer);
+  };
+  test("is answered as the bytes it is, after the seconds that were asked for, or ten", async () => {
+    const asked: unknown[] = [];
+    const bytes = new Uint8Array([31, 139, 0, 255, 128]);
+    const profiles: Profiles = { busySec: 0, take: async (...what) => (asked.push(what), bytes) };
+    const response = await profile("cpu?seconds=60", profiles);
+    expect([response.status, response.headers.get("content-type")]).toEqual([200, "application/vnd.google.protobuf+gzip"]);
+    expect(await response.bytes()).toEqual(bytes);
+    await profile("inuse_space", profiles);
+    expect(asked).toEqual([["cpu", 60], ["inuse_space", 10]]);
+  });
+  test("is refused where one is being taken, with the time that takes", async () => {
+    const response = await profile("cpu", { busySec: 6.2, take: async () => null });
+    expect([response.status, response.headers.get("retry-after")]).toEqual([429, "7"]);
+    expect(await response.json()).toMatchObject({ code: "busy", hint: "Try again in 7 s." });
+  });
+  test("of no type there is, or for more than a minute, is refused", async () => {
+    for (const path of ["alloc_space", "cpu?seconds=0", "cpu?seconds=61", "cpu?seconds=1e9"]) expect((await profile(path, fakeProfiles())).status).toBe(400);
   });
 });
 

@@ -5,11 +5,12 @@ import { systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
 import type { ControlPlane } from "#control/services.ts";
 import { silentLogger } from "#telemetry/logger.ts";
-import { fakeRuntime } from "../../support/fake-control.ts";
+import { fakeProfiles, fakeRuntime } from "../../support/fake-control.ts";
 
 const options: ApiOptions = {
   control: {} as ControlPlane,
   runtime: fakeRuntime(),
+  profiles: fakeProfiles(),
   clock: systemClock,
   random: systemRandom,
   logger: silentLogger,

@@ -85,6 +85,7 @@ export class FakeApi {
     if (route.reply === none) return new Response(null, { status: 204 });
     const bad = [...Value.Errors(route.reply, reply)][0];
     if (bad !== undefined) return refuse(new Refusal("internal", `the test's answer for ${route.path} is not of the contract: ${bad.path} ${bad.message}`));
+    if (reply instanceof Uint8Array) return new Response(reply as Uint8Array<ArrayBuffer>, { status: route.status, headers: { "content-type": route.media } });
     return Response.json(reply, { status: route.status });
   }
 }

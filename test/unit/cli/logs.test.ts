@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "bun:test";
-import { appendFileSync, renameSync, truncateSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, renameSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock, Time } from "#base/index.ts";
 import { parseLine, timeOfLine } from "#cli/commands/logs/entry.ts";
@@ -85,6 +85,66 @@ test("--follow goes on through a rotation and a truncation, and ends when nobody
   ];
   const done = await run(["-f"], { wait: async () => steps.shift()?.(), gone: () => steps.length === 0 });
   expect(done.out).toBe("1\n2\nhalf\nlast of the old\nfirst of the new\nafter the cut\n");
+});
+
+const at = (minute: number, level: string, msg: string) => JSON.stringify({ level, time: `2026-01-02T11:${String(minute).padStart(2, "0")}:00Z`, msg });
+
+describe("a log that was rotated", () => {
+  beforeEach(() => {
+    for (const [name, minutes] of [["dittofs.log.3", [1, 2]], ["dittofs.log.2", [11, 12]], ["dittofs.log.1", [21, 22]], ["dittofs.log", [31, 32]]] as const) {
+      writeFileSync(join(directory, name), minutes.map((minute) => `${at(minute, minute % 10 === 1 ? "warn" : "info", `line ${minute}`)}\n`).join(""));
+    }
+  });
+  const found = async (...args: readonly string[]) => [...(await run(args)).out.matchAll(/line (\d+)/g)].map(([, minute]) => Number(minute));
+
+  test("is read as far back as lines or time ask for", async () => {
+    expect(await found()).toEqual([1, 2, 11, 12, 21, 22, 31, 32]);
+    expect(await found("-n", "1")).toEqual([32]);
+    expect(await found("-n", "2")).toEqual([31, 32]);
+    expect(await found("-n", "5")).toEqual([12, 21, 22, 31, 32]);
+    expect(await found("--since", "2026-01-02T11:12:00Z")).toEqual([12, 21, 22, 31, 32]);
+    expect(await found("--since", "2026-01-02T11:25:00Z")).toEqual([31, 32]);
+    expect(await found("--since", "2026-01-02T11:05:00Z", "-n", "3")).toEqual([22, 31, 32]);
+  });
+
+  test("of one level and worse has so many of those, and what belongs to them", async () => {
+    expect(await found("--level", "warn")).toEqual([1, 11, 21, 31]);
+    expect(await found("--level", "warn", "-n", "3")).toEqual([11, 21, 31]);
+    expect(await found("--level", "warn", "--since", "2026-01-02T11:15:00Z")).toEqual([21, 31]);
+    expect(await found("--level", "error")).toEqual([]);
+    expect(await found("--level", "debug", "-n", "2")).toEqual([31, 32]);
+    expect((await run(["--level", "warning"])).err).toContain("allowed: debug, info, warn, error");
+    writeFileSync(file, ["[2026-01-02 12:00:00.000] INFO: fine", "    of the info", "[2026-01-02 12:00:01.000] ERROR: bad", "    err: {", "    }", "panic: a crash", "[2026-01-02 12:00:02.000] DEBUG: detail", ""].join("\n"));
+    expect((await run(["--level", "warn", "-n", "2"])).out).toBe("[2026-01-02 12:00:01.000] ERROR: bad\n    err: {\n    }\npanic: a crash\n");
+    expect((await run(["--level", "warn", "-n", "1"])).out).toBe("panic: a crash\n");
+  });
+
+  test("is followed through several rotations between two looks, each line once and in order", async () => {
+    const rotate = () => {
+      for (let i = 4; i >= 1; i--) if (existsSync(`${file}.${i}`)) renameSync(`${file}.${i}`, `${file}.${i + 1}`);
+      renameSync(file, `${file}.1`);
+    };
+    const steps = [
+      () => {
+        appendFileSync(file, `${at(33, "info", "line 33")}\n`);
+        for (const minute of [41, 42, 43]) {
+          rotate();
+          writeFileSync(file, `${at(minute, "warn", `line ${minute}`)}\n`);
+        }
+      },
+      () => appendFileSync(file, `${at(44, "error", "line 44")}\n`),
+      () => {
+        // As logrotate does it: the server writes to the old file until it is told.
+        rotate();
+        writeFileSync(file, "");
+      },
+      () => appendFileSync(`${file}.1`, `${at(45, "error", "line 45")}\n`),
+      () => appendFileSync(file, `${at(46, "error", "line 46")}\n`),
+      () => {},
+    ];
+    const done = await run(["-f", "-n", "1"], { wait: async () => steps.shift()?.(), gone: () => steps.length === 0 });
+    expect([...done.out.matchAll(/line (\d+)/g)].map(([, minute]) => Number(minute))).toEqual([32, 33, 41, 42, 43, 44, 45, 46]);
+  });
 });
 
 describe("which log", () => {

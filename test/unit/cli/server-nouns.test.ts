@@ -1,4 +1,6 @@
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { type Clock, systemClock, Time } from "#base/index.ts";
 import type { schemas } from "#api/contract/index.ts";
 import { contract, FakeApi, Refusal } from "./fake-api.ts";
@@ -136,4 +138,44 @@ test("system drain-uploads says what it stored", async () => {
   api.on(contract.system.drainUploads, { bytes: 3 * 2 ** 20, shares: [{ name: "/a", bytes: 3 * 2 ** 20 }, { name: "/b", bytes: 0 }], duration_ms: 1234 });
   expect((await run(["system", "drain-uploads", "--share", "/a"])).out).toBe("stored 3 MiB in 1.2 s: /a 3 MiB\n");
   expect(api.last.query).toEqual({ share: "/a" });
+});
+
+describe("profile", () => {
+  const folder = temporary("profiles");
+  const clock: Clock = { ...systemClock, now: () => new Time(1_800_000_000, 0) };
+
+  test("writes the bytes that the server gives, says where, and asks for so many seconds", async () => {
+    const bytes = new Uint8Array([31, 139, 0, 255, 254, 128, 10]);
+    api.on(contract.profiles.take, bytes);
+    const file = join(folder, "a.pb.gz");
+    const { status, out, err } = await run(["profile", "cpu", "--seconds", "3", "--output", file]);
+    expect({ status, out, err }).toEqual({ status: 0, out: `wrote ${file} (7 bytes)\n`, err: "recording for 3 s\n" });
+    expect(new Uint8Array(readFileSync(file))).toEqual(bytes);
+    expect(api.last).toMatchObject({ params: { type: "cpu" }, query: { seconds: 3 } });
+  });
+  test("overwrites nothing, and says so before it takes the profile", async () => {
+    const file = join(folder, "b.pb.gz");
+    writeFileSync(file, "precious");
+    expect(await run(["profile", "inuse_objects", "-o", file])).toMatchObject({ status: 6, err: expect.stringContaining(`${file} is there already`) });
+    expect(readFileSync(file, "utf8")).toBe("precious");
+    expect(api.got).toEqual([]);
+  });
+  test("has a name of its own for the file, the type's and the time's", async () => {
+    api.on(contract.profiles.take, new Uint8Array([1]));
+    const before = process.cwd();
+    process.chdir(folder);
+    try {
+      expect((await run(["profile", "inuse_space"], { clock })).out).toBe("wrote inuse_space-20270115T080000Z.pb.gz (1 bytes)\n");
+    } finally {
+      process.chdir(before);
+    }
+    expect(existsSync(join(folder, "inuse_space-20270115T080000Z.pb.gz"))).toBe(true);
+  });
+  test("of a type there is none of, for too long, while another is taken: refused", async () => {
+    expect(await run(["profile", "goroutines"])).toMatchObject({ status: 2, err: expect.stringContaining("cpu, inuse_objects, inuse_space") });
+    expect(await run(["profile", "cpu", "--seconds", "3600"])).toMatchObject({ status: 2, err: expect.stringContaining("--seconds") });
+    api.on(contract.profiles.take, new Refusal("busy", "A profile is being taken already; there is one at a time.", { hint: "Try again in 7 s." }) as never);
+    expect(await run(["profile", "cpu", "-o", join(folder, "c.pb.gz")])).toMatchObject({ err: expect.stringContaining("Try again in 7 s.") });
+    expect(existsSync(join(folder, "c.pb.gz"))).toBe(false);
+  });
 });

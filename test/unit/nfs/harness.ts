@@ -12,6 +12,7 @@ import { Words } from "./words.ts";
 
 /** A transport that keeps whole replies in memory. */
 export class MemoryTransport implements Transport {
+  readonly id = 1;
   readonly address: string;
   readonly localAddress = "127.0.0.1";
   takenMs = 0;

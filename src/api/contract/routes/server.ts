@@ -1,5 +1,5 @@
 import { Type } from "@sinclair/typebox";
-import { listOf, listQuery, none, object, route } from "../route.ts";
+import { bytes, listOf, listQuery, none, object, route } from "../route.ts";
 import * as s from "../schemas.ts";
 
 const adapter = object({ type: s.AdapterType });
@@ -67,6 +67,18 @@ export const jobs = {
 export const system = {
   status: route("GET /api/v1/status", { tag: "System", summary: "How the server is doing.", role: "user", beforePasswordChange: true }, { reply: s.Status }),
   drainUploads: route("POST /api/v1/system/drain-uploads", { tag: "System", summary: "Store everything that is accepted and not yet in its block store.", role: "operator", unhurried: true, errors: ["not_found", "no_progress"] }, { query: object({ share: shareFilter }), body: none, reply: s.Drained }),
+};
+
+const profileTypes = Type.Union([Type.Literal("cpu"), Type.Literal("inuse_objects"), Type.Literal("inuse_space")]);
+export const profileSeconds = { min: 1, max: 60, default: 10 } as const;
+const profileQuery = object({ seconds: Type.Optional(Type.Integer({ minimum: profileSeconds.min, maximum: profileSeconds.max, description: `Of \`cpu\`: how long it is recorded; ${profileSeconds.default} unless told.` })) });
+
+export const profiles = {
+  take: route(
+    "GET /api/v1/profiles/{type}",
+    { tag: "System", summary: "Take a profile of the server and get it as a gzipped pprof file; one at a time.", role: "operator", unhurried: true, errors: ["busy"], media: "application/vnd.google.protobuf+gzip" },
+    { params: object({ type: profileTypes }), query: profileQuery, reply: bytes },
+  ),
 };
 
 export const health = {

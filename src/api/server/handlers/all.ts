@@ -9,6 +9,7 @@ import { healthHandlers } from "./health.ts";
 import { jobsHandlers } from "./jobs.ts";
 import { netgroupsHandlers } from "./netgroups.ts";
 import { permissionsHandlers } from "./permissions.ts";
+import { profilesHandlers } from "./profiles.ts";
 import { settingsHandlers } from "./settings.ts";
 import { sharesHandlers } from "./shares.ts";
 import { storesHandlers } from "./stores.ts";
@@ -31,6 +32,7 @@ export function allHandlers(services: Services): { readonly [N in keyof Contract
     audit: auditHandlers(services),
     jobs: jobsHandlers(services),
     system: systemHandlers(services),
+    profiles: profilesHandlers(services),
     health: healthHandlers(services),
   };
 }

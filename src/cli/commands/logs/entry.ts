@@ -21,6 +21,22 @@ export function timeOfLine(line: string): number | null {
   return Number.isNaN(ms) ? null : ms;
 }
 
+export const levels = ["debug", "info", "warn", "error"] as const;
+export type Level = (typeof levels)[number];
+
+/** How severe a line is, by its place in `levels`; null: it is no line of the logger's. Looks at its beginning alone. */
+export function severityOfLine(line: string): number | null {
+  const json = line.startsWith("{") ? /^\{"level":"([a-z]+)"/.exec(line)?.[1] : undefined;
+  const level = json ?? textLine.exec(line.replaceAll(colours, "").slice(0, 64))?.[3]?.toLowerCase();
+  const severity = levels.indexOf(level as Level);
+  return severity === -1 ? null : severity;
+}
+
+/** Whether a line goes on with what the one before it says: the frames of an error, in text. */
+export function isContinuation(line: string): boolean {
+  return line.startsWith(" ");
+}
+
 export function parseLine(line: string): Entry {
   if (line.startsWith("{")) {
     try {

@@ -1,33 +1,64 @@
-import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
-import { timeOfLine } from "./entry.ts";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 
 const chunkBytes = 64 * 1024;
-/** Of a line, what holds its time. */
+/** Of a line, what holds its time and severity. */
 const headBytes = 256;
 const newline = 0x0a;
 
-export interface From {
-  /** The last so many lines. */
-  readonly lines: number;
-  /** None written before: milliseconds since 1970. */
-  readonly sinceMs: number | null;
-}
+/** What a look from the end on says to a line: another one, older, is looked for; nothing older is; this one is too old itself. */
+export type Verdict = "on" | "last" | "older";
 
-/** A log that is read from near its end on, and followed through rotations. */
+/** One file of a log, open: as long as it is, it is the same whatever it is called meanwhile. */
 export class LogFile {
-  private readonly path: string;
-  private fd: number;
-  private at: number;
+  readonly inode: number;
+  private readonly fd: number;
+  private at = 0;
   private rest: Uint8Array = new Uint8Array(0);
 
-  constructor(path: string, from: From) {
-    this.path = path;
+  /** Throws where it can't be read. */
+  constructor(path: string) {
     this.fd = openSync(path, "r");
-    this.at = startOf(this.fd, from);
+    this.inode = fstatSync(this.fd).ino;
   }
 
-  /** Hands on every whole line there is by now. */
+  /** Goes to the end: what is there now isn't read. */
+  skip(): void {
+    this.at = fstatSync(this.fd).size;
+  }
+
+  /** From here on it is read. */
+  startAt(at: number): void {
+    this.at = at;
+  }
+
+  /** Gives `look` where each line begins and its beginning, the last first, until it has seen enough; false: it hasn't. A log may be large. */
+  lookBack(look: (at: number, head: string) => Verdict): boolean {
+    const { size } = fstatSync(this.fd);
+    const chunk = new Uint8Array(chunkBytes);
+    for (let end = size; end > 0; ) {
+      const from = Math.max(0, end - chunkBytes);
+      readSync(this.fd, chunk, 0, end - from, from);
+      for (let i = end - from - 1; i >= -1; i--) {
+        // A line begins after a newline, and where the file does; the newline the file ends with begins none.
+        const begins = i >= 0 ? chunk[i] === newline && from + i + 1 < size : from === 0 && size > 0;
+        if (begins && look(from + i + 1, this.headAt(from + i + 1)) !== "on") return true;
+      }
+      end = from;
+    }
+    return false;
+  }
+
+  private headAt(at: number): string {
+    const head = new Uint8Array(headBytes);
+    return new TextDecoder().decode(head.subarray(0, readSync(this.fd, head, 0, headBytes, at))).split("\n", 1)[0] ?? "";
+  }
+
+  /** Hands on every whole line there is by now; one that was cut shorter is read from its beginning. */
   read(line: (text: string) => void): void {
+    if (fstatSync(this.fd).size < this.at) {
+      this.at = 0;
+      this.rest = new Uint8Array(0);
+    }
     const decoder = new TextDecoder();
     for (;;) {
       const chunk = new Uint8Array(chunkBytes);
@@ -50,61 +81,7 @@ export class LogFile {
     this.rest = new Uint8Array(0);
   }
 
-  /** Notices that the file was cut, or that another took its place; what it still held should be read before. */
-  followRotation(): void {
-    if (fstatSync(this.fd).size < this.at) this.begin();
-    let there: number;
-    try {
-      there = statSync(this.path).ino;
-    } catch {
-      // Moved away, the next not made yet.
-      return;
-    }
-    if (there === fstatSync(this.fd).ino) return;
-    const next = openSync(this.path, "r");
-    closeSync(this.fd);
-    this.fd = next;
-    this.begin();
-  }
-
-  private begin(): void {
-    this.at = 0;
-    this.rest = new Uint8Array(0);
-  }
-
   close(): void {
     closeSync(this.fd);
   }
-}
-
-/** Where the first line that is wanted begins, found from the end: a log may be large. */
-function startOf(fd: number, { lines, sinceMs }: From): number {
-  const { size } = fstatSync(fd);
-  if (lines === 0) return size;
-  const chunk = new Uint8Array(chunkBytes);
-  let found = 0;
-  let start = size;
-  for (let end = size; end > 0; ) {
-    const from = Math.max(0, end - chunkBytes);
-    readSync(fd, chunk, 0, end - from, from);
-    for (let i = end - from - 1; i >= -1; i--) {
-      // A line begins after a newline, and where the file does; the newline the file ends with begins none.
-      const begins = i >= 0 ? chunk[i] === newline && from + i + 1 < size : from === 0 && size > 0;
-      if (!begins) continue;
-      const at = from + i + 1;
-      const ms = sinceMs === null ? null : timeOfLine(headAt(fd, at));
-      if (sinceMs !== null && ms !== null && ms < sinceMs) return start;
-      found++;
-      // A line without a time goes with the one before it, which may be too old.
-      if (sinceMs === null || ms !== null) start = at;
-      if (found === lines) return start;
-    }
-    end = from;
-  }
-  return start;
-}
-
-function headAt(fd: number, at: number): string {
-  const head = new Uint8Array(headBytes);
-  return new TextDecoder().decode(head.subarray(0, readSync(fd, head, 0, headBytes, at))).split("\n", 1)[0] ?? "";
 }

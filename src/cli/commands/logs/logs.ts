@@ -6,8 +6,8 @@ import { momentOf } from "../../moment.ts";
 import { ExitStatus } from "../../ports.ts";
 import { type Call, CommandFailure, UsageError, type Verb } from "../../remote/index.ts";
 import { addPlaceFlags, loadFor } from "../../settings.ts";
-import { parseLine } from "./entry.ts";
-import { LogFile } from "./log-file.ts";
+import { type Level, levels, parseLine } from "./entry.ts";
+import { LogFiles, type Wanted } from "./log-files.ts";
 
 const linesDefault = 100;
 const lookAgainMs = 250;
@@ -15,11 +15,12 @@ const lookAgainMs = 250;
 export const logs: Verb = {
   name: "logs",
   local: true,
-  summary: "Print the log of the server of this data directory.",
-  examples: ["dittofs logs -n 20", "dittofs logs -f", "dittofs logs --since 1h -o json"],
+  summary: "Print the log of the server of this data directory, with the files it was rotated to.",
+  examples: ["dittofs logs -n 20", "dittofs logs -f", "dittofs logs -f --level warn --since 10m", "dittofs logs --since 1h -o json"],
   flags: [
     { flags: "-f, --follow", help: "go on with what is written from now on, until Ctrl-C" },
-    { flags: "-n, --lines <number>", help: `the last so many lines (default: ${linesDefault}; with --since all)` },
+    { flags: "-n, --lines <number>", help: `the last so many lines (default: ${linesDefault}; with --since all); with --level, of those` },
+    { flags: "--level <level>", help: "no less severe than this: debug, info, warn or error" },
     { flags: "--since <when>", help: "nothing older: 90m, 24h, 7d, or 2026-01-31T08:00" },
   ],
   extend: (command) => {
@@ -32,15 +33,15 @@ export const logs: Verb = {
     const { terminal, clock } = call.context;
     const since = call.text("since");
     const sinceMs = since === null ? null : momentOf(since, "--since", clock).getTime();
-    const log = open(await pathOf(call, loaded), { lines: linesOf(call.text("lines"), sinceMs), sinceMs });
+    const log = open(await pathOf(call, loaded), { lines: linesOf(call.text("lines"), sinceMs), sinceMs, severity: severityOf(call.text("level")) });
     const json = call.text("output") === "json";
     const print = (line: string) => terminal.out(json ? `${JSON.stringify(parseLine(line))}\n` : `${line}\n`);
     try {
       log.read(print);
       while (call.has("follow") && !terminal.gone) {
         await call.context.wait(lookAgainMs);
-        log.read(print);
         log.followRotation();
+        log.read(print);
       }
       log.readRest(print);
     } finally {
@@ -55,9 +56,15 @@ function linesOf(given: string | null, sinceMs: number | null): number {
   return Number(given);
 }
 
-function open(path: string, from: ConstructorParameters<typeof LogFile>[1]): LogFile {
+function severityOf(given: string | null): number {
+  const severity = given === null ? 0 : levels.indexOf(given as Level);
+  if (severity === -1) throw new UsageError(`--level: ${JSON.stringify(given)} is not allowed here; allowed: ${levels.join(", ")}`);
+  return severity;
+}
+
+function open(path: string, wanted: Wanted): LogFiles {
   try {
-    return new LogFile(path, from);
+    return new LogFiles(path, wanted);
   } catch (error) {
     throw new CommandFailure(ExitStatus.failed, `the log ${path} can't be read: ${(error as Error).message}`, "it belongs to the user the server runs as");
   }

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { existsSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
-import { openPinoLogger } from "#telemetry/pino.ts";
-import { temporary } from "../../support/temporary.ts";
+import { openPinoLogger } from "#telemetry/logs/index.ts";
+import { temporary } from "../../../support/temporary.ts";
 
 const fresh = () => join(temporary("log"), "log");
 

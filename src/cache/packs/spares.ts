@@ -1,0 +1,81 @@
+import type { Logger } from "#telemetry/logger.ts";
+import type { FileOps } from "../log/file-ops.ts";
+
+/** Files kept, where the disk has room for very many more. */
+const sparesMax = 16;
+const roomFiles = 1024;
+/** A file shorter than this is not worth keeping. */
+const spareBytesMin = 8 * 1024 * 1024;
+
+export const spareName = /^spare-[0-9]+\.pack$/;
+
+interface Spare {
+  readonly path: string;
+  readonly fd: number;
+}
+
+/**
+ * Files of packs that were given up, for packs to come: to write over blocks and memory a file has takes half as long as to have new
+ * ones found, and to delete one takes as long again. What they hold is nobody's; whoever takes one writes before reading, and a start
+ * deletes those of the process before.
+ */
+export class PackSpares {
+  private readonly directory: string;
+  private readonly files: FileOps;
+  private readonly logger: Logger;
+  private readonly list: Spare[] = [];
+  private number = 0;
+  private closed = false;
+
+  constructor(directory: string, files: FileOps, logger: Logger) {
+    this.directory = directory;
+    this.files = files;
+    this.logger = logger;
+  }
+
+  /** Gives a spare file the name `path`; its descriptor, or null where there is none. */
+  take(path: string): number | null {
+    const spare = this.list.pop();
+    if (spare === undefined) return null;
+    try {
+      this.files.renameSync(spare.path, path);
+      return spare.fd;
+    } catch (error) {
+      this.logger.warn({ path: spare.path, error }, "a spare pack file could not be used");
+      this.discard(spare);
+      return null;
+    }
+  }
+
+  /** Takes over the file of a pack that was given up; false: its owner deletes it. */
+  keep(path: string, fd: number, bytes: number): boolean {
+    if (this.closed || bytes < spareBytesMin || this.list.length >= sparesMax) return false;
+    const spare = { path: `${this.directory}/spare-${this.number++}.pack`, fd };
+    try {
+      if (this.files.freeBytesSync(this.directory) < roomFiles * bytes) return false;
+      this.files.renameSync(path, spare.path);
+    } catch {
+      return false;
+    }
+    this.list.push(spare);
+    return true;
+  }
+
+  /** Gives their room back. */
+  drop(): void {
+    for (const spare of this.list.splice(0)) this.discard(spare);
+  }
+
+  /** As `drop`; none is kept any more. */
+  close(): void {
+    this.closed = true;
+    this.drop();
+  }
+
+  private discard({ path, fd }: Spare): void {
+    this.files.closeSync(fd);
+    this.files.unlink(path, (error) => {
+      if (error) this.logger.warn({ path, error }, "a spare pack file could not be deleted; the next start does it");
+    });
+  }
+}

@@ -1,0 +1,76 @@
+import { closeSync, fstatSync, openSync, renameSync, writeSync } from "node:fs";
+import { isatty } from "node:tty";
+
+const mode = 0o640;
+
+/** When a log file gives way to a new one. */
+export interface Rotation {
+  /** Longer it doesn't get; 0: it is never rotated. */
+  readonly bytesMax: number;
+  /** Earlier ones that are kept, as FILE.1, the newest, to FILE.N. */
+  readonly keep: number;
+}
+
+/** One file descriptor, written to at once. Logging must never bring the server down, so that what can't be written is dropped. */
+export class LogOutput {
+  private readonly path: string | null;
+  private readonly rotation: Rotation;
+  private fd: number;
+  /** Of the file, as far as this process knows. */
+  private bytes: number;
+
+  constructor(output: string, rotation: Rotation) {
+    this.path = output === "stderr" || output === "stdout" ? null : output;
+    this.rotation = rotation;
+    this.fd = this.path === null ? (output === "stdout" ? 1 : 2) : openSync(this.path, "a", mode);
+    this.bytes = this.path === null ? 0 : fstatSync(this.fd).size;
+  }
+
+  get terminal(): boolean {
+    return isatty(this.fd);
+  }
+
+  write(line: string): void {
+    const { bytesMax } = this.rotation;
+    const length = Buffer.byteLength(line);
+    if (bytesMax > 0 && this.path !== null && this.bytes > 0 && this.bytes + length > bytesMax) this.rotate(this.path);
+    this.bytes += length;
+    try {
+      writeSync(this.fd, line);
+    } catch {
+      // A full disk, a closed pipe: there is nobody left to tell.
+    }
+  }
+
+  /** The file that has the log's name now, made where there is none: somebody else moved ours away. */
+  reopen(): void {
+    if (this.path !== null) this.open(this.path);
+  }
+
+  private rotate(path: string): void {
+    for (let i = this.rotation.keep - 1; i >= 1; i--) renamed(`${path}.${i}`, `${path}.${i + 1}`);
+    // Where it can't be moved it goes on, and that is tried again after as much as makes a file.
+    this.bytes = 0;
+    if (renamed(path, `${path}.1`)) this.open(path);
+  }
+
+  private open(path: string): void {
+    try {
+      const next = openSync(path, "a", mode);
+      this.bytes = fstatSync(next).size;
+      closeSync(this.fd);
+      this.fd = next;
+    } catch {
+      // The old file goes on being written.
+    }
+  }
+}
+
+function renamed(from: string, to: string): boolean {
+  try {
+    renameSync(from, to);
+    return true;
+  } catch {
+    return false;
+  }
+}

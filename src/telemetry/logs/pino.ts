@@ -1,0 +1,120 @@
+import { type Clock, systemClock } from "#base/clock.ts";
+import { pino, type Logger as Pino } from "pino";
+import type { Logger } from "../logger.ts";
+import { LogOutput, type Rotation } from "./output.ts";
+import { Repeats } from "./repeats.ts";
+import { requestFields } from "./request.ts";
+import { blanked } from "./secrets.ts";
+import { textOf } from "./text.ts";
+
+export interface LogOptions {
+  readonly level: LogLevel;
+  readonly format: "text" | "json" | "auto";
+  /** `stderr`, `stdout` or the path of a file, which is appended to. */
+  readonly output: string;
+  /** Of a file; absent: never. */
+  readonly rotation?: Rotation;
+  /** Lines of one kind that are written in a second, before the rest is summed up; 0 and absent: all. */
+  readonly repeatsPerSecond?: number;
+}
+
+/** A logger that writes each line at once, so that what a crash was about is there. */
+export interface OpenLogger extends Logger {
+  /** Opens a log file anew after it was rotated away. */
+  reopen(): void;
+  /** Writes from now on what is at least so severe, its children's lines too. */
+  setLevel(level: LogLevel): void;
+  /** Writes what it still had to say of repeated lines. */
+  flush(): void;
+}
+
+const severities = { debug: 0, info: 1, warn: 2, error: 3 } as const;
+export type LogLevel = keyof typeof severities;
+
+/** What a logger and all its children share. */
+interface Shared {
+  readonly pino: Pino;
+  readonly output: LogOutput;
+  readonly repeats: Repeats;
+  level: LogLevel;
+}
+
+class PinoLogger implements OpenLogger {
+  private readonly shared: Shared;
+  private readonly bound: object;
+  /** Tells lines of this logger from equal ones of others. */
+  private readonly kind: string;
+
+  constructor(shared: Shared, bound: object) {
+    this.shared = shared;
+    this.bound = bound;
+    this.kind = JSON.stringify(blanked(bound));
+  }
+
+  debug(fields: object, message: string): void {
+    if (this.shared.level === "debug") this.write("debug", fields, message);
+  }
+
+  info(fields: object, message: string): void {
+    this.unlessRepeated("info", fields, message);
+  }
+
+  warn(fields: object, message: string): void {
+    this.unlessRepeated("warn", fields, message);
+  }
+
+  error(fields: object, message: string): void {
+    this.unlessRepeated("error", fields, message);
+  }
+
+  child(fields: object): Logger {
+    return new PinoLogger(this.shared, { ...this.bound, ...fields });
+  }
+
+  reopen(): void {
+    this.shared.output.reopen();
+  }
+
+  setLevel(level: LogLevel): void {
+    this.shared.level = level;
+  }
+
+  flush(): void {
+    this.shared.repeats.flush();
+  }
+
+  private unlessRepeated(level: LogLevel, fields: object, message: string): void {
+    if (severities[level] < severities[this.shared.level]) return;
+    const about = sameIn(fields);
+    const summary = (count: number): void => this.shared.pino[level](blanked({ ...this.bound, ...about, repeated: count }), message);
+    if (this.shared.repeats.admits(`${level} ${this.kind} ${Object.values(about).join(" ")} ${message}`, summary)) this.write(level, fields, message);
+  }
+
+  private write(level: LogLevel, fields: object, message: string): void {
+    const scope = requestFields();
+    this.shared.pino[level](blanked({ ...this.bound, ...scope, ...fields }), message);
+  }
+}
+
+/** What lines of the same kind have in common besides the message: the code of what went wrong, the route that was called. */
+function sameIn(fields: object): { readonly code?: string; readonly route?: string } {
+  const { code, route, error, err } = fields as { readonly code?: unknown; readonly route?: unknown; readonly error?: unknown; readonly err?: unknown };
+  const found = code ?? codeOf(error ?? err);
+  return { ...(typeof found === "string" || typeof found === "number" ? { code: String(found) } : {}), ...(typeof route === "string" ? { route } : {}) };
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error ? ((error as { readonly code?: unknown }).code ?? error.name) : undefined;
+}
+
+const never: Rotation = { bytesMax: 0, keep: 1 };
+
+/** Opens the log. Throws where its file can't be opened. */
+export function openPinoLogger(options: LogOptions, clock: Clock = systemClock): OpenLogger {
+  const output = new LogOutput(options.output, options.rotation ?? never);
+  const text = options.format === "text" || (options.format === "auto" && output.terminal) ? textOf(output.terminal) : null;
+  // As a stream: a pino transport names a module to load at run time, which a compiled executable doesn't have.
+  const stream = { write: (line: string): void => output.write(text === null ? line : text(line)) };
+  const inner = pino({ level: "debug", base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } }, stream);
+  return new PinoLogger({ pino: inner, output, repeats: new Repeats(options.repeatsPerSecond ?? 0, clock), level: options.level }, {});
+}

@@ -1,0 +1,59 @@
+import type { Clock } from "#base/clock.ts";
+
+/** Longest part of a server's refusal that is repeated in the log. */
+const refusalCharsMax = 200;
+
+export interface PyroscopeOptions {
+  /** Base address, such as `http://localhost:4040`. */
+  readonly endpoint: string;
+  readonly application: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly clock: Clock;
+}
+
+/** A profile on its way. Times are seconds since 1970. */
+export interface Upload {
+  readonly profile: Uint8Array<ArrayBuffer>;
+  readonly fromSec: number;
+  readonly untilSec: number;
+  readonly samplesPerSec: number;
+}
+
+/** The characters that end a label in Pyroscope's names of applications, and those that can't be seen. */
+const notInLabels = /[^\w.:/@+-]/g;
+
+/** `dittofs{host=a,version=1}`: an application with its labels, as Pyroscope's ingest interface takes it. */
+export function seriesName(application: string, labels: Readonly<Record<string, string>>): string {
+  const pairs = Object.entries(labels).map(([name, value]) => `${name}=${value.replaceAll(notInLabels, "_")}`);
+  return `${application}{${pairs.sort().join(",")}}`;
+}
+
+/** Sends profiles by POST /ingest, which every Pyroscope, and Grafana's agents in front of it, take. */
+export class Pyroscope {
+  private readonly options: PyroscopeOptions;
+  private readonly base: string;
+
+  constructor(options: PyroscopeOptions) {
+    this.options = options;
+    this.base = `${options.endpoint.replace(/\/+$/, "")}/ingest`;
+  }
+
+  /** Gives what went wrong in words for the log, or null: it was taken. Never takes longer than `timeoutMs`. */
+  async send({ profile, fromSec, untilSec, samplesPerSec }: Upload, timeoutMs: number): Promise<string | null> {
+    const { application, labels, clock } = this.options;
+    const query = new URLSearchParams({ name: seriesName(application, labels), from: String(fromSec), until: String(untilSec), format: "pprof", sampleRate: String(samplesPerSec), spyName: application });
+    const form = new FormData();
+    form.append("profile", new Blob([profile]), "profile.pprof");
+    const abort = new AbortController();
+    const timer = clock.after(timeoutMs, () => abort.abort());
+    try {
+      const response = await fetch(`${this.base}?${query.toString()}`, { method: "POST", body: form, redirect: "manual", signal: abort.signal });
+      const text = await response.text();
+      return response.ok ? null : `it answered ${response.status}${text === "" ? "" : `: ${text.slice(0, refusalCharsMax).trim()}`}`;
+    } catch (error) {
+      return abort.signal.aborted ? `no answer within ${timeoutMs / 1000} seconds` : `it can't be reached: ${error instanceof Error ? error.message : String(error)}`;
+    } finally {
+      timer.cancel();
+    }
+  }
+}
