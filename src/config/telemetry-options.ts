@@ -12,7 +12,7 @@ const traces = {
     allowed: "HOST:PORT, such as localhost:4317, 10.0.0.7:4317 or [fd00::7]:4317",
     check: checkEndpoint,
   }),
-  insecure: toggle({ help: "Without TLS. With it, the collector's certificate has to be one the system trusts, or of OTEL_EXPORTER_OTLP_CERTIFICATE.", default: true, example: "false", since: "0.2.0" }),
+  insecure: toggle({ help: "Without TLS. With it, the collector has to have a certificate of an authority that is trusted, as those in the file are that NODE_EXTRA_CA_CERTS names.", default: true, example: "false", since: "0.2.0" }),
   sample_rate: fraction({
     help: "The part of the clients' requests that is followed, drawn at random. A request that is not followed costs next to nothing.",
     default: 1,

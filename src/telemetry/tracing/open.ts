@@ -2,11 +2,10 @@ import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
 import type { Logger } from "../logger.ts";
 import { tracer as current, useTracer } from "./current.ts";
+import { collectorAt } from "./collector.ts";
 import { type ExportStats, ExportQueue } from "./export-queue.ts";
 import { Tracer } from "./tracer.ts";
 
-/** After this a message to the collector is given up, and sent again. */
-const messageMsMax = 10_000;
 /** Bounds of one span, whatever is said of it. */
 const attributesMax = 64;
 const valueCharsMax = 256;
@@ -37,14 +36,14 @@ export interface OpenTracing {
 /** Turns tracing on. What it takes is loaded here: a server without it keeps neither code nor memory for it. */
 export async function openTracing(options: TracingOptions): Promise<OpenTracing> {
   const { endpoint, insecure, clock, random, logger } = options;
-  const [api, sdk, { resourceFromAttributes }, { OTLPTraceExporter }] = await Promise.all([
+  const [api, sdk, { resourceFromAttributes }, { ProtobufTraceSerializer }, { default: grpc }] = await Promise.all([
     import("@opentelemetry/api"),
     import("@opentelemetry/sdk-trace"),
     import("@opentelemetry/resources"),
-    import("@opentelemetry/exporter-trace-otlp-grpc"),
+    import("@opentelemetry/otlp-transformer"),
+    import("@grpc/grpc-js"),
   ]);
-  const exporter = new OTLPTraceExporter({ url: `${insecure ? "http" : "https"}://${endpoint}`, timeoutMillis: messageMsMax });
-  const queue = new ExportQueue(exporter, endpoint, clock, logger);
+  const queue = new ExportQueue(collectorAt(endpoint, insecure, grpc, ProtobufTraceSerializer, clock), endpoint, clock, logger);
   const instance = Buffer.from(random.bytes(16)).toString("hex");
   const provider = new sdk.TracerProvider({
     sampler: new sdk.AlwaysOnSampler(),
