@@ -26,6 +26,8 @@ export interface ClientOptions {
   readonly clock: Clock;
   /** `dittofs/0.2.0`. */
   readonly userAgent?: string;
+  /** The trace its calls belong to, as W3C Trace Context writes it; null: none. */
+  readonly traceParent?: string | null;
 }
 
 /** A reply with what its headers say. */
@@ -151,12 +153,13 @@ class Wire {
   }
 
   private async once(url: string, route: AnyRoute, input: AnyInput, pair: TokenPair | null): Promise<Response> {
-    const { clock, tls, userAgent } = this.options;
+    const { clock, tls, userAgent, traceParent } = this.options;
     const limitMs = input.timeoutMs === undefined ? (route.unhurried ? null : this.options.timeoutMs) : input.timeoutMs;
     const abort = new AbortController();
     const timer = limitMs === null ? null : clock.after(limitMs, () => abort.abort());
     const headers: Record<string, string> = { accept: route.media === jsonMedia ? jsonMedia : `${route.media}, ${problemMediaType}` };
     if (userAgent !== undefined) headers["user-agent"] = userAgent;
+    if (traceParent != null) headers["traceparent"] = traceParent;
     if (pair !== null) headers["authorization"] = `Bearer ${pair.accessToken}`;
     if (input.ifMatch !== undefined) headers["if-match"] = input.ifMatch;
     if (route.body !== none) headers["content-type"] = "application/json";
