@@ -1,5 +1,5 @@
 import { checkEndpoint } from "./checks.ts";
-import { fraction, section, text, toggle } from "./option.ts";
+import { fraction, integer, section, text, toggle } from "./option.ts";
 import { profilingOptions } from "./profiling-options.ts";
 
 const traces = {
@@ -17,6 +17,14 @@ const traces = {
     help: "The part of the clients' requests that is followed, drawn at random. A request that is not followed costs next to nothing.",
     default: 1,
     example: "0.01",
+    since: "0.2.0",
+  }),
+  max_traces_per_second: integer({
+    help: "So many requests are followed in a second at most, whatever their part: to follow one costs more than to answer it, if it is a simple one.",
+    min: 1,
+    max: 1_000_000,
+    default: 200,
+    example: "2000",
     since: "0.2.0",
   }),
 };

@@ -4,6 +4,7 @@ import type { Logger } from "../logger.ts";
 import { tracer as current, useTracer } from "./current.ts";
 import { collectorAt } from "./collector.ts";
 import { type ExportStats, ExportQueue } from "./export-queue.ts";
+import { Sampling } from "./sampling.ts";
 import { Tracer } from "./tracer.ts";
 
 /** Bounds of one span, whatever is said of it. */
@@ -18,6 +19,8 @@ export interface TracingOptions {
   readonly insecure: boolean;
   /** The part of the requests that is followed, from 0 to 1. */
   readonly sampleRate: number;
+  /** So many requests are followed in a second at most. */
+  readonly perSecondMax: number;
   readonly version: string;
   readonly clock: Clock;
   readonly random: Random;
@@ -29,6 +32,8 @@ export interface OpenTracing {
   readonly stats: Readonly<ExportStats>;
   /** Spans that wait to be sent. */
   readonly waiting: number;
+  /** Requests that were drawn and not followed, since there were too many of them. */
+  readonly passedOver: number;
   /** Turns it off, and sends what it can of the rest within a bound. */
   close(): Promise<void>;
 }
@@ -51,7 +56,8 @@ export async function openTracing(options: TracingOptions): Promise<OpenTracing>
     spanLimits: { attributeCountLimit: attributesMax, attributeValueLengthLimit: valueCharsMax, linkCountLimit: linksRecordedMax },
     spanProcessors: [queue],
   });
-  const tracer = new Tracer(api, provider.getTracer("dittofs", options.version), options.sampleRate, clock, random);
+  const sampling = new Sampling(options.sampleRate, options.perSecondMax, clock, random);
+  const tracer = new Tracer(api, provider.getTracer("dittofs", options.version), sampling, clock);
   useTracer(tracer);
   let closing: Promise<void> | null = null;
   const shut = async (): Promise<void> => {
@@ -62,6 +68,9 @@ export async function openTracing(options: TracingOptions): Promise<OpenTracing>
     stats: queue.stats,
     get waiting() {
       return queue.waiting;
+    },
+    get passedOver() {
+      return sampling.passedOver;
     },
     close: () => (closing ??= shut()),
   };

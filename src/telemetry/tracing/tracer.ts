@@ -1,9 +1,9 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type * as Api from "@opentelemetry/api";
 import type { Clock } from "#base/clock.ts";
-import type { Random } from "#base/random.ts";
 import type { TraceParent } from "#base/traceparent.ts";
 import type { Links } from "./links.ts";
+import type { Sampling } from "./sampling.ts";
 import { type Attributes, Kind, Span } from "./span.ts";
 
 /** TraceFlags. */
@@ -16,39 +16,20 @@ export class Tracer {
   live = 0;
   private readonly api: typeof Api;
   private readonly recorder: Api.Tracer;
-  private readonly rate: number;
+  private readonly sampling: Sampling;
   private readonly clock: Clock;
-  private readonly random: Random;
   private readonly storage = new AsyncLocalStorage<Span | null>();
-  /** The next request that is followed is so many from here. */
-  private toNext: number;
 
-  /** `rate`: the part of the requests that is followed, from 0 to 1. */
-  constructor(api: typeof Api, recorder: Api.Tracer, rate: number, clock: Clock, random: Random) {
+  constructor(api: typeof Api, recorder: Api.Tracer, sampling: Sampling, clock: Clock) {
     this.api = api;
     this.recorder = recorder;
-    this.rate = rate;
+    this.sampling = sampling;
     this.clock = clock;
-    this.random = random;
-    this.toNext = this.distance();
   }
 
-  /**
-   * Whether the request that begins is followed. As if each were drawn by itself, but the next hit is drawn ahead, so that whoever is not
-   * followed pays one subtraction.
-   */
+  /** Whether the request that begins is followed. */
   samples(): boolean {
-    if (--this.toNext > 0) return false;
-    this.toNext = this.distance();
-    return true;
-  }
-
-  private distance(): number {
-    if (this.rate >= 1) return 1;
-    if (this.rate <= 0) return Number.POSITIVE_INFINITY;
-    const [a = 0, b = 0, c = 0, d = 0] = this.random.bytes(4);
-    const drawn = (((a * 256 + b) * 256 + c) * 256 + d + 0.5) / 2 ** 32;
-    return 1 + Math.floor(Math.log(drawn) / Math.log1p(-this.rate));
+    return this.sampling.samples();
   }
 
   /** Begins a trace, or goes on with `parent`'s. */

@@ -85,7 +85,7 @@ describe("calls of the REST interface", () => {
 test(
   "at a rate of 0.01 about one of a hundred requests is followed, whole",
   async () => {
-    const server = await start("rate", { DITTOFS_TELEMETRY_SAMPLE_RATE: "0.01" });
+    const server = await start("rate", { DITTOFS_TELEMETRY_SAMPLE_RATE: "0.01", DITTOFS_TELEMETRY_MAX_TRACES_PER_SECOND: "1000000" });
     const nfs = await NfsClient.connect({ port: server.port, credentials: { uid: 0, gid: 0 } });
     receiver.spans.length = 0;
     const root = await nfs.mount("/export");
@@ -105,7 +105,7 @@ test(
 test(
   "while the collector is away requests are served, the log says so once, and once when it is back",
   async () => {
-    const server = await start("away", {});
+    const server = await start("away", { DITTOFS_TELEMETRY_MAX_TRACES_PER_SECOND: "1000000" });
     const nfs = await NfsClient.connect({ port: server.port, credentials: { uid: 0, gid: 0 } });
     const root = await nfs.mount("/export");
     const { handle } = await nfs.create(root, "file", { mode: 0o644 });

@@ -22,7 +22,7 @@ let tracing: OpenTracing;
 
 beforeEach(async () => {
   receiver = await OtlpReceiver.start();
-  tracing = await openTracing({ endpoint: receiver.endpoint, insecure: true, sampleRate: 1, version: "0", ...silent });
+  tracing = await openTracing({ endpoint: receiver.endpoint, insecure: true, sampleRate: 1, perSecondMax: 500, version: "0", ...silent });
 });
 
 afterEach(async () => {
