@@ -9,7 +9,7 @@ import { test } from "./lib/test.ts";
 /** drizzle-kit is large, and only this needs it. */
 const migrations = async (args: readonly string[]): Promise<number> => (await import("./lib/migrations.ts")).migrations(args);
 
-const subcommands: Readonly<Record<string, (args: readonly string[]) => Promise<number>>> = { bench, build, docs, migrations, run, soak, test };
+const subcommands: Readonly<Record<string, (args: readonly string[]) => Promise<number>>> = { bench, build: () => build(), docs, migrations, run, soak, test };
 
 /** Those without words of their own. */
 const help: Readonly<Record<string, string>> = {

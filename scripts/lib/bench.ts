@@ -10,6 +10,10 @@ export async function bench(args: readonly string[]): Promise<number> {
     process.stderr.write(`scripts/bench: no ${driver}\n`);
     return 1;
   }
+  if (args.includes("--telemetry")) {
+    const bare = await build({ to: join(root, "dist/dittofs-without-hooks"), withoutHooks: true });
+    if (bare !== 0) return bare;
+  }
   const built = await build();
   return built !== 0 ? built : await run([process.execPath, driver, ...args]);
 }

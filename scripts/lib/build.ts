@@ -10,12 +10,20 @@ function commit(): string {
   return outputOf(["git", "status", "--porcelain", "--untracked-files=no"]) === "" ? id : `${id}, modified`;
 }
 
+export interface BuildOptions {
+  /** dist/dittofs unless told. */
+  readonly to?: string;
+  /** Hot paths don't look for whoever watches, to measure what that costs. */
+  readonly withoutHooks?: boolean;
+}
+
 /**
  * Compiles dist/dittofs. Names stay as they are in the source (no --minify-identifiers), so that profiles and stack traces
  * can be read; ESM, because with bytecode's default, CommonJS, paths of the building machine end up in the executable.
  */
-export async function build(): Promise<number> {
-  mkdirSync(dirname(binary), { recursive: true });
+export async function build(options: BuildOptions = {}): Promise<number> {
+  const { to = binary, withoutHooks = false } = options;
+  mkdirSync(dirname(to), { recursive: true });
   const workshop = join(root, ".tmp", "build");
   rmSync(workshop, { recursive: true, force: true });
   const fresh = join(workshop, "dittofs");
@@ -31,13 +39,14 @@ export async function build(): Promise<number> {
     "--sourcemap",
     "--define",
     `DITTOFS_COMMIT=${JSON.stringify(commit())}`,
+    ...(withoutHooks ? ["--define", "DITTOFS_WITHOUT_HOOKS=true"] : []),
     "src/main.ts",
     "--outfile",
     fresh,
   ]);
   if (status !== 0) return status;
   // A server that runs from the old one goes on running from it. The source maps beside the new one are inside it, too.
-  renameSync(fresh, binary);
-  say(`built ${binary}`);
+  renameSync(fresh, to);
+  say(`built ${to}`);
   return 0;
 }

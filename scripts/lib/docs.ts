@@ -3,6 +3,7 @@ import { apiReference } from "../../src/api/contract/reference.ts";
 import { commandsManPage, commandsPage } from "../../src/cli/program.ts";
 import { configReference } from "../../src/config/index.ts";
 import { metricsReference, withReference } from "../../src/telemetry/metrics/reference.ts";
+import { dashboardPages } from "./dashboards/index.ts";
 import { root, say } from "./shell.ts";
 
 /** Writes the pages that are made from the source. */
@@ -16,5 +17,10 @@ export async function docs(): Promise<number> {
   const observability = join(root, "docs/observability.md");
   await Bun.write(observability, withReference(await Bun.file(observability).text(), metricsReference()));
   say(`wrote the metrics of ${observability}`);
+  for (const [name, text] of Object.entries(dashboardPages())) {
+    const path = join(root, "docs/monitoring", name);
+    await Bun.write(path, text);
+    say(`wrote ${path}`);
+  }
   return 0;
 }

@@ -20,6 +20,7 @@ export const testPackages: Readonly<Record<string, string>> = {
   openssl: "certificates of the tests' servers",
   "pkg-config": "small programs of the tests",
   postgresql: "a server of the tests' own, on loopback",
+  prometheus: "promtool, which reads the alert rules and the queries of the dashboards",
   radosgw: "a real S3 server",
   python3: "the kernel client's relay",
   rpcbind: "rpcinfo",

@@ -1,4 +1,5 @@
 import type { ApiOptions } from "#api/server/api.ts";
+import type { ConnectionStats } from "#api/server/connections.ts";
 import { listenApi } from "#api/server/listener.ts";
 import { isLoopback } from "#api/server/host.ts";
 import { apiOnDemand } from "#api/server/on-demand.ts";
@@ -13,6 +14,7 @@ const stopMsMax = 5000;
 /** The REST interface of a server, listening. */
 export interface RunningApi {
   readonly listening: Listening;
+  stats(): ConnectionStats;
   reloadCertificate(): Promise<boolean>;
   stop(leftMs: number): Promise<void>;
 }
@@ -28,6 +30,7 @@ export async function startApi(config: Config, options: Omit<ApiOptions, "clock"
   const listener = await listenApi({ host, port, tls: files, api, clock, logger, connectionsMax: apiConnectionsWithin(openFilesMax()) });
   return {
     listening: { protocol: "api", address: listener.address, port: listener.port, ...(files === null ? {} : { tls: true }) },
+    stats: () => listener.stats(),
     reloadCertificate: () => listener.reloadCertificate(),
     stop: (leftMs) => listener.stop(Math.min(leftMs, stopMsMax)),
   };

@@ -1,6 +1,7 @@
 import type { Clock } from "#base/clock.ts";
 import type { AdapterPlan, AdapterState, ClientInfo, MountInfo } from "#control/index.ts";
 import { createNfsAdapter, createPortmapper, type NfsAdapter, type NfsSettings, type NfsStats, type Portmapper, type RegisteredService } from "#nfs/index.ts";
+import type { StreamStats } from "#net/index.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { Shares } from "#vfs/index.ts";
 import { mountProgram } from "#wire/mount3.ts";
@@ -68,6 +69,16 @@ export class NfsService {
     const nfs: NfsListening = { protocol: "nfs", address: this.running.bind, port: this.port };
     if (this.portmapper === null) return [nfs];
     return [nfs, { protocol: "portmapper", address: this.portmapper.wanted.bind, port: this.portmapper.port }];
+  }
+
+  /** Null: it is not served. */
+  stats(): NfsStats | null {
+    return this.adapter?.stats() ?? null;
+  }
+
+  /** Of the portmapper's connections; null: there is none. */
+  portmapperStats(): Readonly<StreamStats> | null {
+    return this.portmapper?.portmapper.stats() ?? null;
   }
 
   /** Brings NFS to its plan. Throws, with the reason for an operator, where that can't be: then what served goes on serving. */

@@ -12,8 +12,6 @@ import { silentLogger } from "#telemetry/logger.ts";
 import { adminPasswordFile, forgetAdminPassword } from "./admin-password.ts";
 import { examineControlDatabase, openControlDatabase } from "./control-database.ts";
 import { makeDirectory, syncDirectory } from "./durable-files.ts";
-import { recoverShare } from "./recover.ts";
-import { workOffline } from "./offline-work.ts";
 import { DirectoryLock, findInstance } from "./instance.ts";
 import { refuseLostControl } from "./lost-control.ts";
 
@@ -21,7 +19,10 @@ const clock = systemClock;
 const random = systemRandom;
 const logger = silentLogger;
 
-/** What is done to a control plane's database without its server: everything here holds the data directory's lock where a server's memory would be wrong afterwards. */
+/**
+ * What is done to a control plane's database without its server: everything here holds the data directory's lock where a server's memory
+ * would be wrong afterwards. What is large is loaded when it is asked for: a server loads all this, too, and needs none of it.
+ */
 export const offline: Offline = {
   places,
   examine: ({ config }) => explained(() => examine(config)),
@@ -37,12 +38,12 @@ export const offline: Offline = {
     ),
   rotateSecret: (loaded, next) => alone(loaded, "it would go on with the old secret", () => withDatabase(loaded.config, (database) => rotate(loaded.config, database, next))),
   backup: (loaded, file) => explained(() => withDatabase(loaded.config, (database) => backup(database, file))),
-  recover: (loaded, request, tell) => alone(loaded, "the share would be opened under it", () => recoverShare(loaded, request, tell)),
+  recover: (loaded, request, tell) => alone(loaded, "the share would be opened under it", async () => (await import("./recover.ts")).recoverShare(loaded, request, tell)),
   restore(loaded, file, { force }) {
     const work = () => restore(loaded.config, file, force);
     return force ? explained(work) : alone(loaded, "shares would be opened and closed, and everybody logged out, under it (--force restores nevertheless: it takes the backup up within a second)", work);
   },
-  work: (loaded, what, told) => alone(loaded, "leave out --offline to have it do the work", () => workOffline(loaded, what, told)),
+  work: (loaded, what, told) => alone(loaded, "leave out --offline to have it do the work", async () => (await import("./offline-work.ts")).workOffline(loaded, what, told)),
 };
 
 function places({ config }: Loaded): ControlPlaces {

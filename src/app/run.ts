@@ -10,6 +10,7 @@ import { makeDirectory, syncDirectory } from "./durable-files.ts";
 import { DirectoryLock } from "./instance.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import type { Surroundings } from "./open-share.ts";
+import { giveBackCode } from "./native.ts";
 import { type RunningServer, startServer } from "./server.ts";
 import { Signals } from "./signals.ts";
 import { openTelemetry } from "./telemetry.ts";
@@ -17,8 +18,13 @@ import { openTelemetry } from "./telemetry.ts";
 /** Exit statuses of a server, after those of sysexits.h where it gives up by itself. */
 const status = { ok: 0, failed: 1, bug: 70, ioError: 74 } as const;
 
-/** After so long code that only starting took, and its garbage, are given back: some megabytes that an idle server would keep. */
+/** After so long code that only starting took, and its garbage, are given back: some twenty megabytes that an idle server would keep. */
 const settleMs = 1500;
+
+function settle(): void {
+  Bun.shrink();
+  giveBackCode();
+}
 
 /** Runs a server from its start to its stop; gives the exit status. What an operator can put right is thrown as an Error. */
 export async function runServer(loaded: Loaded, options: RunOptions): Promise<number> {
@@ -83,7 +89,7 @@ async function serve(loaded: Loaded, options: RunOptions, lock: DirectoryLock, l
     server = await startServer({ loaded, version: options.version, startedAt: now.sec * 1000, around, logger, lifecycle, announce: options.announce, serveTelemetry, newControlPlane: options.newControlPlane, changed });
     state = "ready";
     options.announce.ready(publish());
-    const settled = systemClock.after(settleMs, () => Bun.shrink());
+    const settled = systemClock.after(settleMs, settle);
     const signal = await signals.first;
     settled.cancel();
     logger.info({ signal, timeoutMs: config.server.shutdown_timeout }, "stopping");

@@ -1,7 +1,6 @@
 import { type Config, deriveLimits, sharesMax } from "#config/index.ts";
 import { type AdapterState, type AdapterType, type ClientInfo, ControlError, type Desired, type Failure, type MountInfo, type Runtime, type SharePlan, type ShareState, type StoreHealth, type StorePlan } from "#control/index.ts";
 import { ShareTable } from "#vfs/index.ts";
-import { workOn } from "./check-share.ts";
 import { drainShares } from "./drain.ts";
 import { JobTable } from "./jobs.ts";
 import { evictShare, warmShare } from "./share-cache.ts";
@@ -51,7 +50,7 @@ interface Run {
  * a failure of its own, and tried again with the next run.
  */
 export class ServerRuntime implements Runtime {
-  private readonly protocols: Protocols;
+  readonly protocols: Protocols;
   private readonly config: Config;
   private readonly options: RuntimeOptions;
   private readonly table = new ShareTable();
@@ -86,7 +85,7 @@ export class ServerRuntime implements Runtime {
     const again = (): Promise<unknown> => (this.wanted === null || this.stopping ? Promise.resolve() : this.reconcile(this.wanted));
     this.givenUp = new GivenUp(options.around.clock, again);
     this.moves = new Moves(options, { table: this.table, open: this.open }, again);
-    this.jobs = new JobTable((request, watch) => workOn(this.moves, this.open.get(request.share), request, watch), (share) => this.open.has(share), options.around);
+    this.jobs = new JobTable(async (request, watch) => (await import("./check-share.ts")).workOn(this.moves, this.open.get(request.share), request, watch), (share) => this.open.has(share), options.around);
     this.protocols = new Protocols(this.table, options.around, options.attempts, (asked) => connectionsWithin(asked, Math.max(1, this.open.size), openFilesMax()));
   }
 

@@ -6,7 +6,7 @@ import { openControl, type RunningControl } from "./control.ts";
 import { DataDirectoryError } from "./data-directory.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Surroundings } from "./open-share.ts";
-import { collectServer } from "./metrics/index.ts";
+import { collectConnections, collectProtocols, collectServer, countedLogins } from "./metrics/index.ts";
 import { startProfiling } from "./profiling.ts";
 import { ServerRuntime } from "./runtime.ts";
 import { StoreUnavailableError } from "#model/block-store.ts";
@@ -90,6 +90,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     changed: parts.changed,
   });
   const server = new Server(runtime);
+  collectProtocols(around.telemetry.metrics, runtime.protocols);
   collectServer(around.telemetry.metrics, runtime.measured, loaded.config.data_dir);
   server.telemetry = await parts.serveTelemetry(lifecycle);
   for (const at of server.telemetry) announce.listening(at);
@@ -102,8 +103,11 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     if (!(await runtime.stopShares(leftMs))) throw new Error("not every share could store everything in time; the rest is in its log");
   });
   await openShares(runtime, control, parts);
-  const api = await startApi(loaded.config, { control: control.plane, runtime, profiles, about: { version: parts.version, startedAt: parts.startedAt, pid: process.pid, dataDir: loaded.config.data_dir } }, around);
+  const { metrics } = around.telemetry;
+  const plane = { ...control.plane, logins: countedLogins(control.plane.logins, metrics) };
+  const api = await startApi(loaded.config, { control: plane, metrics, runtime, profiles, about: { version: parts.version, startedAt: parts.startedAt, pid: process.pid, dataDir: loaded.config.data_dir } }, around);
   server.api = api;
+  collectConnections(metrics, "api", () => api.stats());
   lifecycle.started("api", (leftMs) => api.stop(leftMs * drainPart));
   announce.listening(api.listening);
   lifecycle.started("protocols", (leftMs) => runtime.stopAdapters(leftMs * drainPart));

@@ -3,7 +3,7 @@ import { smbDialects } from "#config/adapter-options.ts";
 import type { AdapterPlan, AdapterState, ClientInfo, MountInfo } from "#control/index.ts";
 import type { Encryption } from "#model/credentials.ts";
 import { type Accounts, type LoginAttempts, noAccounts } from "#model/identity.ts";
-import type { SmbAdapter, SmbHeld, SmbListen, SmbSettings } from "#smb/index.ts";
+import type { SmbAdapter, SmbHeld, SmbListen, SmbSettings, SmbStats } from "#smb/index.ts";
 import type { FileSystem, Shares } from "#vfs/index.ts";
 import type { Listening } from "#cli/ports.ts";
 import { orSay } from "./listening.ts";
@@ -41,7 +41,7 @@ export class SmbService {
   get state(): AdapterState {
     const { adapter, running } = this;
     if (adapter === null || running === null) return { running: false, error: this.error, address: null, port: null, connections: 0 };
-    return { running: true, error: this.error, address: running.bind, port: this.port, connections: adapter.stats().connections };
+    return { running: true, error: this.error, address: running.bind, port: this.port, connections: adapter.stats().net.connections };
   }
 
   /** What clients hold at present; null: SMB is not served. */
@@ -51,6 +51,11 @@ export class SmbService {
 
   get listening(): readonly Listening[] {
     return this.running === null ? [] : [{ protocol: "smb", address: this.running.bind, port: this.port }];
+  }
+
+  /** Null: it is not served. */
+  stats(): SmbStats | null {
+    return this.adapter?.stats() ?? null;
   }
 
   /** Brings SMB to its plan. `bind`: the address where the plan names none. Throws, with the reason for an operator, where that can't be: then what served goes on serving. */
@@ -156,6 +161,7 @@ function wantedOf({ port, settings }: AdapterPlan, bind: string): Wanted {
       signingRequired: settings["signing"] === "required",
       encryption: settings["encryption"] as Encryption,
       transferBytesMax: Number(settings["max_transfer_size"]),
+      testControls: settings["test_controls"] === true,
     },
   };
 }

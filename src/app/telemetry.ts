@@ -10,10 +10,12 @@ import { nfsRequests } from "#nfs/watched.ts";
 import type { Call as SmbCall } from "#smb/call.ts";
 import { smbRequests } from "#smb/watched.ts";
 import type { Logger } from "#telemetry/logger.ts";
-import { collectRequests, type Metrics, noMetrics } from "#telemetry/metrics/index.ts";
+import { collectProcess, collectRequests, measureLoopLag, type Metrics, noMetrics } from "#telemetry/metrics/index.ts";
 import type { MetricsRegistry } from "#telemetry/metrics/registry.ts";
 import { RequestSwitch } from "#telemetry/requests/index.ts";
 import type { Lifecycle } from "./lifecycle.ts";
+import { openFilesMax } from "./open-files.ts";
+import { collectConnections } from "./metrics/protocol-metrics.ts";
 
 /** Connections of those who scrape, and scrapes answered at once. */
 const connectionsMax = 16;
@@ -46,7 +48,8 @@ export async function openTelemetry(config: Config, version: string, clock: Cloc
   // Loaded now and not before: a server nobody scrapes does without.
   const { MetricsRegistry } = await import("#telemetry/metrics/registry.ts");
   const registry = new MetricsRegistry(logger);
-  registry.collect("dittofs_build_info", () => [{ labels: [...versionParts(version), Bun.version], value: 1 }]);
+  const [number, commit] = versionParts(version);
+  collectProcess(registry, { version: number, commit, startedAtSec: clock.now().sec, openFilesMax: openFilesMax() ?? Number.POSITIVE_INFINITY });
   collectRequests(registry, "nfs", off.nfsRequests.hold().watch);
   collectRequests(registry, "smb", off.smbRequests.hold().watch);
   return { telemetry: { ...off, metrics: registry }, serve: (lifecycle) => serveMetrics(config, registry, clock, logger, lifecycle) };
@@ -62,7 +65,12 @@ async function serveMetrics({ metrics: { host, port } }: Config, registry: Metri
   const api = metricsPage(registry, isLoopback(host));
   const named = { what: "metrics", section: "metrics" };
   const listener = await listenApi({ host, port, tls: null, api, clock, logger: logger.child({ part: "metrics" }), connectionsMax, named });
-  lifecycle.started("metrics", (leftMs) => listener.stop(Math.min(leftMs, stopMsMax)));
+  const lag = measureLoopLag(registry, clock);
+  collectConnections(registry, "metrics", () => listener.stats());
+  lifecycle.started("metrics", async (leftMs) => {
+    lag.end();
+    await listener.stop(Math.min(leftMs, stopMsMax));
+  });
   return [{ protocol: "metrics", address: listener.address, port: listener.port }];
 }
 

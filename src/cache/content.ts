@@ -18,7 +18,8 @@ import type { FileTable } from "./file-table.ts";
 import type { Flusher } from "./flusher.ts";
 import type { Garbage } from "./garbage.ts";
 import type { WriteAheadLog } from "./log/index.ts";
-import type { PackTable } from "./pack-table.ts";
+import type { OpenPackRef, PackTable } from "./pack-table.ts";
+import type { Appended } from "./packs/index.ts";
 import type { PageCache } from "./pages/index.ts";
 import type { Reader } from "./reader.ts";
 import { laidRuns, Sharing } from "./sharing.ts";
@@ -29,6 +30,8 @@ import { StoredWaits, storedWaitMs } from "./stored-waits.ts";
 
 /** From this size on a write's bytes go straight into a pack; the log gets a record that points there. */
 export const largeWriteBytes = 128 * 1024;
+/** A longer write is the thread pool's in any case. */
+const promptBytesMax = 1024 * 1024;
 /** A flush begins when the log is so many times `flushBytes` long, however few of its bytes are not overwritten: a start has to read it. */
 export const logPerDirty = 4;
 /** Pause after a flush that failed; twice as long each time, up to the bound, unless it is for room on a disk. */
@@ -378,17 +381,32 @@ export class Content implements FileContent {
   private writeLarge(file: FileState, offset: number, payload: readonly Uint8Array[], length: number, size: number, stamp: Time): FsError | null {
     const pack = this.flusher.packFor(length);
     if (pack instanceof FsError) return pack;
-    this.admission.began(length);
-    const { offset: packOffset, crc } = (pack.file as NonNullable<typeof pack.file>).appendLater(payload, length, () => {
-      this.admission.written(length);
-      // It came to the disk from where it was received; pages and checksums were done with it before.
-      giveBack(payload);
-    });
+    const now = this.appendNow(pack, payload, length);
+    const { offset: packOffset, crc } = now ?? this.appendLater(pack, payload, length);
     const sequence = this.log.appendPointer(file.id, offset, length, size, stamp, pack.id, packOffset, crc);
     if (sequence instanceof FsError) return sequence;
     this.files.writeToPack(file, offset, payload, length, pack, packOffset, sequence);
     this.files.accept(file, sequence, size, stamp, stamp);
+    // Checksums and pages were done with it before.
+    if (now !== null) giveBack(payload);
     return null;
+  }
+
+  private appendNow({ file }: OpenPackRef, payload: readonly Uint8Array[], length: number): Appended | null {
+    const { pace } = this.flusher;
+    if (file === null || length > promptBytesMax || !pace.isBrisk) return null;
+    const since = this.clock.monotonicMs();
+    const appended = file.appendNow(payload, length);
+    pace.wrote(since);
+    return appended;
+  }
+
+  private appendLater({ file }: OpenPackRef, payload: readonly Uint8Array[], length: number): Appended {
+    this.admission.began(length);
+    return (file as NonNullable<typeof file>).appendLater(payload, length, () => {
+      this.admission.written(length);
+      giveBack(payload);
+    });
   }
 
   /** The inode after a change, before which the file had `unstored` bytes in no store. */

@@ -6,6 +6,7 @@ import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { outside, type Span } from "#telemetry/tracing/index.ts";
 import type { FileState, FlushCut } from "./file-state.ts";
+import { DiskPace } from "./disk-pace.ts";
 import type { FileTable } from "./file-table.ts";
 import { flushed } from "./followed.ts";
 import { Gathered, type Job, layered } from "./gathered.ts";
@@ -39,6 +40,7 @@ export class Flusher {
   private readonly clock: Clock;
   private readonly logger: Logger;
   private readonly health: StoreHealth;
+  readonly pace: DiskPace;
   /** The pack large writes go to at present. */
   private current: OpenPackRef | null = null;
   /** A pack of large writes has become full. */
@@ -55,6 +57,7 @@ export class Flusher {
     health: StoreHealth,
   ) {
     this.health = health;
+    this.pace = new DiskPace(clock);
     this.files = files;
     this.packs = packs;
     this.log = log;
@@ -72,17 +75,11 @@ export class Flusher {
       const full = this.current;
       this.current = fresh;
       if (full !== null) {
-        this.syncAhead(full);
+        if (full.file !== null) this.pace.syncAhead(full.file);
         this.onFull();
       }
     }
     return this.current;
-  }
-
-  /** Has a full pack on stable storage before it is asked for: whoever commits then waits for what was written last, and the disk is not idle before. */
-  private syncAhead(pack: OpenPackRef): void {
-    const { file } = pack;
-    if (file !== null) void file.durable(file.size);
   }
 
   /** Packs that are to be stored as they are: no large write goes to them any more. */

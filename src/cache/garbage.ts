@@ -10,6 +10,7 @@ import { addTo, GarbageStats, type Pass } from "./content-stats.ts";
 import type { Flusher } from "./flusher.ts";
 import type { OpenPackRef, PackTable } from "./pack-table.ts";
 import { copyInto, type KnownBytes } from "./repack.ts";
+import { SharedPacks } from "./shared-packs.ts";
 import { findUnreferenced, type Unreferenced } from "./unreferenced.ts";
 import { isPackKey, packKeyPrefix } from "./packs/index.ts";
 import { Parting } from "./parting.ts";
@@ -36,7 +37,7 @@ const repackShortBelow = 0.75;
 /**
  * Gives back what nobody refers to. A pack's row says how many of its bytes are alive; one without any is doomed in a first pass
  * and deleted, object before row, in a later one after its grace (at once when space is short). Packs that are mostly dead are
- * rewritten. Objects without a row are found by a listing, never by one that failed. Packs of this process that log records may
+ * rewritten, however often the rest is shared. Objects without a row are found by a listing, never by one that failed. Packs of this process that log records may
  * still point to (`PackTable.open`) are left alone.
  */
 export class Garbage {
@@ -54,6 +55,7 @@ export class Garbage {
   private closed = false;
   /** Objects without a row as an earlier listing found them, with when. */
   private strays = new Map<string, number>();
+  private readonly shared: SharedPacks;
   readonly stats: GarbageStats = new GarbageStats();
   /** Null where what is applied need not be published. */
   private readonly parting: Parting | null;
@@ -71,6 +73,7 @@ export class Garbage {
   ) {
     this.parting = history === null ? null : new Parting(history, blocks, logger);
     this.health = health;
+    this.shared = new SharedPacks(store);
     this.packs = packs;
     this.store = store;
     this.blocks = blocks;
@@ -151,6 +154,8 @@ export class Garbage {
     await this.eachPack((row) => (addTo(pass.packs, row) === 0 ? this.retire(row.id, graceMs, pass) : null));
     const below = graceMs === 0 ? repackShortBelow : repackBelow;
     await this.eachPack((row) => (row.live > 0 && row.live < row.size * below ? this.rewrite(row, graceMs, pass) : null));
+    this.shared.begin(graceMs === 0);
+    await this.eachPack((row) => (row.live >= row.size * below && this.shared.isDue(row) ? this.rewriteShared(row, below, graceMs, pass) : null));
     if (listing && !this.closed) {
       await this.sweepStrays(graceMs, pass);
       this.health.worked("collect");
@@ -211,6 +216,15 @@ export class Garbage {
     pass.repacked++;
     await this.repack(row);
     if (graceMs === 0) await this.retire(row.id, 0, pass);
+  }
+
+  /** The same of a pack whose bytes files share: all at once, or what is shared would be copied more than once. */
+  private async rewriteShared(row: Pack, below: number, graceMs: number, pass: Pass): Promise<void> {
+    const [found] = await Promise.all([this.shared.mostlyDead(row, below), this.turn()]);
+    if (found === null || this.packs.open.has(row.id)) return;
+    pass.repacked++;
+    this.shared.forget(row.id);
+    if ((await this.move(found)) && graceMs === 0) await this.retire(row.id, 0, pass);
   }
 
   /** Copies what is alive in a pack into fresh ones. A write or truncation that comes between wins: its extents no longer match. */

@@ -75,7 +75,7 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
   const health = new StoreHealth(clock, logger);
   const packs = new PackTable(packDirectory, store, blocks, logger, { clock, fatal: options.fatal }, health);
   const history = options.history ?? null;
-  const replay = new Replay(files, packs, store, history, history?.markedSequence);
+  const replay = new Replay(logDirectory(options), files, packs, store, history, history?.markedSequence);
   const { log: opened, tornBytes } = options.ephemeral ? { log: nullLog(), tornBytes: 0 } : await openShareLog(options, replay);
   const log = history === null ? opened : new TappedLog(opened, history);
   await removeLeftovers(packs, logger);
@@ -133,8 +133,12 @@ async function aboveEverything({ store, history }: ContentOptions): Promise<numb
   return Math.max(await store.lastContentSequence(), history?.markedSequence ?? 0);
 }
 
+function logDirectory({ directory }: ContentOptions): string {
+  return join(directory, "log");
+}
+
 async function openShareLog(options: ContentOptions, replay: Replay) {
-  const directory = join(options.directory, "log");
+  const directory = logDirectory(options);
   const { segmentBytes, clock, logger, fatal } = options;
   const { log, recovered } = await openLog(
     { directory, instance: options.store.identity.instance, segmentBytes, stagingBytes, beginsAbove: () => aboveEverything(options), clock, logger, fatal },

@@ -66,7 +66,7 @@ export class PackTable {
 
   constructor(directory: string, store: MetadataStore, blocks: BlockStore, logger: Logger, options: PackOptions, health: StoreHealth) {
     this.health = health;
-    this.spares = new PackSpares(directory, options.files ?? systemFiles, logger);
+    this.spares = new PackSpares(directory, options.files ?? systemFiles, options.clock, logger);
     this.options = { ...options, spares: this.spares };
     this.directory = directory;
     this.store = store;

@@ -38,12 +38,15 @@ export class Replay {
   private readonly tap: ContentTap | null;
   private readonly tellAfter: number;
   private readonly inodes = new Map<FileId, Inode | null>();
+  private readonly directory: string;
   private records = 0;
   private replayed = 0;
   private replayedBytes = 0;
   private unfinished = 0;
 
-  constructor(files: FileTable, packs: PackTable, store: MetadataStore, tap: ContentTap | null = null, tellAfter = 0) {
+  /** `directory`: where the log lies. */
+  constructor(directory: string, files: FileTable, packs: PackTable, store: MetadataStore, tap: ContentTap | null = null, tellAfter = 0) {
+    this.directory = directory;
     this.tap = tap;
     this.tellAfter = tellAfter;
     this.files = files;
@@ -93,12 +96,16 @@ export class Replay {
     this.done(record, inode);
   }
 
-  /** The packs of a clone were stored before its record was made, and have been kept since. */
+  /**
+   * The packs of a clone were stored before its record was made, and are kept until that is stored too, or its file has no name any more. So
+   * one that is missing is damage, and to go on without it would be to lose what was acknowledged.
+   */
   private async clone(record: LogRecord & { kind: "clone" }, inode: Inode): Promise<void> {
     const runs: LaidRun[] = [];
     for (const { length, pack, packOffset } of record.runs) {
       const ref = pack === 0 ? null : await packOf(pack, this.packs, this.store);
       if (pack !== 0 && ref === null) {
+        if (inode.links > 0) throw new Error(this.damage(record, pack));
         this.unfinished++;
         return;
       }
@@ -106,6 +113,13 @@ export class Replay {
     }
     this.files.lay(this.files.of(inode), record.offset, runs, record.sequence);
     this.done(record, inode);
+  }
+
+  private damage({ sequence, file, offset }: LogRecord & { kind: "clone" }, pack: PackId): string {
+    return (
+      `the log in ${this.directory} is damaged, or of another time than the share's metadata: its record ${sequence} has file ${file} share bytes of pack ${pack} from offset ${offset} on, and there is no such pack. ` +
+      "Put back the metadata and the block store that belong to it; or move that directory away to go on without all that was written and not stored yet"
+    );
   }
 
   private done(record: LogRecord, inode: Inode): void {

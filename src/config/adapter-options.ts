@@ -49,6 +49,7 @@ const smb = section("SMB 2 and 3, for Windows, macOS and Linux.", {
   }),
   max_transfer_size: size({ help: "The largest READ, WRITE and listing a client is offered.", min: 64 * KiB, max: 8 * MiB, default: MiB, example: "4MiB", since: "0.2.0" }),
   max_connections: integer({ help: "Connections held at once; the next is closed.", min: 1, max: 1_000_000, default: 16384, example: "1024", since: "0.2.0" }),
+  test_controls: toggle({ help: "Answer the controls by which Samba's smbtorture has its own connections answered unusually or counted as lost. For tests; nobody else asks for it.", default: false, example: "true", since: "0.2.0" }),
 });
 
 export const adapterOptions = section("The protocols. A key given here, by environment or by flag overrides, for this run, what the control plane has.", { nfs, smb });

@@ -7,6 +7,8 @@
  *
  * Invariants: a set is applied whole or leaves no trace; nothing is resolved before it is durable; the sequence never gives a
  * number twice; a pack's `live`, a file's `used` and the usage figures always equal a recount of the extents.
+ *
+ * PostgreSQL's is a room of its own, `postgres/index.ts`, which a server loads when a share of it needs it.
  */
 export { MetadataStoreError } from "./errors.ts";
 export { type MemoryStoreOptions, openMemoryStore } from "./memory/index.ts";
@@ -14,6 +16,5 @@ export { countsOf, type MetadataStats, type SessionStats } from "./stats.ts";
 export { parseMark } from "./sqlite/journal.ts";
 export { SqliteReplay } from "./sqlite/replay.ts";
 export { SqliteStore, type SqliteStoreOptions, openSqliteStore } from "./sqlite/index.ts";
-export { checkPostgres, openPostgresStore, type PostgresPlace, type PostgresStoreOptions } from "./postgres/index.ts";
 export { traceStore } from "./traced.ts";
 export { importIntoSqlite, type ImportOptions } from "./sqlite/import.ts";

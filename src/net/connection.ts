@@ -8,15 +8,18 @@ import type { OutBuffer } from "./out-buffer.ts";
 import { ReplyBuffer } from "./reply-buffer.ts";
 import { type Lender, SendQueue, type Sink } from "./send-queue.ts";
 import type { StreamServer } from "./stream-server.ts";
+import { linuxUnacknowledged } from "./unacknowledged.ts";
 
 /** A turn's replies are sent early once they are this long. */
-const flushBytes = 64 * 1024;
+const flushBytes = 128 * 1024;
 
 /**
  * After so much from one client the others have their turn: Bun reads a socket that is full again and again before it looks at
  * the next.
  */
 const turnBytesMax = 1024 * 1024;
+
+const unacknowledged = linuxUnacknowledged();
 
 /**
  * One client's stream. Messages received go to the server's handler, which answers each of them (or not) and then calls
@@ -164,8 +167,9 @@ export class Connection<C> {
       }
     }
     this.parsing = false;
+    if (!this.closed) this.flush();
+    this.server.handler.answersLeft?.();
     if (this.closed) return;
-    this.flush();
     this.countKept();
     if (this.watched || !assembler.idle) this.server.watch(this);
     if (this.inbox.held !== null || !this.mayTake(0)) this.pause();
@@ -205,6 +209,18 @@ export class Connection<C> {
     this.messagesIn++;
     if (!this.spoke) this.server.heard(this);
     this.server.handler.message(this, head, start, end, tail, tailBytes);
+  }
+
+  /** For how long the client's machine has acknowledged nothing of what it was sent and should have; 0: it has all, or nobody knows. */
+  unacknowledgedMs(): number {
+    return this.closed ? 0 : unacknowledged(this.sending.fd);
+  }
+
+  /** Its client would lose nothing with it (yet): of those the oldest is closed where another finds no room. */
+  setExpendable(expendable: boolean): void {
+    const set = this.server.expendable;
+    if (!expendable) set.delete(this);
+    else if (!this.closed) set.add(this);
   }
 
   /** More memory than the request itself that its answer will take, until `requestDone`. */
@@ -301,7 +317,7 @@ export class Connection<C> {
     const sent = sending.takeSent();
     this.server.stats.bytesOut += sent;
     this.bytesOut += sent;
-    if (sending.broken) return this.close();
+    if (sending.broken) return this.lost();
     this.server.unsentBytes += sending.unsentBytes - this.unsentBytes;
     this.unsentBytes = sending.unsentBytes;
     const backedUp = sending.unsentBytes > 0;
@@ -354,6 +370,13 @@ export class Connection<C> {
 
   /** Closes at once; unsent replies are lost. */
   close(): void {
+    if (this.closed) return;
+    this.server.closing(this);
+    this.lost();
+  }
+
+  /** As `close`, of a connection that can't be used any more. */
+  lost(): void {
     if (this.closed) return;
     this.onClosed();
     this.socket.terminate();

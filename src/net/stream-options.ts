@@ -51,6 +51,8 @@ export interface MessageHandler<C> {
     tail: readonly Uint8Array[],
     tailBytes: number,
   ): void;
+  /** The messages that had come are handed on, and what was answered of them has left, or waits for the client. */
+  answersLeft?(): void;
   /** The connection is gone; requests of it still go on, their answers go nowhere. */
   closed?(connection: Connection<C>): void;
 }
@@ -75,6 +77,8 @@ export interface StreamStats {
   accepted: number;
   refused: number;
   evicted: number;
+  /** Closed by this server before their clients did, for whatever reason but that they were lost. */
+  forceClosed: number;
   stalled: number;
   malformed: number;
   pauses: number;

@@ -30,6 +30,7 @@ export class StreamServer<C> {
     accepted: 0,
     refused: 0,
     evicted: 0,
+    forceClosed: 0,
     stalled: 0,
     malformed: 0,
     pauses: 0,
@@ -46,8 +47,8 @@ export class StreamServer<C> {
 
   private readonly listening: Listening<Connection<C>>;
   private readonly connections = new Set<Connection<C>>();
-  /** Connections that never sent a whole message, oldest first: the ones to lose when there are too many. */
-  private readonly silent = new Set<Connection<C>>();
+  /** Connections to lose when there are too many, the oldest first: that never sent a whole message, or that their protocol says it of. */
+  readonly expendable = new Set<Connection<C>>();
   /** Connections that keep something of ours waiting: a reply not taken or a message not complete. */
   private readonly watched = new Set<Connection<C>>();
   /** Paused because of the bound over all connections. */
@@ -105,7 +106,7 @@ export class StreamServer<C> {
         socket.data?.onClosed();
       },
       error(socket) {
-        socket.data?.close();
+        socket.data?.lost();
       },
     };
   }
@@ -131,14 +132,14 @@ export class StreamServer<C> {
     }
     socket.setKeepAlive(true, keepAliveMs);
     this.connections.add(connection);
-    this.silent.add(connection);
+    this.expendable.add(connection);
     this.stats.accepted++;
     this.stats.connections++;
   }
 
   private makeRoom(): boolean {
     if (this.connections.size < this.limits.connectionsMax) return true;
-    for (const oldest of this.silent) {
+    for (const oldest of this.expendable) {
       this.stats.evicted++;
       oldest.close();
       return true;
@@ -149,12 +150,17 @@ export class StreamServer<C> {
   /** A connection sent its first whole message. */
   heard(connection: Connection<C>): void {
     connection.spoke = true;
-    this.silent.delete(connection);
+    this.expendable.delete(connection);
+  }
+
+  /** A connection is about to be closed, and not because its client is gone. */
+  closing(connection: Connection<C>): void {
+    if (this.connections.has(connection)) this.stats.forceClosed++;
   }
 
   forget(connection: Connection<C>): void {
     if (!this.connections.delete(connection)) return;
-    this.silent.delete(connection);
+    this.expendable.delete(connection);
     this.watched.delete(connection);
     this.waiting.delete(connection);
     this.stats.connections--;

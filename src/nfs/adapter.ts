@@ -113,8 +113,11 @@ class Adapter implements NfsAdapter {
       logger,
       handler: {
         message(connection, bytes, start, end, tail, tailBytes) {
-          const client = (connection.context ??= new Client(connection));
+          const client = (connection.context ??= new Client(connection, dispatcher.stats));
           if (!dispatcher.dispatch(client, bytes, start, end, tail, tailBytes)) dropMalformed(connection, logger);
+        },
+        answersLeft() {
+          dispatcher.answersLeft();
         },
         // A connection that never sent a call has no client, and once it is closed no address any more.
         closed({ context }) {

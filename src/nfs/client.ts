@@ -23,6 +23,11 @@ export interface Transport {
   requestDone(bytes: number): void;
 }
 
+/** Counts AUTH_SYS credentials, each once for every connection that goes on with it. */
+export interface CredentialStats {
+  credentials: number;
+}
+
 /** A share as one client sees it under one policy: what is worked out once and asked by every call. */
 export class ShareView {
   readonly fs: FileSystem;
@@ -67,8 +72,12 @@ export class Client {
   private last: ShareView | null = null;
   private readonly views: ShareView[] = [];
 
-  constructor(transport: Transport) {
+  private readonly stats: CredentialStats;
+
+  /** `stats`: where its credentials are counted. */
+  constructor(transport: Transport, stats: CredentialStats = { credentials: 0 }) {
     this.transport = transport;
+    this.stats = stats;
     this.address = transport.address;
   }
 
@@ -102,6 +111,7 @@ export class Client {
       while (i < length && known[i] === bytes[at + i]) i++;
       if (i === length) return this.claim;
     }
+    this.stats.credentials++;
     authReader.attach(bytes, at, at + length);
     const claim = decodeAuthSys(authReader);
     if (claim !== null) {

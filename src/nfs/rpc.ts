@@ -1,3 +1,4 @@
+import { hooks } from "#telemetry/hooks.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { type RequestWatch, unwatched } from "#telemetry/requests/index.ts";
 import { tracer } from "#telemetry/tracing/index.ts";
@@ -17,7 +18,7 @@ import {
 import { XdrReader } from "#wire/xdr-reader.ts";
 import { XdrWriter } from "#wire/xdr-writer.ts";
 import { Call, type Procedure } from "./call.ts";
-import type { Client } from "./client.ts";
+import type { Client, CredentialStats } from "./client.ts";
 import type { Duplicate, DuplicateCache } from "./drc.ts";
 import { ended, followed } from "./traced.ts";
 
@@ -40,9 +41,13 @@ export interface WatchedBy {
 }
 
 /** Counters since the start. */
-export interface RpcStats {
+export interface RpcStats extends CredentialStats {
   calls: number;
+  /** Answered by an error of RPC instead of being run, or not at all; `denied` for their credentials or verifiers. */
   rejected: number;
+  /** Of them, `malformed` for an AUTH_SYS credential that is none. */
+  denied: number;
+  malformed: number;
   failed: number;
 }
 
@@ -52,7 +57,7 @@ export interface RpcStats {
  * One reader and one writer serve all calls: arguments are decoded, and answers encoded, without waiting in between.
  */
 export class Dispatcher {
-  readonly stats: RpcStats = { calls: 0, rejected: 0, failed: 0 };
+  readonly stats: RpcStats = { credentials: 0, calls: 0, rejected: 0, denied: 0, malformed: 0, failed: 0 };
   private readonly programs: readonly Program[];
   private readonly duplicates: DuplicateCache | null;
   private readonly logger: Logger;
@@ -87,7 +92,10 @@ export class Dispatcher {
     let claim: AuthSys | null = null;
     if (header.flavor === AuthFlavor.AUTH_SYS) {
       claim = client.authSys(bytes, header.credentialAt, header.credentialLength);
-      if (claim === null) return this.denied(client, AuthStat.AUTH_BADCRED, length);
+      if (claim === null) {
+        this.stats.malformed++;
+        return this.denied(client, AuthStat.AUTH_BADCRED, length);
+      }
     } else if (header.flavor !== AuthFlavor.AUTH_NONE) {
       return this.denied(client, AuthStat.AUTH_BADCRED, length);
     }
@@ -104,13 +112,19 @@ export class Dispatcher {
         return true;
       }
     }
-    if (tracer === null || !tracer.samples()) this.run(call);
-    else followed(tracer, call, header, () => this.run(call));
+    if (hooks && tracer !== null && tracer.samples()) followed(tracer, call, header, () => this.run(call));
+    else this.run(call);
     return true;
   }
 
+  /** What was answered at once has left. */
+  answersLeft(): void {
+    const watch = hooks ? this.requests.watch : null;
+    if (watch !== null) watch.answersLeft();
+  }
+
   private run(call: Call): void {
-    const { watch } = this.requests;
+    const watch = hooks ? this.requests.watch : null;
     if (watch !== null) watch.began(call, call.client.transport.takenMs);
     try {
       const pending = call.procedure.run(call, this.reader);
@@ -151,8 +165,8 @@ export class Dispatcher {
       this.failed(call, new Error(`${call.procedure.name} ended without an answer`));
       return;
     }
-    const { watch } = this.requests;
-    if (call.span !== null) ended(call.span, call);
+    const watch = hooks ? this.requests.watch : null;
+    if (hooks && call.span !== null) ended(call.span, call);
     if (watch !== null && call.beganMs >= 0) watch.ended(call, call.procedure.operation, call.view === null ? "" : call.view.fs.name, call.status, call.count);
     const entry = call.duplicate;
     if (entry !== null) this.remember(call, entry);
@@ -213,6 +227,7 @@ export class Dispatcher {
   }
 
   private denied(client: Client, why: AuthStat, length: number): boolean {
+    this.stats.denied++;
     return this.refuse(client, length, (w, xid) => encodeAuthError(w, xid, why));
   }
 

@@ -2,6 +2,7 @@ import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
 import type { Accounts, LoginAttempts } from "#model/identity.ts";
 import { directTcp, type StreamLimits, streamLimitDefaults, StreamServer, type StreamStats } from "#net/index.ts";
+import { hooks } from "#telemetry/hooks.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { unwatched } from "#telemetry/requests/index.ts";
 import type { FileSystem, Shares } from "#vfs/file-system.ts";
@@ -10,7 +11,7 @@ import { SmbConnection } from "./connection.ts";
 import { LeaseClients } from "./lease/index.ts";
 import { dispatch } from "./dispatch.ts";
 import { Durables } from "./durable/index.ts";
-import type { SmbServer, WatchedBy } from "./server.ts";
+import type { LoginCounts, SmbServer, WatchedBy } from "./server.ts";
 import { Opens } from "./open/opens.ts";
 import { closeTrees, Ending, endSession, mayGoOn } from "./session/ending.ts";
 import { Sessions } from "./session/sessions.ts";
@@ -43,6 +44,11 @@ export interface SmbAdapterOptions extends SmbListen {
   readonly limits?: Partial<Omit<StreamLimits, "messageBytesMax" | "connectionsMax">>;
 }
 
+export interface SmbStats {
+  readonly net: Readonly<StreamStats>;
+  readonly logins: Readonly<LoginCounts>;
+}
+
 export interface SmbAdapter {
   /** Starts to serve. Throws where the address can't be bound. */
   start(): { readonly port: number };
@@ -57,7 +63,7 @@ export interface SmbAdapter {
   follow(accounts: Accounts): void;
   /** To be called for a share that no table has any more, before it is drained: what is open in it is closed. */
   shareGone(fs: FileSystem): void;
-  stats(): Readonly<StreamStats>;
+  stats(): SmbStats;
   /** What clients hold at present. */
   held(): SmbHeld;
   clients(): readonly SmbClient[];
@@ -91,6 +97,7 @@ class Adapter implements SmbAdapter, SmbServer {
   readonly random: Random;
   readonly logger: Logger;
   readonly requests: WatchedBy;
+  readonly logins: LoginCounts = { attempts: 0, failures: 0 };
   readonly guid: Uint8Array;
   readonly name: string;
   bind: string;
@@ -129,6 +136,10 @@ class Adapter implements SmbAdapter, SmbServer {
         message(transport, bytes, start, end, tail, tailBytes) {
           const connection = (transport.context ??= new SmbConnection(server, transport));
           if (!dispatch(connection, bytes, start, end, tail, tailBytes)) connection.close("it sent a message that is none of SMB2");
+        },
+        answersLeft() {
+          const watch = hooks ? server.requests.watch : null;
+          if (watch !== null) watch.answersLeft();
         },
         closed: ({ context }) => context?.gone(),
       },
@@ -172,8 +183,8 @@ class Adapter implements SmbAdapter, SmbServer {
     this.durables.endAll(({ tree }) => tree.fs === fs);
   }
 
-  stats(): Readonly<StreamStats> {
-    return this.stream.stats;
+  stats(): SmbStats {
+    return { net: this.stream.stats, logins: this.logins };
   }
 
   held(): SmbHeld {

@@ -2,6 +2,7 @@ import { u32 } from "#wire/le.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { Command, headerBytes, HeaderFlag } from "#wire/smb2/header.ts";
 import { Dialect } from "#wire/smb2/negotiate.ts";
+import { FsControl } from "#wire/smb2/io.ts";
 import type { Call } from "./call.ts";
 import { type Handler, Needs } from "./commands/index.ts";
 import type { Session } from "./session/session.ts";
@@ -52,6 +53,7 @@ function findSession(call: Call, handler: Handler): number {
     // The first of a chain has nothing to go on with, and neither has what follows a request whose session isn't there.
     return call.index === 0 || call.session === null || call.session.ended ? NtStatus.INVALID_PARAMETER : 0;
   }
+  if (connection.server.settings.testControls && isAboutConnection(call)) return 0;
   if (handler.needs === Needs.sessionIfNamed && header.sessionIdLow === 0 && header.sessionIdHigh === 0) return 0;
   const channel = connection.channel(header.sessionIdLow, header.sessionIdHigh);
   if (channel === null) {
@@ -61,6 +63,12 @@ function findSession(call: Call, handler: Handler): number {
   call.session = channel.session;
   call.signer = channel.signer;
   return channel.session.valid ? 0 : NtStatus.USER_SESSION_DELETED;
+}
+
+/** The control of smbtorture that it sends without a session. */
+function isAboutConnection({ header, bytes, base, end }: Call): boolean {
+  const codeAt = base + headerBytes + 4;
+  return header.command === Command.IOCTL && codeAt + 4 <= end && u32(bytes, codeAt) === FsControl.TORTURE_COUNT_AS_LOST;
 }
 
 /** A client that uses a session on a connection not bound to it is told so in a way it can trust, if it knows the session's key. */

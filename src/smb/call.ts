@@ -14,7 +14,7 @@ const nothing = new Uint8Array(0);
 const noSlices: readonly Uint8Array[] = [];
 
 /** A payload from this size on is not copied: below, a copy costs less than a piece of its own. */
-const lentBytesMin = 16 * 1024;
+export const lentBytesMin = 16 * 1024;
 
 /**
  * One message being answered: the request of its compound that is handled now, and the answers so far. A handler decodes from
@@ -114,7 +114,8 @@ export class Call implements WatchedRequest {
 
   /** Ends the answer with bytes of a file, which this call releases. To be called last; the answer's status is SUCCESS. */
   attach(data: ContentRead): void {
-    if (data.length >= lentBytesMin && this.next === 0 && this.index === 0 && !this.encrypted) {
+    const { sealedBy } = this;
+    if (this.next === 0 && this.index === 0 && (sealedBy === null || (data.length >= lentBytesMin && sealedBy.sealer?.inPieces === true))) {
       this.payload = data;
       return;
     }

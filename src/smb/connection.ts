@@ -5,8 +5,11 @@ import type { ContentRead } from "#model/file-content.ts";
 import { i32, LeWriter } from "#wire/le.ts";
 import { type Command, commandAt, encodeHeader, nextCommandAt, RequestHeader, transformHeaderBytes } from "#wire/smb2/header.ts";
 import { Capability, Dialect } from "#wire/smb2/negotiate.ts";
-import { Call } from "./call.ts";
+import { Call, lentBytesMin } from "./call.ts";
+import type { Sealer } from "./crypto/sealing.ts";
+import type { Signer } from "./crypto/signing.ts";
 import { CreditWindow } from "./credits.ts";
+import { ToldBreaks } from "./lease/told-breaks.ts";
 import type { Opens } from "./open/opens.ts";
 import { PendingTable } from "./pending.ts";
 import type { SmbServer } from "./server.ts";
@@ -30,6 +33,14 @@ const transactBytesSmall = 65_536;
 const unasked = new RequestHeader();
 unasked.messageIdLow = unasked.messageIdHigh = -1;
 
+/** How a connection differs from others because its client asked for that (`torture`). */
+interface Tested {
+  /** What is sent on it counts as lost. */
+  unheard: boolean;
+  /** Bytes between the header of a READ's answer and the data. */
+  readPadding: number;
+}
+
 /** What is known of a client's connection (MS-SMB2 3.3.1.7). */
 export class SmbConnection {
   readonly server: SmbServer;
@@ -40,6 +51,12 @@ export class SmbConnection {
   readonly channels: Map<number, Channel> = new Map<number, Channel>();
   /** Log-ins under way, by the same. */
   readonly setups: Map<number, Setup> = new Map<number, Setup>();
+  /** What its client is to agree to, as it was told here. */
+  readonly told: ToldBreaks = new ToldBreaks(this);
+  /** When it was found that nothing gets through to the client, on the monotonic clock; 0: never. */
+  deafAtMs = 0;
+  /** What its client asked for to test itself and us, as Samba's test suite does. */
+  readonly tested: Tested = { unheard: false, readPadding: 0 };
   private idle: Timer | null = null;
   private spare: Call | null = null;
   /** 0: not negotiated yet. */
@@ -89,6 +106,11 @@ export class SmbConnection {
     return (this.capabilities & Capability.LARGE_MTU) === 0 ? transactBytesSmall : this.server.transferBytesMax;
   }
 
+  /** Nothing gets through to the client, and nothing has come from it since that was found. */
+  get deaf(): boolean {
+    return this.deafAtMs > 0 && this.transport.heardMs <= this.deafAtMs;
+  }
+
   /** The open files of the server: those of this connection's sessions are found by their trees. */
   get opens(): Opens {
     return this.server.opens;
@@ -99,9 +121,17 @@ export class SmbConnection {
     return high === 0 ? (this.channels.get(low) ?? null) : null;
   }
 
-  /** Where nobody is logged in: somebody has to, in time. */
+  /** It carries a session from now on. */
+  addChannel(channel: Channel): void {
+    this.channels.set(channel.session.id, channel);
+    this.transport.setExpendable(false);
+  }
+
+  /** Where nobody is logged in: somebody has to, in time, and as long as there is room. */
   awaitSession(): void {
-    if (this.idle !== null || this.channels.size > 0) return;
+    if (this.channels.size > 0) return;
+    this.transport.setExpendable(true);
+    if (this.idle !== null) return;
     this.idle = this.server.clock.after(withoutSessionMs, () => {
       this.idle = null;
       if (this.channels.size === 0 && !this.transport.closed) this.close("nobody logged in on it");
@@ -127,7 +157,7 @@ export class SmbConnection {
     endChain(call);
     const { payload } = call;
     call.payload = null;
-    this.transmit(call.out.bytes, call.out.length, call.sealedBy, payload);
+    this.transmit(call.out.bytes, call.out.length, call.sealedBy, payload, call.last.signer);
   }
 
   /**
@@ -142,30 +172,52 @@ export class SmbConnection {
     w.setU16(commandAt, command);
     write(w);
     w.commit();
-    this.transmit(out.bytes, out.length, session !== null && session.seals ? session : null, null);
+    this.transmit(out.bytes, out.length, session !== null && session.seals ? session : null, null, null);
     // On its way before the answer to what it is about, which goes to another client and may leave any moment.
     if (!this.transport.closed) this.transport.flush();
   }
 
-  /** `payload` follows as it lies: never where the message is sealed. */
-  private transmit(bytes: Uint8Array, length: number, sealedBy: Session | null, payload: ContentRead | null): void {
+  /** `payload` follows: one that is short, which is only now signed, by `signer`; one that is not, as it lies, or encrypted. */
+  private transmit(bytes: Uint8Array, length: number, sealedBy: Session | null, payload: ContentRead | null, signer: Signer | null): void {
     const { transport } = this;
     if (transport.closed) {
       payload?.release();
       return;
     }
+    const sealer = sealedBy?.sealer ?? null;
+    if (sealer !== null) return this.transmitSealed(sealer, bytes, length, sealedBy!.id, payload);
     const out = transport.beginMessage();
     const at = out.length;
-    const sealer = sealedBy?.sealer ?? null;
-    reserve(out, sealer === null ? length : length + transformHeaderBytes);
-    if (sealer !== null) out.length += sealer.sealInto(bytes, length, sealedBy!.id, out.bytes, at);
-    else {
-      if (length <= fewBytes) for (let i = 0; i < length; i++) out.bytes[at + i] = bytes[i]!;
-      else out.bytes.set(length === bytes.length ? bytes : bytes.subarray(0, length), at);
-      out.length += length;
+    const copied = payload !== null && payload.length < lentBytesMin ? payload : null;
+    reserve(out, copied === null ? length : length + copied.length);
+    if (length <= fewBytes) for (let i = 0; i < length; i++) out.bytes[at + i] = bytes[i]!;
+    else out.bytes.set(length === bytes.length ? bytes : bytes.subarray(0, length), at);
+    out.length += length;
+    if (copied !== null) {
+      for (let i = 0; i < copied.slices.length; i++) {
+        out.bytes.set(copied.slices[i]!, out.length);
+        out.length += copied.slices[i]!.length;
+      }
+      copied.release();
+      if (signer !== null) signer.sign(out.bytes, at, out.length, noSlices);
     }
-    if (payload === null) transport.endMessage();
+    if (payload === null || copied !== null) transport.endMessage();
     else transport.endMessageWithPayload(payload.slices, payload.length, 0, payload);
+  }
+
+  private transmitSealed(sealer: Sealer, bytes: Uint8Array, length: number, sessionId: number, payload: ContentRead | null): void {
+    const { transport } = this;
+    const out = transport.beginMessage();
+    reserve(out, length + transformHeaderBytes);
+    const at = out.length;
+    out.length += transformHeaderBytes + length;
+    if (payload === null) {
+      sealer.sealInto(bytes, length, sessionId, out.bytes, at);
+      return transport.endMessage();
+    }
+    const sealed = sealer.sealPieces(bytes, length, payload.slices, payload.length, sessionId, out.bytes, at);
+    payload.release();
+    transport.endMessageWithPayload(sealed, payload.length, 0, ownMemory);
   }
 
   /** The client is gone: sessions that have no other connection end, and what waits for others waits no longer. */
@@ -181,6 +233,7 @@ export class SmbConnection {
     this.server.leaseClients.remove(this);
     this.channels.clear();
     this.pendings.cancelOf(null);
+    this.told.again();
   }
 
   close(why: string): void {
@@ -188,6 +241,10 @@ export class SmbConnection {
     this.transport.close();
   }
 }
+
+const noSlices: readonly Uint8Array[] = [];
+/** What is encrypted has memory of its own, which nobody wants back. */
+const ownMemory = { release(): void {} };
 
 /** Room for `more` bytes. */
 function reserve(out: { bytes: Uint8Array; length: number }, more: number): void {

@@ -1,16 +1,19 @@
 import type { Maybe } from "#base/brand.ts";
-import { i32 } from "#wire/le.ts";
+import { giveBack } from "#base/lent-memory.ts";
+import { hooks } from "#telemetry/hooks.ts";
+import { i32, u16, u32 } from "#wire/le.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import type { RequestWatch } from "#telemetry/requests/index.ts";
 import { tracer } from "#telemetry/tracing/index.ts";
-import { Command, commandsCount, decodeHeader, decodeTransform, encodeHeader, flagsAt, headerBytes, HeaderFlag, nextCommandAt, smb1Magic, smb2Magic, statusAt, transformHeaderBytes, transformMagic } from "#wire/smb2/header.ts";
+import { Command, commandAt, commandsCount, decodeHeader, decodeTransform, encodeHeader, flagsAt, headerBytes, HeaderFlag, nextCommandAt, smb1Magic, smb2Magic, statusAt, transformHeaderBytes, transformMagic } from "#wire/smb2/header.ts";
 import { Dialect } from "#wire/smb2/negotiate.ts";
 import { encodeError } from "#wire/smb2/query.ts";
 import { admit, overdraws } from "./admission.ts";
-import type { Call } from "./call.ts";
+import { type Call, lentBytesMin } from "./call.ts";
 import { type Handler, handlers, Needs } from "./commands/index.ts";
 import { answerSmb1Negotiate } from "./commands/negotiate.ts";
 import type { SmbConnection } from "./connection.ts";
+import type { Session } from "./session/session.ts";
 import { uncount } from "./open/channel-sequence.ts";
 import { joined, settle } from "./pending.ts";
 import { ended as endedSpan, followed } from "./traced.ts";
@@ -37,7 +40,7 @@ export function dispatch(connection: SmbConnection, bytes: Uint8Array, start: nu
   call.messageTail = tail;
   call.messageTailBytes = tailBytes;
   if (magic === transformMagic) {
-    if (!unsealed(call, whole(bytes, start, end, tail, tailBytes))) return false;
+    if (!unsealed(call, bytes, start, end, tail, tailBytes)) return false;
   } else if (magic !== smb2Magic) return false;
   const done = attempted(call);
   if (done instanceof Promise) {
@@ -62,8 +65,8 @@ function attempted(call: Call): Maybe<boolean> {
 function failed(call: Call, error: unknown): void {
   const { connection } = call;
   settle(call);
-  if (call.span !== null) endedSpan(call, call.span, NtStatus.INTERNAL_ERROR);
-  if (call.beganMs >= 0) told(call, NtStatus.INTERNAL_ERROR);
+  if (hooks && call.span !== null) endedSpan(call, call.span, NtStatus.INTERNAL_ERROR);
+  if (hooks && call.beganMs >= 0) told(call, NtStatus.INTERNAL_ERROR);
   connection.server.logger.error({ ...call.logFields, error }, "an SMB request failed");
   connection.close("a request failed in the server");
 }
@@ -82,20 +85,34 @@ function whole(bytes: Uint8Array, start: number, end: number, tail: readonly Uin
 }
 
 /** Puts the plain message of an encrypted one into `call` (MS-SMB2 3.3.5.2.1.1); false where the connection has to go. */
-function unsealed(call: Call, sealed: Uint8Array): boolean {
-  const header = decodeTransform(sealed, 0, sealed.length);
+function unsealed(call: Call, bytes: Uint8Array, start: number, end: number, tail: readonly Uint8Array[], tailBytes: number): boolean {
+  const header = decodeTransform(bytes, start, end);
   if (header === null || header.flags !== 1) return false;
   const session = call.connection.channel(header.sessionIdLow, header.sessionIdHigh)?.session ?? null;
   const sealer = session?.sealer ?? null;
-  if (sealer === null || header.originalBytes !== sealed.length - transformHeaderBytes) return false;
-  const plain = sealer.open(sealed);
-  if (plain === null || plain.length < 4 || i32(plain, 0) !== smb2Magic) return false;
+  if (sealer === null || header.originalBytes !== end - start + tailBytes - transformHeaderBytes) return false;
+  if (tailBytes === 0 || !sealer.inPieces) {
+    const plain = sealer.open(whole(bytes, start, end, tail, tailBytes));
+    return plain !== null && holds(call, session, plain, noSlices, 0);
+  }
+  const pieces = sealer.openPieces(bytes.subarray(start, end), tail);
+  // Nobody reads what was encrypted again.
+  giveBack(tail);
+  if (pieces === null) return false;
+  const first = pieces.shift() as Uint8Array;
+  // Only the payload of a WRITE is taken as it lies.
+  if (first.length >= headerBytes && u16(first, commandAt) === Command.WRITE && u32(first, nextCommandAt) === 0) return holds(call, session, first, pieces, tailBytes);
+  return holds(call, session, whole(first, 0, first.length, pieces, tailBytes), noSlices, 0);
+}
+
+function holds(call: Call, session: Session | null, plain: Uint8Array, tail: readonly Uint8Array[], tailBytes: number): boolean {
+  if (plain.length < 4 || i32(plain, 0) !== smb2Magic) return false;
   call.sealedBy = session;
   call.bytes = plain;
   call.next = 0;
   call.messageEnd = plain.length;
-  call.messageTail = [];
-  call.messageTailBytes = 0;
+  call.messageTail = tail;
+  call.messageTailBytes = tailBytes;
   return true;
 }
 
@@ -103,9 +120,9 @@ function unsealed(call: Call, sealed: Uint8Array): boolean {
 function run(call: Call): Maybe<boolean> {
   for (;;) {
     if (!beginRequest(call)) return false;
-    const { watch } = call.connection.server.requests;
+    const watch = hooks ? call.connection.server.requests.watch : null;
     if (watch !== null) began(call, watch);
-    const status = tracer === null || !tracer.samples() ? handle(call) : followed(tracer, call, () => handle(call));
+    const status = hooks && tracer !== null && tracer.samples() ? followed(tracer, call, () => handle(call)) : handle(call);
     if (status instanceof Promise) return status.then((settled) => goOn(call, settled));
     finishRequest(call, status);
     if (call.next === 0 || call.connection.transport.closed) return ended(call);
@@ -121,9 +138,9 @@ async function goOn(call: Call, settled: number): Promise<boolean> {
       call.connection.close("a compound that is malformed");
       return false;
     }
-    const { watch } = call.connection.server.requests;
-    if (watch !== null) began(call, watch);
-    const status = tracer === null || !tracer.samples() ? handle(call) : followed(tracer, call, () => handle(call));
+    const watch = hooks ? call.connection.server.requests.watch : null;
+    if (watch !== null) beganLate(call, watch);
+    const status = hooks && tracer !== null && tracer.samples() ? followed(tracer, call, () => handle(call)) : handle(call);
     finishRequest(call, status instanceof Promise ? await status : status);
   }
   return ended(call);
@@ -180,7 +197,7 @@ function handle(call: Call): Maybe<number> {
 async function inHand(call: Call, outcome: Promise<number>): Promise<number> {
   const fs = call.tree?.fs ?? null;
   fs?.enter();
-  if (call.beganMs >= 0) call.connection.server.requests.watch?.waits(call, operationOf(call.header.command), shareOf(call));
+  if (hooks && call.beganMs >= 0) call.connection.server.requests.watch?.waits(call, operationOf(call.header.command), shareOf(call));
   try {
     return await outcome;
   } finally {
@@ -205,6 +222,12 @@ function began(call: Call, watch: RequestWatch<Call>): void {
   watch.began(call, call.connection.transport.takenMs);
 }
 
+/** As `began`, of a request whose compound waited for the one before. */
+function beganLate(call: Call, watch: RequestWatch<Call>): void {
+  call.count = 0;
+  watch.beganLate(call);
+}
+
 /** The request that is handled now is done; whoever watches is told. */
 function told(call: Call, status: number): void {
   call.connection.server.requests.watch?.ended(call, operationOf(call.header.command), shareOf(call), status, call.count);
@@ -217,8 +240,8 @@ function shareOf({ tree }: Call): string {
 /** Completes an answer: its status, an error's body, where the next one begins, its signature. */
 function finishRequest(call: Call, status: number): void {
   settle(call);
-  if (call.span !== null) endedSpan(call, call.span, status);
-  if (call.beganMs >= 0) told(call, status);
+  if (hooks && call.span !== null) endedSpan(call, call.span, status);
+  if (hooks && call.beganMs >= 0) told(call, status);
   if (call.counted !== null) uncount(call);
   if (status === noAnswer) return;
   const { w, header, session, signer, answerAt } = call;
@@ -245,7 +268,9 @@ function finishRequest(call: Call, status: number): void {
   if ((header.flags & HeaderFlag.SIGNED) === 0 && session?.signingRequired !== true) return;
   w.bytes[answerAt + flagsAt]! |= HeaderFlag.SIGNED;
   last.signer = signer;
-  signer.sign(w.bytes, answerAt, w.at, call.payload === null ? noSlices : call.payload.slices);
+  // One with a short payload is signed where it is put together.
+  if (call.payload === null) signer.sign(w.bytes, answerAt, w.at, noSlices);
+  else if (call.payload.length >= lentBytesMin) signer.sign(w.bytes, answerAt, w.at, call.payload.slices);
 }
 
 function ended(call: Call): boolean {

@@ -3,6 +3,6 @@
  * file a command, `session/` who is logged in, `tree/` which shares he is connected to, `open/` which files are open, `crypto/`
  * keys and signatures. What a file operation means is decided in `vfs/`.
  */
-export { createSmbAdapter, type SmbAdapter, type SmbAdapterOptions, type SmbHeld, type SmbListen } from "./adapter.ts";
+export { createSmbAdapter, type SmbAdapter, type SmbAdapterOptions, type SmbHeld, type SmbListen, type SmbStats } from "./adapter.ts";
 export { smbRequests } from "./watched.ts";
 export { type SmbSettings, smbSettingDefaults } from "./settings.ts";

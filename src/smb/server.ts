@@ -16,9 +16,16 @@ export interface WatchedBy {
   readonly watch: RequestWatch<Call> | null;
 }
 
+/** Log-ins that came to an end since the start, and those of them that let nobody in. */
+export interface LoginCounts {
+  attempts: number;
+  failures: number;
+}
+
 /** What every connection shares. */
 export interface SmbServer {
   readonly requests: WatchedBy;
+  readonly logins: LoginCounts;
   /** Where clients with leases are found. */
   readonly leaseClients: LeaseClients;
   readonly shares: Shares;

@@ -14,6 +14,8 @@ export interface SmbSettings {
   readonly signingRequired: boolean;
   readonly encryption: Encryption;
   readonly transferBytesMax: number;
+  /** smbtorture may have its connections answered unusually. */
+  readonly testControls: boolean;
 }
 
 export const smbSettingDefaults: SmbSettings = {
@@ -22,4 +24,5 @@ export const smbSettingDefaults: SmbSettings = {
   signingRequired: false,
   encryption: Encryption.off,
   transferBytesMax: transferBytesDefault,
+  testControls: false,
 };

@@ -50,6 +50,7 @@ export class Applying {
     this.secured(set);
     if (operation !== null && watched !== 0) operation.after = this.share.inodes.hit(watched);
     for (let i = 0; i < set.changes.length; i++) this.named(set, i);
+    if (operation !== null && operation.moved !== null) this.share.opens.renamed(operation.moved);
     if (set instanceof GatheredTimes) return;
     if (this.share.notify.size !== 0) this.share.notify.applied(set, result.touched);
     if (this.share.opens.size !== 0) this.listed(set, operation === null ? null : operation.by);

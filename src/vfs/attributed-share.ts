@@ -4,7 +4,7 @@ import type { Credentials } from "#model/credentials.ts";
 import type { FsError } from "#model/fs-error.ts";
 import type { FileId } from "#model/ids.ts";
 import type { Dirent, Xattr } from "#model/inode.ts";
-import type { AttributedFiles, FoldedUp, OpenedStream } from "./attributed.ts";
+import type { AttributedFiles, FoldedUp, OpenedStream, XattrChange } from "./attributed.ts";
 import { Versioned } from "./cache/versioned.ts";
 import type { Change } from "./file-system.ts";
 import * as ops from "./ops/index.ts";
@@ -35,6 +35,10 @@ export abstract class AttributedShare extends ShareCore implements AttributedFil
 
   setXattr(this: Share, who: Credentials, id: FileId, name: string, value: Uint8Array | null): Promise<Change | FsError> {
     return ops.setXattr(this, who, id, name, value);
+  }
+
+  changeXattr(this: Share, who: Credentials, id: FileId, name: string, change: XattrChange): Promise<Change | FsError> {
+    return ops.changeXattr(this, who, id, name, change);
   }
 
   setSecurity(this: Share, who: Credentials, id: FileId, request: SecurityRequest): Promise<Change | FsError> {

@@ -22,6 +22,9 @@ export interface OpenedStream {
   readonly name: string;
 }
 
+/** What an extended attribute is to be, by what it is; or why it can't be. */
+export type XattrChange = (now: Uint8Array | null) => Uint8Array | null | FsError;
+
 /** How a new entry is made, besides what it is. */
 export interface MakeOptions extends MadeSecurity {
   /** No entry of the directory may have the fold of the name, either. */
@@ -46,6 +49,9 @@ export interface AttributedFiles extends SecuredFiles {
    * the owner's to set, others are for whoever may write.
    */
   setXattr(who: Credentials, id: FileId, name: string, value: Uint8Array | null): Promise<Change | FsError>;
+
+  /** The same with a value worked out from the present one (null: there is none), anew whenever somebody else sets an attribute meanwhile. */
+  changeXattr(who: Credentials, id: FileId, name: string, change: XattrChange): Promise<Change | FsError>;
 
   /** The streams of a file or directory, at most 128. */
   streams(who: Credentials, id: FileId): Maybe<readonly OpenedStream[] | FsError>;

@@ -32,6 +32,8 @@ export interface AttributeRequest {
   readonly mtime?: Time | "now";
   /** DOS attributes: the low 16 bits of `Inode.flags`, all at once. They count as set from then on. */
   readonly flags?: number;
+  /** The same, worked out from the object as it is when they are set. Only of a SETATTR. */
+  readonly flagsFrom?: (now: Inode) => number;
   readonly birth?: Time;
 }
 
@@ -211,6 +213,8 @@ export interface FileSystem extends AttributedFiles {
     withInodes: boolean,
     accept: (name: string) => boolean | null,
   ): Maybe<Listing | FsError>;
+  /** The names from the root down to a directory; null where it is gone. */
+  pathOf(directory: FileId): Maybe<readonly string[] | null>;
   usage(): Maybe<SpaceUsage>;
 
   /** Who has what open. A file is opened by `opens.admit`. */

@@ -5,6 +5,7 @@ import type { FileId } from "#model/ids.ts";
 import type { Inode } from "#model/inode.ts";
 import { jukebox } from "./errors.ts";
 import type { Change } from "./file-system.ts";
+import type { Place } from "./opens/open-file.ts";
 import type { Share } from "./share.ts";
 
 /** Times an operation decides before it answers "try later": each lost a race to another client. */
@@ -24,6 +25,8 @@ export class Operation implements ChangeSet {
   after: Inode | null = null;
   /** The lease on a directory whose holder has it done. */
   by: string | null = null;
+  /** The name it moves. */
+  moved: { readonly id: FileId; readonly from: Place; readonly to: Place } | null = null;
   /** Resolves when the set is durable or refused; never rejects. */
   settled: Promise<unknown> | null = null;
 

@@ -124,6 +124,10 @@ export class Share extends AttributedShare implements fs.FileSystem {
     return ops.link(this, who, id, directory, name, replaces);
   }
 
+  pathOf(directory: FileId): Maybe<readonly string[] | null> {
+    return ops.pathOf(this, directory);
+  }
+
   release(open: OpenFile): Maybe<FsError | null> {
     return ops.release(this, open);
   }

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { type Sample, median } from "./measure.ts";
 import { spentByFunction } from "./profile.ts";
-import { boundTable, controlSection, figuresOf, markdown, page, plain, reached, sectionHeadings, sectionIn, tableOf, withRows, withSection } from "./report.ts";
+import { boundTable, controlSection, figuresOf, markdown, page, plain, reached, sectionHeadings, sectionIn, tableOf, smbSection, withRows, withSection, withSmbRows } from "./report.ts";
+import { smbWorkloads } from "./smb.ts";
 import { workloadsNamed } from "./workloads.ts";
 
 const sample = (changes: Partial<Sample>): Sample => ({
@@ -67,6 +68,30 @@ test("rows measured again take the place of those of the same workloads, with wh
   expect(later.match(/^Measured again by `.`/gm)).toEqual(["Measured again by `e`"]);
   expect(later.match(/^- \*\*.*?\*\*/gm)).toEqual(["- **create**", "- **lag of it**"]);
   expect(later.replace(/^Measured.*\n\n/m, "").split("\n").length).toBe(before.split("\n").length - 1);
+});
+
+test("the section about SMB keeps what was not measured again, and rows of NFS keep clear of it", () => {
+  const rowOf = (name: string, ops: number) => {
+    const workload = smbWorkloads.find((each) => each.name === name)!;
+    return { workload, ours: figuresOf(workload, [sample({ ops_s: ops })]), peer: figuresOf(workload, [sample({})]) };
+  };
+  const about = { machine: ["a machine", "load average at the start: 0"], date: "2026-01-01", command: "c", rounds: 3, seconds: null };
+  const section = smbSection({ ...about, signed: [rowOf("open", 100), rowOf("create", 100)], encrypted: [rowOf("open", 7)] });
+  const before = `# Benchmarks\n\n${section}\n## Other\n\n| open | 1 |\n`;
+  const again = withSmbRows(before, { ...about, command: "d", signed: [rowOf("open", 9000)], encrypted: [] });
+  const row = (text: string, name: string): readonly string[] => text.match(new RegExp(`^\\| ${name} .*$`, "gm")) ?? [];
+  expect(row(again, "open")).toEqual([`| ${tableOf([rowOf("open", 9000)])[1]!.join(" | ")} |`, row(before, "open")[1]!, "| open | 1 |"]);
+  expect(row(again, "create")).toEqual(row(before, "create"));
+  expect(again.match(/^- \*\*.*?\*\*/gm)).toEqual(["- **create**"]);
+  expect(again).toContain("Measured again by `d` on 2026-01-01, medians of 3 rounds of 1 s each, at a load average at the start: 0: open.");
+  const sealed = withSmbRows(again, { ...about, command: "f", signed: [], encrypted: [rowOf("create", 9)] });
+  expect([row(sealed, "open").length, row(sealed, "create").at(-1), sealed.match(/encrypted by AES-128-GCM instead of signed, by `f`/g)?.length]).toEqual([2, `| ${tableOf([rowOf("create", 9)])[1]!.join(" | ")} |`, 1]);
+  const worse = withSmbRows(again, { ...about, command: "e", signed: [rowOf("open", 100)], encrypted: [] });
+  expect(worse.match(/^- \*\*.*?\*\*/gm)).toEqual(["- **open**", "- **create**"]);
+  expect(worse.match(/^Measured again by `.`/gm)).toEqual(["Measured again by `e`"]);
+  expect(withSmbRows("# Benchmarks\n", { ...about, signed: [rowOf("open", 100)], encrypted: [] })).toContain("| open |");
+  const nfs = { ...about, seconds: "1 s", rows: [{ ...rowOf("create", 9000), workload: create! }] };
+  expect(withRows(before, nfs)).toBe(before);
 });
 
 describe("the control plane's section", () => {

@@ -7,10 +7,11 @@ import { join } from "node:path";
 import { describeMachine, waitForIdle } from "./machine.ts";
 import { type Lag, type Sample, load, median, memoryOf, probeLag } from "./measure.ts";
 import { controlBounds } from "./control.ts";
-import { type Bound, type Figures, type Report, type Row, boundTable, controlSection, figuresOf, lagDetail, page, plain, s3Section, smbSection, wrappersSection, sectionHeadings, sectionIn, tableOf, withRows, withSection } from "./report.ts";
+import { type Bound, type Figures, type Report, type Row, boundTable, controlSection, figuresOf, lagDetail, page, plain, s3Section, smbSection, telemetrySection, wrappersSection, sectionHeadings, sectionIn, tableOf, withRows, withSection, withSmbRows } from "./report.ts";
 import { s3Bounds } from "./s3/index.ts";
 import { smbFigures } from "./smb.ts";
 import { wrapperBounds } from "./wrappers.ts";
+import { telemetryBounds } from "./telemetry.ts";
 import { type Server, foreignServer, startDittofs, startGanesha, startNullServer } from "./servers.ts";
 import { buildTools, outputOf, projectRoot, tool } from "./tools.ts";
 import { type Workload, defaultShape, workloads, workloadsNamed } from "./workloads.ts";
@@ -29,6 +30,7 @@ const help = `bun test/bench/run.ts [options]
   --s3              only a share on S3, against the filesystem store and against the S3 server alone; --workloads then names its lines
   --smb             only SMB 3.1.1 against Samba, signed and encrypted; --workloads then names its lines
   --signed-only     of --smb, without the same encrypted
+  --telemetry       only what metrics and traces cost NFS, off and on, against a build without their hooks (20 rounds unless told)
   --wrappers        only what compression and encryption of a block store cost
   --all             --lag --memory --million --limits
   --size MIB        what --s3 writes and reads in order, and --wrappers writes (512)
@@ -56,6 +58,7 @@ const { values: options } = parseArgs({
     smb: { type: "boolean", default: false },
     "signed-only": { type: "boolean", default: false },
     wrappers: { type: "boolean", default: false },
+    telemetry: { type: "boolean", default: false },
     size: { type: "string", default: "512" },
     large: { type: "string", default: "2048" },
     all: { type: "boolean", default: false },
@@ -193,6 +196,10 @@ async function main(): Promise<number> {
     await reportWrappers(machine);
     return 0;
   }
+  if (options.telemetry) {
+    await reportTelemetry(machine);
+    return 0;
+  }
   const servers: Server[] = [];
   try {
     const subject = (await startServer(options.subject)) as Server;
@@ -281,7 +288,9 @@ async function reportSmb(machine: readonly string[], names: readonly string[] | 
     signedOnly: options["signed-only"],
   });
   console.log(`signed\n${plain(tableOf(figures.signed))}\n\nencrypted\n${plain(tableOf(figures.encrypted))}`);
-  if (options.publish) await publish(withSection(await published(), smbSection({ machine, ...asked(), rounds, seconds: options.secs ?? null, ...figures })));
+  const report = { machine, ...asked(), rounds, seconds: options.secs ?? null, ...figures };
+  const some = names !== null && options["signed-only"];
+  if (options.publish) await publish(some ? withSmbRows(await published(), report) : withSection(await published(), smbSection(report)));
   if (!options.keep) await rm(options.dir, { recursive: true, force: true });
   return figures.signed.some((row) => row.ours === null || row.ours.bad > 0) ? 1 : 0;
 }
@@ -290,6 +299,13 @@ async function reportWrappers(machine: readonly string[]): Promise<void> {
   const bounds = await wrapperBounds({ directory: options.dir, program: programOf(options.subject), rounds, sequentialMiB: Number(options.size) });
   console.log(plain(boundTable(bounds)));
   if (options.publish) await publish(withSection(await published(), wrappersSection({ machine, ...asked(), rounds, bounds })));
+}
+
+async function reportTelemetry(machine: readonly string[]): Promise<void> {
+  const pairs = Bun.argv.includes("--rounds") ? rounds : 20;
+  const bounds = await telemetryBounds({ directory: options.dir, program: programOf(options.subject), rounds: pairs, seconds: Number(options.secs ?? "1.4"), quietSeconds: Number(options.quiet) });
+  console.log(plain(boundTable(bounds)));
+  if (options.publish) await publish(withSection(await published(), telemetrySection({ machine, ...asked(), rounds: pairs, bounds })));
 }
 
 async function report(all: Report): Promise<void> {

@@ -173,6 +173,7 @@ interface DittofsOptions {
   readonly export?: string;
   /** With the data an earlier one of that name left. */
   readonly again?: boolean;
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 const adminPassword = "administrator of a benchmark";
@@ -189,7 +190,7 @@ export async function startDittofs(base: string, program: readonly string[], opt
   return launch({
     name,
     command: [...program, "start", "--data-dir", join(folder, "data"), "--config", configuration, "--nfs-port", String(port), "--smb-port", String(smbPort), "--bind", "127.0.0.1", "--controlplane-port", String(api.port)],
-    environment: { DITTOFS_ADMIN_INITIAL_PASSWORD: api.password },
+    environment: { DITTOFS_ADMIN_INITIAL_PASSWORD: api.password, ...options.environment },
     folder,
     port,
     mountPort: port,

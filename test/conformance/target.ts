@@ -34,7 +34,7 @@ export async function startTarget(options: TargetOptions = {}): Promise<Target> 
   const { port = 0, share = targetShare, password = targetPassword, fields = {} } = options;
   const directory = temporaryDirectory("conformance");
   const program = options.fromSource === true ? { program: [process.execPath, join(projectRoot, "src/main.ts")] } : {};
-  const server = await Server.start({ dataDir: directory.path, port: 0, args: ["--smb-port", String(port), ...(options.args ?? [])], ...program, ...(options.env === undefined ? {} : { env: options.env }), ...(options.echo === undefined ? {} : { echo: options.echo }) });
+  const server = await Server.start({ dataDir: directory.path, port: 0, args: ["--smb-port", String(port), "--smb-test-controls", ...(options.args ?? [])], ...program, ...(options.env === undefined ? {} : { env: options.env }), ...(options.echo === undefined ? {} : { echo: options.echo }) });
   try {
     await server.printed(/^ready$/m);
     const admin = await Admin.at(server);

@@ -2,7 +2,7 @@ import { SQL } from "bun";
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { type Clock, systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
-import { openPostgresStore, type PostgresStoreOptions } from "#metadata/index.ts";
+import { openPostgresStore, type PostgresStoreOptions } from "#metadata/postgres/index.ts";
 import { StoreUnavailableError } from "#model/block-store.ts";
 import type { ApplyResult } from "#model/change-set.ts";
 import { type FileId, rootId } from "#model/ids.ts";

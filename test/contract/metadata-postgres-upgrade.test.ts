@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
-import { openPostgresStore } from "#metadata/index.ts";
+import { openPostgresStore } from "#metadata/postgres/index.ts";
 import { foldColumn, foldKey } from "#model/fold-key.ts";
 import { type FileId, rootId } from "#model/ids.ts";
 import { type MetadataStore, type ScansTables, scansOf } from "#model/metadata-store.ts";

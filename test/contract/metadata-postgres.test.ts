@@ -1,7 +1,7 @@
 import { beforeAll, describe, setDefaultTimeout } from "bun:test";
 import { systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
-import { openPostgresStore } from "#metadata/index.ts";
+import { openPostgresStore } from "#metadata/postgres/index.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import { silentLogger } from "#telemetry/logger.ts";
 import { type DatabaseLogin, missingPostgres, sharedCluster } from "../support/postgres.ts";

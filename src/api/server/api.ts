@@ -6,6 +6,7 @@ import type { Random } from "#base/random.ts";
 import type { Runtime } from "#control/runtime.ts";
 import type { ControlPlane } from "#control/services.ts";
 import type { Logger } from "#telemetry/logger.ts";
+import { type Metrics, noMetrics } from "#telemetry/metrics/metrics.ts";
 import type { Profiles } from "#telemetry/profiling/profiler.ts";
 import { Bodies } from "./bodies.ts";
 import { Calls, refuse } from "./calls.ts";
@@ -15,6 +16,7 @@ import type { About, Handler } from "./handler.ts";
 import { allHandlers } from "./handlers/all.ts";
 import { checkHost } from "./host.ts";
 import { limits } from "./limits.ts";
+import { Measures } from "./measures.ts";
 import { type Paths, pathsOf } from "./paths.ts";
 import { type Bound, answer, bind } from "./pipeline.ts";
 import { Refusal } from "./refusal.ts";
@@ -33,6 +35,7 @@ export interface ApiOptions {
   readonly tls: boolean;
   /** The names it may be called by, besides addresses and localhost; null: any. */
   readonly hosts: readonly string[] | null;
+  readonly metrics?: Metrics;
 }
 
 export interface Api {
@@ -64,12 +67,18 @@ const elysiaPath = (path: string): string => path.replace(/\{(\w+)\}/g, ":$1");
 /** Builds the REST interface. */
 export function createApi(options: ApiOptions): Api {
   const { clock, logger } = options;
-  const calls = new Calls(clock, logger);
+  const measures = new Measures(options.metrics ?? noMetrics);
+  const calls = new Calls(clock, logger, measures);
   const bodies = new Bodies();
   const exchanges = new WeakMap<Request, Exchange>();
   const exchangeOf = (request: Request): Exchange => exchanges.get(request) as Exchange;
   // Where an address begins after its scheme, for Elysia's search for the path: the listener's are http:// always, and 11, for https://, would pass over a host of one or two letters.
   const app = new Elysia({ normalize: false, handler: { standardHostname: false } });
+  const pageAt = (path: string, request: Request): Exchange => {
+    const exchange = exchangeOf(request);
+    exchange.pattern = path;
+    return exchange;
+  };
   const pages = docsPages(options.about.version);
   const paths = pathsOf([...["/", ...Object.keys(pages)].map((path) => ({ method: "GET" as const, path })), ...allRoutes.map(({ route }) => route)]);
 
@@ -80,17 +89,20 @@ export function createApi(options: ApiOptions): Api {
     const handle = ({ request, params }: { request: Request; params?: Record<string, unknown> }): Promise<Response> => {
       const exchange = exchangeOf(request);
       exchange.route = bound.name;
+      exchange.pattern = path;
+      measures.began(exchange);
       if (unhurried) exchange.peer.unhurried();
       const begin = (): Promise<Response> => {
         const work = answer(bound, options, bodies, exchange, params ?? {});
         return unhurried ? work : calls.timed(exchange, work);
       };
-      return (stranger ? calls.stranger(begin) : begin()).catch((error: unknown) => refuse(exchange, error));
+      const answered = (stranger ? calls.stranger(begin) : begin()).catch((error: unknown) => refuse(exchange, error));
+      return answered.finally(() => measures.done(exchange));
     };
     app.route(method, elysiaPath(path), handle, { parse: "none" });
   }
-  for (const [path, served] of Object.entries(pages)) app.get(path, ({ request }) => servePage(exchangeOf(request), served));
-  app.get("/", ({ request }) => reply(exchangeOf(request), 307, null, { location: "/health" }));
+  for (const [path, served] of Object.entries(pages)) app.get(path, ({ request }) => servePage(pageAt(path, request), served));
+  app.get("/", ({ request }) => reply(pageAt("/", request), 307, null, { location: "/health" }));
   app.onError(({ request, code, error }) => {
     const exchange = exchangeOf(request);
     return code === "NOT_FOUND" ? refuseUnrouted(paths, exchange) : refuse(exchange, error);

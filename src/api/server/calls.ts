@@ -5,6 +5,7 @@ import { withinRequest } from "#telemetry/logs/request.ts";
 import type { Exchange } from "./exchange.ts";
 import { describeError } from "./describe-error.ts";
 import { limits } from "./limits.ts";
+import type { Measures } from "./measures.ts";
 import { Refusal } from "./refusal.ts";
 import { problemOf, problemReply } from "./replies.ts";
 
@@ -12,13 +13,15 @@ import { problemOf, problemReply } from "./replies.ts";
 export class Calls {
   private readonly clock: Clock;
   private readonly logger: Logger;
+  private readonly measures: Measures;
   private inHand = 0;
   private strangers = 0;
   private closing = false;
   private readonly waiting: (() => void)[] = [];
 
-  constructor(clock: Clock, logger: Logger) {
+  constructor(clock: Clock, logger: Logger, measures: Measures) {
     this.clock = clock;
+    this.measures = measures;
     this.logger = logger;
   }
 
@@ -44,6 +47,7 @@ export class Calls {
     }
     this.inHand--;
     if (this.inHand === 0) for (const resolve of this.waiting.splice(0)) resolve();
+    this.measures.answered(exchange, response.status, this.clock.monotonicMs());
     this.note(exchange, response.status);
     return response;
   }

@@ -25,6 +25,17 @@ export class ApiConnection {
   }
 }
 
+/** Counters since the start, and the connections there are. */
+export interface ConnectionStats {
+  readonly connections: number;
+  readonly accepted: number;
+  readonly refused: number;
+  /** Closed by this server before their clients did. */
+  readonly forceClosed: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+}
+
 /**
  * The connections there are, of which there may be so many and no more: each takes a descriptor that the file service may need. Where
  * there are too many, the one longest without a call is closed, of those that never made one first; then the one whose call waits
@@ -42,6 +53,8 @@ export class Connections {
   private timer: Timer | null = null;
   private stopping = false;
   private readonly waiting: (() => void)[] = [];
+  /** Since the start; bytes of connections that are closed. */
+  private readonly counted = { accepted: 0, refused: 0, forceClosed: 0, bytesIn: 0, bytesOut: 0 };
 
   constructor(max: number, clock: Clock) {
     this.max = max;
@@ -52,12 +65,23 @@ export class Connections {
     return this.all.size;
   }
 
+  stats(): ConnectionStats {
+    let { bytesIn, bytesOut } = this.counted;
+    for (const { socket } of this.all) {
+      bytesIn += socket.bytesRead;
+      bytesOut += socket.bytesWritten;
+    }
+    return { ...this.counted, bytesIn, bytesOut, connections: this.all.size };
+  }
+
   /** A connection is there. Null: there is no room, and it was closed. */
   add(socket: Socket): ApiConnection | null {
     if (this.stopping || (this.all.size >= this.max && !this.makeRoom())) {
       socket.destroy();
+      this.counted.refused++;
       return null;
     }
+    this.counted.accepted++;
     const connection = new ApiConnection(socket, this.clock.monotonicMs());
     this.all.add(connection);
     this.silent.add(connection);
@@ -76,6 +100,12 @@ export class Connections {
   }
 
   close(connection: ApiConnection): void {
+    if (this.all.has(connection)) this.counted.forceClosed++;
+    this.lost(connection);
+  }
+
+  /** As `close`, of one whose client is gone. */
+  lost(connection: ApiConnection): void {
     this.forget(connection);
     connection.socket.destroy();
   }
@@ -83,6 +113,8 @@ export class Connections {
   /** It is closed. */
   forget(connection: ApiConnection): void {
     if (!this.all.delete(connection)) return;
+    this.counted.bytesIn += connection.socket.bytesRead;
+    this.counted.bytesOut += connection.socket.bytesWritten;
     this.silent.delete(connection);
     this.resting.delete(connection);
     this.sending.delete(connection);

@@ -15,6 +15,8 @@ export class Exchange {
   readonly startMs: number;
   /** The route's name, once it is known. */
   route: string;
+  /** Its path, with names in braces for what is different in each call; "none" until it is known. */
+  pattern: string;
   /** For the log; the caller's name and the share are filled in once they are known. */
   readonly about: RequestFields;
   /** What was thrown, where something was. */
@@ -26,6 +28,7 @@ export class Exchange {
     this.id = id;
     this.startMs = startMs;
     this.route = "none";
+    this.pattern = "none";
     this.about = { request: id, client: peer.address };
     this.error = null;
   }

@@ -33,7 +33,7 @@ export function createHttp(api: Api, connections: Connections, callerOf: (reques
       connection.unhurried = true;
     };
     // A client that goes away is no failure of ours.
-    for (const half of [incoming, outgoing]) half.on("error", () => connections.close(connection));
+    for (const half of [incoming, outgoing]) half.on("error", () => connections.lost(connection));
     const answering = async (): Promise<void> => {
       await before;
       if (outgoing.destroyed) return;

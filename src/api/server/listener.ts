@@ -5,7 +5,7 @@ import type { Clock } from "#base/clock.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { Api } from "./api.ts";
 import { type TlsFiles, type TlsMaterial, fingerprint, readTls, sameTls } from "./certificate.ts";
-import { Connections } from "./connections.ts";
+import { Connections, type ConnectionStats } from "./connections.ts";
 import { type Caller, createHttp } from "./http.ts";
 import { limits } from "./limits.ts";
 
@@ -36,6 +36,7 @@ export interface ApiListener {
   readonly port: number;
   /** Where the interface is reached from this machine. */
   readonly url: string;
+  stats(): ConnectionStats;
   /** Reads the certificate files again, as the polling does when they change. False: what was served before is served on; the log says why. */
   reloadCertificate(): Promise<boolean>;
   /** Takes no more connections and calls, waits for those in hand for at most `deadlineMs`, closes. */
@@ -100,6 +101,10 @@ class Listener implements ApiListener {
     this.port = (this.server.address() as AddressInfo).port;
     this.server.on("error", (error) => this.options.logger.error({ reason: error.message }, `the listener of ${(this.options.named ?? restInterface).what} failed`));
     if (this.material !== null) this.warnOfExpiry(this.material);
+  }
+
+  stats(): ConnectionStats {
+    return this.connections.stats();
   }
 
   private accepted(socket: Socket): void {

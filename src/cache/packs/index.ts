@@ -30,7 +30,7 @@ export interface SealedPack {
 }
 
 /** Where a payload is in its pack, and its CRC-32. */
-export interface LaterAppended {
+export interface Appended {
   readonly offset: number;
   readonly crc: number;
 }
@@ -43,11 +43,13 @@ export interface OpenPack {
   readonly size: number;
   /** Appends slices of `length` bytes in all; gives their offset, or noSpace (io for a broken disk): then nothing was appended. */
   append(payload: readonly Uint8Array[], length: number): number | FsError;
+  /** Appends what the kernel takes at once; null where it does not: then nothing was appended. */
+  appendNow(payload: readonly Uint8Array[], length: number): Appended | null;
   /**
    * Appends without waiting for the kernel, and is never refused: no room is waited for. `written` is called when the kernel
    * has the bytes; until then they are read from the slices, which must stay as they are.
    */
-  appendLater(payload: readonly Uint8Array[], length: number, written: () => void): LaterAppended;
+  appendLater(payload: readonly Uint8Array[], length: number, written: () => void): Appended;
   /** Everything appended so far is with the kernel: it survives the process. */
   written(): Maybe<void>;
   /** Bytes that were appended; sealed, moved or not, until `close`. */

@@ -17,9 +17,10 @@ import {
 } from "../log/file-ops.ts";
 import { LateWrites } from "./late-writes.ts";
 import { SharedSync } from "../log/shared-sync.ts";
+import { readFully, readFullySync } from "./reading.ts";
 import { decodeTrailer, encodeFooter, footerIsWhole, trailerBytes } from "./format.ts";
 import { frameBytes, FrameTable } from "./frames.ts";
-import type { LaterAppended, OpenPack, PackOptions, SealedPack } from "./index.ts";
+import type { Appended, OpenPack, PackOptions, SealedPack } from "./index.ts";
 
 const openName = /^pack-([0-9a-f]{14})\.open$/;
 
@@ -160,7 +161,21 @@ class PackFile implements OpenPack {
     return offset;
   }
 
-  appendLater(payload: readonly Uint8Array[], length: number, written: () => void): LaterAppended {
+  appendNow(payload: readonly Uint8Array[], length: number): Appended | null {
+    assert(!this.#sealing, "a sealed pack takes no payload");
+    const offset = this.size;
+    try {
+      if (this.#files.writevSync(this.#fd, payload, offset) !== length) return null;
+    } catch {
+      // Whether it is for good shows when it is tried again.
+      return null;
+    }
+    const crc = this.#frames.addPayload(payload);
+    this.size += length;
+    return { offset, crc };
+  }
+
+  appendLater(payload: readonly Uint8Array[], length: number, written: () => void): Appended {
     assert(!this.#sealing, "a sealed pack takes no payload");
     const offset = this.size;
     const crc = this.#frames.addPayload(payload);
@@ -269,29 +284,5 @@ class PackFile implements OpenPack {
     this.#failed = true;
     this.#sync.stop();
     this.#options.fatal(error);
-  }
-}
-
-async function readFully(fd: number, offset: number, target: Uint8Array): Promise<void> {
-  let done = 0;
-  while (done < target.byteLength) {
-    const got = await readSome(fd, target, done, offset + done);
-    if (got === 0) throw new Error(`a pack ends at ${offset + done}, before ${offset + target.byteLength}`);
-    done += got;
-  }
-}
-
-function readSome(fd: number, target: Uint8Array, at: number, position: number): Promise<number> {
-  return new Promise((resolve, reject) =>
-    fs.read(fd, target, at, target.byteLength - at, position, (error, got) => (error ? reject(error) : resolve(got))),
-  );
-}
-
-function readFullySync(fd: number, offset: number, target: Uint8Array): void {
-  let done = 0;
-  while (done < target.byteLength) {
-    const got = fs.readSync(fd, target, done, target.byteLength - done, offset + done);
-    if (got === 0) throw new Error(`a pack ends at ${offset + done}, before ${offset + target.byteLength}`);
-    done += got;
   }
 }

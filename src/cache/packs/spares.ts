@@ -1,9 +1,12 @@
+import type { Clock, Timer } from "#base/clock.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { FileOps } from "../log/file-ops.ts";
 
-/** Files kept, where the disk has room for very many more. */
-const sparesMax = 16;
-const roomFiles = 1024;
+/** Files kept: at most so many, and at most this part of the disk's free room. They come many at a time, as a flush ends. */
+const sparesMax = 48;
+const roomPart = 1 / 64;
+/** Those nobody takes are given back after this. */
+const idleMs = 60_000;
 /** A file shorter than this is not worth keeping. */
 const spareBytesMin = 8 * 1024 * 1024;
 
@@ -11,6 +14,7 @@ export const spareName = /^spare-[0-9]+\.pack$/;
 
 interface Spare {
   readonly path: string;
+  readonly bytes: number;
   readonly fd: number;
 }
 
@@ -22,14 +26,19 @@ interface Spare {
 export class PackSpares {
   private readonly directory: string;
   private readonly files: FileOps;
+  private readonly clock: Clock;
   private readonly logger: Logger;
   private readonly list: Spare[] = [];
   private number = 0;
+  private bytes = 0;
+  private used = false;
+  private timer: Timer | null = null;
   private closed = false;
 
-  constructor(directory: string, files: FileOps, logger: Logger) {
+  constructor(directory: string, files: FileOps, clock: Clock, logger: Logger) {
     this.directory = directory;
     this.files = files;
+    this.clock = clock;
     this.logger = logger;
   }
 
@@ -37,6 +46,8 @@ export class PackSpares {
   take(path: string): number | null {
     const spare = this.list.pop();
     if (spare === undefined) return null;
+    this.bytes -= spare.bytes;
+    this.used = true;
     try {
       this.files.renameSync(spare.path, path);
       return spare.fd;
@@ -50,25 +61,40 @@ export class PackSpares {
   /** Takes over the file of a pack that was given up; false: its owner deletes it. */
   keep(path: string, fd: number, bytes: number): boolean {
     if (this.closed || bytes < spareBytesMin || this.list.length >= sparesMax) return false;
-    const spare = { path: `${this.directory}/spare-${this.number++}.pack`, fd };
+    const spare = { path: `${this.directory}/spare-${this.number++}.pack`, fd, bytes };
     try {
-      if (this.files.freeBytesSync(this.directory) < roomFiles * bytes) return false;
+      if (this.bytes + bytes > this.files.freeBytesSync(this.directory) * roomPart) return false;
       this.files.renameSync(path, spare.path);
     } catch {
       return false;
     }
     this.list.push(spare);
+    this.bytes += bytes;
+    this.used = true;
+    this.watch();
     return true;
+  }
+
+  private watch(): void {
+    if (this.list.length === 0) return;
+    this.timer ??= this.clock.after(idleMs, () => {
+      this.timer = null;
+      if (!this.used) this.drop();
+      this.used = false;
+      this.watch();
+    });
   }
 
   /** Gives their room back. */
   drop(): void {
+    this.bytes = 0;
     for (const spare of this.list.splice(0)) this.discard(spare);
   }
 
   /** As `drop`; none is kept any more. */
   close(): void {
     this.closed = true;
+    this.timer?.cancel();
     this.drop();
   }
 

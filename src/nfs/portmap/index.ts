@@ -3,7 +3,7 @@
  * register, and nobody may take away this server's own services. It never calls others on a caller's behalf.
  */
 import type { Clock } from "#base/clock.ts";
-import { DatagramServer, OutBuffer, recordMarking, streamLimitDefaults, StreamServer } from "#net/index.ts";
+import { DatagramServer, OutBuffer, recordMarking, streamLimitDefaults, StreamServer, type StreamStats } from "#net/index.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { portmapPort, portmapProgram } from "#wire/portmap.ts";
 import { Client } from "../client.ts";
@@ -38,6 +38,8 @@ export interface Portmapper {
   /** The services others find from now on: a service moved. */
   serve(services: readonly RegisteredService[]): void;
   stop(deadlineMs: number): Promise<void>;
+  /** Of its TCP connections. */
+  stats(): Readonly<StreamStats>;
 }
 
 const messageBytesMax = 8 * 1024;
@@ -87,6 +89,7 @@ export function createPortmapper(options: PortmapperOptions): Portmapper {
       services = given;
       registry.setOwn([...itself, ...services].flatMap(registrationsOf));
     },
+    stats: () => tcp.stats,
     async stop(deadlineMs) {
       udp?.stop();
       await tcp.stop(deadlineMs);

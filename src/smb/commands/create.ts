@@ -98,8 +98,11 @@ class Creating {
     let cancel: () => void = () => {};
     const cancelled = new Promise<void>((resolve) => (cancel = resolve));
     if (call.pending === null && call.pend(cancel) === null) return NtStatus.INSUFFICIENT_RESOURCES;
+    const { waits } = call.tree!;
+    waits.add(cancel);
     await Promise.race([until, cancelled]);
-    if (call.pending?.cancelled !== true) return NtStatus.SUCCESS;
+    waits.delete(cancel);
+    if (call.pending?.cancelled !== true) return call.tree!.ended ? NtStatus.NETWORK_NAME_DELETED : NtStatus.SUCCESS;
     // The client lost this connection and has others: it asks by one of them what became of the request.
     if (!this.repeatable || !call.connection.transport.closed || !call.session!.valid) return NtStatus.CANCELLED;
     await until;

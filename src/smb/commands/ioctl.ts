@@ -2,7 +2,7 @@ import type { Maybe } from "#base/brand.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { decodeIoctl, ioctlIsFsctl, type IoctlRequest, relatedFileId } from "#wire/smb2/io.ts";
 import type { Call } from "../call.ts";
-import { controls } from "../ioctl/index.ts";
+import { controls, testControls } from "../ioctl/index.ts";
 import { fileOf } from "./file-of.ts";
 
 /** IOCTL (MS-SMB2 3.3.5.15). */
@@ -12,6 +12,9 @@ export function ioctl(call: Call): Maybe<number> {
   if (request.flags !== ioctlIsFsctl) return NtStatus.NOT_SUPPORTED;
   const most = call.connection.server.transferBytesMax;
   if (request.input.length > most || request.inputBytesMax > most || request.outputBytesMax > most) return NtStatus.INVALID_PARAMETER;
+  const { settings } = call.connection.server;
+  const test = settings.testControls ? testControls.get(request.code) : undefined;
+  if (test !== undefined) return test(call, request);
   const control = controls.get(request.code);
   if (control?.of === "connection") return namesNoFile(call, request) ? control.run(call, request) : NtStatus.INVALID_PARAMETER;
   const open = fileOf(call, request.fileIdAt);

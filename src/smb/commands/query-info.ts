@@ -9,10 +9,11 @@ import { decodeQueryInfo, encodeError, encodeErrorContext, encodeOutputHeader, I
 import { modeBits, withNfsAces } from "../aapl/index.ts";
 import type { Call } from "../call.ts";
 import { queryEas } from "../info/eas.ts";
-import { classOf, type FileQuery, type InfoClass } from "../info/file-info.ts";
+import { classOf, type FileQuery, type InfoClass, wantsName } from "../info/file-info.ts";
 import { known } from "../info/known.ts";
 import { volumeClassOf, volumeOf } from "../info/volume.ts";
 import type { Open } from "../open/open.ts";
+import { pathNow } from "../open/path-now.ts";
 import { describe, descriptorOf, rightsToQuery } from "../security/descriptors.ts";
 import { ntStatusOf } from "../status.ts";
 
@@ -104,7 +105,12 @@ function queryFile(call: Call, request: QueryInfoRequest, open: Open): Maybe<num
   // Only of 3.1.1 are names known to be normalized (MS-SMB2 3.3.5.20.1).
   if (infoClass === FileInfo.NormalizedName && call.connection.dialect !== Dialect.SMB_3_1_1) return NtStatus.NOT_SUPPORTED;
   if ((open.access & kind.needs) !== kind.needs) return NtStatus.ACCESS_DENIED;
-  const query = known(open, infoClass, call.connection.server.clock);
+  const named = wantsName(infoClass) ? pathNow(open) : null;
+  return named instanceof Promise ? named.then(() => tellFile(call, request, open, kind)) : tellFile(call, request, open, kind);
+}
+
+function tellFile(call: Call, request: QueryInfoRequest, open: Open, kind: InfoClass): Maybe<number> {
+  const query = known(open, request.infoClass, call.connection.server.clock);
   return query instanceof Promise ? query.then((arrived) => writeFile(call, request, kind, arrived)) : writeFile(call, request, kind, query);
 }
 

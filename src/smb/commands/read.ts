@@ -39,7 +39,7 @@ function answer(call: Call, open: Open, result: ReadResult | FsError, offset: nu
   }
   open.position = offset + data.length;
   call.count = data.length;
-  encodeRead(call.w, data.length);
+  encodeRead(call.w, data.length, call.connection.tested.readPadding);
   call.attach(data);
   return NtStatus.SUCCESS;
 }

@@ -4,7 +4,7 @@ import { Dialect, SigningAlgorithm } from "#wire/smb2/negotiate.ts";
 import { decodeSessionSetup, encodeEmptyBody, isEmptyBody, SessionSetupFlag, type SessionSetupRequest } from "#wire/smb2/session.ts";
 import { signatureHolds } from "../admission.ts";
 import type { Call } from "../call.ts";
-import { chained, connectionSessionsMax } from "../connection.ts";
+import { chained, connectionSessionsMax, type SmbConnection } from "../connection.ts";
 import { Ending, endSession } from "../session/ending.ts";
 import { authenticate } from "../session/log-in.ts";
 import { channelsMax, type Session, SessionKind } from "../session/session.ts";
@@ -22,7 +22,7 @@ export function sessionSetup(call: Call): number {
   const hashes = connection.dialect === Dialect.SMB_3_1_1 && setup.purpose !== Purpose.renew;
   if (hashes) setup.preauth = chained(setup.preauth, bytes.subarray(base, end));
   const status = authenticate(call, setup, request);
-  if (status !== NtStatus.MORE_PROCESSING_REQUIRED) connection.endSetup(setup);
+  if (status !== NtStatus.MORE_PROCESSING_REQUIRED) over(connection, setup, status);
   else if (hashes) {
     call.afterSend = () => {
       setup.preauth = chained(setup.preauth, call.out.bytes.subarray(0, call.out.length));
@@ -33,6 +33,14 @@ export function sessionSetup(call: Call): number {
   call.w.setU32(call.answerAt + sessionIdAt, session.id);
   call.w.setU32(call.answerAt + sessionIdAt + 4, 0);
   return status;
+}
+
+/** The log-in came to an end, whichever. */
+function over(connection: SmbConnection, setup: Setup, status: number): void {
+  connection.endSetup(setup);
+  const { logins } = connection.server;
+  logins.attempts++;
+  if (status !== NtStatus.SUCCESS) logins.failures++;
 }
 
 /** The log-in a request belongs to, or a new one; or why there can't be one. */

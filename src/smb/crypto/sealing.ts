@@ -44,9 +44,41 @@ export class Sealer {
     return out;
   }
 
+  /** Whether `sealPieces` and `openPieces` are there: AES-CCM has to have a message whole. */
+  get inPieces(): boolean {
+    return this.suite.gcm;
+  }
+
   /** Puts `message[0..length)` encrypted into `out` from `at` on, transform header first; gives how long that is. */
   sealInto(message: Uint8Array, length: number, sessionId: number, out: Uint8Array, at: number): number {
     const { bits, gcm } = this.suite;
+    if (gcm) {
+      this.sealPieces(message, length, noSlices, 0, sessionId, out, at);
+      return transformHeaderBytes + length;
+    }
+    const head = this.begin(length, sessionId, out, at);
+    const nonce = head.subarray(transformNonceAt, transformNonceAt + ccmNonceBytes);
+    const { text, tag } = ccmSeal(bits, this.outKey, nonce, aadOf(head), message.subarray(0, length));
+    out.set(text, at + transformHeaderBytes);
+    head.set(tag, 4);
+    return transformHeaderBytes + length;
+  }
+
+  /** As `sealInto` for a message that ends with `slices` of `payloadBytes` bytes, which it gives encrypted, in memory of their own. */
+  sealPieces(message: Uint8Array, length: number, slices: readonly Uint8Array[], payloadBytes: number, sessionId: number, out: Uint8Array, at: number): Uint8Array[] {
+    const head = this.begin(length + payloadBytes, sessionId, out, at);
+    const cipher = createCipheriv(`aes-${this.suite.bits}-gcm`, this.outKey, head.subarray(transformNonceAt, transformNonceAt + gcmNonceBytes));
+    cipher.setAAD(aadOf(head));
+    out.set(cipher.update(message.subarray(0, length)), at + transformHeaderBytes);
+    const sealed: Uint8Array[] = [];
+    for (let i = 0; i < slices.length; i++) sealed.push(cipher.update(slices[i] as Uint8Array));
+    cipher.final();
+    head.set(cipher.getAuthTag(), 4);
+    return sealed;
+  }
+
+  /** Begins a transform header in `out` (MS-SMB2 2.2.41), its signature left out. */
+  private begin(plainBytes: number, sessionId: number, out: Uint8Array, at: number): Uint8Array {
     const head = out.subarray(at, at + transformHeaderBytes);
     const view = new DataView(head.buffer, head.byteOffset, head.length);
     head.fill(0);
@@ -54,38 +86,28 @@ export class Sealer {
     this.sent++;
     view.setUint32(transformNonceAt, this.sent % 4294967296, true);
     view.setUint32(transformNonceAt + 4, Math.floor(this.sent / 4294967296), true);
-    view.setUint32(36, length, true);
+    view.setUint32(36, plainBytes, true);
     view.setUint16(42, encryptedFlag, true);
     view.setUint32(44, sessionId, true);
-    const aad = head.subarray(transformNonceAt, transformNonceAt + transformAadBytes);
-    const nonce = head.subarray(transformNonceAt, transformNonceAt + (gcm ? gcmNonceBytes : ccmNonceBytes));
-    const plain = message.subarray(0, length);
-    if (gcm) {
-      const cipher = createCipheriv(`aes-${bits}-gcm`, this.outKey, nonce);
-      cipher.setAAD(aad);
-      out.set(cipher.update(plain), at + transformHeaderBytes);
-      cipher.final();
-      head.set(cipher.getAuthTag(), 4);
-    } else {
-      const { text, tag } = ccmSeal(bits, this.outKey, nonce, aad, plain);
-      out.set(text, at + transformHeaderBytes);
-      head.set(tag, 4);
-    }
-    return transformHeaderBytes + length;
+    return head;
   }
 
   /** The message in `sealed`, which begins with its transform header; null where anything of it was changed. */
   open(sealed: Uint8Array): Uint8Array | null {
-    const { bits, gcm } = this.suite;
+    if (this.suite.gcm) return this.openPieces(sealed, noSlices)?.[0] ?? null;
     const tag = sealed.subarray(4, 4 + signatureBytes);
-    const aad = sealed.subarray(transformNonceAt, transformNonceAt + transformAadBytes);
-    const text = sealed.subarray(transformHeaderBytes);
-    const nonce = sealed.subarray(transformNonceAt, transformNonceAt + (gcm ? gcmNonceBytes : ccmNonceBytes));
-    if (!gcm) return ccmOpen(bits, this.inKey, nonce, aad, text, tag);
-    const decipher = createDecipheriv(`aes-${bits}-gcm`, this.inKey, nonce, { authTagLength: signatureBytes });
-    decipher.setAAD(aad);
-    decipher.setAuthTag(tag);
-    const plain = decipher.update(text);
+    const nonce = sealed.subarray(transformNonceAt, transformNonceAt + ccmNonceBytes);
+    return ccmOpen(this.suite.bits, this.inKey, nonce, aadOf(sealed), sealed.subarray(transformHeaderBytes), tag);
+  }
+
+  /** The same of a message that came in pieces, the transform header at the beginning of the first: piece by piece, in memory of its own. */
+  openPieces(first: Uint8Array, rest: readonly Uint8Array[]): Uint8Array[] | null {
+    const nonce = first.subarray(transformNonceAt, transformNonceAt + gcmNonceBytes);
+    const decipher = createDecipheriv(`aes-${this.suite.bits}-gcm`, this.inKey, nonce, { authTagLength: signatureBytes });
+    decipher.setAAD(aadOf(first));
+    decipher.setAuthTag(first.subarray(4, 4 + signatureBytes));
+    const plain: Uint8Array[] = [decipher.update(first.subarray(transformHeaderBytes))];
+    for (let i = 0; i < rest.length; i++) plain.push(decipher.update(rest[i] as Uint8Array));
     try {
       decipher.final();
     } catch {
@@ -93,4 +115,11 @@ export class Sealer {
     }
     return plain;
   }
+}
+
+const noSlices: readonly Uint8Array[] = [];
+
+/** What of a transform header is authenticated with the message. */
+function aadOf(head: Uint8Array): Uint8Array {
+  return head.subarray(transformNonceAt, transformNonceAt + transformAadBytes);
 }

@@ -1,17 +1,11 @@
 import { createCipheriv, createHmac, createSecretKey, type KeyObject } from "node:crypto";
-import { Command, headerBytes, signatureAt, signatureBytes } from "#wire/smb2/header.ts";
+import { Command, signatureAt, signatureBytes } from "#wire/smb2/header.ts";
 import { SigningAlgorithm } from "#wire/smb2/negotiate.ts";
 import { Cmac } from "./cmac.ts";
 
-const zeros = new Uint8Array(signatureBytes);
-
-/**
- * Where a short message is put together for its signature, the signature's own bytes as zeros: one view of it, kept, costs less than
- * three of the message.
- */
-const shortBytesMax = 512;
-const short = new Uint8Array(shortBytesMax);
-const shortViews: (Uint8Array | undefined)[] = new Array<undefined>(shortBytesMax + 1);
+/** What a client's message says its signature is. */
+const claimed = new Uint8Array(signatureBytes);
+const onePiece: Uint8Array[] = [claimed];
 const nonce = new Uint8Array(12);
 
 /** Signs and checks messages with one key (MS-SMB2 3.1.4.1). */
@@ -28,22 +22,33 @@ export class Signer {
 
   /** Puts the signature of `b[at..end)` and `tail`, a whole message padding included, into its header. */
   sign(b: Uint8Array, at: number, end: number, tail: readonly Uint8Array[]): void {
-    const made = this.signature(b, at, end, tail, true);
     const to = at + signatureAt;
+    for (let i = 0; i < signatureBytes; i++) b[to + i] = 0;
+    const made = this.signature(b, at, end, tail, true);
     for (let i = 0; i < signatureBytes; i++) b[to + i] = made[i]!;
   }
 
   /** Whether a client's message has the right signature; how long that takes says nothing of where it is wrong. */
   verifies(b: Uint8Array, at: number, end: number, tail: readonly Uint8Array[]): boolean {
-    const made = this.signature(b, at, end, tail, false);
     const from = at + signatureAt;
+    // In its place, for a moment: to put the message together anew costs more than its signature.
+    for (let i = 0; i < signatureBytes; i++) {
+      claimed[i] = b[from + i]!;
+      b[from + i] = 0;
+    }
+    const made = this.signature(b, at, end, tail, false);
     let different = 0;
-    for (let i = 0; i < signatureBytes; i++) different |= b[from + i]! ^ made[i]!;
+    for (let i = 0; i < signatureBytes; i++) {
+      b[from + i] = claimed[i]!;
+      different |= claimed[i]! ^ made[i]!;
+    }
     return different === 0;
   }
 
+  /** Of a message whose signature is zeros, as it is while it is signed. */
   private signature(b: Uint8Array, at: number, end: number, tail: readonly Uint8Array[], server: boolean): Uint8Array {
-    const pieces = piecesOf(b, at, end, tail);
+    onePiece[0] = at === 0 && end === b.length ? b : b.subarray(at, end);
+    const pieces = tail.length === 0 ? onePiece : [onePiece[0], ...tail];
     switch (this.algorithm) {
       case SigningAlgorithm.HMAC_SHA256: {
         const hmac = createHmac("sha256", this.key);
@@ -66,19 +71,4 @@ export class Signer {
     cipher.final();
     return cipher.getAuthTag();
   }
-}
-
-const onePiece: Uint8Array[] = [zeros];
-
-/** The message as it is signed. It is never changed for that: it may be a client's that is still being read. */
-function piecesOf(b: Uint8Array, at: number, end: number, tail: readonly Uint8Array[]): readonly Uint8Array[] {
-  const length = end - at;
-  if (length <= shortBytesMax && tail.length === 0) {
-    for (let i = 0; i < signatureAt; i++) short[i] = b[at + i]!;
-    for (let i = signatureAt; i < headerBytes; i++) short[i] = 0;
-    for (let i = headerBytes; i < length; i++) short[i] = b[at + i]!;
-    onePiece[0] = shortViews[length] ??= short.subarray(0, length);
-    return onePiece;
-  }
-  return [b.subarray(at, at + signatureAt), zeros, b.subarray(at + headerBytes, end), ...tail];
 }

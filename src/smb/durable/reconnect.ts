@@ -8,6 +8,7 @@ import { type LeaseClient, leaseKey, type OplockClient, oplockOf } from "../leas
 import type { Open } from "../open/open.ts";
 import { withRoom } from "../open/allocation.ts";
 import { factsOf, streamFacts } from "../open/facts.ts";
+import { pathNow } from "../open/path-now.ts";
 import { ntStatusOf } from "../status.ts";
 import type { Answer, Answered } from "./creating.ts";
 import { clientOf, ownerOf } from "./durable.ts";
@@ -22,6 +23,9 @@ export async function reconnect(call: Call, request: CreateRequest, ask: Durable
   const open = durables.find(ask.reconnect!) ?? restored(call, ask.reconnect!);
   if (open === null) return NtStatus.OBJECT_NAME_NOT_FOUND;
   const lease = leaseIn(request);
+  const named = pathNow(open);
+  // It may be anybody's by then.
+  if (named instanceof Promise) return named.then(() => reconnect(call, request, ask, answer));
   const refused = judge(call, open, request, ask, lease);
   if (refused !== NtStatus.SUCCESS) return refused;
   reattach(call, open);
@@ -73,8 +77,10 @@ function leaseIn(request: CreateRequest): LeaseContext | null {
   return sent === undefined ? null : decodeLeaseContext(sent.data);
 }
 
+/** Its client knows it by the name it was opened by, or by what it has heard since. */
 function isNamed(open: Open, name: string): boolean {
-  return name.replace(/\\$/, "").toLowerCase() === open.path.toLowerCase();
+  const told = name.replace(/\\$/, "").toLowerCase();
+  return told === open.path.toLowerCase() || told === open.formerPath?.toLowerCase();
 }
 
 /** The file or directory an open is of, and what is told of the open. */

@@ -85,12 +85,15 @@ export function storedEas(eas: readonly Ea[]): Uint8Array | null | NtStatus {
 
 /** FileFullEaInformation set (MS-FSA 2.1.5.15.6): each replaces its namesake, and goes where it has no value. */
 export async function setEas(open: Open, input: Uint8Array): Promise<number> {
-  const changes = requestedEas(input);
+  // The request is in memory that the next message takes.
+  const changes = requestedEas(input.slice());
   if (typeof changes === "number") return changes;
-  const eas = await easOf(open);
-  if (typeof eas === "number") return eas;
-  const stored = storedEas(changedEas(eas, changes));
-  if (typeof stored === "number") return stored;
-  const done = await open.tree.fs!.setXattr(open.credentials(), open.ownerId, XattrName.ea, stored);
+  let tooLarge = false;
+  const done = await open.tree.fs!.changeXattr(open.credentials(), open.ownerId, XattrName.ea, (now) => {
+    const stored = storedEas(changedEas(now === null ? none : parsed(now), changes));
+    tooLarge = typeof stored === "number";
+    return typeof stored === "number" ? FsError.of("fileTooBig") : stored;
+  });
+  if (tooLarge) return NtStatus.EA_TOO_LARGE;
   return done instanceof FsError ? ntStatusOf(done) : NtStatus.SUCCESS;
 }

@@ -73,6 +73,11 @@ export function classOf(infoClass: number): InfoClass | undefined {
   return classes[infoClass];
 }
 
+/** Classes that tell the file's name. */
+export function wantsName(infoClass: number): boolean {
+  return infoClass === FileInfo.Name || infoClass === FileInfo.NormalizedName || infoClass === FileInfo.All || infoClass === FileInfo.AlternateName;
+}
+
 /** Classes that tell of EAs. */
 export function wantsEas(infoClass: number): boolean {
   return infoClass === FileInfo.Ea || infoClass === FileInfo.All || infoClass === FileInfo.FullEa;

@@ -19,7 +19,7 @@ export async function renameStream(open: Open, newName: string, replace: boolean
   const fs = open.tree.fs!;
   const done = await fs.renameStream(open.credentials(), open.ownerId, place.name, path.stream, replace);
   if (done instanceof FsError) return ntStatusOf(done);
-  fs.opens.renamed(open.id, place, { parent: streamsOf(open.ownerId), name: path.stream });
+  fs.opens.renamed({ id: open.id, from: place, to: { parent: streamsOf(open.ownerId), name: path.stream } });
   open.path = `${open.path.replace(/:[^\\]*$/, "")}:${path.stream}`;
   return NtStatus.SUCCESS;
 }

@@ -69,7 +69,7 @@ export async function setBasic(open: Open, input: Uint8Array): Promise<number> {
     ...(typeof birth === "string" ? null : { birth }),
     ...(typeof atime === "string" ? null : { atime }),
     ...(typeof mtime === "string" ? null : { mtime }),
-    ...(attributes === 0 ? null : { flags: newAttributes(inode, attributes) }),
+    ...(attributes === 0 ? null : { flagsFrom: (now: Inode) => newAttributes(now, attributes) }),
   };
   if (change === "thaw") open.frozenChangeTime = null;
   else if (change !== "leave") open.frozenChangeTime = change === "freeze" ? factsOf(inode).changeTime : change;

@@ -65,8 +65,8 @@ export async function setReparse(call: Call, request: IoctlRequest, open: Open):
     if (link === null) return NtStatus.IO_REPARSE_DATA_INVALID;
     if (link.relative) return becomeLink(call, request, open, link.target);
   }
-  const kept = await fs.setXattr(open.credentials(), open.id, XattrName.reparse, input);
-  return kept instanceof FsError ? ntStatusOf(kept) : answer(call, request, open.fileId);
+  const status = await replace(open, given.tag, input);
+  return status === NtStatus.SUCCESS ? answer(call, request, open.fileId) : status;
 }
 
 /** What is open caches nothing. */
@@ -106,8 +106,18 @@ export async function deleteReparse(call: Call, request: IoctlRequest, open: Ope
   if (before === null) return NtStatus.NOT_A_REPARSE_POINT;
   if (tagOf(before) !== tag) return NtStatus.IO_REPARSE_TAG_MISMATCH;
   if (inode.type !== FileType.regular && inode.type !== FileType.directory) return NtStatus.ACCESS_DENIED;
-  const gone = await fs.setXattr(open.credentials(), open.id, XattrName.reparse, null);
-  return gone instanceof FsError ? ntStatusOf(gone) : answer(call, request, open.fileId);
+  const status = await replace(open, tag, null);
+  return status === NtStatus.SUCCESS ? answer(call, request, open.fileId) : status;
+}
+
+/** Stores a reparse point, or takes it away, where there is none with another tag by now. */
+async function replace(open: Open, tag: number, value: Uint8Array | null): Promise<number> {
+  let status = NtStatus.SUCCESS as number;
+  const done = await open.tree.fs!.changeXattr(open.credentials(), open.id, XattrName.reparse, (now) => {
+    status = now === null ? (value === null ? NtStatus.NOT_A_REPARSE_POINT : NtStatus.SUCCESS) : tagOf(now) === tag ? NtStatus.SUCCESS : NtStatus.IO_REPARSE_TAG_MISMATCH;
+    return status === NtStatus.SUCCESS ? value : FsError.of("invalid");
+  });
+  return status === NtStatus.SUCCESS && done instanceof FsError ? ntStatusOf(done) : status;
 }
 
 function refuse(request: IoctlRequest, open: Open): number | null {

@@ -36,12 +36,17 @@ export async function setSparse(call: Call, request: IoctlRequest, open: Open): 
   if (inode instanceof FsError) return ntStatusOf(inode);
   if (inode.type !== FileType.regular) return NtStatus.INVALID_PARAMETER;
   if (set !== isSparse(inode)) {
-    const shown = (inode.flags & InodeFlag.dosSet) === 0 ? FileAttribute.ARCHIVE : inode.flags & InodeFlag.dosMask;
-    const flags = set ? shown | FileAttribute.SPARSE_FILE : shown & ~FileAttribute.SPARSE_FILE;
-    const changed = await fs.setattr({ ...open.credentials(), opened: open.access | AccessMask.WRITE_ATTRIBUTES }, open.id, { flags }, null, open.file);
+    const request = { flagsFrom: (now: Inode) => withSparse(now, set) };
+    const changed = await fs.setattr({ ...open.credentials(), opened: open.access | AccessMask.WRITE_ATTRIBUTES }, open.id, request, null, open.file);
     if (changed instanceof FsError) return ntStatusOf(changed);
   }
   return answer(call, request, open.fileId);
+}
+
+/** DOS attributes with that one changed. */
+function withSparse(inode: Inode, set: boolean): number {
+  const shown = (inode.flags & InodeFlag.dosSet) === 0 ? FileAttribute.ARCHIVE : inode.flags & InodeFlag.dosMask;
+  return set ? shown | FileAttribute.SPARSE_FILE : shown & ~FileAttribute.SPARSE_FILE;
 }
 
 /** SET_ZERO_DATA (MS-FSA 2.1.5.10.36). A hole reads as zeros whether or not the file shows its holes. */

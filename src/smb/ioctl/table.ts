@@ -9,14 +9,17 @@ import { interfaces } from "./network.ts";
 import { pipeWait, transceive } from "./pipe.ts";
 import { deleteReparse, getReparse, setReparse } from "./reparse.ts";
 import { allocatedRanges, fileRegions, setSparse, trim, zeroData } from "./sparse.ts";
+import { countAsLost, padIoctl, padReads } from "./torture.ts";
 import { validateNegotiate } from "./validate.ts";
 
 type OfOpen = (call: Call, request: IoctlRequest, open: Open) => Maybe<number>;
 
+type OfConnection = (call: Call, request: IoctlRequest) => Maybe<number>;
+
 /** An FSCTL: of an open file or directory, of a pipe, or of the connection, which names no file. */
 export type Control =
   | { readonly of: "file" | "pipe"; readonly run: OfOpen }
-  | { readonly of: "connection"; readonly run: (call: Call, request: IoctlRequest) => Maybe<number> };
+  | { readonly of: "connection"; readonly run: OfConnection };
 
 function file(run: OfOpen): Control {
   return { of: "file", run };
@@ -53,4 +56,11 @@ export const controls: ReadonlyMap<number, Control> = new Map<number, Control>([
   [FsControl.GET_REPARSE_POINT, file(getReparse)],
   [FsControl.SET_REPARSE_POINT, file(setReparse)],
   [FsControl.DELETE_REPARSE_POINT, file(deleteReparse)],
+]);
+
+/** What only tests ask for. */
+export const testControls: ReadonlyMap<number, OfConnection> = new Map<number, OfConnection>([
+  [FsControl.TORTURE_COUNT_AS_LOST, countAsLost],
+  [FsControl.TORTURE_PAD_IOCTL, padIoctl],
+  [FsControl.TORTURE_PAD_READS, padReads],
 ]);

@@ -20,7 +20,7 @@ export class LeaseClients {
 
   /** Where the client of this connection is found now; null: nowhere. */
   of(connection: SmbConnection): SmbConnection | null {
-    return this.byGuid.get(guidOf(connection))?.find((each) => !each.transport.closed) ?? null;
+    return this.byGuid.get(guidOf(connection))?.find((each) => !each.transport.closed && !each.deaf) ?? null;
   }
 }
 

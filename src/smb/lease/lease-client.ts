@@ -66,11 +66,12 @@ export class LeaseClient implements LeaseHolder {
   private send({ lease, epoch, from, to, acknowledged }: Break): boolean {
     for (const open of this.opens) {
       const { session } = open.tree;
-      const own = session.channels[0]?.connection ?? null;
+      const own = session.channels.find(({ connection }) => !connection.transport.closed && !connection.deaf)?.connection ?? session.reachable();
       if (own === null || session.ended || open.file === null || open.file.closed) continue;
       // What has to be encrypted goes where the session is.
       const found = session.seals ? own : (own.server.leaseClients.of(own) ?? own);
       found.notify(session, Command.OPLOCK_BREAK, (w) => encodeLeaseBreak(w, epoch, acknowledged, this.key, from, to));
+      if (acknowledged) found.told.add(lease, found !== own || session.channels.length > 1);
       return true;
     }
     return this.durables.waitFor(this.opens, lease);

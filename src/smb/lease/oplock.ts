@@ -48,7 +48,11 @@ export class OplockClient implements LeaseHolder {
 
   private send(open: Open, { lease, level }: Break): boolean {
     const { session } = open.tree;
-    if (!session.ended && session.notify(Command.OPLOCK_BREAK, (w) => encodeOplockBreak(w, level, open.fileId))) return true;
+    const by = session.ended ? null : session.notify(Command.OPLOCK_BREAK, (w) => encodeOplockBreak(w, level, open.fileId));
+    if (by !== null) {
+      if (lease.breaking) by.told.add(lease, session.channels.length > 1);
+      return true;
+    }
     return this.durables.waitFor([open], lease);
   }
 }

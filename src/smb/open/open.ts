@@ -27,6 +27,10 @@ export class Open {
   file: OpenFile | null;
   /** Its path in the share, or the parts of that as they are stored. */
   private named: string | readonly string[];
+  /** `OpenTable.moves` as that was made: names that moved since may make it wrong. */
+  namedAt: number;
+  /** The path it was opened by, where that is another by now. */
+  formerPath: string | null = null;
   /** Of a stream: an open of its owner, whose name stays as long. */
   keeper: OpenFile | null = null;
   scan: Scan | null = null;
@@ -79,6 +83,7 @@ export class Open {
     this.access = access;
     this.file = file;
     this.named = named;
+    this.namedAt = tree.fs === null ? 0 : tree.fs.opens.moves;
     // Half of it differs from one start of the server to the next, as the session's does: an id never comes back.
     this.persistentLow = this.volatileLow = number;
     this.persistentHigh = this.volatileHigh = tree.session.salt | 0;

@@ -120,7 +120,7 @@ export class Opening {
     return deletion !== null && samePlace(deletion.place, this.placeOf(found));
   }
 
-  private async make(found: Resolved): Promise<Opened | Waiting | number> {
+  private make(found: Resolved): Maybe<Opened | Waiting | number> {
     const { disposition, options } = this.request;
     if (disposition === Disposition.OPEN || disposition === Disposition.OVERWRITE) return NtStatus.OBJECT_NAME_NOT_FOUND;
     if (this.fs.opens.of(found.parent.id)?.deletion != null) return NtStatus.DELETE_PENDING;
@@ -128,9 +128,10 @@ export class Opening {
     const making = makingOf(this.request, directory);
     if (typeof making === "number") return making;
     if (this.deletesReadonly(making.flags ?? 0)) return NtStatus.CANNOT_DELETE;
-    const made = await this.create(found, directory, making);
-    if (made instanceof FsError) return made.code === "exists" && disposition !== Disposition.CREATE ? raced : ntStatusOf(made);
-    return this.admit(found, made.inode, CreateAction.CREATED);
+    return this.create(found, directory, making).then((made) => {
+      if (made instanceof FsError) return made.code === "exists" && disposition !== Disposition.CREATE ? raced : ntStatusOf(made);
+      return this.admit(found, made.inode, CreateAction.CREATED);
+    });
   }
 
   private create({ parent, name }: Resolved, directory: boolean, { flags, options }: Making): Promise<Created | FsError> {

@@ -49,6 +49,8 @@ export async function openStream(asks: StreamRequest): Promise<OpenedStreamFile 
   const { fs, who, request, owner, name } = asks;
   if ((request.options & CreateOption.DIRECTORY_FILE) !== 0) return NtStatus.NOT_A_DIRECTORY;
   const there = await fs.openStream(who, owner.id, name);
+  // The owner went since its name was looked up.
+  if (there instanceof FsError && there.code === "stale") return raced;
   if (there instanceof FsError && there.code !== "noEntry") return ntStatusOf(there);
   const existing = there instanceof FsError ? null : there;
   const { disposition } = request;
@@ -63,7 +65,7 @@ export async function openStream(asks: StreamRequest): Promise<OpenedStreamFile 
   const given = grantAccess(fs, who, parentOf(asks), owner, request.desiredAccess, momentary, asks.ownerMade);
   if ("refused" in given) return given.refused;
   const stream = existing ?? (await fs.makeStream({ ...who, opened: given.access | momentary }, owner.id, name));
-  if (stream instanceof FsError) return stream.code === "exists" && disposition !== Disposition.CREATE ? raced : ntStatusOf(stream);
+  if (stream instanceof FsError) return stream.code === "stale" || (stream.code === "exists" && disposition !== Disposition.CREATE) ? raced : ntStatusOf(stream);
   return admit(asks, stream, given.access, momentary, existing === null);
 }
 
@@ -99,6 +101,12 @@ async function admit(asks: StreamRequest, stream: OpenedStream, access: number, 
     await fs.release(keeper);
     return file instanceof FsError ? ntStatusOf(file) : new Waiting(file);
   }
+  // One of them went while the stream was looked for: from here on neither does without its opens.
+  if (isGone(fs, owner) || isGone(fs, stream.inode)) {
+    await fs.release(file);
+    await fs.release(keeper);
+    return raced;
+  }
   const opened = { owner: fs.cached(owner.id) ?? owner, streamName: stream.name, file, keeper };
   if (!replaces) return { ...opened, stream: stream.inode, action: made ? CreateAction.CREATED : CreateAction.OPENED };
   const cut = await fs.setattr({ ...who, opened: Right.writeData }, stream.inode.id, { size: 0 }, null, file);
@@ -108,6 +116,11 @@ async function admit(asks: StreamRequest, stream: OpenedStream, access: number, 
   await fs.release(file);
   await fs.release(keeper);
   return ntStatusOf(cut);
+}
+
+function isGone(fs: FileSystem, { id }: Inode): boolean {
+  const inode = fs.cached(id);
+  return inode === null || inode.links === 0;
 }
 
 /** Nothing is granted that could be broken. */

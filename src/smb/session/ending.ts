@@ -35,6 +35,8 @@ export async function endSession(server: SmbServer, session: Session, ending: En
 
 /** Lets go of everything a tree has open. Never throws: what can't be closed is logged. */
 export async function endTree(server: SmbServer, tree: Tree, ending: Ending): Promise<void> {
+  tree.ended = true;
+  for (const end of tree.waits) end();
   await Promise.all([...tree.opens].map((open) => letGo(server, open, ending)));
 }
 

@@ -15,6 +15,7 @@ import { Signer } from "../crypto/signing.ts";
 import { Ending, endSession } from "./ending.ts";
 import { guest, guestsAllowed } from "./guests.ts";
 import { Channel, type Session, SessionKind } from "./session.ts";
+import { userSessionsMax } from "./sessions.ts";
 import { Purpose, type Setup } from "./setup.ts";
 
 const serverChallengeBytes = 8;
@@ -131,6 +132,7 @@ function beginSession(call: Call, setup: Setup, request: SessionSetupRequest, { 
   const keyless = proven === null;
   if (encryption === Encryption.required && (keyless || connection.cipher === 0)) return NtStatus.ACCESS_DENIED;
   if (keyless && server.signingRequired) return NtStatus.ACCESS_DENIED;
+  if (!server.sessions.give(session, user.uid)) return tooMany(call, user);
   session.kind = kind;
   session.epoch = epoch;
   session.dialect = connection.dialect;
@@ -143,6 +145,12 @@ function beginSession(call: Call, setup: Setup, request: SessionSetupRequest, { 
   addChannel(call, session, session.signer);
   endPrevious(call, session, request);
   return NtStatus.SUCCESS;
+}
+
+function tooMany(call: Call, { name }: KnownUser): number {
+  const { server, transport } = call.connection;
+  server.logger.warn({ client: transport.address, user: name, sessions: userSessionsMax }, "refused an SMB log-in: the user has as many sessions as one may have; close some of his clients, or find out which of them logs in again and again");
+  return NtStatus.INSUFFICIENT_RESOURCES;
 }
 
 /** A client that came back before we knew it was gone: its old session ends (MS-SMB2 3.3.5.5.3), where it was the same user's. */
@@ -165,6 +173,7 @@ function bind(call: Call, setup: Setup, { user, kind, proven }: Somebody): numbe
 /** Keys stay as they are; what somebody may open from now on goes by whom he has become (MS-SMB2 3.3.5.5.3). */
 function renew(call: Call, setup: Setup, { user, kind, epoch }: Somebody): number {
   const { session } = setup;
+  if (!call.connection.server.sessions.give(session, user.uid)) return tooMany(call, user);
   session.user = user;
   session.kind = kind;
   session.epoch = epoch;
@@ -177,7 +186,7 @@ function renew(call: Call, setup: Setup, { user, kind, epoch }: Somebody): numbe
 function addChannel(call: Call, session: Session, signer: Signer | null): void {
   const channel = new Channel(session, call.connection, signer);
   session.channels.push(channel);
-  call.connection.channels.set(session.id, channel);
+  call.connection.addChannel(channel);
   call.session = session;
   call.signer = signer;
   call.header.flags |= HeaderFlag.SIGNED;

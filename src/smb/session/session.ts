@@ -88,16 +88,24 @@ export class Session {
   }
 
   /**
-   * Sends a message nobody asked for, such as the break of a lease, on one of its connections; false: there is none it could go by.
-   * The newest first: an older one may be dead and not known to be.
+   * Sends a message nobody asked for, such as the break of an oplock, on one of its connections, which it gives; null: there is none it
+   * could go by.
    */
-  notify(command: Command, write: (w: LeWriter) => void): boolean {
+  notify(command: Command, write: (w: LeWriter) => void): SmbConnection | null {
+    const connection = this.reachable();
+    connection?.notify(this, command, write);
+    return connection;
+  }
+
+  /** The connection by which its client is to be reached: the newest, as an older one may be dead and not known to be. */
+  reachable(): SmbConnection | null {
+    let deaf: SmbConnection | null = null;
     for (let i = this.channels.length - 1; i >= 0; i--) {
       const { connection } = this.channels[i]!;
       if (connection.transport.closed) continue;
-      connection.notify(this, command, write);
-      return true;
+      if (!connection.deaf) return connection;
+      deaf ??= connection;
     }
-    return false;
+    return deaf;
   }
 }

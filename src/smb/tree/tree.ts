@@ -24,6 +24,10 @@ export class Tree {
   /** It reads listings as macOS wants them. */
   appleListings = false;
   readonly opens: Set<Open> = new Set<Open>();
+  /** Nobody goes on in it. */
+  ended = false;
+  /** Ends the waits of CREATEs in it for what others cache. */
+  readonly waits: Set<() => void> = new Set<() => void>();
   private policy: SharePolicy | null = null;
   private who: Credentials | null = null;
 

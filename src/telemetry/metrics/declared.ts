@@ -1,18 +1,23 @@
 import type { Declaration } from "./declaration.ts";
 import { contentMetrics } from "./declared/content.ts";
+import { networkMetrics } from "./declared/network.ts";
 import { processMetrics } from "./declared/process.ts";
 import { requestMetrics } from "./declared/requests.ts";
 import { shareMetrics } from "./declared/shares.ts";
 import { storeMetrics } from "./declared/stores.ts";
 
-/** Every metric there is, in the order of its documentation. A layer's are declared in a file of their own. */
+/** Every metric there is, in the order of its documentation. A layer's are declared in a file of their own; no two declare the same. */
 export const declared = {
   ...requestMetrics,
+  ...networkMetrics,
   ...shareMetrics,
   ...contentMetrics,
   ...storeMetrics,
   ...processMetrics,
 };
+
+/** The tables it is put together from. */
+export const declaredTables: readonly object[] = [requestMetrics, networkMetrics, shareMetrics, contentMetrics, storeMetrics, processMetrics];
 
 export type Declared = typeof declared;
 export type MetricName = keyof Declared;

@@ -4,5 +4,7 @@
  */
 export * from "./declaration.ts";
 export * from "./declared.ts";
+export * from "./loop-lag.ts";
 export * from "./metrics.ts";
+export * from "./process-metrics.ts";
 export * from "./request-metrics.ts";

@@ -9,13 +9,17 @@ export function metricsReference(): string {
   for (const name of Object.keys(declared) as MetricName[]) {
     const { type, help, unit, labels, bound, buckets } = declarationOf(name);
     const inUnit = unit === "info" || name.includes(`_${unit}`) ? "" : ` (${unit})`;
-    const spread = buckets === undefined ? "" : ` ${buckets.length} buckets from ${inSeconds(buckets[0])} to ${inSeconds(buckets.at(-1))}.`;
+    const spread = buckets === undefined ? "" : ` ${buckets.length} buckets from ${inUnits(buckets[0], unit)} to ${inUnits(buckets.at(-1), unit)}.`;
     lines.push(`| \`${name}\` | ${type}${inUnit} | ${labels.map((label) => `\`${label}\``).join(" ")} | ${help}${spread}${labels.length === 0 ? "" : ` Bounded by ${bound}.`} |`);
   }
   return `${lines.join("\n")}\n`;
 }
 
-function inSeconds(seconds = 0): string {
+function inUnits(value = 0, unit: string): string {
+  return unit === "seconds" ? inSeconds(value) : `${value}`;
+}
+
+function inSeconds(seconds: number): string {
   if (seconds >= 1) return `${Number(seconds.toPrecision(3))} s`;
   return seconds >= 0.001 ? `${Number((seconds * 1e3).toPrecision(3))} ms` : `${Number((seconds * 1e6).toPrecision(3))} µs`;
 }

@@ -79,7 +79,7 @@ function judgeTimes(inode: Inode, who: Changer, request: AttributeRequest): FsEr
   if ((rights & Right.writeAttributes) !== 0) return null;
   const explicit = (request.atime !== undefined && request.atime !== "now") || (request.mtime !== undefined && request.mtime !== "now");
   if (explicit || request.birth !== undefined) return notPermitted;
-  if (request.atime === undefined && request.mtime === undefined && request.flags === undefined) return null;
+  if (request.atime === undefined && request.mtime === undefined && request.flags === undefined && request.flagsFrom === undefined) return null;
   return (permissions(inode, who) & Permission.write) !== 0 ? null : denied;
 }
 
@@ -102,6 +102,7 @@ export function decideAttributes(inode: Inode, who: Changer, request: AttributeR
   if (!mayChangeOwner(inode, who, request)) return notPermitted;
   const refused = judgeTimes(inode, who, request);
   if (refused !== null) return refused;
+  const flags = request.flagsFrom === undefined ? request.flags : request.flagsFrom(inode);
   return {
     mode: newMode(inode, who, request),
     uid: request.uid ?? null,
@@ -109,6 +110,6 @@ export function decideAttributes(inode: Inode, who: Changer, request: AttributeR
     atime: request.atime === "now" ? at : (request.atime ?? null),
     mtime: request.mtime === "now" ? at : (request.mtime ?? null),
     birth: request.birth ?? null,
-    flags: request.flags === undefined ? null : dosFlags(request.flags),
+    flags: flags === undefined ? null : dosFlags(flags),
   };
 }

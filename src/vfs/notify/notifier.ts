@@ -32,7 +32,7 @@ export class Notifier {
   private recursive = 0;
   private readonly byDirectory = new Map<number, Watch[]>();
   private readonly buffered: Buffered = { bytes: 0, bytesMax: bufferedBytesMax, news: [] };
-  private readonly places: Places;
+  readonly places: Places;
   private readonly failed: (error: unknown) => void;
   private waiting: Report[] = [];
   /** Paths of reports in `waiting` are being found out. */

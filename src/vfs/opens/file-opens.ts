@@ -22,6 +22,8 @@ export class FileOpens {
   deletion: Deletion | null = null;
   /** It lost its last link: the last close frees it. */
   orphaned = false;
+  /** Something else is about to take its place, because it is empty: until that is decided its content stays as it is. */
+  replacing = false;
   /** What the protocol of its opens keeps of it meanwhile. */
   notes: object | null = null;
   private waiting: (() => void)[] | null = null;

@@ -29,6 +29,10 @@ export class OpenTable {
   /** Files whose last name is being taken away: nobody opens them meanwhile. */
   private readonly removing = new Map<number, Removal>();
   readonly leaseCounts: LeaseCounts = new LeaseCounts();
+  /** Files whose last open is gone, and whose name goes with it. */
+  private readonly deleting = new Map<number, FileOpens>();
+  /** Names that went to another place so far: what was made of names before may be wrong. */
+  moves = 0;
   private readonly clock: Clock;
   private readonly locked: (id: FileId) => boolean;
 
@@ -118,11 +122,23 @@ export class OpenTable {
   }
 
   /** A name of the file went to another place: its opens go with it. */
-  renamed(id: FileId, from: Place, to: Place): void {
-    const file = this.of(id);
-    if (file === null) return;
+  renamed({ id, from, to }: { readonly id: FileId; readonly from: Place; readonly to: Place }): void {
+    this.moves++;
+    const file = this.files.get(id) ?? this.deleting.get(id);
+    if (file === undefined) return;
     for (const open of file.opens) if (samePlace(open.place, from)) open.place = to;
     if (file.deletion !== null && samePlace(file.deletion.place, from)) file.deletion = { place: to, who: file.deletion.who };
+  }
+
+  /** The name `file.deletion` says is being taken away, until `endDeleting`: nobody opens the file meanwhile, and it follows whoever renames it. */
+  beginDeleting(file: FileOpens): void {
+    this.deleting.set(file.id, file);
+    this.beginRemoving(file.id);
+  }
+
+  endDeleting(file: FileOpens): void {
+    this.deleting.delete(file.id);
+    this.endRemoving(file.id);
   }
 
   /** A name of the file is being taken away, until as many `endRemoving` as `beginRemoving`: whoever opens it waits until that is decided. */

@@ -1,13 +1,15 @@
 import type { Credentials } from "#model/credentials.ts";
 import { FsError } from "#model/fs-error.ts";
-import { type FileId, pathBytesMax } from "#model/ids.ts";
+import { pathBytesMax } from "#model/ids.ts";
 import { FileType, type Inode } from "#model/inode.ts";
 import { type Changer, changerOf } from "../access/permissions.ts";
 import { invalid, nameTooLong, stale } from "../errors.ts";
 import { madeBy, Operation, untilApplied } from "../operation.ts";
+import type { FileOpens } from "../opens/file-opens.ts";
 import type { OpenFile } from "../opens/open-file.ts";
 import type { Share } from "../share.ts";
 import { newInode, plainly } from "./make.ts";
+import { removing } from "./remove.ts";
 
 const sharing = FsError.of("sharing");
 const notSupported = FsError.of("notSupported");
@@ -26,10 +28,12 @@ async function tryTo(share: Share, who: Credentials, { file, place }: OpenFile, 
   const changer = changerOf(share.policy, who);
   if (changer instanceof FsError) return changer;
   if (place === null || place.parent < 0) return invalid;
+  if ((await share.inodes.load(file.id)) === null || (await share.inodes.load(place.parent)) === null) return stale;
+  // From here on nothing is waited for until it is held: what is seen of the file stays so.
+  const old = share.inodes.hit(file.id);
+  const directory = share.inodes.hit(place.parent);
+  if (old === null || directory === null) return null;
   if (file.opens.length !== 1) return sharing;
-  const old = await share.inodes.load(file.id as FileId);
-  const directory = await share.inodes.load(place.parent);
-  if (old === null || directory === null) return stale;
   if (old.type !== FileType.regular || old.size !== 0 || old.links !== 1) return notSupported;
   const link = linkOf(share, changer, directory, old, target);
   const { parent, name } = place;
@@ -49,9 +53,20 @@ async function tryTo(share: Share, who: Credentials, { file, place }: OpenFile, 
       { do: "touchDirectory", id: parent, at, linksDelta: 0 },
     ],
   );
-  const touched = await share.apply(changer, operation, attempt);
+  const touched = await holding(share, file, () => share.apply(changer, operation, attempt));
   if (touched === null || touched instanceof FsError) return touched;
   return madeBy(share, touched, link.id) ?? link;
+}
+
+/** Nobody opens the file or changes its content until it is decided whether it is replaced. */
+async function holding<T>(share: Share, file: FileOpens, apply: () => Promise<T>): Promise<T> {
+  file.replacing = true;
+  try {
+    return await removing(share, file.id, apply());
+  } finally {
+    file.replacing = false;
+    file.changed();
+  }
 }
 
 /** A link that is its file's in everything else. */

@@ -27,4 +27,5 @@ export { makeStream, openStream, removeStream, renameStream, streams } from "./s
 export { symlink } from "./symlink.ts";
 export { usage } from "./usage.ts";
 export { write } from "./write.ts";
-export { setXattr, xattr, xattrs } from "./xattr.ts";
+export { pathOf } from "./path-of.ts";
+export { changeXattr, setXattr, xattr, xattrs } from "./xattr.ts";

@@ -30,22 +30,30 @@ export function release(share: Share, open: OpenFile): Maybe<FsError | null> {
     share.letGo(file.id, type, true);
     return null;
   }
-  return file.deletion === null ? null : deleteNamed(share, file, file.deletion);
+  return file.deletion === null ? null : deleteNamed(share, file);
 }
 
-async function deleteNamed(share: Share, file: FileOpens, { place, who }: Deletion): Promise<FsError | null> {
-  // Nobody opens it between its last close and its end.
-  share.opens.beginRemoving(file.id);
+/** Nobody opens it between its last close and its end. Whoever renames it at that moment only has it take another name along. */
+async function deleteNamed(share: Share, file: FileOpens): Promise<FsError | null> {
+  share.opens.beginDeleting(file);
   try {
-    const inode = await share.inodes.load(file.id);
-    if (inode === null) return null;
-    const owner = ownerOfStreams(place.parent);
-    if (owner !== 0) return errorOf(await removeStream(share, who, owner as FileId, place.name, file.id));
-    const take = inode.type === FileType.directory ? rmdir : remove;
-    return errorOf(await take(share, who, place.parent, place.name, file.id));
+    for (;;) {
+      const deletion = file.deletion!;
+      const refused = await deleteAt(share, file.id, deletion);
+      if (file.deletion === deletion || refused === null || refused.code !== "noEntry") return refused;
+    }
   } finally {
-    share.opens.endRemoving(file.id);
+    share.opens.endDeleting(file);
   }
+}
+
+async function deleteAt(share: Share, id: FileId, { place, who }: Deletion): Promise<FsError | null> {
+  const inode = await share.inodes.load(id);
+  if (inode === null) return null;
+  const owner = ownerOfStreams(place.parent);
+  if (owner !== 0) return errorOf(await removeStream(share, who, owner as FileId, place.name, id));
+  const take = inode.type === FileType.directory ? rmdir : remove;
+  return errorOf(await take(share, who, place.parent, place.name, id));
 }
 
 function errorOf(outcome: unknown): FsError | null {

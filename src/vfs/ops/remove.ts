@@ -14,7 +14,7 @@ import { extentsFreedMax } from "../orphans.ts";
 import type { Share } from "../share.ts";
 import { loadEntry } from "./lookup.ts";
 import { openDirectory, refuseChange } from "./make.ts";
-import { beforeName } from "./opened.ts";
+import { beforeName, beforeStreams } from "./opened.ts";
 import { streamsGoing } from "./streams.ts";
 
 /** An entry that may be removed. */
@@ -75,7 +75,7 @@ export function remove(share: Share, who: Credentials, directory: FileId, name: 
     const at = share.clock.now();
     const streams = streamsGoing(share, child);
     const going = streams instanceof Promise ? await streams : streams;
-    const held = of === null ? beforeName(share, child.id, null) : child.id === of ? null : noEntry;
+    const held = of === null ? (beforeName(share, child.id, null) ?? beforeStreams(share, going)) : child.id === of ? null : noEntry;
     if (held !== null) return held;
     const operation = new Operation(
       [{ is: "direntRefersTo", parent: directory, name, child: child.id }, ...going.conditions],

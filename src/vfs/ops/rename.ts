@@ -14,6 +14,7 @@ import { judgeRenamedName } from "../names.ts";
 import { changeOf, Operation, unchanged, untilApplied } from "../operation.ts";
 import type { Share } from "../share.ts";
 import { beforeMove } from "./before-move.ts";
+import { beforeStreams } from "./opened.ts";
 import { addingOf, openDirectory, refuseChange } from "./make.ts";
 import { openRemovable, removing, unlinkChanges } from "./remove.ts";
 import { Kind, parentLinks, type Replacement, renameTable } from "./rename-table.ts";
@@ -100,13 +101,13 @@ async function attemptRename(
   const at = share.clock.now();
   const going = move.target === null ? nothingGoes : await streamsGoing(share, move.target);
   // Asked last: what follows is done in the turn of the answer.
-  const held = beforeMove(share, to, move.child, move.target, by);
+  const held = beforeMove(share, to, move.child, move.target, by) ?? (by === null ? beforeStreams(share, going) : null);
   if (held !== null) return held;
   const operation = new Operation([...conditionsOf(move), ...going.conditions], [...changesOf(share, move, at), ...going.changes]);
+  operation.moved = { id: move.child.id, from: { parent: from, name: fromName }, to: { parent: to, name: toName } };
   const applied = share.apply(changer, operation, attempt);
   const touched = await (move.target === null ? applied : removing(share, move.target.id, applied));
   if (touched === null || touched instanceof FsError) return touched;
-  share.opens.renamed(move.child.id, { parent: from, name: fromName }, { parent: to, name: toName });
   return { from: changeOf(share, touched, from), to: changeOf(share, touched, to) };
 }
 

@@ -11,7 +11,7 @@ import { judgeRemovedName } from "../names.ts";
 import { changeOf, Operation, untilApplied } from "../operation.ts";
 import type { Share } from "../share.ts";
 import { openDirectory } from "./make.ts";
-import { beforeName } from "./opened.ts";
+import { beforeName, beforeStreams } from "./opened.ts";
 import { openRemovable, removing } from "./remove.ts";
 import { streamsGoing } from "./streams.ts";
 
@@ -38,7 +38,7 @@ export function rmdir(share: Share, who: Credentials, directory: FileId, name: s
     const at = share.clock.now();
     const streams = streamsGoing(share, child);
     const going = streams instanceof Promise ? await streams : streams;
-    const held = of === null ? beforeName(share, child.id, null) : child.id === of ? null : noEntry;
+    const held = of === null ? (beforeName(share, child.id, null) ?? beforeStreams(share, going)) : child.id === of ? null : noEntry;
     if (held !== null) return held;
     const operation = new Operation(
       [

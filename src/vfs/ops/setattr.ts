@@ -100,9 +100,9 @@ async function store(
   if (!forgets && !writesAnything(columns)) return { before: progress.before ?? current, after: current };
   // A file without a name is somebody's who has it open: it is there as long as its version is.
   const conditions: Condition[] = current.links > 0 ? [{ is: "live", id }] : [{ is: "attributeVersion", id, version: inode.attributeVersion }];
-  // Who may change mode or owner was decided from these very columns; times alone may race.
+  // Who may change mode or owner, and what becomes of the DOS attributes, was decided from these very columns; times alone may race.
   const secured = columns.mode !== null || columns.uid !== null || columns.gid !== null;
-  if (secured) conditions.push({ is: "attributeVersion", id, version: inode.attributeVersion });
+  if (secured || columns.flags !== null) conditions.push({ is: "attributeVersion", id, version: inode.attributeVersion });
   if (guarded !== null) conditions.push({ is: "changeTime", id, ctime: guarded });
   const security = secured ? underAttributes(current, columns, timeAfter(current.ctime, share.clock.now())) : null;
   const change = changeOf(share, current, columns);

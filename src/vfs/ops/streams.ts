@@ -194,20 +194,23 @@ function changeStreams(share: Share, who: Credentials, id: FileId, decide: (list
 export interface Going {
   readonly conditions: readonly Condition[];
   readonly changes: readonly StoreChange[];
+  /** Streams that go. */
+  readonly streams: readonly FileId[];
 }
 
 /** Nothing loses a link. */
-export const nothingGoes: Going = { conditions: [], changes: [] };
+const noStreams: readonly FileId[] = [];
+export const nothingGoes: Going = { conditions: [], changes: [], streams: noStreams };
 
 /** `lastLink`: of a directory its only one. */
 export function streamsGoing(share: Share, child: Inode): Maybe<Going> {
   const { id, links } = child;
   // Whoever makes the first stream meanwhile makes this false.
-  if ((child.flags & InodeFlag.hasStreams) === 0) return { conditions: [{ is: "streamless", id }], changes: [] };
+  if ((child.flags & InodeFlag.hasStreams) === 0) return { conditions: [{ is: "streamless", id }], changes: [], streams: noStreams };
   const same: Condition = { is: "links", id, links };
-  if (links > 1 && child.type !== FileType.directory) return { conditions: [same], changes: [] };
+  if (links > 1 && child.type !== FileType.directory) return { conditions: [same], changes: [], streams: noStreams };
   return after(namesOf(share, child), (list) => {
     const extentsMax = Math.max(1, Math.floor(extentsFreedMax / Math.max(1, list.length)));
-    return { conditions: [same, ...unchanged(child)], changes: list.flatMap((stream) => gone(share, stream, extentsMax)) };
+    return { conditions: [same, ...unchanged(child)], changes: list.flatMap((stream) => gone(share, stream, extentsMax)), streams: list.map(({ child }) => child) };
   });
 }

@@ -8,7 +8,7 @@ import type { FileId } from "#model/ids.ts";
 import { type Inode, isStream, type Xattr } from "#model/inode.ts";
 import { XattrName, xattrBytesMax, xattrFlag, xattrFlags, xattrNameBytesMax, xattrsMax } from "#model/inode-flags.ts";
 import { type Changer, changerOf, passesModes, Permission, permissions, refuseReader } from "../access/permissions.ts";
-import type { MakeOptions } from "../attributed.ts";
+import type { MakeOptions, XattrChange } from "../attributed.ts";
 import { denied, fileTooBig, invalid, nameTooLong, noSpace, notPermitted, stale } from "../errors.ts";
 import type { Change } from "../file-system.ts";
 import { after } from "../maybe.ts";
@@ -85,19 +85,30 @@ function refuseSetter(inode: Inode, who: Changer, name: string): FsError | null 
 
 export function setXattr(share: Share, who: Credentials, id: FileId, name: string, given: Uint8Array | null): Promise<Change | FsError> {
   const value = given === null ? null : given.slice();
+  return set(share, who, id, name, value, null);
+}
+
+/** Gives an attribute the value that `change` makes of the one it has: nothing that was set meanwhile is lost. */
+export function changeXattr(share: Share, who: Credentials, id: FileId, name: string, change: XattrChange): Promise<Change | FsError> {
+  return set(share, who, id, name, null, change);
+}
+
+function set(share: Share, who: Credentials, id: FileId, name: string, given: Uint8Array | null, change: XattrChange | null): Promise<Change | FsError> {
   return untilApplied(async (attempt) => {
     const changer = changerOf(share.policy, who);
     if (changer instanceof FsError) return changer;
     const inode = await bearer(share, id);
     if (inode === null) return stale;
+    const known = await all(share, inode);
+    const now = known.find((one) => one.name === name)?.value ?? null;
+    const value = change === null ? given : change(now);
+    if (value instanceof FsError) return value;
     const refused = judge(name, value) ?? refuseSetter(inode, changer, name);
     if (refused !== null) return refused;
     const conditions: Condition[] = [{ is: "live", id: inode.id }];
-    const known = await all(share, inode);
-    if (value !== null && known.length >= xattrsMax - 1) {
-      if (!known.some((one) => one.name === name) && known.length >= xattrsMax) return noSpace;
-      conditions.push({ is: "attributeVersion", id: inode.id, version: inode.attributeVersion });
-    }
+    const last = value !== null && known.length >= xattrsMax - 1;
+    if (last && now === null && known.length >= xattrsMax) return noSpace;
+    if (last || change !== null) conditions.push({ is: "attributeVersion", id: inode.id, version: inode.attributeVersion });
     const at = timeAfter(inode.ctime, share.clock.now());
     const operation = new Operation(conditions, [{ do: "setXattr", id: inode.id, name, value, at }], inode.id);
     const touched = await share.apply(changer, operation, attempt);

@@ -48,13 +48,13 @@ export function decodeRead(b: Uint8Array, base: number, end: number, into: Trans
 export const readAnswerBytes = 16;
 
 /** The answer's fixed part; `length` bytes of data follow it directly. */
-export function encodeRead(w: LeWriter, length: number): void {
-  w.reserve(readAnswerBytes);
+export function encodeRead(w: LeWriter, length: number, padding = 0): void {
+  w.reserve(readAnswerBytes + padding);
   w.u16(readAnswerBytes + 1);
-  w.u8(headerBytes + readAnswerBytes);
+  w.u8(headerBytes + readAnswerBytes + padding);
   w.u8(0);
   w.u32(length);
-  w.zeros(8);
+  w.zeros(8 + padding);
 }
 
 export const writeFlagThrough = 1;
@@ -138,6 +138,10 @@ export const FsControl = {
   SET_REPARSE_POINT: 0x000900a4,
   GET_REPARSE_POINT: 0x000900a8,
   DELETE_REPARSE_POINT: 0x000900ac,
+  /** Samba's own, for its test suite. */
+  TORTURE_COUNT_AS_LOST: 0x83848003,
+  TORTURE_PAD_IOCTL: 0x83848013,
+  TORTURE_PAD_READS: 0x83848023,
   SET_SPARSE: 0x000900c4,
   SET_ZERO_DATA: 0x000980c8,
   QUERY_ALLOCATED_RANGES: 0x000940cf,
@@ -175,16 +179,16 @@ export function decodeIoctl(b: Uint8Array, base: number, end: number): IoctlRequ
   return { code: u32(b, at + 4), fileIdAt: at + fileIdAtShort, input, inputBytesMax: u32(b, at + 32), outputBytesMax: u32(b, at + 44), flags: u32(b, at + 48) };
 }
 
-export function encodeIoctl(w: LeWriter, code: number, fileId: Uint8Array, output: Uint8Array): void {
-  w.reserve(48);
+export function encodeIoctl(w: LeWriter, code: number, fileId: Uint8Array, output: Uint8Array, padding = 0): void {
+  w.reserve(48 + padding);
   w.u16(49);
   w.u16(0);
   w.u32(code);
   w.raw(fileId);
   w.u32(headerBytes + 48);
   w.u32(0);
-  w.u32(headerBytes + 48);
+  w.u32(headerBytes + 48 + padding);
   w.u32(output.length);
-  w.zeros(8);
+  w.zeros(8 + padding);
   w.raw(output);
 }

@@ -257,3 +257,42 @@ test("after a kill a file without a name has what was written to it: somebody ma
   await again.close();
   expect(await store.inode(a)).toBeNull();
 });
+
+test("a clone in the log whose pack is nowhere stops the start, as what was acknowledged would be lost; not that of a file that lost its name", async () => {
+  const { store, content, client, reopened } = await share([a, b]);
+  const bytes = bytesOf(100_000, 1);
+  await client.write(a, 0, bytes, 0);
+  await content.drain();
+  await cloneWhole(client, content, a, b, bytes.length);
+  expect(await content.durable(b)).toBeNull();
+  const [pack] = await store.packs(0, 10);
+  const gone = { conditions: [], changes: [{ do: "freeOrphan", id: a, extentsMax: 1_000_000 }, { do: "deletePack", id: pack!.id }] } as const;
+  const unnamed = (id: FileId) => ({ conditions: [], changes: [{ do: "deleteDirent", parent: rootId, name: `f${id}` }, { do: "addLinks", id, delta: -1, at: systemClock.now() }] }) as const;
+  expect((await store.apply(unnamed(a))).applied).toBe(true);
+  expect((await store.apply(gone)).applied).toBe(true);
+  await expect(reopened()).rejects.toThrow(`has file ${b} share bytes of pack ${pack!.id} from offset 0 on, and there is no such pack`);
+  expect((await store.apply(unnamed(b))).applied).toBe(true);
+  const life = await reopened();
+  expect(life.recovered).toMatchObject({ unfinished: 1 });
+  await life.content.close();
+});
+
+for (const isLate of [false, true]) test(`of a pack that clones share, what none of them has is given back${isLate ? ", from a store that answers late" : ""}`, async () => {
+  const clones = Array.from({ length: 6 }, (_, i) => (200 + i) as FileId);
+  const { store, content, upkeep, client } = await share([a, ...clones], isLate);
+  const bytes = bytesOf(4 * mebibyte, 1);
+  await client.write(a, 0, bytes, 0);
+  await content.drain();
+  for (const id of clones) await cloneWhole(client, content, a, id, mebibyte);
+  await content.drain();
+  await upkeep.collect();
+  expect(await objects(store)).toMatchObject({ packs: 1, bytes: bytes.length });
+  await removeFile(store, content, a);
+  // A quarter of it, six times: more than there are bytes in the pack.
+  expect((await objects(store)).live).toBe(6 * mebibyte);
+  await upkeep.collect();
+  await upkeep.collect();
+  expect(await objects(store)).toMatchObject({ packs: 1, bytes: mebibyte, live: 6 * mebibyte });
+  for (const id of clones) await compare(client, id, bytes.subarray(0, mebibyte));
+  await content.close();
+});

@@ -2,7 +2,8 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:te
 import { join } from "node:path";
 import { systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
-import { openPostgresStore, openSqliteStore, traceStore } from "#metadata/index.ts";
+import { openSqliteStore, traceStore } from "#metadata/index.ts";
+import { openPostgresStore } from "#metadata/postgres/index.ts";
 import { PackState } from "#model/change-set.ts";
 import { type FileId, type PackId, rootId } from "#model/ids.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";

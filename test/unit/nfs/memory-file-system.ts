@@ -288,6 +288,12 @@ export class MemoryFileSystem extends MemoryTree implements FileSystem {
   async setXattr(): Promise<FsError> {
     return error(FsCode.notSupported);
   }
+  pathOf(): null {
+    return null;
+  }
+  async changeXattr(): Promise<FsError> {
+    return error(FsCode.notSupported);
+  }
   streams(): FsError {
     return error(FsCode.notSupported);
   }

@@ -8,7 +8,7 @@ import { NtStatus } from "#wire/ntstatus.ts";
 import { Command } from "#wire/smb2/header.ts";
 import { type CreateFields, SmbFiles } from "../../support/smb-requests.ts";
 import { smbServer, type TestSmb } from "../../support/smb-server.ts";
-import { bob, ok } from "../vfs/kit.ts";
+import { bob, ok, root } from "../vfs/kit.ts";
 
 const fileType = 1;
 const securityType = 3;
@@ -159,6 +159,21 @@ describe("file information", () => {
     for (const infoClass of [0, 1, 10, 99, 255]) expect((await query(file, fileType, infoClass)).status).toBe(NtStatus.INVALID_INFO_CLASS);
   });
 
+  test("tells the name a file has now, whoever renamed it or a directory above it", async () => {
+    const { share } = server.world;
+    const { id } = ok(await share.mkdir(root, rootId, "d", { mode: 0o777 })).inode;
+    const file = await open("d\\f");
+    const stream = await open("d\\f:s");
+    const name = async (of: Buffer, infoClass: number) => (await query(of, fileType, infoClass)).data.subarray(infoClass === FileInfo.All ? 100 : 4).toString("utf16le");
+    expect(await name(file, FileInfo.Name)).toBe("\\d\\f");
+    ok(await share.rename(root, rootId, "d", rootId, "e"));
+    expect(await name(file, FileInfo.Name)).toBe("\\e\\f");
+    expect(await name(stream, FileInfo.All)).toBe("\\e\\f:s");
+    ok(await share.rename(root, id, "f", rootId, "g"));
+    expect(await name(file, FileInfo.All)).toBe("\\g");
+    expect(await name(stream, FileInfo.Name)).toBe("\\g:s");
+  });
+
   test("set with fewer bytes than it has is refused, and without the right", async () => {
     const file = await open("f");
     const looker = await open("f", { access: Right.readAttributes });
@@ -258,6 +273,23 @@ describe("named streams", () => {
     expect((await files.create({ name: "f", disposition: dispositionOpen })).status).toBe(NtStatus.DELETE_PENDING);
     await files.close(stream);
     expect((await files.create({ name: "f", disposition: dispositionOpen })).status).toBe(NtStatus.OBJECT_NAME_NOT_FOUND);
+  });
+
+  test("opened while their file goes are found as little as that is", async () => {
+    const { share } = server.world;
+    const openStream = share.openStream.bind(share);
+    for (const late of [false, true]) {
+      await files.close(await open("f:s"));
+      let removals = 0;
+      share.openStream = async (...asked) => {
+        const found = late ? await openStream(...asked) : null;
+        if (removals++ === 0) ok(await share.remove(root, rootId, "f"));
+        return found ?? openStream(...asked);
+      };
+      expect((await files.create({ name: "f:s", disposition: dispositionOpen })).status).toBe(NtStatus.OBJECT_NAME_NOT_FOUND);
+      expect(share.opens.size).toBe(0);
+      share.openStream = openStream;
+    }
   });
 
   test("obey their file's descriptor", async () => {

@@ -1,11 +1,14 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
+import { rootId } from "#model/ids.ts";
+import { OpenFile } from "#vfs/opens/index.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { Command } from "#wire/smb2/header.ts";
 import { decodeBreakAck, decodeLeaseContext, encodeLeaseContext } from "#wire/smb2/lease.ts";
-import type { SmbClient } from "../../support/smb-client.ts";
+import { emptyBody, type SmbClient } from "../../support/smb-client.ts";
 import { createAnswer, createBody, SmbFiles } from "../../support/smb-requests.ts";
 import { smbServer, type TestSmb } from "../../support/smb-server.ts";
 import { packet } from "../../support/smb-wire.ts";
+import { alice, ok, tryOpen } from "../vfs/kit.ts";
 
 const lease = 0xff;
 const batch = 9;
@@ -115,4 +118,21 @@ test("acknowledgements cut at any byte are none", () => {
     expect(decodeBreakAck(message, 0, message.length)).not.toBeNull();
     for (let end = 0; end < message.length; end++) expect(decodeBreakAck(message, 0, end)).toBeNull();
   }
+});
+
+test("an open that waits for others ends with its connection to the share, or the share", async () => {
+  await files.create({ name: "file", oplock: lease, contexts });
+  await openThatWaits();
+  second.send(Command.TREE_DISCONNECT, emptyBody, { treeId: second.treeId });
+  const told = [await second.next(), await second.next()].map(({ command, status }) => [command, status]);
+  expect(told.sort()).toEqual([[Command.CREATE, NtStatus.NETWORK_NAME_DELETED], [Command.TREE_DISCONNECT, 0]].sort());
+  expect((await second.treeConnect("export")).status).toBe(0);
+  // Somebody whom no end of a connection reaches.
+  const { share } = server.world;
+  const kept = ok(await share.create(alice, rootId, "kept", { mode: "guarded", attributes: { mode: 0o666 } })).inode;
+  expect(tryOpen(share, kept, 1, { caching: { key: null, state: RWH, epoch: 0 } }, { broken: () => true })).toBeInstanceOf(OpenFile);
+  second.send(Command.CREATE, createBody({ name: "kept" }), { treeId: second.treeId });
+  expect((await second.next()).status).toBe(NtStatus.PENDING);
+  server.smb.shareGone(share);
+  expect((await second.next()).status).toBe(NtStatus.NETWORK_NAME_DELETED);
 });

@@ -1,11 +1,16 @@
 import { afterEach, expect, test } from "bun:test";
 import { withoutSessionMs } from "#smb/connection.ts";
+import { heardMs } from "#smb/lease/told-breaks.ts";
 import { channelsMax, sessionOpensMax } from "#smb/session/session.ts";
-import { begunMax } from "#smb/session/sessions.ts";
+import { begunMax, userSessionsMax } from "#smb/session/sessions.ts";
 import { setupMs, setupsMax } from "#smb/session/setup.ts";
+import { smbSettingDefaults } from "#smb/settings.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { Command } from "#wire/smb2/header.ts";
+import { FsControl } from "#wire/smb2/io.ts";
+import { encodeLeaseContext } from "#wire/smb2/lease.ts";
 import { closeBody, createBody, emptyBody, queryInfoBody, sessionSetupBody, type SmbClient } from "../../support/smb-client.ts";
+import { ioctlBody, readBody, SmbFiles } from "../../support/smb-requests.ts";
 import { ntlmNegotiate } from "../../support/smb-ntlm.ts";
 import { smbServer, type TestSmb } from "../../support/smb-server.ts";
 import { until } from "../../support/wait.ts";
@@ -190,6 +195,73 @@ test("trees and files of another session are none of this one's", async () => {
   expect(await query(client, file)).toBe(0);
 });
 
+for (const oplock of [9, 0xff]) {
+  test(`a break that a client was told of on a connection that is lost is told again on another of its session (${oplock === 9 ? "oplock" : "lease"})`, async () => {
+    const server = await start();
+    const first = await server.client();
+    first.signs = true;
+    const files = await SmbFiles.of(first);
+    const asked = { version: 2, key: new Uint8Array(16).fill(7), state: 7, parentKey: null, epoch: 1 } as const;
+    expect((await files.create({ name: "a", oplock, contexts: oplock === 9 ? [] : [["RqLs", encodeLeaseContext(asked, 0)]] })).oplock).toBe(oplock);
+    const { client: second } = await bound(server, first);
+    const other = await server.client();
+    (await SmbFiles.of(other)).send(Command.CREATE, createBody("a"));
+    expect((await other.next()).status).toBe(NtStatus.PENDING);
+    const breaks = [first, second].map((client) => ({ client, message: client.next() }));
+    const told = await Promise.race(breaks.map(async ({ client, message }) => ({ client, message: await message })));
+    expect(told.message.command).toBe(Command.OPLOCK_BREAK);
+    told.client.close();
+    const again = await breaks.find(({ client }) => client !== told.client)!.message;
+    expect(again.command).toBe(Command.OPLOCK_BREAK);
+    expect(again.body).toEqual(told.message.body);
+  });
+}
+
+for (const oplock of [9, 0xff]) {
+  test(`so is one that the client's machine does not acknowledge (${oplock === 9 ? "oplock" : "lease"})`, async () => {
+    const clock = new TestClock();
+    const server = await start({ clock, settings: { ...smbSettingDefaults, testControls: true } });
+    const first = await server.client();
+    first.signs = true;
+    const files = await SmbFiles.of(first);
+    const asked = { version: 2, key: new Uint8Array(16).fill(7), state: 7, parentKey: null, epoch: 1 } as const;
+    expect((await files.create({ name: "a", oplock, contexts: oplock === 9 ? [] : [["RqLs", encodeLeaseContext(asked, 0)]] })).oplock).toBe(oplock);
+    const { client: second } = await bound(server, first);
+    const [told, left] = oplock === 9 ? [second, first] : [first, second];
+    const countsAsLost = ioctlBody(FsControl.TORTURE_COUNT_AS_LOST, new Uint8Array(16).fill(0xff));
+    expect((await told.call(Command.IOCTL, countsAsLost, { sessionId: 0n, treeId: 0 })).status).toBe(NtStatus.SUCCESS);
+    const other = await server.client();
+    (await SmbFiles.of(other)).send(Command.CREATE, createBody("a"));
+    expect((await other.next()).status).toBe(NtStatus.PENDING);
+    const message = await told.next();
+    expect(message.command).toBe(Command.OPLOCK_BREAK);
+    clock.advance(heardMs);
+    const again = await left.next();
+    expect(again.command).toBe(Command.OPLOCK_BREAK);
+    expect(again.body).toEqual(message.body);
+  });
+}
+
+test("controls of a test suite are answered where they are wanted, and change only the connection they come by", async () => {
+  const unwanted = await start();
+  const stranger = await unwanted.client();
+  const nobody = new Uint8Array(16).fill(0xff);
+  expect((await stranger.call(Command.IOCTL, ioctlBody(FsControl.TORTURE_COUNT_AS_LOST, nobody), { sessionId: 0n, treeId: 0 })).status).toBe(NtStatus.USER_SESSION_DELETED);
+  const server = await start({ settings: { ...smbSettingDefaults, testControls: true } });
+  const files = await SmbFiles.of(await server.client());
+  const others = await SmbFiles.of(await server.client());
+  const { fileId } = await files.create({ name: "a" });
+  const their = await others.create({ name: "a" });
+  expect(await files.write(fileId, 0, Buffer.from("text"))).toBe(NtStatus.SUCCESS);
+  expect((await files.call(Command.IOCTL, ioctlBody(FsControl.TORTURE_PAD_READS, nobody))).status).toBe(NtStatus.SUCCESS);
+  const padded = await files.call(Command.READ, readBody(fileId, 0, 4));
+  expect([padded.body[2], padded.bytes.subarray(88, 92).toString()]).toEqual([88, "text"]);
+  const plain = await others.call(Command.READ, readBody(their.fileId, 0, 4));
+  expect([plain.body[2], plain.bytes.subarray(80, 84).toString()]).toEqual([80, "text"]);
+  const long = await files.call(Command.IOCTL, ioctlBody(FsControl.TORTURE_PAD_IOCTL, nobody, new Uint8Array(0), 3));
+  expect([long.body.readUInt32LE(32), long.body.readUInt32LE(36)]).toEqual([64 + 48 + 8, 3]);
+});
+
 test("a session has no more open at a time than its share of all", async () => {
   const server = await start();
   const { client, file } = await withFile(server);
@@ -253,6 +325,38 @@ test("whoever begins log-ins on many connections and ends none keeps nobody out:
   const honest = await server.client();
   expect((await honest.treeConnect("export")).status).toBe(0);
   expect(server.state.sessions.size).toBe(begunMax);
+});
+
+test("a user has no more sessions than his share, and keeps nobody else out", async () => {
+  const server = await start();
+  const { sessions } = server.state;
+  const others = Array.from({ length: userSessionsMax - 1 }, () => sessions.create()!);
+  for (const other of others) expect(sessions.give(other, 1000)).toBe(true);
+  const first = await server.client();
+  const refused = await server.connect();
+  await refused.negotiate();
+  expect((await refused.login("alice", "secret")).status).toBe(NtStatus.INSUFFICIENT_RESOURCES);
+  expect((await refused.login("bob", "secret")).status).toBe(0);
+  expect((await first.call(Command.LOGOFF, emptyBody)).status).toBe(0);
+  const again = await server.connect();
+  await again.negotiate();
+  expect((await again.login("alice", "secret")).status).toBe(0);
+  for (const other of others) sessions.remove(other);
+});
+
+test("connections nobody is logged in on make room for others, the oldest first; those with a session stay", async () => {
+  const server = await start({ connectionsMax: 4 });
+  const used = await server.client();
+  const left = await server.client();
+  await left.call(Command.LOGOFF, emptyBody);
+  const begun = [await server.connect(), await server.connect()];
+  for (const client of begun) await client.negotiate();
+  const more = await server.client();
+  await left.closedByServer();
+  const another = await server.client();
+  await begun[0]!.closedByServer();
+  for (const client of [used, more, another]) expect((await client.call(Command.ECHO, emptyBody)).status).toBe(0);
+  expect((await begun[1]!.login("bob", "secret")).status).toBe(0);
 });
 
 test("a connection nobody logs in on is closed; one with a session stays", async () => {

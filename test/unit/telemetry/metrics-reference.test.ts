@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { declarationOf, declared, type MetricName } from "#telemetry/metrics/index.ts";
+import { declarationOf, declared, declaredTables, type MetricName } from "#telemetry/metrics/index.ts";
 import { metricsReference, withReference } from "#telemetry/metrics/reference.ts";
 
 const names = Object.keys(declared) as MetricName[];
@@ -9,6 +9,10 @@ const names = Object.keys(declared) as MetricName[];
 test("docs/observability.md lists the metrics there are; ./scripts/docs makes it", () => {
   const page = readFileSync(join(import.meta.dir, "../../../docs/observability.md"), "utf8");
   expect(page).toBe(withReference(page, metricsReference()));
+});
+
+test("no metric is declared twice, and every table is in the list", () => {
+  expect(declaredTables.flatMap((table) => Object.keys(table)).toSorted()).toEqual(names.toSorted());
 });
 
 test("names are Prometheus's: prefix, base units, _total for what only rises", () => {

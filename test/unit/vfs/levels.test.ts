@@ -57,6 +57,7 @@ const operations: Readonly<Record<string, readonly [Kind, Readonly<Record<string
   xattrs: [Kind.reads, { "a file's": (s) => s.share.xattrs(s.who, s.file.id) }],
   streams: [Kind.reads, { "a file's": (s) => s.share.streams(s.who, s.file.id), "a directory's": (s) => s.share.streams(s.who, s.directory.id) }],
   openStream: [Kind.reads, { "a file's": (s) => s.share.openStream(s.who, s.file.id, "STREAM") }],
+  changeXattr: [Kind.changes, { add: (s) => s.share.changeXattr(s.who, s.file.id, "ea", (now) => Buffer.concat([now ?? bytesOf(""), bytesOf("x")])) }],
   setXattr: [
     Kind.changes,
     {
@@ -153,7 +154,7 @@ function within({ id }: Inode): CopyRange {
 const notOperations = [
   "constructor", "handleOf", "locate",
   // What an open may do was judged when it was made.
-  "release", "setDeletion", "tellChangeTime", "contend",
+  "release", "setDeletion", "tellChangeTime", "contend", "pathOf",
 ];
 
 test("every operation of a share has its row", () => {

@@ -83,3 +83,19 @@ test("DOS attributes and birth are set by SETATTR: all at once, by who may, and 
   const directory = await folder(share, "d", 0o755);
   fails(await share.setattr(bob, directory.id, { flags: 2 }, null), "access");
 });
+
+test("what two make of an attribute at once is there of both, and so are the DOS attributes that two change", async () => {
+  const { share, store } = await openWorld();
+  const made = await file(share, "f");
+  const add = (text: string) => share.changeXattr(alice, made.id, "ea", (now) => Buffer.concat([now ?? new Uint8Array(0), bytesOf(text)]));
+  store.hold();
+  const adding = [add("a"), add("b")];
+  const flag = (bit: number) => share.setattr(alice, made.id, { flagsFrom: ({ flags }) => flags | bit }, null);
+  const flagging = [flag(1), flag(2)];
+  for (let turn = 0; turn < 100 && store.heldSets < 4; turn++) await Promise.resolve();
+  expect(store.heldSets).toBe(4);
+  store.release();
+  for (const one of [...adding, ...flagging]) ok(await one);
+  expect(Buffer.from(ok(await share.xattr(alice, made.id, "ea"))!).toString().split("").sort()).toEqual(["a", "b"]);
+  expect(share.cached(made.id)!.flags & InodeFlag.dosMask).toBe(3);
+});

@@ -33,6 +33,13 @@ export const requestMetrics = declare({
     labels: ["procedure", "share"],
     bound: `READ and WRITE; ${shares}`,
   },
+  dittofs_nfs_rejected_calls_total: {
+    type: "counter",
+    help: "Calls answered by an error of RPC before they were a request: of a credential or verifier (credential), of another program, version, procedure or form (call).",
+    unit: "calls",
+    labels: ["reason"],
+    bound: "credential and call",
+  },
   dittofs_smb_requests_total: {
     type: "counter",
     help: "SMB requests done, each of a compound; one that waits for other clients when its last answer is sent, not when STATUS_PENDING is. A request that led to no share has the share \"\", one without an answer the status NO_ANSWER.",

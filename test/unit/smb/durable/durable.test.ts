@@ -1,3 +1,5 @@
+import { superuser } from "../../../support/policy.ts";
+import { rootId } from "#model/ids.ts";
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { FsError } from "#model/fs-error.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
@@ -106,6 +108,24 @@ test("an open whose client gave its handle up goes with its connection", async (
   if (found instanceof FsError) throw new Error(found.code);
   expect(share.opens.of(found.inode.id)!.opens).toHaveLength(1);
 });
+
+for (const renames of [1, 2]) {
+  test(`its client comes back to it by the name it had, or has now, after another protocol renamed a directory above it (${renames})`, async () => {
+    const { share } = world.server.world;
+    const made = await share.mkdir(superuser, rootId, "d", { mode: 0o777 });
+    if (made instanceof FsError) throw new Error(made.code);
+    const lease = durable.lease(guid(9), 7);
+    const { fileId, oplock } = await files.create(kept([durable.v2(guid(2)), lease], { name: "d\\f", oplock: 0xff }));
+    expect(oplock).toBe(0xff);
+    await world.lose(files);
+    await share.rename(superuser, rootId, "d", rootId, "e");
+    if (renames > 1) await share.rename(superuser, rootId, "e", rootId, "g");
+    files = await world.files(7);
+    const back = async (name: string) => (await files.create({ name, oplock: 0xff, contexts: [durable.reconnectV2(fileId, guid(2)), lease] })).status;
+    expect(await back("another")).toBe(NtStatus.INVALID_PARAMETER);
+    expect(await back(renames > 1 ? "g\\f" : "d\\f")).toBe(0);
+  });
+}
 
 test("only its owner comes back to it, with the GUID of version 2, and with its lease as the same client under the same name", async () => {
   const { fileId } = await files.create(kept([durable.v2(guid(1))]));

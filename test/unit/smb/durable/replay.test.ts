@@ -3,6 +3,8 @@ import { decodeAppInstance, decodeDurable } from "#wire/smb2/durable.ts";
 import { Command } from "#wire/smb2/header.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { createAnswer, createBody, durable, readBody, type SmbFiles } from "../../../support/smb-requests.ts";
+import { ok } from "../../vfs/kit.ts";
+import { superuser } from "../../../support/policy.ts";
 import { batch, DurableWorld, guid, kept, replayed } from "./kit.ts";
 
 let world: DurableWorld;
@@ -106,4 +108,22 @@ test("a later version of an application instance takes the file over, an earlier
   expect([taken.status, taken.oplock]).toEqual([0, batch]);
   expect(await files.close(first.fileId)).toBe(NtStatus.FILE_CLOSED);
   expect(world.server.state.durables.of("05".repeat(16))).toHaveLength(1);
+});
+
+test("an application instance's file is taken over by whoever may read it, from another client, and by nobody else", async () => {
+  const instance = durable.instance(guid(5));
+  const first = await files.create(kept([durable.v2(guid(1)), instance, durable.instanceVersion(1n, 2n)]));
+  const { share } = world.server.world;
+  const { id } = [...share.opens.all()][0]!;
+  ok(await share.setattr(superuser, id, { mode: 0o600 }, null));
+  const bob = await world.files(9, "bob");
+  const attributes = 0x80;
+  // It is only looked at: its open stays.
+  expect((await bob.create(kept([durable.v2(guid(2)), instance, durable.instanceVersion(1n, 3n)], { access: attributes, oplock: 0 }))).status).toBe(NtStatus.SUCCESS);
+  expect(world.server.state.durables.of("05".repeat(16)).map(({ fileId }) => Buffer.from(fileId))).toContainEqual(Buffer.from(first.fileId));
+  // The same client has it open already.
+  expect((await files.create(kept([durable.v2(guid(3)), instance, durable.instanceVersion(1n, 4n)], { access: attributes, oplock: 0 }))).status).toBe(NtStatus.SUCCESS);
+  const other = await world.files(8);
+  expect((await other.create(kept([durable.v2(guid(4)), instance]))).status).toBe(NtStatus.FILE_FORCED_CLOSED);
+  expect(await files.write(first.fileId, 0, new Uint8Array(1))).toBe(NtStatus.SUCCESS);
 });

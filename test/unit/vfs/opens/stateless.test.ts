@@ -1,6 +1,8 @@
 import { expect, test } from "bun:test";
 import { FsError } from "#model/fs-error.ts";
 import { rootId } from "#model/ids.ts";
+import { streamsOf } from "#model/inode-flags.ts";
+import { FileType } from "#model/inode.ts";
 import { Cached, type Lease, OpenFile, Right, Sharing } from "#vfs/opens/index.ts";
 import { patienceMs } from "#vfs/ops/opened.ts";
 import { alice, bytesOf, fails, file, folder, ok, open, openWorld, tryOpen, type World } from "../kit.ts";
@@ -155,4 +157,75 @@ test("a directory with something in it is not to be deleted, and one that was fi
   await file(share, "g", 0o644, alice, directory.id);
   fails(await share.release(held), "notEmpty");
   ok(await share.lookup(alice, rootId, "d"));
+});
+
+test("an empty file that is to become a link is neither written nor opened until that is decided; one that was written becomes none", async () => {
+  const { share, store } = await openWorld();
+  const inode = await file(share, "a");
+  const held = open(share, inode, Right.writeData, { place });
+  store.hold();
+  const linking = share.becomeLink(alice, held, bytesOf("there"));
+  for (let turn = 0; turn < 100 && store.heldSets < 1; turn++) await Promise.resolve();
+  expect(store.heldSets).toBe(1);
+  const writing = share.write(alice, inode.id, 0, payload, 3, false);
+  const cutting = share.setattr(alice, inode.id, { size: 10 }, null);
+  const opening = tryOpen(share, inode, Right.readData, { place });
+  expect(opening).toBeInstanceOf(Promise);
+  store.release();
+  expect(ok(await linking).type).toBe(FileType.symlink);
+  fails(await writing, "stale");
+  fails(await cutting, "stale");
+  await opening;
+  const other = await file(share, "b");
+  const keeper = open(share, other, Right.writeData, { place: { parent: rootId, name: "b" } });
+  ok(await share.write(alice, other.id, 0, payload, 3, false));
+  fails(await share.becomeLink(alice, keeper, bytesOf("there")), "notSupported");
+});
+
+test("a file whose stream is open by somebody who lets nobody delete it stays, for callers without opens too", async () => {
+  const { share } = await openWorld();
+  const owner = await file(share, "a");
+  const stream = ok(await share.makeStream(alice, owner.id, "s")).inode;
+  const held = open(share, stream, Right.readData, { sharing: Sharing.read | Sharing.write, place: { parent: streamsOf(owner.id), name: "s" } });
+  fails(await share.remove(alice, rootId, "a"), "sharing");
+  await file(share, "b");
+  fails(await share.rename(alice, rootId, "b", rootId, "a"), "sharing");
+  const { id } = await folder(share, "d");
+  const other = ok(await share.makeStream(alice, id, "s")).inode;
+  const kept = open(share, other, Right.readData, { sharing: Sharing.none, place: { parent: streamsOf(id), name: "s" } });
+  fails(await share.rmdir(alice, rootId, "d"), "sharing");
+  for (const one of [held, kept]) await share.release(one);
+  ok(await share.rename(alice, rootId, "b", rootId, "a"));
+  ok(await share.rmdir(alice, rootId, "d"));
+});
+
+test("a file that goes with its last close goes by whatever name somebody gives it at that moment", async () => {
+  const { share, store } = await openWorld();
+  const inode = await file(share, "a");
+  const { id } = await folder(share, "d");
+  const held = open(share, inode, Right.delete, { place, deleteOnClose: true });
+  store.hold();
+  const renaming = share.rename(alice, rootId, "a", id, "b");
+  for (let turn = 0; turn < 100 && store.heldSets < 1; turn++) await Promise.resolve();
+  const closing = share.release(held);
+  for (let turn = 0; turn < 100 && store.heldSets < 2; turn++) await Promise.resolve();
+  expect(store.heldSets).toBe(2);
+  store.release();
+  ok(await renaming);
+  expect(await closing).toBeNull();
+  fails(await share.lookup(alice, id, "b"), "noEntry");
+});
+
+test("where a directory is, is known by memory or found in the store", async () => {
+  const { share } = await openWorld();
+  const outer = await folder(share, "outer");
+  const inner = await folder(share, "inner", 0o755, alice, outer.id);
+  expect(share.pathOf(rootId)).toEqual([]);
+  expect(share.pathOf(inner.id)).toEqual(["outer", "inner"]);
+  ok(await share.rename(alice, rootId, "outer", rootId, "other"));
+  expect(share.pathOf(inner.id)).toEqual(["other", "inner"]);
+  share.inodes.remove(outer.id);
+  expect(await share.pathOf(inner.id)).toEqual(["other", "inner"]);
+  ok(await share.rmdir(alice, outer.id, "inner"));
+  expect(await share.pathOf(inner.id)).toBeNull();
 });

@@ -1,0 +1,37 @@
+import { dlopen, FFIType, type Pointer, ptr } from "bun:ffi";
+
+const IPPROTO_TCP = 6;
+const TCP_INFO = 11;
+/** struct tcp_info (linux/tcp.h) up to the fields that are read, as 32-bit words: `tcpi_unacked` and `tcpi_last_ack_recv`, in ms. */
+const infoWords = 26;
+const unackedWord = 6;
+const lastAckWord = 14;
+
+/** For how long a peer has acknowledged nothing of what it was sent and should have; 0: it has all, or nobody knows. */
+export type Unacknowledged = (fd: number) => number;
+
+/** By getsockopt(2), on 64-bit little-endian Linux; elsewhere nobody knows. */
+export function linuxUnacknowledged(): Unacknowledged {
+  if (process.platform !== "linux" || (process.arch !== "x64" && process.arch !== "arm64")) return unknown;
+  for (const library of ["libc.so.6", "libc.so"]) {
+    try {
+      const { symbols } = dlopen(library, {
+        getsockopt: { args: [FFIType.i32, FFIType.i32, FFIType.i32, FFIType.ptr, FFIType.ptr], returns: FFIType.i32 },
+      });
+      const info = new Uint32Array(infoWords);
+      const length = new Uint32Array(1);
+      return (fd) => {
+        length[0] = info.byteLength;
+        if (fd < 0 || symbols.getsockopt(fd, IPPROTO_TCP, TCP_INFO, ptr(info) as Pointer, ptr(length) as Pointer) !== 0) return 0;
+        return info[unackedWord] === 0 ? 0 : info[lastAckWord]!;
+      };
+    } catch {
+      // Not this name for it: musl has the other.
+    }
+  }
+  return unknown;
+}
+
+function unknown(): number {
+  return 0;
+}

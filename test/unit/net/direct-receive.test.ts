@@ -1,0 +1,104 @@
+import { describe, expect, test } from "bun:test";
+import { giveBack, lend } from "#base/lent-memory.ts";
+import { type DirectReceive, linuxDirectReceive } from "#net/direct-receive.ts";
+import { SeededRandom } from "../../support/seeded-random.ts";
+import { record, reply, until } from "./helpers.ts";
+import { bytes, endAfterEach, start, text } from "./servers.ts";
+
+endAfterEach();
+
+const mebibyte = 2 ** 20;
+const system = linuxDirectReceive();
+
+function filled(length: number, seed: number): Uint8Array {
+  const all = new Uint8Array(length);
+  for (let i = 0; i < length; i++) all[i] = (i * 31 + seed + (i >>> 8)) & 0xff;
+  return all;
+}
+
+if (system === null) console.log("skipped: large messages received directly: there is no recv(2) to be called here");
+// Only where the kernel is asked directly: the reason is printed.
+describe.skipIf(system === null)("large messages received directly", () => {
+  const kernel = system as DirectReceive;
+
+  test("arrive whole, among small ones and in fragments, and much of them comes directly", async () => {
+    let direct = 0;
+    const receiver: DirectReceive = {
+      receive(fd, into, length) {
+        const got = kernel.receive(fd, into, length);
+        direct += got;
+        return got;
+      },
+    };
+    const { connect, messages } = start({ receiver, limits: { messageBytesMax: 4 * mebibyte } });
+    const client = await connect();
+    const payloads = [filled(mebibyte + 116, 1), bytes("small"), filled(2 * mebibyte, 2), filled(mebibyte, 3), bytes("last")];
+    for (const payload of payloads) client.send(payload.length === mebibyte ? record(payload, 700_000, 700_003) : record(payload));
+    await until(() => messages.length === payloads.length);
+    for (const [i, payload] of payloads.entries()) expect(Buffer.compare(messages[i]!.bytes, payload)).toBe(0);
+    for (const message of messages) reply(message, bytes("done"));
+    for (let i = 0; i < payloads.length; i++) expect(text(await client.record())).toBe("done");
+    expect(direct).toBeGreaterThan(mebibyte);
+  });
+
+  test("in whatever pieces they come, and memory given back meanwhile is used again for others only", async () => {
+    for (let seed = 1; seed <= 6; seed++) {
+      const random = new SeededRandom(seed);
+      // As little as the kernel has at times, and nothing at others.
+      const receiver: DirectReceive = { receive: (fd, into, length) => (random.below(5) === 0 ? 0 : kernel.receive(fd, into, 1 + random.below(length))) };
+      const wrong: number[] = [];
+      let seen = 0;
+      const payloads = Array.from({ length: 12 }, (_, i) => filled(random.below(3) === 0 ? random.below(20_000) : random.below(2 * mebibyte), seed * 100 + i));
+      const { connect } = start({
+        receiver,
+        limits: { messageBytesMax: 4 * mebibyte },
+        handler: {
+          message(from, head, at, end, tail, tailBytes) {
+            const whole = Buffer.concat([head.subarray(at, end), ...tail]);
+            if (Buffer.compare(whole, payloads[seen++]!) !== 0) wrong.push(seen);
+            giveBack(tail);
+            from.requestDone(end - at + tailBytes);
+          },
+        },
+      });
+      const client = await connect();
+      for (const payload of payloads) client.send(record(payload));
+      await until(() => seen === payloads.length);
+      expect(wrong).toEqual([]);
+    }
+  });
+
+  test("past the bound of unfinished requests nothing more is received", async () => {
+    const { connect, messages } = start({ limits: { unfinishedMax: 2, messageBytesMax: 4 * mebibyte } });
+    const client = await connect();
+    for (let i = 0; i < 6; i++) client.send(record(filled(mebibyte, i)));
+    for (let i = 0; i < 6; i++) {
+      await until(() => messages.length > i);
+      expect(messages.length).toBeLessThanOrEqual(i + 2);
+      expect(Buffer.compare(messages[i]!.bytes, filled(mebibyte, i))).toBe(0);
+      reply(messages[i]!, bytes("done"));
+    }
+    for (let i = 0; i < 6; i++) expect(text(await client.record())).toBe("done");
+  });
+});
+
+test("a client that is gone in the middle of a large message is noticed", async () => {
+  const { server, connect } = start({ limits: { messageBytesMax: 8 * mebibyte } });
+  const client = await connect();
+  client.send(record(filled(4 * mebibyte, 1)).subarray(0, 3 * mebibyte));
+  await until(() => server.keptBytes > mebibyte);
+  client.close();
+  await until(() => server.stats.connections === 0);
+  expect(server.keptBytes).toBe(0);
+});
+
+test("lent memory is used again once it is given back, and never before", () => {
+  const first = lend(mebibyte);
+  const second = lend(mebibyte);
+  expect(first.buffer).not.toBe(second.buffer);
+  giveBack([first.subarray(10, 20), new Uint8Array(5)]);
+  giveBack([first.subarray(30, 40)]);
+  const third = lend(mebibyte);
+  expect(third.buffer).toBe(first.buffer);
+  expect(lend(mebibyte).buffer).not.toBe(first.buffer);
+});

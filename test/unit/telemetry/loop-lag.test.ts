@@ -1,0 +1,31 @@
+import { expect, test } from "bun:test";
+import { silentLogger } from "#telemetry/logger.ts";
+import { measureLoopLag } from "#telemetry/metrics/index.ts";
+import { MetricsRegistry } from "#telemetry/metrics/registry.ts";
+import { Scrape } from "../../support/scrape.ts";
+import { TestClock } from "../net/helpers.ts";
+
+/** A clock whose timers fire late. */
+class LateClock extends TestClock {
+  lateMs = 0;
+  override monotonicMs(): number {
+    return super.monotonicMs() + this.lateMs;
+  }
+}
+
+test("lag is how late a timer fires; the longest is since the last scrape", async () => {
+  const clock = new LateClock();
+  const registry = new MetricsRegistry(silentLogger);
+  const lag = measureLoopLag(registry, clock);
+  const scrape = async () => new Scrape(await registry.text());
+  clock.advance(300);
+  clock.lateMs = 250;
+  clock.advance(100);
+  const first = await scrape();
+  expect(first.value("dittofs_event_loop_lag_seconds_count")).toBe(4);
+  expect(first.value("dittofs_event_loop_lag_seconds_sum")).toBeCloseTo(0.25, 9);
+  expect(first.value("dittofs_event_loop_lag_max_seconds")).toBeCloseTo(0.25, 9);
+  expect((await scrape()).value("dittofs_event_loop_lag_max_seconds")).toBe(0);
+  lag.end();
+  expect(clock.pending).toBe(0);
+});
