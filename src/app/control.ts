@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { clientsByDefault, type Config, type Loaded, processEnvironment, recordOverheadBytesMax, sharesMax, thisMachine } from "#config/index.ts";
+import { clientsByDefault, type Config, formatDuration, type Loaded, processEnvironment, recordOverheadBytesMax, sharesMax, thisMachine } from "#config/index.ts";
 import { type AdapterOverride, type AdapterOverrides, type AdapterPlan, type AdapterType, type ControlPlane, type Failure, type FieldError, openControlPlane, type SettingValue } from "#control/index.ts";
 import { openPasswords } from "#control/passwords/index.ts";
 import type { FirstStart } from "#control/start/index.ts";
@@ -75,7 +75,7 @@ async function open({ loaded, runtime, around, begin }: ControlParts, parts: Lif
     fileShares: config.shares,
     fileSharesGiven: loaded.origins.has("shares"),
     adapterOverrides: overridesOf(loaded),
-    settingDefaults: { "logging.level": config.logging.level },
+    settingDefaults: { "logging.level": config.logging.level, "logging.slow_operations": formatDuration(config.logging.slow_operations) },
     checkAdapter: (plan) => checkAdapter(config, plan, runtime.shareCount),
     adminPassword: config.admin.initial_password === "" ? null : config.admin.initial_password,
     keepAdminPassword: (password) => {

@@ -110,6 +110,7 @@ export class NfsService {
         id: clientId(client.id),
         protocol: "nfs",
         address: client.address,
+        user: client.user,
         shares: client.shares,
         connectedAt,
         lastSeenAt: client.lastCallAt === null ? connectedAt : millisecondsOf(client.lastCallAt),

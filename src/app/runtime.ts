@@ -3,6 +3,8 @@ import { type AdapterState, type AdapterType, type ClientInfo, ControlError, typ
 import { ShareTable } from "#vfs/index.ts";
 import { drainShares } from "./drain.ts";
 import { JobTable } from "./jobs.ts";
+import { SlowRequests } from "./slow-requests.ts";
+import { LiveStats } from "./live-stats.ts";
 import { evictShare, warmShare } from "./share-cache.ts";
 import { Moves } from "./moves.ts";
 import { Protocols } from "./protocols.ts";
@@ -39,15 +41,11 @@ export interface RuntimeOptions {
   readonly changed: () => void;
 }
 
-interface Run {
-  desired: Desired;
-  readonly outcome: PromiseWithResolvers<readonly Failure[]>;
-}
+type Run = { desired: Desired; readonly outcome: PromiseWithResolvers<readonly Failure[]> };
 
 /**
- * The running server: shares and adapters, brought to what the control plane desires, one run at a time. Policies are replaced at
- * once, a run that opens or closes something notwithstanding. Closed before anything is opened; a share that can't be opened is
- * a failure of its own, and tried again with the next run.
+ * The running server: shares and adapters, brought to what the control plane desires, one run at a time. Policies are replaced at once, a run that
+ * opens or closes something notwithstanding. Closed before anything is opened; a share that can't be opened is a failure of its own, and tried again.
  */
 export class ServerRuntime implements Runtime {
   readonly protocols: Protocols;
@@ -63,9 +61,10 @@ export class ServerRuntime implements Runtime {
   readonly leftBehind = (plan: SharePlan) => (this.open.has(plan.name) ? null : leftBehind(this.config, plan));
   readonly rotateKeys = (plan: StorePlan) => rotateKeys(plan, this.open.values());
   readonly storeRequests = (plan: StorePlan) => requestsOf(plan, this.open.values());
-  /** What metrics are read from. */
   readonly measured = (): Measured => ({ open: this.open.values(), wanted: (this.wanted?.shares ?? []).map(({ name }) => name), jobs: this.jobs, held: this.protocols.smb.held, duplicates: this.protocols.nfs.duplicates });
   readonly jobs: JobTable;
+  readonly live: LiveStats;
+  readonly slow: SlowRequests;
   private readonly moves: Moves;
   /** Those that were not closed in time: they still store what they hold, and nobody may open their log beside them. */
   private readonly closing = new Map<string, OpenShare>();
@@ -86,6 +85,8 @@ export class ServerRuntime implements Runtime {
     this.givenUp = new GivenUp(options.around.clock, again);
     this.moves = new Moves(options, { table: this.table, open: this.open }, again);
     this.jobs = new JobTable(async (request, watch) => (await import("./check-share.ts")).workOn(this.moves, this.open.get(request.share), request, watch), (share) => this.open.has(share), options.around);
+    this.live = new LiveStats({ ...options.around, shares: () => [...this.open.keys()], share: this.share, clients: this.clients });
+    this.slow = new SlowRequests(options.around, (name) => this.open.get(name) ?? null, () => this.open.values());
     this.protocols = new Protocols(this.table, options.around, options.attempts, (asked) => connectionsWithin(asked, Math.max(1, this.open.size), openFilesMax()));
   }
 
@@ -191,7 +192,8 @@ export class ServerRuntime implements Runtime {
   }
 
   private async run(desired: Desired): Promise<readonly Failure[]> {
-    this.options.setLogLevel(desired.logLevel);
+    this.options.setLogLevel(desired.logging.level);
+    this.slow.set(desired.logging.slowMs);
     await this.closeOthers(desired);
     const failures = await this.openMissing(desired);
     if (this.serving && !this.stopping) failures.push(...(await this.protocols.follow(desired, this.config.adapters.nfs.bind, this.config.server.shutdown_timeout)));

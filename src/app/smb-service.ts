@@ -94,6 +94,7 @@ export class SmbService {
       id: `smb-${client.id}`,
       protocol: "smb",
       address: client.address,
+      user: client.user,
       shares: client.shares,
       connectedAt: millisecondsOf(client.connectedAt),
       lastSeenAt: millisecondsOf(client.lastCallAt),

@@ -15,7 +15,8 @@ export * from "./ports.ts";
 
 /** This process, its terminal, its environment. */
 export function processContext(version: Version, server: Context["server"]): Context {
-  return { terminal: processTerminal(), version, environment: processEnvironment(), clock: systemClock, wait: sleep, server };
+  const environment = processEnvironment();
+  return { terminal: processTerminal(environment["TERM"]), version, environment, clock: systemClock, wait: sleep, server };
 }
 
 /** Runs one command; `args` are the words after the program's name. Gives the exit status. */

@@ -175,6 +175,20 @@ export interface Person {
   ask(question: string, secret: boolean): Promise<string | null>;
 }
 
+/** The whole of a terminal, for a command that draws on it. */
+export interface Screen {
+  readonly columns: number;
+  readonly rows: number;
+  /** Takes it over: keys are handed on as they are pressed, nothing is echoed, and what was on it comes back at the end, however this process ends. */
+  take(on: { key(key: string): void; resized(): void }): TakenScreen;
+}
+
+export interface TakenScreen {
+  /** Shows these lines, no wider and no more than there is room for, and nothing else. */
+  draw(lines: readonly string[]): void;
+  giveBack(): void;
+}
+
 /** What a command talks to besides the server. */
 export interface Terminal {
   out(text: string): void;
@@ -183,6 +197,8 @@ export interface Terminal {
   readonly columns: number | null;
   /** Null: nobody is there to be asked. */
   readonly person: Person | null;
+  /** Null: results go to a file or a pipe, or nobody is there to press a key. */
+  readonly screen: Screen | null;
   /** All of standard input. */
   readInput(): Promise<string>;
   /** Whether whoever read the results went away (a closed pipe). */

@@ -23,7 +23,8 @@ function narrow(widths: number[], columns: number): void {
   }
 }
 
-function fit(cell: string, width: number, pad: boolean): string {
+/** A cell cut to `width` columns, and filled up to it where it is to be padded. */
+export function fit(cell: string, width: number, pad: boolean): string {
   let shown = cell;
   if (Bun.stringWidth(cell) > width) {
     const characters = [...cell];

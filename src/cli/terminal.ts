@@ -1,5 +1,6 @@
 import { isatty } from "node:tty";
 import { writeSync } from "node:fs";
+import { processScreen } from "./screen.ts";
 import { Interrupted } from "./interrupted.ts";
 import type { Person, Terminal } from "./ports.ts";
 
@@ -7,7 +8,7 @@ import type { Person, Terminal } from "./ports.ts";
 const inputBytesMax = 64 * 1024;
 
 /** The terminal, or the files and pipes in its place, of this process. */
-export function processTerminal(): Terminal {
+export function processTerminal(term: string | undefined): Terminal {
   let gone = false;
   return {
     out: (text) => {
@@ -19,6 +20,7 @@ export function processTerminal(): Terminal {
     },
     columns: isatty(1) ? process.stdout.columns || null : null,
     person: isatty(0) && isatty(2) ? typist() : null,
+    screen: processScreen(term),
     readInput,
   };
 }

@@ -2,6 +2,7 @@ import type { SharePolicy } from "#vfs/access/policy.ts";
 import type { Accounts } from "#model/identity.ts";
 import type { Durability } from "#model/credentials.ts";
 import type { Jobs } from "./jobs.ts";
+import type { Live } from "./live.ts";
 import type { AdapterType, ConfigValue, SettingValue, StoreKind } from "./nouns.ts";
 
 /** A store as it is opened: its secrets are in plain text here and nowhere else. */
@@ -47,7 +48,8 @@ export interface Desired {
   readonly adapters: readonly AdapterPlan[];
   /** Who can log in to protocols that ask for a password; another object when anything of it changed. */
   readonly accounts: Accounts;
-  readonly logLevel: string;
+  /** The least severe message, and from how many milliseconds on a request is slow; 0: none is. */
+  readonly logging: { readonly level: string; readonly slowMs: number };
 }
 
 /** Something that could not be brought to what is desired; the rest was. */
@@ -128,6 +130,8 @@ export interface ClientInfo {
   readonly id: string;
   readonly protocol: "nfs" | "smb";
   readonly address: string;
+  /** Of SMB whoever logged in; of NFS what the client last claimed: the user of that uid, or the uid. Null: nobody did. */
+  readonly user: string | null;
   readonly shares: readonly string[];
   /** Milliseconds since 1970. */
   readonly connectedAt: number;
@@ -206,6 +210,7 @@ export interface Runtime {
   /** Removes the copies in a share's cache on disk and gives their bytes. Throws ControlError. */
   evict(share: string): Promise<number>;
   readonly jobs: Jobs;
+  readonly live: Live;
   /** Where files of an earlier share lie that a new one with this plan would bring to light; null: nowhere. */
   leftBehind(plan: SharePlan): string | null;
   /** Removes the data of a share that is closed, for good; `others`, whose data stays, are all shares besides, deleted ones too. */

@@ -1,4 +1,5 @@
 import type { Credentials } from "#model/credentials.ts";
+import { type Logger, silentLogger } from "#telemetry/logger.ts";
 import { credentialsOf } from "#vfs/access/credentials.ts";
 import type { SharePolicy } from "#vfs/access/policy.ts";
 import type { FileSystem } from "#vfs/file-system.ts";
@@ -74,8 +75,12 @@ export class Client {
 
   private readonly stats: CredentialStats;
 
+  /** For what goes wrong with its calls. */
+  readonly logger: Logger;
+
   /** `stats`: where its credentials are counted. */
-  constructor(transport: Transport, stats: CredentialStats = { credentials: 0 }) {
+  constructor(transport: Transport, stats: CredentialStats = { credentials: 0 }, logger: Logger = silentLogger) {
+    this.logger = logger;
     this.transport = transport;
     this.stats = stats;
     this.address = transport.address;
@@ -96,6 +101,13 @@ export class Client {
     if (known !== undefined) views[at] = view;
     else if (views.push(view) > viewsMax) views.shift();
     return view;
+  }
+
+  /** Who it last claimed to be, by name where the share it used last knows that uid; null: it claims nothing. */
+  claimed(): string | null {
+    if (this.claim === null) return null;
+    const { uid } = this.claim;
+    return this.last?.policy.identity.userByUid(uid)?.name ?? `uid ${uid}`;
   }
 
   /** Names of the shares it used and is let into. */

@@ -10,6 +10,8 @@ export interface NfsClient {
   readonly address: string;
   readonly port: number;
   readonly connectedAt: Time;
+  /** Who it last claimed to be; null: it claims nothing. */
+  readonly user: string | null;
   /** Names of shares it used, the first first. */
   readonly shares: readonly string[];
   /** When it last sent something; null: it never sent a call. */
@@ -26,6 +28,7 @@ export function describeClient(connection: Connection<Client>, clock: Clock): Nf
     address,
     port,
     connectedAt: openedAt,
+    user: connection.context?.claimed() ?? null,
     shares: connection.context?.sharesUsed() ?? [],
     lastCallAt: messagesIn === 0 ? null : before(clock.now(), clock.monotonicMs() - connection.heardMs),
     calls: messagesIn,

@@ -10,6 +10,8 @@ export interface SmbClient {
   readonly address: string;
   readonly connectedAt: Time;
   readonly lastCallAt: Time;
+  /** Whoever logged in; null: nobody did. */
+  readonly user: string | null;
   /** Names of the shares its sessions are connected to. */
   readonly shares: readonly string[];
   readonly requests: number;
@@ -29,7 +31,9 @@ export interface SmbMount {
 export function describeClient(transport: Connection<SmbConnection>, clock: Clock): SmbClient {
   const { id, address, openedAt, messagesIn, bytesIn, bytesOut, context } = transport;
   const shares = new Set(context === null ? [] : treesOf(context).map(({ share }) => share));
-  return { id, address, connectedAt: openedAt, lastCallAt: heardAt(transport, clock), shares: [...shares], requests: messagesIn, bytesIn, bytesOut };
+  const users = new Set(context === null ? [] : [...context.channels.values()].flatMap(({ session }) => (session.user === null ? [] : [session.user.name])));
+  const user = users.size === 0 ? null : [...users].join(", ");
+  return { id, address, user, connectedAt: openedAt, lastCallAt: heardAt(transport, clock), shares: [...shares], requests: messagesIn, bytesIn, bytesOut };
 }
 
 export function describeMounts(transport: Connection<SmbConnection>, clock: Clock): readonly SmbMount[] {

@@ -1,5 +1,6 @@
 import { ControlError } from "../../src/control/errors.ts";
 import type { Jobs } from "../../src/control/jobs.ts";
+import type { Live, LiveFigures } from "../../src/control/live.ts";
 import type * as n from "../../src/control/nouns.ts";
 import type { MountInfo, Runtime, StoreHealth } from "../../src/control/runtime.ts";
 import type { Caller, ControlPlane, IfVersion, Logins } from "../../src/control/services.ts";
@@ -207,6 +208,15 @@ export const noJobs: Jobs = {
   },
 };
 
+const idle = { operations: 0, failures: 0, readBytes: 0, writtenBytes: 0, waiting: 0, latency: null };
+
+/** Figures of a server that nobody uses. */
+export const idleFigures: LiveFigures = { at: 0, intervalMs: 1000, total: idle, protocols: [], procedures: [], shares: [], clients: [], clientsTotal: 0, dirtyBytes: 0, unstoredBytes: 0 };
+export const stillLive: Live = {
+  figures: async () => idleFigures,
+  follow: () => ({ end() {} }),
+};
+
 /** Takes profiles that say what was asked for. */
 export function fakeProfiles(): Profiles {
   return { busySec: 0, take: async (type, seconds) => new TextEncoder().encode(`${type} ${seconds}`) };
@@ -229,6 +239,7 @@ export function fakeRuntime(mounts: readonly MountInfo[] = []): Runtime {
     rotateKeys: async () => [],
     storeRequests: () => [],
     jobs: noJobs,
+    live: stillLive,
     leftBehind: () => null,
     purge: async () => {},
   };

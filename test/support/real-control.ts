@@ -44,7 +44,7 @@ export async function realControl(runtime: Runtime, logger: Logger): Promise<Rea
     fileShares: [],
     fileSharesGiven: false,
     adapterOverrides: new Map(),
-    settingDefaults: { "logging.level": "info" },
+    settingDefaults: { "logging.level": "info", "logging.slow_operations": "0s" },
     checkAdapter: () => [],
     adminPassword,
     keepAdminPassword: () => {},

@@ -1,9 +1,10 @@
 import type { Clock } from "#base/clock.ts";
 import { contract } from "#api/contract/index.ts";
 import { type Problem, problemMediaType } from "#api/contract/problem.ts";
-import { type AnyRoute, type Reply, jsonMedia, none, pageSizeMax } from "#api/contract/route.ts";
+import { type AnyRoute, type Reply, eventMediaType, jsonMedia, none, pageSizeMax } from "#api/contract/route.ts";
 import type { Tokens } from "#api/contract/schemas.ts";
 import { ApiError, ConnectError, explain } from "./errors.ts";
+import { repliesOf, StreamEnded } from "./events.ts";
 import type { Args } from "./input.ts";
 import type { TokenPair, TokenSource } from "./tokens.ts";
 
@@ -51,6 +52,8 @@ export interface Client {
   call<R extends AnyRoute>(route: R, ...args: Args<R>): Promise<Reply<R>>;
   /** The same with the ETag. */
   exchange<R extends AnyRoute>(route: R, ...args: Args<R>): Promise<Exchange<R>>;
+  /** The replies of a route that has an event stream, as they come, until the caller has enough. Throws StreamEnded where the server does. */
+  follow<R extends AnyRoute>(route: R, ...args: Args<R>): AsyncGenerator<Reply<R>>;
   /** Every item of a list, page by page. */
   all<R extends ListRoute>(route: R, ...args: Args<R>): Promise<Item<R>[]>;
 }
@@ -61,6 +64,7 @@ interface AnyInput {
   readonly body?: unknown;
   readonly ifMatch?: string | undefined;
   readonly timeoutMs?: number | null;
+  readonly signal?: AbortSignal;
 }
 
 function urlOf(base: string, route: AnyRoute, input: AnyInput): string {
@@ -86,6 +90,22 @@ export function createClient(options: ClientOptions): Client {
   };
   const client: Client = {
     exchange: (route, ...[input]) => exchange(route, (input ?? {}) as AnyInput),
+    follow: async function* <R extends AnyRoute>(route: R, ...[input]: Args<R>) {
+      const given = (input ?? {}) as AnyInput;
+      const abort = new AbortController();
+      const enough = (): void => abort.abort();
+      given.signal?.addEventListener("abort", enough);
+      try {
+        const { body } = await wire.send(route, given, abort);
+        if (body !== null) yield* repliesOf(body) as AsyncGenerator<Reply<R>>;
+      } catch (error) {
+        if (given.signal?.aborted === true) return;
+        throw error instanceof StreamEnded || error instanceof ApiError || error instanceof ConnectError ? error : explain(options.baseUrl, error);
+      } finally {
+        given.signal?.removeEventListener("abort", enough);
+        enough();
+      }
+    },
     call: async (route, ...[input]) => (await exchange(route, (input ?? {}) as AnyInput)).body,
     all: async <R extends ListRoute>(route: R, ...[input]: Args<R>) => {
       const given = (input ?? {}) as AnyInput;
@@ -112,16 +132,17 @@ class Wire {
     this.base = options.baseUrl.replace(/\/+$/, "");
   }
 
-  async send(route: AnyRoute, input: AnyInput): Promise<Response> {
+  /** `following`: an event stream is asked for; it is not read here, and ends when this is aborted. */
+  async send(route: AnyRoute, input: AnyInput, following: AbortController | null = null): Promise<Response> {
     const url = urlOf(this.base, route, input);
     const pair = route.role === "anyone" ? null : ((await this.options.tokens?.read()) ?? null);
-    const response = await this.once(url, route, input, pair);
+    const response = await this.once(url, route, input, pair, following);
     if (response.ok) return response;
     const error = await this.errorOf(response);
     if (error.code !== "token_expired" || pair === null) throw error;
     const renewed = await this.renewed(pair);
     if (renewed === null) throw error;
-    const second = await this.once(url, route, input, renewed);
+    const second = await this.once(url, route, input, renewed, following);
     if (second.ok) return second;
     throw await this.errorOf(second);
   }
@@ -152,12 +173,14 @@ class Wire {
     return tokens.exclusive === undefined ? work() : tokens.exclusive(work);
   }
 
-  private async once(url: string, route: AnyRoute, input: AnyInput, pair: TokenPair | null): Promise<Response> {
+  private async once(url: string, route: AnyRoute, input: AnyInput, pair: TokenPair | null, following: AbortController | null = null): Promise<Response> {
     const { clock, tls, userAgent, traceParent } = this.options;
-    const limitMs = input.timeoutMs === undefined ? (route.unhurried ? null : this.options.timeoutMs) : input.timeoutMs;
-    const abort = new AbortController();
+    const patient = route.unhurried && following === null;
+    const limitMs = input.timeoutMs === undefined ? (patient ? null : this.options.timeoutMs) : input.timeoutMs;
+    const abort = following ?? new AbortController();
     const timer = limitMs === null ? null : clock.after(limitMs, () => abort.abort());
-    const headers: Record<string, string> = { accept: route.media === jsonMedia ? jsonMedia : `${route.media}, ${problemMediaType}` };
+    const accepted = route.media === jsonMedia ? jsonMedia : `${route.media}, ${problemMediaType}`;
+    const headers: Record<string, string> = { accept: following === null ? accepted : eventMediaType };
     if (userAgent !== undefined) headers["user-agent"] = userAgent;
     if (traceParent != null) headers["traceparent"] = traceParent;
     if (pair !== null) headers["authorization"] = `Bearer ${pair.accessToken}`;
@@ -169,10 +192,14 @@ class Wire {
         headers,
         redirect: "manual",
         signal: abort.signal,
-        ...(limitMs === null ? { timeout: false } : {}),
+        ...(limitMs === null || following !== null ? { timeout: false } : {}),
         ...(route.body === none ? {} : { body: JSON.stringify(input.body) }),
         ...(tls === undefined ? {} : { tls: tlsOptions(tls) }),
       } as RequestInit);
+      if (following !== null && response.ok) {
+        if (response.headers.get("content-type") !== eventMediaType) throw this.stranger(response, null);
+        return response;
+      }
       // All of it, so that the time limit covers the body, too.
       return new Response(await response.arrayBuffer(), { status: response.status, headers: response.headers });
     } catch (error) {

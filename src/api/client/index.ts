@@ -4,5 +4,6 @@
  */
 export * from "./client.ts";
 export * from "./errors.ts";
+export { StreamEnded } from "./events.ts";
 export type * from "./input.ts";
 export * from "./tokens.ts";

@@ -12,6 +12,8 @@ interface Options {
   readonly ifMatch?: string | undefined;
   /** Instead of the client's; null: none, for calls that go on for as long as they make progress. */
   readonly timeoutMs?: number | null;
+  /** Ends an event stream. */
+  readonly signal?: AbortSignal;
 }
 
 /** What a call of a route takes. */

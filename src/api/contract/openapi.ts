@@ -3,7 +3,7 @@ import { allRoutes } from "./index.ts";
 import { type JsonSchema, jsonSchema, namedSchemas } from "./openapi-schema.ts";
 import { type ErrorCode, errorCodes, problemMediaType, problemType } from "./problem.ts";
 import { errorsOf } from "./route-errors.ts";
-import { type AnyRoute, jsonMedia, none } from "./route.ts";
+import { type AnyRoute, eventMediaType, jsonMedia, none } from "./route.ts";
 
 type Node = { readonly [key: string]: unknown };
 
@@ -47,6 +47,8 @@ function parameters(where: "path" | "query", schema: TSchema): readonly Node[] {
   });
 }
 
+const eventSchema: Node = { type: "string", description: "Events whose data is the JSON of a reply each. The last one, where the server ends the stream, has the type `end` and the code and detail of a problem." };
+
 function successResponse(route: AnyRoute): Node {
   const headers: Record<string, Node> = { "X-Request-Id": { $ref: "#/components/headers/RequestId" } };
   const isList = route.media !== jsonMedia || Object.hasOwn((route.reply as TSchema)["properties"] ?? {}, "items");
@@ -55,7 +57,7 @@ function successResponse(route: AnyRoute): Node {
   return {
     description: route.summary,
     headers,
-    ...(route.reply === none ? {} : { content: { [route.media]: route.media === jsonMedia ? { schema: jsonSchema(route.reply as TSchema) } : {} } }),
+    ...(route.reply === none ? {} : { content: { [route.media]: route.media === jsonMedia ? { schema: jsonSchema(route.reply as TSchema) } : {}, ...(route.events ? { [eventMediaType]: { schema: eventSchema } } : {}) } }),
   };
 }
 

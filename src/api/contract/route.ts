@@ -33,6 +33,8 @@ export interface Route<P extends TObject = TObject, Q extends TObject = TObject,
   readonly ifMatch: boolean;
   /** Goes on for as long as it makes progress; every other call has a time limit. */
   readonly unhurried: boolean;
+  /** Who accepts text/event-stream is sent a reply again and again, each an event, until one of both sides has enough. */
+  readonly events: boolean;
   /** A body as somebody would send it. */
   readonly example: unknown;
 }
@@ -60,6 +62,7 @@ interface About {
   readonly errors?: readonly ErrorCode[];
   readonly ifMatch?: false;
   readonly unhurried?: true;
+  readonly events?: true;
   readonly example?: unknown;
   /** Where the reply is no JSON: its bytes are the answer. */
   readonly media?: string;
@@ -92,6 +95,7 @@ export function route<P extends TObject = NoFields, Q extends TObject = NoFields
     errors: about.errors ?? [],
     ifMatch: about.ifMatch ?? (method === "PUT" || method === "PATCH" || method === "DELETE"),
     unhurried: about.unhurried ?? false,
+    events: about.events ?? false,
     example: about.example ?? null,
   };
 }
@@ -103,6 +107,11 @@ export const bytes = Type.Uint8Array();
 export function object<T extends TProperties>(properties: T, description?: string): TObject<T> {
   return Type.Object(properties, description === undefined ? { additionalProperties: false } : { additionalProperties: false, description });
 }
+
+/** What an event stream is asked for with, and sent as (HTML Living Standard §9.2). */
+export const eventMediaType = "text/event-stream";
+/** The type of the last event of a stream that the server ends: a problem document's `code` and `detail`. */
+export const endEvent = "end";
 
 export const pageSizeMax = 1000;
 export const pageSizeDefault = 100;

@@ -5,6 +5,7 @@ import { Name, one, optional, orNull, ShareName, When } from "./schema-words.ts"
 
 export * from "./job-schemas.ts";
 export * from "./share-status.ts";
+export * from "./stats.ts";
 export { Name, nameBytesMax, ShareName } from "./schema-words.ts";
 
 /** The nouns of the REST interface. Sizes are bytes, times ISO 8601 in UTC; what can't be known is null. */
@@ -223,6 +224,7 @@ export const Client = object({
   id: Type.String(),
   protocol: one(["nfs", "smb"]),
   address: Type.String(),
+  user: orNull(Type.String({ description: "Of SMB whoever logged in; of NFS what the client last claimed: the user of that uid, or the uid." })),
   shares: Type.Array(ShareName),
   connected_at: When,
   last_seen_at: When,

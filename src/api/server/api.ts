@@ -10,6 +10,7 @@ import { type Metrics, noMetrics } from "#telemetry/metrics/metrics.ts";
 import type { Profiles } from "#telemetry/profiling/profiler.ts";
 import { Bodies } from "./bodies.ts";
 import { Calls, refuse } from "./calls.ts";
+import { EventStreams } from "./event-streams.ts";
 import { Exchange, type Peer, targetOf } from "./exchange.ts";
 import { docsPages, servePage } from "./docs-page.ts";
 import type { About, Handler } from "./handler.ts";
@@ -35,6 +36,8 @@ export interface ApiOptions {
   readonly tls: boolean;
   /** The names it may be called by, besides addresses and localhost; null: any. */
   readonly hosts: readonly string[] | null;
+  /** A call that takes so many milliseconds is slow, and logged as that; 0: none is. Absent: none ever. */
+  readonly slowMs?: () => number;
   readonly metrics?: Metrics;
 }
 
@@ -68,8 +71,8 @@ const elysiaPath = (path: string): string => path.replace(/\{(\w+)\}/g, ":$1");
 export function createApi(options: ApiOptions): Api {
   const { clock, logger } = options;
   const measures = new Measures(options.metrics ?? noMetrics);
-  const calls = new Calls(clock, logger, measures);
-  const bodies = new Bodies();
+  const calls = new Calls(clock, logger, measures, options.slowMs ?? (() => 0));
+  const bounds = { bodies: new Bodies(), streams: new EventStreams() };
   const exchanges = new WeakMap<Request, Exchange>();
   const exchangeOf = (request: Request): Exchange => exchanges.get(request) as Exchange;
   // Where an address begins after its scheme, for Elysia's search for the path: the listener's are http:// always, and 11, for https://, would pass over a host of one or two letters.
@@ -89,11 +92,12 @@ export function createApi(options: ApiOptions): Api {
     const handle = ({ request, params }: { request: Request; params?: Record<string, unknown> }): Promise<Response> => {
       const exchange = exchangeOf(request);
       exchange.route = bound.name;
+      exchange.unhurried = unhurried;
       exchange.pattern = path;
       measures.began(exchange);
       if (unhurried) exchange.peer.unhurried();
       const begin = (): Promise<Response> => {
-        const work = answer(bound, options, bodies, exchange, params ?? {});
+        const work = answer(bound, options, bounds, exchange, params ?? {});
         return unhurried ? work : calls.timed(exchange, work);
       };
       const answered = (stranger ? calls.stranger(begin) : begin()).catch((error: unknown) => refuse(exchange, error));
@@ -107,7 +111,7 @@ export function createApi(options: ApiOptions): Api {
     const exchange = exchangeOf(request);
     return code === "NOT_FOUND" ? refuseUnrouted(paths, exchange) : refuse(exchange, error);
   });
-  return { fetch: fetcher(app, calls, exchanges, options), close: () => calls.close() };
+  return { fetch: fetcher(app, calls, exchanges, options), close: () => (bounds.streams.close(), calls.close()) };
 }
 
 function fetcher(app: { fetch(request: Request): Response | Promise<Response> }, calls: Calls, exchanges: WeakMap<Request, Exchange>, options: ApiOptions): Api["fetch"] {

@@ -13,16 +13,18 @@ import { problemOf, problemReply } from "./replies.ts";
 export class Calls {
   private readonly clock: Clock;
   private readonly logger: Logger;
+  private readonly slowMs: () => number;
   private readonly measures: Measures;
   private inHand = 0;
   private strangers = 0;
   private closing = false;
   private readonly waiting: (() => void)[] = [];
 
-  constructor(clock: Clock, logger: Logger, measures: Measures) {
+  constructor(clock: Clock, logger: Logger, measures: Measures, slowMs: () => number) {
     this.clock = clock;
     this.measures = measures;
     this.logger = logger;
+    this.slowMs = slowMs;
   }
 
   /** From now on every call is refused; resolves when those in hand are answered. */
@@ -84,7 +86,7 @@ export class Calls {
   }
 
   /** Neither path, query, headers nor bodies are logged: any of them may hold a secret. */
-  private fields(exchange: Exchange, status: number): object {
+  private fields(exchange: Exchange, status: number) {
     return {
       ...exchange.about,
       route: exchange.route,
@@ -96,6 +98,9 @@ export class Calls {
 
   private note(exchange: Exchange, status: number): void {
     const fields = this.fields(exchange, status);
+    const slowMs = this.slowMs();
+    // What goes on for as long as it makes progress takes its time.
+    if (slowMs > 0 && fields.ms >= slowMs && !exchange.unhurried) this.logger.warn(fields, "a slow request");
     const { error } = exchange;
     if (status >= 500 && error !== null && (problemOf(error).code === "internal" || error instanceof DatabaseError)) this.logger.error({ ...fields, error: describeError(error) }, "a call of the REST interface failed");
     else if (status >= 400) this.logger[status >= 500 ? "warn" : "debug"]({ ...fields, code: problemOf(error).code }, "a call of the REST interface was refused");

@@ -19,6 +19,8 @@ export class Exchange {
   pattern: string;
   /** For the log; the caller's name and the share are filled in once they are known. */
   readonly about: RequestFields;
+  /** It goes on for as long as it makes progress. */
+  unhurried: boolean;
   /** What was thrown, where something was. */
   error: unknown;
 
@@ -30,6 +32,7 @@ export class Exchange {
     this.route = "none";
     this.pattern = "none";
     this.about = { request: id, client: peer.address };
+    this.unhurried = false;
     this.error = null;
   }
 }

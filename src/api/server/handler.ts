@@ -37,6 +37,8 @@ export interface Call<R extends AnyRoute> {
   readonly address: string;
   /** The name by which the caller reached the server. */
   readonly host: string;
+  /** The caller takes an event stream, and the route has one. */
+  readonly events: boolean;
 }
 
 export interface Answer<T> {
@@ -47,7 +49,13 @@ export interface Answer<T> {
   readonly location?: string;
 }
 
-type Result<R extends AnyRoute> = [Reply<R>] extends [never] ? void : Answer<Reply<R>>;
+/** An answer that is given again and again, to whoever accepts an event stream. */
+export interface Followed<T> {
+  /** Calls `told` with each from now on, until it is ended. */
+  follow(told: (body: T) => void): { end(): void };
+}
+
+type Result<R extends AnyRoute> = [Reply<R>] extends [never] ? void : Answer<Reply<R>> | (R["events"] extends false ? never : Followed<Reply<R>>);
 
 export type Handler<R extends AnyRoute> = (call: Call<R>) => Result<R> | Promise<Result<R>>;
 

@@ -1,4 +1,5 @@
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from "node:http";
+import { eventMediaType } from "#api/contract/route.ts";
 import type { Api } from "./api.ts";
 import type { ApiConnection, Connections } from "./connections.ts";
 
@@ -38,6 +39,9 @@ export function createHttp(api: Api, connections: Connections, callerOf: (reques
       await before;
       if (outgoing.destroyed) return;
       const response = await answerOf(api, incoming, { address, unhurried });
+      if (response.body !== null && response.headers.get("content-type") === eventMediaType) {
+        return await stream(outgoing, response, response.body, () => connections.answered(connection));
+      }
       const body = await response.arrayBuffer();
       connections.answered(connection);
       send(incoming, outgoing, response, body);
@@ -113,10 +117,41 @@ function bodyOf(incoming: IncomingMessage): ReadableStream<Uint8Array> {
   });
 }
 
-function send(incoming: IncomingMessage, outgoing: ServerResponse, response: Response, body: ArrayBuffer): void {
-  const { status } = response;
+/** Sends what comes as it comes, no faster than the client takes it. `accepted`: it took some more. */
+async function stream(outgoing: ServerResponse, response: Response, body: ReadableStream<Uint8Array>, accepted: () => void): Promise<void> {
+  const reader = body.getReader();
+  let goOn = (): void => {};
+  outgoing.on("drain", () => goOn());
+  outgoing.once("close", () => {
+    void reader.cancel();
+    goOn();
+  });
+  outgoing.writeHead(response.status, fieldsOf(response));
+  outgoing.flushHeaders();
+  accepted();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (outgoing.destroyed) return;
+    if (done) break;
+    if (!outgoing.write(value) && !outgoing.destroyed) {
+      await new Promise<void>((resolve) => {
+        goOn = resolve;
+      });
+    }
+    accepted();
+  }
+  outgoing.end();
+}
+
+function fieldsOf(response: Response): string[] {
   const fields: string[] = [];
   response.headers.forEach((value, name) => fields.push(name, value));
+  return fields;
+}
+
+function send(incoming: IncomingMessage, outgoing: ServerResponse, response: Response, body: ArrayBuffer): void {
+  const { status } = response;
+  const fields = fieldsOf(response);
   if (status !== 204 && status !== 304) fields.push("content-length", String(body.byteLength));
   outgoing.writeHead(status, fields);
   if (incoming.method === "HEAD" || body.byteLength === 0) outgoing.end();

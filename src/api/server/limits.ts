@@ -31,6 +31,9 @@ export const limits = {
   strangersMax: 128,
   /** Of these, calls of one user whose body is on its way. One that comes with its head is read before the next is looked at. */
   bodiesPerUserMax: 64,
+  /** Event streams at once, and of one user: each costs some work a second. */
+  eventStreamsMax: 32,
+  eventStreamsPerUserMax: 8,
   /** What a caller that came at a bad moment is told to wait. */
   retryAfterSec: 1,
   /** Wrong fields a problem document names at most. */

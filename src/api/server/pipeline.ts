@@ -1,10 +1,11 @@
-import { type AnyRoute, jsonMedia, none } from "#api/contract/route.ts";
+import { type AnyRoute, eventMediaType, jsonMedia, none } from "#api/contract/route.ts";
 import type { Caller } from "#control/services.ts";
 import { admit, callerOfRequest } from "./entry.ts";
 import { RouteChecks } from "./checks.ts";
 import { etagOf, versionOf } from "./etag.ts";
 import { type Exchange, targetOf } from "./exchange.ts";
-import type { Answer, Call, Handler, Services } from "./handler.ts";
+import type { EventStreams } from "./event-streams.ts";
+import type { Answer, Call, Followed, Handler, Services } from "./handler.ts";
 import type { Bodies } from "./bodies.ts";
 import { hostOf } from "./host.ts";
 import { Refusal } from "./refusal.ts";
@@ -17,6 +18,16 @@ export interface Bound {
   readonly route: AnyRoute;
   readonly handler: Handler<AnyRoute>;
   readonly checks: RouteChecks;
+}
+
+/** What bounds the calls of all routes together. */
+export interface Bounds {
+  readonly bodies: Bodies;
+  readonly streams: EventStreams;
+}
+
+function accepts(request: Request, mediaType: string): boolean {
+  return (request.headers.get("accept") ?? "").split(",").some((range) => range.split(";", 1)[0]?.trim().toLowerCase() === mediaType);
 }
 
 export function bind(name: string, route: AnyRoute, handler: Handler<AnyRoute>): Bound {
@@ -32,8 +43,8 @@ function ifVersionOf(route: AnyRoute, request: Request): number | null {
 }
 
 /** The share a call is about, where it names one. */
-function shareOf({ path }: AnyRoute, { params, query, body }: Call<AnyRoute>): string | null {
-  const named = (path as string).startsWith("/api/v1/shares/{name}") ? params.name : (query?.share ?? body?.share);
+function shareOf({ params, query, body }: Call<AnyRoute>): string | null {
+  const named = params.share ?? query?.share ?? body?.share;
   return typeof named === "string" && named !== "" ? shareNameOf(named) : null;
 }
 
@@ -41,7 +52,7 @@ function shareOf({ path }: AnyRoute, { params, query, body }: Call<AnyRoute>): s
  * Everything the contract demands, in this order, so that nobody learns more than they may: the token, the role, the parameters, the
  * body. Then the handler. Throws what is refused.
  */
-export async function answer(bound: Bound, services: Services, bodies: Bodies, exchange: Exchange, params: Record<string, unknown>): Promise<Response> {
+export async function answer(bound: Bound, services: Services, { bodies, streams }: Bounds, exchange: Exchange, params: Record<string, unknown>): Promise<Response> {
   const { route, checks } = bound;
   const { request, peer } = exchange;
   let caller: Caller | null = null;
@@ -59,10 +70,15 @@ export async function answer(bound: Bound, services: Services, bodies: Bodies, e
     actor: { name: caller?.user.name ?? "", address: peer.address },
     address: peer.address,
     host: hostOf(request),
+    events: route.events && accepts(request, eventMediaType),
   } as Call<AnyRoute>;
-  const share = shareOf(route, call);
+  const share = shareOf(call);
   if (share !== null) exchange.about.share = share;
-  const result = (await bound.handler(call)) as Answer<unknown> | undefined;
+  const result = (await bound.handler(call)) as Answer<unknown> | Followed<unknown> | undefined;
+  if (result !== undefined && "follow" in result) {
+    const mayGoOn = async (): Promise<void> => admit(route, await callerOfRequest(request, services.control.logins), params);
+    return streams.reply(exchange, result, caller?.user.name ?? "", mayGoOn);
+  }
   if (result === undefined) return reply(exchange, route.status, null, {});
   const headers: Record<string, string> = {};
   if (result.version !== undefined) headers["etag"] = etagOf(result.version);

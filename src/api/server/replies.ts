@@ -18,7 +18,7 @@ const guards = {
 type HeaderFields = Record<string, string>;
 
 /** An answer with whatever body it has. */
-export function reply(exchange: Exchange, status: number, body: string | Blob | Uint8Array<ArrayBuffer> | null, headers: HeaderFields): Response {
+export function reply(exchange: Exchange, status: number, body: string | Blob | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | null, headers: HeaderFields): Response {
   return new Response(body, { status, headers: { ...guards, "x-request-id": exchange.id, ...headers } });
 }
 

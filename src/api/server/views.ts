@@ -147,6 +147,7 @@ export function clientView(client: ClientInfo): Static<typeof s.Client> {
     id: client.id,
     protocol: client.protocol,
     address: client.address,
+    user: client.user,
     shares: [...client.shares],
     connected_at: when(client.connectedAt),
     last_seen_at: when(client.lastSeenAt),

@@ -75,6 +75,7 @@ import { health as storeHealth } from "./store/health.ts";
 import { list as listStores } from "./store/list.ts";
 import { show as showStore } from "./store/show.ts";
 import { drainUploads } from "./system/drain-uploads.ts";
+import { top } from "./top/top.ts";
 import { changePassword } from "./user/change-password.ts";
 import { create as createUser } from "./user/create.ts";
 import { remove as deleteUser } from "./user/delete.ts";
@@ -108,7 +109,7 @@ const adapterSettings: Noun = {
 };
 
 /** Of the server's own process. */
-export const serverVerbs: readonly Verb[] = [status, logs, doctor];
+export const serverVerbs: readonly Verb[] = [status, top, logs, doctor];
 
 export const nouns: readonly (Noun | Verb)[] = [
   login,

@@ -109,6 +109,13 @@ export class Session {
     }
   }
 
+  /** The replies of an event stream, until the caller has enough or, thrown as StreamEnded, the server does. */
+  follow<R extends AnyRoute>(route: R, given: Given<R> = {}): AsyncGenerator<Reply<R>> {
+    if (route.role !== "anyone" && !this.hasToken) throw notLoggedIn(this.server);
+    const follow = this.client.follow as (route: AnyRoute, input: unknown) => AsyncGenerator<Reply<R>>;
+    return follow(route, given);
+  }
+
   /** All items of a list, or the first `limit`. */
   async all<R extends AnyRoute>(route: R, given: Given<R>, limit: number = Number.POSITIVE_INFINITY): Promise<Reply<R>["items"]> {
     const items: unknown[] = [];
@@ -143,6 +150,8 @@ export interface Given<R extends AnyRoute> {
   readonly query?: Query<R>;
   readonly body?: Body<R>;
   readonly ifMatch?: string;
+  /** Ends an event stream. */
+  readonly signal?: AbortSignal;
 }
 
 function timeoutOf(given: string | undefined): number {

@@ -1,4 +1,5 @@
 import { options } from "#config/options.ts";
+import { parseDuration } from "#config/units.ts";
 import { integer, type Option } from "#config/option.ts";
 import { checkVersion, Faults, notFound } from "../checks.ts";
 import { type Core, make } from "../core.ts";
@@ -18,11 +19,12 @@ const auditKeepDays = 400;
 /** Every setting; each takes effect as soon as it is set. */
 const registry = {
   "logging.level": options.logging.fields.level,
+  "logging.slow_operations": options.logging.fields.slow_operations,
   "audit.keep_days": integer({ help: "Lines of the audit log are deleted after so many days.", default: auditKeepDays, example: "90", since: "0.1.0", min: 1, max: 36_500 }),
 } as const;
 export type SettingKey = keyof typeof registry;
 /** Of those that the configuration has, too. */
-export type SettingDefaults = Readonly<Record<"logging.level", string>>;
+export type SettingDefaults = Readonly<Record<"logging.level" | "logging.slow_operations", string>>;
 
 export class SettingService implements Settings {
   private readonly parts: SettingsParts;
@@ -47,8 +49,13 @@ export class SettingService implements Settings {
     return Number(this.value("audit.keep_days"));
   }
 
+  /** 0: none are logged. */
+  get slowOperationsMs(): number {
+    return parseDuration(this.value("logging.slow_operations")) ?? 0;
+  }
+
   private byDefault(key: SettingKey): string {
-    return key === "logging.level" ? this.parts.defaults[key] : String(registry[key].default);
+    return key === "audit.keep_days" ? String(registry[key].default) : this.parts.defaults[key];
   }
 
   async set(actor: Actor, key: string, value: string, ifVersion: IfVersion): Promise<Setting> {

@@ -7,18 +7,18 @@ export class DesiredState {
   private readonly shares: SharePlans;
   private readonly adapters: () => readonly AdapterPlan[];
   private readonly accounts: () => Accounts;
-  private readonly logLevel: () => string;
+  private readonly logging: () => Desired["logging"];
   private last: Desired | null = null;
 
-  constructor(shares: SharePlans, adapters: () => readonly AdapterPlan[], accounts: () => Accounts, logLevel: () => string) {
+  constructor(shares: SharePlans, adapters: () => readonly AdapterPlan[], accounts: () => Accounts, logging: () => Desired["logging"]) {
     this.shares = shares;
     this.adapters = adapters;
     this.accounts = accounts;
-    this.logLevel = logLevel;
+    this.logging = logging;
   }
 
   current(): Desired {
-    const next: Desired = { shares: this.shares.all(), adapters: this.adapters(), accounts: this.accounts(), logLevel: this.logLevel() };
+    const next: Desired = { shares: this.shares.all(), adapters: this.adapters(), accounts: this.accounts(), logging: this.logging() };
     if (this.last === null || !same(this.last, next)) this.last = next;
     return this.last;
   }
@@ -27,5 +27,5 @@ export class DesiredState {
 /** Plans of shares are the objects they were where nothing of them changed. */
 function same(a: Desired, b: Desired): boolean {
   const shares = a.shares.length === b.shares.length && a.shares.every((plan, i) => plan === b.shares[i]);
-  return shares && a.accounts === b.accounts && a.logLevel === b.logLevel && Bun.deepEquals(a.adapters, b.adapters);
+  return shares && a.accounts === b.accounts && Bun.deepEquals(a.logging, b.logging) && Bun.deepEquals(a.adapters, b.adapters);
 }

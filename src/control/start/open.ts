@@ -149,7 +149,7 @@ function assemble(options: ControlOptions, state: State, changes: Changes) {
     sharePlans,
     () => adapters.plans(),
     () => accounts.current(),
-    () => settings.value("logging.level"),
+    () => ({ level: settings.value("logging.level"), slowMs: settings.slowOperationsMs }),
   );
   const effects: Effects = new Effects(runtime, () => desired.current(), changes, logger);
   const core = { state, changes, effects, runtime, clock, random, logger };

@@ -34,7 +34,7 @@ afterAll(async () => {
   await real.close();
 });
 
-test.each([1, 2])("made-up calls of seed %p are answered as the document says, and nothing leaks", async (seed) => {
+test.each([1, 3])("made-up calls of seed %p are answered as the document says, and nothing leaks", async (seed) => {
   const { faults, succeeded } = await fuzz(server, { seed, calls: 4500, tokens, secrets, except: ["auth.logout"] });
   expect(faults).toEqual([]);
   // A call that is always refused at the door tries nothing of what is behind it.

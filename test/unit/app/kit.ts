@@ -49,7 +49,7 @@ export function nfsPlan(changes: Partial<AdapterPlan> = {}, settings: AdapterPla
 }
 
 export function desired(shares: readonly SharePlan[], adapters: readonly AdapterPlan[] = []): Desired {
-  return { shares, adapters, accounts: noAccounts, logLevel: "info" };
+  return { shares, adapters, accounts: noAccounts, logging: { level: "info", slowMs: 0 } };
 }
 
 /** A runtime on a directory of its own. */

@@ -240,7 +240,7 @@ describe("NFS", () => {
 
   test("the log's level follows", async () => {
     const { runtime, levels } = fresh();
-    await runtime.reconcile({ shares: [], adapters: [], accounts: noAccounts, logLevel: "debug" });
+    await runtime.reconcile({ shares: [], adapters: [], accounts: noAccounts, logging: { level: "debug", slowMs: 0 } });
     expect(levels.at(-1)).toBe("debug");
   });
 });

@@ -83,9 +83,9 @@ describe("netgroup", () => {
 });
 
 test("clients are listed and disconnected", async () => {
-  const client = { id: "nfs-1", protocol: "nfs" as const, address: "10.0.0.7:900", shares: ["/export"], connected_at: "a", last_seen_at: "b", requests: 12, bytes_in: 1536, bytes_out: 5 * 2 ** 30 };
+  const client = { id: "nfs-1", protocol: "nfs" as const, address: "10.0.0.7:900", user: "alice", shares: ["/export"], connected_at: "a", last_seen_at: "b", requests: 12, bytes_in: 1536, bytes_out: 5 * 2 ** 30 };
   api.onList(contract.clients.list, [client]).on(contract.clients.disconnect, undefined as never);
-  expect((await run(["client", "list", "--share", "/export", "--sort", "-requests"])).out).toBe("ID     PROTOCOL  ADDRESS       SHARES   CONNECTED  LAST SEEN  REQUESTS  IN       OUT\nnfs-1  nfs       10.0.0.7:900  /export  a          b          12        1.5 KiB  5 GiB\n");
+  expect((await run(["client", "list", "--share", "/export", "--sort", "-requests"])).out).toBe("ID     PROTOCOL  ADDRESS       USER   SHARES   CONNECTED  LAST SEEN  REQUESTS  IN       OUT\nnfs-1  nfs       10.0.0.7:900  alice  /export  a          b          12        1.5 KiB  5 GiB\n");
   expect(api.last.query).toMatchObject({ share: "/export", sort: "-requests" });
   expect((await run(["client", "disconnect", "nfs-1", "--yes"])).out).toBe("disconnected the client nfs-1\n");
 });

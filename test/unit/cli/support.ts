@@ -1,5 +1,5 @@
 import { type Clock, sleep, systemClock } from "#base/clock.ts";
-import { type Context, type Instance, type Offline, runCli, type RunOptions, type ServerControl } from "#cli/index.ts";
+import { type Context, type Instance, type Offline, runCli, type RunOptions, type Screen, type ServerControl } from "#cli/index.ts";
 import type { Loaded } from "#config/index.ts";
 import { temporary } from "../../support/temporary.ts";
 
@@ -31,6 +31,7 @@ export interface World {
   /** What a person answers, question by question; absent: nobody is there. */
   readonly answers?: readonly (string | null)[];
   readonly columns?: number;
+  readonly screen?: Screen;
   /** Standard input. */
   readonly input?: string;
   readonly offline?: Offline;
@@ -79,6 +80,7 @@ export async function cli(args: readonly string[], world: World = {}): Promise<O
                 return answer;
               },
             },
+      screen: world.screen ?? null,
       readInput: async () => world.input ?? "",
       get gone() {
         return world.gone?.() ?? false;

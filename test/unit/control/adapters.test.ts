@@ -103,14 +103,14 @@ describe("adapters", () => {
 
 describe("settings", () => {
   test("take effect at once and go back to what the configuration says", async () => {
-    const { settings, runtime } = await openKit({ settingDefaults: { "logging.level": "warn" } });
-    expect(runtime.desired.logLevel).toBe("warn");
+    const { settings, runtime } = await openKit({ settingDefaults: { "logging.level": "warn", "logging.slow_operations": "0s" } });
+    expect(runtime.desired.logging).toEqual({ level: "warn", slowMs: 0 });
     expect(await settings.set(root, "logging.level", "debug", 0)).toMatchObject({ value: "debug", default: "warn", version: 1, allowed: "debug, info, warn, error" });
-    expect(runtime.desired.logLevel).toBe("debug");
+    expect(runtime.desired.logging.level).toBe("debug");
     expect(await refusal(settings.set(root, "logging.level", "info", 0))).toBe("changed_meanwhile");
     expect(await faultsOf(settings.set(root, "logging.level", "debgu", null))).toEqual({ value: expect.stringContaining("did you mean debug?") });
     await settings.reset(root, "logging.level", 1);
-    expect([runtime.desired.logLevel, settings.get("logging.level").version]).toEqual(["warn", 0]);
+    expect([runtime.desired.logging.level, settings.get("logging.level").version]).toEqual(["warn", 0]);
     expect(() => settings.get("loging.level")).toThrow(expect.objectContaining({ code: "not_found", hint: "Did you mean logging.level?" }));
     expect(() => settings.get("constructor")).toThrow(expect.objectContaining({ code: "not_found" }));
   });

@@ -2,7 +2,7 @@ import type { ControlDatabase } from "#control/database/port.ts";
 import { type Actor, type AdapterState, type ClientInfo, type ControlOptions, type Desired, type Failure, type MountInfo, openControlPlane, type RotatedShare, type Runtime, type SharePlan, type ShareState, type StoreHealth, type StorePlan, type StoreRequests } from "#control/index.ts";
 import { openPasswords } from "#control/passwords/index.ts";
 import { openKeyring } from "#control/secrets/index.ts";
-import { noJobs } from "../../support/fake-control.ts";
+import { noJobs, stillLive } from "../../support/fake-control.ts";
 import { SeededRandom } from "../../support/seeded-random.ts";
 import { MemoryDatabase } from "./sessions/memory-database.ts";
 import { CountingBcrypt, HandClock, LogLines } from "./sessions/world.ts";
@@ -14,6 +14,7 @@ export const secret = "a secret of the control plane for tests";
 /** A server that does what it is told at once, and fails where it is told to. */
 export class FakeRuntime implements Runtime {
   readonly jobs = noJobs;
+  readonly live = stillLive;
   readonly asked: Desired[] = [];
   readonly tried: StorePlan[] = [];
   readonly purged: string[] = [];
@@ -71,7 +72,7 @@ export class FakeRuntime implements Runtime {
   }
 
   clients(): readonly ClientInfo[] {
-    return this.connected.map((address) => ({ id: address, protocol: "nfs", address, shares: [], connectedAt: 0, lastSeenAt: 0, requests: 0, bytesIn: 0, bytesOut: 0 }));
+    return this.connected.map((address) => ({ id: address, protocol: "nfs", address, user: null, shares: [], connectedAt: 0, lastSeenAt: 0, requests: 0, bytesIn: 0, bytesOut: 0 }));
   }
 
   mounts(): readonly MountInfo[] {
@@ -150,7 +151,7 @@ export async function openKit(given: Given = {}) {
     fileShares: [],
     fileSharesGiven: false,
     adapterOverrides: new Map(),
-    settingDefaults: { "logging.level": "info" },
+    settingDefaults: { "logging.level": "info", "logging.slow_operations": "0s" },
     checkAdapter: () => [],
     adminPassword,
     keepAdminPassword() {},

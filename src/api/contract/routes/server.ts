@@ -66,6 +66,7 @@ export const jobs = {
 
 export const system = {
   status: route("GET /api/v1/status", { tag: "System", summary: "How the server is doing.", role: "user", beforePasswordChange: true }, { reply: s.Status }),
+  stats: route("GET /api/v1/stats", { tag: "System", summary: "What is going on: rates, latencies, waiting content and the busiest clients of the last seconds. As text/event-stream: again and again.", role: "operator", unhurried: true, events: true, errors: ["busy"] }, { query: object({ interval: Type.Optional(Type.Integer({ minimum: 1, maximum: s.statsSecondsMax, description: "Seconds that figures are of, and between two events; 1 unless told." })) }), reply: s.Stats }),
   drainUploads: route("POST /api/v1/system/drain-uploads", { tag: "System", summary: "Store everything that is accepted and not yet in its block store.", role: "operator", unhurried: true, errors: ["not_found", "no_progress"] }, { query: object({ share: shareFilter }), body: none, reply: s.Drained }),
 };
 

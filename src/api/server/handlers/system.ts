@@ -1,6 +1,8 @@
 import type { system } from "#api/contract/routes/server.ts";
 import type { Clock } from "#base/clock.ts";
 import { callerOf, type Handlers, type Services } from "../handler.ts";
+import type { Stats } from "#api/contract/schemas.ts";
+import { statsView } from "./stats.ts";
 import { seesAll, shareNameOf } from "../share-access.ts";
 import { adapterPortView, shareStateOf, when } from "../views.ts";
 
@@ -31,6 +33,11 @@ export function systemHandlers({ control, runtime, clock, about }: Services) {
           clients: runtime.clients().length,
         },
       };
+    },
+    stats: async ({ query, events }) => {
+      const seconds = query.interval ?? 1;
+      if (events) return { follow: (told: (body: Stats) => void) => runtime.live.follow(seconds, (figures) => told(statsView(figures))) };
+      return { body: statsView(await runtime.live.figures(seconds)) };
     },
     drainUploads: async ({ query }) => {
       const share = query.share === undefined ? null : control.shares.get(shareNameOf(query.share)).name;

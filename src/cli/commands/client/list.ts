@@ -15,6 +15,7 @@ export const list = lists(
     ["ID", (client) => client.id],
     ["PROTOCOL", (client) => client.protocol],
     ["ADDRESS", (client) => client.address],
+    ["USER", (client) => client.user],
     ["SHARES", (client) => client.shares],
     ["CONNECTED", (client) => client.connected_at],
     ["LAST SEEN", (client) => client.last_seen_at],

@@ -232,3 +232,16 @@ test("a size of nothing keeps nothing, and removes what was kept", async () => {
   expect(fs.existsSync(join(directory, "disk"))).toBe(false);
   await cache.close();
 });
+
+test("each copy that makes room for another is counted, with what it took", async () => {
+  const keys = await store.fill(6, MiB);
+  const cache = await openCache(store.blocks, directory, { limits: { bytesMax: baseBytes + 3 * MiB + 512 * KiB } });
+  for (const key of keys) {
+    await cache.get(key, 0, MiB);
+    await cache.settled();
+  }
+  const { evictions, evictedBytes, objects } = cache.stats;
+  expect([evictions, objects]).toEqual([3, 3]);
+  expect(evictedBytes).toBeGreaterThanOrEqual(3 * MiB);
+  await cache.close();
+});

@@ -168,3 +168,22 @@ test("every cause wakes nobody who need not wait", async () => {
   expect(a.lease.breakFor(Cause.content, false)).toBe(false);
   expect(a.lease.breaking).toBe(true);
 });
+
+test("leases and oplocks are counted while they are held, breaks when they are sent and when nobody answers", async () => {
+  const { share, inode, clock } = await world();
+  const counts = share.opens.leaseCounts;
+  const a = openCaching(share, inode, "a", all);
+  const other = await file(share, "b");
+  const b = openCaching(share, other, null, all);
+  expect({ ...counts }).toEqual({ leases: 1, oplocks: 1, breaks: 0, unanswered: 0 });
+  isWaiting(tryOpen(share, inode, Right.readData));
+  expect(a.lease.acknowledge(RH)).toBe(Acknowledged.done);
+  expect({ ...counts }).toEqual({ leases: 1, oplocks: 1, breaks: 1, unanswered: 0 });
+  const waiting = isWaiting(tryOpen(share, other, Right.readData));
+  clock.fire();
+  await waiting;
+  expect({ ...counts }).toEqual({ leases: 1, oplocks: 1, breaks: 2, unanswered: 1 });
+  await share.release(a.open);
+  await share.release(b.open);
+  expect({ ...counts }).toEqual({ leases: 0, oplocks: 0, breaks: 2, unanswered: 1 });
+});
