@@ -113,7 +113,7 @@ class Adapter implements NfsAdapter {
       logger,
       handler: {
         message(connection, bytes, start, end, tail, tailBytes) {
-          const client = (connection.context ??= new Client(connection, dispatcher.stats));
+          const client = (connection.context ??= new Client(connection, dispatcher.stats, logger));
           if (!dispatcher.dispatch(client, bytes, start, end, tail, tailBytes)) dropMalformed(connection, logger);
         },
         answersLeft() {

@@ -1,4 +1,5 @@
 import type { Credentials } from "#model/credentials.ts";
+import { type Logger, silentLogger } from "#telemetry/logger.ts";
 import { credentialsOf } from "#vfs/access/credentials.ts";
 import type { SharePolicy } from "#vfs/access/policy.ts";
 import type { FileSystem } from "#vfs/file-system.ts";
@@ -74,8 +75,12 @@ export class Client {
 
   private readonly stats: CredentialStats;
 
+  /** For what goes wrong with its calls. */
+  readonly logger: Logger;
+
   /** `stats`: where its credentials are counted. */
-  constructor(transport: Transport, stats: CredentialStats = { credentials: 0 }) {
+  constructor(transport: Transport, stats: CredentialStats = { credentials: 0 }, logger: Logger = silentLogger) {
+    this.logger = logger;
     this.transport = transport;
     this.stats = stats;
     this.address = transport.address;

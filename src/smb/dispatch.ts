@@ -242,6 +242,7 @@ function finishRequest(call: Call, status: number): void {
   if (status === noAnswer) return;
   const { w, header, session, signer, answerAt } = call;
   if (status !== 0 && !call.hasBody) {
+    if (status === NtStatus.UNEXPECTED_IO_ERROR) call.connection.server.logger.warn(call.logFields, "a request was answered by an I/O error: other lines about its share say why");
     // What a handler wrote before it failed is forgotten.
     w.at = answerAt + headerBytes;
     encodeError(w, 0, null);

@@ -35,6 +35,7 @@ export class FakeTransport {
     this.sent.push(Buffer.concat([this.out.bytes.subarray(0, this.out.length), ...slices]));
     lender.release();
   }
+  setExpendable(): void {}
   charge(bytes: number): void {
     this.unfinished += bytes;
   }

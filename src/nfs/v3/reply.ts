@@ -88,6 +88,7 @@ export function fail(call: Call, status: NfsStat3): void {
 }
 
 export function failWith(call: Call, error: FsError): void {
+  if (error.code === "io") call.client.logger.warn(call.logFields, "a request was answered by an I/O error: other lines about its share say why");
   fail(call, nfs3StatusOf(error));
 }
 

@@ -95,6 +95,7 @@ class Creating {
   /** Waits until others gave up what they cache; the first time the client is told that it will take a while. */
   async wait(until: Promise<void>): Promise<NtStatus> {
     const { call } = this;
+    if (call.tree!.ended) return NtStatus.NETWORK_NAME_DELETED;
     let cancel: () => void = () => {};
     const cancelled = new Promise<void>((resolve) => (cancel = resolve));
     if (call.pending === null && call.pend(cancel) === null) return NtStatus.INSUFFICIENT_RESOURCES;

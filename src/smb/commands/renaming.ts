@@ -60,6 +60,8 @@ export async function rename(call: Call, open: Open, input: Uint8Array): Promise
   if (other && !replaces) return NtStatus.OBJECT_NAME_COLLISION;
   // What is replaced lends its name, whose case may differ.
   const name = other ? to.name : parts.at(-1)!;
+  // A Mac renames folders in which files are open, .DS_Store among them.
+  if (open.file !== null) open.file.movesOpen = tree.appleClient;
   const done = await patiently(call, fs.rename(who, place.parent, place.name, to.parent.id, name, open.file, replaces));
   if (done instanceof FsError) return ntStatusOf(done);
   open.path = parts.join("\\");

@@ -104,11 +104,17 @@ const dot = 0x2e;
 /** Surrogates, and characters that stand for others. */
 const strangeUnit = 0xd800;
 
+/** The directory of the last such path, with the backslash at its end, and its parts: clients go on where they were. */
+let lastDirectory = "\\";
+let lastParts: readonly string[] = noParts;
+
 /** The parts of a path that holds nothing but names, none of which needs a closer look; null for any other. */
 function plainParts(path: string): readonly string[] | null {
-  const parts: string[] = [];
-  let from = 0;
-  for (let i = 0; i <= path.length; i++) {
+  const same = path.length > lastDirectory.length && path.startsWith(lastDirectory);
+  const parts = same ? lastParts.slice() : [];
+  const begun = same ? lastDirectory.length : 0;
+  let from = begun;
+  for (let i = from; i <= path.length; i++) {
     const unit = i === path.length ? backslash : path.charCodeAt(i);
     if (unit !== backslash) {
       if (unit >= strangeUnit || !allowedUnit(unit)) return null;
@@ -116,7 +122,11 @@ function plainParts(path: string): readonly string[] | null {
     }
     if (i === from || i - from > nameUnitsMax || path.charCodeAt(from) === dot || parts.length === partsMax) return null;
     parts.push(from === 0 && i === path.length ? path : path.slice(from, i));
-    from = i + 1;
+    if (i < path.length) from = i + 1;
+  }
+  if (from !== begun) {
+    lastDirectory = path.slice(0, from);
+    lastParts = parts.slice(0, -1);
   }
   return parts;
 }

@@ -37,6 +37,8 @@ export class OpenFile {
   /** The content is still to be emptied, as it was opened to. */
   emptying: boolean;
   closed = false;
+  /** A directory it renames goes whoever has something beneath it open, as POSIX has it. */
+  movesOpen = false;
 
   constructor(file: FileOpens, request: OpenRequest) {
     this.file = file;

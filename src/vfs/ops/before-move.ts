@@ -24,7 +24,7 @@ export function beforeMove(share: Share, to: FileId, child: Inode, target: Inode
   // A client's rename opens the directory it goes to for writing, as Windows does.
   if (directory !== null && conflicts(directory, Right.writeData, Sharing.read | Sharing.write, null)) return sharing;
   const held = beforeName(share, child.id, by) ?? (target === null ? null : beforeReplaced(share, target));
-  return held !== null || child.type !== FileType.directory ? held : beforeDirectory(share, child.id, by);
+  return held !== null || child.type !== FileType.directory || by.movesOpen ? held : beforeDirectory(share, child.id, by);
 }
 
 /** Nothing that is open is replaced, and no directory. */

@@ -86,7 +86,7 @@ export function harness(fileSystems: readonly MemoryFileSystem[], options: Harne
     duplicates,
     logger,
   );
-  return { dispatcher, duplicates, mounts, shares, connect: (address) => new Caller(dispatcher, address) };
+  return { dispatcher, duplicates, mounts, shares, connect: (address) => new Caller(dispatcher, address, logger) };
 }
 
 /** One client. */
@@ -96,10 +96,10 @@ export class Caller {
   private readonly dispatcher: Dispatcher;
   private calls = 0;
 
-  constructor(dispatcher: Dispatcher, address = "127.0.0.1") {
+  constructor(dispatcher: Dispatcher, address = "127.0.0.1", logger: Logger = silentLogger) {
     this.dispatcher = dispatcher;
     this.transport = new MemoryTransport(address);
-    this.client = new Client(this.transport);
+    this.client = new Client(this.transport, undefined, logger);
   }
 
   /** Sends a record and does not wait; false where the server would close the connection. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Logger } from "#telemetry/logger.ts";
 import { Squash } from "#model/credentials.ts";
+import { FsError } from "#model/fs-error.ts";
 import { authSys, callRecord, harness, noCredential } from "./harness.ts";
 import { MemoryFileSystem } from "./memory-file-system.ts";
 import { Words } from "./words.ts";
@@ -86,6 +87,20 @@ describe("RPC", () => {
     const again = await caller.nfs(9, new Words(root, "x", 0, 0, 0, 0, 0, 0));
     expect(hex(again.slice(0, 4))).toBe("00000000");
     expect(caller.transport.done).toBe(3);
+  });
+
+  test("an I/O error is logged with the request it was answered to, the client and the share", async () => {
+    const warnings: object[] = [];
+    const logger: Logger = { debug() {}, info() {}, warn: (fields) => void warnings.push(fields), error() {}, child: () => logger };
+    const fs = new MemoryFileSystem("/export");
+    const caller = harness([fs], { logger }).connect("192.0.2.7");
+    const root = new Words(fs.handleOf(fs.root()));
+    fs.getattr = () => FsError.of("noEntry");
+    await caller.ask(callRecord(0xfedcba98 | 0, 100003, 3, 1, root));
+    expect(warnings).toEqual([]);
+    fs.getattr = () => FsError.of("io");
+    await caller.ask(callRecord(0xfedcba98 | 0, 100003, 3, 1, root));
+    expect(warnings).toEqual([{ request: "nfs-1:fedcba98", client: "192.0.2.7", procedure: "GETATTR", share: "/export" }]);
   });
 
   test("a share counts the requests that wait, however they end", async () => {

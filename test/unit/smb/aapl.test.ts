@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
+import { NtStatus } from "#wire/ntstatus.ts";
 import { Command } from "#wire/smb2/header.ts";
 import { SmbFiles } from "../../support/smb-requests.ts";
 import { smbServer, type TestSmb } from "../../support/smb-server.ts";
@@ -181,4 +182,30 @@ test("Apple's clients see and set a mode in the access list; what they send back
   expect((await files.call(Command.SET_INFO, body)).status).toBe(0);
   expect(ok(await share.getattr(f.id))).toMatchObject({ mode: 0o755, flags: f.flags });
   expect(nfsSids(await descriptor())[0]).toBe(`S-1-5-88-3-${0o100755}`);
+});
+
+test("Apple's clients rename a folder in which files are open; others don't", async () => {
+  const renamed = async (fileId: Uint8Array, to: string): Promise<number> => {
+    const name = Buffer.from(to, "utf16le");
+    const input = Buffer.alloc(20 + name.length);
+    input.writeUInt32LE(name.length, 16);
+    input.set(name, 20);
+    const body = Buffer.alloc(32 + input.length);
+    body.writeUInt16LE(33, 0);
+    body[2] = 1;
+    body[3] = 10;
+    body.writeUInt32LE(input.length, 4);
+    body.writeUInt16LE(64 + 32, 8);
+    body.set(fileId, 16);
+    body.set(input, 32);
+    return (await files.call(Command.SET_INFO, body)).status;
+  };
+  const folderOf = async (name: string) => (await files.create({ name, options: 1, access: 0x110081 })).fileId;
+  const directory = await folderOf("d");
+  const { fileId } = await files.create({ name: "d\\.DS_Store" });
+  expect(await renamed(directory, "e")).toBe(NtStatus.ACCESS_DENIED);
+  await openRoot(query(7n));
+  expect(await renamed(directory, "e")).toBe(NtStatus.SUCCESS);
+  expect(await files.write(fileId, 0, bytesOf("text"))).toBe(NtStatus.SUCCESS);
+  expect((await files.create({ name: "e\\.DS_Store", disposition: 1 })).status).toBe(NtStatus.SUCCESS);
 });

@@ -292,6 +292,12 @@ describe("named streams", () => {
     }
   });
 
+  test("with characters that NTFS forbids are told as they were made", async () => {
+    const file = await open("f:foo\uf022bar");
+    const { data } = await query(file, fileType, FileInfo.Stream);
+    expect(data.toString("utf16le")).toContain(":foo\uf022bar:$DATA");
+  });
+
   test("obey their file's descriptor", async () => {
     const base = await open("f");
     await files.close(await open("f:s"));

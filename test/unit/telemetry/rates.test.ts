@@ -16,6 +16,7 @@ test("what was done since the last look, by operation and share, and nothing of 
     watch.began(one, clock.ms);
     clock.ms += ms;
     watch.ended(one, operation, share, status, bytes);
+    watch.answersLeft();
   };
   done(1, "/a", 0, 1, 999);
   const rates = new Rates(watch);

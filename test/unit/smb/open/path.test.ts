@@ -12,6 +12,20 @@ test("paths are parts from the share's root", () => {
   expect(parsePath("a\uf022b")).toEqual({ parts: ["a:b"], ...none });
 });
 
+test("a path is what it is whatever was read before it", () => {
+  const all = ["a\\b\\c", "a\\b\\d", "a\\bc\\d", "a\\b", "b", "a\\b\\c\\d\\e", "a\\b\\c\\f", "A\\b\\c", "a\\b\\c\\d\\x", "\u00e4\\b\\c", "\u00e4\\b\\d"];
+  for (const before of all) {
+    for (const path of all) {
+      parsePath(before);
+      expect(parsePath(path)).toEqual({ parts: path.split("\\"), ...none });
+    }
+  }
+  expect(parsePath("a\\b\\c")).toMatchObject({ parts: ["a", "b", "c"] });
+  for (const path of ["a\\b\\", "a\\b\\..", "a\\b\\c:s", "a\\b\\x/y"]) expect(parsePath(path)).toMatchObject({ parts: { "a\\b\\": ["a", "b"], "a\\b\\..": ["a"], "a\\b\\c:s": ["a", "b", "c"], "a\\b\\x/y": ["a", "b", "x", "y"] }[path]! });
+  expect(parsePath("a\\b\\\\c")).toBe(NtStatus.OBJECT_NAME_INVALID);
+  expect(parsePath(`a\\b\\${"x".repeat(256)}`)).toBe(NtStatus.OBJECT_NAME_INVALID);
+});
+
 test("a stream stands behind a colon, its type behind another", () => {
   expect(parsePath("a\\f:s")).toEqual({ parts: ["a", "f"], stream: "s", type: null });
   expect(parsePath("f:s:$data")).toEqual({ parts: ["f"], stream: "s", type: StreamType.data });
