@@ -18,6 +18,8 @@ const flushBytes = 128 * 1024;
  * the next.
  */
 const turnBytesMax = 1024 * 1024;
+/** The same of large messages: each answer less to be sent wakes a client once less. */
+const directTurnBytesMax = 2 * turnBytesMax;
 
 const unacknowledged = linuxUnacknowledged();
 
@@ -61,6 +63,8 @@ export class Connection<C> {
   draining = false;
   /** Large messages arrive, so that they are received directly. */
   private direct = false;
+  /** Several messages are being received in this turn: their answers leave together. */
+  private gathering = false;
 
   private readonly server: StreamServer<C>;
   private readonly socket: Socket<Connection<C>>;
@@ -122,17 +126,24 @@ export class Connection<C> {
   /** Receives as long as large messages come without a pause, until the others have their turn. */
   private receiveDirectly(): void {
     const { assembler } = this.inbox;
-    while (this.turnBytes < turnBytesMax && !this.closed && this.inbox.held === null && this.mayTake(0)) {
+    this.gathering = true;
+    while (this.direct && this.turnBytes < directTurnBytesMax && !this.closed && this.inbox.held === null && this.mayTake(0)) {
       const bytes = nextBytes(this.server.receiver!, this.sending.fd, assembler);
       this.direct = bytes !== null;
-      if (bytes === null) return;
+      if (bytes === null) break;
       const wasIdle = assembler.idle;
       this.countReceived(bytes);
       this.parse(bytes, 0);
       // The message received may be the last large one.
       this.direct = isLarge(assembler) || !wasIdle;
-      if (!this.direct) return;
     }
+    this.gathering = false;
+    this.letAnswersLeave();
+  }
+
+  private letAnswersLeave(): void {
+    if (!this.closed) this.flush();
+    this.server.handler.answersLeft?.();
   }
 
   /** Whether another message may be handed on: one of `length` bytes. */
@@ -167,8 +178,7 @@ export class Connection<C> {
       }
     }
     this.parsing = false;
-    if (!this.closed) this.flush();
-    this.server.handler.answersLeft?.();
+    if (!this.gathering) this.letAnswersLeave();
     if (this.closed) return;
     this.countKept();
     if (this.watched || !assembler.idle) this.server.watch(this);

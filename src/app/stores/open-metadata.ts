@@ -1,8 +1,9 @@
 import type { Config } from "#config/index.ts";
 import type { SharePlan } from "#control/index.ts";
 import { TurnWriter } from "#history/index.ts";
-import { openMemoryStore, openSqliteStore } from "#metadata/index.ts";
+import { openMemoryStore, openSqliteStore, traceStore } from "#metadata/index.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
+import { tracer } from "#telemetry/tracing/index.ts";
 import { unknownType } from "./open-blocks.ts";
 import type { ShareSurroundings } from "../share/open-share.ts";
 import type { SharePlaces } from "../share/places.ts";
@@ -10,6 +11,12 @@ import { keepsHistory } from "../share/share-history.ts";
 
 /** Opens a share's metadata, or begins it. */
 export async function openMetadata(config: Config, plan: SharePlan, places: SharePlaces, around: ShareSurroundings): Promise<MetadataStore> {
+  const store = await openUntraced(config, plan, places, around);
+  if (tracer !== null) traceStore(store, plan.metadata.type === "postgres" ? "postgresql" : plan.metadata.type);
+  return store;
+}
+
+async function openUntraced(config: Config, plan: SharePlan, places: SharePlaces, around: ShareSurroundings): Promise<MetadataStore> {
   const { clock, random, logger, fatal } = around;
   switch (plan.metadata.type) {
     case "memory":

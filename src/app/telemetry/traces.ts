@@ -6,8 +6,8 @@ import type { Surroundings } from "../share/open-share.ts";
 export async function startTraces({ telemetry }: Config, version: string, { clock, random, logger }: Surroundings, lifecycle: Lifecycle): Promise<void> {
   if (!telemetry.enabled) return;
   const { openTracing } = await import("#telemetry/tracing/index.ts");
-  const { endpoint, insecure, sample_rate: sampleRate } = telemetry;
-  const tracing = await openTracing({ endpoint, insecure, sampleRate, version, clock, random, logger });
+  const { endpoint, insecure, sample_rate: sampleRate, max_traces_per_second: perSecondMax } = telemetry;
+  const tracing = await openTracing({ endpoint, insecure, sampleRate, perSecondMax, version, clock, random, logger });
   lifecycle.started("traces", () => tracing.close());
-  logger.info({ endpoint, insecure, sampleRate }, "requests are traced");
+  logger.info({ endpoint, insecure, sampleRate, perSecondMax }, "requests are traced");
 }
