@@ -5,12 +5,12 @@
  */
 import { systemClock } from "#base/clock.ts";
 import type { ServerControl } from "#cli/ports.ts";
-import { makeDirectory } from "./durable-files.ts";
-import { findInstance, waitUntilGone } from "./instance.ts";
-import { offline } from "./offline.ts";
-import { runServer } from "./run.ts";
+import { makeDirectory } from "./process/durable-files.ts";
+import { findInstance, waitUntilGone } from "./process/instance.ts";
+import { offline } from "./offline/offline.ts";
+import { runServer } from "./process/run.ts";
 
-export { DataDirectoryError } from "./data-directory.ts";
+export { DataDirectoryError } from "./process/data-directory.ts";
 
 export const serverControl: ServerControl = {
   run: runServer,

@@ -10,6 +10,7 @@ import type { FileId } from "#model/ids.ts";
 import type { Inode } from "#model/inode.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
+import { childSpan, outside, type Span, spanned, waited } from "#telemetry/tracing/index.ts";
 import { Admission } from "./admission.ts";
 import { FlushStats } from "./content-stats.ts";
 import type { FileState } from "./file-state.ts";
@@ -160,13 +161,23 @@ export class Content implements FileContent {
   read(inode: Inode, offset: number, length: number): Maybe<ContentRead | FsError> {
     const file = this.files.of(inode);
     const end = Math.min(offset + length, file.size);
-    const read = this.reader.read(file, offset, end, offset + length >= file.size);
+    const span = childSpan("cache.read");
+    const read = span === null ? this.reader.read(file, offset, end, offset + length >= file.size) : this.tracedRead(span, file, offset, end, offset + length >= file.size);
     if (file.pages.size === 0) file.settle();
     return read;
   }
 
+  /** As the reader's, with whether memory had it all. */
+  private tracedRead(span: Span, file: FileState, offset: number, end: number, toEnd: boolean): Maybe<ContentRead | FsError> {
+    return spanned(span, () => {
+      const read = this.reader.read(file, offset, end, toEnd);
+      span.set("dittofs.cache.hit", !(read instanceof Promise));
+      return read;
+    });
+  }
+
   admit(length: number): Maybe<FsError | null> {
-    return this.admission.admit(length);
+    return waited("cache.admission", this.admission.admit(length));
   }
 
   write(inode: Inode, offset: number, payload: readonly Uint8Array[], length: number, at: Time): Inode | FsError {
@@ -243,12 +254,12 @@ export class Content implements FileContent {
     if (this.durability === Durability.remote) return this.storedWaits.stored(file);
     const survivesPower = this.durability !== Durability.writeback;
     const logged = survivesPower ? this.log.durable(file.sequence) : this.log.written(file.sequence);
-    if (file.unsynced.size === 0) return after(logged);
+    if (file.unsynced.size === 0) return waited("cache.log.sync", after(logged));
     const waits: Maybe<void>[] = [logged];
     for (const [pack, size] of file.unsynced) {
       if (pack.file !== null) waits.push(survivesPower ? pack.file.durable(size) : pack.file.written());
     }
-    return Promise.all(waits).then(() => null);
+    return waited("cache.log.sync", Promise.all(waits).then(() => null));
   }
 
   sequence(): number {
@@ -460,7 +471,8 @@ export class Content implements FileContent {
 
   private wake(): void {
     if (this.closing || this.isLost) return;
-    this.running ??= this.run().then((idle) => {
+    // For many: no request is charged with it, and a followed one has a link to the trace of its flush.
+    this.running ??= outside(() => this.run()).then((idle) => {
       this.running = null;
       // Idle with something unstored: nothing of it can be stored now, so trying again at once would hold the event loop for ever.
       if (idle) this.wakeAtAge();
@@ -500,7 +512,7 @@ export class Content implements FileContent {
   /** One batch of the flusher's. Whatever it throws, the data stays in the log, and health knows why. */
   private async batch(): Promise<"idle" | "stored" | "noRoom" | "away" | "failed"> {
     try {
-      const outcome = await this.flusher.batch();
+      const outcome = await this.flusher.batch(this.storedWaits.followed);
       if (outcome === "stored") this.health.worked("flush");
       return outcome;
     } catch (error) {

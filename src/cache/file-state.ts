@@ -1,6 +1,7 @@
 import type { Time } from "#base/time.ts";
 import type { FileId } from "#model/ids.ts";
 import type { Inode } from "#model/inode.ts";
+import type { Links } from "#telemetry/tracing/index.ts";
 import type { Page } from "./pages/index.ts";
 import type { PageBuffer } from "./pages/index.ts";
 import { PendingExtents } from "./pending.ts";
@@ -34,6 +35,7 @@ export interface FlushCut {
   readonly pieces: readonly FlushPiece[];
   readonly pending: PendingExtents["list"];
   readonly dirtyBytes: number;
+  readonly followed: Links | null;
 }
 
 /** What the file-state owner does when a state has nothing left to say. */
@@ -76,6 +78,8 @@ export class FileState {
   lowerVersion = 0;
   /** Operations that hold this state across an allocation or a wait. */
   busy = 0;
+  /** Requests whose changes no cut has taken, as far as they are followed. */
+  followed: Links | null = null;
   /** No link is left. */
   gone = false;
   /** When the oldest change that no cut has taken came, monotonic ms. */

@@ -2,7 +2,9 @@ import type { Clock } from "#base/clock.ts";
 import { type Time, timeAfter } from "#base/time.ts";
 import type { FileId } from "#model/ids.ts";
 import type { Inode } from "#model/inode.ts";
+import { Links } from "#telemetry/tracing/index.ts";
 import { type FileState, FileState as State, type FlushCut, type FlushPiece, letGo, type StateOwner } from "./file-state.ts";
+import { follow } from "./followed.ts";
 import type { OpenPackRef } from "./pack-table.ts";
 import type { Page, PageCache } from "./pages/index.ts";
 import { pageBytes } from "./pages/index.ts";
@@ -92,6 +94,7 @@ export class FileTable implements StateOwner {
       this.filedBytes += length;
     }
     file.unsynced.set(pack, packOffset + length);
+    follow(pack);
     file.lowerVersion++;
     file.busy--;
   }
@@ -166,6 +169,7 @@ export class FileTable implements StateOwner {
     file.mtime = mtime;
     file.ctime = ctime;
     file.sequence = sequence;
+    follow(file);
     if (file.firstSequence === 0) {
       file.firstSequence = sequence;
       file.dirtySinceMs = this.clock.monotonicMs();
@@ -195,8 +199,10 @@ export class FileTable implements StateOwner {
       pieces,
       pending: [...file.pending.list],
       dirtyBytes: file.dirtyBytes,
+      followed: file.followed,
     };
     file.flushing = cut;
+    file.followed = null;
     file.flushingFirst = file.firstSequence;
     file.flushingSinceMs = file.dirtySinceMs;
     file.firstSequence = 0;
@@ -244,6 +250,7 @@ export class FileTable implements StateOwner {
     }
     this.dirtyBytes -= cut.dirtyBytes;
     file.flushing = null;
+    file.followed = Links.both(cut.followed, file.followed);
     file.firstSequence = file.flushingFirst;
     file.dirtySinceMs = file.flushingSinceMs;
     if (cut.cutTo >= 0) file.cutTo = file.cutTo < 0 ? cut.cutTo : Math.min(file.cutTo, cut.cutTo);
@@ -252,6 +259,7 @@ export class FileTable implements StateOwner {
   /** The file has no link, and that is durable: its content is nobody's, its log records are not needed. */
   drop(file: FileState): void {
     file.gone = true;
+    file.followed = null;
     file.firstSequence = 0;
     if (file.flushing === null) this.unstored.delete(file);
     for (const page of [...file.pages.values()]) {

@@ -4,9 +4,11 @@ import { StoreFullError } from "#model/block-store.ts";
 import { FsError } from "#model/fs-error.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
+import { outside, type Span } from "#telemetry/tracing/index.ts";
 import type { FileState, FlushCut } from "./file-state.ts";
 import { DiskPace } from "./disk-pace.ts";
 import type { FileTable } from "./file-table.ts";
+import { flushed } from "./followed.ts";
 import { Gathered, type Job, layered } from "./gathered.ts";
 import type { WriteAheadLog } from "./log/index.ts";
 import type { OpenPackRef, PackTable } from "./pack-table.ts";
@@ -95,7 +97,7 @@ export class Flusher {
     for (const pack of this.packs.open.values()) {
       if (!this.uploads.hasRoomAhead) return;
       if (pack === this.current || pack.file === null || pack.holders > 0 || pack.lastSequence === 0) continue;
-      void this.uploads.ahead(pack).then((isObject) => {
+      void outside(() => this.uploads.ahead(pack)).then((isObject) => {
         this.releaseLog();
         if (isObject) this.onFull();
       });
@@ -112,8 +114,8 @@ export class Flusher {
     return this.uploads.idle();
   }
 
-  /** Stores one batch of what waits longest; `noRoom`: it could not be stored and stays unstored. */
-  async batch(): Promise<"idle" | "stored" | "noRoom"> {
+  /** Stores one batch of what waits longest; `noRoom`: it could not be stored and stays unstored. `waiting`: followed requests that wait for it. */
+  async batch(waiting: readonly Span[] | null = null): Promise<"idle" | "stored" | "noRoom"> {
     const jobs: Job[] = [];
     let bytes = 0;
     for (const file of this.files.unstored) {
@@ -127,7 +129,7 @@ export class Flusher {
     if (jobs.length === 0) return "idle";
     let error: FsError | null;
     try {
-      error = await this.run(jobs);
+      error = await flushed(jobs, waiting, () => this.run(jobs));
     } catch (thrown) {
       for (const job of jobs) if (job.file.flushing === job.cut) this.files.restore(job.file, job.cut);
       throw thrown;

@@ -2,6 +2,7 @@ import type { Extent } from "#model/change-set.ts";
 import { FsError } from "#model/fs-error.ts";
 import type { PackId } from "#model/ids.ts";
 import { type FileState, type FlushCut, type FlushPiece, letGo } from "./file-state.ts";
+import { followAlso } from "./followed.ts";
 import type { OpenPackRef } from "./pack-table.ts";
 import { pageBytes } from "./pages/index.ts";
 import { PendingExtents } from "./pending.ts";
@@ -51,7 +52,10 @@ export class Gathered {
   appendTo(pack: OpenPackRef): FsError | null {
     const start = (pack.file as NonNullable<OpenPackRef["file"]>).append(this.slices, this.length);
     if (start instanceof FsError) return start;
-    for (const { job, offset, length, at } of this.runs) job.extents.push({ offset, length, pack: pack.id, packOffset: start + at });
+    for (const { job, offset, length, at } of this.runs) {
+      job.extents.push({ offset, length, pack: pack.id, packOffset: start + at });
+      followAlso(pack, job.cut.followed);
+    }
     for (const piece of this.pieces) letGo(piece);
     this.slices = [];
     this.pieces = [];

@@ -5,6 +5,7 @@ import { FsError } from "#model/fs-error.ts";
 import type { PackId } from "#model/ids.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
+import type { Links } from "#telemetry/tracing/index.ts";
 import { isFull, systemFiles } from "./log/file-ops.ts";
 import { isPassing, type StoreHealth } from "./store-health.ts";
 import { createPack, frameBytes, type OpenPack, type PackOptions, packKey, PackSpares, readFooter, reopenPack, verifyFrames } from "./packs/index.ts";
@@ -30,6 +31,8 @@ export class OpenPackRef {
   adopted = false;
   /** Flushes and repackings under way that refer to it; while there are any it is neither settled nor given up. */
   holders = 0;
+  /** Requests whose bytes it has, as far as they are followed. */
+  followed: Links | null = null;
 
   constructor(id: PackId, key: string, file: OpenPack | null) {
     this.id = id;

@@ -6,6 +6,7 @@ import { type BlockStore, StoreFullError, StoreRefusedError } from "#model/block
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { FileTable } from "./file-table.ts";
+import { uploaded } from "./followed.ts";
 import { isFull } from "./log/file-ops.ts";
 import type { OpenPackRef, PackTable } from "./pack-table.ts";
 import { otherPackKey, type SealedPack } from "./packs/index.ts";
@@ -109,7 +110,7 @@ export class PackUploads {
 
   /** Puts them all at once, and notes what that says of the store. */
   private async putAll(packs: readonly OpenPackRef[]): Promise<boolean> {
-    const puts = packs.map((pack) => this.put(pack));
+    const puts = packs.map(async (pack) => uploaded(pack, () => this.put(pack)));
     const outcomes = await Promise.allSettled(puts);
     const failed = outcomes.find((outcome) => outcome.status === "rejected")?.reason;
     if (failed === undefined) this.health.worked("write");

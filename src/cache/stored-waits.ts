@@ -1,5 +1,6 @@
 import type { Clock, Timer } from "#base/clock.ts";
 import { FsError } from "#model/fs-error.ts";
+import { childSpan, type Span, tracer } from "#telemetry/tracing/index.ts";
 import type { FileState } from "./file-state.ts";
 
 /** How long a commit waits for the stores before the client is told to come back (NFS3ERR_JUKEBOX). */
@@ -13,6 +14,8 @@ interface Waiting {
   readonly sequence: number;
   readonly deadlineMs: number;
   readonly go: (outcome: FsError | null | Promise<FsError | null>) => void;
+  /** Of its wait, where it is followed. */
+  readonly span: Span | null;
 }
 
 /**
@@ -48,11 +51,17 @@ export class StoredWaits {
   stored(file: FileState): Promise<FsError | null> {
     if (this.ended) return Promise.resolve(FsError.of("jukebox"));
     return new Promise((go) => {
-      this.waiting.push({ file, sequence: file.sequence, deadlineMs: this.clock.monotonicMs() + storedWaitMs, go });
+      const span = childSpan("cache.stored");
+      this.waiting.push({ file, sequence: file.sequence, deadlineMs: this.clock.monotonicMs() + storedWaitMs, go, span });
       this.watch();
       if (this.waiting.length >= this.expected) this.gathered();
       else this.gather();
     });
+  }
+
+  /** Waits of requests that are followed; null: there is no tracing. */
+  get followed(): readonly Span[] | null {
+    return tracer === null ? null : this.waiting.flatMap(({ span }) => (span === null ? [] : [span]));
   }
 
   private gather(): void {
@@ -71,13 +80,15 @@ export class StoredWaits {
     if (this.waiting.length === 0) return;
     const now = this.clock.monotonicMs();
     let answered = 0;
-    this.keep(({ file, sequence, deadlineMs, go }) => {
+    this.keep(({ file, sequence, deadlineMs, go, span }) => {
       if (isStored(file, sequence)) {
         answered++;
+        span?.end();
         go(null);
       } else if (!this.ended && now < deadlineMs) return true;
       else {
         this.owed = Math.max(this.owed, sequence);
+        span?.end();
         go(FsError.of("jukebox"));
       }
       return false;
@@ -89,7 +100,8 @@ export class StoredWaits {
 
   /** What they wait for has another meaning now: each waits for what `again` gives. */
   waitInstead(again: (file: FileState) => FsError | null | Promise<FsError | null>): void {
-    this.keep(({ file, go }) => {
+    this.keep(({ file, go, span }) => {
+      span?.end();
       go(again(file));
       return false;
     });

@@ -1,5 +1,5 @@
 import { checkEndpoint } from "./checks.ts";
-import { fraction, section, text, toggle } from "./option.ts";
+import { fraction, integer, section, text, toggle } from "./option.ts";
 import { profilingOptions } from "./profiling-options.ts";
 
 const traces = {
@@ -12,11 +12,19 @@ const traces = {
     allowed: "HOST:PORT, such as localhost:4317, 10.0.0.7:4317 or [fd00::7]:4317",
     check: checkEndpoint,
   }),
-  insecure: toggle({ help: "Without TLS. With it, the collector's certificate has to be one the system trusts, or of OTEL_EXPORTER_OTLP_CERTIFICATE.", default: true, example: "false", since: "0.2.0" }),
+  insecure: toggle({ help: "Without TLS. With it, the collector has to have a certificate of an authority that is trusted, as those in the file are that NODE_EXTRA_CA_CERTS names.", default: true, example: "false", since: "0.2.0" }),
   sample_rate: fraction({
     help: "The part of the clients' requests that is followed, drawn at random. A request that is not followed costs next to nothing.",
     default: 1,
     example: "0.01",
+    since: "0.2.0",
+  }),
+  max_traces_per_second: integer({
+    help: "So many requests are followed in a second at most, whatever their part: to follow one costs more than to answer it, if it is a simple one.",
+    min: 1,
+    max: 1_000_000,
+    default: 200,
+    example: "2000",
     since: "0.2.0",
   }),
 };

@@ -1,4 +1,5 @@
 import type { Maybe } from "#base/brand.ts";
+import { waited } from "#telemetry/tracing/index.ts";
 import type { Timer } from "#base/clock.ts";
 import { FsError } from "#model/fs-error.ts";
 import type { HistoryMark, Publication, ShareHistory, ShippedContent } from "#model/history.ts";
@@ -143,7 +144,7 @@ export class History extends ToldContent implements ShareHistory {
     const open = publisher.hasGathered;
     const serial = publisher.cuts + (open ? 1 : 0);
     if (this.based && serial <= publisher.publishedCuts) return null;
-    return this.waits.wait(serial, waitMsMax, open);
+    return waited("history.published", this.waits.wait(serial, waitMsMax, open));
   }
 
   async passed(): Promise<boolean> {

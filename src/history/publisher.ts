@@ -2,10 +2,12 @@ import type { Clock, Timer } from "#base/clock.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import type { HeldPacks } from "#model/history.ts";
 import type { PackId } from "#model/ids.ts";
+import type { Links } from "#telemetry/tracing/index.ts";
 import { isPassing, readHead } from "./chain.ts";
 import { ContentRecords } from "./content-records.ts";
 import { encodeSegmentHead, type Owner, type Place, type SegmentHead, segmentKey } from "./format.ts";
 import { crcOf, isSame, type Segment } from "./segment.ts";
+import { follow, published } from "./followed.ts";
 
 /** Segments on their way at once; they count in order. */
 const underWayMax = 4;
@@ -66,6 +68,8 @@ export class Publisher {
   /** A cut is wanted as soon as a segment can be on its way. */
   private due = false;
   private ended = false;
+  /** Requests whose changes are gathered, as far as they are followed. */
+  followed: Links | null = null;
   private last: SegmentHead | null = null;
   /** Cuts made, and those of them that are published. */
   cuts = 0;
@@ -135,6 +139,7 @@ export class Publisher {
 
   /** Before a content change is put into `records`. */
   began(): void {
+    follow(this);
     if (!this.hasGathered) this.gatheredSinceMs = this.parts.clock.monotonicMs();
   }
 
@@ -178,7 +183,8 @@ export class Publisher {
     const bytes = encoded.length + this.turnBytes + content.bytes;
     this.turns = [];
     this.turnBytes = 0;
-    const segment: Segment = { serial: ++this.cuts, head, slices: [encoded, ...turns, ...content.slices], bytes, sinceMs, packs: parts.hold(content.packs), begun: false, done: false };
+    const segment: Segment = { serial: ++this.cuts, head, slices: [encoded, ...turns, ...content.slices], bytes, sinceMs, packs: parts.hold(content.packs), followed: this.followed, begun: false, done: false };
+    this.followed = null;
     this.queue.push(segment);
     this.queueBytes += bytes;
     this.pump();
@@ -221,7 +227,7 @@ export class Publisher {
       if (segment.begun) continue;
       segment.begun = true;
       this.underWay++;
-      void this.send(segment);
+      void published(segment, () => this.send(segment));
     }
     if (this.due && this.underWay < underWayMax) this.cutSoon();
   }

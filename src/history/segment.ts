@@ -1,5 +1,6 @@
 import { assert } from "#base/assert.ts";
 import type { HeldPacks } from "#model/history.ts";
+import type { Links } from "#telemetry/tracing/index.ts";
 import { hexOf, type SegmentHead } from "./format.ts";
 
 /** A segment on its way into the bucket. */
@@ -10,6 +11,8 @@ export interface Segment {
   readonly bytes: number;
   readonly sinceMs: number;
   readonly packs: HeldPacks;
+  /** Requests whose changes it has, as far as they are followed. */
+  readonly followed: Links | null;
   begun: boolean;
   done: boolean;
 }

@@ -1,11 +1,13 @@
 import type { Clock } from "#base/clock.ts";
 import type { ApplyResult, ChangeSet } from "#model/change-set.ts";
 import type { AppliedListener } from "#model/metadata-store.ts";
+import { type Span, spanned } from "#telemetry/tracing/index.ts";
 import { Batch } from "./batch.ts";
 import { evaluate } from "./engine.ts";
 import type { EngineRows, Totals } from "./rows.ts";
 import type { Sequence } from "./sequence.ts";
 import { MetadataStats } from "./stats.ts";
+import { batchSpan, currentSpan } from "./traced.ts";
 
 /** Sets of one transaction at most: bounds the time the event loop is held. */
 const batchSetsMax = 512;
@@ -16,6 +18,8 @@ export interface Pending {
   result: ApplyResult | null;
   readonly resolve: (result: ApplyResult) => void;
   readonly reject: (error: unknown) => void;
+  /** What it is done for, where that is followed. */
+  readonly span: Span | null;
 }
 
 /** Keeps what transactions apply, in the same transactions. */
@@ -81,7 +85,7 @@ export class Committer {
     const refusal = this.ended ?? this.closing;
     if (refusal !== null) return Promise.reject(refusal);
     return new Promise((resolve, reject) => {
-      this.queue.push({ set, result: null, resolve, reject });
+      this.queue.push({ set, result: null, resolve, reject, span: currentSpan() });
       this.schedule();
     });
   }
@@ -140,6 +144,12 @@ export class Committer {
   }
 
   private run(pending: Pending[]): void {
+    const span = batchSpan(pending);
+    if (span === null) this.runTogether(pending);
+    else void spanned(span, () => this.runTogether(pending));
+  }
+
+  private runTogether(pending: Pending[]): void {
     if (this.ended !== null) {
       for (const one of pending) one.reject(this.ended);
       return;

@@ -16,4 +16,5 @@ export { countsOf, type MetadataStats, type SessionStats } from "./stats.ts";
 export { parseMark } from "./sqlite/journal.ts";
 export { SqliteReplay } from "./sqlite/replay.ts";
 export { SqliteStore, type SqliteStoreOptions, openSqliteStore } from "./sqlite/index.ts";
+export { traceStore } from "./traced.ts";
 export { importIntoSqlite, type ImportOptions } from "./sqlite/import.ts";

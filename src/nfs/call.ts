@@ -1,6 +1,7 @@
 import type { Credentials } from "#model/credentials.ts";
 import type { FileId } from "#model/ids.ts";
 import type { ShareRequests, WatchedRequest } from "#telemetry/requests/index.ts";
+import type { Span } from "#telemetry/tracing/index.ts";
 import type { XdrReader } from "#wire/xdr-reader.ts";
 import type { XdrWriter } from "#wire/xdr-writer.ts";
 import { AcceptStat, type AuthSys, encodeAccepted } from "#wire/rpc.ts";
@@ -50,6 +51,10 @@ export class Call implements WatchedRequest {
   status = 0;
   beganMs = -1;
   waitsIn: ShareRequests | null = null;
+  /** Of the request, where it is followed. */
+  span: Span | null = null;
+  /** Where a READ or WRITE begins in its file; -1: it is another request. */
+  offset = -1;
   private answerAt = 0;
 
   constructor(

@@ -1,6 +1,7 @@
 import { hooks } from "#telemetry/hooks.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { type RequestWatch, unwatched } from "#telemetry/requests/index.ts";
+import { tracer } from "#telemetry/tracing/index.ts";
 import {
   AcceptStat,
   AuthFlavor,
@@ -19,6 +20,7 @@ import { XdrWriter } from "#wire/xdr-writer.ts";
 import { Call, type Procedure } from "./call.ts";
 import type { Client, CredentialStats } from "./client.ts";
 import type { Duplicate, DuplicateCache } from "./drc.ts";
+import { ended, followed } from "./traced.ts";
 
 /** A version of a program: its procedures by number, without holes. */
 export interface ProgramVersion {
@@ -110,7 +112,8 @@ export class Dispatcher {
         return true;
       }
     }
-    this.run(call);
+    if (hooks && tracer !== null && tracer.samples()) followed(tracer, call, header, () => this.run(call));
+    else this.run(call);
     return true;
   }
 
@@ -163,6 +166,7 @@ export class Dispatcher {
       return;
     }
     const watch = hooks ? this.requests.watch : null;
+    if (hooks && call.span !== null) ended(call.span, call);
     if (watch !== null && call.beganMs >= 0) watch.ended(call, call.procedure.operation, call.view === null ? "" : call.view.fs.name, call.status, call.count);
     const entry = call.duplicate;
     if (entry !== null) this.remember(call, entry);

@@ -1,5 +1,6 @@
 import type { ContentRead } from "#model/file-content.ts";
 import type { ShareRequests, WatchedRequest } from "#telemetry/requests/index.ts";
+import type { Span } from "#telemetry/tracing/index.ts";
 import { LeWriter } from "#wire/le.ts";
 import { commandName, RequestHeader } from "#wire/smb2/header.ts";
 import type { SmbConnection } from "./connection.ts";
@@ -67,6 +68,8 @@ export class Call implements WatchedRequest {
   count = 0;
   beganMs = -1;
   waitsIn: ShareRequests | null = null;
+  /** Of the request that is handled now, where it is followed. */
+  span: Span | null = null;
   /** Done once the answer is on its way. */
   afterSend: (() => void) | null = null;
 

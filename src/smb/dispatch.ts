@@ -4,6 +4,7 @@ import { hooks } from "#telemetry/hooks.ts";
 import { i32, u16, u32 } from "#wire/le.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import type { RequestWatch } from "#telemetry/requests/index.ts";
+import { tracer } from "#telemetry/tracing/index.ts";
 import { Command, commandAt, commandsCount, decodeHeader, decodeTransform, encodeHeader, flagsAt, headerBytes, HeaderFlag, nextCommandAt, smb1Magic, smb2Magic, statusAt, transformHeaderBytes, transformMagic } from "#wire/smb2/header.ts";
 import { Dialect } from "#wire/smb2/negotiate.ts";
 import { encodeError } from "#wire/smb2/query.ts";
@@ -15,6 +16,7 @@ import type { SmbConnection } from "./connection.ts";
 import type { Session } from "./session/session.ts";
 import { uncount } from "./open/channel-sequence.ts";
 import { joined, settle } from "./pending.ts";
+import { ended as endedSpan, followed } from "./traced.ts";
 import { noAnswer, operationOf } from "./watched.ts";
 
 /** Requests of one compound. */
@@ -63,6 +65,7 @@ function attempted(call: Call): Maybe<boolean> {
 function failed(call: Call, error: unknown): void {
   const { connection } = call;
   settle(call);
+  if (hooks && call.span !== null) endedSpan(call, call.span, NtStatus.INTERNAL_ERROR);
   if (hooks && call.beganMs >= 0) told(call, NtStatus.INTERNAL_ERROR);
   connection.server.logger.error({ ...call.logFields, error }, "an SMB request failed");
   connection.close("a request failed in the server");
@@ -119,7 +122,7 @@ function run(call: Call): Maybe<boolean> {
     if (!beginRequest(call)) return false;
     const watch = hooks ? call.connection.server.requests.watch : null;
     if (watch !== null) began(call, watch);
-    const status = handle(call);
+    const status = hooks && tracer !== null && tracer.samples() ? followed(tracer, call, () => handle(call)) : handle(call);
     if (status instanceof Promise) return status.then((settled) => goOn(call, settled));
     finishRequest(call, status);
     if (call.next === 0 || call.connection.transport.closed) return ended(call);
@@ -137,7 +140,7 @@ async function goOn(call: Call, settled: number): Promise<boolean> {
     }
     const watch = hooks ? call.connection.server.requests.watch : null;
     if (watch !== null) beganLate(call, watch);
-    const status = handle(call);
+    const status = hooks && tracer !== null && tracer.samples() ? followed(tracer, call, () => handle(call)) : handle(call);
     finishRequest(call, status instanceof Promise ? await status : status);
   }
   return ended(call);
@@ -237,6 +240,7 @@ function shareOf({ tree }: Call): string {
 /** Completes an answer: its status, an error's body, where the next one begins, its signature. */
 function finishRequest(call: Call, status: number): void {
   settle(call);
+  if (hooks && call.span !== null) endedSpan(call, call.span, status);
   if (hooks && call.beganMs >= 0) told(call, status);
   if (call.counted !== null) uncount(call);
   if (status === noAnswer) return;

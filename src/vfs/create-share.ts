@@ -7,10 +7,12 @@ import type { OpenRecords } from "#model/open-records.ts";
 import type { Publication } from "#model/history.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import { type Logger, silentLogger } from "#telemetry/logger.ts";
+import { tracer } from "#telemetry/tracing/index.ts";
 import type { SharePolicy } from "./access/policy.ts";
 import { PersistentOpens } from "./opens/index.ts";
 import { directoryBytes } from "./ops/make.ts";
 import { Share } from "./share.ts";
+import { traceShare } from "./traced.ts";
 
 export interface CreateShareOptions {
   readonly name: string;
@@ -59,6 +61,7 @@ export async function createShare(options: CreateShareOptions): Promise<Share> {
     await share.persistent.restore();
   }
   share.orphans.start();
+  if (tracer !== null) traceShare(share);
   return share;
 }
 

@@ -66,8 +66,7 @@ export const missedOverSmb: Readonly<Record<string, string>> = {
   delete: "CLOSE is answered when the name is gone from stable storage, Samba's before: a third of the thread's time is the transaction and handing its sync to the thread pool, a fifth the socket's write (profiled).",
   randread: "Of the thread's time 41 % is the socket's write, 24 % the signatures, 11 % copies of the payload (profiled on a busy machine).",
   seqread:
-    "Of the thread's time 42 % is the socket's write, 26 % the signature over the payload (profiled): both read memory that is in no cache, and the first copies it. Samba " +
-    "does the same in more than one thread.",
+    "Of the thread's time 42 % is the socket's write, 26 % the signature over the payload (profiled): both read memory that is in no cache, and the first copies it.",
   seqwrite:
     "Of the thread's time 23 % is recv into memory used again, 19 % the write to the page cache, 14 % sending answers (an idle client is woken for each), 10 % the signature, 4 % the " +
     "checksum (profiled); beside it threads sync and store packs. What Samba does not do: checksums, a log record, files of packs to be made, synced and taken over by the block store. " +

@@ -85,10 +85,15 @@ export class OtlpReceiver {
   asked = 0;
   port = 0;
   private server: Server | null = null;
+  private readonly tls: { readonly cert: string; readonly key: string } | null;
 
-  static async start(port = 0): Promise<OtlpReceiver> {
-    const receiver = new OtlpReceiver();
-    receiver.port = port;
+  private constructor(tls: OtlpReceiver["tls"]) {
+    this.tls = tls;
+  }
+
+  /** Over TLS with that certificate and key, in PEM; null: without. */
+  static async start(tls: { readonly cert: string; readonly key: string } | null = null): Promise<OtlpReceiver> {
+    const receiver = new OtlpReceiver(tls);
     await receiver.start();
     return receiver;
   }
@@ -103,8 +108,10 @@ export class OtlpReceiver {
     const passed = (bytes: Buffer): Buffer => bytes;
     const method = { path: "/opentelemetry.proto.collector.trace.v1.TraceService/Export", requestStream: false, responseStream: false, requestSerialize: passed, requestDeserialize: passed, responseSerialize: passed, responseDeserialize: passed };
     server.addService({ export: method }, { export: (call: ServerUnaryCall<Buffer, Buffer>, answer: sendUnaryData<Buffer>) => this.take(call.request, answer) });
+    const { tls } = this;
+    const credentials = tls === null ? ServerCredentials.createInsecure() : ServerCredentials.createSsl(null, [{ cert_chain: Buffer.from(tls.cert), private_key: Buffer.from(tls.key) }]);
     this.port = await new Promise<number>((resolve, reject) => {
-      server.bindAsync(`127.0.0.1:${this.port}`, ServerCredentials.createInsecure(), (error, port) => (error === null ? resolve(port) : reject(error)));
+      server.bindAsync(`127.0.0.1:${this.port}`, credentials, (error, port) => (error === null ? resolve(port) : reject(error)));
     });
     this.server = server;
   }

@@ -1,5 +1,5 @@
 import { type Dashboard, ofInstance, ofShare, Unit } from "./grafana.ts";
-import { badFrom, goodFrom, latency, lines, rate, stat, width } from "./panels.ts";
+import { badFrom, goodFrom, latency, lines, quantile, rate, stat, width } from "./panels.ts";
 
 const minute = 60;
 
@@ -37,6 +37,27 @@ export const overview: Dashboard = {
         ], { stacked: true }),
         latency("NFS latency", "From taking a call up to its answer.", ["share"], "dittofs_nfs_request_duration_seconds", ofShare),
         latency("SMB latency", "From taking a request up to its last answer; waits for locks and for changes of directories are left out.", ["share"], "dittofs_smb_request_duration_seconds", `${ofShare}, command!~"LOCK|CHANGE_NOTIFY"`),
+      ],
+    },
+    {
+      title: "The server",
+      panels: [
+        lines("Event loop lag", "How late the server is: one thread answers all clients.", Unit.seconds, [
+          { expr: quantile(0.5, ["instance"], "dittofs_event_loop_lag_seconds", ofInstance), legend: "{{instance}} p50" },
+          { expr: quantile(0.99, ["instance"], "dittofs_event_loop_lag_seconds", ofInstance), legend: "{{instance}} p99" },
+          { expr: `dittofs_event_loop_lag_max_seconds{${ofInstance}}`, legend: "{{instance}} most" },
+        ], { width: width.third }),
+        lines("Processor", "Processors in use: 1 is one of them.", Unit.number, [{ expr: rate(["instance", "mode"], `dittofs_process_cpu_seconds_total{${ofInstance}}`), legend: "{{instance}} {{mode}}" }], { width: width.third, stacked: true }),
+        lines("Memory", "In RAM, and what JavaScript's objects take of it.", Unit.bytes, [
+          { expr: `dittofs_process_resident_memory_bytes{${ofInstance}}`, legend: "{{instance}}" },
+          { expr: `dittofs_process_heap_bytes{${ofInstance}}`, legend: "{{instance}} {{part}}" },
+        ], { width: width.third }),
+        lines("Connections", "Open now.", Unit.number, [{ expr: `dittofs_connections{${ofInstance}}`, legend: "{{instance}} {{protocol}}" }], { width: width.third }),
+        lines("Open files", "And how many may be.", Unit.number, [
+          { expr: `dittofs_process_open_files{${ofInstance}}`, legend: "{{instance}}" },
+          { expr: `dittofs_process_open_files_max{${ofInstance}}`, legend: "{{instance}} at most" },
+        ], { width: width.third }),
+        lines("REST interface", "Calls by status.", Unit.perSecond, [{ expr: rate(["status"], `dittofs_api_requests_total{${ofInstance}}`), legend: "{{status}}" }], { width: width.third }),
       ],
     },
     {

@@ -41,6 +41,21 @@ export const protocols: Dashboard = {
       ],
     },
     {
+      title: "Connections and log-ins",
+      panels: [
+        lines("Connections", "Accepted, refused since there are too many, and closed by the server before their clients did.", Unit.perSecond, [
+          { expr: rate(["protocol"], `dittofs_connections_accepted_total{${ofInstance}}`), legend: "accepted {{protocol}}" },
+          { expr: rate(["protocol"], `dittofs_connections_refused_total{${ofInstance}}`), legend: "refused {{protocol}}" },
+          { expr: rate(["protocol"], `dittofs_connections_force_closed_total{${ofInstance}}`), legend: "closed by force {{protocol}}" },
+        ], { width: width.third }),
+        lines("Network", "Bytes, headers included.", Unit.bytesPerSecond, [{ expr: rate(["protocol", "direction"], `dittofs_network_bytes_total{${ofInstance}}`), legend: "{{protocol}} {{direction}}" }], { width: width.third }),
+        lines("Log-ins", "And those that failed.", Unit.perSecond, [
+          { expr: rate(["mechanism"], `dittofs_authentication_attempts_total{${ofInstance}}`), legend: "{{mechanism}}" },
+          { expr: rate(["mechanism"], `dittofs_authentication_failures_total{${ofInstance}}`), legend: "failed {{mechanism}}" },
+        ], { width: width.third }),
+      ],
+    },
+    {
       title: "What clients hold",
       panels: [
         lines("Open files and locks", "By share.", Unit.number, [

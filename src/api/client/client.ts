@@ -27,6 +27,8 @@ export interface ClientOptions {
   readonly clock: Clock;
   /** `dittofs/0.2.0`. */
   readonly userAgent?: string;
+  /** The trace its calls belong to, as W3C Trace Context writes it; null: none. */
+  readonly traceParent?: string | null;
 }
 
 /** A reply with what its headers say. */
@@ -172,7 +174,7 @@ class Wire {
   }
 
   private async once(url: string, route: AnyRoute, input: AnyInput, pair: TokenPair | null, following: AbortController | null = null): Promise<Response> {
-    const { clock, tls, userAgent } = this.options;
+    const { clock, tls, userAgent, traceParent } = this.options;
     const patient = route.unhurried && following === null;
     const limitMs = input.timeoutMs === undefined ? (patient ? null : this.options.timeoutMs) : input.timeoutMs;
     const abort = following ?? new AbortController();
@@ -180,6 +182,7 @@ class Wire {
     const accepted = route.media === jsonMedia ? jsonMedia : `${route.media}, ${problemMediaType}`;
     const headers: Record<string, string> = { accept: following === null ? accepted : eventMediaType };
     if (userAgent !== undefined) headers["user-agent"] = userAgent;
+    if (traceParent != null) headers["traceparent"] = traceParent;
     if (pair !== null) headers["authorization"] = `Bearer ${pair.accessToken}`;
     if (input.ifMatch !== undefined) headers["if-match"] = input.ifMatch;
     if (route.body !== none) headers["content-type"] = "application/json";

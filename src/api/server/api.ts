@@ -22,6 +22,7 @@ import { type Paths, pathsOf } from "./paths.ts";
 import { type Bound, answer, bind } from "./pipeline.ts";
 import { Refusal } from "./refusal.ts";
 import { reply } from "./replies.ts";
+import { traced } from "./traced.ts";
 
 export interface ApiOptions {
   readonly control: ControlPlane;
@@ -119,11 +120,12 @@ function fetcher(app: { fetch(request: Request): Response | Promise<Response> },
   return async (request, peer) => {
     const exchange = new Exchange(request, peer, `${run}-${++number}`, options.clock.monotonicMs());
     exchanges.set(request, exchange);
-    const response = await calls.run(exchange, async () => {
+    const work = async (): Promise<Response> => {
       if (request.url.length > limits.targetBytesMax) throw new Refusal("too_large", `The address is longer than ${limits.targetBytesMax} bytes.`);
       checkHost(request, options.hosts);
       return await app.fetch(request);
-    });
+    };
+    const response = await traced(exchange, () => calls.run(exchange, work));
     if (options.tls) response.headers.set("strict-transport-security", "max-age=31536000");
     return response;
   };

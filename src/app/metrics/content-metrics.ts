@@ -1,4 +1,4 @@
-import type { OpenShare } from "../open-share.ts";
+import type { OpenShare } from "../share/open-share.ts";
 import type { Readers } from "./readers.ts";
 
 /** What shares count of their content. */

@@ -1,6 +1,6 @@
 import { ControlError, type Logins } from "#control/index.ts";
 import type { Metrics, Sample } from "#telemetry/metrics/index.ts";
-import type { Protocols } from "../protocols.ts";
+import type { Protocols } from "../server/protocols.ts";
 
 /** What is known of the connections of anything that listens. */
 interface NetStats {

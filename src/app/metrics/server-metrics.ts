@@ -1,9 +1,10 @@
 import { statfs } from "node:fs/promises";
 import type { NfsStats } from "#nfs/index.ts";
 import type { SmbHeld } from "#smb/index.ts";
-import { type Metrics, type NamesOf, noMetrics } from "#telemetry/metrics/index.ts";
-import type { JobTable } from "../jobs.ts";
-import type { OpenShare } from "../open-share.ts";
+import type { NamesOf } from "#telemetry/metrics/declared.ts";
+import { type Metrics, noMetrics } from "#telemetry/metrics/metrics.ts";
+import type { JobTable } from "../server/jobs.ts";
+import type { OpenShare } from "../share/open-share.ts";
 import { collectContent } from "./content-metrics.ts";
 import { asNumber, Readers } from "./readers.ts";
 import { collectShares } from "./share-metrics.ts";

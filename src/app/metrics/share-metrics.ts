@@ -1,5 +1,5 @@
 import { countsOf } from "#metadata/index.ts";
-import type { OpenShare } from "../open-share.ts";
+import type { OpenShare } from "../share/open-share.ts";
 import { asNumber, type Readers } from "./readers.ts";
 
 /** How served shares are doing, and what clients hold in them. */

@@ -2,7 +2,7 @@ import { type MeteredOperation, meteredOperations, type Outcome, type S3Action, 
 import { countsOf, type MetadataStats, type SessionStats } from "#metadata/index.ts";
 import type { HistogramSample, Sample } from "#telemetry/metrics/index.ts";
 import type { Distribution } from "#telemetry/distribution.ts";
-import type { OpenShare } from "../open-share.ts";
+import type { OpenShare } from "../share/open-share.ts";
 import { histogramOf, type Readers } from "./readers.ts";
 
 /** The words operators know these by. */

@@ -2,6 +2,7 @@
 import type { Clock } from "#base/clock.ts";
 import { type BlockStore, MissingObjectError, type ObjectSource, StoreFullError, StoreRefusedError, StoreUnavailableError, type SynchronousReads } from "#model/block-store.ts";
 import { Durations } from "#telemetry/distribution.ts";
+import { childSpan, spanned } from "#telemetry/tracing/index.ts";
 import { adoptsFrom, readsNow, wireOf } from "../abilities.ts";
 import type { S3Blocks } from "../s3/index.ts";
 import { sourceBytes } from "../source.ts";
@@ -82,7 +83,12 @@ export class MeteredBlocks implements BlockStore {
     return this.blocks.close();
   }
 
-  private async counted<T>(operation: MeteredOperation, bytes: number, ask: () => Promise<T>): Promise<T> {
+  private counted<T>(operation: MeteredOperation, bytes: number, ask: () => Promise<T>): Promise<T> {
+    const span = childSpan(`blocks.${operation}`, bytes === 0 ? {} : { "dittofs.bytes": bytes });
+    return span === null ? this.timed(operation, bytes, ask) : spanned(span, () => this.timed(operation, bytes, ask));
+  }
+
+  private async timed<T>(operation: MeteredOperation, bytes: number, ask: () => Promise<T>): Promise<T> {
     const begunMs = this.clock.monotonicMs();
     try {
       const answer = await ask();

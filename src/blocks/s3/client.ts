@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
 import type * as Sdk from "@aws-sdk/client-s3";
+import { childSpan, currentSpan, Kind, spanned } from "#telemetry/tracing/index.ts";
 import { actionOf } from "./counts.ts";
 import { isOfKeys } from "./errors.ts";
 import type { HttpAnswer, HttpRequest, RequestBody, ResponseSink } from "./http/message.ts";
@@ -80,7 +81,8 @@ export class S3Client {
   /** Throws the SDK's errors and TransportError. `Output` is that of the command. */
   async send<Output extends Sdk.ServiceOutputTypes>(command: object, payload: Payload = {}): Promise<Output> {
     const client = this.#client;
-    const send = async () => (await this.#client.send(addHeaders(command, payload.sha256) as never, { payload } as never)) as Output;
+    const ask = async () => (await this.#client.send(addHeaders(command, payload.sha256) as never, { payload } as never)) as Output;
+    const send = () => traced(command, ask);
     try {
       return await send();
     } catch (error) {
@@ -128,21 +130,45 @@ export class S3Client {
       body: body ?? bodyOf(request.body),
       sink: sink ?? null,
     };
+    const span = currentSpan();
     const host = request.hostname.replace(/^\[(.*)\]$/, "$1");
+    const port = request.port ?? (secure ? 443 : 80);
     const { clock, counts } = this.#settings;
     const begunMs = clock.monotonicMs();
     let status = 0;
     let answer: HttpAnswer;
     try {
-      answer = await this.#pool.send({ secure, host, port: request.port ?? (secure ? 443 : 80) }, carried);
+      answer = await this.#pool.send({ secure, host, port }, carried);
       status = answer.status;
     } finally {
       counts.count(actionOf(request.method, request.query), status, clock.monotonicMs() - begunMs);
+    }
+    if (span !== null) {
+      span.set("http.request.method", request.method);
+      span.set("http.response.status_code", status);
+      span.set("server.address", host);
+      span.set("server.port", port);
+      const id = answer.headers["x-amz-request-id"];
+      if (id !== undefined) span.set("aws.request_id", id);
     }
     const dateMs = Date.parse(answer.headers["date"] ?? "");
     if (!Number.isNaN(dateMs)) this.serverMs = dateMs;
     return answer;
   }
+}
+
+/** One request as a span of what it is sent for, in OpenTelemetry's terms for the SDKs of AWS. Keys name packs and segments, no files. */
+function traced<T>(command: object, ask: () => Promise<T>): Promise<T> {
+  const span = childSpan("S3", { "rpc.system.name": "aws-api" }, Kind.client);
+  if (span === null) return ask();
+  const method = command.constructor.name.replace(/Command\d*$/, "");
+  const { Bucket: bucket, Key: key, Range: range } = (command as { readonly input?: Readonly<Record<string, unknown>> }).input ?? {};
+  span.rename(`S3.${method}`);
+  span.set("rpc.method", `S3/${method}`);
+  if (typeof bucket === "string") span.set("aws.s3.bucket", bucket);
+  if (typeof key === "string") span.set("aws.s3.key", key);
+  if (typeof range === "string") span.set("dittofs.range", range);
+  return spanned(span, ask);
 }
 
 /** Headers the SDK has no parameter for. */

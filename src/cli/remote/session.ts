@@ -2,6 +2,8 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { ApiError, type Client, type ClientTls, createClient, memoryTokens, type TokenSource } from "#api/client/index.ts";
 import { type AnyRoute, type Body, pageSizeMax, type Params, type Query, type Reply } from "#api/contract/index.ts";
+import { systemRandom } from "#base/random.ts";
+import { formatTraceParent, parseTraceParent } from "#base/traceparent.ts";
 import { parseDuration } from "#config/index.ts";
 import { type Context, describeVersion, ExitStatus } from "../ports.ts";
 import { contextTokens, ContextStore, type SavedContext } from "./contexts.ts";
@@ -21,6 +23,7 @@ export interface Connection {
   readonly tlsSkipVerify?: boolean;
   readonly timeout?: string;
   readonly verbose?: boolean;
+  readonly trace?: boolean;
 }
 
 /** A server's address without anything after its host and port; throws UsageError. */
@@ -40,6 +43,7 @@ export class Session {
   private readonly saved: SavedContext | null;
   private readonly context: Context;
   private readonly flags: Connection;
+  private readonly traceParent: string | null;
   private client: Client;
   private hasToken: boolean;
 
@@ -60,6 +64,7 @@ export class Session {
     this.saved = chosen?.server === this.server ? chosen : null;
     this.tls = tlsOf(flags, this.saved);
     const token = flags.token ?? (environment["DITTOFS_TOKEN"] || null);
+    this.traceParent = traceParentOf(context, flags);
     this.hasToken = token !== null || this.saved?.access_token !== undefined;
     const fromContext = token === null && this.saved !== null && name !== null;
     this.client = this.clientWith(fromContext ? contextTokens(store, name, this.server) : memoryTokens(token === null ? null : { accessToken: token, refreshToken: null }));
@@ -73,7 +78,7 @@ export class Session {
 
   private clientWith(tokens: TokenSource): Client {
     const { clock, version } = this.context;
-    return createClient({ baseUrl: this.server, tokens, tls: pem(this.tls), timeoutMs: timeoutOf(this.flags.timeout), clock, userAgent: `dittofs/${describeVersion(version)}` });
+    return createClient({ baseUrl: this.server, traceParent: this.traceParent, tokens, tls: pem(this.tls), timeoutMs: timeoutOf(this.flags.timeout), clock, userAgent: `dittofs/${describeVersion(version)}` });
   }
 
   /** Whether there is a token to try. */
@@ -121,6 +126,18 @@ export class Session {
       if (found.items.length === 0 || items.length >= Math.min(found.total, limit)) return items.slice(0, limit) as Reply<R>["items"];
     }
   }
+}
+
+/** A new trace where one is asked for, which is said; else the one that whoever runs this is in, as OpenTelemetry's variable has it. */
+function traceParentOf({ environment, terminal }: Context, flags: Connection): string | null {
+  if (flags.trace !== true) {
+    const given = environment["TRACEPARENT"] ?? "";
+    return parseTraceParent(given) === null ? null : given;
+  }
+  const hex = (bytes: number): string => Buffer.from(systemRandom.bytes(bytes)).toString("hex");
+  const parent = { traceId: hex(16), spanId: hex(8), sampled: true };
+  terminal.err(`trace ${parent.traceId}\n`);
+  return formatTraceParent(parent);
 }
 
 function pathOf(route: AnyRoute, params: unknown): string {

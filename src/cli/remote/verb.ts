@@ -65,6 +65,7 @@ const connectionFlags: readonly (readonly [string, string])[] = [
   ["--client-key <file>", "its key"],
   ["--tls-skip-verify", "take any certificate; for tests only"],
   ["--timeout <duration>", "how long to wait for an answer"],
+  ["--trace", "have a server with traces follow this, and say the trace's id on standard error (default: the trace of TRACEPARENT)"],
 ];
 export const connectionFlagNames: readonly string[] = [...connectionFlags.map(([flags]) => flags), "-o, --output <format>", "--no-color", "-v, --verbose"].map((flags) => new Option(flags).long ?? "");
 

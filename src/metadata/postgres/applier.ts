@@ -7,6 +7,7 @@ import { evaluate } from "../engine.ts";
 import type { Totals } from "../rows.ts";
 import type { Sequence } from "../sequence.ts";
 import type { MetadataStats } from "../stats.ts";
+import { batchSpan, currentSpan } from "../traced.ts";
 import { encode } from "./encode.ts";
 import type { Fetcher } from "./fetcher.ts";
 import type { Holds } from "./holds.ts";
@@ -85,7 +86,7 @@ export class Applier {
     if (this.queue.length >= queueMax) return Promise.reject(new StoreUnavailableError(`more than ${queueMax} changes wait for the metadata's database`));
     return new Promise((resolve, reject) => {
       const sinceMs = this.parts.clock.monotonicMs();
-      this.queue.push({ set, result: null, fetching: 0, held: [], seen: false, left: false, sinceMs, resolve, reject });
+      this.queue.push({ set, result: null, fetching: 0, held: [], seen: false, left: false, sinceMs, resolve, reject, span: currentSpan() });
       this.schedule();
       if (this.patience === null) this.watch(waitMsMax);
     });
@@ -244,7 +245,7 @@ export class Applier {
     view.bound();
     const values = [share, epoch, number, writes.treeVersions, writes.inodes, writes.bytes, ...encode(writes)];
     if (!this.tell(sets)) return;
-    writer.send({ number, values, waiters: [{ committed: () => view.pins.committed(number), failed: () => {} }, waiter] });
+    writer.send({ number, values, waiters: [{ committed: () => view.pins.committed(number), failed: () => {} }, waiter], span: batchSpan(sets) });
   }
 
   private tell(sets: readonly Waiting[]): boolean {

@@ -1,7 +1,9 @@
 import type { Clock } from "#base/clock.ts";
 import { type Login, PostgresSession } from "#base/postgres/session.ts";
 import type { Logger } from "#telemetry/logger.ts";
+import { childSpan, Kind, spanned } from "#telemetry/tracing/index.ts";
 import { parsers, type Row } from "./decode.ts";
+import { statements } from "./statements.ts";
 
 const lockMsMax = 10_000;
 const idleInTransactionMsMax = 60_000;
@@ -36,5 +38,17 @@ export type Value = string | number | Uint8Array;
 
 /** Runs a prepared statement and gives its rows as arrays. */
 export function run(session: PostgresSession, statement: string, values: readonly Value[], serverMsMax?: number): Promise<readonly Row[]> {
-  return session.run(() => session.client.unsafe(statement, values as (string | number)[], { prepare: true }).values() as unknown as PromiseLike<readonly Row[]>, serverMsMax);
+  const span = childSpan("postgresql", { "db.system.name": "postgresql" }, Kind.client);
+  const answer = (): Promise<readonly Row[]> => session.run(() => session.client.unsafe(statement, values as (string | number)[], { prepare: true }).values() as unknown as PromiseLike<readonly Row[]>, serverMsMax);
+  if (span === null) return answer();
+  const name = nameOf(statement);
+  span.rename(`postgresql.${name}`);
+  span.set("db.operation.name", name);
+  return spanned(span, answer);
+}
+
+/** A statement's name in our table of them, else what it begins with. */
+function nameOf(statement: string): string {
+  const [name] = Object.entries(statements).find(([, each]) => each === statement) ?? [];
+  return name ?? (/^\w+/.exec(statement)?.[0] ?? "statement").toLowerCase();
 }

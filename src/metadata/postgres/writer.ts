@@ -4,6 +4,7 @@ import type { MetadataStats } from "../stats.ts";
 import { inWords, verdictOf } from "./errors.ts";
 import { openSession, run, type Server, type Value } from "./sessions.ts";
 import { statements } from "./statements.ts";
+import { outside, type Span } from "#telemetry/tracing/index.ts";
 
 const pauseMsMin = 20;
 const pauseMsMax = 5_000;
@@ -23,6 +24,8 @@ export interface Outgoing {
   readonly values: readonly Value[];
   /** Told in this order, batches in the order of their numbers. */
   readonly waiters: Waiter[];
+  /** Where it is done for a request that is followed. */
+  readonly span: Span | null;
 }
 
 /** A batch, and when it was sent first. */
@@ -105,7 +108,8 @@ export class Writer {
     const { session } = this;
     if (session === null || this.over) return;
     this.running++;
-    run(session, statements.apply, batch.values).then(
+    const send = (): Promise<unknown> => run(session, statements.apply, batch.values);
+    (batch.span === null ? outside(send) : batch.span.run(send)).then(
       () => this.answered(null, batch),
       (error: unknown) => this.answered(error, batch),
     );
@@ -127,6 +131,7 @@ export class Writer {
     this.awaySinceMs = null;
     while (this.inFlight.length > 0 && (this.inFlight[0] as Sent).number <= number) {
       const batch = this.inFlight.shift() as Sent;
+      batch.span?.end();
       stats.commits.add(server.clock.monotonicMs() - batch.sentMs);
       for (const waiter of batch.waiters) waiter.committed();
     }
@@ -153,7 +158,11 @@ export class Writer {
     const lost = this.inFlight;
     this.inFlight = [];
     this.options.broken(error);
-    for (const batch of lost) for (const waiter of batch.waiters) waiter.failed(error);
+    for (const batch of lost) {
+      batch.span?.failWith(error);
+      batch.span?.end();
+      for (const waiter of batch.waiters) waiter.failed(error);
+    }
     this.empty();
   }
 

@@ -17,6 +17,7 @@ import { EngineStore } from "../engine-store.ts";
 import { asError, endProcess } from "../fatal.ts";
 import type { Totals } from "../rows.ts";
 import { Sequence } from "../sequence.ts";
+import { syncSpans } from "../traced.ts";
 import { Checkpointer } from "./checkpointer.ts";
 import { explain, isNoSpace, keepWalAtClose, openDatabase } from "./database.ts";
 import { GroupSync, type SyncFile } from "./group-sync.ts";
@@ -248,7 +249,9 @@ class Parts {
   }
 
   private committed(applied: Pending[]): void {
+    const spans = syncSpans(applied);
     this.walSync.add(() => {
+      if (spans !== null) for (const span of spans) span.end();
       for (let i = 0; i < applied.length; i++) {
         const one = applied[i] as Pending;
         one.resolve(one.result as ApplyResult);

@@ -1,7 +1,8 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import type { ReadableSpan, SpanExporter, SpanProcessor } from "@opentelemetry/sdk-trace";
+import type { ReadableSpan, SpanProcessor } from "@opentelemetry/sdk-trace";
 import { type Clock, keepAlive, type Timer } from "#base/clock.ts";
 import type { Logger } from "../logger.ts";
+import type { Collector } from "./collector.ts";
 
 /** Spans that wait to be sent, at most: about 1 KiB of memory each. Further ones are dropped, and counted. */
 export const spansMax = 8192;
@@ -29,7 +30,7 @@ export interface ExportStats {
  */
 export class ExportQueue implements SpanProcessor {
   readonly stats: ExportStats = { exported: 0, dropped: 0 };
-  private readonly exporter: SpanExporter;
+  private readonly collector: Collector;
   private readonly endpoint: string;
   private readonly clock: Clock;
   private readonly logger: Logger;
@@ -43,8 +44,8 @@ export class ExportQueue implements SpanProcessor {
   private droppedBefore: number | null = null;
   private closed = false;
 
-  constructor(exporter: SpanExporter, endpoint: string, clock: Clock, logger: Logger) {
-    this.exporter = exporter;
+  constructor(collector: Collector, endpoint: string, clock: Clock, logger: Logger) {
+    this.collector = collector;
     this.endpoint = endpoint;
     this.clock = clock;
     this.logger = logger;
@@ -91,31 +92,19 @@ export class ExportQueue implements SpanProcessor {
   /** One message. It leaves the queue when it was taken, or never will be. */
   private async sendNow(): Promise<void> {
     const spans = this.queue.slice(0, messageSpans);
-    const error = await this.taken(spans);
-    if (error !== null && retryable.has(error.code)) {
+    const { code, rejected, message } = await this.collector.take(spans);
+    if (retryable.has(code)) {
       this.retryMs = Math.min(retryMsMax, Math.max(retryMsMin, this.retryMs * 2));
-      this.away(error.message, "spans are kept meanwhile, as far as there is room");
+      this.away(message, "spans are kept meanwhile, as far as there is room");
       return;
     }
     this.queue.splice(0, spans.length);
     this.retryMs = 0;
-    if (error === null) {
-      this.stats.exported += spans.length;
-      this.back();
-      return;
-    }
-    this.stats.dropped += spans.length;
-    this.away(error.message, "it refused these spans for good, and they are dropped: check what it says");
-  }
-
-  private taken(spans: ReadableSpan[]): Promise<{ readonly code: number; readonly message: string } | null> {
-    return new Promise((resolve) => {
-      this.exporter.export(spans, ({ code, error }) => {
-        const thrown = error as (Error & { readonly code?: unknown }) | undefined;
-        // Without a status of gRPC's it is a fault of ours, or of the message.
-        resolve(code === 0 ? null : { code: typeof thrown?.code === "number" ? thrown.code : -1, message: thrown?.message ?? "no reason was given" });
-      });
-    });
+    const dropped = code === 0 ? rejected : spans.length;
+    this.stats.exported += spans.length - dropped;
+    this.stats.dropped += dropped;
+    if (dropped > 0) this.away(message, "it refused spans for good, and they are dropped: check what it says");
+    else this.back();
   }
 
   private away(error: string, what: string): void {
@@ -158,7 +147,6 @@ export class ExportQueue implements SpanProcessor {
     this.stats.dropped += this.queue.length;
     if (this.queue.length > 0) this.logger.warn({ endpoint: this.endpoint, spans: this.queue.length }, "stopping with traces that the collector did not take");
     this.queue = [];
-    // It waits for a message that is under way, for as long as that takes: nobody else does.
-    this.exporter.shutdown().catch(() => {});
+    this.collector.close();
   }
 }

@@ -2,11 +2,11 @@ import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
 import type { Logger } from "../logger.ts";
 import { tracer as current, useTracer } from "./current.ts";
+import { collectorAt } from "./collector.ts";
 import { type ExportStats, ExportQueue } from "./export-queue.ts";
+import { Sampling } from "./sampling.ts";
 import { Tracer } from "./tracer.ts";
 
-/** After this a message to the collector is given up, and sent again. */
-const messageMsMax = 10_000;
 /** Bounds of one span, whatever is said of it. */
 const attributesMax = 64;
 const valueCharsMax = 256;
@@ -19,6 +19,8 @@ export interface TracingOptions {
   readonly insecure: boolean;
   /** The part of the requests that is followed, from 0 to 1. */
   readonly sampleRate: number;
+  /** So many requests are followed in a second at most. */
+  readonly perSecondMax: number;
   readonly version: string;
   readonly clock: Clock;
   readonly random: Random;
@@ -30,6 +32,8 @@ export interface OpenTracing {
   readonly stats: Readonly<ExportStats>;
   /** Spans that wait to be sent. */
   readonly waiting: number;
+  /** Requests that were drawn and not followed, since there were too many of them. */
+  readonly passedOver: number;
   /** Turns it off, and sends what it can of the rest within a bound. */
   close(): Promise<void>;
 }
@@ -37,14 +41,14 @@ export interface OpenTracing {
 /** Turns tracing on. What it takes is loaded here: a server without it keeps neither code nor memory for it. */
 export async function openTracing(options: TracingOptions): Promise<OpenTracing> {
   const { endpoint, insecure, clock, random, logger } = options;
-  const [api, sdk, { resourceFromAttributes }, { OTLPTraceExporter }] = await Promise.all([
+  const [api, sdk, { resourceFromAttributes }, { ProtobufTraceSerializer }, { default: grpc }] = await Promise.all([
     import("@opentelemetry/api"),
     import("@opentelemetry/sdk-trace"),
     import("@opentelemetry/resources"),
-    import("@opentelemetry/exporter-trace-otlp-grpc"),
+    import("@opentelemetry/otlp-transformer"),
+    import("@grpc/grpc-js"),
   ]);
-  const exporter = new OTLPTraceExporter({ url: `${insecure ? "http" : "https"}://${endpoint}`, timeoutMillis: messageMsMax });
-  const queue = new ExportQueue(exporter, endpoint, clock, logger);
+  const queue = new ExportQueue(collectorAt(endpoint, insecure, grpc, ProtobufTraceSerializer, clock), endpoint, clock, logger);
   const instance = Buffer.from(random.bytes(16)).toString("hex");
   const provider = new sdk.TracerProvider({
     sampler: new sdk.AlwaysOnSampler(),
@@ -52,7 +56,8 @@ export async function openTracing(options: TracingOptions): Promise<OpenTracing>
     spanLimits: { attributeCountLimit: attributesMax, attributeValueLengthLimit: valueCharsMax, linkCountLimit: linksRecordedMax },
     spanProcessors: [queue],
   });
-  const tracer = new Tracer(api, provider.getTracer("dittofs", options.version), options.sampleRate, random);
+  const sampling = new Sampling(options.sampleRate, options.perSecondMax, clock, random);
+  const tracer = new Tracer(api, provider.getTracer("dittofs", options.version), sampling, clock);
   useTracer(tracer);
   let closing: Promise<void> | null = null;
   const shut = async (): Promise<void> => {
@@ -63,6 +68,9 @@ export async function openTracing(options: TracingOptions): Promise<OpenTracing>
     stats: queue.stats,
     get waiting() {
       return queue.waiting;
+    },
+    get passedOver() {
+      return sampling.passedOver;
     },
     close: () => (closing ??= shut()),
   };

@@ -19,14 +19,18 @@ export class Span {
   private readonly recorded: RecordedSpan;
   /** It begins a trace, or goes on with one that another process began. */
   private readonly isFirst: boolean;
+  /** The span its trace has here as a whole: that of the request, mostly. */
+  readonly request: Span;
   ended = false;
   /** The requests it serves together. */
   serves: Links | null = null;
 
-  constructor(tracer: Tracer, recorded: RecordedSpan, isFirst: boolean) {
+  /** `parent` null: the first. */
+  constructor(tracer: Tracer, recorded: RecordedSpan, parent: Span | null) {
     this.tracer = tracer;
     this.recorded = recorded;
-    this.isFirst = isFirst;
+    this.isFirst = parent === null;
+    this.request = parent === null ? this : parent.request;
   }
 
   get context(): SpanContext {
@@ -76,12 +80,14 @@ export class Span {
   end(): void {
     if (this.ended) return;
     this.ended = true;
-    this.recorded.end();
+    this.recorded.end(this.tracer.now());
     if (this.isFirst) this.tracer.live--;
   }
 }
 
 /** Runs `work` as what `span` is about, and ends that with it; `seen` is told of the result before. */
+export function spanned<T>(span: Span, work: () => Promise<T>, seen?: (span: Span, result: T) => void): Promise<T>;
+export function spanned<T>(span: Span, work: () => Maybe<T>, seen?: (span: Span, result: T) => void): Maybe<T>;
 export function spanned<T>(span: Span, work: () => Maybe<T>, seen?: (span: Span, result: T) => void): Maybe<T> {
   let result: Maybe<T>;
   try {

@@ -1,8 +1,9 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type * as Api from "@opentelemetry/api";
-import type { Random } from "#base/random.ts";
+import type { Clock } from "#base/clock.ts";
 import type { TraceParent } from "#base/traceparent.ts";
 import type { Links } from "./links.ts";
+import type { Sampling } from "./sampling.ts";
 import { type Attributes, Kind, Span } from "./span.ts";
 
 /** TraceFlags. */
@@ -15,44 +16,27 @@ export class Tracer {
   live = 0;
   private readonly api: typeof Api;
   private readonly recorder: Api.Tracer;
-  private readonly rate: number;
-  private readonly random: Random;
+  private readonly sampling: Sampling;
+  private readonly clock: Clock;
   private readonly storage = new AsyncLocalStorage<Span | null>();
-  /** The next request that is followed is so many from here. */
-  private toNext: number;
 
-  /** `rate`: the part of the requests that is followed, from 0 to 1. */
-  constructor(api: typeof Api, recorder: Api.Tracer, rate: number, random: Random) {
+  constructor(api: typeof Api, recorder: Api.Tracer, sampling: Sampling, clock: Clock) {
     this.api = api;
     this.recorder = recorder;
-    this.rate = rate;
-    this.random = random;
-    this.toNext = this.distance();
+    this.sampling = sampling;
+    this.clock = clock;
   }
 
-  /**
-   * Whether the request that begins is followed. As if each were drawn by itself, but the next hit is drawn ahead, so that whoever is not
-   * followed pays one subtraction.
-   */
+  /** Whether the request that begins is followed. */
   samples(): boolean {
-    if (--this.toNext > 0) return false;
-    this.toNext = this.distance();
-    return true;
-  }
-
-  private distance(): number {
-    if (this.rate >= 1) return 1;
-    if (this.rate <= 0) return Number.POSITIVE_INFINITY;
-    const [a = 0, b = 0, c = 0, d = 0] = this.random.bytes(4);
-    const drawn = (((a * 256 + b) * 256 + c) * 256 + d + 0.5) / 2 ** 32;
-    return 1 + Math.floor(Math.log(drawn) / Math.log1p(-this.rate));
+    return this.sampling.samples();
   }
 
   /** Begins a trace, or goes on with `parent`'s. */
   begin(name: string, kind: Kind, attributes: Attributes, parent: TraceParent | null = null): Span {
     this.live++;
     const context = parent === null ? this.api.ROOT_CONTEXT : this.under({ traceId: parent.traceId, spanId: parent.spanId, traceFlags: parent.sampled ? flagSampled : flagNone, isRemote: true });
-    return new Span(this, this.recorder.startSpan(name, { kind, attributes }, context), true);
+    return new Span(this, this.recorder.startSpan(name, { kind, attributes, startTime: this.now() }, context), null);
   }
 
   /** What is done for many requests together: a part of `parent` where it is one's work, else a trace of its own; with links to all. */
@@ -63,7 +47,13 @@ export class Tracer {
   }
 
   childOf(parent: Span, name: string, attributes: Attributes, kind: Kind): Span {
-    return new Span(this, this.recorder.startSpan(name, { kind, attributes }, this.under(parent.context)), false);
+    return new Span(this, this.recorder.startSpan(name, { kind, attributes, startTime: this.now() }, this.under(parent.context)), parent);
+  }
+
+  /** Finer than the milliseconds of the SDK's own clock: most spans are shorter. */
+  now(): [number, number] {
+    const { sec, nsec } = this.clock.now();
+    return [sec, nsec];
   }
 
   private under(context: Api.SpanContext): Api.Context {

@@ -7,7 +7,7 @@ import { contract, type Reply } from "#api/contract/index.ts";
 import { Admin } from "../../support/admin.ts";
 import { type Handle, NfsClient, Stable } from "../../support/nfs-client.ts";
 import { Pty } from "../../support/pty.ts";
-import { binaryPath, Server, temporaryDirectory } from "../../support/server.ts";
+import { binaryPath, freePort, Server, temporaryDirectory } from "../../support/server.ts";
 import { SmbClient } from "../../support/smb-client.ts";
 import { SmbFiles } from "../../support/smb-requests.ts";
 import { until, within } from "../../support/wait.ts";
@@ -210,6 +210,24 @@ describe("dittofs top", () => {
       await pty.gaveBack();
     } finally {
       pty.close();
+    }
+  });
+
+  test("waits for a server that goes away, and goes on when it is back", async () => {
+    const options = { dataDir: join(directory.path, "again"), port: 0, env: { DITTOFS_CONTROLPLANE_PORT: String(await freePort()) } };
+    let own = await Server.start(options);
+    const pty = new Pty([binaryPath(), "top"], { ...environment, DITTOFS_SERVER: own.apiUrl, DITTOFS_TOKEN: (await Admin.at(own)).token });
+    try {
+      await pty.shows(/^ops /);
+      await own.stop();
+      await pty.shows(/^cannot connect to .* nothing listens there/);
+      own = await Server.start(options);
+      await until("figures again", 15_000, () => (pty.lines.length === 24 && !pty.lines.some((line) => line.startsWith("cannot connect")) ? true : null));
+      pty.press("q");
+      expect(await within("the end", 5000, pty.process.exited)).toBe(0);
+    } finally {
+      pty.close();
+      await own.stop();
     }
   });
 

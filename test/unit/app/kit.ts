@@ -1,5 +1,5 @@
-import { noTelemetry } from "#app/telemetry.ts";
-import { type RuntimeOptions, ServerRuntime } from "#app/runtime.ts";
+import { noTelemetry } from "#app/telemetry/telemetry.ts";
+import { type RuntimeOptions, ServerRuntime } from "#app/server/runtime.ts";
 import { systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
 import { type Config, loadConfig } from "#config/index.ts";

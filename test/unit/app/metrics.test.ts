@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from "bun:test";
 import { collectServer } from "#app/metrics/index.ts";
-import type { ServerRuntime } from "#app/runtime.ts";
+import type { ServerRuntime } from "#app/server/runtime.ts";
 import { silentLogger } from "#telemetry/logger.ts";
 import { noMetrics } from "#telemetry/metrics/index.ts";
 import { MetricsRegistry } from "#telemetry/metrics/registry.ts";

@@ -4,7 +4,7 @@ import { load, refuse } from "./support.ts";
 const endpoint = (value: string) => ({ file: `telemetry:\n  endpoint: ${JSON.stringify(value)}\n` });
 
 test("traces are off, to a collector on this machine, and of every request", () => {
-  expect(load({}).config.telemetry).toEqual({ enabled: false, endpoint: "localhost:4317", insecure: true, sample_rate: 1, profiling: { enabled: false, endpoint: "http://localhost:4040", profile_types: ["cpu"] } });
+  expect(load({}).config.telemetry).toEqual({ enabled: false, endpoint: "localhost:4317", insecure: true, sample_rate: 1, max_traces_per_second: 200, profiling: { enabled: false, endpoint: "http://localhost:4040", profile_types: ["cpu"] } });
 });
 
 test.each(["otel:4317", "collector.example.org:1", "otel_collector-1:65535", "10.0.0.7:4317", "[fd00::7]:4317", "[::1]:4317"])("%p is where a collector may listen", (value) => {

@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
@@ -84,7 +84,7 @@ function resultLabels(expr: string): ReadonlySet<string> {
 }
 
 test("statuses, procedures and commands that queries name are those the protocols have", () => {
-  const named = [...queries, ...alerts].flatMap(({ expr }) => [...expr.matchAll(/\b(?:status|procedure|command)(?:=~|!~|!=|=)"([^"]*)"/g)].flatMap(([, list = ""]) => list.split("|")));
+  const named = [...queries, ...alerts].filter(({ expr }) => /dittofs_(?:nfs|smb)_/.test(expr)).flatMap(({ expr }) => [...expr.matchAll(/\b(?:status|procedure|command)(?:=~|!~|!=|=)"([^"]*)"/g)].flatMap(([, list = ""]) => list.split("|")));
   expect(named).toContain("NFS3ERR_IO");
   expect(named.filter((word) => !words.has(word))).toEqual([]);
 });
@@ -191,6 +191,16 @@ const wellSeries: Readonly<Record<string, string>> = {
   'dittofs_nfs_requests_total{procedure="READ",share="/s",status="NFS3ERR_JUKEBOX"}': "0+60x120",
   'dittofs_smb_requests_total{command="READ",share="/s",status="STATUS_SUCCESS"}': "0+6000x120",
   'dittofs_smb_requests_total{command="READ",share="/s",status="STATUS_UNEXPECTED_IO_ERROR"}': "0x120",
+  dittofs_process_start_time_seconds: "1x120",
+  'dittofs_api_requests_total{method="GET",route="/api/v1/shares",status="200"}': "0+600x120",
+  'dittofs_api_requests_total{method="GET",route="/api/v1/shares",status="500"}': "0x120",
+  'dittofs_authentication_failures_total{mechanism="ntlm"}': "0x120",
+  'dittofs_connections_refused_total{protocol="nfs"}': "0x120",
+  'dittofs_event_loop_lag_seconds_bucket{le="0.001"}': "0+600x120",
+  'dittofs_event_loop_lag_seconds_bucket{le="1"}': "0+600x120",
+  'dittofs_event_loop_lag_seconds_bucket{le="+Inf"}': "0+600x120",
+  dittofs_process_open_files: "50x120",
+  dittofs_process_open_files_max: "1000x120",
   'dittofs_upload_backlog_age_seconds{share="/s"}': "10x120",
   'dittofs_log_full_ratio{share="/s"}': "0.2x120",
   'dittofs_writes_turned_away_total{share="/s",reason="backlog"}': "0x120",
@@ -229,6 +239,12 @@ const illSeries: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   DittofsClientErrors: { 'dittofs_nfs_requests_total{procedure="READ",share="/s",status="NFS3ERR_IO"}': "0+100x120" },
   DittofsSmbClientErrors: { 'dittofs_smb_requests_total{command="READ",share="/s",status="STATUS_UNEXPECTED_IO_ERROR"}': "0+100x120" },
   DittofsClientsToldToComeBack: { 'dittofs_nfs_requests_total{procedure="READ",share="/s",status="NFS3ERR_JUKEBOX"}': "0+600x120" },
+  DittofsRestarting: { dittofs_process_start_time_seconds: "0x60 0+600x60" },
+  DittofsApiErrors: { 'dittofs_api_requests_total{method="GET",route="/api/v1/shares",status="500"}': "0+60x120" },
+  DittofsLoginFailures: { 'dittofs_authentication_failures_total{mechanism="ntlm"}': "0+120x120" },
+  DittofsConnectionsRefused: { 'dittofs_connections_refused_total{protocol="nfs"}': "0+6x120" },
+  DittofsEventLoopLag: { 'dittofs_event_loop_lag_seconds_bucket{le="0.001"}': "0+500x120" },
+  DittofsOpenFilesNearlyExhausted: { dittofs_process_open_files: "900x120" },
   DittofsUploadBacklogOld: { 'dittofs_upload_backlog_age_seconds{share="/s"}': "0+60x120" },
   DittofsLogNearlyFull: { 'dittofs_log_full_ratio{share="/s"}': "0.9x120" },
   DittofsWritesTurnedAway: { 'dittofs_writes_turned_away_total{share="/s",reason="backlog"}': "0+5x120" },
@@ -253,7 +269,8 @@ if (promtool === null) console.log("PromQL is not parsed: skipped, needs promtoo
 
 // Skips where promtool is not installed: the reason is printed.
 describe.skipIf(promtool === null)("promtool", () => {
-  const directory = temporary("monitoring");
+  let directory = "";
+  beforeAll(() => void (directory = temporary("monitoring")));
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
   const check = async (path: string): Promise<string> => {

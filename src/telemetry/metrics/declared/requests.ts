@@ -13,7 +13,7 @@ export const requestMetrics = declare({
   },
   dittofs_nfs_request_duration_seconds: {
     type: "histogram",
-    help: "Time from taking up an NFS or MOUNT call until its answer was written.",
+    help: "Time from taking up an NFS or MOUNT call until its answer left, or was made where it had to be waited for.",
     unit: "seconds",
     labels: ["procedure", "share"],
     bound: `the protocol's procedures; ${shares}`,
@@ -49,7 +49,7 @@ export const requestMetrics = declare({
   },
   dittofs_smb_request_duration_seconds: {
     type: "histogram",
-    help: "Time from taking up an SMB request until its last answer was written; of LOCK and CHANGE_NOTIFY with the wait for other clients.",
+    help: "Time from taking up an SMB request until its answer left, or its last one was made where it had to be waited for; of LOCK and CHANGE_NOTIFY with the wait for other clients.",
     unit: "seconds",
     labels: ["command", "share"],
     bound: `the protocol's commands; ${shares}`,

@@ -6,6 +6,7 @@ import type { Logger } from "#telemetry/logger.ts";
 import { childSpan, currentSpan, instrument, Kind, Links, linksMax, openTracing, type OpenTracing, outside, spanned, tracer, waited } from "#telemetry/tracing/index.ts";
 import { closeMsMax, spansMax } from "#telemetry/tracing/export-queue.ts";
 import { OtlpReceiver } from "../../../support/otlp-receiver.ts";
+import { SimulatedClock } from "../../cache/simulated-clock.ts";
 import { SeededRandom } from "../../../support/seeded-random.ts";
 import { until } from "../../../support/wait.ts";
 
@@ -31,8 +32,8 @@ describe("tracing", () => {
   let tracing: OpenTracing | null = null;
   let logged: Lines;
 
-  async function open(sampleRate = 1, endpoint = receiver.endpoint): Promise<OpenTracing> {
-    tracing = await openTracing({ endpoint, insecure: true, sampleRate, version: "9.9", clock: hurried, random: new SeededRandom(1), logger: logged });
+  async function open(sampleRate = 1, endpoint = receiver.endpoint, perSecondMax = 1_000_000): Promise<OpenTracing> {
+    tracing = await openTracing({ endpoint, insecure: true, sampleRate, perSecondMax, version: "9.9", clock: hurried, random: new SeededRandom(1), logger: logged });
     return tracing;
   }
 
@@ -181,6 +182,18 @@ describe("tracing", () => {
     await tracing!.close();
     await open(0);
     for (let i = 0; i < 100; i++) expect(tracer!.samples()).toBe(false);
+  });
+
+  test("in a second never more are followed than the bound says, and in the next as many again", async () => {
+    const clock = new SimulatedClock();
+    tracing = await openTracing({ endpoint: receiver.endpoint, insecure: true, sampleRate: 0.5, perSecondMax: 100, version: "9.9", clock, random: new SeededRandom(1), logger: logged });
+    const followed = (): number => Array.from({ length: 1_000 }, () => tracer!.samples()).filter(Boolean).length;
+    expect([followed(), followed()]).toEqual([100, 0]);
+    expect(Math.abs(tracing.passedOver - 900)).toBeLessThan(100);
+    await clock.pass(999);
+    expect(followed()).toBe(0);
+    await clock.pass(1);
+    expect(followed()).toBe(100);
   });
 
   test("a collector that goes away and comes back is told what waited; the log hears of each once", async () => {

@@ -1,0 +1,218 @@
+import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { hostname } from "node:os";
+import { dirname, join } from "node:path";
+import { systemClock } from "#base/clock.ts";
+import { systemRandom } from "#base/random.ts";
+import { RecoveredLog } from "#cache/log/recovered-log.ts";
+import { packKey, readFooter } from "#cache/packs/index.ts";
+import type { RecoveredShare, RecoverProgress, RecoverRequest } from "#cli/ports.ts";
+import type { Loaded } from "#config/index.ts";
+import { HistoryError, HistoryReader, type Manifest, newestSnapshot, type Replayed, snapshotPieces, takeRecovered } from "#history/index.ts";
+import { SqliteReplay } from "#metadata/index.ts";
+import type { BlockStore } from "#model/block-store.ts";
+import { PackState } from "#model/change-set.ts";
+import type { FileId, PackId } from "#model/ids.ts";
+import type { Inode } from "#model/inode.ts";
+import { checkLayout } from "../process/data-directory.ts";
+import { makeDirectory, syncDirectory } from "../process/durable-files.ts";
+import { placesOf, type SharePlaces } from "../share/places.ts";
+import { chooseShare, type FoundShare, openRecoveryStore, planOfRecovered, sharesOf } from "../stores/recovery-store.ts";
+import { registerShare } from "./recovery-rows.ts";
+
+/** Progress is told so often. */
+const progressMs = 500;
+
+/**
+ * Rebuilds a share in the data directory from its block store alone, takes it for this machine, and enters it into the control plane. Nothing
+ * has its final name before it is whole, the database last: cut off anywhere it can be repeated.
+ */
+export async function recoverShare(loaded: Loaded, request: RecoverRequest, tell: (progress: RecoverProgress) => void): Promise<RecoveredShare> {
+  const { config } = loaded;
+  checkLayout(config.data_dir);
+  const found = chooseShare(await sharesOf(await openRecoveryStore(request)), request);
+  const name = request.name ?? found.name;
+  const places = placesOf(config, planOfRecovered(request, name));
+  refuseOverwriting(places, name);
+  const blocks = await found.open();
+  try {
+    const done = await new Recovery(blocks, found, name, places, config.cache.log_segment_size, request.acceptLoss, tell).run(request.dryRun);
+    if (!request.dryRun) await registerShare(loaded, request, name);
+    return { ...done, name, instance: found.instance, host: found.manifest?.host ?? "", database: places.database };
+  } finally {
+    await blocks.close();
+  }
+}
+
+function refuseOverwriting({ database, content }: SharePlaces, name: string): void {
+  for (const place of [database, join(content, "log")]) {
+    if (existsSync(place)) throw new Error(`${place} is there already: share ${name} has data on this machine, which would be overwritten. Give another --data-dir or --name, or move it away`);
+  }
+}
+
+type Figures = Pick<RecoveredShare, "files" | "bytes" | "segments" | "unstoredRecords" | "filesWithLoss">;
+
+/** Whether a recovery needs a change of content: its file is there, and not yet stored so far. */
+function isNeeded(inode: Inode | null, sequence: number): boolean {
+  return inode !== null && inode.links > 0 && sequence > inode.contentSequence;
+}
+
+/** One share being rebuilt. */
+class Recovery {
+  private readonly blocks: BlockStore;
+  private readonly found: FoundShare;
+  private readonly name: string;
+  private readonly places: SharePlaces;
+  private readonly tell: (progress: RecoverProgress) => void;
+  private readonly segmentBytes: number;
+  private readonly acceptLoss: boolean;
+  private readonly database: string;
+  private readonly logDirectory: string;
+  /** Of the packs that changes point to: each file with the last such change. */
+  private readonly pointedAt = new Map<PackId, Map<FileId, number>>();
+  private toldMs = Number.NEGATIVE_INFINITY;
+
+  constructor(blocks: BlockStore, found: FoundShare, name: string, places: SharePlaces, segmentBytes: number, acceptLoss: boolean, tell: (progress: RecoverProgress) => void) {
+    this.blocks = blocks;
+    this.found = found;
+    this.name = name;
+    this.places = places;
+    this.segmentBytes = segmentBytes;
+    this.acceptLoss = acceptLoss;
+    this.tell = tell;
+    this.database = `${places.database}.recovering`;
+    this.logDirectory = join(places.content, "log.recovering");
+  }
+
+  async run(dryRun: boolean): Promise<Figures> {
+    makeDirectory(dirname(this.places.database));
+    makeDirectory(this.places.content);
+    for (;;) {
+      const manifest = await newestSnapshot(this.blocks, this.found.instance);
+      if (manifest === null) throw new HistoryError(`there is no whole snapshot of share ${this.found.name} (instance ${this.found.instance}) in the store, so it can't be recovered from it`);
+      this.clear();
+      try {
+        await this.fetch(manifest);
+        const figures = await this.replay(manifest, dryRun);
+        if (figures !== null) return figures;
+      } catch (error) {
+        this.clear();
+        throw error;
+      }
+    }
+  }
+
+  private clear(): void {
+    for (const end of ["", "-wal", "-shm", "-journal"]) rmSync(this.database + end, { force: true });
+    rmSync(this.logDirectory, { recursive: true, force: true });
+  }
+
+  private async fetch(manifest: Manifest): Promise<void> {
+    const file = await open(this.database, "wx", 0o600);
+    let done = 0;
+    try {
+      for await (const piece of snapshotPieces(this.blocks, manifest)) {
+        await file.write(piece, 0, piece.length, done);
+        done += piece.length;
+        this.progress({ phase: "snapshot", done, of: manifest.bytes });
+      }
+    } finally {
+      await file.close();
+    }
+    if (done !== manifest.bytes) throw new HistoryError(`the share's snapshot has ${done} bytes, not ${manifest.bytes}`);
+  }
+
+  /** Null: its server made a newer snapshot meanwhile, which has to be begun with. */
+  private async replay(manifest: Manifest, dryRun: boolean): Promise<Figures | null> {
+    const metadata = new SqliteReplay(this.database, systemRandom);
+    let open = true;
+    try {
+      mkdirSync(this.logDirectory, { mode: 0o700 });
+      const log = new RecoveredLog(this.logDirectory, metadata.instance, this.segmentBytes, systemClock.now().nsec);
+      const reader = this.reader(manifest, metadata, log);
+      let replayed = await reader.read();
+      this.progress({ phase: "changes", done: replayed.segments, of: replayed.segments }, true);
+      // Before the share is taken: who can't recover it must not take it from whoever has it.
+      let figures: Figures = { ...figuresOf(metadata, replayed, log), filesWithLoss: await this.knowPacks(metadata) };
+      if (!dryRun) {
+        const mark = await takeRecovered({ blocks: this.blocks, share: this.name, host: hostname(), clock: systemClock, random: systemRandom }, reader, replayed);
+        if (await reader.isOutdated()) return null;
+        replayed = reader.replayed;
+        const filesWithLoss = await this.knowPacks(metadata);
+        await log.finish();
+        figures = { ...figuresOf(metadata, replayed, log), filesWithLoss };
+        metadata.finish(mark);
+        open = false;
+        renameSync(this.logDirectory, join(this.places.content, "log"));
+        syncDirectory(this.places.content);
+        renameSync(this.database, this.places.database);
+        syncDirectory(dirname(this.places.database));
+      }
+      return figures;
+    } finally {
+      if (open) {
+        metadata.close();
+        this.clear();
+      }
+    }
+  }
+
+  private reader(manifest: Manifest, metadata: SqliteReplay, log: RecoveredLog): HistoryReader {
+    let done = 0;
+    return new HistoryReader(this.blocks, manifest, {
+      turn: ({ firstDrawn, sets }) => metadata.apply(firstDrawn, sets),
+      record: (record) => {
+        log.add(record);
+        if (record.kind === "pointer") this.points(record.pack, record.file, record.sequence);
+        else if (record.kind === "clone") for (const { pack } of record.runs) if (pack !== 0) this.points(pack, record.file, record.sequence);
+      },
+      progress: () => this.progress({ phase: "changes", done: ++done, of: null }),
+    });
+  }
+
+  private points(pack: PackId, file: FileId, sequence: number): void {
+    const files = this.pointedAt.get(pack);
+    if (files === undefined) this.pointedAt.set(pack, new Map([[file, sequence]]));
+    else files.set(file, sequence);
+  }
+
+  /**
+   * A pack whose row came after the last cut is known by its footer. Throws where the store has not what a change points to: whoever reads the log
+   * takes that for a write that was never acknowledged, and leaves it out.
+   */
+  private async knowPacks(metadata: SqliteReplay): Promise<number> {
+    const lost = new Map<FileId, string>();
+    for (const [id, files] of this.pointedAt) {
+      const needing = [...files].filter(([file, sequence]) => isNeeded(metadata.inode(file), sequence));
+      if (needing.length === 0) continue;
+      const row = metadata.pack(id);
+      const key = row?.key ?? packKey(metadata.instance, id);
+      const bytes = await this.blocks.size(key);
+      const footer = bytes === null ? null : await readFooter((offset, length) => this.blocks.get(key, offset, length), bytes, metadata.instance, id, key);
+      if (footer === null) for (const [file] of needing) lost.set(file, key);
+      else if ((row?.frames.length ?? 0) === 0) {
+        metadata.putPack({ id, key, state: PackState.pending, size: footer.size, live: 0, frames: footer.frames, since: systemClock.now() });
+      }
+    }
+    const [example] = lost.values();
+    if (example !== undefined && !this.acceptLoss) {
+      throw new HistoryError(
+        `what was written last to ${lost.size === 1 ? "a file" : `${lost.size} files`} lies in objects that the block store has not, or not whole, such as ${example}. ` +
+          "Put them back (an older version of the bucket may have them) and recover again; --accept-loss recovers the share without these writes",
+      );
+    }
+    return lost.size;
+  }
+
+  private progress(progress: RecoverProgress, always = false): void {
+    const nowMs = systemClock.monotonicMs();
+    if (!always && nowMs - this.toldMs < progressMs) return;
+    this.toldMs = nowMs;
+    this.tell(progress);
+  }
+}
+
+function figuresOf(metadata: SqliteReplay, { segments }: Replayed, { records }: RecoveredLog): Omit<Figures, "filesWithLoss"> {
+  const { inodes, bytes } = metadata.usage;
+  return { files: inodes, bytes, segments, unstoredRecords: records };
+}

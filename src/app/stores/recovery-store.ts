@@ -1,0 +1,114 @@
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { systemClock } from "#base/clock.ts";
+import { systemRandom } from "#base/random.ts";
+import { openFilesystemBlocks } from "#blocks/index.ts";
+import type { RecoverRequest } from "#cli/ports.ts";
+import type { SharePlan, StorePlan } from "#control/index.ts";
+import { HistoryError, listShares, type Manifest, newestSnapshot } from "#history/index.ts";
+import { type BlockStore, StoreUnavailableError } from "#model/block-store.ts";
+import { Durability } from "#model/credentials.ts";
+import { silentLogger } from "#telemetry/logger.ts";
+import { nobodyKnown } from "#model/identity.ts";
+import { SharePolicy } from "#vfs/index.ts";
+import { safeName } from "../process/data-directory.ts";
+import { blockFilesWithin, openFilesMax } from "../process/open-files.ts";
+import { builtInStore } from "../share/places.ts";
+import { s3OptionsOf } from "./s3.ts";
+import { wrapBlocks } from "./wrap-blocks.ts";
+
+/** A share as its store has it. */
+export interface FoundShare {
+  readonly instance: string;
+  /** As it was called when its newest snapshot was made. */
+  readonly name: string;
+  /** Null: no snapshot of it is whole. */
+  readonly manifest: Manifest | null;
+  /** Why its history can't be read; null: it can. */
+  readonly error: string | null;
+  /** Its objects; the caller closes it. */
+  open(): Promise<BlockStore>;
+}
+
+/** A store that shares are recovered from: one bucket, or the directories of a filesystem store. */
+export interface RecoveryStore {
+  readonly plan: StorePlan;
+  readonly parts: readonly { readonly name: string | null; open(): Promise<BlockStore> }[];
+}
+
+const around = { clock: systemClock, random: systemRandom, logger: silentLogger };
+
+function storePlan({ type, config, storeName }: RecoverRequest): StorePlan {
+  const secrets: Record<string, string> = {};
+  const shown: Record<string, string | number | boolean> = {};
+  for (const [key, value] of Object.entries(config)) {
+    if (value === null) continue;
+    if (key === "secret_key" || key === "session_token") secrets[key] = String(value);
+    else shown[key] = value;
+  }
+  return { kind: "block", name: storeName, type, config: shown, secrets };
+}
+
+export async function openRecoveryStore(request: RecoverRequest): Promise<RecoveryStore> {
+  const plan = storePlan(request);
+  if (plan.type === "s3") {
+    const { openS3Blocks } = await import("#blocks/s3/index.ts");
+    return { plan, parts: [{ name: null, open: () => openS3Blocks(s3OptionsOf(plan, around)) }] };
+  }
+  if (plan.type !== "filesystem") throw new Error(`shares can be recovered from stores of type s3 and filesystem, not from ${plan.type}`);
+  const { path } = plan.config;
+  if (typeof path !== "string" || !existsSync(path)) throw new Error(`${path === undefined ? "--path is missing: the directory" : `${String(path)} is not there: it should be the directory`} that the filesystem store lies in`);
+  const openAt = (directory: string) => (): Promise<BlockStore> => openFilesystemBlocks({ directory, openFilesMax: blockFilesWithin(openFilesMax()) });
+  const within = readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isDirectory() && existsSync(join(path, entry.name, "format")));
+  return { plan, parts: within.map(({ name }) => ({ name, open: openAt(join(path, name)) })) };
+}
+
+/** Every share a store has the history of. */
+export async function sharesOf(store: RecoveryStore): Promise<readonly FoundShare[]> {
+  const found: FoundShare[] = [];
+  for (const part of store.parts) {
+    const blocks = await part.open();
+    const instances = await listShares(blocks).finally(() => blocks.close());
+    for (const instance of instances) {
+      const open = async () => (await wrapBlocks(store.plan, await part.open(), { keyPrefix: `${instance}/`, filled: true }, around)).blocks;
+      try {
+        const wrapped = await open();
+        const manifest = await newestSnapshot(wrapped, instance).finally(() => wrapped.close());
+        found.push({ instance, name: manifest?.share ?? "", manifest, error: null, open });
+      } catch (error) {
+        if (error instanceof StoreUnavailableError) throw error;
+        // What is wrong with one share keeps no other from being recovered.
+        found.push({ instance, name: "", manifest: null, error: (error as Error).message, open });
+      }
+    }
+  }
+  return found;
+}
+
+/** The share that is meant; where that is not clear, an error that lists them. */
+export function chooseShare(found: readonly FoundShare[], { share }: RecoverRequest): FoundShare {
+  const whole = found.filter(({ manifest }) => manifest !== null);
+  const meant = share === null ? whole : whole.filter(({ instance, name }) => instance === share || name === share);
+  const [only] = meant;
+  const unread = found.filter(({ error }) => error !== null);
+  if (meant.length === 1 && only !== undefined && (share !== null || unread.length === 0)) return only;
+  const because = unread.find(({ instance }) => instance === share || whole.length === 0);
+  if (because !== undefined) throw new HistoryError(`the history of the share with instance ${because.instance} can't be read: ${because.error}`);
+  const list = [...unread.map(({ instance, error }) => `  (instance ${instance} can't be read: ${error})`), ...whole.map(({ instance, name, manifest }) => `  ${name}  (instance ${instance}, of ${manifest?.host}, snapshot of ${new Date((manifest?.at.sec ?? 0) * 1000).toISOString()})`)].join("\n");
+  if (whole.length === 0) throw new HistoryError(found.length === 0 ? "this store has no share's history: was it kept there? (it is by default on s3 stores; `history` in the store's configuration)" : "no share in this store has a whole snapshot yet: nothing can be recovered from it");
+  throw new HistoryError(share === null ? `this store has several shares; name one with --share:\n${list}` : `${meant.length === 0 ? "no share" : "more than one share"} of this store is called ${share}; name one by its instance with --share:\n${list}`);
+}
+
+/** Where the share is going to lie: its metadata in the built-in store of the data directory. */
+export function planOfRecovered(request: RecoverRequest, name: string): SharePlan {
+  if (request.type === "filesystem" && !existsSync(join(String(request.config["path"]), safeName(name)))) {
+    throw new Error(`a share of a filesystem store keeps its name: ${name} has no directory in ${String(request.config["path"])}`);
+  }
+  return {
+    id: "", name,
+    metadata: { kind: "metadata", name: builtInStore, type: "sqlite", config: {}, secrets: {} },
+    blocks: storePlan(request),
+    instance: null, mayBegin: true, scrubRate: 0, metadataPath: "", blocksPath: "", durability: Durability.local, rootMode: 0,
+    policy: new SharePolicy({ enabled: false, readOnly: true, squash: "root_to_guest", anonymousUid: 65534, anonymousGid: 65534, allowedClients: [], protocols: { nfs: false, smb: false }, defaultPermission: "none", grants: { users: new Map(), groups: new Map() }, identity: nobodyKnown, manageGroups: false }),
+  };
+}

@@ -1,0 +1,219 @@
+import { existsSync, renameSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { contentsOf, copyContent, type Watch } from "#check/index.ts";
+import { ControlError, type JobResult, type SharePlan } from "#control/index.ts";
+import type { Config } from "#config/index.ts";
+import { endHistory } from "#history/index.ts";
+import { importIntoSqlite, openSqliteStore } from "#metadata/index.ts";
+import type { BlockStore } from "#model/block-store.ts";
+import type { MetadataStore } from "#model/metadata-store.ts";
+import type { PackId } from "#model/ids.ts";
+import { makeDirectory, syncDirectory } from "../process/durable-files.ts";
+import { Lifecycle } from "../process/lifecycle.ts";
+import { openBareBlocks, openBlocks } from "../stores/open-blocks.ts";
+import type { OpenShare, Surroundings } from "../share/open-share.ts";
+import { placesOf, realPlaces, type SharePlaces } from "../share/places.ts";
+import { identityIn } from "./purge.ts";
+import { keepsHistory } from "../share/share-history.ts";
+import { lasts } from "../share/tree.ts";
+
+/** Passes over the content while the share is served, until one has little to copy. */
+const passesMax = 5;
+const fewObjects = 8;
+/** How long the last pass may wait for requests in hand, and for what they accepted. */
+const drainMs = 30_000;
+/** Pauses before the control plane is asked again that could not say whether it knows of the move, and how long that goes on. */
+const commitPauseMsMin = 100;
+const commitPauseMsMax = 5_000;
+const commitMsMax = 120_000;
+
+/** What a move asks of the server. */
+export interface MoveHost {
+  readonly config: Config;
+  readonly around: Surroundings;
+  /** Takes the share from the clients, who are told to come again, and lets nobody but a plan that `mayOpen` open it, until `release`. */
+  hold(name: string, mayOpen: (plan: SharePlan) => boolean): void;
+  /** Opens what should be served, if it is not. */
+  release(name: string): void;
+}
+
+/** Where a share's data goes, and what of it. */
+interface Move {
+  readonly share: OpenShare;
+  readonly to: SharePlan;
+  readonly places: SharePlaces;
+  readonly metadata: boolean;
+  /** Null: content stays where it is. */
+  readonly blocks: BlockStore | null;
+  readonly verified: Set<PackId>;
+}
+
+/**
+ * Moves a share to other stores. Content is copied while the share is served: objects never change, so that this can be cut off anywhere, and
+ * done again without copying twice. Then clients are told to come again; when everything accepted is stored, the rest is copied and the rows of the
+ * metadata are, and both are compared. The one change of the control plane that follows is the move: before it the share is where it was,
+ * after it where it goes, whole in either.
+ */
+export async function moveShare(host: MoveHost, share: OpenShare, to: SharePlan, commit: () => Promise<unknown>, watch: Watch): Promise<JobResult> {
+  const { config, around } = host;
+  const from = share.plan;
+  const places = placesOf(config, to);
+  const what = await judge(share, to, places, around);
+  const parts = new Lifecycle(around.clock, around.logger);
+  let result: JobResult;
+  try {
+    const blocks = what.blocks ? (await openBlocks(to, places, share.share.store, parts, null, around, true)).uncached : null;
+    const move: Move = { share, to, places, metadata: what.metadata, blocks, verified: new Set() };
+    result = await copyServing(move, watch);
+    host.hold(from.name, (plan) => sameStores(plan, to));
+    result = { ...result, ...(await copyRest(move, host, watch)) };
+  } finally {
+    await parts.stop(config.server.shutdown_timeout);
+  }
+  watch.step("opening", null, "share");
+  await settled(commit, host, watch);
+  if (what.metadata) await leaveMetadata(share, around);
+  if (what.blocks && keepsHistory(from)) await leave(share, around);
+  return result;
+}
+
+/** From the store that a share has left it can't be recovered any more: that would be the share as it once was, beside the one that is served. */
+async function leave({ plan, places, instance }: OpenShare, { clock, random, logger }: Surroundings): Promise<void> {
+  try {
+    const blocks = await openBareBlocks(plan, places, { clock, random, logger });
+    await endHistory(blocks, instance).finally(() => blocks.close());
+  } catch (error) {
+    logger.warn({ share: plan.name, store: plan.blocks.name, error, keys: `${instance}/history/` }, "the history of a share that was moved away could not be ended in its former block store: delete the objects with these keys, so that nobody recovers the share from there");
+  }
+}
+
+/**
+ * Has the control plane know of the move. Where its database went away meanwhile, nobody knows whether it does: a share that was opened where it
+ * was then takes changes that are gone once the database is back. So it stays closed until the outcome is known, for as long as can be borne.
+ */
+async function settled(commit: () => Promise<unknown>, { around: { clock, logger } }: MoveHost, watch: Watch): Promise<void> {
+  const untilMs = clock.monotonicMs() + commitMsMax;
+  for (let pauseMs = commitPauseMsMin; ; pauseMs = Math.min(commitPauseMsMax, pauseMs * 2)) {
+    try {
+      await commit();
+      return;
+    } catch (error) {
+      const unknown = error instanceof ControlError && error.code === "unavailable";
+      if (!unknown || watch.cancelled || clock.monotonicMs() >= untilMs) throw error;
+      logger.warn({ error }, "the control plane can't say yet whether a share was moved; it is asked again, and the share stays closed meanwhile");
+    }
+    await new Promise<void>((resolve) => clock.after(pauseMs, resolve));
+  }
+}
+
+function sameStores(a: SharePlan, b: SharePlan): boolean {
+  return Bun.deepEquals([a.metadata, a.blocks, a.metadataPath, a.blocksPath], [b.metadata, b.blocks, b.metadataPath, b.blocksPath]);
+}
+
+/** What is to be moved; refuses what can't be. */
+async function judge(share: OpenShare, to: SharePlan, places: SharePlaces, around: Surroundings): Promise<{ readonly metadata: boolean; readonly blocks: boolean }> {
+  const from = share.plan;
+  const [is, goes] = [realPlaces(share.places), realPlaces(places)];
+  const refuse = (message: string, hint: string): never => {
+    throw new ControlError("conflict", message, { hint });
+  };
+  const stores = "dittofs store metadata list and dittofs store block list show what there is.";
+  if (sameStores(from, to)) refuse(`Share ${from.name} is in these stores already.`, stores);
+  if (!lasts(to) && lasts(from)) refuse(`Share ${from.name} can't move to a metadata store in memory: it would be gone when the server stops.`, stores);
+  const metadata = !Bun.deepEquals(from.metadata, to.metadata) || from.metadataPath !== to.metadataPath;
+  if (metadata && to.metadata.type === "memory") refuse("Metadata can't be moved to a store of type memory.", "It can be moved to one of type sqlite or postgres.");
+  if (metadata && to.metadata.type === "sqlite" && from.metadata.type === "sqlite" && is.database === goes.database) refuse(`The metadata of share ${from.name} is there already: ${is.database}.`, stores);
+  // One of this share itself is what an earlier move left there.
+  const there = !metadata ? null : to.metadata.type === "sqlite" ? identityIn(places.database) : await (await import("../stores/postgres.ts")).findPostgres(to, around);
+  const place = to.metadata.type === "sqlite" ? places.database : `What metadata store ${to.metadata.name} has under this share's key`;
+  if (there !== null && from.metadata.type === "postgres" && to.metadata.type === "postgres") refuse(`${place} is this share's metadata already, or another's: two stores seem to be the same database.`, stores);
+  if (there !== null && there.instance !== share.instance) {
+    refuse(`${place} is the metadata of another share (instance ${there.instance}); nothing was changed.`, "Give the store it is to go to another path, or, if that share is gone for good, move its files away.");
+  }
+  const blocks = !Bun.deepEquals(from.blocks, to.blocks) || is.blocks !== goes.blocks;
+  if (blocks && from.blocks.type === "filesystem" && to.blocks.type === "filesystem" && is.blocks === goes.blocks) {
+    refuse(`The content of share ${from.name} is there already: ${is.blocks}.`, "Give the store it is to go to another path.");
+  }
+  return { metadata, blocks };
+}
+
+/** Copies content while clients go on, again and again until little is left. */
+async function copyServing({ share, blocks, verified }: Move, watch: Watch): Promise<JobResult> {
+  let [objects, objectsPresent, bytes] = [0, 0, 0];
+  for (let pass = 0; blocks !== null && pass < passesMax; pass++) {
+    const done = await copyContent(share.checkTarget, blocks, verified, watch);
+    objects += done.copied;
+    objectsPresent += done.present;
+    bytes += done.bytes;
+    if (done.copied < fewObjects) break;
+  }
+  return { objects, objectsPresent, bytes };
+}
+
+/** Closes the share; when nothing changes any more, copies the rest of its content and its metadata. */
+async function copyRest(move: Move, host: MoveHost, watch: Watch): Promise<JobResult> {
+  const { share, blocks, verified } = move;
+  const { clock } = host.around;
+  watch.step("switching", null, "share");
+  const untilMs = clock.monotonicMs() + drainMs;
+  await share.drain(() => clock.monotonicMs() > untilMs);
+  let rows = 0;
+  let objectsWhileClosed = 0;
+  await share.closeAfter(async () => {
+    if (share.isUnstored) throw new Error(`share ${share.plan.name} has content that its block store does not take now; it stays where it is. dittofs share status says why`);
+    if (blocks !== null) objectsWhileClosed = (await copyContent(share.checkTarget, blocks, verified, watch)).copied;
+    if (move.metadata) rows = await copyMetadata(move, host, watch);
+  }, drainMs);
+  return { rows, objectsWhileClosed };
+}
+
+/** Makes the share's metadata in its new place; gives the number of rows. */
+async function copyMetadata({ share, places, to }: Move, { around, config }: MoveHost, watch: Watch): Promise<number> {
+  const { clock, random, logger, fatal } = around;
+  const source = share.share.store;
+  const { inodes } = await source.usage();
+  // Whoever has files has a log; where the place of the log is another one, everything is stored, and it begins anew.
+  makeDirectory(join(places.content, "log"));
+  const before = await contentsOf(source, clock, watch);
+  watch.step("metadata", inodes, "inodes");
+  const wrote = (count: number) => watch.advance(count);
+  const verify = async (copy: MetadataStore): Promise<void> => {
+    const after = await contentsOf(copy, clock, watch);
+    if (after.digest !== before.digest) throw new Error(`the metadata that was copied to ${to.metadata.name} is not what it was copied from (${after.rows} rows of ${before.rows}); the share stays where it is`);
+  };
+  if (to.metadata.type === "postgres") {
+    await (await import("../stores/postgres.ts")).copyIntoPostgres(config, to, source, around, wrote, verify);
+    return before.rows;
+  }
+  makeDirectory(dirname(places.database));
+  if (existsSync(places.database)) setAside(places.database, around);
+  const verifyFile = async (path: string): Promise<void> => {
+    const copy = openSqliteStore({ path, clock, random, logger, fatal });
+    await verify(copy).finally(() => copy.close());
+  };
+  await importIntoSqlite({ path: places.database, source, clock, random, wrote, verify: verifyFile });
+  return before.rows;
+}
+
+/** What the share was moved away from is opened by nobody again: it would be the share as it once was. */
+async function leaveMetadata({ plan, places }: OpenShare, around: Surroundings): Promise<void> {
+  if (plan.metadata.type === "sqlite") return setAside(places.database, around);
+  if (plan.metadata.type !== "postgres") return;
+  try {
+    await (await import("../stores/postgres.ts")).setPostgresAside(plan, around);
+  } catch (error) {
+    around.logger.warn({ share: plan.name, store: plan.metadata.name, error }, "the rows of a share that was moved away from a database could not be set aside there");
+  }
+}
+
+/** A database that is not the share's keeps its content under another name: nobody is to take it for the one that is. */
+function setAside(database: string, { clock, logger }: Surroundings): void {
+  const aside = `${database}.moved-${clock.now().sec}`;
+  try {
+    for (const part of ["", "-wal"]) if (existsSync(database + part)) renameSync(database + part, aside + part);
+    syncDirectory(dirname(database));
+    logger.info({ database: aside }, "a database that a share was moved away from was set aside; it can be deleted");
+  } catch (error) {
+    logger.warn({ error, database }, "a database that a share was moved away from could not be set aside; delete it");
+  }
+}

@@ -1,0 +1,46 @@
+import type { Config } from "#config/index.ts";
+import type { SharePlan } from "#control/index.ts";
+import type { MoveHost } from "./move-share.ts";
+import type { ShareTable } from "#vfs/index.ts";
+import type { OpenShare, Surroundings } from "../share/open-share.ts";
+
+/** What is served at present. */
+interface Serving {
+  readonly table: ShareTable;
+  readonly open: Map<string, OpenShare>;
+}
+
+/** Shares that are being moved and closed for that: nobody opens one where it was while the rest of it is copied. */
+export class Moves implements MoveHost {
+  readonly config: Config;
+  readonly around: Surroundings;
+  private readonly held = new Map<string, (plan: SharePlan) => boolean>();
+  private readonly serving: Serving;
+  private readonly reopen: () => Promise<unknown>;
+
+  constructor({ config, around }: { readonly config: Config; readonly around: Surroundings }, serving: Serving, reopen: () => Promise<unknown>) {
+    this.config = config;
+    this.around = around;
+    this.serving = serving;
+    this.reopen = reopen;
+  }
+
+  hold(name: string, mayOpen: (plan: SharePlan) => boolean): void {
+    this.held.set(name, mayOpen);
+    const { table, open } = this.serving;
+    table.expecting = true;
+    table.remove(name, true);
+    open.delete(name);
+  }
+
+  release(name: string): void {
+    // Not waited for: a run that closes the share waits for who moves it.
+    if (this.held.delete(name)) void this.reopen().catch(() => {});
+  }
+
+  /** Throws where a share is not to be opened by this plan now. */
+  refuse(plan: SharePlan): void {
+    const mayOpen = this.held.get(plan.name);
+    if (mayOpen !== undefined && !mayOpen(plan)) throw new Error(`share ${plan.name} is being moved to other stores, and is served again in a moment`);
+  }
+}

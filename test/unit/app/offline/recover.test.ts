@@ -1,0 +1,106 @@
+import { afterEach, expect, test } from "bun:test";
+import { cpSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { recoverShare } from "#app/offline/recover.ts";
+import type { RecoverRequest } from "#cli/ports.ts";
+import { loadConfig } from "#config/index.ts";
+import type { FileContent } from "#model/file-content.ts";
+import { FsError } from "#model/fs-error.ts";
+import { rootId } from "#model/ids.ts";
+import { FileType, type Inode } from "#model/inode.ts";
+import type { MetadataStore } from "#model/metadata-store.ts";
+import { systemClock } from "#base/clock.ts";
+import { systemRandom } from "#base/random.ts";
+import { Time } from "#base/time.ts";
+import { openSqliteStore } from "#metadata/index.ts";
+import { streamsOf } from "#model/inode-flags.ts";
+import { silentLogger } from "#telemetry/logger.ts";
+import type { FileSystem } from "#vfs/index.ts";
+import { bytesOf, make } from "../../../support/damaged-share.ts";
+import { superuser } from "../../../support/policy.ts";
+import { until } from "../../../support/wait.ts";
+import { desired, runtimeOn, sharePlan, storePlan, temporary } from "../kit.ts";
+
+const stops: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const stop of stops.splice(0)) await stop();
+});
+
+test("what was written last and is not in the store is named before anything is taken, and left out only when that is said", async () => {
+  const dataDir = temporary();
+  const path = join(dataDir, "store");
+  const { runtime } = runtimeOn(dataDir, { "cache.flush_age": "1h" });
+  stops.push(() => runtime.stopShares(5000));
+  await runtime.reconcile(desired([sharePlan("/export", { blocks: storePlan("block", "filesystem", { config: { path, history: true } }) })]));
+  // biome-ignore lint: a test looks behind the runtime's back
+  const open = (runtime as any).open.get("/export") as { readonly share: { readonly store: MetadataStore; readonly content: FileContent } };
+  const { store, content } = open.share;
+  const ids = [await make(open.share as never, rootId, "whole", FileType.regular), await make(open.share as never, rootId, "cut", FileType.regular)];
+  for (const id of ids) {
+    const bytes = bytesOf(Number(id), 300_000);
+    expect(content.write((await store.inode(id)) as Inode, 0, [bytes], bytes.length, systemClock.now())).not.toBeInstanceOf(FsError);
+  }
+  const instance = Buffer.from(store.identity.instance).toString("hex");
+  const bucket = join(temporary(), "store");
+  const elsewhere = temporary();
+  const loaded = loadConfig({ machine: { memoryBytes: 2 ** 33, dataHome: "/home/d", configHome: "/home/c" }, environment: {}, configPath: null, flags: new Map([["data_dir", elsewhere]]) });
+  if (!loaded.ok) throw new Error("no configuration");
+  const request: RecoverRequest = { type: "filesystem", config: { path: bucket }, storeName: "recovered", share: null, name: null, dryRun: true, acceptLoss: false };
+  const whole = await until("the history to hold it all", 10_000, async () => {
+    rmSync(bucket, { recursive: true, force: true });
+    cpSync(path, bucket, { recursive: true });
+    // Until there is a snapshot it is refused.
+    const found = await recoverShare(loaded, request, () => {}).catch(() => null);
+    return found?.unstoredRecords === ids.length ? found : null;
+  });
+  expect(whole).toMatchObject({ filesWithLoss: 0 });
+  for (const pack of packsIn(bucket, instance)) rmSync(pack);
+  await expect(recoverShare(loaded, request, () => {})).rejects.toThrow("what was written last to 2 files lies in objects that the block store has not");
+  await expect(recoverShare(loaded, { ...request, dryRun: false }, () => {})).rejects.toThrow("--accept-loss");
+  expect(await recoverShare(loaded, { ...request, acceptLoss: true }, () => {})).toMatchObject({ filesWithLoss: 2 });
+});
+
+test("a recovered share has the flags, extended attributes and streams it had, and its names are found whatever their case", async () => {
+  const dataDir = temporary();
+  const path = join(dataDir, "store");
+  const { runtime } = runtimeOn(dataDir);
+  stops.push(() => runtime.stopShares(5000));
+  await runtime.reconcile(desired([sharePlan("/export", { blocks: storePlan("block", "filesystem", { config: { path, history: true } }) })]));
+  // biome-ignore lint: a test looks behind the runtime's back
+  const { share } = (runtime as any).open.get("/export") as { readonly share: FileSystem & { readonly store: MetadataStore } };
+  const made = await share.create(superuser, rootId, "Mixed.TXT", { mode: "guarded", attributes: { flags: 0x22, birth: new Time(77, 0) } }, { xattrs: [{ name: "security", value: bytesOf(1, 300) }] });
+  if (made instanceof FsError) throw new Error(made.code);
+  const { id } = made.inode;
+  const stream = await share.makeStream(superuser, id, "AFP_Resource");
+  if (stream instanceof FsError) throw new Error(stream.code);
+  expect(await share.write(superuser, stream.inode.id, 0, [bytesOf(2, 5000)], 5000, true)).not.toBeInstanceOf(FsError);
+  const bucket = join(temporary(), "store");
+  const elsewhere = temporary();
+  const loaded = loadConfig({ machine: { memoryBytes: 2 ** 33, dataHome: "/home/d", configHome: "/home/c" }, environment: {}, configPath: null, flags: new Map([["data_dir", elsewhere]]) });
+  if (!loaded.ok) throw new Error("no configuration");
+  const request: RecoverRequest = { type: "filesystem", config: { path: bucket }, storeName: "recovered", share: null, name: null, dryRun: true, acceptLoss: false };
+  await until("the history to hold it all", 10_000, async () => {
+    rmSync(bucket, { recursive: true, force: true });
+    cpSync(path, bucket, { recursive: true });
+    const found = await recoverShare(loaded, request, () => {}).catch(() => null);
+    // Root, file and stream.
+    return found?.files === 3 ? found : null;
+  });
+  const { database } = await recoverShare(loaded, { ...request, dryRun: false }, () => {});
+  const store = openSqliteStore({ path: database, clock: systemClock, random: systemRandom, logger: silentLogger });
+  const before = await share.store.inode(id);
+  const after = await store.inode(id);
+  expect({ flags: after?.flags, birth: after?.birth }).toEqual({ flags: before?.flags as number, birth: new Time(77, 0) });
+  expect(Buffer.compare((await store.xattr(id, "security")) as Uint8Array, bytesOf(1, 300))).toBe(0);
+  expect((await store.direntsFolding(rootId, "mixed.txt")).map((one) => one.child)).toEqual([id]);
+  expect((await store.direntsFolding(streamsOf(id), "afp_resource")).map((one) => one.child)).toEqual([stream.inode.id]);
+  expect((await store.inode(stream.inode.id))?.parent).toBe(id);
+  await store.close();
+});
+
+/** Objects of a share that are neither history nor the list of shares. */
+function packsIn(bucket: string, instance: string): string[] {
+  return readdirSync(join(bucket, "export", "objects"), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !entry.parentPath.includes("history") && !entry.parentPath.includes("shares") && join(entry.parentPath, entry.name).includes(instance))
+    .map((entry) => join(entry.parentPath, entry.name));
+}

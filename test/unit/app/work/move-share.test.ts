@@ -1,0 +1,292 @@
+import { afterEach, expect, test } from "bun:test";
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { systemClock } from "#base/clock.ts";
+import { systemRandom } from "#base/random.ts";
+import { openFilesystemBlocks } from "#blocks/index.ts";
+import { listShares, newestSnapshot } from "#history/index.ts";
+import { openSqliteStore } from "#metadata/index.ts";
+import { silentLogger } from "#telemetry/logger.ts";
+import { nfsPlan as _nfsPlan, desired, runtimeOn, sharePlan, storePlan, temporary } from "../kit.ts";
+import type { ServerRuntime } from "#app/server/runtime.ts";
+import { ControlError, type Job, type SharePlan } from "#control/index.ts";
+import { postgresPlaceOf } from "#app/stores/postgres.ts";
+import { findPostgresShare, leftKeysOf } from "#metadata/postgres/index.ts";
+import { FsError } from "#model/fs-error.ts";
+import { type FileId, rootId } from "#model/ids.ts";
+import { FileType, type Inode } from "#model/inode.ts";
+import { InodeFlag, streamsOf } from "#model/inode-flags.ts";
+import { bytesOf, make, makeStream, write } from "../../../support/damaged-share.ts";
+import { missingPostgres, sharedCluster } from "../../../support/postgres.ts";
+import { until } from "../../../support/wait.ts";
+
+if (missingPostgres !== null) console.log(`metadata moves into PostgreSQL: skipped, ${missingPostgres}`);
+
+void _nfsPlan;
+const stops: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const stop of stops.splice(0)) await stop();
+});
+
+/** What a test reaches of a share that a runtime serves. */
+function inside(runtime: ServerRuntime, name: string) {
+  // biome-ignore lint: tests look behind the runtime's back
+  return (runtime as any).open.get(name)?.share as { readonly store: Parameters<typeof make>[0]["store"]; readonly content: Parameters<typeof write>[0]["content"] };
+}
+
+async function migrated(runtime: ServerRuntime, to: SharePlan): Promise<Job> {
+  const { id } = runtime.jobs.start({ kind: "migrate", share: to.name, plan: to, commit: async () => expect(await runtime.reconcile(desired([to]))).toEqual([]) }, "test");
+  return await (runtime.jobs as unknown as { ended(of: string): Promise<Job> }).ended(id);
+}
+
+const files = 12;
+
+/** Files that have a stream, each in a pack of its own as the files are. */
+const hasStream = (i: number): boolean => i < files && i % 4 === 0;
+const packs = files + files / 4;
+
+async function filled(runtime: ServerRuntime, name: string): Promise<FileId[]> {
+  const share = inside(runtime, name) as never;
+  const ids: FileId[] = [];
+  for (let i = 0; i < files; i++) {
+    const id = await make(share, rootId, `f${i}`, FileType.regular);
+    await write(share, id, bytesOf(i, 90_000 + i));
+    if (hasStream(i)) await makeStream(share, id, "Stream", i);
+    ids.push(id);
+  }
+  return ids;
+}
+
+async function contentOf(runtime: ServerRuntime, name: string, id: FileId): Promise<Buffer> {
+  const { store, content } = inside(runtime, name);
+  const inode = content.overlay((await store.inode(id)) as Inode);
+  const read = await content.read(inode, 0, inode.size);
+  if (read instanceof FsError) throw new Error(read.code);
+  const bytes = Buffer.concat(read.slices.map((slice) => Buffer.from(slice)));
+  read.release();
+  return bytes;
+}
+
+async function expectWhole(runtime: ServerRuntime, name: string, ids: readonly FileId[]): Promise<void> {
+  const { store } = inside(runtime, name);
+  for (const [i, id] of ids.entries()) {
+    expect(Buffer.compare(await contentOf(runtime, name, id), bytesOf(i, 90_000 + i))).toBe(0);
+    if (!hasStream(i)) continue;
+    const [stream] = await store.direntsFolding(streamsOf(id), "stream");
+    expect(Buffer.compare(await contentOf(runtime, name, stream?.child as FileId), bytesOf(i, 1000))).toBe(0);
+    expect(Buffer.compare((await store.xattr(id, "security")) as Uint8Array, bytesOf(i, 200))).toBe(0);
+    expect((await store.inode(id))?.flags).toBe(InodeFlag.hasStreams | InodeFlag.hasSecurity | InodeFlag.hasEas);
+  }
+}
+
+test("content moves to another directory, with what clients wrote meanwhile, and the share is the same", async () => {
+  const dataDir = temporary();
+  const { runtime } = runtimeOn(dataDir);
+  stops.push(() => runtime.stopShares(5000));
+  const from = sharePlan("/export");
+  await runtime.reconcile(desired([from]));
+  const ids = await filled(runtime, "/export");
+  const identity = inside(runtime, "/export").store.identity;
+  const to = { ...from, blocks: storePlan("block", "filesystem", { name: "other", config: { path: join(dataDir, "other") } }) };
+  const job = await migrated(runtime, to);
+  expect(job).toMatchObject({ state: "done", error: null, result: { objects: packs, objectsPresent: 0, rows: 0 } });
+  expect(inside(runtime, "/export").store.identity).toEqual(identity);
+  await expectWhole(runtime, "/export", ids);
+  expect(existsSync(join(dataDir, "other", "export", "objects"))).toBeTrue();
+  // Back again: what is there is not copied twice, but looked at.
+  expect(await migrated(runtime, from)).toMatchObject({ state: "done", result: { objects: 0, objectsPresent: packs } });
+  await expectWhole(runtime, "/export", ids);
+  expect(await migrated(runtime, from)).toMatchObject({ state: "failed" });
+  await expectWhole(runtime, "/export", ids);
+});
+
+test("what a share left behind is nothing to recover it from any more", async () => {
+  const dataDir = temporary();
+  const { runtime } = runtimeOn(dataDir);
+  stops.push(() => runtime.stopShares(5000));
+  const place = (name: string) => storePlan("block", "filesystem", { name, config: { path: join(dataDir, name), history: true } });
+  const from = sharePlan("/export", { blocks: place("one") });
+  await runtime.reconcile(desired([from]));
+  const ids = await filled(runtime, "/export");
+  const instance = Buffer.from(inside(runtime, "/export").store.identity.instance).toString("hex");
+  const snapshotIn = async (name: string): Promise<unknown> => {
+    const blocks = await openFilesystemBlocks({ directory: join(dataDir, name, "export"), openFilesMax: 16 });
+    const [listed, snapshot] = [await listShares(blocks), await newestSnapshot(blocks, instance)];
+    await blocks.close();
+    return snapshot === null ? null : { listed, share: snapshot.share };
+  };
+  const there = { listed: [instance], share: "/export" };
+  expect(await until("a snapshot", 10_000, () => snapshotIn("one"))).toEqual(there);
+  expect(await migrated(runtime, sharePlan("/export", { blocks: place("two") }))).toMatchObject({ state: "done" });
+  expect(await snapshotIn("one")).toBeNull();
+  expect(await until("a snapshot", 10_000, () => snapshotIn("two"))).toEqual(there);
+  // And back, where segments of its first stay still lie.
+  expect(await migrated(runtime, from)).toMatchObject({ state: "done" });
+  expect(await until("a snapshot", 10_000, () => snapshotIn("one"))).toEqual(there);
+  expect(await snapshotIn("two")).toBeNull();
+  await expectWhole(runtime, "/export", ids);
+});
+
+test("metadata moves to another database, and from memory to the disk: handles stay good, numbers are not given twice", async () => {
+  const dataDir = temporary();
+  const { runtime } = runtimeOn(dataDir);
+  stops.push(() => runtime.stopShares(5000));
+  const from = sharePlan("/scratch", { metadata: storePlan("metadata", "memory"), blocks: storePlan("block", "memory") });
+  await runtime.reconcile(desired([from]));
+  const ids = await filled(runtime, "/scratch");
+  const { identity } = inside(runtime, "/scratch").store;
+  const to = { ...from, metadata: storePlan("metadata", "sqlite"), blocks: storePlan("block", "filesystem") };
+  const job = await migrated(runtime, to);
+  expect(job).toMatchObject({ state: "done", error: null });
+  expect(job.result?.["rows"]).toBeGreaterThan(files * 3);
+  const { store } = inside(runtime, "/scratch");
+  expect(store.identity).toEqual(identity);
+  expect(store.draw()).toBeGreaterThan(Math.max(...ids));
+  await expectWhole(runtime, "/scratch", ids);
+  const further = { ...to, metadata: storePlan("metadata", "sqlite", { name: "fast", config: { path: join(dataDir, "fast") } }) };
+  expect(await migrated(runtime, further)).toMatchObject({ state: "done", error: null, result: { objects: 0 } });
+  expect(existsSync(join(dataDir, "fast", "scratch", "metadata.db"))).toBeTrue();
+  expect(readdirSync(join(dataDir, "shares", "scratch")).filter((name) => name.startsWith("metadata.db")).every((name) => name.includes(".moved-") || name.endsWith("-reserve"))).toBeTrue();
+  await expectWhole(runtime, "/scratch", ids);
+  expect(inside(runtime, "/scratch").store.identity).toEqual(identity);
+});
+
+// Skips where PostgreSQL is not installed: the reason is printed.
+test.skipIf(missingPostgres !== null)(
+  "metadata moves into PostgreSQL and out of it, and there again: handles and extended attributes stay, nothing is left after a purge",
+  async () => {
+    const dataDir = temporary();
+    const login = await (await sharedCluster()).database();
+    const { password, ...config } = { ...login, sslmode: "disable" };
+    const { runtime } = runtimeOn(dataDir);
+    stops.push(() => runtime.stopShares(5000));
+    const from = sharePlan("/export");
+    await runtime.reconcile(desired([from]));
+    const ids = await filled(runtime, "/export");
+    const { store } = inside(runtime, "/export");
+    const { identity } = store;
+    await store.apply({ conditions: [], changes: [{ do: "setXattr", id: ids[0] as FileId, name: "ea", value: bytesOf(3, 5000), at: systemClock.now() }] });
+    const inPostgres = { ...from, metadata: storePlan("metadata", "postgres", { name: "pg", config, secrets: { password } }) };
+    for (let times = 0; times < 2; times++) {
+      expect(await migrated(runtime, inPostgres)).toMatchObject({ state: "done", error: null });
+      expect(inside(runtime, "/export").store.identity).toEqual(identity);
+      await expectWhole(runtime, "/export", ids);
+      const again = await runtime.jobs.start({ kind: "migrate", share: "/export", plan: { ...inPostgres, metadata: { ...inPostgres.metadata, name: "same" } }, commit: async () => {} }, "test");
+      expect(await (runtime.jobs as unknown as { ended(of: string): Promise<Job> }).ended(again.id)).toMatchObject({ state: "failed" });
+      await expectWhole(runtime, "/export", ids);
+      ids.push(await make(inside(runtime, "/export") as never, rootId, `in-postgres-${times}`, FileType.regular));
+      await write(inside(runtime, "/export") as never, ids.at(-1) as FileId, bytesOf(ids.length - 1, 90_000 + ids.length - 1));
+      expect(await migrated(runtime, from)).toMatchObject({ state: "done", error: null });
+      expect(inside(runtime, "/export").store.draw()).toBeGreaterThan(Math.max(...ids));
+      expect(await inside(runtime, "/export").store.xattr(ids[0] as FileId, "ea")).toEqual(bytesOf(3, 5000));
+      await expectWhole(runtime, "/export", ids);
+    }
+    expect(await migrated(runtime, inPostgres)).toMatchObject({ state: "done", error: null });
+    await runtime.reconcile(desired([]));
+    await runtime.purge(inPostgres, []);
+    const access = { ...postgresPlaceOf(inPostgres.metadata), clock: systemClock, logger: silentLogger };
+    expect([await leftKeysOf(access, from.id), await findPostgresShare(access, from.id), existsSync(join(dataDir, "shares", "export"))]).toEqual([[], null, false]);
+  },
+  60_000,
+);
+
+test("a move that can't be made known leaves the share where it was", async () => {
+  const dataDir = temporary();
+  const { runtime } = runtimeOn(dataDir);
+  stops.push(() => runtime.stopShares(5000));
+  const from = sharePlan("/export");
+  await runtime.reconcile(desired([from]));
+  const ids = await filled(runtime, "/export");
+  const to = { ...from, blocks: storePlan("block", "filesystem", { name: "other", config: { path: join(dataDir, "other") } }) };
+  const { id } = runtime.jobs.start({ kind: "migrate", share: "/export", plan: to, commit: () => Promise.reject(new Error("the database is away")) }, "test");
+  const jobs = runtime.jobs as unknown as { ended(of: string): Promise<Job> };
+  expect(await jobs.ended(id)).toMatchObject({ state: "failed", error: "the database is away" });
+  expect(await runtime.reconcile(desired([from]))).toEqual([]);
+  await expectWhole(runtime, "/export", ids);
+  expect(runtime.plans()[0]?.blocks.name).toBe("default");
+});
+
+test("a share of which the control plane can't say whether it was moved is opened nowhere until it can", async () => {
+  const dataDir = temporary();
+  const { runtime } = runtimeOn(dataDir);
+  stops.push(() => runtime.stopShares(5000));
+  const from = sharePlan("/export");
+  await runtime.reconcile(desired([from]));
+  const ids = await filled(runtime, "/export");
+  const to = { ...from, blocks: storePlan("block", "filesystem", { name: "other", config: { path: join(dataDir, "other") } }) };
+  let asked = 0;
+  const commit = async (): Promise<void> => {
+    expect(runtime.plans()).toEqual([]);
+    if (++asked < 3) throw new ControlError("unavailable", "the connection was lost while a change was being committed");
+    expect(await runtime.reconcile(desired([to]))).toEqual([]);
+  };
+  const { id } = runtime.jobs.start({ kind: "migrate", share: "/export", plan: to, commit }, "test");
+  expect(await (runtime.jobs as unknown as { ended(of: string): Promise<Job> }).ended(id)).toMatchObject({ state: "done", error: null });
+  expect(runtime.plans()[0]?.blocks.name).toBe("other");
+  await expectWhole(runtime, "/export", ids);
+});
+
+test("while the last of a share is copied nobody opens it where it was", async () => {
+  const dataDir = temporary();
+  const { runtime } = runtimeOn(dataDir);
+  stops.push(() => runtime.stopShares(5000));
+  const from = sharePlan("/export");
+  await runtime.reconcile(desired([from]));
+  const ids = await filled(runtime, "/export");
+  const to = { ...from, blocks: storePlan("block", "filesystem", { name: "other", config: { path: join(dataDir, "other") } }) };
+  const commit = async (): Promise<void> => {
+    // Another change of the control plane, which knows nothing of the move yet.
+    const [failure] = await runtime.reconcile(desired([from]));
+    expect(failure?.reason).toContain("is being moved");
+    expect(await runtime.reconcile(desired([to]))).toEqual([]);
+  };
+  const { id } = runtime.jobs.start({ kind: "migrate", share: "/export", plan: to, commit }, "test");
+  expect(await (runtime.jobs as unknown as { ended(of: string): Promise<Job> }).ended(id)).toMatchObject({ state: "done", error: null });
+  await expectWhole(runtime, "/export", ids);
+});
+
+test("a move that is cancelled or stopped goes on where it was", async () => {
+  const dataDir = temporary();
+  const { runtime } = runtimeOn(dataDir);
+  stops.push(() => runtime.stopShares(5000));
+  const from = sharePlan("/export");
+  await runtime.reconcile(desired([from]));
+  const ids = await filled(runtime, "/export");
+  const to = { ...from, blocks: storePlan("block", "filesystem", { name: "other", config: { path: join(dataDir, "other") } }) };
+  const jobs = runtime.jobs as unknown as { ended(of: string): Promise<Job> };
+  const { id } = runtime.jobs.start({ kind: "migrate", share: "/export", plan: to, commit: () => Promise.resolve() }, "test");
+  await new Promise<void>((resolve) => {
+    const look = (): void => (runtime.jobs.get(id).progress.done > 200_000 ? resolve() : systemClock.atTurnEnd(look));
+    look();
+  });
+  runtime.jobs.cancel(id);
+  expect(await jobs.ended(id)).toMatchObject({ state: "cancelled" });
+  await runtime.reconcile(desired([from]));
+  await expectWhole(runtime, "/export", ids);
+  const job = await migrated(runtime, to);
+  expect(job).toMatchObject({ state: "done" });
+  expect(job.result?.["objectsPresent"]).toBeGreaterThan(1);
+  await expectWhole(runtime, "/export", ids);
+});
+
+test("a move to where the metadata of another share lies is refused, and that stays", async () => {
+  const dataDir = temporary();
+  const { runtime } = runtimeOn(dataDir);
+  stops.push(() => runtime.stopShares(5000));
+  const path = join(dataDir, "fast", "export", "metadata.db");
+  mkdirSync(join(path, ".."), { recursive: true });
+  const open = () => openSqliteStore({ path, clock: systemClock, random: systemRandom, logger: silentLogger, fatal: (error) => { throw error; } });
+  const other = open();
+  const { instance } = other.identity;
+  await other.close();
+  const from = sharePlan("/export");
+  await runtime.reconcile(desired([from]));
+  const ids = await filled(runtime, "/export");
+  const job = await migrated(runtime, { ...from, metadata: storePlan("metadata", "sqlite", { name: "fast", config: { path: join(dataDir, "fast") } }) });
+  expect(job).toMatchObject({ state: "failed" });
+  expect(job.error).toContain("is the metadata of another share");
+  await expectWhole(runtime, "/export", ids);
+  const again = open();
+  expect(again.identity.instance).toEqual(instance);
+  await again.close();
+});
