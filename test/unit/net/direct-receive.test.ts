@@ -144,7 +144,7 @@ test("no small part of a piece is kept for a message that comes in many fragment
   const { connect } = start({
     limits: { messageBytesMax: 8 * mebibyte },
     handler: {
-      message(from, head, at, end, tail, tailBytes) {
+      message(from, _head, at, end, tail, tailBytes) {
         for (const slice of tail) if (slice.buffer.byteLength === pieceBytes || slice.buffer.byteLength === mebibyte) shares.push(slice.length / slice.buffer.byteLength);
         from.requestDone(end - at + tailBytes);
       },
