@@ -54,6 +54,12 @@ export class LiveStats implements Live {
   }
 }
 
+/** A share is no longer there: what was counted of its requests goes. */
+export function forgetShare({ nfsRequests, smbRequests }: LiveParts["telemetry"], name: string): void {
+  nfsRequests.forget(name);
+  smbRequests.forget(name);
+}
+
 interface Traffic {
   readonly requests: number;
   readonly bytesIn: number;
