@@ -120,6 +120,9 @@ class Relay {
   private left = 0;
   private sentBytes = 0;
   private repliedBytes = 0;
+  /** Of a reply that is rewritten: what has come of it. */
+  private collected = Buffer.alloc(0);
+  private bodyless = false;
   private inRequest = false;
   private fault: Fault = { kind: "pass" };
   /** Replies are relayed after what went before them. */
@@ -171,6 +174,8 @@ class Relay {
     this.left = Number(/\r\ncontent-length: (\d+)/i.exec(text)?.[1] ?? 0);
     this.sentBytes = 0;
     this.repliedBytes = 0;
+    this.collected = Buffer.alloc(0);
+    this.bodyless = text.startsWith("HEAD ");
     if (this.fault.kind === "cut") return void this.client.destroy();
     this.forward(head);
     if (this.left === 0) this.requestEnds();
@@ -230,7 +235,19 @@ class Relay {
       this.client.write(bytes.subarray(0, Math.max(0, fault.bytes - before)));
       if (fault.kind === "cutReply" && this.repliedBytes >= fault.bytes) this.client.end();
     } else if (fault.kind === "rewrite") {
-      this.client.write(fault.change(bytes));
+      // Whole: pieces would each be changed, and what is left of it would be taken for the next request's.
+      this.collected = Buffer.concat([this.collected, bytes]);
+      if (isWhole(this.collected, this.bodyless)) this.client.write(fault.change(this.collected));
     }
   }
+}
+
+/** Whether this is all of an HTTP reply. */
+function isWhole(reply: Buffer, bodyless: boolean): boolean {
+  const end = reply.indexOf("\r\n\r\n");
+  if (end < 0) return false;
+  if (bodyless) return true;
+  const head = reply.subarray(0, end).toString("latin1");
+  if (/\r\ntransfer-encoding: *chunked/i.test(head)) return reply.subarray(end).toString("latin1").endsWith("\r\n0\r\n\r\n");
+  return reply.byteLength - end - 4 >= Number(/\r\ncontent-length: *(\d+)/i.exec(head)?.[1] ?? 0);
 }

@@ -6,7 +6,7 @@ import { after } from "#vfs/maybe.ts";
 import type { Ea } from "#wire/ea.ts";
 import { type FileFacts, FileInfo } from "#wire/fscc.ts";
 import { allocationOf, factsOf, streamFacts } from "../open/facts.ts";
-import { shownName } from "../open/names.ts";
+import { shownStream } from "../open/names.ts";
 import type { Open } from "../open/open.ts";
 import { withRoom } from "../open/allocation.ts";
 import { toldFacts } from "../open/write-times.ts";
@@ -60,7 +60,7 @@ function streamsOf(open: Open, owner: Inode): Maybe<readonly StreamFacts[] | num
     const streams: StreamFacts[] = [];
     const own = factsOf(owner);
     if (!own.directory) streams.push({ name: "", size: own.endOfFile, allocationBytes: own.allocationBytes });
-    for (const { name, inode } of named) streams.push({ name: shownName(name), size: inode.size, allocationBytes: allocationOf(inode) });
+    for (const { name, inode } of named) streams.push({ name: shownStream(name), size: inode.size, allocationBytes: allocationOf(inode) });
     return streams;
   });
 }

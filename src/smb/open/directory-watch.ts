@@ -3,7 +3,7 @@ import type { FileSystem } from "#vfs/file-system.ts";
 import type { Watch, WatchedChange } from "#vfs/notify/index.ts";
 import type { NotifyEntry } from "#wire/fscc-notify.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
-import { shownName } from "./names.ts";
+import { shownName, shownStream } from "./names.ts";
 
 /** Bytes of changes kept for one open directory, whatever its client has room for; as Windows over a network. */
 const bufferBytesMax = 65_536;
@@ -79,5 +79,5 @@ function entriesOf(changes: readonly WatchedChange[] | null): Notified {
 function shownPath(path: string): string {
   const mark = path.indexOf("\0");
   const names = (mark < 0 ? path : path.slice(0, mark)).split("/").map(shownName).join("\\");
-  return mark < 0 ? names : `${names}:${shownName(path.slice(mark + 1))}`;
+  return mark < 0 ? names : `${names}:${shownStream(path.slice(mark + 1))}`;
 }

@@ -15,12 +15,12 @@ const loneAt = 0x10f800;
 /** The first of the two high halves of those. */
 const loneHigh = 0xdbfe;
 
-const isForbidden = makeForbidden();
+const isForbidden = makeForbidden(specials).fill(1, 0, 0x20);
+const separators = makeForbidden(":\\");
 
-function makeForbidden(): Uint8Array {
+function makeForbidden(characters: string): Uint8Array {
   const table = new Uint8Array(128);
-  table.fill(1, 0, 0x20);
-  for (const special of specials) table[special.charCodeAt(0)] = 1;
+  for (const character of characters) table[character.charCodeAt(0)] = 1;
   return table;
 }
 
@@ -41,19 +41,24 @@ export function shownName(stored: string): string {
   return stored === "." || stored === ".." ? stored : showAll(stored);
 }
 
+/** A stream's stored name as it is shown: it may hold all that a file's may not, but what parts names. */
+export function shownStream(stored: string): string {
+  return /[:\\\u{10f800}-\u{10ffff}]/u.test(stored) ? showAll(stored, separators) : stored;
+}
+
 /** The path of stored names, as it is shown. */
 export function shownPath(parts: readonly string[]): string {
   return parts.map(shownName).join("\\");
 }
 
-function showAll(stored: string): string {
+function showAll(stored: string, forbidden: Uint8Array = isForbidden): string {
   let shown = "";
   for (let i = 0; i < stored.length; i++) {
     const unit = stored.charCodeAt(i);
     if (unit >= loneHigh && unit <= loneHigh + 1) shown += String.fromCharCode(0xd800 | ((unit - loneHigh) << 10) | (stored.charCodeAt(++i) - 0xdc00));
-    else if (unit < 128 && isForbidden[unit] !== 0) shown += String.fromCharCode(unit < 0x20 ? controlsAt + unit : firstSpecial + specials.indexOf(stored[i]!));
-    else if (i === stored.length - 1 && unit === 0x20) shown += String.fromCharCode(spaceAtEnd);
-    else if (i === stored.length - 1 && unit === 0x2e) shown += String.fromCharCode(dotAtEnd);
+    else if (unit < 128 && forbidden[unit] !== 0) shown += String.fromCharCode(unit < 0x20 ? controlsAt + unit : firstSpecial + specials.indexOf(stored[i]!));
+    else if (i === stored.length - 1 && unit === 0x20 && forbidden === isForbidden) shown += String.fromCharCode(spaceAtEnd);
+    else if (i === stored.length - 1 && unit === 0x2e && forbidden === isForbidden) shown += String.fromCharCode(dotAtEnd);
     else shown += stored[i];
   }
   return shown;

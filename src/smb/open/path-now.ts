@@ -1,6 +1,6 @@
 import type { Maybe } from "#base/brand.ts";
 import { after } from "#vfs/maybe.ts";
-import { shownName, shownPath } from "./names.ts";
+import { shownPath, shownStream } from "./names.ts";
 import type { Open } from "./open.ts";
 
 /** The path of an open as it is now, whoever renamed the file or a directory above it; where its name is gone, the last it had. */
@@ -14,7 +14,7 @@ export function pathNow(open: Open): Maybe<string> {
     open.formerPath ??= open.path;
     const path = shownPath([...above, place.name]);
     const stream = open.keeper === null ? null : (open.file?.place ?? null);
-    open.path = stream === null ? path : `${path}:${shownName(stream.name)}`;
+    open.path = stream === null ? path : `${path}:${shownStream(stream.name)}`;
     open.namedAt = moves;
     return open.path;
   });

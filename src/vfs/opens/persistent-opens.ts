@@ -58,14 +58,14 @@ export class PersistentOpens {
     if (!this.kept.has(open)) await this.records.remove(key);
   }
 
-  /** An open ends. */
-  released(open: OpenFile): void {
+  /** An open ends. Null: it had no record; else resolves when that is gone, so that no restart brings back what was said to be closed. */
+  released(open: OpenFile): Promise<void> | null {
     const key = this.kept.get(open);
-    if (key === undefined) return;
+    if (key === undefined) return null;
     this.kept.delete(open);
     this.waiting.get(key)?.timer.cancel();
     this.waiting.delete(key);
-    this.records.remove(key).catch((error: unknown) => this.logger.error({ share: this.share.name, key, error }, "the record of an open file that was closed could not be removed: a restart will keep the file open for a while"));
+    return this.records.remove(key).catch((error: unknown) => this.logger.error({ share: this.share.name, key, error }, "the record of an open file that was closed could not be removed: a restart will keep the file open for a while"));
   }
 
   /** A restored open that waits for its client. */

@@ -14,9 +14,14 @@ import { removeStream } from "./streams.ts";
 /** Ends an open (MS-FSA 2.1.5.4). The name goes with the last open of the file. */
 export function release(share: Share, open: OpenFile): Maybe<FsError | null> {
   if (open.closed) return null;
+  if (share.locks.held !== 0) share.locks.release(open.file.id, open);
+  const recorded = share.persistent?.released(open) ?? null;
+  const ended = end(share, open);
+  return recorded === null ? ended : Promise.all([ended, recorded]).then(([outcome]) => outcome);
+}
+
+function end(share: Share, open: OpenFile): Maybe<FsError | null> {
   const { file } = open;
-  if (share.locks.held !== 0) share.locks.release(file.id, open);
-  share.persistent?.released(open);
   if (open.deleteOnClose && open.place !== null && file.deletion === null) {
     file.deletion = { place: open.place, who: open.who };
     // Handles that are only kept would keep the name.

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { allowedUnit, shownName, storedName } from "#smb/open/names.ts";
+import { allowedUnit, shownName, shownStream, storedName } from "#smb/open/names.ts";
 
 const forbidden = '"*:<>?\\|';
 
@@ -47,4 +47,10 @@ test("ordinary names stay what they are", () => {
     expect(shownName(name)).toBe(name);
     expect(storedName(name)).toBe(name);
   }
+});
+
+test("a stream's name is shown as it is, but for what parts names and what no UTF-8 holds", () => {
+  expect(shownStream('\u0005a"b*\n One.')).toBe('\u0005a"b*\n One.');
+  expect(shownStream("com.apple:x\\y ")).toBe("com.apple\uf022x\uf026y ");
+  expect(shownStream(storedName("a\ud800"))).toBe("a\ud800");
 });
