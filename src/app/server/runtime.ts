@@ -4,7 +4,7 @@ import { ShareTable } from "#vfs/index.ts";
 import { drainShares } from "./drain.ts";
 import { JobTable } from "./jobs.ts";
 import { SlowRequests } from "../telemetry/slow-requests.ts";
-import { LiveStats } from "../telemetry/live-stats.ts";
+import { forgetShare, LiveStats } from "../telemetry/live-stats.ts";
 import { evictShare, warmShare } from "../share/share-cache.ts";
 import { Moves } from "../work/moves.ts";
 import { Protocols } from "./protocols.ts";
@@ -211,6 +211,7 @@ export class ServerRuntime implements Runtime {
     this.table.expecting ||= gone.some((share) => plans.has(share.plan.name));
     await Promise.all(gone.map((share) => this.close(share, this.config.server.shutdown_timeout, plans.get(share.plan.name)?.id === share.plan.id)));
     for (const name of this.failed.keys()) if (!plans.has(name)) this.failed.delete(name);
+    for (const { plan } of gone) if (!plans.has(plan.name)) forgetShare(this.options.around.telemetry, plan.name);
     if (gone.length > 0) this.shareOut(this.open.size);
   }
 

@@ -54,6 +54,12 @@ export class LiveStats implements Live {
   }
 }
 
+/** A share is no longer there: what was counted of its requests goes. */
+export function forgetShare({ nfsRequests, smbRequests }: LiveParts["telemetry"], name: string): void {
+  nfsRequests.forget(name);
+  smbRequests.forget(name);
+}
+
 interface Traffic {
   readonly requests: number;
   readonly bytesIn: number;
@@ -67,6 +73,13 @@ interface Held {
   end(): void;
 }
 
+/** What may fail while nobody waits for it. */
+function awaited(): PromiseWithResolvers<LiveFigures> {
+  const resolvers = Promise.withResolvers<LiveFigures>();
+  resolvers.promise.catch(() => {});
+  return resolvers;
+}
+
 class Sampler {
   private readonly parts: LiveParts;
   private readonly intervalMs: number;
@@ -74,7 +87,8 @@ class Sampler {
   private readonly watching: { readonly protocol: "nfs" | "smb"; readonly held: Held; readonly rates: Rates }[];
   private readonly followers = new Set<(figures: LiveFigures) => void>();
   private clients: Map<string, Traffic>;
-  private next = Promise.withResolvers<LiveFigures>();
+  private next = awaited();
+  private failing = false;
   private latest: LiveFigures | null = null;
   private measuredMs: number;
   private askedMs: number;
@@ -116,16 +130,28 @@ class Sampler {
   private tick(): void {
     const idleMs = this.parts.clock.monotonicMs() - this.askedMs;
     if (this.followers.size === 0 && idleMs > lingerMs + this.intervalMs) return this.end();
+    this.latest = this.measured();
+    if (this.latest !== null) {
+      this.next.resolve(this.latest);
+      for (const told of [...this.followers]) told(this.latest);
+    }
+    this.timer = this.wait();
+  }
+
+  /** Null: that failed. Whoever asked hears so, and the next interval is measured again. */
+  private measured(): LiveFigures | null {
     try {
-      this.latest = this.measure();
+      const figures = this.measure();
+      this.failing = false;
+      return figures;
     } catch (error) {
       // Nobody's files depend on it.
-      this.parts.logger.error({ error }, "figures for a live view could not be made");
-      return this.end();
+      if (!this.failing) this.parts.logger.error({ error }, "figures for a live view could not be made; it is tried again with each interval");
+      this.failing = true;
+      this.next.reject(error);
+      this.next = awaited();
+      return null;
     }
-    this.next.resolve(this.latest);
-    for (const told of [...this.followers]) told(this.latest);
-    this.timer = this.wait();
   }
 
   private end(): void {

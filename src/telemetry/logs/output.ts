@@ -19,6 +19,9 @@ export class LogOutput {
   /** Of the file, as far as this process knows. */
   private bytes: number;
 
+  /** What is written has another name already, but no new file could be opened. */
+  private moved = false;
+
   constructor(output: string, rotation: Rotation) {
     this.path = output === "stderr" || output === "stdout" ? null : output;
     this.rotation = rotation;
@@ -48,10 +51,16 @@ export class LogOutput {
   }
 
   private rotate(path: string): void {
+    // Moving the others on would move away, and in the end remove, what is being written.
+    if (this.moved) {
+      this.bytes = 0;
+      return this.open(path);
+    }
     for (let i = this.rotation.keep - 1; i >= 1; i--) renamed(`${path}.${i}`, `${path}.${i + 1}`);
     // Where it can't be moved it goes on, and that is tried again after as much as makes a file.
     this.bytes = 0;
-    if (renamed(path, `${path}.1`)) this.open(path);
+    this.moved = renamed(path, `${path}.1`);
+    if (this.moved) this.open(path);
   }
 
   private open(path: string): void {
@@ -60,6 +69,7 @@ export class LogOutput {
       this.bytes = fstatSync(next).size;
       closeSync(this.fd);
       this.fd = next;
+      this.moved = false;
     } catch {
       // The old file goes on being written.
     }

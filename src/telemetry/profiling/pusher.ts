@@ -9,11 +9,12 @@ import { Pyroscope } from "./pyroscope.ts";
 const windowMs = 15_000;
 /** Less than a window: one that can't be sent in time is dropped, and nothing piles up. */
 const sendMsMax = 10_000;
-/** What a stop waits for the last window to be taken. */
-const lastSendMsMax = 2_000;
-/** Counting objects holds everything up. So often in a row longer than this, and it is not done any more. */
+/** What a stop waits, for all that is on its way and for the last window. */
+const stopMsMax = 2_000;
+/** Counting objects holds everything up. So often in a row longer than this, and it is done in each n-th window alone: once in ten minutes. */
 const stallMsMax = 10;
 const stallsMax = 3;
+const windowsStalled = 40;
 
 export interface PushOptions {
   readonly endpoint: string;
@@ -35,8 +36,12 @@ export class Pusher {
   private readonly pyroscope: Pyroscope;
   private recording: Recording | null = null;
   private stalls = 0;
+  /** Windows without a count of objects that are still to come. */
+  private uncounted = 0;
   private failing = false;
   private stopped = false;
+  /** A stop waits no longer. */
+  private readonly late = new AbortController();
   private timer: Timer | null = null;
   private wake: () => void = () => {};
   private ended: Promise<void> = Promise.resolve();
@@ -50,12 +55,14 @@ export class Pusher {
     this.ended = this.run().catch((error: unknown) => this.options.logger.error({ err: error }, "profiles are no longer taken: the runtime failed at it; files are served as before"));
   }
 
-  /** Sends what there is of the last window. */
+  /** Sends what there is of the last window, in so far as there is time. */
   async stop(): Promise<void> {
     this.stopped = true;
     this.timer?.cancel();
     this.wake();
+    const timer = this.options.clock.after(stopMsMax, () => this.late.abort());
     await this.ended;
+    timer.cancel();
   }
 
   private async run(): Promise<void> {
@@ -78,6 +85,7 @@ export class Pusher {
 
   private async pushAll(from: Moment): Promise<void> {
     for (const type of this.options.types) {
+      if (this.late.signal.aborted) return;
       const profile = await this.take(type);
       if (profile !== null) await this.push(type, profile, from);
     }
@@ -103,11 +111,16 @@ export class Pusher {
   }
 
   private async objects(): Promise<readonly { readonly path: readonly string[]; readonly value: number }[] | null> {
-    if (this.stalls >= stallsMax) return null;
+    if (this.uncounted > 0) {
+      this.uncounted--;
+      return null;
+    }
     const { countObjects } = await import("./heap.ts");
     const { amounts, tookMs } = await countObjects(this.options.clock);
-    this.stalls = tookMs > stallMsMax ? this.stalls + 1 : 0;
-    if (this.stalls >= stallsMax) this.options.logger.warn({ type: "inuse_objects", tookMs: Math.round(tookMs) }, "this heap has grown too large to count its objects every few seconds: everything waits for it. They are counted no more; dittofs profile inuse_objects does it once");
+    const stalled = this.stalls >= stallsMax;
+    this.stalls = tookMs > stallMsMax ? Math.min(stallsMax, this.stalls + 1) : 0;
+    if (this.stalls >= stallsMax) this.uncounted = windowsStalled - 1;
+    if (this.stalls >= stallsMax && !stalled) this.options.logger.warn({ type: "inuse_objects", tookMs: Math.round(tookMs) }, "this heap is too large to count its objects every few seconds: everything waits for it. From now on they are counted once in ten minutes, until that is quick again; dittofs profile inuse_objects does it at once");
     return amounts;
   }
 
@@ -115,7 +128,7 @@ export class Pusher {
     const { clock, logger, endpoint } = this.options;
     const until = clock.now();
     const upload = { profile, fromSec: from.sec, untilSec: Math.max(until.sec, from.sec + 1), samplesPerSec: 100 };
-    const wrong = await this.pyroscope.send(upload, this.stopped ? lastSendMsMax : sendMsMax);
+    const wrong = await this.pyroscope.send(upload, sendMsMax, this.late.signal);
     if (wrong !== null && !this.failing) logger.warn({ endpoint, type, reason: wrong }, "profiles are not taken by Pyroscope; they go on being offered, those of meanwhile are dropped");
     if (wrong === null && this.failing) logger.info({ endpoint }, "profiles are taken by Pyroscope again");
     this.failing = wrong !== null;

@@ -38,8 +38,8 @@ export class Pyroscope {
     this.base = `${options.endpoint.replace(/\/+$/, "")}/ingest`;
   }
 
-  /** Gives what went wrong in words for the log, or null: it was taken. Never takes longer than `timeoutMs`. */
-  async send({ profile, fromSec, untilSec, samplesPerSec }: Upload, timeoutMs: number): Promise<string | null> {
+  /** Gives what went wrong in words for the log, or null: it was taken. Never takes longer than `timeoutMs`, nor past the moment that `late` is aborted. */
+  async send({ profile, fromSec, untilSec, samplesPerSec }: Upload, timeoutMs: number, late: AbortSignal): Promise<string | null> {
     const { application, labels, clock } = this.options;
     const query = new URLSearchParams({ name: seriesName(application, labels), from: String(fromSec), until: String(untilSec), format: "pprof", sampleRate: String(samplesPerSec), spyName: application });
     const form = new FormData();
@@ -47,10 +47,11 @@ export class Pyroscope {
     const abort = new AbortController();
     const timer = clock.after(timeoutMs, () => abort.abort());
     try {
-      const response = await fetch(`${this.base}?${query.toString()}`, { method: "POST", body: form, redirect: "manual", signal: abort.signal });
+      const response = await fetch(`${this.base}?${query.toString()}`, { method: "POST", body: form, redirect: "manual", signal: AbortSignal.any([abort.signal, late]) });
       const text = await response.text();
       return response.ok ? null : `it answered ${response.status}${text === "" ? "" : `: ${text.slice(0, refusalCharsMax).trim()}`}`;
     } catch (error) {
+      if (late.aborted) return "no answer before this server had to stop";
       return abort.signal.aborted ? `no answer within ${timeoutMs / 1000} seconds` : `it can't be reached: ${error instanceof Error ? error.message : String(error)}`;
     } finally {
       timer.cancel();

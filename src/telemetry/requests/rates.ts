@@ -84,12 +84,13 @@ export type RequestCounts = Pick<RequestWatch, "protocol" | "counted">;
 /** Tells from the sums of a watch what was done since the last time it was asked. */
 export class Rates {
   private readonly watch: RequestCounts;
-  private readonly before = new Map<string, Before>();
+  /** Not by name: a share that went and came again counts from nothing. */
+  private before = new Map<ShareRequests, Before>();
 
   /** Counts from now on. */
   constructor(watch: RequestCounts) {
     this.watch = watch;
-    for (const counted of watch.counted()) this.before.set(counted.share, copyOf(counted));
+    for (const counted of watch.counted()) this.before.set(counted, copyOf(counted));
   }
 
   since(): Done {
@@ -97,8 +98,9 @@ export class Rates {
     const operations = new Map<string, ActivitySum>();
     const shares = new Map<string, ActivitySum>();
     const { protocol } = this.watch;
+    const seen = new Map<ShareRequests, Before>();
     for (const counted of this.watch.counted()) {
-      const before = this.before.get(counted.share) ?? null;
+      const before = this.before.get(counted) ?? null;
       const ofShare = new ActivitySum();
       protocol.operations.forEach((name, operation) => {
         const sum = difference(counted, before, operation, protocol.statuses.length, name);
@@ -110,8 +112,9 @@ export class Rates {
       });
       total.add(ofShare);
       shares.set(counted.share, ofShare);
-      this.before.set(counted.share, copyOf(counted));
+      seen.set(counted, copyOf(counted));
     }
+    this.before = seen;
     return { total, operations, shares };
   }
 }

@@ -23,6 +23,11 @@ export class RequestSwitch<R extends WatchedRequest = WatchedRequest> {
     this.clock = clock;
   }
 
+  /** A share is no longer there. */
+  forget(share: string): void {
+    this.watch?.forget(share);
+  }
+
   hold(): Watching<R> {
     this.holders++;
     const watch = (this.watch ??= new RequestWatch<R>(this.protocol, this.clock));

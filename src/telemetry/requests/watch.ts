@@ -87,6 +87,14 @@ export class RequestWatch<R extends WatchedRequest = WatchedRequest> {
     return this.shares.values();
   }
 
+  /** A share is no longer there: its counts go, and another may be told apart in its place. */
+  forget(share: string): void {
+    if (share === "") return;
+    this.answersLeft();
+    this.shares.delete(share);
+    this.last = this.of("");
+  }
+
   /** A request is begun, of bytes that were taken up at `takenMs`. */
   began(request: R, takenMs: number): void {
     request.beganMs = takenMs;

@@ -37,6 +37,10 @@ test("what was done since the last look, by operation and share, and nothing of 
   watch.ended(waiting, 2, "/b", 0, 0);
   expect(rates.since().total.over(1)).toMatchObject({ operations: 1, waiting: 0, readBytes: 0 });
   expect(rates.since().total.over(1)).toMatchObject({ operations: 0, latency: null });
+  // A share that went and came again counts anew: never less than nothing.
+  watch.forget("/a");
+  done(1, "/a", 0, 4, 100);
+  expect(rates.since().shares.get("/a")?.over(1)).toMatchObject({ operations: 1, readBytes: 100 });
 });
 
 test("percentiles are within a bucket's width of the truth", () => {

@@ -97,6 +97,28 @@ describe("a request watch", () => {
     expect(of(otherShares).done[0]).toBe(50);
   });
 
+  test("a share that is gone gives its place to another, and begins at nothing when it comes again", () => {
+    const one = (share: string): void => {
+      const each = request();
+      watch.began(each, 0);
+      watch.ended(each, 0, share, 0, 0);
+    };
+    for (let i = 0; i < 5 * watchedSharesMax; i++) {
+      one(`/share-${i}`);
+      watch.forget(`/share-${i}`);
+    }
+    one("/late");
+    one("/late");
+    expect([...watch.counted()].map(({ share }) => share)).toEqual(["", "/late"]);
+    const waiting = request();
+    watch.began(waiting, 0);
+    watch.waits(waiting, 0, "/late");
+    watch.forget("/late");
+    watch.forget("");
+    watch.ended(waiting, 0, "/late", 0, 0);
+    expect([...watch.counted()].map(({ share, done, waiting: now }) => [share, done[0], now[0]])).toEqual([["", 0, 0], ["/late", 1, 0]]);
+  });
+
   test("tells of what is slow, of each by itself", () => {
     const told: SlowRequest<WatchedRequest>[] = [];
     watch.slow = (slow) => told.push(slow);

@@ -58,14 +58,21 @@ test("the busiest clients come first, by what they did since; the many are count
   expect(shown.slice(0, 3).map(({ id, requests, sentBytes }) => [id, requests, sentBytes])).toEqual([["nfs-7", 300, 6000], ["nfs-9", 100, 2000], ["nfs-1000", 50, 1000]]);
 });
 
-test("a fault costs the figures, and nothing else", async () => {
+test("a fault costs the figures of its interval: who waits for them hears so, and who follows gets the next", async () => {
   const { clock, live, logger, failing, watched } = world();
   const seen: LiveFigures[] = [];
-  live.follow(1, (figures) => seen.push(figures));
+  const follower = live.follow(1, (figures) => seen.push(figures));
   await clock.pass(1000);
   failing.on = true;
-  await clock.pass(10_000);
-  expect(seen).toHaveLength(1);
-  expect(logger.lines).toHaveLength(1);
+  await clock.pass(1000);
+  const asked = live.figures(1).catch((error: Error) => error.message);
+  await clock.pass(9000);
+  expect(await asked).toBe("no shares");
+  expect([seen.length, logger.lines.length]).toEqual([1, 1]);
+  failing.on = false;
+  await clock.pass(1000);
+  expect(await live.figures(1)).toBe(seen[1] as LiveFigures);
+  follower.end();
+  await clock.pass(20_000);
   expect(watched()).toBe(false);
 });

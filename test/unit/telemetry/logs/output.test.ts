@@ -63,3 +63,21 @@ test("where it can't be moved it goes on being written", () => {
   for (let i = 1; i < 6; i++) output.write(line(i));
   expect(readFileSync(path, "utf8")).toBe([0, 1, 2, 3, 4, 5].map(line).join(""));
 });
+
+test("where no new file can be opened, as with too many open, nothing is lost, and a new one is begun once it can", () => {
+  const path = fresh();
+  const program = `
+    import { closeSync, openSync } from "node:fs";
+    import { LogOutput } from "#telemetry/logs/output.ts";
+    const output = new LogOutput(${JSON.stringify(path)}, { bytesMax: 20, keep: 2 });
+    const held = [];
+    try { for (;;) held.push(openSync("/dev/null")); } catch {}
+    for (let i = 0; i < 9; i++) output.write("line " + i + "\\n");
+    for (const fd of held) closeSync(fd);
+    for (let i = 9; i < 12; i++) output.write("line " + i + "\\n");
+  `;
+  const ran = Bun.spawnSync(["sh", "-c", 'ulimit -n 256 && exec "$@"', "sh", process.execPath, "-e", program], { cwd: join(import.meta.dir, "../../../.."), stderr: "pipe" });
+  expect(ran.stderr.toString()).toBe("");
+  expect(readFileSync(`${path}.1`, "utf8") + readFileSync(path, "utf8")).toBe(Array.from({ length: 12 }, (_, i) => `line ${i}\n`).join(""));
+  expect(existsSync(`${path}.2`)).toBe(false);
+});

@@ -113,19 +113,24 @@ describe("a recorder", () => {
   });
 });
 
-/** Something that takes its time, under a name of its own. */
-function workThatTakesLong(untilMs: number): number {
+/** Something that takes processor time, however much of that others take meanwhile, under a name of its own. Gives the milliseconds it went on for. */
+function workThatTakesLong(cpuMs: number): number {
+  const used = (): number => {
+    const { user, system } = process.threadCpuUsage();
+    return (user + system) / 1000;
+  };
+  const [begunMs, usedBefore] = [systemClock.monotonicMs(), used()];
   let sum = 0;
-  while (systemClock.monotonicMs() < untilMs) for (let i = 0; i < 1000; i++) sum += Math.sqrt(i * sum);
-  return sum;
+  while (used() - usedBefore < cpuMs) for (let i = 0; i < 100_000; i++) sum += Math.sqrt(i * sum);
+  return systemClock.monotonicMs() - begunMs;
 }
 
 test("the runtime's profiler names functions and their sources, with as many samples as time was spent", async () => {
   const recording = await new CpuRecorder(openSampler, systemClock).begin();
-  workThatTakesLong(systemClock.monotonicMs() + 600);
+  const tookMs = workThatTakesLong(600);
   const profile = readProfile(await encodeCpu(await recording.end(), "dittofs"));
-  const seen = samplesIn(profile, /^workThatTakesLong \[.*cpu-recorder\.test\.ts\]$/);
-  // Sixty, on a machine that has nothing else to do.
+  const seen = samplesIn(profile, /^(workThatTakesLong|used) \[.*cpu-recorder\.test\.ts\]$/);
+  // Sixty on a machine that has nothing else to do. Where it has, the profiler misses some of its turns, too, and waiting counts.
   expect(seen).toBeGreaterThanOrEqual(20);
-  expect(seen).toBeLessThanOrEqual(75);
-});
+  expect(seen).toBeLessThanOrEqual((1.25 * tookMs) / 10);
+}, 30_000);
