@@ -22,6 +22,8 @@ import { registerShare } from "./recovery-rows.ts";
 
 /** Progress is told so often. */
 const progressMs = 500;
+/** Ends the name of a database that is being made. */
+const unfinished = ".recovering";
 
 /**
  * Rebuilds a share in the data directory from its block store alone, takes it for this machine, and enters it into the control plane. Nothing
@@ -33,6 +35,7 @@ export async function recoverShare(loaded: Loaded, request: RecoverRequest, tell
   const found = chooseShare(await sharesOf(await openRecoveryStore(request)), request);
   const name = request.name ?? found.name;
   const places = placesOf(config, planOfRecovered(request, name));
+  removeUnfinished(places);
   refuseOverwriting(places, name);
   const blocks = await found.open();
   try {
@@ -42,6 +45,11 @@ export async function recoverShare(loaded: Loaded, request: RecoverRequest, tell
   } finally {
     await blocks.close();
   }
+}
+
+/** The log gets its name before the database: beside one that never got it, the log is what a recovery made that was cut off between the two. */
+function removeUnfinished({ database, content }: SharePlaces): void {
+  if (!existsSync(database) && existsSync(database + unfinished)) rmSync(join(content, "log"), { recursive: true, force: true });
 }
 
 function refuseOverwriting({ database, content }: SharePlaces, name: string): void {
@@ -80,7 +88,7 @@ class Recovery {
     this.segmentBytes = segmentBytes;
     this.acceptLoss = acceptLoss;
     this.tell = tell;
-    this.database = `${places.database}.recovering`;
+    this.database = places.database + unfinished;
     this.logDirectory = join(places.content, "log.recovering");
   }
 

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from "bun:test";
-import { cpSync, readdirSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { cpSync, existsSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { recoverShare } from "#app/offline/recover.ts";
 import type { RecoverRequest } from "#cli/ports.ts";
 import { loadConfig } from "#config/index.ts";
@@ -86,6 +86,11 @@ test("a recovered share has the flags, extended attributes and streams it had, a
     // Root, file and stream.
     return found?.files === 3 ? found : null;
   });
+  const first = await recoverShare(loaded, { ...request, dryRun: false }, () => {});
+  await expect(recoverShare(loaded, request, () => {})).rejects.toThrow("is there already");
+  // As a kill leaves it that comes when the log has its name and the database not yet.
+  renameSync(first.database, `${first.database}.recovering`);
+  expect(existsSync(join(dirname(first.database), "log"))).toBeTrue();
   const { database } = await recoverShare(loaded, { ...request, dryRun: false }, () => {});
   const store = openSqliteStore({ path: database, clock: systemClock, random: systemRandom, logger: silentLogger });
   const before = await share.store.inode(id);
