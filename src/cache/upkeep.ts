@@ -1,5 +1,5 @@
 import type { Clock } from "#base/clock.ts";
-import type { BlockStore } from "#model/block-store.ts";
+import { type BlockStore, DamagedObjectError } from "#model/block-store.ts";
 import type { Extent, Pack } from "#model/change-set.ts";
 import type { FileId, PackId } from "#model/ids.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
@@ -59,6 +59,15 @@ export class Upkeep {
 
   /** What the footer of a pack's object says, read from the store itself; null: there is no such whole object. */
   async fromObject(id: PackId): Promise<Pick<Pack, "key" | "size" | "frames"> | null> {
+    try {
+      return await this.readObject(id);
+    } catch (error) {
+      if (error instanceof DamagedObjectError) return null;
+      throw error;
+    }
+  }
+
+  private async readObject(id: PackId): Promise<Pick<Pack, "key" | "size" | "frames"> | null> {
     const { instance } = this.store.identity;
     const row = await this.store.pack(id);
     const key = row !== null && this.isKeyOf(row.key, id) ? row.key : await this.onlyKeyOf(id);

@@ -1,4 +1,4 @@
-import { MissingObjectError } from "#model/block-store.ts";
+import { DamagedObjectError, MissingObjectError } from "#model/block-store.ts";
 import { type Pack, PackState } from "#model/change-set.ts";
 import type { PackId } from "#model/ids.ts";
 import { type Damage, damage } from "./damage.ts";
@@ -60,11 +60,33 @@ export async function readFrames(target: CheckTarget, watch: Watch, pack: Pack, 
     try {
       await patiently(target, watch, (blocks) => blocks.get(pack.key, from, length, bytes));
     } catch (error) {
+      if (error instanceof DamagedObjectError) {
+        bad.push(...(await damagedIn(target, watch, pack, bytes, from)));
+        watch.advance(length);
+        continue;
+      }
       if (error instanceof MissingObjectError || (await target.blocks.size(pack.key)) !== target.content.objectBytes(pack.size)) return null;
       throw error;
     }
     bad.push(...damagedFrames(bytes, from / frameBytes, pack.frames));
     watch.advance(length);
+  }
+  return bad;
+}
+
+/** The same of one chunk of which the store says itself that something in it is damaged, frame by frame. */
+async function damagedIn(target: CheckTarget, watch: Watch, pack: Pack, chunk: Uint8Array, from: number): Promise<number[]> {
+  const bad: number[] = [];
+  for (let at = 0; at < chunk.byteLength; at += frameBytes) {
+    const bytes = chunk.subarray(at, at + frameBytes);
+    const frame = (from + at) / frameBytes;
+    try {
+      await patiently(target, watch, (blocks) => blocks.get(pack.key, from + at, bytes.byteLength, bytes));
+      bad.push(...damagedFrames(bytes, frame, pack.frames));
+    } catch (error) {
+      if (!(error instanceof DamagedObjectError)) throw error;
+      bad.push(frame);
+    }
   }
   return bad;
 }

@@ -1,4 +1,4 @@
-import { type BlockStore, StoreRefusedError, StoreUnavailableError } from "#model/block-store.ts";
+import { type BlockStore, DamagedObjectError, StoreRefusedError, StoreUnavailableError } from "#model/block-store.ts";
 import { type Pack, PackState } from "#model/change-set.ts";
 import type { PackId } from "#model/ids.ts";
 import { type Damage, damage } from "./damage.ts";
@@ -130,7 +130,7 @@ async function judgeObject(target: CheckTarget, watch: Watch, id: PackId, notice
   const { store, content } = target;
   const row = await store.pack(id);
   if (row === null || content.isOpen(id)) return [];
-  const size = await patiently(target, watch, (blocks) => blocks.size(row.key));
+  const size = await patiently(target, watch, (blocks) => blocks.size(row.key)).catch(damagedAsNaN);
   const now = await store.pack(id);
   // Collected meanwhile: the object goes before the row.
   if (now === null || content.isOpen(id) || now.state !== row.state || now.key !== row.key) return [];
@@ -144,15 +144,25 @@ async function judgeObject(target: CheckTarget, watch: Watch, id: PackId, notice
     const lost = await lostIn(target, now, [{ from: 0, to: Number.MAX_SAFE_INTEGER }]);
     return [damage(FindingKind.objectMissing, `The object of pack ${id} is missing from the block store; ${now.live} bytes of files lie in it.`, { pack: id, key: now.key }, { by: "relocate", id }), ...lost];
   }
+  if (Number.isNaN(size)) {
+    const lost = await lostIn(target, now, [{ from: 0, to: Number.MAX_SAFE_INTEGER }]);
+    return [damage(FindingKind.objectDamaged, `The object of pack ${id} is damaged, or was changed in the block store: it can't be opened.`, { pack: id, key: now.key }, { by: "relocate", id }), ...lost];
+  }
   const short = Math.min(size, now.size);
   const lost = size < wanted ? await lostIn(target, now, [{ from: short, to: Number.MAX_SAFE_INTEGER }]) : [];
   return [damage(FindingKind.objectSize, `The object of pack ${id} has ${size} bytes instead of ${wanted}.`, { pack: id, key: now.key }, { by: "packRow", id }), ...lost];
 }
 
+/** The size of an object that can't be opened. */
+function damagedAsNaN(error: unknown): number {
+  if (error instanceof DamagedObjectError) return Number.NaN;
+  throw error;
+}
+
 async function isStranger(target: CheckTarget, key: string): Promise<boolean> {
   const id = Number.parseInt(key.slice(key.lastIndexOf("/") + 1), 16) as PackId;
   if (!Number.isSafeInteger(id)) return true;
-  return !target.content.isOpen(id) && (await target.store.pack(id))?.key !== key && (await target.blocks.size(key)) !== null;
+  return !target.content.isOpen(id) && (await target.store.pack(id))?.key !== key && (await target.blocks.size(key).catch(damagedAsNaN)) !== null;
 }
 
 /** A share has other objects than packs, too (docs/formats/pack.md). */

@@ -1,4 +1,4 @@
-import { MissingObjectError } from "#model/block-store.ts";
+import { DamagedObjectError, MissingObjectError } from "#model/block-store.ts";
 import { type Extent, type Pack, PackState } from "#model/change-set.ts";
 import type { PackId } from "#model/ids.ts";
 import type { FileExtent } from "#model/metadata-store.ts";
@@ -123,6 +123,7 @@ class Frames {
       await patiently(this.target, this.watch, (blocks) => blocks.get(this.pack.key, from, bytes.byteLength, bytes));
       return true;
     } catch (error) {
+      if (error instanceof DamagedObjectError) return false;
       const size = error instanceof MissingObjectError ? null : await this.target.blocks.size(this.pack.key);
       // Only what is not there at all; whatever else goes wrong may pass.
       if (size === null || size < from + bytes.byteLength) return false;

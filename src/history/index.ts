@@ -16,6 +16,6 @@ export type { ContentRecord } from "./content-records.ts";
 export { HistoryError, historyPrefix, type Manifest, type SegmentHead, shareKey } from "./format.ts";
 export { listShares, newestSnapshot, segmentsFrom, snapshotPieces } from "./reading.ts";
 export { HistoryReader, type RecoveryTarget, type Replayed, takeRecovered } from "./recovering.ts";
-export { endHistory, takenElsewhere } from "./ownership.ts";
+export { endHistory, markBehind, takenElsewhere } from "./ownership.ts";
 export { History, lookMs } from "./history.ts";
 export type { HistoryOptions, HistoryStatus } from "./options.ts";

@@ -2,7 +2,7 @@ import type { Clock } from "#base/clock.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import type { HistoryMark, Journal } from "#model/history.ts";
 import { describeOwner, isPassing, placeAfter, readHead, sameToken, ShareTaken } from "./chain.ts";
-import { encodeSegmentHead, encodeShare, HistoryError, historyPrefix, type Owner, parseSnapshotKey, type Place, type SegmentHead, segmentKey, shareKey, snapshotPrefix } from "./format.ts";
+import { encodeSegmentHead, encodeShare, HistoryError, historyPrefix, type Owner, parseSegmentKey, parseSnapshotKey, type Place, type SegmentHead, segmentKey, shareKey, snapshotPrefix } from "./format.ts";
 import type { HistoryOptions } from "./options.ts";
 
 /** Tokens of this database's own servers that are remembered once the share is taken: requests of the last few may still be on their way. */
@@ -106,6 +106,22 @@ export async function endHistory(blocks: BlockStore, instance: string): Promise<
   for await (const { key } of blocks.list(snapshotPrefix(instance))) (parseSnapshotKey(key)?.manifest === true ? manifests : pieces).push(key);
   await blocks.delete([...manifests, shareKey(instance)]);
   await blocks.delete(pieces);
+}
+
+/**
+ * For metadata that comes, under a history, from a store which kept none: a mark behind the last segment that the share has in `blocks`, from which
+ * nothing is gone on with. Whoever asks has the share. Null: there is no segment.
+ */
+export async function markBehind(blocks: BlockStore, instance: string): Promise<HistoryMark | null> {
+  let last: Place | null = null;
+  for await (const { key } of blocks.list(historyPrefix(instance))) {
+    const place = parseSegmentKey(key);
+    if (place !== null && (last === null || place.number > last.number || (place.number === last.number && place.epoch > last.epoch))) last = place;
+  }
+  const head = last === null ? null : await readHead(blocks, instance, last);
+  if (head === null) return null;
+  const { epoch, number } = placeAfter(head);
+  return { epoch, number: number - 1, turn: head.lastTurn, sequence: head.lastSequence, oldestNeeded: head.oldestNeeded, fromEpoch: head.from.epoch, fromNumber: head.from.number, continues: false, tokens: [head.owner.token] };
 }
 
 function unknownHistory({ instance }: OwnershipParts, head: SegmentHead): HistoryError {

@@ -13,6 +13,11 @@ export class MissingObjectError extends Error {
   }
 }
 
+/** What the store gives is not what was put there: it was damaged or changed. Its message says what. */
+export class DamagedObjectError extends Error {
+  override readonly name = "DamagedObjectError";
+}
+
 /** The store has no room. Thrown by `put`. */
 export class StoreFullError extends Error {
   override readonly name = "StoreFullError";

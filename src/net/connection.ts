@@ -281,6 +281,8 @@ export class Connection<C> {
     }
     this.paused = false;
     this.socket.resume();
+    // While it was paused nothing was expected of the client.
+    if (!this.inbox.assembler.idle) this.server.watch(this);
   }
 
   /** The buffer to append a message to, its header already reserved. Nothing else may be sent until `endMessage`. */

@@ -6,6 +6,8 @@ import { headBytesMin, type RecordAssembler } from "./record-assembler.ts";
 const largeBytesMin = 128 * 1024;
 /** As little is received like any other bytes. */
 const restBytesMin = 32 * 1024;
+/** A smaller part of a piece is copied: a piece is nobody else's as long as any of it is kept. */
+const pieceShareMin = 4;
 const MSG_DONTWAIT = 0x40;
 
 /**
@@ -64,8 +66,9 @@ function nextPiece(receiver: DirectReceive, fd: number, lacking: number): Uint8A
   const piece = lend(lacking);
   const wanted = Math.min(lacking, piece.length);
   const got = receiver.receive(fd, piece, wanted);
-  if (got === wanted || got * 2 >= piece.length) return got === piece.length ? piece : piece.subarray(0, got);
-  // A client that sends little by little is not lent a piece for each little.
+  // What is kept of a message is counted by its bytes, not by the memory they lie in.
+  if ((got === wanted || got * 2 >= piece.length) && got * pieceShareMin >= piece.length) return got === piece.length ? piece : piece.subarray(0, got);
+  // A client that sends little by little is not lent a piece for each little, nor one that cuts its message into many fragments.
   const bytes = got === 0 ? null : piece.slice(0, got);
   giveBack([piece]);
   return bytes;

@@ -12,6 +12,7 @@ import { FsError } from "#model/fs-error.ts";
 import { type FileId, type PackId, rootId } from "#model/ids.ts";
 import { FileType, Inode } from "#model/inode.ts";
 import { InodeFlag, streamsOf } from "#model/inode-flags.ts";
+import type { BlockStore } from "#model/block-store.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import { silentLogger } from "#telemetry/logger.ts";
 
@@ -25,14 +26,15 @@ export interface Opened {
   close(): Promise<void>;
 }
 
-export async function openCheckable(directory: string, places: { readonly database?: string; readonly blocks?: string; readonly graceMs?: number } = {}): Promise<Opened> {
+export async function openCheckable(directory: string, places: { readonly database?: string; readonly blocks?: string; readonly graceMs?: number; readonly wrap?: (blocks: BlockStore) => BlockStore } = {}): Promise<Opened> {
   const fatal = (error: Error): void => {
     throw error;
   };
   const surroundings = { clock: systemClock, random: systemRandom, logger: silentLogger, fatal };
   mkdirSync(directory, { recursive: true });
   const store = openSqliteStore({ path: places.database ?? join(directory, "metadata.db"), ...surroundings });
-  const blocks = await openFilesystemBlocks({ directory: places.blocks ?? join(directory, "blocks") });
+  const bare = await openFilesystemBlocks({ directory: places.blocks ?? join(directory, "blocks") });
+  const blocks = places.wrap?.(bare) ?? bare;
   const { content, upkeep } = await openContent({
     store,
     blocks,

@@ -62,9 +62,9 @@ export async function openBlocks(plan: SharePlan, places: SharePlaces, store: Me
   return { blocks: wrapped.blocks, uncached: wrapped.blocks, wrapped };
 }
 
-/** The objects of a store as they lie there: not decompressed or decrypted, and without a claim on them. The caller closes it. */
-export async function openBareBlocks(plan: SharePlan, { blocks }: SharePlaces, around: Pick<Surroundings, "clock" | "random" | "logger">): Promise<BlockStore> {
-  if (plan.blocks.type === "filesystem") return await openFilesystemBlocks({ directory: blocks, openFilesMax: blockFilesWithin(openFilesMax()) });
+/** The objects of a store as they lie there: not decompressed or decrypted, and without a claim on them. The caller closes it. `beside`: a share is open on it. */
+export async function openBareBlocks(plan: SharePlan, { blocks }: SharePlaces, around: Pick<Surroundings, "clock" | "random" | "logger">, beside = false): Promise<BlockStore> {
+  if (plan.blocks.type === "filesystem") return await openFilesystemBlocks({ directory: blocks, openFilesMax: blockFilesWithin(openFilesMax()), beside });
   const { openS3Blocks } = await import("#blocks/s3/index.ts");
   return await openS3Blocks(s3OptionsOf(plan.blocks, around));
 }

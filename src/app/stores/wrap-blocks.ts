@@ -1,6 +1,7 @@
 import type { Clock } from "#base/clock.ts";
 import { Keyring, KeyringError, limitBlocks, MeteredBlocks, openFramedBlocks, type Rates } from "#blocks/index.ts";
 import type { StorePlan } from "#control/index.ts";
+import { historyPrefix } from "#history/index.ts";
 import { type BlockStore, StoreRefusedError, StoreUnavailableError } from "#model/block-store.ts";
 import { masterKeysOf } from "./key-file.ts";
 import type { Surroundings } from "../share/open-share.ts";
@@ -43,7 +44,7 @@ export async function wrapBlocks(plan: StorePlan, store: BlockStore, options: Wr
     const mayBegin = encrypt && (!options.filled || acceptPlain);
     const keyring = masters === null ? null : new Keyring({ blocks: limited, keyPrefix: options.keyPrefix, masters, mayBegin, random });
     if (encrypt && keyring !== null) await loadKeyring(keyring, plan, around);
-    const blocks = openFramedBlocks({ blocks: limited, keyPrefix: options.keyPrefix, compress: compression === "zstd", encrypt, keyring, acceptPlain, clock, random });
+    const blocks = openFramedBlocks({ blocks: limited, keyPrefix: options.keyPrefix, compress: compression === "zstd", encrypt, keyring, acceptPlain, raced: historyPrefix(options.keyPrefix.slice(0, -1)), clock, random });
     return { blocks, meter, keyring };
   } catch (error) {
     await store.close();

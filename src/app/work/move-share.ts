@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { contentsOf, copyContent, type Watch } from "#check/index.ts";
 import { ControlError, type JobResult, type SharePlan } from "#control/index.ts";
 import type { Config } from "#config/index.ts";
-import { endHistory } from "#history/index.ts";
+import { endHistory, markBehind } from "#history/index.ts";
 import { importIntoSqlite, openSqliteStore } from "#metadata/index.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
@@ -59,6 +59,7 @@ export async function moveShare(host: MoveHost, share: OpenShare, to: SharePlan,
   const from = share.plan;
   const places = placesOf(config, to);
   const what = await judge(share, to, places, around);
+  if (what.blocks && from.blocks.type === "s3" && to.blocks.type === "s3") await refuseSameBucket(share, to, places, around);
   const parts = new Lifecycle(around.clock, around.logger);
   let result: JobResult;
   try {
@@ -73,17 +74,17 @@ export async function moveShare(host: MoveHost, share: OpenShare, to: SharePlan,
   watch.step("opening", null, "share");
   await settled(commit, host, watch);
   if (what.metadata) await leaveMetadata(share, around);
-  if (what.blocks && keepsHistory(from)) await leave(share, around);
+  if (keepsHistory(from) && (what.blocks || !keepsHistory(to))) await leave(share, !what.blocks, around);
   return result;
 }
 
-/** From the store that a share has left it can't be recovered any more: that would be the share as it once was, beside the one that is served. */
-async function leave({ plan, places, instance }: OpenShare, { clock, random, logger }: Surroundings): Promise<void> {
+/** From a store that a share has left, or keeps no history in, it can't be recovered any more: that would be the share as it once was, beside the one that is served. */
+async function leave({ plan, places, instance }: OpenShare, beside: boolean, { clock, random, logger }: Surroundings): Promise<void> {
   try {
-    const blocks = await openBareBlocks(plan, places, { clock, random, logger });
+    const blocks = await openBareBlocks(plan, places, { clock, random, logger }, beside);
     await endHistory(blocks, instance).finally(() => blocks.close());
   } catch (error) {
-    logger.warn({ share: plan.name, store: plan.blocks.name, error, keys: `${instance}/history/` }, "the history of a share that was moved away could not be ended in its former block store: delete the objects with these keys, so that nobody recovers the share from there");
+    logger.warn({ share: plan.name, store: plan.blocks.name, error, keys: `${instance}/history/` }, "the history that a share had before it was moved could not be ended in its block store: delete the objects with these keys, so that nobody recovers the share from there");
   }
 }
 
@@ -137,6 +138,23 @@ async function judge(share: OpenShare, to: SharePlan, places: SharePlaces, aroun
   return { metadata, blocks };
 }
 
+/** Two stores with other names, addresses or keys may be one bucket: in what the share leaves, the history of what it goes to would be ended. */
+async function refuseSameBucket({ plan, places, instance }: OpenShare, to: SharePlan, goes: SharePlaces, around: Surroundings): Promise<void> {
+  const key = `${instance}/move-${Buffer.from(around.random.bytes(8)).toString("hex")}`;
+  const source = await openBareBlocks(plan, places, around);
+  const target = await openBareBlocks(to, goes, around);
+  let same: boolean;
+  try {
+    await target.put(key, { from: "slices", slices: [new Uint8Array(1)] });
+    same = (await source.size(key)) !== null;
+    await target.delete([key]);
+  } finally {
+    await source.close();
+    await target.close();
+  }
+  if (same) throw new ControlError("conflict", `Block stores ${plan.blocks.name} and ${to.blocks.name} are the same bucket, with the same prefix: the content of share ${plan.name} is there already.`, { hint: "Give the store it is to go to another prefix or bucket; dittofs store block edit changes address or keys of a store." });
+}
+
 /** Copies content while clients go on, again and again until little is left. */
 async function copyServing({ share, blocks, verified }: Move, watch: Watch): Promise<JobResult> {
   let [objects, objectsPresent, bytes] = [0, 0, 0];
@@ -168,7 +186,7 @@ async function copyRest(move: Move, host: MoveHost, watch: Watch): Promise<JobRe
 }
 
 /** Makes the share's metadata in its new place; gives the number of rows. */
-async function copyMetadata({ share, places, to }: Move, { around, config }: MoveHost, watch: Watch): Promise<number> {
+async function copyMetadata({ share, places, to, blocks }: Move, { around, config }: MoveHost, watch: Watch): Promise<number> {
   const { clock, random, logger, fatal } = around;
   const source = share.share.store;
   const { inodes } = await source.usage();
@@ -191,7 +209,9 @@ async function copyMetadata({ share, places, to }: Move, { around, config }: Mov
     const copy = openSqliteStore({ path, clock, random, logger, fatal });
     await verify(copy).finally(() => copy.close());
   };
-  await importIntoSqlite({ path: places.database, source, clock, random, wrote, verify: verifyFile });
+  // What the share published before it was in a store that keeps no history is not gone on with, nor taken for somebody else's.
+  const mark = keepsHistory(to) ? await markBehind(blocks ?? share.checkTarget.blocks, share.instance) : null;
+  await importIntoSqlite({ path: places.database, source, mark, clock, random, wrote, verify: verifyFile });
   return before.rows;
 }
 

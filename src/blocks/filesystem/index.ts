@@ -31,6 +31,8 @@ export interface FilesystemOptions {
   readonly directory: string;
   /** Files kept open for reading; 256 where absent. */
   readonly openFilesMax?: number;
+  /** Somebody else has the directory open: what is being written there is his. */
+  readonly beside?: boolean;
   /** The file operations, for tests. */
   readonly disk?: Disk;
 }
@@ -47,7 +49,7 @@ export async function openFilesystemBlocks(options: FilesystemOptions): Promise<
   for (const name of ["objects", "staging", "temp"]) {
     await fs.promises.mkdir(join(options.directory, name), { recursive: true, mode: 0o700 });
   }
-  for (const name of await fs.promises.readdir(join(options.directory, "temp"))) await disk.unlink(join(options.directory, "temp", name));
+  for (const name of options.beside === true ? [] : await fs.promises.readdir(join(options.directory, "temp"))) await disk.unlink(join(options.directory, "temp", name));
   await checkFormat(disk, options.directory);
   await disk.syncDirectory(options.directory);
   return new FilesystemStore(options.directory, disk, options.openFilesMax ?? openFilesMaxDefault);

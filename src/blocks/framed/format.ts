@@ -19,6 +19,9 @@
  * The head is as long for every object, so that one small read tells where any range lies.
  */
 import { assert } from "#base/assert.ts";
+import { DamagedObjectError } from "#model/block-store.ts";
+
+export { DamagedObjectError };
 
 export const headBytes = 2048;
 export const tagBytes = 16;
@@ -118,11 +121,6 @@ export function headParts(head: Uint8Array): { readonly sealed: Uint8Array; read
 /** The seal of an object that isn't encrypted: it tells damage, no more. */
 export function writeChecksum(head: Uint8Array): void {
   new DataView(head.buffer, head.byteOffset, headBytes).setUint32(headBytes - 4, Bun.hash.crc32(head.subarray(0, headBytes - 4)));
-}
-
-/** Wrong bytes where a framed object should be. */
-export class DamagedObjectError extends Error {
-  override readonly name = "DamagedObjectError";
 }
 
 export interface Head {

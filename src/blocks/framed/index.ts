@@ -31,6 +31,8 @@ export interface FramedOptions {
   readonly keyring: Keyring | null;
   /** Objects that aren't encrypted are read in spite of `encrypt`: there are such from before. */
   readonly acceptPlain: boolean;
+  /** Under keys that begin so servers race for who is first: whether these are framed must not depend on how each of them compresses. */
+  readonly raced?: string;
   readonly clock: Clock;
   readonly random: Random;
 }

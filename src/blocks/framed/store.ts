@@ -63,7 +63,7 @@ export class FramedBlocks implements BlockStore {
 
   async put(key: string, source: ObjectSource): Promise<void> {
     this.check(key);
-    if (!this.frames) return await this.blocks.put(key, source);
+    if (!this.frames || this.isRaced(key)) return await this.blocks.put(key, source);
     const bytes = sourceBytes(source);
     if (bytes > objectBytesMax) throw new Error(`object ${key} has ${bytes} bytes, more than the ${objectBytesMax} that a store which compresses or encrypts takes`);
     await this.gate.run(bytes, async () => {
@@ -134,6 +134,11 @@ export class FramedBlocks implements BlockStore {
 
   close(): Promise<void> {
     return this.blocks.close();
+  }
+
+  private isRaced(key: string): boolean {
+    const { encrypt, raced } = this.options;
+    return !encrypt && raced !== undefined && key.startsWith(raced);
   }
 
   private get readsPlain(): boolean {

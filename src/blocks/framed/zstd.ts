@@ -14,12 +14,22 @@ export async function compressed(frame: Uint8Array): Promise<Uint8Array | null> 
 
 export async function decompress(bytes: Uint8Array, target: Uint8Array): Promise<void> {
   check(bytes, target);
-  take(await Bun.zstdDecompress(bytes), target);
+  take(await Bun.zstdDecompress(bytes).catch(undone), target);
 }
 
 export function decompressNow(bytes: Uint8Array, target: Uint8Array): void {
   check(bytes, target);
-  take(Bun.zstdDecompressSync(bytes), target);
+  let plain: Uint8Array;
+  try {
+    plain = Bun.zstdDecompressSync(bytes);
+  } catch (error) {
+    undone(error);
+  }
+  take(plain, target);
+}
+
+function undone(error: unknown): never {
+  throw new DamagedObjectError(`a compressed frame is damaged: ${(error as Error).message}`);
 }
 
 /** What a frame says of its own length (RFC 8878 section 3.1.1) comes first: memory is given for no more than it should have. */

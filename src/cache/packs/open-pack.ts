@@ -32,7 +32,9 @@ function openPath(directory: string, id: PackId): string {
 export function createPack(directory: string, id: PackId, instance: Uint8Array, options: PackOptions): OpenPack {
   const files = options.files ?? systemFiles;
   const path = openPath(directory, id);
-  const fd = options.spares?.take(path) ?? files.openSync(path, "wx+");
+  // To rename a spare would replace a file of that name, which is never to happen to a pack: to make one fails then.
+  const spare = fs.existsSync(path) ? null : options.spares?.take(path);
+  const fd = spare ?? files.openSync(path, "wx+");
   return new PackFile(directory, path, id, instance, options, files, fd, 0, new FrameTable(), true);
 }
 
@@ -243,7 +245,7 @@ class PackFile implements OpenPack {
     await this.#late.reached(this.size);
     if (this.#fd >= 0) {
       const fd = await this.#letGo();
-      if (!this.#failed && this.#options.spares?.keep(this.path, fd, this.size) === true) return;
+      if (!this.#failed && this.#options.spares?.keep(this.path, fd) === true) return;
       this.#files.closeSync(fd);
     }
     await unlinkOf(this.#files, this.path).catch((error) => {

@@ -1,3 +1,4 @@
+import fs from "node:fs";
 import type { Clock, Timer } from "#base/clock.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { FileOps } from "../log/file-ops.ts";
@@ -7,7 +8,7 @@ const sparesMax = 48;
 const roomPart = 1 / 64;
 /** Those nobody takes are given back after this. */
 const idleMs = 60_000;
-/** A file shorter than this is not worth keeping. */
+/** A file shorter than this is not worth keeping. Its own length counts: what a pack of it held before may lie behind the pack's end. */
 const spareBytesMin = 8 * 1024 * 1024;
 
 export const spareName = /^spare-[0-9]+\.pack$/;
@@ -59,17 +60,20 @@ export class PackSpares {
   }
 
   /** Takes over the file of a pack that was given up; false: its owner deletes it. */
-  keep(path: string, fd: number, bytes: number): boolean {
-    if (this.closed || bytes < spareBytesMin || this.list.length >= sparesMax) return false;
-    const spare = { path: `${this.directory}/spare-${this.number++}.pack`, fd, bytes };
+  keep(path: string, fd: number): boolean {
+    if (this.closed || this.list.length >= sparesMax) return false;
     try {
+      const { size: bytes, nlink } = fs.fstatSync(fd);
+      // By another name it is somebody's still: the disk cache's, or of a backup by links. What they have is not to be written over.
+      if (nlink !== 1 || bytes < spareBytesMin) return false;
       if (this.bytes + bytes > this.files.freeBytesSync(this.directory) * roomPart) return false;
+      const spare = { path: `${this.directory}/spare-${this.number++}.pack`, fd, bytes };
       this.files.renameSync(path, spare.path);
+      this.list.push(spare);
+      this.bytes += bytes;
     } catch {
       return false;
     }
-    this.list.push(spare);
-    this.bytes += bytes;
     this.used = true;
     this.watch();
     return true;

@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
 import type { Pack } from "#model/change-set.ts";
+import type { HistoryMark } from "#model/history.ts";
 import type { FileId } from "#model/ids.ts";
 import type { Dirent, Inode, Xattr } from "#model/inode.ts";
 import { type FileExtent, type MetadataStore, scansOf } from "#model/metadata-store.ts";
@@ -29,6 +30,8 @@ export interface ImportOptions {
   readonly source: MetadataStore;
   readonly clock: Clock;
   readonly random: Random;
+  /** How far the share's history was published, where the source doesn't know; null: nothing was. */
+  readonly mark: HistoryMark | null;
   /** Told of rows that were written; may throw to end the work. */
   readonly wrote: (rows: number) => void;
   /** Looks at the new database, opened from where it was made, before it gets its name; throws where it is not as it should be. */
@@ -69,7 +72,7 @@ async function fill(db: Database, options: ImportOptions): Promise<void> {
   try {
     const rows = new SqliteRows(db, statements);
     await copyTables(rows, options);
-    await putMeta(rows, statements, options.source);
+    await putMeta(rows, statements, options);
     db.run("PRAGMA wal_checkpoint(TRUNCATE)");
   } finally {
     finalizeAll(statements);
@@ -77,14 +80,14 @@ async function fill(db: Database, options: ImportOptions): Promise<void> {
 }
 
 /** What lies in `meta`: the numbers that were given are never given again. */
-async function putMeta(rows: SqliteRows, statements: Statements, source: MetadataStore): Promise<void> {
+async function putMeta(rows: SqliteRows, statements: Statements, { source, mark: given }: ImportOptions): Promise<void> {
   const { inodes, bytes } = await source.usage();
   const treeVersion = await source.treeVersion();
   rows.begin();
   statements.putMeta.run(source.identity.instance, MetaKey.instance);
   statements.putMeta.run(source.identity.handleKey, MetaKey.handleKey);
   // What was applied elsewhere was not kept here: the history of the share is begun anew, by who is known to have it.
-  const mark = source instanceof SqliteStore ? source.historyMark() : null;
+  const mark = source instanceof SqliteStore ? (source.historyMark() ?? given) : given;
   if (mark !== null) writeMark(statements, { ...mark, continues: false });
   statements.putMeta.run(source.draw(), MetaKey.reserved);
   rows.putTotals({ treeVersion, inodes, bytes }, { treeVersion: -1, inodes: -1, bytes: -1 });

@@ -5,6 +5,12 @@ import type { Clock } from "#base/clock.ts";
 import { Time } from "#base/time.ts";
 import { FileType } from "#model/inode.ts";
 import { rootId } from "#model/ids.ts";
+import { systemClock } from "#base/clock.ts";
+import { systemRandom } from "#base/random.ts";
+import { Keyring, openFramedBlocks } from "#blocks/index.ts";
+import type { BlockStore } from "#model/block-store.ts";
+import { fsck } from "#check/index.ts";
+import { masterKeys } from "../../support/master-keys.ts";
 import { bytesOf, flip, Listener, make, makeRoot, openCheckable, type Opened, write } from "../../support/damaged-share.ts";
 import { temporary } from "../../support/temporary.ts";
 
@@ -20,8 +26,8 @@ class Memory implements ScrubMemory {
 
 const files = 6;
 
-async function filled(directory: string): Promise<Opened> {
-  const opened = await openCheckable(directory);
+async function filled(directory: string, wrap: (blocks: BlockStore) => BlockStore = (blocks) => blocks): Promise<Opened> {
+  const opened = await openCheckable(directory, { wrap });
   await makeRoot(opened);
   for (let i = 0; i < files; i++) await write(opened, await make(opened, rootId, `f${i}`, FileType.regular), bytesOf(i, 100_000));
   return opened;
@@ -50,6 +56,40 @@ test("scrubbing reads everything once, names what is damaged, and goes on where 
   expect(memory.mark).toMatchObject({ after: 0, beganAt: 0, lastDamaged: 2 });
   await opened.close();
 });
+
+function framed(encrypt: boolean): (blocks: BlockStore) => BlockStore {
+  return (blocks) => {
+    const keyPrefix = "share/";
+    const keyring = new Keyring({ blocks, keyPrefix, masters: masterKeys("first"), mayBegin: true, random: systemRandom });
+    return openFramedBlocks({ blocks, keyPrefix, compress: !encrypt, encrypt, keyring, acceptPlain: false, clock: systemClock, random: systemRandom });
+  };
+}
+
+for (const encrypt of [true, false]) {
+  test(`what is damaged in an object that is ${encrypt ? "encrypted" : "compressed"} is named as in any other, and keeps nothing else from being looked at`, async () => {
+    const directory = temporary("scrub-framed");
+    const opened = await filled(directory, framed(encrypt));
+    await write(opened, await make(opened, rootId, "text", FileType.regular), Buffer.from(Array.from({ length: 9000 }, (_, i) => `line ${(i * 7919) % 1000}\n`).join("")));
+    const packs = await opened.store.packs(0, 100);
+    const object = (i: number): string => join(directory, "blocks", "objects", `${packs[i]?.key}.framed+`);
+    // A frame of one, the head of another, and what a third was compressed to, where that paid.
+    flip(object(1), 2048 + 70_000);
+    flip(object(3), 30);
+    flip(object(files), 2048 + 1000);
+    await opened.close();
+    const again = await openCheckable(directory, { wrap: framed(encrypt) });
+    const named = new Set(["/f1", "/f3", "/text"]);
+    const scrubbed = new Listener();
+    expect(await scrub(again.target, new Memory(), unpaced, scrubbed)).toMatchObject({ damaged: expect.any(Number) });
+    expect(new Set(scrubbed.findings.flatMap(({ path }) => path ?? []))).toEqual(named);
+    for (const repair of [false, true]) {
+      const checked = new Listener();
+      await fsck(again.target, { data: true, repair }, checked);
+      expect(new Set(checked.findings.flatMap(({ path }) => path ?? []))).toEqual(named);
+    }
+    await again.close();
+  });
+}
 
 test("a rate lets through no more than so many bytes a second", async () => {
   let nowMs = 0;

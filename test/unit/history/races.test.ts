@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { Time } from "#base/time.ts";
 import { type Faults, faultyBlocks } from "#blocks/fault/index.ts";
-import { openMemoryBlocks } from "#blocks/index.ts";
+import { openFramedBlocks, openMemoryBlocks } from "#blocks/index.ts";
 import { placeAfter, readHead } from "#history/chain.ts";
 import { History, HistoryReader, lookMs, newestSnapshot, ShareTaken, takenElsewhere, takeRecovered } from "#history/index.ts";
 import { type BlockStore, StoreUnavailableError } from "#model/block-store.ts";
@@ -236,3 +236,17 @@ test("who lost the share to another machine knows that its objects are not to be
   expect(await takenElsewhere(store, instance, mark)).toBeInstanceOf(ShareTaken);
   expect(await takenElsewhere(store, instance, thief.disk.mark ?? mark)).toBeNull();
 });
+
+for (const compressedFirst of [true, false]) {
+  test(`who recovers a share ${compressedFirst ? "without the compression" : "with a compression"} its server has not is its only owner nevertheless`, async () => {
+    const clock = new SimulatedClock();
+    const seeded = new SeededRandom(14);
+    const store = openMemoryBlocks();
+    const framed = (compress: boolean): BlockStore => openFramedBlocks({ blocks: store, keyPrefix: `${instance}/`, compress, encrypt: false, keyring: null, acceptPlain: false, raced: `${instance}/history/`, clock, random: random(seeded) });
+    const owner = machine(framed(compressedFirst), new Disk(), clock, seeded);
+    await clock.until(owner.history.start(content, 1000));
+    expect(await publish(clock, owner)).toBe(true);
+    expect(await recover(framed(!compressedFirst), clock, seeded, true)).not.toBeNull();
+    expect(await publish(clock, owner)).toBe(false);
+  });
+}

@@ -58,7 +58,7 @@ for (const seed of [11, 12]) {
     await recovered.close();
 
     const moved = `${directory.path}/moved.db`;
-    await importIntoSqlite({ path: moved, source: store, clock: systemClock, random: systemRandom, wrote: () => {}, verify: async () => {} });
+    await importIntoSqlite({ path: moved, source: store, mark: null, clock: systemClock, random: systemRandom, wrote: () => {}, verify: async () => {} });
     const other = open(moved, false);
     await world.model.compare(other, world.ids);
     expect(await rowsOf(other)).toBe(await rowsOf(store));

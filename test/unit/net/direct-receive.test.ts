@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { giveBack, lend } from "#base/lent-memory.ts";
 import { type DirectReceive, linuxDirectReceive } from "#net/direct-receive.ts";
 import { SeededRandom } from "../../support/seeded-random.ts";
-import { record, reply, until } from "./helpers.ts";
+import { type RawClient, record, reply, until } from "./helpers.ts";
 import { bytes, endAfterEach, start, text } from "./servers.ts";
 
 endAfterEach();
@@ -68,6 +68,48 @@ describe.skipIf(system === null)("large messages received directly", () => {
     }
   });
 
+  test("a connection reset while its bytes are received directly is noticed, and the next gets what is its own", async () => {
+    for (let call = 1; call <= 12; call++) {
+      let calls = 0;
+      let client: RawClient | null = null;
+      const receiver: DirectReceive = {
+        receive(fd, into, length) {
+          if (++calls === call) client!.close();
+          return kernel.receive(fd, into, Math.min(length, 150_000));
+        },
+      };
+      const seen = new Map<number, number>();
+      const wrong: number[] = [];
+      const { server, connect } = start({
+        receiver,
+        limits: { messageBytesMax: 8 * mebibyte },
+        handler: {
+          message(from, head, at, end, tail, tailBytes) {
+            const number = seen.get(from.id) ?? 0;
+            seen.set(from.id, number + 1);
+            const own = from.id === 1 ? filled(mebibyte, number) : filled(2 * mebibyte, 7);
+            if (Buffer.compare(Buffer.concat([head.subarray(at, end), ...tail]), own) !== 0) wrong.push(from.id);
+            giveBack(tail);
+            from.requestDone(end - at + tailBytes);
+          },
+        },
+      });
+      client = await connect();
+      for (let i = 0; i < 3; i++) client.send(record(filled(mebibyte, i)));
+      await until(() => calls >= call || seen.get(1) === 3);
+      if (calls < call) client.close();
+      await until(() => server.stats.connections === 0);
+      expect([server.keptBytes, server.unfinishedBytes]).toEqual([0, 0]);
+      // Another, which most likely has the same number now, gets what is its own.
+      const next = await connect();
+      client = next;
+      calls = 100;
+      next.send(record(filled(2 * mebibyte, 7)));
+      await until(() => seen.get(2) === 1);
+      expect(wrong).toEqual([]);
+    }
+  });
+
   test("past the bound of unfinished requests nothing more is received", async () => {
     const { connect, messages } = start({ limits: { unfinishedMax: 2, messageBytesMax: 4 * mebibyte } });
     const client = await connect();
@@ -80,6 +122,39 @@ describe.skipIf(system === null)("large messages received directly", () => {
     }
     for (let i = 0; i < 6; i++) expect(text(await client.record())).toBe("done");
   });
+});
+
+test("a client that stops in the middle of a large message costs no more than the time for that", async () => {
+  const { server, clock, connect } = start({ limits: { messageBytesMax: 16 * mebibyte, messageStalledMs: 10_000, unsentStalledMs: 10_000 } });
+  const client = await connect();
+  client.send(record(filled(12 * mebibyte, 1)).subarray(0, 11 * mebibyte));
+  await until(() => server.stats.bytesIn === 11 * mebibyte);
+  // It was paused for others' turns, and is read again.
+  await until(() => !server.list()[0]!.paused);
+  expect(server.stats.pauses).toBeGreaterThan(0);
+  for (let i = 0; i < 8; i++) clock.advance(5_000);
+  expect(server.stats).toMatchObject({ connections: 0, stalled: 1 });
+  expect(server.keptBytes).toBe(0);
+  await client.untilClosed();
+});
+
+test("no small part of a piece is kept for a message that comes in many fragments: it is counted by its bytes", async () => {
+  const pieceBytes = lend(1).buffer.byteLength;
+  const shares: number[] = [];
+  const { connect } = start({
+    limits: { messageBytesMax: 8 * mebibyte },
+    handler: {
+      message(from, _head, at, end, tail, tailBytes) {
+        for (const slice of tail) if (slice.buffer.byteLength === pieceBytes || slice.buffer.byteLength === mebibyte) shares.push(slice.length / slice.buffer.byteLength);
+        from.requestDone(end - at + tailBytes);
+      },
+    },
+  });
+  const client = await connect();
+  const cuts = Array.from({ length: 20 }, (_, i) => 700_000 + i * 50_000);
+  client.send(record(filled(2_600_000, 1), ...cuts));
+  await until(() => shares.length > 0);
+  expect(Math.min(...shares)).toBeGreaterThanOrEqual(1 / 4);
 });
 
 test("a client that is gone in the middle of a large message is noticed", async () => {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
 import { openFilesystemBlocks } from "#blocks/index.ts";
+import { checkS3, openS3Blocks } from "#blocks/s3/index.ts";
 import { listShares, newestSnapshot } from "#history/index.ts";
 import { openSqliteStore } from "#metadata/index.ts";
 import { silentLogger } from "#telemetry/logger.ts";
@@ -18,6 +19,7 @@ import { FileType, type Inode } from "#model/inode.ts";
 import { InodeFlag, streamsOf } from "#model/inode-flags.ts";
 import { bytesOf, make, makeStream, write } from "../../../support/damaged-share.ts";
 import { missingPostgres, sharedCluster } from "../../../support/postgres.ts";
+import { missingRadosgw, s3StartMsMax, sharedS3 } from "../../../support/radosgw.ts";
 import { until } from "../../../support/wait.ts";
 
 if (missingPostgres !== null) console.log(`metadata moves into PostgreSQL: skipped, ${missingPostgres}`);
@@ -188,6 +190,64 @@ test.skipIf(missingPostgres !== null)(
     expect([await leftKeysOf(access, from.id), await findPostgresShare(access, from.id), existsSync(join(dataDir, "shares", "export"))]).toEqual([[], null, false]);
   },
   60_000,
+);
+
+// Skips where PostgreSQL is not installed: the reason is printed.
+test.skipIf(missingPostgres !== null)(
+  "a share whose metadata moves into PostgreSQL can't be recovered as it was before, and keeps a history again once it is back",
+  async () => {
+    const dataDir = temporary();
+    const { password, ...config } = { ...(await (await sharedCluster()).database()), sslmode: "disable" };
+    const { runtime } = runtimeOn(dataDir);
+    stops.push(() => runtime.stopShares(5000));
+    const from = sharePlan("/export", { blocks: storePlan("block", "filesystem", { name: "one", config: { path: join(dataDir, "one"), history: true } }) });
+    await runtime.reconcile(desired([from]));
+    const ids = await filled(runtime, "/export");
+    const instance = Buffer.from(inside(runtime, "/export").store.identity.instance).toString("hex");
+    const recoverable = async (): Promise<true | null> => {
+      const blocks = await openFilesystemBlocks({ directory: join(dataDir, "one", "export"), openFilesMax: 16, beside: true });
+      const there = (await newestSnapshot(blocks, instance)) !== null && (await listShares(blocks)).includes(instance);
+      await blocks.close();
+      return there ? true : null;
+    };
+    for (let times = 0; times < 2; times++) {
+      await until("a snapshot", 10_000, recoverable);
+      expect(await migrated(runtime, { ...from, metadata: storePlan("metadata", "postgres", { name: "pg", config, secrets: { password } }) })).toMatchObject({ state: "done", error: null });
+      expect(await recoverable()).toBeNull();
+      expect(await migrated(runtime, from)).toMatchObject({ state: "done", error: null });
+      await expectWhole(runtime, "/export", ids);
+    }
+    await until("a snapshot", 10_000, recoverable);
+  },
+  60_000,
+);
+
+// Skips where the S3 server is not installed: the reason is printed.
+test.skipIf(missingRadosgw !== null)(
+  "a move between two stores that are one bucket is refused, and the share can be recovered from it",
+  async () => {
+    const s3 = await sharedS3();
+    const { accessKeyId, secretAccessKey } = s3.credentials;
+    const { runtime } = runtimeOn(temporary());
+    stops.push(() => runtime.stopShares(5000));
+    const bucket = s3.bucketName();
+    const place = (name: string, more: Record<string, string> = {}) => storePlan("block", "s3", { name, config: { bucket, endpoint: s3.endpoint, access_key: accessKeyId, create_bucket: true, ...more }, secrets: { secret_key: secretAccessKey } });
+    await checkS3({ bucket, endpoint: s3.endpoint, credentials: s3.credentials, createBucket: true });
+    const from = sharePlan("/export", { blocks: place("one") });
+    expect(await runtime.reconcile(desired([from]))).toEqual([]);
+    const ids = await filled(runtime, "/export");
+    const instance = Buffer.from(inside(runtime, "/export").store.identity.instance).toString("hex");
+    const blocks = await openS3Blocks({ bucket, endpoint: s3.endpoint, credentials: s3.credentials });
+    stops.push(() => blocks.close());
+    await until("a snapshot", 10_000, async () => (await newestSnapshot(blocks, instance)) !== null || null);
+    const endpoint = s3.endpoint.replace("127.0.0.1", "localhost");
+    expect(await migrated(runtime, { ...from, blocks: place("two", { endpoint }) })).toMatchObject({ state: "failed" });
+    expect([(await newestSnapshot(blocks, instance))?.share, await listShares(blocks)]).toEqual(["/export", [instance]]);
+    await expectWhole(runtime, "/export", ids);
+    expect(await migrated(runtime, { ...from, blocks: place("three", { prefix: "three/" }) })).toMatchObject({ state: "done", error: null });
+    await expectWhole(runtime, "/export", ids);
+  },
+  s3StartMsMax,
 );
 
 test("a move that can't be made known leaves the share where it was", async () => {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { readdirSync, rmSync, statSync } from "node:fs";
+import { linkSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { type FileOps, systemFiles } from "#cache/log/index.ts";
 import { createPack, type PackOptions, PackSpares, payloadCrc, reopenPack } from "#cache/packs/index.ts";
 import type { PackId } from "#model/ids.ts";
@@ -75,6 +75,49 @@ test("what a crash leaves of such a pack is found by the checksums of its payloa
   again?.readSync(payload.length, target);
   expect(payloadCrc([target])).toBe(payloadCrc([bytes.subarray(payload.length, 2 * payload.length)]));
   await again?.abandon();
+});
+
+test("the file of a pack that has another name, as the disk cache's copy or a backup's, is not written over", async () => {
+  const { create } = packs(64 * packBytes);
+  const first = create(1);
+  first.append([bytes], packBytes);
+  const copy = `${directory}/copy`;
+  linkSync(first.path, copy);
+  await first.abandon();
+  expect(names()).toEqual(["copy"]);
+  const second = create(2);
+  second.append([pattern(packBytes, 2)], packBytes);
+  expect(Buffer.compare(readFileSync(copy), bytes)).toBe(0);
+  await second.abandon();
+});
+
+test("a pack that is there is never replaced, as where an older state of the metadata has its id drawn again", async () => {
+  const { create } = packs(64 * packBytes);
+  const [first, second] = [create(1), create(2)];
+  for (const pack of [first, second]) pack.append([bytes], packBytes);
+  await first.abandon();
+  expect(names()).toContain("spare-0.pack");
+  expect(() => create(2)).toThrow("EEXIST");
+  const { ino } = statSync(second.path);
+  const sealed = await second.seal();
+  expect([statSync(second.path).ino, statSync(second.path).size]).toEqual([ino, sealed.objectBytes]);
+  await second.close();
+});
+
+test("a spare counts as long as its file is, however little the last pack in it had", async () => {
+  const { create } = packs(3 * 64 * packBytes);
+  const first = create(1);
+  first.append([bytes], packBytes);
+  await first.abandon();
+  const all = [create(2), create(3), create(4)];
+  all[0]!.append([bytes], packBytes / 16);
+  for (const pack of all.slice(1)) pack.append([bytes], packBytes);
+  for (const pack of all) await pack.abandon();
+  expect(names()).toHaveLength(3);
+  const more = Array.from({ length: 4 }, (_, i) => create(5 + i));
+  for (const pack of more) pack.append([bytes], packBytes);
+  for (const pack of more) await pack.abandon();
+  expect(names()).toHaveLength(3);
 });
 
 test("only as many are kept as the disk has room for, and not for ever", async () => {
