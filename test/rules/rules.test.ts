@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { codeOf, commentsOf } from "./blank.ts";
 import { machineRule, pagesRule, registryRule, secretRule } from "./committed.ts";
 import { betterRecord, functionLengthRule, functionLinesAim, functionLinesRecord, functionsOf } from "./function-length.ts";
@@ -20,6 +20,9 @@ import {
   temporaryRule,
   ticketRule,
 } from "./tidiness.ts";
+
+// All sources are read; a machine that has other things to do takes its time.
+setDefaultTimeout(60_000);
 
 const rules: readonly Rule[] = [
   layerRule,
