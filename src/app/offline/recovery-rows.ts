@@ -3,7 +3,7 @@ import { systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
 import type { RecoverRequest } from "#cli/ports.ts";
 import type { Loaded } from "#config/index.ts";
-import type { ControlPlane } from "#control/index.ts";
+import type { ControlPlane, Store } from "#control/index.ts";
 import { silentLogger } from "#telemetry/logger.ts";
 import { openControl } from "../control/control.ts";
 import type { Surroundings } from "../share/open-share.ts";
@@ -39,9 +39,27 @@ export async function registerShare(loaded: Loaded, request: RecoverRequest, nam
   }
 }
 
-async function enter({ stores, shares }: ControlPlane, { storeName, type, config }: RecoverRequest, name: string): Promise<void> {
+async function enter({ stores, shares }: ControlPlane, request: RecoverRequest, name: string): Promise<void> {
   if (shares.list().some((share) => share.name === name)) return;
+  const { type, config } = request;
   const history = { ...config, ...(type === "filesystem" ? { history: true } : {}) };
-  if (!stores.list("block").some((store) => store.name === storeName)) await stores.create(actor, "block", { name: storeName, type, config: history });
-  await shares.create(actor, { name, blocks: storeName, adopt: true });
+  const { store, isThere } = storeFor(stores.list("block"), request);
+  if (!isThere) await stores.create(actor, "block", { name: store, type, config: history });
+  await shares.create(actor, { name, blocks: store, adopt: true });
+}
+
+/** What says where a store's objects lie. */
+const placeKeys = ["endpoint", "bucket", "prefix", "path"] as const;
+
+/**
+ * The store a recovered share is entered with: the one of the name that was asked for. A store of that name that lies elsewhere is not it,
+ * and a share opened on it would be without its content and begin another history there: then the next free name, `NAME-2` and so on.
+ */
+export function storeFor(known: readonly Pick<Store, "name" | "type" | "config">[], { storeName, type, config }: Pick<RecoverRequest, "storeName" | "type" | "config">): { readonly store: string; readonly isThere: boolean } {
+  for (let number = 1; ; number++) {
+    const store = number === 1 ? storeName : `${storeName}-${number}`;
+    const found = known.find((each) => each.name === store);
+    if (found === undefined) return { store, isThere: false };
+    if (found.type === type && placeKeys.every((key) => (found.config[key] ?? "") === (config[key] ?? ""))) return { store, isThere: true };
+  }
 }

@@ -17,6 +17,8 @@ import type { FramedOptions } from "./index.ts";
 export const framedSuffix = ".framed";
 /** The largest object: it is put together in memory. */
 export const objectBytesMax = 256 * 2 ** 20;
+/** What was done while a store was away is one object of a history, in memory already: as much as writers may leave unstored. */
+const historyBytesMax = 4 * 2 ** 30;
 /** Of objects on their way into the store. */
 const puttingBytesMax = 128 * 2 ** 20;
 /** What is decrypted and decompressed at once at most, between two requests. */
@@ -65,7 +67,8 @@ export class FramedBlocks implements BlockStore {
     this.check(key);
     if (!this.frames || this.isRaced(key)) return await this.blocks.put(key, source);
     const bytes = sourceBytes(source);
-    if (bytes > objectBytesMax) throw new Error(`object ${key} has ${bytes} bytes, more than the ${objectBytesMax} that a store which compresses or encrypts takes`);
+    const bytesMax = this.isHistory(key) ? historyBytesMax : objectBytesMax;
+    if (bytes > bytesMax) throw new Error(`object ${key} has ${bytes} bytes, more than the ${bytesMax} that a store which compresses or encrypts takes`);
     await this.gate.run(bytes, async () => {
       const { compress, encrypt, keyring, random } = this.options;
       const kek = encrypt && keyring !== null ? await keyring.current() : null;
@@ -137,8 +140,12 @@ export class FramedBlocks implements BlockStore {
   }
 
   private isRaced(key: string): boolean {
-    const { encrypt, raced } = this.options;
-    return !encrypt && raced !== undefined && key.startsWith(raced);
+    return !this.options.encrypt && this.isHistory(key);
+  }
+
+  private isHistory(key: string): boolean {
+    const { raced } = this.options;
+    return raced !== undefined && key.startsWith(raced);
   }
 
   private get readsPlain(): boolean {

@@ -2,6 +2,7 @@ import { afterEach, expect, test } from "bun:test";
 import { cpSync, existsSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { recoverShare } from "#app/offline/recover.ts";
+import { storeFor } from "#app/offline/recovery-rows.ts";
 import type { RecoverRequest } from "#cli/ports.ts";
 import { loadConfig } from "#config/index.ts";
 import type { FileContent } from "#model/file-content.ts";
@@ -101,6 +102,16 @@ test("a recovered share has the flags, extended attributes and streams it had, a
   expect((await store.direntsFolding(streamsOf(id), "afp_resource")).map((one) => one.child)).toEqual([stream.inode.id]);
   expect((await store.inode(stream.inode.id))?.parent).toBe(id);
   await store.close();
+});
+
+test("a share recovered from another place gets a store of its own, and one from the same place the store that is there", () => {
+  const at = (name: string, bucket: string, type = "s3") => ({ name, type, config: { bucket, endpoint: "http://s3:9000", region: "x" } });
+  const request = { storeName: "recovered", type: "s3", config: { bucket: "b", endpoint: "http://s3:9000", secret_key: "s" } } as const;
+  expect(storeFor([at("other", "b")], request)).toEqual({ store: "recovered", isThere: false });
+  expect(storeFor([at("recovered", "b")], request)).toEqual({ store: "recovered", isThere: true });
+  expect(storeFor([at("recovered", "a")], request)).toEqual({ store: "recovered-2", isThere: false });
+  expect(storeFor([at("recovered", "a"), at("recovered-2", "b")], request)).toEqual({ store: "recovered-2", isThere: true });
+  expect(storeFor([at("recovered", "b", "filesystem")], request)).toEqual({ store: "recovered-2", isThere: false });
 });
 
 /** Objects of a share that are neither history nor the list of shares. */
