@@ -27,26 +27,36 @@ export async function* eventsOf(body: AsyncIterable<Uint8Array>): AsyncGenerator
   let text = "";
   let type = "";
   let data: string[] = [];
+  let dataLength = 0;
   for await (const chunk of body) {
     text += decoder.decode(chunk, { stream: true });
     // A carriage return at the very end may be half of a line's end.
     const whole = text.endsWith("\r") ? text.slice(0, -1) : text;
     const lines = whole.split(/\r\n|\r|\n/);
     text = (lines.pop() ?? "") + text.slice(whole.length);
-    if (text.length + data.length > eventLengthMax) throw new Error(`an event longer than ${eventLengthMax} characters`);
+    if (text.length > eventLengthMax) throw tooLong();
     for (const line of lines) {
       if (line === "") {
         if (data.length > 0) yield { type: type === "" ? "message" : type, data: data.join("\n") };
         type = "";
         data = [];
+        dataLength = 0;
         continue;
       }
       const colon = line.indexOf(":");
       const [field, value] = colon === -1 ? [line, ""] : [line.slice(0, colon), line.slice(colon + 1).replace(/^ /, "")];
       if (field === "event") type = value;
-      else if (field === "data") data.push(value);
+      else if (field === "data") {
+        data.push(value);
+        dataLength += value.length + 1;
+        if (dataLength > eventLengthMax) throw tooLong();
+      }
     }
   }
+}
+
+function tooLong(): Error {
+  return new Error(`an event longer than ${eventLengthMax} characters`);
 }
 
 /** The replies of a stream; throws StreamEnded where the server ends it. */

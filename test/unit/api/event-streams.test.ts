@@ -165,3 +165,11 @@ test("events are taken apart wherever they are cut", async () => {
     expect(await Array.fromAsync(eventsOf(pieces()))).toEqual(expected);
   }
 });
+
+test("an event of many lines is bounded as one of a single long line is", async () => {
+  async function* endless(): AsyncGenerator<Uint8Array> {
+    const line = new TextEncoder().encode(`data: ${"x".repeat(2 ** 20)}\n`);
+    for (let i = 0; i < 20; i++) yield line;
+  }
+  await expect(eventsOf(endless()).next()).rejects.toThrow("an event longer than");
+});
