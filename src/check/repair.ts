@@ -2,7 +2,7 @@ import { type Time, timeAfter } from "#base/time.ts";
 import type { Change, Condition, Extent } from "#model/change-set.ts";
 import { PackState } from "#model/change-set.ts";
 import { type FileId, type PackId, rootId } from "#model/ids.ts";
-import { FileType, Inode, isStream } from "#model/inode.ts";
+import { FileType, type Inode, isStream, newObject } from "#model/inode.ts";
 import { InodeFlag, ownerOfStreams, streamsOf, XattrName } from "#model/inode-flags.ts";
 import { flagsOf } from "./confirm-attributes.ts";
 import type { Mend } from "./damage.ts";
@@ -122,30 +122,7 @@ async function lostDirectory(target: CheckTarget): Promise<FileId | null> {
 }
 
 function newInode({ clock }: CheckTarget, id: number, type: FileType, over: { readonly links: number; readonly parent: number; readonly size: number; readonly used?: number }): Inode {
-  const at = clock.now();
-  return new Inode({
-    id: id as FileId,
-    type,
-    mode: lostMode,
-    uid: 0,
-    gid: 0,
-    used: 0,
-    deviceMajor: 0,
-    deviceMinor: 0,
-    atime: at,
-    mtime: at,
-    ctime: at,
-    birth: at,
-    change: 0,
-    attributeVersion: 0,
-    contentSequence: 0,
-    mtimeSequence: 0,
-    generation: 0,
-    createVerifier: null,
-    target: null,
-    flags: 0,
-    ...over,
-  });
+  return newObject(clock.now(), { id: id as FileId, type, mode: lostMode, ...over });
 }
 
 /** A name in lost+found that nobody has. */
