@@ -1,7 +1,7 @@
 import type { Time } from "#base/time.ts";
 import type { Change, Condition } from "#model/change-set.ts";
 import { type FileId, rootId } from "#model/ids.ts";
-import { FileType, Inode, isStream } from "#model/inode.ts";
+import { FileType, type Inode, isStream, newObject } from "#model/inode.ts";
 import { InodeFlag, streamsOf } from "#model/inode-flags.ts";
 import { namesOf } from "./paths.ts";
 import { entriesOf } from "./reread.ts";
@@ -40,30 +40,7 @@ async function lostDirectory(target: CheckTarget): Promise<FileId | null> {
 }
 
 export function newInode({ clock }: CheckTarget, id: number, type: FileType, over: { readonly links: number; readonly parent: number; readonly size: number; readonly used?: number; readonly flags?: number }): Inode {
-  const at = clock.now();
-  return new Inode({
-    id: id as FileId,
-    type,
-    mode: lostMode,
-    uid: 0,
-    gid: 0,
-    used: 0,
-    deviceMajor: 0,
-    deviceMinor: 0,
-    atime: at,
-    mtime: at,
-    ctime: at,
-    birth: at,
-    change: 0,
-    attributeVersion: 0,
-    contentSequence: 0,
-    mtimeSequence: 0,
-    generation: 0,
-    createVerifier: null,
-    target: null,
-    flags: 0,
-    ...over,
-  });
+  return newObject(clock.now(), { id: id as FileId, type, mode: lostMode, ...over });
 }
 
 /** A name in lost+found that nobody has. */
