@@ -14,10 +14,12 @@ import type { BlockStore } from "#model/block-store.ts";
 import { PackState } from "#model/change-set.ts";
 import type { FileId, PackId } from "#model/ids.ts";
 import type { Inode } from "#model/inode.ts";
+import { silentLogger } from "#telemetry/logger.ts";
 import { checkLayout } from "../process/data-directory.ts";
 import { makeDirectory, syncDirectory } from "../process/durable-files.ts";
 import { placesOf, type SharePlaces } from "../share/places.ts";
-import { chooseShare, type FoundShare, openRecoveryStore, planOfRecovered, sharesOf } from "../stores/recovery-store.ts";
+import { unfenced } from "../stores/fence.ts";
+import { chooseShare, type FoundShare, openRecoveryStore, planOfRecovered, sharesOf, storePlan } from "../stores/recovery-store.ts";
 import { registerShare } from "./recovery-rows.ts";
 
 /** Progress is told so often. */
@@ -37,6 +39,7 @@ export async function recoverShare(loaded: Loaded, request: RecoverRequest, tell
   const places = placesOf(config, planOfRecovered(request, name));
   removeUnfinished(places);
   refuseOverwriting(places, name);
+  if (!request.dryRun) await refuseUnfenced(request);
   const blocks = await found.open();
   try {
     const done = await new Recovery(blocks, found, name, places, config.cache.log_segment_size, request.acceptLoss, tell).run(request.dryRun);
@@ -56,6 +59,12 @@ function refuseOverwriting({ database, content }: SharePlaces, name: string): vo
   for (const place of [database, join(content, "log")]) {
     if (existsSync(place)) throw new Error(`${place} is there already: share ${name} has data on this machine, which would be overwritten. Give another --data-dir or --name, or move it away`);
   }
+}
+
+/** Whoever takes a share from a store that doesn't fence may take it from a server that goes on. */
+async function refuseUnfenced(request: RecoverRequest): Promise<void> {
+  const why = await unfenced(storePlan(request), { clock: systemClock, random: systemRandom, logger: silentLogger });
+  if (why !== null) throw new HistoryError(why);
 }
 
 type Figures = Pick<RecoveredShare, "files" | "bytes" | "segments" | "unstoredRecords" | "filesWithLoss">;

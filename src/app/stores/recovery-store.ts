@@ -38,7 +38,7 @@ export interface RecoveryStore {
 
 const around = { clock: systemClock, random: systemRandom, logger: silentLogger };
 
-function storePlan({ type, config, storeName }: RecoverRequest): StorePlan {
+export function storePlan({ type, config, storeName }: RecoverRequest): StorePlan {
   const secrets: Record<string, string> = {};
   const shown: Record<string, string | number | boolean> = {};
   for (const [key, value] of Object.entries(config)) {
