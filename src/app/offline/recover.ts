@@ -19,8 +19,8 @@ import { checkLayout } from "../process/data-directory.ts";
 import { makeDirectory, syncDirectory } from "../process/durable-files.ts";
 import { placesOf, type SharePlaces } from "../share/places.ts";
 import { unfenced } from "../stores/fence.ts";
-import { chooseShare, type FoundShare, openRecoveryStore, planOfRecovered, sharesOf, storePlan } from "../stores/recovery-store.ts";
-import { registerShare } from "./recovery-rows.ts";
+import { chooseShare, type FoundShare, openRecoveryStore, sharesOf, storePlan } from "../stores/recovery-store.ts";
+import { planFor, registerShare } from "./recovery-rows.ts";
 
 /** Progress is told so often. */
 const progressMs = 500;
@@ -36,7 +36,7 @@ export async function recoverShare(loaded: Loaded, request: RecoverRequest, tell
   checkLayout(config.data_dir);
   const found = chooseShare(await sharesOf(await openRecoveryStore(request)), request);
   const name = request.name ?? found.name;
-  const places = placesOf(config, planOfRecovered(request, name));
+  const places = placesOf(config, await planFor(loaded, request, found, name));
   removeUnfinished(places);
   refuseOverwriting(places, name);
   if (!request.dryRun) await refuseUnfenced(request);
