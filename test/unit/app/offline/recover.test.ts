@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
-import { cpSync, existsSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { cpSync, existsSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { openControl, type RunningControl } from "#app/control/control.ts";
 import { recoverShare } from "#app/offline/recover.ts";
@@ -193,6 +193,20 @@ test("a share that the control plane has in PostgreSQL, in another block store o
     for (const dryRun of [true, false]) await expect(recoverShare(loaded, { ...request, dryRun }, () => {})).rejects.toThrow(expected);
     expect(existsSync(join(loaded.config.data_dir, "shares"))).toBeFalse();
   }
+});
+
+test("a recovery that was cut off before the control plane had the share is gone on with by the same command", async () => {
+  const { request } = await copied();
+  const dataDir = temporary();
+  const file = join(dataDir, "file");
+  writeFileSync(file, "");
+  // As a kill leaves it: everything has its place, and the control plane was never reached.
+  await expect(recoverShare(loadedFor(dataDir, { "database.sqlite.path": join(file, "control.db") }), request, () => {})).rejects.toThrow();
+  const database = join(dataDir, "shares", "export", "metadata.db");
+  expect(existsSync(database)).toBeTrue();
+  expect(await recoverShare(loadedFor(dataDir), request, () => {})).toMatchObject({ name: "/export", files: 2, database });
+  await withControlPlane(loadedFor(dataDir), async ({ shares }) => expect(shares.list()).toMatchObject([{ name: "/export" }]));
+  await expect(recoverShare(loadedFor(dataDir), request, () => {})).rejects.toThrow("is there already");
 });
 
 /** Objects of a share that are neither history nor the list of shares. */
