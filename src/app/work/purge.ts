@@ -184,7 +184,7 @@ async function refuseTaken(plan: SharePlan, places: SharePlaces, instance: strin
   try {
     // A purge that was cut off may have taken the keys with which the rest could be read.
     if (!(await hasAny(bare, historyPrefix(instance)))) return;
-    ({ blocks } = await wrapBlocks(plan.blocks, bare, { keyPrefix: `${instance}/`, filled: true }, around));
+    ({ blocks } = await wrapBlocks(plan.blocks, bare, { keyPrefix: `${instance}/`, filled: true, serves: false }, around));
     taken = await takenElsewhere(blocks, instance, mark);
   } finally {
     await blocks.close();
