@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
@@ -14,11 +14,14 @@ import type { BlockStore } from "#model/block-store.ts";
 import { PackState } from "#model/change-set.ts";
 import type { FileId, PackId } from "#model/ids.ts";
 import type { Inode } from "#model/inode.ts";
+import { silentLogger } from "#telemetry/logger.ts";
 import { checkLayout } from "../process/data-directory.ts";
-import { makeDirectory, syncDirectory } from "../process/durable-files.ts";
-import { placesOf, type SharePlaces } from "../share/places.ts";
-import { chooseShare, type FoundShare, openRecoveryStore, planOfRecovered, sharesOf } from "../stores/recovery-store.ts";
-import { registerShare } from "./recovery-rows.ts";
+import { makeDirectory, replaceFile, syncDirectory } from "../process/durable-files.ts";
+import { placesOf, recoveredEnd, type SharePlaces } from "../share/places.ts";
+import { unfenced } from "../stores/fence.ts";
+import { chooseShare, type FoundShare, openRecoveryStore, sharesOf, storePlan } from "../stores/recovery-store.ts";
+import { identityIn } from "../work/purge.ts";
+import { planFor, registerShare } from "./recovery-rows.ts";
 
 /** Progress is told so often. */
 const progressMs = 500;
@@ -34,17 +37,31 @@ export async function recoverShare(loaded: Loaded, request: RecoverRequest, tell
   checkLayout(config.data_dir);
   const found = chooseShare(await sharesOf(await openRecoveryStore(request)), request);
   const name = request.name ?? found.name;
-  const places = placesOf(config, planOfRecovered(request, name));
+  const places = placesOf(config, await planFor(loaded, request, found, name));
   removeUnfinished(places);
+  if (!request.dryRun) await refuseUnfenced(request);
+  const done = unregistered(places, found.instance) ?? (await rebuild(loaded, request, found, name, places, tell));
+  if (!request.dryRun) {
+    await registerShare(loaded, request, name);
+    rmSync(places.database + recoveredEnd, { force: true });
+  }
+  return { ...done, name, instance: found.instance, host: found.manifest?.host ?? "", database: places.database };
+}
+
+async function rebuild({ config }: Loaded, request: RecoverRequest, found: FoundShare, name: string, places: SharePlaces, tell: (progress: RecoverProgress) => void): Promise<Figures> {
   refuseOverwriting(places, name);
   const blocks = await found.open();
   try {
-    const done = await new Recovery(blocks, found, name, places, config.cache.log_segment_size, request.acceptLoss, tell).run(request.dryRun);
-    if (!request.dryRun) await registerShare(loaded, request, name);
-    return { ...done, name, instance: found.instance, host: found.manifest?.host ?? "", database: places.database };
+    return await new Recovery(blocks, found, name, places, config.cache.log_segment_size, request.acceptLoss, tell).run(request.dryRun);
   } finally {
     await blocks.close();
   }
+}
+
+/** What a recovery of this share found that was cut off when everything had its place, before it ended; null: there was none. */
+function unregistered({ database }: SharePlaces, instance: string): Figures | null {
+  if (!existsSync(database) || !existsSync(database + recoveredEnd) || identityIn(database)?.instance !== instance) return null;
+  return JSON.parse(readFileSync(database + recoveredEnd, "utf8")) as Figures;
 }
 
 /** The log gets its name before the database: beside one that never got it, the log is what a recovery made that was cut off between the two. */
@@ -56,6 +73,12 @@ function refuseOverwriting({ database, content }: SharePlaces, name: string): vo
   for (const place of [database, join(content, "log")]) {
     if (existsSync(place)) throw new Error(`${place} is there already: share ${name} has data on this machine, which would be overwritten. Give another --data-dir or --name, or move it away`);
   }
+}
+
+/** Whoever takes a share from a store that doesn't fence may take it from a server that goes on. */
+async function refuseUnfenced(request: RecoverRequest): Promise<void> {
+  const why = await unfenced(storePlan(request), { clock: systemClock, random: systemRandom, logger: silentLogger });
+  if (why !== null) throw new HistoryError(why);
 }
 
 type Figures = Pick<RecoveredShare, "files" | "bytes" | "segments" | "unstoredRecords" | "filesWithLoss">;
@@ -151,6 +174,8 @@ class Recovery {
         figures = { ...figuresOf(metadata, replayed, log), filesWithLoss };
         metadata.finish(mark);
         open = false;
+        // Beside a database it says that a repetition has only the control plane to tell.
+        replaceFile(this.places.database + recoveredEnd, JSON.stringify(figures));
         renameSync(this.logDirectory, join(this.places.content, "log"));
         syncDirectory(this.places.content);
         renameSync(this.database, this.places.database);

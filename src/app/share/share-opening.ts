@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { openContent, type Recovered } from "#cache/index.ts";
 import { CachedBlocks } from "#cache/disk/index.ts";
@@ -13,7 +13,7 @@ import { Lifecycle } from "../process/lifecycle.ts";
 import { openBlocks } from "../stores/open-blocks.ts";
 import { openMetadata } from "../stores/open-metadata.ts";
 import { type LastWork, OpenShare, type ShareSurroundings, type Tier } from "./open-share.ts";
-import { placesOf } from "./places.ts";
+import { placesOf, recoveredEnd } from "./places.ts";
 import { scrubFile, Scrubber } from "../work/scrubber.ts";
 import { StrayFile, strayFile } from "../work/stray-file.ts";
 import { OpenRecordFiles } from "./open-records.ts";
@@ -73,6 +73,7 @@ async function open(config: Config, plan: SharePlan, limits: Limits, around: Sha
   parts.started("last work", () => last.run());
   parts.started("content", () => content.close());
   await history?.start(shipped, takeMsMax);
+  if (plan.instance !== null) rmSync(places.database + recoveredEnd, { force: true });
   const tier: Tier = { durability: plan.durability };
   const share = await createShare({
     ...(history === null ? {} : { publication: history.publication(() => tier.durability === Durability.remote) }),
