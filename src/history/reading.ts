@@ -39,6 +39,13 @@ export async function newestSnapshot(blocks: BlockStore, instance: string): Prom
   return null;
 }
 
+/** The highest number that a segment of a share's history has; 0: there is none. */
+export async function lastSegmentNumber(blocks: BlockStore, instance: string): Promise<number> {
+  let last = 0;
+  for await (const { key } of blocks.list(historyPrefix(instance))) last = Math.max(last, parseSegmentKey(key)?.number ?? 0);
+  return last;
+}
+
 async function isConfirmed(blocks: BlockStore, instance: string, cut: Place): Promise<boolean> {
   for await (const { head } of segmentsFrom(blocks, instance, cut)) {
     if (head.confirms === cut.number) return true;
