@@ -8,7 +8,8 @@ import type { Span } from "./span.ts";
 export const spansMax = 8192;
 /** So many go in one message, well below the 4 MiB a gRPC receiver takes by default. */
 const messageSpans = 512;
-const sendEveryMs = 1_000;
+/** As OpenTelemetry's own exporters do: a message costs some milliseconds of CPU, whatever is in it. */
+const sendEveryMs = 5_000;
 /** Pause after a message the collector did not take, twice as long each time, up to the bound. */
 const retryMsMin = 1_000;
 const retryMsMax = 30_000;
@@ -82,7 +83,7 @@ export class ExportQueue {
         this.sending = null;
         if (this.closed || this.queue.length === 0) return;
         if (this.retryMs === 0 && this.queue.length >= messageSpans) this.send();
-        else this.sendAfter(Math.max(this.retryMs, sendEveryMs));
+        else this.sendAfter(this.retryMs > 0 ? this.retryMs : sendEveryMs);
       });
     });
   }
