@@ -27,7 +27,11 @@ function open() {
   let last: unknown;
   for (const name of libraryNames()) {
     try {
-      return dlopen(name, { flock: { args: ["i32", "i32"], returns: "i32" }, madvise: { args: ["ptr", "u64", "i32"], returns: "i32" } });
+      return dlopen(name, {
+        flock: { args: ["i32", "i32"], returns: "i32" },
+        madvise: { args: ["ptr", "u64", "i32"], returns: "i32" },
+        setenv: { args: ["cstring", "cstring", "i32"], returns: "i32" },
+      });
     } catch (error) {
       last = error;
     }
@@ -45,6 +49,19 @@ export function tryLock(fd: number): boolean {
 
 export function unlock(fd: number): void {
   library?.symbols.flock(fd, LOCK_UN);
+}
+
+/** Threads of the pool that does what waits for a disk, where nobody says another number. */
+const poolThreads = 8;
+
+/**
+ * Has the runtime's thread pool, which begins with its first task, be of several threads however few processors there are. They wait for
+ * the disk nearly all the time: with two, as the runtime has it on two processors, the syncs that clients wait for stand in line behind
+ * those of packs being stored, for tens of milliseconds each. Only the C library's own environment is read then, so that it is set there.
+ */
+export function widenThreadPool(): void {
+  library ??= open();
+  library.symbols.setenv(Buffer.from("UV_THREADPOOL_SIZE\0"), Buffer.from(`${poolThreads}\0`), 0);
 }
 
 /**
