@@ -146,11 +146,20 @@ function frame(kind: ObjectKind, head: ByteWriter): Uint8Array {
   return bytes;
 }
 
+/** What an object begins with that a store which encrypts has put there (docs/formats/framed-object.md). */
+const framedMagic = "DFSFRMS\n";
+
+function begins(bytes: Uint8Array, magic: string): boolean {
+  for (let i = 0; i < magic.length; i++) if (bytes[i] !== magic.charCodeAt(i)) return false;
+  return true;
+}
+
 /** The head of an object of which `bytes` are the first; throws a HistoryError that names `key` where it is damaged or newer. */
 function unframe(kind: ObjectKind, bytes: Uint8Array, key: string): ByteReader {
   const damaged = (what: string) => new HistoryError(`object ${key} of the share's history is damaged (${what})`);
   if (bytes.length < fixedBytes) throw damaged("it is too short");
-  for (let i = 0; i < 8; i++) if (bytes[i] !== magics[kind].charCodeAt(i)) throw damaged(`it is no ${kind}`);
+  if (begins(bytes, framedMagic)) throw new HistoryError(`object ${key} of the share's history is encrypted, and was read without: give the flags its store has (--encryption aes-256-gcm with --encryption-key-file or --encryption-key-env)`);
+  if (!begins(bytes, magics[kind])) throw damaged(`it is no ${kind}`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const found = view.getUint32(8, true);
   if (found > version) throw new HistoryError(`object ${key} has history format ${found}, newer than ${version}, the newest this program knows: use the program that wrote it`);

@@ -1,7 +1,7 @@
 import type { Clock } from "#base/clock.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import type { HistoryMark, Journal } from "#model/history.ts";
-import { describeOwner, isPassing, placeAfter, readHead, sameToken, ShareTaken } from "./chain.ts";
+import { describeOwner, isPassing, placeAfter, readHead, sameToken, ShareTaken, unread } from "./chain.ts";
 import { encodeSegmentHead, encodeShare, HistoryError, historyPrefix, type Owner, parseSegmentKey, parseSnapshotKey, type Place, type SegmentHead, segmentKey, shareKey, snapshotPrefix } from "./format.ts";
 import type { HistoryOptions } from "./options.ts";
 
@@ -55,7 +55,9 @@ export async function takeOver(parts: OwnershipParts): Promise<Taken> {
     await journal.keepMark();
   }
   for (;;) {
-    const head = await readHead(blocks, instance, next);
+    const head = await readHead(blocks, instance, next).catch((error: unknown) => {
+      throw known === null ? error : unread(error);
+    });
     if (head !== null) {
       if (!mark.tokens.some((known) => sameToken(known, head.owner.token))) throw known === null ? unknownHistory(parts, head) : new ShareTaken(head);
       last = head;

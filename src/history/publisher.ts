@@ -3,9 +3,9 @@ import type { BlockStore } from "#model/block-store.ts";
 import type { HeldPacks } from "#model/history.ts";
 import type { PackId } from "#model/ids.ts";
 import type { Links } from "#telemetry/tracing/index.ts";
-import { isPassing, readHead } from "./chain.ts";
+import { isPassing, readHead, ShareTaken, unread } from "./chain.ts";
 import { ContentRecords } from "./content-records.ts";
-import { encodeSegmentHead, type Owner, type Place, type SegmentHead, segmentKey } from "./format.ts";
+import { encodeSegmentHead, HistoryError, type Owner, type Place, type SegmentHead, segmentKey } from "./format.ts";
 import { crcOf, isSame, type Segment } from "./segment.ts";
 import { follow, published } from "./followed.ts";
 
@@ -32,7 +32,7 @@ export interface PublisherParts {
   /** Segments up to this one are published. */
   readonly published: (head: SegmentHead, bytes: number) => void;
   /** The place of the next segment was somebody else's. Nothing is published any more. */
-  readonly lost: (head: SegmentHead) => void;
+  readonly lost: (error: HistoryError) => void;
   /** The store did not take something, or does again (null). */
   readonly trouble: (error: unknown) => void;
 }
@@ -286,11 +286,11 @@ export class Publisher {
     } catch (error) {
       if (isPassing(error)) throw error;
       // Refused for its key, it may be: whose is the one that is there?
-      const found = await readHead(blocks, instance, segment.head.place);
+      const found = await readHead(blocks, instance, segment.head.place).catch(unread);
       if (found === null) throw error;
-      if (!isSame(found, segment.head)) {
+      if (found instanceof HistoryError || !isSame(found, segment.head)) {
         this.end();
-        this.parts.lost(found);
+        this.parts.lost(found instanceof HistoryError ? found : new ShareTaken(found));
         return false;
       }
       return true;
