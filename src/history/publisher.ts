@@ -1,41 +1,21 @@
-import type { Clock, Timer } from "#base/clock.ts";
-import type { BlockStore } from "#model/block-store.ts";
-import type { HeldPacks } from "#model/history.ts";
-import type { PackId } from "#model/ids.ts";
+import type { Timer } from "#base/clock.ts";
 import type { Links } from "#telemetry/tracing/index.ts";
-import { isPassing, readHead, ShareTaken, unread } from "./chain.ts";
 import { ContentRecords } from "./content-records.ts";
-import { encodeSegmentHead, HistoryError, type Owner, type Place, type SegmentHead, segmentKey } from "./format.ts";
-import { crcOf, isSame, type Segment } from "./segment.ts";
+import { encodeSegmentHead, type Owner, type Place, type SegmentHead } from "./format.ts";
+import type { PublisherParts } from "./publisher-parts.ts";
+import { crcOf, putSegment, type Segment } from "./segment.ts";
 import { follow, published } from "./followed.ts";
 
 /** Segments on their way at once; they count in order. */
 const underWayMax = 4;
-/** What is gathered goes into a segment when it is so long, whether or not one could be sent. */
-const cutBytesMax = 8 * 1024 * 1024;
+/** What somebody waits for goes into a segment when it is so long, whether or not one could be sent. */
+const hurriedBytesMax = 8 * 1024 * 1024;
+/** What nobody waits for goes into one when it is so long, and no part of what may wait: until then what is written over, or stored, need not be sent. */
+const gatheredBytesMax = 128 * 1024 * 1024;
+const gatheredPart = 1 / 4;
 /** Pause after a request the store did not take, twice as long each time, up to the bound. */
 const retryMs = 250;
 const retryMsMax = 4_000;
-
-export interface PublisherParts {
-  readonly blocks: BlockStore;
-  /** In hexadecimal. */
-  readonly instance: string;
-  readonly clock: Clock;
-  /** What is gathered goes into a segment at least so often. */
-  readonly lagMs: number;
-  /** At a cut: the oldest content change that a recovery from here needs. */
-  readonly oldestNeeded: () => number;
-  readonly hold: (packs: Iterable<PackId>) => HeldPacks;
-  /** Resolves when everything before is safe on this machine. */
-  readonly safeHere: () => Promise<void>;
-  /** Segments up to this one are published. */
-  readonly published: (head: SegmentHead, bytes: number) => void;
-  /** The place of the next segment was somebody else's. Nothing is published any more. */
-  readonly lost: (error: HistoryError) => void;
-  /** The store did not take something, or does again (null). */
-  readonly trouble: (error: unknown) => void;
-}
 
 /** What recovery of a cut needs to read: segments with the last content change in each. */
 interface Needed {
@@ -67,6 +47,9 @@ export class Publisher {
   private cutting = false;
   /** A cut is wanted as soon as a segment can be on its way. */
   private due = false;
+  /** Somebody waits for what is gathered. */
+  private hurried = false;
+  private readonly cutBytesMax: number;
   private ended = false;
   /** Requests whose changes are gathered, as far as they are followed. */
   followed: Links | null = null;
@@ -79,6 +62,7 @@ export class Publisher {
 
   constructor(parts: PublisherParts) {
     this.parts = parts;
+    this.cutBytesMax = Math.max(hurriedBytesMax, Math.min(gatheredBytesMax, parts.unshippedBytesMax * gatheredPart));
   }
 
   /** Bytes gathered and on their way. */
@@ -145,12 +129,23 @@ export class Publisher {
 
   /** After it was. */
   added(): void {
-    if (this.turnBytes + this.records.bytes >= cutBytesMax && this.isOwner) this.cut();
+    const bytes = this.turnBytes + this.records.bytes;
+    if (bytes >= hurriedBytesMax && (this.hurried || bytes >= this.cutBytesMax) && this.isOwner) this.cutFull();
     else if (this.lagTimer === null) this.watchLag();
+  }
+
+  /** So much is gathered that it should go: unless most of it was stored meanwhile. */
+  private cutFull(): void {
+    if (!this.hurried) {
+      this.records.forget(this.parts.oldestNeeded());
+      if (this.turnBytes + this.records.bytes < this.cutBytesMax / 2) return;
+    }
+    this.cut();
   }
 
   /** Somebody waits for what is gathered: it goes as soon as it can, with everything of this turn of the event loop. */
   hurry(): void {
+    this.hurried = true;
     if (this.underWay >= underWayMax) this.due = true;
     else this.cutSoon();
   }
@@ -159,14 +154,15 @@ export class Publisher {
   cut(confirms = 0): { readonly serial: number; readonly head: SegmentHead } | null {
     const { owner, parts } = this;
     if (owner === null || this.ended) return null;
-    this.due = false;
+    this.due = this.hurried = false;
     this.lagTimer?.cancel();
     this.lagTimer = null;
-    const content = this.records.take();
+    const oldestNeeded = parts.oldestNeeded();
+    // Whoever reads this segment reads the transactions that say where all before it is stored: they are in it, or came before.
+    const content = this.records.take(oldestNeeded);
     this.lastSequence = Math.max(this.lastSequence, content.last);
     const { turns } = this;
     const sinceMs = this.gatheredSinceMs;
-    const oldestNeeded = parts.oldestNeeded();
     const place = this.next;
     this.next = { epoch: place.epoch, number: place.number + 1 };
     this.needed.push({ place, lastSequence: this.lastSequence });
@@ -279,21 +275,10 @@ export class Publisher {
   }
 
   private async put(segment: Segment): Promise<boolean> {
-    const { blocks, instance } = this.parts;
-    try {
-      await blocks.put(segmentKey(instance, segment.head.place), { from: "slices", slices: segment.slices });
-      return true;
-    } catch (error) {
-      if (isPassing(error)) throw error;
-      // Refused for its key, it may be: whose is the one that is there?
-      const found = await readHead(blocks, instance, segment.head.place).catch(unread);
-      if (found === null) throw error;
-      if (found instanceof HistoryError || !isSame(found, segment.head)) {
-        this.end();
-        this.parts.lost(found instanceof HistoryError ? found : new ShareTaken(found));
-        return false;
-      }
-      return true;
-    }
+    const taken = await putSegment(this.parts.blocks, this.parts.instance, segment);
+    if (taken === null) return true;
+    this.end();
+    this.parts.lost(taken);
+    return false;
   }
 }

@@ -15,7 +15,7 @@ import { History, TurnWriter } from "#history/index.ts";
 import { openSqliteStore } from "#metadata/index.ts";
 import type { Change } from "#model/change-set.ts";
 import { type FileId, rootId } from "#model/ids.ts";
-import { FileType, Inode } from "#model/inode.ts";
+import { FileType, type Inode, newObject } from "#model/inode.ts";
 import { silentLogger } from "#telemetry/logger.ts";
 import { median } from "./measure.ts";
 import { Subject } from "./s3/site.ts";
@@ -64,7 +64,7 @@ async function recover(files: number): Promise<void> {
   if (journal === null) throw new Error("no journal");
   const at = new Time(1_700_000_000, 1);
   const inode = (id: FileId, type: FileType): Inode =>
-    new Inode({ id, type, mode: 0o755, links: type === FileType.directory ? 2 : 1, uid: 0, gid: 0, size: 0, used: 0, deviceMajor: 0, deviceMinor: 0, atime: at, mtime: at, ctime: at, birth: at, change: 0, attributeVersion: 0, contentSequence: 0, mtimeSequence: 0, parent: type === FileType.directory ? rootId : 0, generation: 1, createVerifier: null, target: null, flags: 0 });
+    newObject(at, { id, type, mode: 0o755, links: type === FileType.directory ? 2 : 1, parent: type === FileType.directory ? rootId : 0, generation: 1 });
   await metadata.apply({ conditions: [], changes: [{ do: "insertInode", inode: inode(rootId, FileType.directory) }] });
   const make = async (from: number, to: number): Promise<void> => {
     for (let i = from; i < to; i += 4096) {

@@ -8,7 +8,7 @@ import { RecoveredLog } from "#cache/log/recovered-log.ts";
 import { packKey, readFooter } from "#cache/packs/index.ts";
 import type { RecoveredShare, RecoverProgress, RecoverRequest } from "#cli/ports.ts";
 import type { Loaded } from "#config/index.ts";
-import { HistoryError, HistoryReader, type Manifest, newestSnapshot, type Replayed, snapshotPieces, takeRecovered } from "#history/index.ts";
+import { HistoryError, HistoryReader, lastSegmentNumber, type Manifest, newestSnapshot, type Replayed, snapshotPieces, takeRecovered } from "#history/index.ts";
 import { SqliteReplay } from "#metadata/index.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import { PackState } from "#model/change-set.ts";
@@ -103,6 +103,7 @@ class Recovery {
   /** Of the packs that changes point to: each file with the last such change. */
   private readonly pointedAt = new Map<PackId, Map<FileId, number>>();
   private toldMs = Number.NEGATIVE_INFINITY;
+  private toldPhase: RecoverProgress["phase"] | null = null;
 
   constructor(blocks: BlockStore, found: FoundShare, name: string, places: SharePlaces, segmentBytes: number, acceptLoss: boolean, tell: (progress: RecoverProgress) => void) {
     this.blocks = blocks;
@@ -161,9 +162,8 @@ class Recovery {
     try {
       mkdirSync(this.logDirectory, { mode: 0o700 });
       const log = new RecoveredLog(this.logDirectory, metadata.instance, this.segmentBytes, systemClock.now().nsec);
-      const reader = this.reader(manifest, metadata, log);
+      const reader = this.reader(manifest, metadata, log, await lastSegmentNumber(this.blocks, manifest.instance));
       let replayed = await reader.read();
-      this.progress({ phase: "changes", done: replayed.segments, of: replayed.segments }, true);
       // Before the share is taken: who can't recover it must not take it from whoever has it.
       let figures: Figures = { ...figuresOf(metadata, replayed, log), filesWithLoss: await this.knowPacks(metadata) };
       if (!dryRun) {
@@ -191,7 +191,7 @@ class Recovery {
     }
   }
 
-  private reader(manifest: Manifest, metadata: SqliteReplay, log: RecoveredLog): HistoryReader {
+  private reader(manifest: Manifest, metadata: SqliteReplay, log: RecoveredLog, last: number): HistoryReader {
     let done = 0;
     return new HistoryReader(this.blocks, manifest, {
       turn: ({ firstDrawn, sets }) => metadata.apply(firstDrawn, sets),
@@ -200,7 +200,8 @@ class Recovery {
         if (record.kind === "pointer") this.points(record.pack, record.file, record.sequence);
         else if (record.kind === "clone") for (const { pack } of record.runs) if (pack !== 0) this.points(pack, record.file, record.sequence);
       },
-      progress: () => this.progress({ phase: "changes", done: ++done, of: null }),
+      // What its former owner publishes meanwhile comes on top.
+      progress: ({ place: { number } }) => this.progress({ phase: "changes", done: ++done, of: done + Math.max(0, last - number) }),
     });
   }
 
@@ -216,7 +217,9 @@ class Recovery {
    */
   private async knowPacks(metadata: SqliteReplay): Promise<number> {
     const lost = new Map<FileId, string>();
+    let looked = 0;
     for (const [id, files] of this.pointedAt) {
+      this.progress({ phase: "packs", done: looked++, of: this.pointedAt.size });
       const needing = [...files].filter(([file, sequence]) => isNeeded(metadata.inode(file), sequence));
       if (needing.length === 0) continue;
       const row = metadata.pack(id);
@@ -238,10 +241,11 @@ class Recovery {
     return lost.size;
   }
 
-  private progress(progress: RecoverProgress, always = false): void {
+  private progress(progress: RecoverProgress): void {
     const nowMs = systemClock.monotonicMs();
-    if (!always && nowMs - this.toldMs < progressMs) return;
+    if (progress.phase === this.toldPhase && progress.done !== progress.of && nowMs - this.toldMs < progressMs) return;
     this.toldMs = nowMs;
+    this.toldPhase = progress.phase;
     this.tell(progress);
   }
 }

@@ -101,6 +101,6 @@ export function describeRecovered(recovered: Recovered): string | null {
   if (recovered.records === 0 && recovered.tornBytes === 0) return null;
   const parts = [`${recovered.records} log records read, ${recovered.replayed} of them replayed (${formatSize(recovered.replayedBytes)})`];
   if (recovered.unfinished > 0) parts.push(`${recovered.unfinished} writes that were never acknowledged left out`);
-  if (recovered.tornBytes > 0) parts.push(`a torn tail of ${formatSize(recovered.tornBytes)} dropped`);
+  if (recovered.tornBytes > 0) parts.push(`a torn tail of ${formatSize(recovered.tornBytes)} dropped${recovered.tornWhole > 0 ? ` with ${recovered.tornWhole} whole records in it (see the log's warning)` : ""}`);
   return parts.join(", ");
 }
