@@ -32,6 +32,7 @@ import { TappedLog } from "./tapped-log.ts";
 export { Content, type ContentLimits } from "./content.ts";
 export type { ContentStats } from "./content-stats.ts";
 export type { Recovered } from "./recovery.ts";
+export type { StrayMarks, StrayMemory } from "./strays.ts";
 export { Upkeep } from "./upkeep.ts";
 
 /** What is told of the limits; the rest follows from it (`deriveContentLimits`). */

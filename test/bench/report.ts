@@ -349,11 +349,35 @@ ${markdown(boundTable(bounds))}
 `;
 }
 
-/** Written by hand, from what metadata-postgres.ts and metadata-postgres-nfs.ts print. */
 const postgresHeading = "## Metadata in PostgreSQL";
 
+/** The section of docs/benchmarks.md about metadata in PostgreSQL; its peer is SQLite. */
+export function postgresSection({ machine, date, command, rounds, bounds }: Pick<Report, "machine" | "date" | "command" | "rounds" | "bounds">): string {
+  return `${postgresHeading}
+
+Written by \`${command}\` on ${date}, at a ${machine.at(-1) ?? ""}. Medians of ${rounds} rounds; the peer is SQLite, in turns with it. A PostgreSQL of its
+own with \`fsync\`, on the same disk and processors, over loopback TCP. What is created is answered when it is committed. Detail: PostgreSQL's rounds, from the slowest.
+
+${markdown(boundTable(bounds))}
+`;
+}
+
+const recoveryHeading = "## Checking and recovering a share";
+
+/** The section of docs/benchmarks.md about `fsck` and `recover`. */
+export function recoverySection({ machine, date, command, rounds, bounds }: Pick<Report, "machine" | "date" | "command" | "rounds" | "bounds">): string {
+  return `${recoveryHeading}
+
+Written by \`${command}\` on ${date}, at a ${machine.at(-1) ?? ""}. Medians of ${rounds} rounds. The check walks names, inodes, extents and packs
+of a share on SQLite and asks for the size of each object; no content is read. The recovery is \`dittofs recover\` from a filesystem store, nine tenths of whose files
+are in the snapshot and one tenth in changes behind it; it ends when the share is entered into the control plane and was opened once.
+
+${markdown(boundTable(bounds))}
+`;
+}
+
 /** Sections that are measured and written by themselves, in their order. */
-export const sectionHeadings: readonly string[] = [smbHeading, s3Heading, wrappersHeading, controlHeading, telemetryHeading, postgresHeading];
+export const sectionHeadings: readonly string[] = [smbHeading, s3Heading, wrappersHeading, controlHeading, telemetryHeading, postgresHeading, recoveryHeading];
 
 /** A section of a page; "" where there is none. */
 export function sectionIn(text: string, heading: string): string {

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
 import { openFilesystemBlocks } from "#blocks/index.ts";
-import { type Content, openContent, type Upkeep } from "#cache/index.ts";
+import { type Content, openContent, type StrayMemory, type Upkeep } from "#cache/index.ts";
 import { packKey } from "#cache/packs/index.ts";
 import type { CheckTarget, Finding, Watch } from "#check/index.ts";
 import { openSqliteStore } from "#metadata/index.ts";
@@ -26,7 +26,7 @@ export interface Opened {
   close(): Promise<void>;
 }
 
-export async function openCheckable(directory: string, places: { readonly database?: string; readonly blocks?: string; readonly graceMs?: number; readonly wrap?: (blocks: BlockStore) => BlockStore } = {}): Promise<Opened> {
+export async function openCheckable(directory: string, places: { readonly database?: string; readonly blocks?: string; readonly graceMs?: number; readonly strays?: StrayMemory; readonly wrap?: (blocks: BlockStore) => BlockStore } = {}): Promise<Opened> {
   const fatal = (error: Error): void => {
     throw error;
   };
@@ -44,7 +44,7 @@ export async function openCheckable(directory: string, places: { readonly databa
     cacheBytes: 2 ** 25,
     segmentBytes: 2 ** 21,
     limits: { dirtyBytesMax: 2 ** 23, unstoredBytesMax: 2 ** 25, flushAgeMs: 60_000, flushBytes: 2 ** 24 },
-    garbage: { graceMs: places.graceMs ?? 60_000, intervalMs: 2 ** 30 },
+    garbage: { graceMs: places.graceMs ?? 60_000, intervalMs: 2 ** 30, ...(places.strays === undefined ? {} : { strays: places.strays }) },
     ...surroundings,
   });
   return {

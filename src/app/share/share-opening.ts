@@ -15,6 +15,7 @@ import { openMetadata } from "../stores/open-metadata.ts";
 import { type LastWork, OpenShare, type ShareSurroundings, type Tier } from "./open-share.ts";
 import { placesOf, recoveredEnd } from "./places.ts";
 import { scrubFile, Scrubber } from "../work/scrubber.ts";
+import { StrayFile, strayFile } from "../work/stray-file.ts";
 import { OpenRecordFiles } from "./open-records.ts";
 import { openHistory } from "./share-history.ts";
 import { contentLimits, diskCacheLimits } from "./share-limits.ts";
@@ -61,7 +62,7 @@ async function open(config: Config, plan: SharePlan, limits: Limits, around: Sha
     durability: plan.durability,
     ephemeral: plan.metadata.type === "memory",
     ...contentLimits(config, limits),
-    garbage: { graceMs: config.gc.grace, intervalMs: config.gc.interval },
+    garbage: { graceMs: config.gc.grace, intervalMs: config.gc.interval, ...(lasts(plan) ? { strays: new StrayFile(join(places.content, strayFile), logger) } : {}) },
     ...(history === null ? {} : { history }),
     clock,
     random,

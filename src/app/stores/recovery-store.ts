@@ -72,7 +72,7 @@ export async function sharesOf(store: RecoveryStore): Promise<readonly FoundShar
     const blocks = await part.open();
     const instances = await leavingsOf(blocks).finally(() => blocks.close());
     for (const [instance, leaving] of instances) {
-      const open = async () => (await wrapBlocks(store.plan, await part.open(), { keyPrefix: `${instance}/`, filled: true }, around)).blocks;
+      const open = async () => (await wrapBlocks(store.plan, await part.open(), { keyPrefix: `${instance}/`, filled: true, serves: false }, around)).blocks;
       try {
         const wrapped = await open();
         const manifest = await newestSnapshot(wrapped, instance).finally(() => wrapped.close());

@@ -10,7 +10,7 @@ import { AppleStream, openedAppleStream } from "./afp-streams.ts";
  */
 export function leaveAppleStream(open: Open): Maybe<void> {
   const kind = openedAppleStream(open);
-  if (kind === AppleStream.none || open.file!.file.opens.length > 1) return;
+  if (kind === AppleStream.none) return;
   return after(open.tree.fs!.getattr(open.id), (inode) => {
     if (!(inode instanceof FsError)) decide(open, kind, inode.size);
   });
@@ -18,7 +18,7 @@ export function leaveAppleStream(open: Open): Maybe<void> {
 
 function decide({ file, tree }: Open, kind: AppleStream, size: number): void {
   const { file: opens } = file!;
-  // Somebody opened it meanwhile, and leaves after us.
+  // Somebody leaves after us.
   if (opens.opens.length > 1) return;
   if (size === 0) {
     if (kind === AppleStream.info || tree.appleClient) file!.deleteOnClose = true;

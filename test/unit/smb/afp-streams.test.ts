@@ -103,6 +103,16 @@ test("an AFP_AfpInfo nobody wrote is read as an empty one of 60 bytes, is not th
   expect(await stored()).toEqual([]);
 });
 
+test("an empty one stays for who still has it open, and what he writes is kept", async () => {
+  const first = await stream(files, "AFP_AfpInfo", openIf);
+  const second = await stream(mac, "AFP_AfpInfo", openIf);
+  await files.close(first.fileId);
+  expect((await stream(files, "AFP_AfpInfo", open)).status).toBe(NtStatus.OBJECT_NAME_NOT_FOUND);
+  expect(await mac.write(second.fileId, 0, info)).toBe(0);
+  await mac.close(second.fileId);
+  expect(await stored()).toEqual([["AFP_AfpInfo", 60]]);
+});
+
 test("it is read and written from its beginning, wherever a client says", async () => {
   const { fileId } = await stream(files, "AFP_AfpInfo", openIf);
   const long = Buffer.concat([info, Buffer.alloc(20, 1)]);
@@ -193,11 +203,11 @@ test("a resource fork with content stays, whoever asks for its deletion; one wit
   const { fileId } = await stream(mac, "AFP_Resource", open);
   expect(await resize(mac, fileId, 0)).toBe(0);
   expect((await stream(mac, "AFP_Resource", open)).status).toBe(NtStatus.OBJECT_NAME_NOT_FOUND);
-  // What is opened and written before the last close stays.
+  // What is opened before the last close, and written, stays.
   const again = await stream(mac, "AFP_Resource", openIf);
+  await mac.close(fileId);
   expect(await mac.write(again.fileId, 0, Buffer.from("new"))).toBe(0);
   await mac.close(again.fileId);
-  await mac.close(fileId);
   expect(await stored()).toEqual([["AFP_Resource", 3]]);
   const last = await stream(mac, "AFP_Resource", open);
   expect(await resize(mac, last.fileId, 0)).toBe(0);
