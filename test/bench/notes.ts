@@ -76,3 +76,10 @@ export const missedOverSmb: Readonly<Record<string, string>> = {
     "As seqwrite; and content is never overwritten in place. New packs are written over the files of packs given up, as long as there are such: without one, into memory of the " +
     "page cache and blocks that have to be found first, where Samba overwrites warm pages.",
 };
+
+/** The same of metadata in PostgreSQL, keyed by the line. */
+export const missedInPostgres: Readonly<Record<string, string>> = {
+  "CREATE over NFS, 64 in flight":
+    "Its rounds lie a factor of ten apart, and commits of a single client a factor of four (the line of 1 client): a turn of creates waits for one commit, so that the disk's syncs " +
+    "decide. At another hour of the same day, with a quieter disk, the same program's median was 8,483/s.",
+};
