@@ -1,13 +1,16 @@
 import { type Cipheriv, createCipheriv, type KeyObject } from "node:crypto";
 import { messageIdAt, signatureAt, signatureBytes } from "#wire/smb2/header.ts";
-import { blockBytes, factorsOf, type Hash, keyBytes, makeHash, resultAt } from "./ghash-code.ts";
+import { blockBytes, factorsOf, type Hash, makeHash, powerBytes, resultAt } from "./ghash-code.ts";
 
 /** Longer messages are cheaper by node:crypto, whose hash is ten times as fast once a cipher is made, which takes a microsecond and leaves garbage. */
 export const shortBytesMax = 256;
-/** Where a message is copied to, and where the keys' factors are; so many of them, the last ones used. */
+/** Where a message is copied to, and where the powers of keys are; of so many of them, the last ones used. */
 const messageAt = 64;
 const keysAt = 4096;
-const keysMax = 128;
+const keysMax = 64;
+/** One for each block and for the lengths. */
+const powers: number = shortBytesMax / blockBytes + 1;
+const keyBytes: number = powers * powerBytes;
 
 /** Masks are made for so many message ids at a time, an even and an odd group of them, and for both directions. */
 const groupIds = 64;
@@ -18,7 +21,7 @@ const groupMask: number = groupIds - 1;
 interface Machine {
   readonly hash: Hash;
   readonly bytes: Uint8Array;
-  /** Whose factors are in the memory. */
+  /** Whose powers are in the memory. */
   readonly keys: (ShortGmac | null)[];
 }
 
@@ -44,13 +47,13 @@ const tag = new Uint8Array(signatureBytes);
  */
 export class ShortGmac {
   private readonly cipher: Cipheriv;
-  private readonly factors: Uint8Array;
+  private readonly powers: Uint8Array;
   private readonly slot: number;
   private readonly groups: readonly [Group, Group] = [new Group(), new Group()];
 
   private constructor(key: KeyObject) {
     this.cipher = createCipheriv("aes-128-ecb", key, null).setAutoPadding(false);
-    this.factors = factorsOf(this.cipher.update(new Uint8Array(blockBytes)));
+    this.powers = powersOf(this.cipher.update(new Uint8Array(blockBytes)));
     this.slot = keysUsed++ % keysMax;
   }
 
@@ -68,7 +71,7 @@ export class ShortGmac {
     const { hash, bytes, keys } = machine!;
     const keyAt = keysAt + this.slot * keyBytes;
     if (keys[this.slot] !== this) {
-      bytes.set(this.factors, keyAt);
+      bytes.set(this.powers, keyAt);
       keys[this.slot] = this;
     }
     const length = end - at;
@@ -81,7 +84,7 @@ export class ShortGmac {
     for (let i = 0; i < blockBytes; i++) bytes[to + i] = 0;
     bytes[to + 6] = length >>> 5;
     bytes[to + 7] = length << 3;
-    hash(keyAt, messageAt, to + blockBytes);
+    hash(keyAt + ((to - messageAt) / blockBytes) * powerBytes, messageAt, to + blockBytes, messageAt + signatureAt);
     const masks = this.masksOf(b, at);
     const from = ((b[at + messageIdAt]! & groupMask) * 2 + (server ? 1 : 0)) * blockBytes;
     for (let i = 0; i < blockBytes; i++) tag[i] = bytes[resultAt + i]! ^ masks[from + i]!;
@@ -100,6 +103,23 @@ export class ShortGmac {
     }
     return group.masks;
   }
+}
+
+/** The powers of a key's H, from the first. */
+function powersOf(h: Uint8Array): Uint8Array {
+  const { hash, bytes } = machine!;
+  const all = new Uint8Array(keyBytes);
+  const first = factorsOf(h);
+  bytes.set(first, keysAt);
+  machine!.keys[0] = null;
+  let power = h;
+  for (let i = 0; i < powers; i++) {
+    all.set(factorsOf(power), i * powerBytes);
+    bytes.set(power, messageAt);
+    hash(keysAt, messageAt, messageAt + blockBytes, 0);
+    power = bytes.slice(resultAt, resultAt + blockBytes);
+  }
+  return all;
 }
 
 /** Masks of ids side by side; each id's of the request in front of the answer's. */
