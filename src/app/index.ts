@@ -5,7 +5,7 @@
  */
 import { systemClock } from "#base/clock.ts";
 import type { ServerControl } from "#cli/ports.ts";
-import { makeDirectory } from "./process/durable-files.ts";
+import { makeDataDirectory } from "./process/data-directory.ts";
 import { findInstance, waitUntilGone } from "./process/instance.ts";
 import { offline } from "./offline/offline.ts";
 import { runServer } from "./process/run.ts";
@@ -14,7 +14,7 @@ export { DataDirectoryError } from "./process/data-directory.ts";
 
 export const serverControl: ServerControl = {
   run: runServer,
-  makeDataDirectory: makeDirectory,
+  makeDataDirectory,
   find: findInstance,
   offline,
   waitUntilGone: (dataDirectory, pid, timeoutMs) => waitUntilGone(dataDirectory, pid, timeoutMs, systemClock),

@@ -2,6 +2,7 @@ import type { Maybe } from "#base/brand.ts";
 import type { Clock, Timer } from "#base/clock.ts";
 import { FsError } from "#model/fs-error.ts";
 import type { ShareHistory } from "#model/history.ts";
+import type { Logger } from "#telemetry/logger.ts";
 import type { ContentLimits } from "./content.ts";
 import type { FileTable } from "./file-table.ts";
 import type { Garbage } from "./garbage.ts";
@@ -28,6 +29,7 @@ export class Admission {
   private readonly garbage: Garbage;
   private readonly clock: Clock;
   private limits: ContentLimits;
+  private readonly logger: Logger;
   private readonly wake: () => void;
   private readonly history: ShareHistory | null;
   private readonly waiting: Waiting[] = [];
@@ -40,15 +42,18 @@ export class Admission {
   delayed = 0;
   turnedAway = 0;
   noRoom = 0;
+  /** It was said that there is no room, and not yet that there is again. */
+  private full = false;
 
   /** `wake` has the flusher begin. */
-  constructor(files: FileTable, log: WriteAheadLog, room: Space, garbage: Garbage, clock: Clock, limits: ContentLimits, wake: () => void, history: ShareHistory | null = null) {
+  constructor(files: FileTable, log: WriteAheadLog, room: Space, garbage: Garbage, clock: Clock, logger: Logger, limits: ContentLimits, wake: () => void, history: ShareHistory | null = null) {
     this.history = history;
     this.files = files;
     this.log = log;
     this.room = room;
     this.garbage = garbage;
     this.clock = clock;
+    this.logger = logger;
     this.limits = limits;
     this.wake = wake;
   }
@@ -68,8 +73,26 @@ export class Admission {
 
   /** As FileContent.admit. */
   admit(length: number): Maybe<FsError | null> {
+    if (this.full && !this.room.isShort) this.tellRoom();
     if (this.hasCapacity(length) && this.room.hasRoom(length, this.files.dirtyBytes)) return null;
     return this.admitSlowly(length);
+  }
+
+  private refuseFull(): FsError {
+    this.noRoom++;
+    if (!this.full) {
+      this.full = true;
+      const { freeBytes, reserveBytes: keptFreeBytes, totalBytes } = this.room;
+      const message = "no room for content: writers are told that the disk is full until files are removed or the block store's disk is given more room";
+      this.logger.warn({ freeBytes, keptFreeBytes, totalBytes }, message);
+    }
+    return FsError.of("noSpace");
+  }
+
+  /** Not at the first byte that is free: small writes would be let in and large ones refused by turns. */
+  private tellRoom(): void {
+    this.full = false;
+    this.logger.info({ freeBytes: this.room.freeBytes }, "there is room for content again");
   }
 
   /** A large write is on its way to the kernel. */
@@ -113,10 +136,7 @@ export class Admission {
       if (!this.room.hasRoom(length, this.files.dirtyBytes)) {
         await this.garbage.urgent();
         await this.room.read();
-        if (!this.room.hasRoom(length, this.files.dirtyBytes)) {
-          this.noRoom++;
-          return FsError.of("noSpace");
-        }
+        if (!this.room.hasRoom(length, this.files.dirtyBytes)) return this.refuseFull();
       }
     }
     if (this.hasCapacity(length)) return null;

@@ -126,8 +126,8 @@ export class Content implements FileContent {
     this.limits = parts.limits;
     this.durability = parts.durability;
     this.writeVerifier = parts.writeVerifier;
-    const { files, log, space, garbage, clock, limits } = parts;
-    this.admission = new Admission(files, log, space, garbage, clock, limits, () => this.wake(), parts.history);
+    const { files, log, space, garbage, clock, logger, limits } = parts;
+    this.admission = new Admission(files, log, space, garbage, clock, logger, limits, () => this.wake(), parts.history);
     this.storedWaits = new StoredWaits(
       clock,
       () => this.wake(),

@@ -171,11 +171,14 @@ export class Flusher {
     return error;
   }
 
-  /** Appends the dirty bytes of all jobs to fresh packs, many small ones by one gathered write. */
+  /**
+   * Appends the dirty bytes of all jobs to fresh packs, many small ones by one gathered write of the thread pool: nobody waits for it,
+   * and to fill memory that the kernel has not used before takes longer than all else a small file costs.
+   */
   private async writePieces(jobs: readonly Job[], packs: Set<OpenPackRef>): Promise<FsError | null> {
     let pack: OpenPackRef | null = null;
     const gathered = new Gathered();
-    const append = (): FsError | null => {
+    const append = async (): Promise<FsError | null> => {
       if (pack === null || (pack.file as { size: number }).size + gathered.length > packBytes) {
         const fresh = this.packs.create();
         if (fresh instanceof FsError) return fresh;
@@ -191,12 +194,11 @@ export class Flusher {
       for (let i = 0; i < pieces.length; ) {
         i = gathered.add(job, i);
         if (!gathered.isFull) continue;
-        const error = append();
+        const error = await append();
         if (error !== null) return error;
-        await this.turn();
       }
     }
-    return gathered.length === 0 ? null : append();
+    return gathered.length === 0 ? null : await append();
   }
 
   /**

@@ -14,12 +14,15 @@ import { SharedPacks } from "./shared-packs.ts";
 import { findUnreferenced, type Unreferenced } from "./unreferenced.ts";
 import { isPackKey, packKeyPrefix } from "./packs/index.ts";
 import { Parting } from "./parting.ts";
+import { type StrayMemory, Strays } from "./strays.ts";
 import { isPassing, type StoreHealth } from "./store-health.ts";
 
 export interface GarbageOptions {
   /** How long a pack nobody refers to stays, so that a reader that just learnt of it still finds it. */
   readonly graceMs: number;
   readonly intervalMs: number;
+  /** Where it is kept which objects nobody knows; absent: only while the process runs. */
+  readonly strays?: StrayMemory;
 }
 
 const rowsPage = 256;
@@ -53,8 +56,7 @@ export class Garbage {
   private soonTimer: Timer | null = null;
   private running: Promise<void> | null = null;
   private closed = false;
-  /** Objects without a row as an earlier listing found them, with when. */
-  private strays = new Map<string, number>();
+  private readonly strays: Strays;
   private readonly shared: SharedPacks;
   readonly stats: GarbageStats = new GarbageStats();
   /** Null where what is applied need not be published. */
@@ -81,6 +83,7 @@ export class Garbage {
     this.clock = clock;
     this.logger = logger;
     this.options = options;
+    this.strays = new Strays(clock, options.strays ?? null);
   }
 
   /** Begins the regular passes. */
@@ -120,12 +123,14 @@ export class Garbage {
     const work = this.counted(this.options.graceMs, true).then((pass) => void (done = pass));
     this.running = work.catch(() => {}).finally(() => (this.running = null));
     await work;
+    await this.parting?.ended(this.clock);
     return done ?? { deleted: 0, bytes: 0 };
   }
 
   /** What nobody refers to, and what a regular pass would do with it now; nothing is changed. */
   unreferenced(): AsyncGenerator<Unreferenced> {
-    const { store, blocks, packs, strays, clock, options } = this;
+    const { store, blocks, packs, clock, options } = this;
+    const strays = this.strays.known;
     return findUnreferenced({ store, blocks, isOpen: (id) => packs.open.has(id), strays, clock, graceMs: options.graceMs });
   }
 
@@ -267,11 +272,8 @@ export class Garbage {
     return true;
   }
 
-  /** Packs no row speaks of: seen by two complete listings a grace apart, they go. */
+  /** Packs no row speaks of: see `Strays`. */
   private async sweepStrays(graceMs: number, pass: Pass): Promise<void> {
-    const nowMs = this.clock.monotonicMs();
-    const seen = new Map<string, number>();
-    const doomed: string[] = [];
     const known = new Set<string>();
     for (let after = 0; ; ) {
       const rows = await this.store.packs(after, rowsPage);
@@ -281,20 +283,18 @@ export class Garbage {
       after = last.id;
       await this.turn();
     }
+    const seen = new Set<string>();
     for await (const { key } of this.blocks.list(packKeyPrefix(this.store.identity.instance))) {
       // What has left its row waits for its own end.
-      if (known.has(key) || !isPackKey(key) || this.parting?.has(key) === true) continue;
-      const since = this.strays.get(key) ?? nowMs;
-      if (nowMs - since >= graceMs && since !== nowMs) doomed.push(key);
-      else seen.set(key, since);
+      if (!known.has(key) && isPackKey(key) && this.parting?.has(key) !== true) seen.add(key);
     }
     // A pack put while the listing ran has its row by now.
     for (const pack of this.packs.open.values()) seen.delete(pack.key);
-    this.strays = seen;
-    const gone = doomed.filter((key) => ![...this.packs.open.values()].some((pack) => pack.key === key));
+    const gone = this.strays.seen(seen, graceMs);
     if (gone.length === 0) return;
     for (const key of gone) this.parting?.add(key);
     if (this.parting === null) await this.blocks.delete(gone);
+    this.strays.forget(gone);
     pass.deleted += gone.length;
   }
 }

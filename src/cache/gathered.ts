@@ -22,11 +22,15 @@ export interface Job {
 export class Gathered {
   length = 0;
   private slices: Uint8Array[] = [];
+  /** The stretch of memory that the next slice will be: small files that came together lie one behind the other. */
+  private memory: Uint8Array | null = null;
+  private from = 0;
+  private to = 0;
   private pieces: FlushPiece[] = [];
   private runs: { readonly job: Job; readonly offset: number; readonly length: number; readonly at: number }[] = [];
 
   get isFull(): boolean {
-    return this.length >= gatheredBytes || this.slices.length >= gatheredSlices;
+    return this.length >= gatheredBytes || this.slices.length >= gatheredSlices - 1;
   }
 
   /** Takes the pieces of the job from `first` on that are one stretch of the file, until this is full; gives the next piece. */
@@ -39,7 +43,7 @@ export class Gathered {
     do {
       const piece = pieces[next] as FlushPiece;
       if (piece.page.index * pageBytes + piece.start !== offset + (this.length - at)) break;
-      this.slices.push((piece.buffer as NonNullable<typeof piece.buffer>).bytes.subarray(piece.start, piece.end));
+      this.take(piece);
       this.pieces.push(piece);
       this.length += piece.end - piece.start;
       next++;
@@ -48,9 +52,26 @@ export class Gathered {
     return next;
   }
 
-  /** Writes everything, lets go of the buffers and tells each job where its bytes are. */
-  appendTo(pack: OpenPackRef): FsError | null {
-    const start = (pack.file as NonNullable<OpenPackRef["file"]>).append(this.slices, this.length);
+  private take({ buffer, start, end }: FlushPiece): void {
+    const { slab, slot, bytes } = buffer as NonNullable<typeof buffer>;
+    const at = slot * bytes.length + start;
+    if (slab.memory !== this.memory || at !== this.to) {
+      this.endSlice();
+      this.memory = slab.memory;
+      this.from = at;
+    }
+    this.to = at + end - start;
+  }
+
+  private endSlice(): void {
+    if (this.memory !== null) this.slices.push(this.memory.subarray(this.from, this.to));
+    this.memory = null;
+  }
+
+  /** Has the thread pool write everything, then lets go of the buffers and tells each job where its bytes are. */
+  async appendTo(pack: OpenPackRef): Promise<FsError | null> {
+    this.endSlice();
+    const start = await (pack.file as NonNullable<OpenPackRef["file"]>).appendAside(this.slices, this.length);
     if (start instanceof FsError) return start;
     for (const { job, offset, length, at } of this.runs) {
       job.extents.push({ offset, length, pack: pack.id, packOffset: start + at });

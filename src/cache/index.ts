@@ -32,6 +32,7 @@ import { TappedLog } from "./tapped-log.ts";
 export { Content, type ContentLimits } from "./content.ts";
 export type { ContentStats } from "./content-stats.ts";
 export type { Recovered } from "./recovery.ts";
+export type { StrayMarks, StrayMemory } from "./strays.ts";
 export { Upkeep } from "./upkeep.ts";
 
 /** What is told of the limits; the rest follows from it (`deriveContentLimits`). */
@@ -76,7 +77,7 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
   const packs = new PackTable(packDirectory, store, blocks, logger, { clock, fatal: options.fatal }, health);
   const history = options.history ?? null;
   const replay = new Replay(logDirectory(options), files, packs, store, history, history?.markedSequence);
-  const { log: opened, tornBytes } = options.ephemeral ? { log: nullLog(), tornBytes: 0 } : await openShareLog(options, replay);
+  const { log: opened, torn } = options.ephemeral ? { log: nullLog(), torn: { tornBytes: 0, tornWhole: 0 } } : await openShareLog(options, replay);
   const log = history === null ? opened : new TappedLog(opened, history);
   await removeLeftovers(packs, logger);
   const uploads = new PackUploads(files, packs, store, blocks, clock, logger, health);
@@ -114,7 +115,7 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
       return content.limits;
     },
   };
-  return { content, upkeep, recovered: { ...replay.result, tornBytes }, shipped, stats };
+  return { content, upkeep, recovered: { ...replay.result, ...torn }, shipped, stats };
 }
 
 /** A log without anything in it that is needed is still up to two segments long: limits below that would never be kept. */
@@ -144,5 +145,10 @@ async function openShareLog(options: ContentOptions, replay: Replay) {
     { directory, instance: options.store.identity.instance, segmentBytes, stagingBytes, beginsAbove: () => aboveEverything(options), clock, logger, fatal },
     (record) => replay.accept(record),
   );
-  return { log, tornBytes: recovered.tornBytes };
+  const { tornBytes, tornWhole } = recovered;
+  if (tornWhole > 0) {
+    const message = "the log ends at a record that is not whole, with whole ones behind it, which were dropped: after a power cut nobody was told that those are stored; without one the disk damaged the log, and what was acknowledged in them is lost";
+    logger.warn({ directory, records: tornWhole, bytes: tornBytes, lastSequence: recovered.lastSequence }, message);
+  }
+  return { log, torn: { tornBytes, tornWhole } };
 }

@@ -1,9 +1,13 @@
+import type { Clock } from "#base/clock.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import type { ShareHistory } from "#model/history.ts";
 import type { Logger } from "#telemetry/logger.ts";
 
+/** How long whoever asked for a collection waits for its objects; where it takes longer, they go in their own time. */
+const waitMs = 15_000;
+
 /**
- * Objects that go as soon as it is published that nothing refers to them: until then what is published may. Nobody waits for it, and an end
+ * Objects that go as soon as it is published that nothing refers to them: until then what is published may. No client waits for it, and an end
  * before leaves strays.
  */
 export class Parting {
@@ -11,7 +15,7 @@ export class Parting {
   private readonly blocks: BlockStore;
   private readonly logger: Logger;
   private readonly keys = new Set<string>();
-  private going = false;
+  private going: Promise<void> | null = null;
 
   constructor(history: ShareHistory, blocks: BlockStore, logger: Logger) {
     this.history = history;
@@ -26,11 +30,19 @@ export class Parting {
   /** What has no row any more. */
   add(key: string): void {
     this.keys.add(key);
-    if (!this.going) void this.go();
+    this.going ??= this.go();
+  }
+
+  /** Resolves when all are gone, or can't go just now. */
+  async ended(clock: Clock): Promise<void> {
+    if (this.going === null) return;
+    const late = Promise.withResolvers<void>();
+    const timer = clock.after(waitMs, () => late.resolve());
+    await Promise.race([this.going, late.promise]);
+    timer.cancel();
   }
 
   private async go(): Promise<void> {
-    this.going = true;
     try {
       while (this.keys.size > 0) {
         const keys = [...this.keys];
@@ -43,7 +55,7 @@ export class Parting {
       this.keys.clear();
       this.logger.warn({ error }, "objects nobody refers to could not be deleted; it will be tried again");
     } finally {
-      this.going = false;
+      this.going = null;
     }
   }
 }

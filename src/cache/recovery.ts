@@ -21,6 +21,8 @@ export interface Recovered {
   /** Pointers whose payload was not on the disk: never acknowledged. */
   readonly unfinished: number;
   readonly tornBytes: number;
+  /** Whole records in the torn tail: a power cut leaves some at times, and so does a disk that damages what was acknowledged. */
+  readonly tornWhole: number;
 }
 
 /** Reads payloads in pieces of this to check them. */
@@ -54,7 +56,7 @@ export class Replay {
     this.store = store;
   }
 
-  get result(): Omit<Recovered, "tornBytes"> {
+  get result(): Omit<Recovered, "tornBytes" | "tornWhole"> {
     const { records, replayed, replayedBytes, unfinished } = this;
     return { records, replayed, replayedBytes, unfinished };
   }

@@ -10,15 +10,21 @@ import { type CheckTarget, goOn, type Watch } from "./target.ts";
 type Sink = (damage: Damage, at?: { readonly parent: number; readonly name: string }) => void;
 
 /** What an inode's streams and attributes ask of its flags, or null: there is no such inode, or it changed meanwhile. */
-export async function flagsOf({ store }: CheckTarget, id: number): Promise<{ readonly flags: number; readonly wanted: number; readonly version: number } | null> {
+export async function flagsOf(target: CheckTarget, id: number): Promise<{ readonly flags: number; readonly wanted: number; readonly version: number } | null> {
+  const { store } = target;
   const before = await store.inode(id as FileId);
-  const streams = await store.directory(streamsOf(id as FileId), 0, 1);
-  const attributes = await store.xattrs(id as FileId);
+  const wanted = await wantedFlags(target, id);
   const now = await store.inode(id as FileId);
   if (now === null || before?.attributeVersion !== now.attributeVersion) return null;
-  let wanted = streams.length > 0 ? InodeFlag.hasStreams : 0;
-  for (const { name } of attributes) wanted |= xattrFlag(name);
   return { flags: now.flags, wanted, version: now.attributeVersion };
+}
+
+/** The flags of an inode that has the streams and attributes there are under this id. */
+export async function wantedFlags({ store }: CheckTarget, id: number): Promise<number> {
+  const streams = await store.directory(streamsOf(id as FileId), 0, 1);
+  let wanted: number = streams.length > 0 ? InodeFlag.hasStreams : 0;
+  for (const { name } of await store.xattrs(id as FileId)) wanted |= xattrFlag(name);
+  return wanted;
 }
 
 /** Looks again at names that are not found by their key, and at what inodes say of their streams and attributes. */
@@ -40,6 +46,6 @@ export async function confirmAttributes(target: CheckTarget, survey: Survey, wat
     goOn(watch);
     // In this order: an inode's attributes go with it.
     if ((await store.inode(id as FileId)) !== null || (await store.xattrs(id as FileId)).length === 0) continue;
-    sink(damage(FindingKind.attributeWithoutFile, `There are extended attributes of file ${id}, which is not there.`, { file: id }, { by: "recount", what: "inode", id }));
+    sink(damage(FindingKind.attributeWithoutFile, `There are extended attributes of file ${id}, which is not there.`, { file: id }, { by: "rebuild", id }));
   }
 }

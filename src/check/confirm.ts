@@ -93,8 +93,9 @@ async function confirmDirents(target: CheckTarget, survey: Survey, watch: Watch,
     const fits = above !== null && (above.type === FileType.directory || (owner !== 0 && above.type === FileType.regular && !isStream(above)));
     if (fits || !(await stillThere(target, dirent))) continue;
     const what = above === null ? "is not there" : owner === 0 ? "is no directory" : "has no streams";
-    const mend = above !== null || owner !== 0 ? ({ by: "move", parent, name, child } as const) : rebuilt.has(parent) ? null : ({ by: "rebuild", id: parent } as const);
-    if (above === null) rebuilt.add(parent);
+    const holder = owner === 0 ? parent : owner;
+    const mend = above !== null ? ({ by: "move", parent, name, child } as const) : rebuilt.has(holder) ? null : ({ by: "rebuild", id: holder } as const);
+    if (above === null) rebuilt.add(holder);
     const where = owner === 0 ? `lies in directory ${parent}` : `is that of a stream of file ${owner}`;
     sink(damage(FindingKind.nameWithoutDirectory, `The name ${JSON.stringify(name)} of file ${child} ${where}, which ${what}.`, { file: child, path: "" }, mend));
   }

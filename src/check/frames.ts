@@ -3,11 +3,9 @@ import { type Pack, PackState } from "#model/change-set.ts";
 import type { PackId } from "#model/ids.ts";
 import { type Damage, damage } from "./damage.ts";
 import { FindingKind } from "./finding.ts";
-import { lostIn, patiently } from "./objects.ts";
+import { frameBytes, judgeObject, lostIn, patiently } from "./objects.ts";
 import { type CheckTarget, goOn, type Watch } from "./target.ts";
 
-/** Bytes of a pack that one checksum covers (docs/formats/pack.md). */
-export const frameBytes = 65536;
 /** Read at once. */
 const chunkBytes = 16 * frameBytes;
 
@@ -48,7 +46,7 @@ export function runsOf(frames: readonly number[], size: number): Run[] {
   return runs;
 }
 
-/** Reads all of a pack; gives the frames that don't match, or null where the object is missing or too short: that is found without reading. */
+/** Reads all of a pack; gives the frames that don't match, those that are past the object's end among them, or null where there is no object. */
 export async function readFrames(target: CheckTarget, watch: Watch, pack: Pack, pace: Pace): Promise<number[] | null> {
   const bad: number[] = [];
   const buffer = new Uint8Array(Math.min(chunkBytes, pack.size));
@@ -60,13 +58,11 @@ export async function readFrames(target: CheckTarget, watch: Watch, pack: Pack, 
     try {
       await patiently(target, watch, (blocks) => blocks.get(pack.key, from, length, bytes));
     } catch (error) {
-      if (error instanceof DamagedObjectError) {
-        bad.push(...(await damagedIn(target, watch, pack, bytes, from)));
-        watch.advance(length);
-        continue;
-      }
-      if (error instanceof MissingObjectError || (await target.blocks.size(pack.key)) !== target.content.objectBytes(pack.size)) return null;
-      throw error;
+      const left = await leftOf(target, watch, pack, error, from + length);
+      if (left === null) return null;
+      bad.push(...(await damagedIn(target, watch, pack, bytes, from, left)));
+      watch.advance(length);
+      continue;
     }
     bad.push(...damagedFrames(bytes, from / frameBytes, pack.frames));
     watch.advance(length);
@@ -74,12 +70,25 @@ export async function readFrames(target: CheckTarget, watch: Watch, pack: Pack, 
   return bad;
 }
 
-/** The same of one chunk of which the store says itself that something in it is damaged, frame by frame. */
-async function damagedIn(target: CheckTarget, watch: Watch, pack: Pack, chunk: Uint8Array, from: number): Promise<number[]> {
+/** How much there is of an object that could not be read up to `to`: null where it is gone; throws `error` where that says nothing of the object. */
+async function leftOf(target: CheckTarget, watch: Watch, pack: Pack, error: unknown, to: number): Promise<number | null> {
+  if (error instanceof MissingObjectError) return null;
+  if (error instanceof DamagedObjectError) return Number.MAX_SAFE_INTEGER;
+  const size = await patiently(target, watch, (blocks) => blocks.size(pack.key));
+  if (size === null || size < to) return size;
+  throw error;
+}
+
+/** The same of one chunk that can't be read as a whole, frame by frame; the object has `left` bytes. */
+async function damagedIn(target: CheckTarget, watch: Watch, pack: Pack, chunk: Uint8Array, from: number, left: number): Promise<number[]> {
   const bad: number[] = [];
   for (let at = 0; at < chunk.byteLength; at += frameBytes) {
     const bytes = chunk.subarray(at, at + frameBytes);
     const frame = (from + at) / frameBytes;
+    if (from + at + bytes.byteLength > left) {
+      bad.push(frame);
+      continue;
+    }
     try {
       await patiently(target, watch, (blocks) => blocks.get(pack.key, from + at, bytes.byteLength, bytes));
       bad.push(...damagedFrames(bytes, frame, pack.frames));
@@ -97,7 +106,7 @@ export async function checkContent(target: CheckTarget, watch: Watch, id: PackId
   const pack = await store.pack(id);
   if (pack === null || pack.live === 0 || pack.state === PackState.pending || content.isOpen(id)) return [];
   const first = await readFrames(target, watch, pack, pace);
-  if (first === null) return [];
+  if (first === null) return judgeObject(target, watch, id, []);
   const again = first.length === 0 ? first : await readFrames(target, watch, pack, pace);
   const now = await store.pack(id);
   if (again === null || now === null || now.key !== pack.key || content.isOpen(id)) return [];

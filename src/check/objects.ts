@@ -7,6 +7,8 @@ import { pathsOf } from "./paths.ts";
 import { eachPack, extentsOfPack } from "./scan.ts";
 import { type CheckTarget, goOn, type Watch } from "./target.ts";
 
+/** Bytes of a pack that one checksum covers (docs/formats/pack.md). */
+export const frameBytes = 65536;
 /** Byte ranges of files that are named of one pack, at most. */
 const rangesMax = 1000;
 /** Tries of a store that doesn't answer, and the pause between them. */
@@ -125,8 +127,11 @@ async function fits({ store, content }: CheckTarget, id: PackId, size: number): 
   return row !== null && row.state !== PackState.pending && size === content.objectBytes(row.size);
 }
 
-/** A pack whose object is not as its row has it, looked at anew. */
-async function judgeObject(target: CheckTarget, watch: Watch, id: PackId, notices: Finding[]): Promise<readonly Damage[]> {
+/**
+ * A pack whose object is not as its row has it, looked at anew. One that is shorter or longer than it was put is damaged as one with flipped bits
+ * is; only where its footer proves it to be whole is it the row that is wrong.
+ */
+export async function judgeObject(target: CheckTarget, watch: Watch, id: PackId, notices: Finding[]): Promise<readonly Damage[]> {
   const { store, content } = target;
   const row = await store.pack(id);
   if (row === null || content.isOpen(id)) return [];
@@ -148,9 +153,10 @@ async function judgeObject(target: CheckTarget, watch: Watch, id: PackId, notice
     const lost = await lostIn(target, now, [{ from: 0, to: Number.MAX_SAFE_INTEGER }]);
     return [damage(FindingKind.objectDamaged, `The object of pack ${id} is damaged, or was changed in the block store: it can't be opened.`, { pack: id, key: now.key }, { by: "relocate", id }), ...lost];
   }
-  const short = Math.min(size, now.size);
-  const lost = size < wanted ? await lostIn(target, now, [{ from: short, to: Number.MAX_SAFE_INTEGER }]) : [];
-  return [damage(FindingKind.objectSize, `The object of pack ${id} has ${size} bytes instead of ${wanted}.`, { pack: id, key: now.key }, { by: "packRow", id }), ...lost];
+  const isWhole = (await patiently(target, watch, () => content.fromObject(id))) !== null;
+  // A frame is read as a whole or not at all.
+  const lost = size < now.size ? await lostIn(target, now, [{ from: Math.floor(size / frameBytes) * frameBytes, to: Number.MAX_SAFE_INTEGER }]) : [];
+  return [damage(FindingKind.objectSize, `The object of pack ${id} has ${size} bytes instead of ${wanted}.`, { pack: id, key: now.key }, { by: isWhole ? "packRow" : "relocate", id }), ...lost];
 }
 
 /** The size of an object that can't be opened. */

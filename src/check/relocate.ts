@@ -2,8 +2,8 @@ import { DamagedObjectError, MissingObjectError } from "#model/block-store.ts";
 import { type Extent, type Pack, PackState } from "#model/change-set.ts";
 import type { PackId } from "#model/ids.ts";
 import type { FileExtent } from "#model/metadata-store.ts";
-import { damagedFrames, frameBytes } from "./frames.ts";
-import { patiently } from "./objects.ts";
+import { damagedFrames } from "./frames.ts";
+import { frameBytes, patiently } from "./objects.ts";
 import { extentsOfPack } from "./scan.ts";
 import { type CheckTarget, goOn, type Piece, type Watch } from "./target.ts";
 

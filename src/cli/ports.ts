@@ -116,7 +116,7 @@ export interface RecoverRequest {
 }
 
 export interface RecoverProgress {
-  readonly phase: "snapshot" | "changes";
+  readonly phase: "snapshot" | "changes" | "packs";
   readonly done: number;
   /** Null: not known. */
   readonly of: number | null;

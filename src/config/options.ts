@@ -129,7 +129,7 @@ export const options = {
       help: "The write-ahead log and packs being filled, on disk, of all shares together; past it writers are slowed to the speed of the block store.",
       min: 64 * MiB,
       max: 64 * TiB,
-      default: 4 * GiB,
+      default: { text: "4GiB, or twice cache.dirty_limit where that is more", from: (_, earlier) => Math.min(64 * TiB, Math.max(4 * GiB, 2 * (earlier("cache.dirty_limit") as number))) },
       example: "16GiB",
       since: "0.1.0",
     }),

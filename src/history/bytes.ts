@@ -9,8 +9,18 @@ const firstBytes = 1024;
 
 /** Bytes being put together; the buffer is reused from one use to the next. */
 export class ByteWriter {
-  private bytes = Buffer.allocUnsafeSlow(firstBytes);
+  private bytes: Buffer;
   length = 0;
+
+  /** `roomBytes`: so much can be written before the buffer has to grow. */
+  constructor(roomBytes = firstBytes) {
+    this.bytes = Buffer.allocUnsafeSlow(roomBytes);
+  }
+
+  /** What was written, uncopied: good until more is. */
+  get written(): Uint8Array {
+    return this.bytes.subarray(0, this.length);
+  }
 
   clear(): void {
     this.length = 0;

@@ -45,3 +45,6 @@ export class ShareTaken extends HistoryError {
     this.head = head;
   }
 }
+
+/** The block store can't keep two servers from taking the same share; the message says why and what to do. */
+export class UnfencedStore extends HistoryError {}

@@ -2,17 +2,16 @@ import { Time } from "#base/time.ts";
 import type { ContentRun } from "#model/file-content.ts";
 import type { ContentTap } from "#model/history.ts";
 import type { FileId, PackId } from "#model/ids.ts";
-import { type ByteReader, ByteWriter, MalformedBytes } from "./bytes.ts";
+import { type ByteReader, type ByteWriter, MalformedBytes } from "./bytes.ts";
+import { absorbedBytesMin, chunkBytes, type GatheredWrite, Overwritten, RecordChunk } from "./gathered-writes.ts";
 
 const RecordKind = { write: 1, pointer: 2, truncate: 3, clone: 4, punch: 5 } as const;
 /** More runs than one clone has. */
 const runsBound = 65_536;
 const nsecMax = 999_999_999;
-/** From this size on a payload gets a copy of its own, which is not copied again. */
-const copiedBytesMax = 16 * 1024;
-/** A buffer of what was copied is handed on when it is this long, so that it need not be copied again to grow. */
-const pieceBytes = 256 * 1024;
-
+/** Fields of any record at their longest, and of a clone's run. */
+const fieldsBytesMax = 128;
+const runBytesMax = 24;
 /** A change of content as the history has it: the log's record but for its checksum. */
 export type ContentRecord =
   | { readonly kind: "write"; readonly file: FileId; readonly sequence: number; readonly offset: number; readonly length: number; readonly newSize: number; readonly mtime: Time; readonly data: Uint8Array }
@@ -21,50 +20,64 @@ export type ContentRecord =
   | { readonly kind: "clone"; readonly file: FileId; readonly sequence: number; readonly offset: number; readonly newSize: number; readonly mtime: Time; readonly runs: readonly ContentRun[] }
   | { readonly kind: "punch"; readonly file: FileId; readonly sequence: number; readonly offset: number; readonly length: number; readonly newSize: number; readonly mtime: Time };
 
-/** Content changes gathered for a segment, in the order they were accepted in. */
+/** Content changes gathered for a segment, in the order they were accepted in, without the bytes of writes that a later one wrote over. */
 export class ContentRecords implements ContentTap {
-  private readonly out = new ByteWriter();
-  private pieces: Uint8Array[] = [];
-  private piecesBytes = 0;
+  private full: RecordChunk[] = [];
+  private chunk = new RecordChunk();
+  private fullBytes = 0;
   private sequences: { first: number; last: number } = { first: 0, last: 0 };
   /** Packs that pointers refer to. */
   private packs = new Set<PackId>();
+  private readonly overwritten = new Overwritten();
 
   get bytes(): number {
-    return this.piecesBytes + this.out.length;
+    return this.fullBytes + this.chunk.bytes;
   }
 
   get isEmpty(): boolean {
     return this.sequences.last === 0;
   }
 
-  /** What was gathered; the next begins. */
-  take(): { readonly slices: readonly Uint8Array[]; readonly bytes: number; readonly first: number; readonly last: number; readonly packs: ReadonlySet<PackId> } {
+  /** What was gathered, without chunks of changes that are all before `needed`; the next begins. */
+  take(needed = 0): { readonly slices: readonly Uint8Array[]; readonly bytes: number; readonly first: number; readonly last: number; readonly packs: ReadonlySet<PackId> } {
     this.seal();
-    const taken = { slices: this.pieces, bytes: this.piecesBytes, ...this.sequences, packs: this.packs };
-    this.pieces = [];
-    this.piecesBytes = 0;
+    this.forget(needed);
+    const taken = { slices: this.full.map((chunk) => chunk.taken), bytes: this.fullBytes, ...this.sequences, packs: this.packs };
+    this.full = [];
+    this.fullBytes = 0;
+    this.chunk = new RecordChunk();
     this.sequences = { first: 0, last: 0 };
     this.packs = new Set();
+    this.overwritten.clear();
     return taken;
   }
 
+  /** Nobody needs changes before `needed` any more: full chunks of nothing else go. */
+  forget(needed: number): void {
+    let count = 0;
+    for (; count < this.full.length; count++) {
+      const chunk = this.full[count] as RecordChunk;
+      if (chunk.lastSequence >= needed) break;
+      this.fullBytes -= chunk.bytes;
+      chunk.drop();
+    }
+    if (count > 0) this.full.splice(0, count);
+  }
+
   wrote(file: FileId, sequence: number, offset: number, payload: readonly Uint8Array[], length: number, newSize: number, mtime: Time): void {
-    this.head(RecordKind.write, file, sequence, newSize, mtime);
-    const { out } = this;
+    const before = this.overwritten.find(file, offset, length);
+    if (before !== null) this.absorb(before);
+    const out = this.head(RecordKind.write, file, sequence, newSize, mtime, length);
+    const at = out.length;
     out.uint(offset);
     out.uint(length);
-    for (let i = 0; i < payload.length; i++) {
-      const slice = payload[i] as Uint8Array;
-      if (slice.length <= copiedBytesMax) out.raw(slice);
-      else this.keep(slice);
-    }
-    if (out.length >= pieceBytes) this.seal();
+    const data = out.length;
+    for (let i = 0; i < payload.length; i++) out.raw(payload[i] as Uint8Array);
+    if (length >= absorbedBytesMin) this.overwritten.note(this.chunk.note(file, offset, length, at, data));
   }
 
   pointed(file: FileId, sequence: number, offset: number, length: number, newSize: number, mtime: Time, pack: PackId, packOffset: number, payloadCrc: number): void {
-    this.head(RecordKind.pointer, file, sequence, newSize, mtime);
-    const { out } = this;
+    const out = this.head(RecordKind.pointer, file, sequence, newSize, mtime, 0);
     out.uint(offset);
     out.uint(length);
     out.uint(pack);
@@ -74,13 +87,12 @@ export class ContentRecords implements ContentTap {
   }
 
   truncated(file: FileId, sequence: number, newSize: number, mtime: Time): void {
-    this.head(RecordKind.truncate, file, sequence, newSize, mtime);
+    this.head(RecordKind.truncate, file, sequence, newSize, mtime, 0);
   }
 
   /** Of packs that are stored already: the segment needs to wait for none of them. */
   cloned(file: FileId, sequence: number, offset: number, runs: readonly ContentRun[], newSize: number, mtime: Time): void {
-    this.head(RecordKind.clone, file, sequence, newSize, mtime);
-    const { out } = this;
+    const out = this.head(RecordKind.clone, file, sequence, newSize, mtime, runs.length * runBytesMax);
     out.uint(offset);
     out.uint(runs.length);
     for (let i = 0; i < runs.length; i++) {
@@ -89,38 +101,46 @@ export class ContentRecords implements ContentTap {
       out.uint(pack);
       out.uint(packOffset);
     }
-    if (out.length >= pieceBytes) this.seal();
   }
 
   punched(file: FileId, sequence: number, offset: number, length: number, newSize: number, mtime: Time): void {
-    this.head(RecordKind.punch, file, sequence, newSize, mtime);
-    this.out.uint(offset);
-    this.out.uint(length);
+    const out = this.head(RecordKind.punch, file, sequence, newSize, mtime, 0);
+    out.uint(offset);
+    out.uint(length);
   }
 
-  private head(kind: number, file: FileId, sequence: number, newSize: number, mtime: Time): void {
-    const { out, sequences } = this;
+  /** Begins a record with so many bytes behind its fields. */
+  private head(kind: number, file: FileId, sequence: number, newSize: number, mtime: Time, more: number): ByteWriter {
+    if (this.chunk.bytes + more + fieldsBytesMax > chunkBytes) this.seal();
+    const { chunk, sequences } = this;
+    const { out } = chunk;
     if (sequences.last === 0) sequences.first = sequence;
     sequences.last = sequence;
+    chunk.lastSequence = sequence;
     out.byte(kind);
     out.uint(file);
     out.uint(sequence);
     out.uint(newSize);
     out.time(mtime);
+    return out;
   }
 
-  /** Whoever wrote the bytes may use them for something else from here on. */
-  private keep(slice: Uint8Array): void {
-    this.seal();
-    this.pieces.push(new Uint8Array(slice));
-    this.piecesBytes += slice.length;
+  private absorb(before: GatheredWrite): void {
+    const { chunk } = before;
+    const bytes = chunk.bytes;
+    chunk.absorb(before);
+    if (chunk === this.chunk || chunk.dead * 2 < chunk.bytes) return;
+    chunk.compact();
+    this.fullBytes -= bytes - chunk.bytes;
   }
 
   private seal(): void {
-    if (this.out.length === 0) return;
-    this.pieces.push(this.out.take());
-    this.piecesBytes += this.out.length;
-    this.out.clear();
+    const { chunk } = this;
+    if (chunk.bytes === 0) return;
+    if (chunk.dead * 2 >= chunk.bytes) chunk.compact();
+    this.full.push(chunk);
+    this.fullBytes += chunk.bytes;
+    this.chunk = new RecordChunk(chunkBytes);
   }
 }
 

@@ -3,7 +3,7 @@ import { waited } from "#telemetry/tracing/index.ts";
 import type { Timer } from "#base/clock.ts";
 import { FsError } from "#model/fs-error.ts";
 import type { HistoryMark, Publication, ShareHistory, ShippedContent } from "#model/history.ts";
-import { describeOwner, isPassing, readHead, ShareTaken } from "./chain.ts";
+import { describeOwner, isPassing, readHead, ShareTaken, UnfencedStore } from "./chain.ts";
 import { HistoryError, type SegmentHead, tokenBytes } from "./format.ts";
 import type { HistoryOptions, HistoryStatus } from "./options.ts";
 import { introduce, type Taken, takeOver } from "./ownership.ts";
@@ -40,13 +40,14 @@ export class History extends ToldContent implements ShareHistory {
   private based = false;
   private timers = new Set<Timer>();
   private closed = false;
+  private started = false;
 
   constructor(options: HistoryOptions) {
     super();
-    const { blocks, instance, clock, lagMs, journal } = options;
+    const { blocks, instance, clock, lagMs, unshippedBytesMax, journal } = options;
     this.options = options;
     this.publisher = new Publisher({
-      blocks, instance, clock, lagMs,
+      blocks, instance, clock, lagMs, unshippedBytesMax,
       oldestNeeded: () => this.source.oldestNeeded(),
       hold: (packs) => {
         this.waits.wasCut();
@@ -99,17 +100,22 @@ export class History extends ToldContent implements ShareHistory {
     const late = this.after(waitMsMax, () => first.resolve(this.options.logger.warn({ error: this.error }, tooLate)));
     void this.take(first);
     await first.promise.finally(() => late.cancel());
+    this.started = true;
   }
 
   private async take(first: PromiseWithResolvers<void>): Promise<void> {
     const token = this.options.random.bytes(tokenBytes);
     while (!this.closed) {
       try {
+        const unfenced = (await this.options.unfenced?.()) ?? null;
+        if (unfenced !== null) throw new UnfencedStore(unfenced);
         this.owns(await takeOver({ ...this.options, token }));
         return first.resolve();
       } catch (error) {
         if (error instanceof HistoryError) {
           first.reject(error);
+          // Nothing was asked for, and who changes the store's configuration may have the share opened.
+          if (error instanceof UnfencedStore && !this.started) return;
           // Also where it is served by now, since its store was away: what is acknowledged from here on could never be published.
           return this.wasLost(error);
         }

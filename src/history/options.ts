@@ -11,6 +11,8 @@ export interface HistoryOptions {
   /** The same without compression and encryption: the list of a store's shares is read by who has no key yet. */
   readonly unwrapped: BlockStore;
   readonly journal: Journal;
+  /** Asked before the share is taken: why the store can't keep two servers from taking it. Null: it does, or nobody minds. Throws what the store throws. */
+  readonly unfenced?: () => Promise<string | null>;
   /** Of the share, in hexadecimal. */
   readonly instance: string;
   readonly share: string;

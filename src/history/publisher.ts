@@ -1,41 +1,22 @@
-import type { Clock, Timer } from "#base/clock.ts";
-import type { BlockStore } from "#model/block-store.ts";
-import type { HeldPacks } from "#model/history.ts";
-import type { PackId } from "#model/ids.ts";
+import type { Timer } from "#base/clock.ts";
 import type { Links } from "#telemetry/tracing/index.ts";
-import { isPassing, readHead } from "./chain.ts";
 import { ContentRecords } from "./content-records.ts";
-import { encodeSegmentHead, type Owner, type Place, type SegmentHead, segmentKey } from "./format.ts";
-import { crcOf, isSame, type Segment } from "./segment.ts";
+import { encodeSegmentHead, type Owner, type Place, type SegmentHead } from "./format.ts";
+import type { PublisherParts } from "./publisher-parts.ts";
+import { crcOf, putSegment, type Segment } from "./segment.ts";
 import { follow, published } from "./followed.ts";
 
 /** Segments on their way at once; they count in order. */
 const underWayMax = 4;
-/** What is gathered goes into a segment when it is so long, whether or not one could be sent. */
-const cutBytesMax = 8 * 1024 * 1024;
+/** Where somebody waited lately, and will again, what is gathered goes into a segment when it is so long, whether or not one could be sent. */
+const hurriedBytesMax = 8 * 1024 * 1024;
+const hurriedForMs = 10_000;
+/** What nobody waits for goes into one when it is so long, and no part of what may wait: until then what is written over, or stored, need not be sent. */
+const gatheredBytesMax = 128 * 1024 * 1024;
+const gatheredPart = 1 / 4;
 /** Pause after a request the store did not take, twice as long each time, up to the bound. */
 const retryMs = 250;
 const retryMsMax = 4_000;
-
-export interface PublisherParts {
-  readonly blocks: BlockStore;
-  /** In hexadecimal. */
-  readonly instance: string;
-  readonly clock: Clock;
-  /** What is gathered goes into a segment at least so often. */
-  readonly lagMs: number;
-  /** At a cut: the oldest content change that a recovery from here needs. */
-  readonly oldestNeeded: () => number;
-  readonly hold: (packs: Iterable<PackId>) => HeldPacks;
-  /** Resolves when everything before is safe on this machine. */
-  readonly safeHere: () => Promise<void>;
-  /** Segments up to this one are published. */
-  readonly published: (head: SegmentHead, bytes: number) => void;
-  /** The place of the next segment was somebody else's. Nothing is published any more. */
-  readonly lost: (head: SegmentHead) => void;
-  /** The store did not take something, or does again (null). */
-  readonly trouble: (error: unknown) => void;
-}
 
 /** What recovery of a cut needs to read: segments with the last content change in each. */
 interface Needed {
@@ -67,6 +48,9 @@ export class Publisher {
   private cutting = false;
   /** A cut is wanted as soon as a segment can be on its way. */
   private due = false;
+  /** When somebody asked for a cut last. */
+  private hurriedMs = Number.NEGATIVE_INFINITY;
+  private readonly cutBytesMax: number;
   private ended = false;
   /** Requests whose changes are gathered, as far as they are followed. */
   followed: Links | null = null;
@@ -79,6 +63,7 @@ export class Publisher {
 
   constructor(parts: PublisherParts) {
     this.parts = parts;
+    this.cutBytesMax = Math.max(hurriedBytesMax, Math.min(gatheredBytesMax, parts.unshippedBytesMax * gatheredPart));
   }
 
   /** Bytes gathered and on their way. */
@@ -145,12 +130,27 @@ export class Publisher {
 
   /** After it was. */
   added(): void {
-    if (this.turnBytes + this.records.bytes >= cutBytesMax && this.isOwner) this.cut();
+    const bytes = this.turnBytes + this.records.bytes;
+    if (bytes >= hurriedBytesMax && this.isOwner && (bytes >= this.cutBytesMax || this.isHurried)) this.cutFull();
     else if (this.lagTimer === null) this.watchLag();
+  }
+
+  private get isHurried(): boolean {
+    return this.parts.clock.monotonicMs() - this.hurriedMs < hurriedForMs;
+  }
+
+  /** So much is gathered that it should go: unless most of it was stored meanwhile. */
+  private cutFull(): void {
+    if (!this.isHurried) {
+      this.records.forget(this.parts.oldestNeeded());
+      if (this.turnBytes + this.records.bytes < this.cutBytesMax / 2) return;
+    }
+    this.cut();
   }
 
   /** Somebody waits for what is gathered: it goes as soon as it can, with everything of this turn of the event loop. */
   hurry(): void {
+    this.hurriedMs = this.parts.clock.monotonicMs();
     if (this.underWay >= underWayMax) this.due = true;
     else this.cutSoon();
   }
@@ -162,11 +162,12 @@ export class Publisher {
     this.due = false;
     this.lagTimer?.cancel();
     this.lagTimer = null;
-    const content = this.records.take();
+    const oldestNeeded = parts.oldestNeeded();
+    // Whoever reads this segment reads the transactions that say where all before it is stored: they are in it, or came before.
+    const content = this.records.take(oldestNeeded);
     this.lastSequence = Math.max(this.lastSequence, content.last);
     const { turns } = this;
     const sinceMs = this.gatheredSinceMs;
-    const oldestNeeded = parts.oldestNeeded();
     const place = this.next;
     this.next = { epoch: place.epoch, number: place.number + 1 };
     this.needed.push({ place, lastSequence: this.lastSequence });
@@ -279,21 +280,10 @@ export class Publisher {
   }
 
   private async put(segment: Segment): Promise<boolean> {
-    const { blocks, instance } = this.parts;
-    try {
-      await blocks.put(segmentKey(instance, segment.head.place), { from: "slices", slices: segment.slices });
-      return true;
-    } catch (error) {
-      if (isPassing(error)) throw error;
-      // Refused for its key, it may be: whose is the one that is there?
-      const found = await readHead(blocks, instance, segment.head.place);
-      if (found === null) throw error;
-      if (!isSame(found, segment.head)) {
-        this.end();
-        this.parts.lost(found);
-        return false;
-      }
-      return true;
-    }
+    const other = await putSegment(this.parts.blocks, this.parts.instance, segment);
+    if (other === null) return true;
+    this.end();
+    this.parts.lost(other);
+    return false;
   }
 }

@@ -8,8 +8,9 @@ import {
 } from "./format.ts";
 import { readTurn, type Turn } from "./read-change-sets.ts";
 
-/** Objects fetched ahead of the one that is read. */
+/** Objects fetched ahead of the one that is read: so many, and no further one where they are so long. */
 const fetchedAhead = 8;
+const fetchedAheadBytes = 128 * 1024 * 1024;
 const instancePattern = /^[0-9a-f]{16}$/;
 
 /** The instances of the shares that keep their history in a store. */
@@ -36,6 +37,13 @@ export async function newestSnapshot(blocks: BlockStore, instance: string): Prom
     if (await isConfirmed(blocks, instance, cut)) return manifest;
   }
   return null;
+}
+
+/** The highest number that a segment of a share's history has; 0: there is none. */
+export async function lastSegmentNumber(blocks: BlockStore, instance: string): Promise<number> {
+  let last = 0;
+  for await (const { key } of blocks.list(historyPrefix(instance))) last = Math.max(last, parseSegmentKey(key)?.number ?? 0);
+  return last;
 }
 
 async function isConfirmed(blocks: BlockStore, instance: string, cut: Place): Promise<boolean> {
@@ -143,7 +151,11 @@ export async function* segmentsFrom(blocks: BlockStore, instance: string, from: 
   for (let place = from; ; ) {
     const one = fetch(place);
     if (one === null) return;
-    for (let i = 1; i <= fetchedAhead; i++) fetch({ epoch: place.epoch, number: place.number + i });
+    for (let i = 1, bytes = 0; i <= fetchedAhead && bytes < fetchedAheadBytes; i++) {
+      const next = { epoch: place.epoch, number: place.number + i };
+      bytes += sizes.get(segmentKey(instance, next)) ?? 0;
+      fetch(next);
+    }
     const segment = await one;
     coming.delete(segmentKey(instance, place));
     const { place: said } = segment.head;

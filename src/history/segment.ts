@@ -1,7 +1,9 @@
 import { assert } from "#base/assert.ts";
+import type { BlockStore } from "#model/block-store.ts";
 import type { HeldPacks } from "#model/history.ts";
 import type { Links } from "#telemetry/tracing/index.ts";
-import { hexOf, type SegmentHead } from "./format.ts";
+import { isPassing, readHead } from "./chain.ts";
+import { hexOf, type SegmentHead, segmentKey } from "./format.ts";
 
 /** A segment on its way into the bucket. */
 export interface Segment {
@@ -17,8 +19,25 @@ export interface Segment {
   done: boolean;
 }
 
+/**
+ * Puts a segment where nothing is yet. Null: it is there, put now or by a request of ours whose answer was lost; else the head of the other that
+ * has its place.
+ */
+export async function putSegment(blocks: BlockStore, instance: string, segment: Segment): Promise<SegmentHead | null> {
+  try {
+    await blocks.put(segmentKey(instance, segment.head.place), { from: "slices", slices: segment.slices, atOnce: true });
+    return null;
+  } catch (error) {
+    if (isPassing(error)) throw error;
+    // Refused for its key, it may be: whose is the one that is there?
+    const found = await readHead(blocks, instance, segment.head.place);
+    if (found === null) throw error;
+    return isSame(found, segment.head) ? null : found;
+  }
+}
+
 /** Whether a segment that was found is the one we wanted to put. */
-export function isSame(found: SegmentHead, ours: SegmentHead): boolean {
+function isSame(found: SegmentHead, ours: SegmentHead): boolean {
   assert(found.place.number === ours.place.number, "segments of one place are compared");
   return hexOf(found.owner.token) === hexOf(ours.owner.token) && found.turns.crc === ours.turns.crc && found.content.crc === ours.content.crc;
 }

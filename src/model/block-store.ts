@@ -1,6 +1,9 @@
-/** What an object is made from: slices in memory, or a file the store may take over (rename) instead of copying. */
+/**
+ * What an object is made from: slices in memory, or a file the store may take over (rename) instead of copying. `atOnce`: that the key is
+ * free decides who owns something, so it must hold at the moment the object comes into being; by one request, however long.
+ */
 export type ObjectSource =
-  | { readonly from: "slices"; readonly slices: readonly Uint8Array[] }
+  | { readonly from: "slices"; readonly slices: readonly Uint8Array[]; readonly atOnce?: boolean }
   | { readonly from: "file"; readonly path: string; readonly size: number };
 
 /** The object asked for is not there. Thrown: whoever asks for a key has a row that says it exists. */

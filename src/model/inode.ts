@@ -155,3 +155,30 @@ export interface Xattr {
   readonly name: string;
   readonly value: Uint8Array;
 }
+
+/** An object made `at` this moment, without content or anything set, but for what `over` gives. */
+export function newObject(at: Time, over: Pick<InodeFields, "id" | "type" | "mode"> & Partial<InodeFields>): Inode {
+  return new Inode({
+    links: 1,
+    uid: 0,
+    gid: 0,
+    size: 0,
+    used: 0,
+    deviceMajor: 0,
+    deviceMinor: 0,
+    atime: at,
+    mtime: at,
+    ctime: at,
+    birth: at,
+    change: 0,
+    attributeVersion: 0,
+    contentSequence: 0,
+    mtimeSequence: 0,
+    parent: 0,
+    generation: 0,
+    createVerifier: null,
+    target: null,
+    flags: 0,
+    ...over,
+  });
+}

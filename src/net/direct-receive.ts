@@ -1,4 +1,5 @@
-import { dlopen, FFIType, type Pointer, ptr } from "bun:ffi";
+import { FFIType, type Pointer, ptr } from "bun:ffi";
+import { functionsOfLibc, hasLinuxLayouts } from "#base/libc.ts";
 import { giveBack, lend } from "#base/lent-memory.ts";
 import { headBytesMin, type RecordAssembler } from "./record-assembler.ts";
 
@@ -22,23 +23,15 @@ export interface DirectReceive {
 
 /** By recv(2), on Linux; null elsewhere: then everything comes through Bun. */
 export function linuxDirectReceive(): DirectReceive | null {
-  if (process.platform !== "linux" || (process.arch !== "x64" && process.arch !== "arm64")) return null;
-  for (const library of ["libc.so.6", "libc.so"]) {
-    try {
-      const { symbols } = dlopen(library, {
-        recv: { args: [FFIType.i32, FFIType.ptr, FFIType.u64_fast, FFIType.i32], returns: FFIType.i64_fast },
-      });
-      return {
-        receive(fd, into, length) {
-          if (fd < 0) return 0;
-          return Math.max(0, Number(symbols.recv(fd, ptr(into) as Pointer, length, MSG_DONTWAIT)));
-        },
-      };
-    } catch {
-      // Not this name for it: musl has the other.
-    }
-  }
-  return null;
+  if (!hasLinuxLayouts()) return null;
+  const symbols = functionsOfLibc({ recv: { args: [FFIType.i32, FFIType.ptr, FFIType.u64_fast, FFIType.i32], returns: FFIType.i64_fast } });
+  if (symbols === null) return null;
+  return {
+    receive(fd, into, length) {
+      if (fd < 0) return 0;
+      return Math.max(0, Number(symbols.recv(fd, ptr(into) as Pointer, length, MSG_DONTWAIT)));
+    },
+  };
 }
 
 /** Whether a large message has begun to arrive, so that its rest is worth being received directly. */

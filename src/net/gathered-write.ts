@@ -1,4 +1,5 @@
-import { dlopen, FFIType, type Pointer, ptr } from "bun:ffi";
+import { FFIType, type Pointer, ptr } from "bun:ffi";
+import { functionsOfLibc, hasLinuxLayouts } from "#base/libc.ts";
 
 /** Most pieces of one gathered write; more go in the next. */
 const piecesMax = 64;
@@ -23,18 +24,9 @@ export interface GatheredWrite {
 
 /** By sendmsg(2), on 64-bit little-endian Linux; null elsewhere: then every piece is a write of its own. */
 export function linuxGatheredWrite(): GatheredWrite | null {
-  if (process.platform !== "linux" || (process.arch !== "x64" && process.arch !== "arm64")) return null;
-  for (const library of ["libc.so.6", "libc.so"]) {
-    try {
-      const { symbols } = dlopen(library, {
-        sendmsg: { args: [FFIType.i32, FFIType.ptr, FFIType.i32], returns: FFIType.i64_fast },
-      });
-      return new SendMessage((fd, message, flags) => Number(symbols.sendmsg(fd, message, flags)));
-    } catch {
-      // Not this name for it: musl has the other, and without either there is no gathering.
-    }
-  }
-  return null;
+  if (!hasLinuxLayouts()) return null;
+  const symbols = functionsOfLibc({ sendmsg: { args: [FFIType.i32, FFIType.ptr, FFIType.i32], returns: FFIType.i64_fast } });
+  return symbols === null ? null : new SendMessage((fd, message, flags) => Number(symbols.sendmsg(fd, message, flags)));
 }
 
 type SendMsg = (fd: number, message: Pointer, flags: number) => number;

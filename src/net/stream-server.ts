@@ -125,7 +125,7 @@ export class StreamServer<C> {
   private opened(socket: Socket<Connection<C>>): void {
     const connection = new Connection<C>(this, socket, ++this.ids);
     socket.data = connection;
-    if (this.stopping || !this.makeRoom()) {
+    if (this.stopping || !this.makeRoom(connection.address)) {
       this.stats.refused++;
       connection.close();
       return;
@@ -137,13 +137,14 @@ export class StreamServer<C> {
     this.stats.connections++;
   }
 
-  private makeRoom(): boolean {
+  private makeRoom(client: string): boolean {
     if (this.connections.size < this.limits.connectionsMax) return true;
     for (const oldest of this.expendable) {
       this.stats.evicted++;
       oldest.close();
       return true;
     }
+    this.logger.warn({ client, connectionsMax: this.limits.connectionsMax }, "refused a connection: as many as may be are open, and in use; raise max_connections (and ulimit -n) if they are wanted");
     return false;
   }
 

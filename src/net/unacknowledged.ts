@@ -1,4 +1,5 @@
-import { dlopen, FFIType, type Pointer, ptr } from "bun:ffi";
+import { FFIType, type Pointer, ptr } from "bun:ffi";
+import { functionsOfLibc, hasLinuxLayouts } from "#base/libc.ts";
 
 const IPPROTO_TCP = 6;
 const TCP_INFO = 11;
@@ -12,24 +13,16 @@ export type Unacknowledged = (fd: number) => number;
 
 /** By getsockopt(2), on 64-bit little-endian Linux; elsewhere nobody knows. */
 export function linuxUnacknowledged(): Unacknowledged {
-  if (process.platform !== "linux" || (process.arch !== "x64" && process.arch !== "arm64")) return unknown;
-  for (const library of ["libc.so.6", "libc.so"]) {
-    try {
-      const { symbols } = dlopen(library, {
-        getsockopt: { args: [FFIType.i32, FFIType.i32, FFIType.i32, FFIType.ptr, FFIType.ptr], returns: FFIType.i32 },
-      });
-      const info = new Uint32Array(infoWords);
-      const length = new Uint32Array(1);
-      return (fd) => {
-        length[0] = info.byteLength;
-        if (fd < 0 || symbols.getsockopt(fd, IPPROTO_TCP, TCP_INFO, ptr(info) as Pointer, ptr(length) as Pointer) !== 0) return 0;
-        return info[unackedWord] === 0 ? 0 : info[lastAckWord]!;
-      };
-    } catch {
-      // Not this name for it: musl has the other.
-    }
-  }
-  return unknown;
+  if (!hasLinuxLayouts()) return unknown;
+  const symbols = functionsOfLibc({ getsockopt: { args: [FFIType.i32, FFIType.i32, FFIType.i32, FFIType.ptr, FFIType.ptr], returns: FFIType.i32 } });
+  if (symbols === null) return unknown;
+  const info = new Uint32Array(infoWords);
+  const length = new Uint32Array(1);
+  return (fd) => {
+    length[0] = info.byteLength;
+    if (fd < 0 || symbols.getsockopt(fd, IPPROTO_TCP, TCP_INFO, ptr(info) as Pointer, ptr(length) as Pointer) !== 0) return 0;
+    return info[unackedWord] === 0 ? 0 : info[lastAckWord]!;
+  };
 }
 
 function unknown(): number {

@@ -2,7 +2,7 @@ import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
 import type { FileContent } from "#model/file-content.ts";
 import { rootId } from "#model/ids.ts";
-import { FileType, Inode } from "#model/inode.ts";
+import { FileType, newObject } from "#model/inode.ts";
 import type { OpenRecords } from "#model/open-records.ts";
 import type { Publication } from "#model/history.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
@@ -66,8 +66,7 @@ export async function createShare(options: CreateShareOptions): Promise<Share> {
 }
 
 async function makeRoot(options: CreateShareOptions, generation: number): Promise<void> {
-  const at = options.clock.now();
-  const root = new Inode({
+  const root = newObject(options.clock.now(), {
     id: rootId,
     type: FileType.directory,
     mode: options.rootMode ?? rootModeDefault,
@@ -75,22 +74,8 @@ async function makeRoot(options: CreateShareOptions, generation: number): Promis
     uid: options.rootUid ?? 0,
     gid: options.rootGid ?? 0,
     size: directoryBytes,
-    used: 0,
-    deviceMajor: 0,
-    deviceMinor: 0,
-    atime: at,
-    mtime: at,
-    ctime: at,
-    birth: at,
-    change: 0,
-    attributeVersion: 0,
-    contentSequence: 0,
-    mtimeSequence: 0,
     parent: rootId,
     generation,
-    createVerifier: null,
-    target: null,
-    flags: 0,
   });
   const result = await options.store.apply({ conditions: [], changes: [{ do: "insertInode", inode: root }] });
   if (!result.applied) throw new Error(`the metadata store of share ${options.name} has no room for a root directory`);

@@ -1,8 +1,9 @@
 /**
- * What a share's history costs, and what a recovery takes. By hand: bun test/bench/history.ts create|recover DIRECTORY [rounds|thousands of files]
+ * What a share's history costs, and what a recovery takes. By hand: bun test/bench/history.ts create DIRECTORY [rounds] | recover DIRECTORY [thousands of files] [runs]
  *
  * `create`: CREATE + WRITE 4 KiB + COMMIT on two shares of one server, the one with a history in its filesystem store, the other without, in
- * turns. `recover`: makes a share of so many files, loses all but its store and recovers it; prints the seconds from start to end.
+ * turns. `recover`: makes a share of so many files, loses all but its store and recovers it, so often; prints the seconds from start to end and
+ * those after the snapshot was fetched, and last a line of JSON.
  */
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -15,16 +16,16 @@ import { History, TurnWriter } from "#history/index.ts";
 import { openSqliteStore } from "#metadata/index.ts";
 import type { Change } from "#model/change-set.ts";
 import { type FileId, rootId } from "#model/ids.ts";
-import { FileType, Inode } from "#model/inode.ts";
+import { FileType, type Inode, newObject } from "#model/inode.ts";
 import { silentLogger } from "#telemetry/logger.ts";
 import { median } from "./measure.ts";
 import { Subject } from "./s3/site.ts";
 import { buildTools } from "./tools.ts";
 
 const program = join(import.meta.dir, "../../dist/dittofs");
-const [what = "", directory = "", count = ""] = Bun.argv.slice(2);
+const [what = "", directory = "", count = "", times = "1"] = Bun.argv.slice(2);
 if (what === "create") await create(Number(count || 5));
-else if (what === "recover") await recover(Number(count || 1000) * 1000);
+else if (what === "recover") await recover(Number(count || 1000) * 1000, Number(times));
 else throw new Error("what? create or recover");
 
 async function create(rounds: number): Promise<void> {
@@ -53,7 +54,7 @@ async function create(rounds: number): Promise<void> {
 }
 
 /** A share of so many files, a tenth of them made after its snapshot. */
-async function recover(files: number): Promise<void> {
+async function recover(files: number, runs: number): Promise<void> {
   rmSync(directory, { recursive: true, force: true });
   const store = join(directory, "blocks", "share");
   mkdirSync(store, { recursive: true });
@@ -64,7 +65,7 @@ async function recover(files: number): Promise<void> {
   if (journal === null) throw new Error("no journal");
   const at = new Time(1_700_000_000, 1);
   const inode = (id: FileId, type: FileType): Inode =>
-    new Inode({ id, type, mode: 0o755, links: type === FileType.directory ? 2 : 1, uid: 0, gid: 0, size: 0, used: 0, deviceMajor: 0, deviceMinor: 0, atime: at, mtime: at, ctime: at, birth: at, change: 0, attributeVersion: 0, contentSequence: 0, mtimeSequence: 0, parent: type === FileType.directory ? rootId : 0, generation: 1, createVerifier: null, target: null, flags: 0 });
+    newObject(at, { id, type, mode: 0o755, links: type === FileType.directory ? 2 : 1, parent: type === FileType.directory ? rootId : 0, generation: 1 });
   await metadata.apply({ conditions: [], changes: [{ do: "insertInode", inode: inode(rootId, FileType.directory) }] });
   const make = async (from: number, to: number): Promise<void> => {
     for (let i = from; i < to; i += 4096) {
@@ -88,8 +89,33 @@ async function recover(files: number): Promise<void> {
   await metadata.close();
   await blocks.close();
   rmSync(join(directory, "lost"), { recursive: true });
+  const taken = { recover: [] as number[], behindSnapshot: [] as number[] };
+  for (let run = 0; run < runs; run++) {
+    const { whole, behindSnapshot } = await recoverOnce(files);
+    taken.recover.push(whole);
+    taken.behindSnapshot.push(behindSnapshot);
+    console.log(`recovered ${files} files in ${whole.toFixed(1)} s, ${behindSnapshot.toFixed(1)} s of them after the snapshot was fetched`);
+  }
+  console.log(JSON.stringify(taken));
+}
+
+/** Seconds of one recovery, and of what comes after its snapshot: told by the first line about something else. */
+async function recoverOnce(files: number): Promise<{ readonly whole: number; readonly behindSnapshot: number }> {
+  const found = join(directory, "found");
+  rmSync(found, { recursive: true, force: true });
   const start = performance.now();
-  const child = spawn([program, "recover", "--from", "filesystem", "--path", join(directory, "blocks"), "--data-dir", join(directory, "found")], { stdout: "inherit", stderr: "inherit", env: { ...Bun.env, DITTOFS_CONTROLPLANE_PORT: "0" } });
+  const child = spawn([program, "recover", "--from", "filesystem", "--path", join(directory, "blocks"), "--data-dir", found], { stdin: "ignore", stdout: "pipe", stderr: "pipe", env: { ...Bun.env, DITTOFS_CONTROLPLANE_PORT: "0" } });
+  let said = "";
+  let fetched: number | null = null;
+  for await (const chunk of child.stderr) {
+    said += Buffer.from(chunk).toString();
+    if (fetched === null && said.includes("replaying changes")) fetched = performance.now();
+  }
   const status = await child.exited;
-  console.log(`recovered ${files} files in ${((performance.now() - start) / 1000).toFixed(1)} s (exit status ${status})`);
+  const end = performance.now();
+  if (status !== 0 || fetched === null) throw new Error(`the recovery ended with status ${status}: ${said}`);
+  const out = await new Response(child.stdout).text();
+  // With the root.
+  if (!out.includes(` ${files + 1} files and directories`)) throw new Error(`not all files were recovered: ${out}`);
+  return { whole: (end - start) / 1000, behindSnapshot: (end - fetched) / 1000 };
 }

@@ -1,6 +1,6 @@
 /**
  * Creates and GETATTR over NFS with metadata in PostgreSQL, and in SQLite on the same disk beside it, by the compiled server:
- * `bun test/bench/metadata-postgres-nfs.ts [runs]`. 64 calls in flight on 4 connections; each figure is the median of the runs.
+ * `bun test/bench/metadata-postgres-nfs.ts [runs] [seconds]`. 64 calls in flight on 4 connections; each figure is the median of the runs. The last line is JSON.
  */
 import { Admin } from "../support/admin.ts";
 import { startCluster } from "../support/postgres.ts";
@@ -9,7 +9,7 @@ import { median } from "./measure.ts";
 import { buildTools, tool } from "./tools.ts";
 
 const runs = Number(process.argv[2] ?? 3);
-const seconds = "4";
+const seconds = process.argv[3] ?? "4";
 await buildTools();
 const cluster = await startCluster({ fsync: true });
 const directory = temporaryDirectory("bench");
@@ -33,6 +33,7 @@ for (let run = 0; run < runs; run++) {
   }
 }
 for (const [key, values] of [...figures].sort((a, b) => (a[0] < b[0] ? -1 : 1))) console.log(`${key} ${Math.round(median(values)).toLocaleString("en").padStart(12)}/s   (${values.map((v) => Math.round(v)).join(", ")})`);
+console.log(JSON.stringify(Object.fromEntries([...figures].map(([key, values]) => [key.replaceAll(/ +/g, " ").trim(), values]))));
 await server.stop();
 await cluster.stop();
 directory.remove();

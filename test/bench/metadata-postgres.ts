@@ -1,6 +1,6 @@
 /**
  * What metadata in PostgreSQL costs, with SQLite on the same disk beside it: `bun test/bench/metadata-postgres.ts [runs] [creates]`. A
- * PostgreSQL server of its own, with fsync. Each figure is the median of the runs, which take turns.
+ * PostgreSQL server of its own, with fsync. Each figure is the median of the runs, which take turns. The last line is JSON.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -85,6 +85,7 @@ for (let run = 0; run < runs; run++) {
   }
 }
 for (const [key, values] of [...figures].sort((a, b) => (a[0] < b[0] ? -1 : 1))) console.log(`${key} ${Math.round(median(values)).toLocaleString("en").padStart(12)}   (${values.map((v) => Math.round(v)).join(", ")})`);
+console.log(JSON.stringify(Object.fromEntries([...figures].map(([key, values]) => [key.replaceAll(/ +/g, " ").trim(), values]))));
 await cluster.stop();
 rmSync(directory, { recursive: true, force: true });
 process.exit(0);

@@ -10,7 +10,7 @@ import { Time } from "#base/time.ts";
 import { openMemoryStore, openSqliteStore } from "#metadata/index.ts";
 import type { Change, ChangeSet, Condition } from "#model/change-set.ts";
 import { type Cookie, type FileId, type PackId, rootId } from "#model/ids.ts";
-import { FileType, Inode } from "#model/inode.ts";
+import { FileType, type Inode, newObject } from "#model/inode.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import { silentLogger } from "#telemetry/logger.ts";
 
@@ -25,32 +25,8 @@ const store: MetadataStore =
     : openSqliteStore({ path: join(directory, "m.db"), clock: systemClock, random: systemRandom, logger: silentLogger });
 
 function inode(id: number, type: FileType, parent: number): Inode {
-  const now = systemClock.now();
-  return new Inode({
-    id: id as FileId,
-    type,
-    mode: 0o644,
-    links: type === FileType.directory ? 2 : 1,
-    uid: 1000,
-    gid: 1000,
-    size: 0,
-    used: 0,
-    deviceMajor: 0,
-    deviceMinor: 0,
-    atime: now,
-    mtime: now,
-    ctime: now,
-    birth: now,
-    change: 0,
-    attributeVersion: 0,
-    contentSequence: 0,
-    mtimeSequence: 0,
-    parent,
-    generation: 0,
-    createVerifier: null,
-    target: null,
-    flags: 0,
-  });
+  const links = type === FileType.directory ? 2 : 1;
+  return newObject(systemClock.now(), { id: id as FileId, type, mode: 0o644, links, uid: 1000, gid: 1000, parent });
 }
 
 async function measure(what: string, count: number, run: () => Promise<unknown> | void): Promise<void> {

@@ -44,15 +44,15 @@ export const missedOnS3: Readonly<Record<string, string>> = {
     "the local disk and synced before it is acknowledged, and read from there to be sent; and nothing is sent before a flush is due (cache.flush_size), " +
     "a tenth of so short a run.",
   "cold sequential read":
-    "Besides what raw GETs do, a byte is copied from the answer into what is read ahead, from there into pages, and sent over NFS; a third of the thread is page faults of " +
-    "fresh buffers. Keeping the received pieces instead of copying them would save one copy and most faults.",
+    "Besides what raw GETs do, a byte is copied from the answer into what is read ahead, from there into pages, written to the disk cache, and sent over NFS, by one thread that is busy " +
+    "all the time. Keeping the received pieces instead of copying them would save one copy.",
   "cached read": "Nothing of S3 is in its way; the figure moves by a fifth from round to round where others use the machine.",
   "local write: randwrite_sync": "The figure moved between 0.4 and 2.6 from round to round, with what else used the disk.",
   "local write: create": "The figure moved between 0.7 and 1.8 from round to round, with what else used the disk.",
   "scattered overwrites":
     "A page of 64 KiB is held for most 4 KiB that are written somewhere in it, so that some 40 MB fill the memory for dirty pages; a file is flushed one cut at a time, " +
-    "and a cut of 40 MB takes 0.4 s: 40 ms to write packs, 250 ms to hash and put them, 100 ms for its 10,000 extents.",
-  "local write: randwrite": "Hashing and sending what is uploaded meanwhile take their share of the thread that answers the writes.",
+    "and a cut of 40 MB takes 0.4 s: 40 ms to write packs, 250 ms to hash and put them, 100 ms for its 10,000 extents. And what is not written over within a second goes to the " +
+    "bucket twice, in the share's history and in a pack.",
 };
 
 /** The same over SMB, by the row's name. */

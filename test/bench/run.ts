@@ -7,9 +7,10 @@ import { join } from "node:path";
 import { describeMachine, waitForIdle } from "./machine.ts";
 import { type Lag, type Sample, load, median, memoryOf, probeLag } from "./measure.ts";
 import { controlBounds } from "./control.ts";
-import { type Bound, type Figures, type Report, type Row, boundTable, controlSection, figuresOf, lagDetail, page, plain, s3Section, smbSection, telemetrySection, wrappersSection, sectionHeadings, sectionIn, tableOf, withRows, withSection, withSmbRows } from "./report.ts";
+import { type Bound, type Figures, type Report, type Row, boundTable, controlSection, figuresOf, lagDetail, page, plain, postgresSection, recoverySection, s3Section, smbSection, telemetrySection, wrappersSection, sectionHeadings, sectionIn, tableOf, withRows, withSection, withSmbRows } from "./report.ts";
 import { s3Bounds } from "./s3/index.ts";
 import { smbFigures } from "./smb.ts";
+import { postgresBounds, recoveryBounds } from "./by-script.ts";
 import { wrapperBounds } from "./wrappers.ts";
 import { telemetryBounds } from "./telemetry.ts";
 import { type Server, foreignServer, startDittofs, startGanesha, startNullServer } from "./servers.ts";
@@ -32,6 +33,8 @@ const help = `bun test/bench/run.ts [options]
   --signed-only     of --smb, without the same encrypted
   --telemetry       only what metrics and traces cost NFS, off and on, against a build without their hooks (20 rounds unless told)
   --wrappers        only what compression and encryption of a block store cost
+  --postgres        only metadata in PostgreSQL, SQLite beside it
+  --recovery        only how fast a share is checked, and how long a recovery of --files files takes (1,000,000)
   --all             --lag --memory --million --limits
   --size MIB        what --s3 writes and reads in order, and --wrappers writes (512)
   --large MIB       the file that --s3 overwrites at random (2048)
@@ -58,6 +61,9 @@ const { values: options } = parseArgs({
     smb: { type: "boolean", default: false },
     "signed-only": { type: "boolean", default: false },
     wrappers: { type: "boolean", default: false },
+    postgres: { type: "boolean", default: false },
+    recovery: { type: "boolean", default: false },
+    files: { type: "string", default: "1000000" },
     telemetry: { type: "boolean", default: false },
     size: { type: "string", default: "512" },
     large: { type: "string", default: "2048" },
@@ -196,6 +202,10 @@ async function main(): Promise<number> {
     await reportWrappers(machine);
     return 0;
   }
+  if (options.postgres || options.recovery) {
+    await reportByScript(machine);
+    return 0;
+  }
   if (options.telemetry) {
     await reportTelemetry(machine);
     return 0;
@@ -301,9 +311,17 @@ async function reportWrappers(machine: readonly string[]): Promise<void> {
   if (options.publish) await publish(withSection(await published(), wrappersSection({ machine, ...asked(), rounds, bounds })));
 }
 
+async function reportByScript(machine: readonly string[]): Promise<void> {
+  const bounds = options.postgres ? await postgresBounds({ rounds, creates: 20_000 }) : await recoveryBounds({ directory: options.dir, rounds, files: Number(options.files) });
+  console.log(plain(boundTable(bounds)));
+  const section = options.postgres ? postgresSection : recoverySection;
+  if (options.publish) await publish(withSection(await published(), section({ machine, ...asked(), rounds, bounds })));
+  if (!options.keep) await rm(options.dir, { recursive: true, force: true });
+}
+
 async function reportTelemetry(machine: readonly string[]): Promise<void> {
   const pairs = Bun.argv.includes("--rounds") ? rounds : 20;
-  const bounds = await telemetryBounds({ directory: options.dir, program: programOf(options.subject), rounds: pairs, seconds: Number(options.secs ?? "1.4"), quietSeconds: Number(options.quiet) });
+  const bounds = await telemetryBounds({ directory: options.dir, program: programOf(options.subject), rounds: pairs, seconds: Number(options.secs ?? "3"), quietSeconds: Number(options.quiet) });
   console.log(plain(boundTable(bounds)));
   if (options.publish) await publish(withSection(await published(), telemetrySection({ machine, ...asked(), rounds: pairs, bounds })));
 }

@@ -68,7 +68,7 @@ describe.skipIf(smbtortureMissing !== null)("smbtorture", () => {
 
   test("every suite there is, is run or said why not", () => {
     const known = new Set([...Object.keys(expected.suites), ...Object.keys(expected.notRun)]);
-    expect(testsOf("smb2").filter((name) => ![...known].some((suite) => name === suite || name.startsWith(`${suite}.`)))).toEqual([]);
+    expect([...testsOf("smb2"), ...testsOf("vfs")].filter((name) => ![...known].some((suite) => name === suite || name.startsWith(`${suite}.`)))).toEqual([]);
   });
 
   for (const [name, { passes }] of chosen) {

@@ -41,7 +41,7 @@ function allTests(): readonly string[] {
     .stdout.toString()
     .split("\n")
     .map((line) => line.trim())
-    .filter((line) => line.startsWith("smb2."))
+    .filter((line) => line.startsWith("smb2.") || line.startsWith("vfs."))
     .map(reported);
   return all;
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { masterKeyLine } from "../support/master-keys.ts";
 import { Admin } from "../support/admin.ts";
 import { NfsClient, Stable } from "../support/nfs-client.ts";
+import { SeededRandom } from "../support/seeded-random.ts";
 import { binaryPath, freePort, Server, temporaryDirectory } from "../support/server.ts";
 
 /** A share whose content is compressed and encrypted: written, killed, its keys rotated while it serves, refused with wrong ones. */
@@ -127,6 +128,34 @@ describe("a share on an encrypted and compressed store", () => {
       expect((await read(again, "steady")).equals(text(4 * MiB, 30))).toBe(true);
       expect((await read(again, "large")).equals(text(24 * MiB, 1))).toBe(true);
       for (const [i, name] of written.entries()) expect((await read(again, name)).equals(text(300_000, 40 + i))).toBe(true);
+    },
+    minuteMs,
+  );
+
+  test(
+    "a rotation that kill -9 cuts off at random is repeated after the start, which leaves one keyring; nothing is lost",
+    async () => {
+      const random = new SeededRandom(20_261_122);
+      const ringsLeft = (): number => objects().filter((path) => path.includes("/keyring/")).length;
+      let root = await client.mount("/sealed");
+      const written: string[] = [];
+      for (let round = 0; round < 6; round++) {
+        const name = `round-${round}`;
+        await write(root, name, text(200_000, 100 + round));
+        written.push(name);
+        const rotating = Array.from({ length: 4 }, () => admin.ask("POST", "/api/v1/store/block/sealed/rotate-keys").catch(() => null));
+        const stopAt = random.below(25);
+        for (let turn = 0; turn < stopAt; turn++) await new Promise((resolve) => setImmediate(resolve));
+        await restart();
+        await Promise.all(rotating);
+        expect(ringsLeft()).toBe(1);
+        root = await client.mount("/sealed");
+        for (const [i, one] of written.entries()) expect((await read(root, one)).equals(text(200_000, 100 + i))).toBe(true);
+      }
+      const { shares } = await admin.do("POST", "/api/v1/store/block/sealed/rotate-keys");
+      expect(shares).toMatchObject([{ share: "/sealed", error: null }]);
+      expect(ringsLeft()).toBe(1);
+      expect((await read(root, "large")).equals(text(24 * MiB, 1))).toBe(true);
     },
     minuteMs,
   );

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from "bun:test";
-import { join } from "node:path";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { fill, onGround, openCheckable, type Place, plantings } from "../support/damaged-share.ts";
 import { Admin } from "../support/admin.ts";
 import { binaryPath, Server, serverEnvironment } from "../support/server.ts";
@@ -20,7 +21,7 @@ const own = join(dataDir, "shares", "export");
 let places: Map<string, Place>;
 
 async function run(...args: readonly string[]): Promise<{ readonly status: number; readonly out: string; readonly err: string }> {
-  const child = Bun.spawn([binaryPath(), ...args], { stdin: "ignore", stdout: "pipe", stderr: "pipe", env: { ...Bun.env, ...serverEnvironment } });
+  const child = Bun.spawn([binaryPath(), ...args], { stdin: "ignore", stdout: "pipe", stderr: "pipe", env: { ...Bun.env, ...serverEnvironment, DITTOFS_GC_GRACE: "0s" } });
   const [out, err, status] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text(), child.exited]);
   return { status, out, err };
 }
@@ -72,6 +73,21 @@ describe("fsck on the binary", () => {
       await server.stop();
     }
   }, 60_000);
+
+  test("an object nobody knows goes without a server, too, once two collections saw it", async () => {
+    const key = `${(places.get("/d0/f0") as Place).key.slice(0, 16)}/aa/00000000abcdef`;
+    const stray = join(own, "blocks", "objects", `${key}+`);
+    mkdirSync(dirname(stray), { recursive: true });
+    writeFileSync(stray, "of nobody");
+    const collect = (): Promise<{ readonly status: number; readonly out: string; readonly err: string }> => run("gc", "/export", "--delete", "--offline", "--data-dir", dataDir);
+    const first = await collect();
+    expect(first).toMatchObject({ status: 0 });
+    expect(first.out).toContain(key);
+    expect(existsSync(stray)).toBeTrue();
+    await collect();
+    expect(existsSync(stray)).toBeFalse();
+    expect(existsSync(join(own, "strays.json"))).toBeFalse();
+  }, 30_000);
 
   test("forty damages at once: each is named, what can be repaired is, and the status says that some are left", async () => {
     onGround(join(own, "metadata.db"), join(own, "blocks"), places, (ground) => {

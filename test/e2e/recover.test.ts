@@ -67,6 +67,8 @@ async function loseAndRecover({ directory, type, config, flags, durability }: Wo
   const recovered = await run(["recover", "--from", type, ...flags, "--data-dir", found]);
   expect(recovered).toMatchObject({ status: 0 });
   expect(recovered.out).toContain("recovered share /cloud");
+  // Told on standard error, part by part.
+  expect(recovered.err).toMatch(/^fetching the snapshot: \S+ \S+ of \S+ \S+\nreplaying changes: \d+ segments of \d+ segments\n/);
   server = await Server.start({ dataDir: found, port: await freePort() });
   await (await Admin.at(server)).do("PUT", "/api/v1/shares/cloud", { default_permission: "read-write" }).catch(() => {});
   client = await NfsClient.connect({ port: server.port, credentials: { uid: 1000, gid: 1000 } });

@@ -4,13 +4,13 @@ import { dirname, join } from "node:path";
 import { systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
 import { openFilesystemBlocks } from "#blocks/index.ts";
-import { type Content, openContent, type Upkeep } from "#cache/index.ts";
+import { type Content, openContent, type StrayMemory, type Upkeep } from "#cache/index.ts";
 import { packKey } from "#cache/packs/index.ts";
 import type { CheckTarget, Finding, Watch } from "#check/index.ts";
 import { openSqliteStore } from "#metadata/index.ts";
 import { FsError } from "#model/fs-error.ts";
 import { type FileId, type PackId, rootId } from "#model/ids.ts";
-import { FileType, Inode } from "#model/inode.ts";
+import { FileType, newObject, type Inode } from "#model/inode.ts";
 import { InodeFlag, streamsOf } from "#model/inode-flags.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
@@ -26,7 +26,7 @@ export interface Opened {
   close(): Promise<void>;
 }
 
-export async function openCheckable(directory: string, places: { readonly database?: string; readonly blocks?: string; readonly graceMs?: number; readonly wrap?: (blocks: BlockStore) => BlockStore } = {}): Promise<Opened> {
+export async function openCheckable(directory: string, places: { readonly database?: string; readonly blocks?: string; readonly graceMs?: number; readonly strays?: StrayMemory; readonly wrap?: (blocks: BlockStore) => BlockStore } = {}): Promise<Opened> {
   const fatal = (error: Error): void => {
     throw error;
   };
@@ -44,7 +44,7 @@ export async function openCheckable(directory: string, places: { readonly databa
     cacheBytes: 2 ** 25,
     segmentBytes: 2 ** 21,
     limits: { dirtyBytesMax: 2 ** 23, unstoredBytesMax: 2 ** 25, flushAgeMs: 60_000, flushBytes: 2 ** 24 },
-    garbage: { graceMs: places.graceMs ?? 60_000, intervalMs: 2 ** 30 },
+    garbage: { graceMs: places.graceMs ?? 60_000, intervalMs: 2 ** 30, ...(places.strays === undefined ? {} : { strays: places.strays }) },
     ...surroundings,
   });
   return {
@@ -76,13 +76,9 @@ export class Listener implements Watch {
 }
 
 function newInode(id: number, type: FileType, parent: number): Inode {
-  const at = systemClock.now();
-  const directory = type === FileType.directory;
   const target = type === FileType.symlink ? new TextEncoder().encode("elsewhere") : null;
-  return new Inode({
-    id: id as FileId, type, mode: 0o755, links: directory ? 2 : 1, uid: 1000, gid: 1000, size: directory ? 4096 : (target?.length ?? 0), used: 0, deviceMajor: 0, deviceMinor: 0,
-    atime: at, mtime: at, ctime: at, birth: at, change: 0, attributeVersion: 0, contentSequence: 0, mtimeSequence: 0, parent: directory ? parent : 0, generation: 1, createVerifier: null, target, flags: 0,
-  });
+  const more = type === FileType.directory ? { links: 2, size: 4096, parent } : { size: target?.length ?? 0, target };
+  return newObject(systemClock.now(), { id: id as FileId, type, mode: 0o755, uid: 1000, gid: 1000, generation: 1, ...more });
 }
 
 export async function makeRoot({ store }: Opened): Promise<void> {

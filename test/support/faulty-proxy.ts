@@ -26,6 +26,8 @@ export type Fault =
   | { readonly kind: "stallReply"; readonly bytes: number }
   /** The proxy answers with an error of S3's (`more`: elements in it), and the server hears nothing. */
   | { readonly kind: "answer"; readonly status: number; readonly code: string; readonly more?: string }
+  /** Something is done first, and then the server hears of the request. */
+  | { readonly kind: "first"; readonly run: () => Promise<unknown> }
   /** The reply's text is changed before it arrives. */
   | { readonly kind: "rewrite"; readonly change: (reply: Buffer) => Buffer };
 
@@ -125,6 +127,8 @@ class Relay {
   private bodyless = false;
   private inRequest = false;
   private fault: Fault = { kind: "pass" };
+  /** When the server may hear of the present request, of one that waits for something. */
+  private ready: Promise<unknown> = Promise.resolve();
   /** Replies are relayed after what went before them. */
   private order: Promise<void> = Promise.resolve();
 
@@ -177,6 +181,7 @@ class Relay {
     this.collected = Buffer.alloc(0);
     this.bodyless = text.startsWith("HEAD ");
     if (this.fault.kind === "cut") return void this.client.destroy();
+    if (this.fault.kind === "first") this.ready = this.fault.run();
     this.forward(head);
     if (this.left === 0) this.requestEnds();
   }
@@ -194,7 +199,8 @@ class Relay {
       }
       return;
     }
-    this.toServer().write(bytes);
+    if (fault.kind === "first") void this.ready.then(() => this.toServer().write(bytes), () => this.client.destroy());
+    else this.toServer().write(bytes);
   }
 
   private requestEnds(): void {
@@ -226,7 +232,9 @@ class Relay {
     if (first) this.leave();
     const before = this.repliedBytes;
     this.repliedBytes += bytes.byteLength;
-    if (fault.kind === "pass") {
+    if (fault.kind === "first") {
+      this.client.write(bytes);
+    } else if (fault.kind === "pass") {
       if (first && fault.delayMs !== undefined) await after(fault.delayMs);
       this.client.write(bytes);
     } else if (fault.kind === "loseReply") {

@@ -6,31 +6,17 @@ import { jobDetailView } from "#api/server/views.ts";
 import type { schemas } from "#api/contract/index.ts";
 import type { OfflineWork } from "#cli/ports.ts";
 import type { Loaded } from "#config/index.ts";
-import type { Desired, Failure, JobRequest } from "#control/index.ts";
+import type { JobRequest } from "#control/index.ts";
 import { silentLogger } from "#telemetry/logger.ts";
 import { openControl, type RunningControl } from "../control/control.ts";
 import type { Surroundings } from "../share/open-share.ts";
-import { type RuntimeOptions, ServerRuntime } from "../server/runtime.ts";
+import { OneShareRuntime } from "./one-share-runtime.ts";
 import { noTelemetry } from "../telemetry/telemetry.ts";
 
 /** Who the audit log says it was. */
 const operator = { name: "offline", address: "" } as const;
 /** How often progress is told. */
 const toldMs = 200;
-
-/** A server's runtime that opens one share, for whoever works on it, and serves nobody. */
-class OneShareRuntime extends ServerRuntime {
-  private readonly only: string;
-
-  constructor(only: string, options: RuntimeOptions) {
-    super(options);
-    this.only = only;
-  }
-
-  override reconcile(desired: Desired): Promise<readonly Failure[]> {
-    return super.reconcile({ ...desired, shares: desired.shares.filter((plan) => plan.name === this.only), adapters: [] });
-  }
-}
 
 /**
  * Does a job on a share of a stopped server, whose data directory is locked: the share is opened as the server would, its log replayed, and

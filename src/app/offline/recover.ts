@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
@@ -8,17 +8,20 @@ import { RecoveredLog } from "#cache/log/recovered-log.ts";
 import { packKey, readFooter } from "#cache/packs/index.ts";
 import type { RecoveredShare, RecoverProgress, RecoverRequest } from "#cli/ports.ts";
 import type { Loaded } from "#config/index.ts";
-import { HistoryError, HistoryReader, type Manifest, newestSnapshot, type Replayed, snapshotPieces, takeRecovered } from "#history/index.ts";
+import { HistoryError, HistoryReader, lastSegmentNumber, type Manifest, newestSnapshot, type Replayed, snapshotPieces, takeRecovered } from "#history/index.ts";
 import { SqliteReplay } from "#metadata/index.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import { PackState } from "#model/change-set.ts";
 import type { FileId, PackId } from "#model/ids.ts";
 import type { Inode } from "#model/inode.ts";
+import { silentLogger } from "#telemetry/logger.ts";
 import { checkLayout } from "../process/data-directory.ts";
-import { makeDirectory, syncDirectory } from "../process/durable-files.ts";
-import { placesOf, type SharePlaces } from "../share/places.ts";
-import { chooseShare, type FoundShare, openRecoveryStore, planOfRecovered, sharesOf } from "../stores/recovery-store.ts";
-import { registerShare } from "./recovery-rows.ts";
+import { makeDirectory, replaceFile, syncDirectory } from "../process/durable-files.ts";
+import { placesOf, recoveredEnd, type SharePlaces } from "../share/places.ts";
+import { unfenced } from "../stores/fence.ts";
+import { chooseShare, type FoundShare, openRecoveryStore, sharesOf, storePlan } from "../stores/recovery-store.ts";
+import { identityIn } from "../work/purge.ts";
+import { planFor, registerShare } from "./recovery-rows.ts";
 
 /** Progress is told so often. */
 const progressMs = 500;
@@ -34,17 +37,31 @@ export async function recoverShare(loaded: Loaded, request: RecoverRequest, tell
   checkLayout(config.data_dir);
   const found = chooseShare(await sharesOf(await openRecoveryStore(request)), request);
   const name = request.name ?? found.name;
-  const places = placesOf(config, planOfRecovered(request, name));
+  const places = placesOf(config, await planFor(loaded, request, found, name));
   removeUnfinished(places);
+  if (!request.dryRun) await refuseUnfenced(request);
+  const done = unregistered(places, found.instance) ?? (await rebuild(loaded, request, found, name, places, tell));
+  if (!request.dryRun) {
+    await registerShare(loaded, request, name);
+    rmSync(places.database + recoveredEnd, { force: true });
+  }
+  return { ...done, name, instance: found.instance, host: found.manifest?.host ?? "", database: places.database };
+}
+
+async function rebuild({ config }: Loaded, request: RecoverRequest, found: FoundShare, name: string, places: SharePlaces, tell: (progress: RecoverProgress) => void): Promise<Figures> {
   refuseOverwriting(places, name);
   const blocks = await found.open();
   try {
-    const done = await new Recovery(blocks, found, name, places, config.cache.log_segment_size, request.acceptLoss, tell).run(request.dryRun);
-    if (!request.dryRun) await registerShare(loaded, request, name);
-    return { ...done, name, instance: found.instance, host: found.manifest?.host ?? "", database: places.database };
+    return await new Recovery(blocks, found, name, places, config.cache.log_segment_size, request.acceptLoss, tell).run(request.dryRun);
   } finally {
     await blocks.close();
   }
+}
+
+/** What a recovery of this share found that was cut off when everything had its place, before it ended; null: there was none. */
+function unregistered({ database }: SharePlaces, instance: string): Figures | null {
+  if (!existsSync(database) || !existsSync(database + recoveredEnd) || identityIn(database)?.instance !== instance) return null;
+  return JSON.parse(readFileSync(database + recoveredEnd, "utf8")) as Figures;
 }
 
 /** The log gets its name before the database: beside one that never got it, the log is what a recovery made that was cut off between the two. */
@@ -56,6 +73,12 @@ function refuseOverwriting({ database, content }: SharePlaces, name: string): vo
   for (const place of [database, join(content, "log")]) {
     if (existsSync(place)) throw new Error(`${place} is there already: share ${name} has data on this machine, which would be overwritten. Give another --data-dir or --name, or move it away`);
   }
+}
+
+/** Whoever takes a share from a store that doesn't fence may take it from a server that goes on. */
+async function refuseUnfenced(request: RecoverRequest): Promise<void> {
+  const why = await unfenced(storePlan(request), { clock: systemClock, random: systemRandom, logger: silentLogger });
+  if (why !== null) throw new HistoryError(why);
 }
 
 type Figures = Pick<RecoveredShare, "files" | "bytes" | "segments" | "unstoredRecords" | "filesWithLoss">;
@@ -79,6 +102,7 @@ class Recovery {
   /** Of the packs that changes point to: each file with the last such change. */
   private readonly pointedAt = new Map<PackId, Map<FileId, number>>();
   private toldMs = Number.NEGATIVE_INFINITY;
+  private toldPhase: RecoverProgress["phase"] | null = null;
 
   constructor(blocks: BlockStore, found: FoundShare, name: string, places: SharePlaces, segmentBytes: number, acceptLoss: boolean, tell: (progress: RecoverProgress) => void) {
     this.blocks = blocks;
@@ -137,9 +161,8 @@ class Recovery {
     try {
       mkdirSync(this.logDirectory, { mode: 0o700 });
       const log = new RecoveredLog(this.logDirectory, metadata.instance, this.segmentBytes, systemClock.now().nsec);
-      const reader = this.reader(manifest, metadata, log);
+      const reader = this.reader(manifest, metadata, log, await lastSegmentNumber(this.blocks, manifest.instance));
       let replayed = await reader.read();
-      this.progress({ phase: "changes", done: replayed.segments, of: replayed.segments }, true);
       // Before the share is taken: who can't recover it must not take it from whoever has it.
       let figures: Figures = { ...figuresOf(metadata, replayed, log), filesWithLoss: await this.knowPacks(metadata) };
       if (!dryRun) {
@@ -151,6 +174,8 @@ class Recovery {
         figures = { ...figuresOf(metadata, replayed, log), filesWithLoss };
         metadata.finish(mark);
         open = false;
+        // Beside a database it says that a repetition has only the control plane to tell.
+        replaceFile(this.places.database + recoveredEnd, JSON.stringify(figures));
         renameSync(this.logDirectory, join(this.places.content, "log"));
         syncDirectory(this.places.content);
         renameSync(this.database, this.places.database);
@@ -165,7 +190,7 @@ class Recovery {
     }
   }
 
-  private reader(manifest: Manifest, metadata: SqliteReplay, log: RecoveredLog): HistoryReader {
+  private reader(manifest: Manifest, metadata: SqliteReplay, log: RecoveredLog, last: number): HistoryReader {
     let done = 0;
     return new HistoryReader(this.blocks, manifest, {
       turn: ({ firstDrawn, sets }) => metadata.apply(firstDrawn, sets),
@@ -174,7 +199,8 @@ class Recovery {
         if (record.kind === "pointer") this.points(record.pack, record.file, record.sequence);
         else if (record.kind === "clone") for (const { pack } of record.runs) if (pack !== 0) this.points(pack, record.file, record.sequence);
       },
-      progress: () => this.progress({ phase: "changes", done: ++done, of: null }),
+      // What its former owner publishes meanwhile comes on top.
+      progress: ({ place: { number } }) => this.progress({ phase: "changes", done: ++done, of: done + Math.max(0, last - number) }),
     });
   }
 
@@ -190,7 +216,9 @@ class Recovery {
    */
   private async knowPacks(metadata: SqliteReplay): Promise<number> {
     const lost = new Map<FileId, string>();
+    let looked = 0;
     for (const [id, files] of this.pointedAt) {
+      this.progress({ phase: "packs", done: looked++, of: this.pointedAt.size });
       const needing = [...files].filter(([file, sequence]) => isNeeded(metadata.inode(file), sequence));
       if (needing.length === 0) continue;
       const row = metadata.pack(id);
@@ -212,10 +240,11 @@ class Recovery {
     return lost.size;
   }
 
-  private progress(progress: RecoverProgress, always = false): void {
+  private progress(progress: RecoverProgress): void {
     const nowMs = systemClock.monotonicMs();
-    if (!always && nowMs - this.toldMs < progressMs) return;
+    if (progress.phase === this.toldPhase && progress.done !== progress.of && nowMs - this.toldMs < progressMs) return;
     this.toldMs = nowMs;
+    this.toldPhase = progress.phase;
     this.tell(progress);
   }
 }

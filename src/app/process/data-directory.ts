@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { replaceFile } from "./durable-files.ts";
+import { makeDirectory, replaceFile } from "./durable-files.ts";
 
 /**
  * Layout of a data directory:
@@ -23,6 +23,27 @@ export const layoutVersion = 1;
 /** A directory that this program can't use as its data directory: what an operator has to put right. */
 export class DataDirectoryError extends Error {
   override readonly name = "DataDirectoryError";
+}
+
+/** What the system says when a directory can't be made, for those who asked for it. */
+const unmakable: Record<string, string> = {
+  EEXIST: "there is something else that is no directory",
+  ENOTDIR: "a part of that path is no directory",
+  EACCES: "this user may not make it",
+  EPERM: "this user may not make it",
+  EROFS: "the file system is mounted read-only",
+  ENOENT: "that file system makes no directories",
+};
+
+/** Makes the directory and those above it. */
+export function makeDataDirectory(path: string): void {
+  try {
+    makeDirectory(path);
+  } catch (error) {
+    const why = unmakable[(error as NodeJS.ErrnoException).code ?? ""];
+    if (why === undefined) throw error;
+    throw new DataDirectoryError(`the data directory ${path} can't be made: ${why}; name another with --data-dir`);
+  }
 }
 
 /** Makes the directory where it is new, and refuses one of a layout this program doesn't know. The caller holds its lock. */

@@ -1,5 +1,6 @@
-import { dlopen, type Pointer } from "bun:ffi";
-import { readdirSync, readFileSync } from "node:fs";
+import type { Pointer } from "bun:ffi";
+import { readFileSync } from "node:fs";
+import { functionsOfLibc } from "#base/libc.ts";
 
 /** flock(2) operations, the same on Linux, macOS and the BSDs. */
 const LOCK_EX = 2;
@@ -8,43 +9,16 @@ const LOCK_UN = 8;
 /** madvise(2) on Linux. */
 const MADV_DONTNEED = 4;
 
-/** Names the C library goes by: glibc, musl, macOS. */
-function libraryNames(): readonly string[] {
-  if (process.platform === "darwin") return ["libSystem.B.dylib"];
-  const musl = listing("/lib").filter((name) => /^ld-musl-.*\.so\.1$/.test(name));
-  return ["libc.so.6", ...musl.map((name) => `/lib/${name}`)];
-}
-
-function listing(directory: string): readonly string[] {
-  try {
-    return readdirSync(directory);
-  } catch {
-    return [];
-  }
-}
-
-function open() {
-  let last: unknown;
-  for (const name of libraryNames()) {
-    try {
-      return dlopen(name, { flock: { args: ["i32", "i32"], returns: "i32" }, madvise: { args: ["ptr", "u64", "i32"], returns: "i32" } });
-    } catch (error) {
-      last = error;
-    }
-  }
-  throw last;
-}
-
-let library: ReturnType<typeof open> | null = null;
+const library = functionsOfLibc({ flock: { args: ["i32", "i32"], returns: "i32" }, madvise: { args: ["ptr", "u64", "i32"], returns: "i32" } });
 
 /** Takes the lock of an open file for this process if nobody has it. The system gives it back when the process ends, however it ends. */
 export function tryLock(fd: number): boolean {
-  library ??= open();
-  return library.symbols.flock(fd, LOCK_EX | LOCK_NB) === 0;
+  if (library === null) throw new Error("flock(2) was not found in this system's C library: a data directory can't be locked, without which two servers could write to it");
+  return library.flock(fd, LOCK_EX | LOCK_NB) === 0;
 }
 
 export function unlock(fd: number): void {
-  library?.symbols.flock(fd, LOCK_UN);
+  library?.flock(fd, LOCK_UN);
 }
 
 /**
@@ -53,10 +27,9 @@ export function unlock(fd: number): void {
  * our own. Only on Linux; elsewhere nothing happens.
  */
 export function giveBackCode(): void {
-  if (process.platform !== "linux") return;
+  if (process.platform !== "linux" || library === null) return;
   for (const { begin, end } of codeOf(readFileSync("/proc/self/maps", "utf8"), process.execPath)) {
-    library ??= open();
-    library.symbols.madvise(begin as Pointer, end - begin, MADV_DONTNEED);
+    library.madvise(begin as Pointer, end - begin, MADV_DONTNEED);
   }
 }
 

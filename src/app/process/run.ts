@@ -5,8 +5,8 @@ import { systemRandom } from "#base/random.ts";
 import type { Instance, RunOptions } from "#cli/ports.ts";
 import type { Config, Loaded } from "#config/index.ts";
 import { type LogOptions, type OpenLogger, openPinoLogger } from "#telemetry/logs/index.ts";
-import { checkLayout, DataDirectoryError } from "./data-directory.ts";
-import { makeDirectory, syncDirectory } from "./durable-files.ts";
+import { checkLayout, DataDirectoryError, makeDataDirectory } from "./data-directory.ts";
+import { syncDirectory } from "./durable-files.ts";
 import { DirectoryLock } from "./instance.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import type { Surroundings } from "../share/open-share.ts";
@@ -44,7 +44,7 @@ function placesOnDisk({ data_dir, cache }: Config): readonly string[] {
 
 async function holdAndServe(loaded: Loaded, options: RunOptions): Promise<number> {
   const { config } = loaded;
-  makeDirectory(config.data_dir);
+  makeDataDirectory(config.data_dir);
   const lock = DirectoryLock.take(config.data_dir, process.pid);
   if (typeof lock === "number") {
     throw new DataDirectoryError(`${config.data_dir} is in use by the server with pid ${lock === 0 ? "(unknown)" : lock}; give this one another --data-dir, or stop that one`);
@@ -60,12 +60,20 @@ async function holdAndServe(loaded: Loaded, options: RunOptions): Promise<number
   }
 }
 
+function writePidFile(path: string): void {
+  try {
+    writeFileSync(path, `${process.pid}\n`);
+  } catch (error) {
+    throw new DataDirectoryError(`the file of --pid-file can't be written: ${(error as Error).message}`);
+  }
+}
+
 async function serve(loaded: Loaded, options: RunOptions, lock: DirectoryLock, logger: OpenLogger): Promise<number> {
   const { config } = loaded;
   let server: RunningServer | null = null;
   const signals = new Signals(logger, config.logging.output, () => server?.reload());
   guard(logger);
-  if (options.pidFile !== null) writeFileSync(options.pidFile, `${process.pid}\n`);
+  if (options.pidFile !== null) writePidFile(options.pidFile);
   // Nothing below takes a relative path, and a server must not keep a file system busy that it has nothing to do with.
   chdir("/");
   const lifecycle = new Lifecycle(systemClock, logger);

@@ -17,6 +17,9 @@ export interface SharePlaces {
 /** Folders of a block directory with content in them; the rest is its own administration. */
 export const contentFolders = ["objects", "staging", "temp"];
 
+/** Ends the name of the file beside a database that was recovered and that the control plane may not know yet; gone once a share is opened that it knows. */
+export const recoveredEnd = ".recovered";
+
 /** In a share's content directory: copies of what a remote block store holds. */
 export const diskCacheFolder = "disk";
 

@@ -7,6 +7,7 @@ import { SqliteStore } from "#metadata/index.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Lifecycle } from "../process/lifecycle.ts";
+import { unfenced } from "../stores/fence.ts";
 import { restoreLostLog } from "./lost-log.ts";
 import type { ShareSurroundings } from "./open-share.ts";
 import type { SharePlaces } from "./places.ts";
@@ -14,7 +15,7 @@ import type { SharePlaces } from "./places.ts";
 const lagMsDefault = 1_000;
 
 /** Whether a share's history goes into its block store. */
-export function keepsHistory({ metadata, blocks }: SharePlan): boolean {
+export function keepsHistory({ metadata, blocks }: Pick<SharePlan, "metadata" | "blocks">): boolean {
   const wished = blocks.config["history"];
   if (metadata.type !== "sqlite") return false;
   return blocks.type === "s3" ? wished !== false : blocks.type === "filesystem" && wished === true;
@@ -49,6 +50,7 @@ export async function openHistory({ plan, places, store, blocks, unwrapped, conf
     lagMs: typeof lagMs === "number" ? lagMs : lagMsDefault,
     unshippedBytesMax: limits.dirtyBytesMaxPerShare,
     snapshotPath: `${places.database}-snapshot`,
+    unfenced: () => unfenced(plan.blocks, around),
     lost: around.broken,
   });
   parts.started("history", () => history.close());

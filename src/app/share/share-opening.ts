@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { openContent, type Recovered } from "#cache/index.ts";
 import { CachedBlocks } from "#cache/disk/index.ts";
@@ -13,8 +13,9 @@ import { Lifecycle } from "../process/lifecycle.ts";
 import { openBlocks } from "../stores/open-blocks.ts";
 import { openMetadata } from "../stores/open-metadata.ts";
 import { type LastWork, OpenShare, type ShareSurroundings, type Tier } from "./open-share.ts";
-import { placesOf } from "./places.ts";
+import { placesOf, recoveredEnd } from "./places.ts";
 import { scrubFile, Scrubber } from "../work/scrubber.ts";
+import { StrayFile, strayFile } from "../work/stray-file.ts";
 import { OpenRecordFiles } from "./open-records.ts";
 import { openHistory } from "./share-history.ts";
 import { contentLimits, diskCacheLimits } from "./share-limits.ts";
@@ -61,7 +62,7 @@ async function open(config: Config, plan: SharePlan, limits: Limits, around: Sha
     durability: plan.durability,
     ephemeral: plan.metadata.type === "memory",
     ...contentLimits(config, limits),
-    garbage: { graceMs: config.gc.grace, intervalMs: config.gc.interval },
+    garbage: { graceMs: config.gc.grace, intervalMs: config.gc.interval, ...(lasts(plan) ? { strays: new StrayFile(join(places.content, strayFile), logger) } : {}) },
     ...(history === null ? {} : { history }),
     clock,
     random,
@@ -72,6 +73,7 @@ async function open(config: Config, plan: SharePlan, limits: Limits, around: Sha
   parts.started("last work", () => last.run());
   parts.started("content", () => content.close());
   await history?.start(shipped, takeMsMax);
+  if (plan.instance !== null) rmSync(places.database + recoveredEnd, { force: true });
   const tier: Tier = { durability: plan.durability };
   const share = await createShare({
     ...(history === null ? {} : { publication: history.publication(() => tier.durability === Durability.remote) }),
@@ -100,6 +102,6 @@ export function describeRecovered(recovered: Recovered): string | null {
   if (recovered.records === 0 && recovered.tornBytes === 0) return null;
   const parts = [`${recovered.records} log records read, ${recovered.replayed} of them replayed (${formatSize(recovered.replayedBytes)})`];
   if (recovered.unfinished > 0) parts.push(`${recovered.unfinished} writes that were never acknowledged left out`);
-  if (recovered.tornBytes > 0) parts.push(`a torn tail of ${formatSize(recovered.tornBytes)} dropped`);
+  if (recovered.tornBytes > 0) parts.push(`a torn tail of ${formatSize(recovered.tornBytes)} dropped${recovered.tornWhole > 0 ? ` with ${recovered.tornWhole} whole records in it (see the log's warning)` : ""}`);
   return parts.join(", ");
 }

@@ -29,7 +29,7 @@ export async function openBlocks(plan: SharePlan, places: SharePlaces, store: Me
   const instance = instanceOf(store);
   const keyPrefix = `${instance}/`;
   const filled = !begins && (await store.packs(0, 1)).length > 0;
-  const wrap = (blocks: BlockStore) => wrapBlocks(plan.blocks, blocks, { keyPrefix, filled }, around);
+  const wrap = (blocks: BlockStore) => wrapBlocks(plan.blocks, blocks, { keyPrefix, filled, serves: true }, around);
   if (plan.blocks.type === "memory") {
     const wrapped = await wrap(openMemoryBlocks({ bytesMax: memoryBytesMax(plan.blocks) }));
     parts.started("blocks", () => wrapped.blocks.close());

@@ -38,7 +38,7 @@ export interface RecoveryStore {
 
 const around = { clock: systemClock, random: systemRandom, logger: silentLogger };
 
-function storePlan({ type, config, storeName }: RecoverRequest): StorePlan {
+export function storePlan({ type, config, storeName }: RecoverRequest): StorePlan {
   const secrets: Record<string, string> = {};
   const shown: Record<string, string | number | boolean> = {};
   for (const [key, value] of Object.entries(config)) {
@@ -70,7 +70,7 @@ export async function sharesOf(store: RecoveryStore): Promise<readonly FoundShar
     const blocks = await part.open();
     const instances = await listShares(blocks).finally(() => blocks.close());
     for (const instance of instances) {
-      const open = async () => (await wrapBlocks(store.plan, await part.open(), { keyPrefix: `${instance}/`, filled: true }, around)).blocks;
+      const open = async () => (await wrapBlocks(store.plan, await part.open(), { keyPrefix: `${instance}/`, filled: true, serves: false }, around)).blocks;
       try {
         const wrapped = await open();
         const manifest = await newestSnapshot(wrapped, instance).finally(() => wrapped.close());
@@ -99,7 +99,7 @@ export function chooseShare(found: readonly FoundShare[], { share }: RecoverRequ
   throw new HistoryError(share === null ? `this store has several shares; name one with --share:\n${list}` : `${meant.length === 0 ? "no share" : "more than one share"} of this store is called ${share}; name one by its instance with --share:\n${list}`);
 }
 
-/** Where the share is going to lie: its metadata in the built-in store of the data directory. */
+/** Where a share is going to lie that nobody knows here: its metadata in the built-in store of the data directory. */
 export function planOfRecovered(request: RecoverRequest, name: string): SharePlan {
   if (request.type === "filesystem" && !existsSync(join(String(request.config["path"]), safeName(name)))) {
     throw new Error(`a share of a filesystem store keeps its name: ${name} has no directory in ${String(request.config["path"])}`);

@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import type { Random } from "#base/random.ts";
 import type { Config } from "#config/index.ts";
 import type { StoreHealth, StorePlan } from "#control/index.ts";
+import { needsFence, withoutFence } from "./fence.ts";
 import { unknownType } from "./open-blocks.ts";
 import type { Surroundings } from "../share/open-share.ts";
 import { masterKeysOf } from "./key-file.ts";
@@ -44,7 +45,8 @@ async function probe(config: Config, plan: StorePlan, writing: boolean, around: 
     const options = s3OptionsOf(plan, around);
     // One try: whoever asks wants to know how it is now.
     const { checkS3 } = await import("#blocks/s3/index.ts");
-    await checkS3({ ...options, createBucket: writing && options.createBucket, writing, limits: { attemptsMax: 1 } });
+    const { conditionalPut } = await checkS3({ ...options, createBucket: writing && options.createBucket, writing, limits: { attemptsMax: 1 } });
+    if (conditionalPut === false && needsFence(plan)) throw new Error(withoutFence(plan));
     return;
   }
   if (plan.type === "postgres") {

@@ -19,6 +19,8 @@ export interface WrapOptions {
   readonly keyPrefix: string;
   /** The share has content in the store. */
   readonly filled: boolean;
+  /** The share is to be served: what a rotation that was cut off left of older keyrings goes. */
+  readonly serves: boolean;
 }
 
 /** How long a start waits for the keyring of a store that doesn't answer; then the share opens without, and reads it when it needs it. */
@@ -43,7 +45,7 @@ export async function wrapBlocks(plan: StorePlan, store: BlockStore, options: Wr
     const masters = masterKeysOf(plan);
     const mayBegin = encrypt && (!options.filled || acceptPlain);
     const keyring = masters === null ? null : new Keyring({ blocks: limited, keyPrefix: options.keyPrefix, masters, mayBegin, random });
-    if (encrypt && keyring !== null) await loadKeyring(keyring, plan, around);
+    if (encrypt && keyring !== null && (await loadKeyring(keyring, plan, around)) && options.serves) await tidyKeyring(keyring, around);
     const blocks = openFramedBlocks({ blocks: limited, keyPrefix: options.keyPrefix, compress: compression === "zstd", encrypt, keyring, acceptPlain, raced: historyPrefix(options.keyPrefix.slice(0, -1)), clock, random });
     return { blocks, meter, keyring };
   } catch (error) {
@@ -52,17 +54,30 @@ export async function wrapBlocks(plan: StorePlan, store: BlockStore, options: Wr
   }
 }
 
-/** A wrong master key keeps a share from being opened; a store that is away or refuses to work doesn't, as of any share. */
-async function loadKeyring(keyring: Keyring, { name }: StorePlan, { clock, logger }: Pick<Surroundings, "clock" | "logger">): Promise<void> {
+/** Whether it was read. A wrong master key keeps a share from being opened; a store that is away or refuses to work doesn't, as of any share. */
+async function loadKeyring(keyring: Keyring, { name }: StorePlan, { clock, logger }: Pick<Surroundings, "clock" | "logger">): Promise<boolean> {
   const loaded = keyring.load();
   try {
     const { master, current } = await within(loaded, clock);
     if (master !== current) logger.warn({ master, current }, `the keyring is wrapped with an older master key than the first; keep that key until this is done: dittofs store block rotate-key ${name}`);
+    return true;
   } catch (error) {
     const store = error instanceof StoreUnavailableError || error instanceof StoreRefusedError;
     if (!store || error instanceof KeyringError) throw error;
     loaded.catch(() => {});
     logger.warn({ error }, "the block store is away or refuses to work, so its keyring could not be read; content waits for it");
+    return false;
+  }
+}
+
+async function tidyKeyring(keyring: Keyring, { clock, logger }: Pick<Surroundings, "clock" | "logger">): Promise<void> {
+  const tidied = keyring.tidy();
+  try {
+    const deleted = await within(tidied, clock);
+    if (deleted > 0) logger.warn({ deleted }, "a rotation of keys was cut off before it had deleted the older keyring; that is done now");
+  } catch (error) {
+    tidied.catch(() => {});
+    logger.warn({ error }, "whether there are older keyrings in the block store could not be looked up, or they could not be deleted; the next start tries again");
   }
 }
 

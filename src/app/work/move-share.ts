@@ -10,6 +10,7 @@ import type { MetadataStore } from "#model/metadata-store.ts";
 import type { PackId } from "#model/ids.ts";
 import { makeDirectory, syncDirectory } from "../process/durable-files.ts";
 import { Lifecycle } from "../process/lifecycle.ts";
+import { unfenced } from "../stores/fence.ts";
 import { openBareBlocks, openBlocks } from "../stores/open-blocks.ts";
 import type { OpenShare, Surroundings } from "../share/open-share.ts";
 import { placesOf, realPlaces, type SharePlaces } from "../share/places.ts";
@@ -59,6 +60,7 @@ export async function moveShare(host: MoveHost, share: OpenShare, to: SharePlan,
   const from = share.plan;
   const places = placesOf(config, to);
   const what = await judge(share, to, places, around);
+  if (keepsHistory(to)) await refuseUnfenced(to, around);
   if (what.blocks && from.blocks.type === "s3" && to.blocks.type === "s3") await refuseSameBucket(share, to, places, around);
   const parts = new Lifecycle(around.clock, around.logger);
   let result: JobResult;
@@ -136,6 +138,12 @@ async function judge(share: OpenShare, to: SharePlan, places: SharePlaces, aroun
     refuse(`The content of share ${from.name} is there already: ${is.blocks}.`, "Give the store it is to go to another path.");
   }
   return { metadata, blocks };
+}
+
+/** It would be moved, and then not be opened. */
+async function refuseUnfenced({ name, blocks }: SharePlan, around: Surroundings): Promise<void> {
+  const why = await unfenced(blocks, around);
+  if (why !== null) throw new ControlError("conflict", `Share ${name} stays where it is: ${why}.`, { hint: `dittofs store block edit ${blocks.name} says it of the store.` });
 }
 
 /** Two stores with other names, addresses or keys may be one bucket: in what the share leaves, the history of what it goes to would be ended. */

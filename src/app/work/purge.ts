@@ -18,6 +18,7 @@ import { openBareBlocks } from "../stores/open-blocks.ts";
 import type { Surroundings } from "../share/open-share.ts";
 import { damageFile } from "./damage-record.ts";
 import { scrubFile } from "./scrubber.ts";
+import { strayFile } from "./stray-file.ts";
 import { openRecordsFolder } from "../share/open-records.ts";
 import { collision, diskCacheFolder, placesOf, realPlaces, type SharePlaces } from "../share/places.ts";
 
@@ -39,7 +40,7 @@ export async function purgeShare(config: Config, plan: SharePlan, others: readon
   if (blocks !== null && known?.hasPacks === true) checkBlocksPurgeable(plan.name, blocks);
   if (blocks !== null && existsSync(blocks)) await removeBlocks(places, plan, known, around);
   if (plan.blocks.type === "s3" && known !== null) await removeObjects(plan, places, known, around);
-  for (const name of [scrubFile, damageFile]) await rm(join(places.content, name), { force: true });
+  for (const name of [scrubFile, strayFile, damageFile]) await rm(join(places.content, name), { force: true });
   for (const folder of [diskCacheFolder, openRecordsFolder]) await rm(join(places.content, folder), { recursive: true, force: true });
   for (const part of ["log", "packs"]) await removeFiles(join(places.content, part));
   if (sqlite) await removeDatabase(places.database);
@@ -183,7 +184,7 @@ async function refuseTaken(plan: SharePlan, places: SharePlaces, instance: strin
   try {
     // A purge that was cut off may have taken the keys with which the rest could be read.
     if (!(await hasAny(bare, historyPrefix(instance)))) return;
-    ({ blocks } = await wrapBlocks(plan.blocks, bare, { keyPrefix: `${instance}/`, filled: true }, around));
+    ({ blocks } = await wrapBlocks(plan.blocks, bare, { keyPrefix: `${instance}/`, filled: true, serves: false }, around));
     taken = await takenElsewhere(blocks, instance, mark);
   } finally {
     await blocks.close();

@@ -145,7 +145,9 @@ export class Scrubber {
       this.logger.info({ bytes, damaged }, "scrubbed: all content was read and compared with its checksums");
       return undefined;
     } catch (error) {
-      if (!(error instanceof Cancelled)) this.logger.warn({ error }, "scrubbing stopped; it goes on in a while");
+      // Whoever ended it says when it goes on: at once, where the rate was set again meanwhile.
+      if (error instanceof Cancelled) return undefined;
+      this.logger.warn({ error }, "scrubbing stopped; it goes on in a while");
       return againMs;
     }
   }

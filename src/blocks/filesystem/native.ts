@@ -1,26 +1,15 @@
-import { dlopen, FFIType, ptr, read, type Pointer } from "bun:ffi";
+import { FFIType, ptr, read, type Pointer } from "bun:ffi";
+import { functionsOfLibc } from "#base/libc.ts";
 
 const noWait = 8; // RWF_NOWAIT
 const errnoAgain = 11;
 const errnoInterrupted = 4;
 const two32 = 4294967296;
 
-const library = openLibrary();
-
-function openLibrary() {
-  if (process.platform !== "linux") return null;
-  for (const name of ["libc.so.6", `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`]) {
-    try {
-      return dlopen(name, {
-        preadv2: { args: [FFIType.i32, FFIType.ptr, FFIType.i32, FFIType.i64, FFIType.i32], returns: FFIType.i64_fast },
-        __errno_location: { args: [], returns: FFIType.ptr },
-      }).symbols;
-    } catch {
-      // another C library: try its name, else there are no such reads
-    }
-  }
-  return null;
-}
+const library = functionsOfLibc({
+  preadv2: { args: [FFIType.i32, FFIType.ptr, FFIType.i32, FFIType.i64, FFIType.i32], returns: FFIType.i64_fast },
+  __errno_location: { args: [], returns: FFIType.ptr },
+});
 
 // One struct iovec {void *base; size_t length}, little-endian as every machine Bun runs on. Over a buffer of its own, and its
 // address taken at each call: the engine moves the bytes of a small typed array that was made without one.

@@ -73,7 +73,7 @@ export class FramedBlocks implements BlockStore {
       const { compress, encrypt, keyring, random } = this.options;
       const kek = encrypt && keyring !== null ? await keyring.current() : null;
       const object = await encode(key, source, { compress, kek, clock: this.clock, random }, this.buffers);
-      await this.blocks.put(key + framedSuffix, { from: "slices", slices: sliced(object) });
+      await this.blocks.put(key + framedSuffix, { from: "slices", slices: sliced(object), atOnce: source.from === "slices" && source.atOnce === true });
       // Where that failed the store may still be at it.
       this.buffers.give(object);
     });

@@ -117,10 +117,24 @@ export class Keyring {
     this.masters = masters;
     const ring = await this.put(old.number + 1, [...old.keys, this.fresh()], masters);
     this.ring = ring;
-    const stale: string[] = [];
-    for await (const { key } of this.options.blocks.list(this.prefix)) if (key < ring.object) stale.push(key);
-    await this.options.blocks.delete(stale);
+    try {
+      await this.deleteBefore(ring);
+    } catch (error) {
+      throw new KeyringError(`the keyring is rotated, but the one before it, which the old master key opens, could not be deleted (${(error as Error).message}). The share's next start deletes it, or another rotation`);
+    }
     return { master: ring.master, keys: ring.keys.length };
+  }
+
+  /** Deletes what a rotation that was cut off left: rings before the newest, once that is known to open. How many that were. */
+  async tidy(): Promise<number> {
+    return await this.deleteBefore(this.ring ?? (await this.read()));
+  }
+
+  private async deleteBefore({ object }: Ring): Promise<number> {
+    const stale: string[] = [];
+    for await (const { key } of this.options.blocks.list(this.prefix)) if (key < object) stale.push(key);
+    if (stale.length > 0) await this.options.blocks.delete(stale);
+    return stale.length;
   }
 
   private read(masters = this.masters): Promise<Ring> {

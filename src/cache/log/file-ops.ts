@@ -85,6 +85,28 @@ export function writeSlicesFully(files: FileOps, fd: number, slices: readonly Ui
   }
 }
 
+/** As `writeSlicesFully`, in the thread pool. Whatever the kernel makes of it, it is told of by `done`. */
+export function writeSlicesAside(files: FileOps, fd: number, slices: readonly Uint8Array[], length: number, position: number, done: Done): void {
+  files.writev(fd, slices, position, (error, wrote) => {
+    if (error !== null) return done(error);
+    if (wrote === length) return done(null);
+    if (wrote <= 0) return done(new Error(`a write of ${length} bytes wrote ${wrote}`));
+    writeSlicesAside(files, fd, slicesAfter(slices, wrote), length - wrote, position + wrote, done);
+  });
+}
+
+/** The slices without their first `count` bytes. */
+export function slicesAfter(slices: readonly Uint8Array[], count: number): readonly Uint8Array[] {
+  const rest: Uint8Array[] = [];
+  let skip = count;
+  for (let i = 0; i < slices.length; i++) {
+    const slice = slices[i] as Uint8Array;
+    if (skip < slice.byteLength) rest.push(skip === 0 ? slice : slice.subarray(skip));
+    skip = Math.max(0, skip - slice.byteLength);
+  }
+  return rest;
+}
+
 /** The code of a system error ("ENOSPC"), or "" for anything else. */
 export function errorCode(error: unknown): string {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
@@ -98,6 +120,10 @@ export function isFull(error: unknown): boolean {
 /** An operation in the thread pool as a promise. */
 function completed(start: (done: Done) => void): Promise<void> {
   return new Promise((resolve, reject) => start((error) => (error ? reject(error) : resolve())));
+}
+
+export function writtenAside(files: FileOps, fd: number, slices: readonly Uint8Array[], length: number, position: number): Promise<void> {
+  return completed((done) => writeSlicesAside(files, fd, slices, length, position, done));
 }
 
 export function fdatasyncOf(files: FileOps, fd: number): Promise<void> {

@@ -147,6 +147,8 @@ export interface Recovered {
   readonly bytes: number;
   /** Bytes of records behind the end of the log that were dropped, as far as they can be told. */
   readonly tornBytes: number;
+  /** How many of those are whole: behind one that is torn, or that the disk damaged. */
+  readonly tornWhole: number;
   /** 0 where there was no record. */
   readonly firstSequence: number;
   readonly lastSequence: number;

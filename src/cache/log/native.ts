@@ -1,4 +1,5 @@
-import { dlopen, FFIType, read, type Pointer } from "bun:ffi";
+import { FFIType, read, type Pointer } from "bun:ffi";
+import { functionsOfLibc } from "#base/libc.ts";
 
 const errnoNotSupported = new Set([95 /* EOPNOTSUPP */, 38 /* ENOSYS */, 22 /* EINVAL */]);
 const errnoFull = new Map([
@@ -7,23 +8,11 @@ const errnoFull = new Map([
 ]);
 const errnoInterrupted = 4;
 
-const library = openLibrary();
-
-function openLibrary() {
-  if (process.platform !== "linux") return null;
-  for (const name of ["libc.so.6", `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`]) {
-    try {
-      return dlopen(name, {
-        fallocate: { args: [FFIType.i32, FFIType.i32, FFIType.i64, FFIType.i64], returns: FFIType.i32 },
-        sync_file_range: { args: [FFIType.i32, FFIType.i64, FFIType.i64, FFIType.u32], returns: FFIType.i32 },
-        __errno_location: { args: [], returns: FFIType.ptr },
-      }).symbols;
-    } catch {
-      // another C library: try its name, else the callers have a portable way
-    }
-  }
-  return null;
-}
+const library = functionsOfLibc({
+  fallocate: { args: [FFIType.i32, FFIType.i32, FFIType.i64, FFIType.i64], returns: FFIType.i32 },
+  sync_file_range: { args: [FFIType.i32, FFIType.i64, FFIType.i64, FFIType.u32], returns: FFIType.i32 },
+  __errno_location: { args: [], returns: FFIType.ptr },
+});
 
 /** fallocate(2). False where there is none (or not on this file system); throws an Error with `code` where it failed. */
 export function allocateNow(fd: number, bytes: number): boolean {

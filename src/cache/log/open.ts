@@ -4,7 +4,7 @@ import { assert } from "#base/assert.ts";
 import { fdatasyncOf, makeDirectory, systemFiles, unlinkOf, type FileOps } from "./file-ops.ts";
 import { decodeHeader, headerBytes, recordHeaderBytes, recordSeed, recordsStart, type SegmentHeader } from "./format.ts";
 import type { LogOptions, LogRecord, Recovered, WriteAheadLog } from "./index.ts";
-import { Scanner } from "./scan.ts";
+import { Scanner, type Torn } from "./scan.ts";
 import { SegmentedLog } from "./segmented-log.ts";
 import { Segment, SegmentFiles, type Spare } from "./segments.ts";
 
@@ -129,6 +129,11 @@ async function recover(options: LogOptions, found: readonly Found[], replay: (re
   let records = 0;
   let bytes = 0;
   let tornBytes = 0;
+  let tornWhole = 0;
+  const drop = (torn: Torn): void => {
+    tornBytes += torn.bytes;
+    tornWhole += torn.whole;
+  };
   let firstSequence = 0;
   let last = found[start]?.header!.previousLast ?? 0;
   for (let i = start; i < found.length; ) {
@@ -146,11 +151,13 @@ async function recover(options: LogOptions, found: readonly Found[], replay: (re
     segment.end = scanned.end;
     live.push(segment);
     const ends = successor < 0 || last !== cap;
-    if (ends) tornBytes += scanner.torn(file.fd, scanned.end, file.fileBytes, header.firstSequence + scanned.records);
+    if (ends) drop(scanner.torn(file.fd, scanned.end, file.fileBytes, seed, header.firstSequence + scanned.records));
     for (let j = i + 1; j < (ends ? found.length : successor); j++) {
       const dropped = found[j]!;
-      if (j >= successor && dropped.header !== null)
-        tornBytes += scanner.torn(dropped.fd, recordsStart, dropped.fileBytes, dropped.header.firstSequence);
+      if (j >= successor && dropped.header !== null) {
+        const droppedSeed = recordSeed(options.instance, dropped.generation, dropped.header.salt);
+        drop(scanner.torn(dropped.fd, recordsStart, dropped.fileBytes, droppedSeed, dropped.header.firstSequence));
+      }
       dead.push(segmentOf(dropped, last));
     }
     if (ends) break;
@@ -161,7 +168,7 @@ async function recover(options: LogOptions, found: readonly Found[], replay: (re
   // An empty segment at the end holds nothing but its header's word on used sequences, which the next header repeats.
   while (live.length > 0 && live[live.length - 1]!.end === recordsStart) dead.push(live.pop()!);
   const lastSequence = records > 0 ? last : 0;
-  return { live, dead, lastRecord: last, sequence, recovered: { records, bytes, tornBytes, firstSequence, lastSequence } };
+  return { live, dead, lastRecord: last, sequence, recovered: { records, bytes, tornBytes, tornWhole, firstSequence, lastSequence } };
 }
 
 /** The newest segment that names none before it, else the oldest with a header; the number of files without one. */

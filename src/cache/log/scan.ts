@@ -54,6 +54,12 @@ export interface Scanned {
   readonly end: number;
 }
 
+/** What is behind the end of the log: bytes of records, and how many of them are whole. */
+export interface Torn {
+  readonly bytes: number;
+  readonly whole: number;
+}
+
 /** Finds the records of segments. */
 export class Scanner {
   readonly #window = new Window();
@@ -92,15 +98,17 @@ export class Scanner {
   }
 
   /**
-   * Bytes of what was once written as records from `position` on, the first of them with sequence `expected`, as far as headers
-   * tell: for the report of what a torn tail cost.
+   * What was once written as records from `position` on, the first of them with sequence `expected`, as far as headers tell: for the
+   * report of what a torn tail cost.
    */
-  torn(fd: number, position: number, fileBytes: number, expected: number): number {
+  torn(fd: number, position: number, fileBytes: number, seed: number, expected: number): Torn {
     this.#window.forget();
     let at = position;
+    let whole = 0;
     for (let next = expected; ; next++) {
       const bytes = this.#claimed(fd, at, fileBytes, next);
-      if (bytes === 0) return at - position;
+      if (bytes === 0) return { bytes: at - position, whole };
+      if (this.#whole(fd, at, fileBytes, seed, next) !== null) whole++;
       at += bytes;
     }
   }

@@ -43,6 +43,11 @@ export interface OpenPack {
   readonly size: number;
   /** Appends slices of `length` bytes in all; gives their offset, or noSpace (io for a broken disk): then nothing was appended. */
   append(payload: readonly Uint8Array[], length: number): number | FsError;
+  /**
+   * As `append`, by the thread pool: the bytes belong to the pack when this resolves. One at a time, with no other kind of append
+   * meanwhile; the slices must stay as they are until then.
+   */
+  appendAside(payload: readonly Uint8Array[], length: number): Promise<number | FsError>;
   /** Appends what the kernel takes at once; null where it does not: then nothing was appended. */
   appendNow(payload: readonly Uint8Array[], length: number): Appended | null;
   /**

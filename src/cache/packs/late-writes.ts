@@ -1,5 +1,5 @@
 import type { Clock } from "#base/clock.ts";
-import { type FileOps, isFull } from "../log/file-ops.ts";
+import { type FileOps, isFull, slicesAfter } from "../log/file-ops.ts";
 
 /** After the disk had no room for a write that was promised, it is tried again so often. */
 const retryMs = 100;
@@ -80,7 +80,7 @@ export class LateWrites {
   }
 
   private step(fd: number, write: LateWrite, written: number): void {
-    const rest = written === 0 ? write.slices : after(write.slices, written);
+    const rest = written === 0 ? write.slices : slicesAfter(write.slices, written);
     this.files.writev(fd, rest, write.offset + written, (error, count) => {
       if (error !== null) {
         if (!isFull(error) && !this.stopped) return this.failed(error);
@@ -104,18 +104,6 @@ export class LateWrites {
     this.waiters = this.waiters.filter((waiter) => waiter.end > writtenTo);
     for (const waiter of ready) waiter.resolve();
   }
-}
-
-/** The slices without their first `count` bytes. */
-function after(slices: readonly Uint8Array[], count: number): readonly Uint8Array[] {
-  const rest: Uint8Array[] = [];
-  let skip = count;
-  for (let i = 0; i < slices.length; i++) {
-    const slice = slices[i] as Uint8Array;
-    if (skip < slice.byteLength) rest.push(skip === 0 ? slice : slice.subarray(skip));
-    skip = Math.max(0, skip - slice.byteLength);
-  }
-  return rest;
 }
 
 function copySlices(slices: readonly Uint8Array[], from: number, target: Uint8Array): void {

@@ -13,13 +13,15 @@ import {
   writeBackBytes,
   writeFully,
   writeSlicesFully,
+  writtenAside,
   type FileOps,
 } from "../log/file-ops.ts";
 import { LateWrites } from "./late-writes.ts";
 import { SharedSync } from "../log/shared-sync.ts";
+import { payloadBytes } from "./left-over.ts";
 import { readFully, readFullySync } from "./reading.ts";
-import { decodeTrailer, encodeFooter, footerIsWhole, trailerBytes } from "./format.ts";
-import { frameBytes, FrameTable } from "./frames.ts";
+import { encodeFooter } from "./format.ts";
+import { FrameTable } from "./frames.ts";
 import type { Appended, OpenPack, PackOptions, SealedPack } from "./index.ts";
 
 const openName = /^pack-([0-9a-f]{14})\.open$/;
@@ -78,20 +80,6 @@ export async function reopenPack(directory: string, id: PackId, instance: Uint8A
     files.closeSync(fd);
     throw error;
   }
-}
-
-/** Where the payload of a left-over file ends: at its footer, if that is whole and its own, else at the end of the file. */
-function payloadBytes(fd: number, path: string, id: PackId, instance: Uint8Array): number {
-  const bytes = fs.fstatSync(fd).size;
-  if (bytes < trailerBytes) return bytes;
-  const end = new Uint8Array(trailerBytes);
-  readFullySync(fd, bytes - trailerBytes, end);
-  const trailer = decodeTrailer(end, path);
-  if (trailer === null || trailer.id !== id || trailer.instance.some((byte, i) => byte !== instance[i])) return bytes;
-  const footer = new Uint8Array(Math.ceil(trailer.size / frameBytes) * 4 + trailerBytes);
-  if (trailer.size + footer.byteLength !== bytes) return bytes;
-  readFullySync(fd, trailer.size, footer);
-  return footerIsWhole(footer) ? trailer.size : bytes;
 }
 
 class PackFile implements OpenPack {
@@ -158,6 +146,24 @@ class PackFile implements OpenPack {
     } catch (error) {
       return FsError.of(isFull(error) ? "noSpace" : "io");
     }
+    this.#appended(payload, length);
+    this.#writeBack(this.size);
+    return offset;
+  }
+
+  async appendAside(payload: readonly Uint8Array[], length: number): Promise<number | FsError> {
+    assert(!this.#sealing, "a sealed pack takes no payload");
+    if (this.#failed) return FsError.of("io");
+    const offset = this.size;
+    this.#readers++;
+    try {
+      await writtenAside(this.#files, this.#fd, payload, length, offset);
+    } catch (error) {
+      return FsError.of(isFull(error) ? "noSpace" : "io");
+    } finally {
+      this.#letReaderGo();
+    }
+    assert(this.size === offset && !this.#sealing, "a pack was appended to while the thread pool did");
     this.#appended(payload, length);
     this.#writeBack(this.size);
     return offset;
@@ -272,13 +278,17 @@ class PackFile implements OpenPack {
       await this.#late.reached(this.size);
       await fdatasyncOf(this.#files, fd);
     } finally {
-      this.#readers--;
-      if (this.#readers === 0) this.#idle?.resolve();
+      this.#letReaderGo();
     }
     if (this.#nameDirty) {
       await syncDirectory(this.#files, this.#directory);
       this.#nameDirty = false;
     }
+  }
+
+  #letReaderGo(): void {
+    this.#readers--;
+    if (this.#readers === 0) this.#idle?.resolve();
   }
 
   #fail(error: Error): void {

@@ -1,4 +1,5 @@
 import { assert } from "#base/assert.ts";
+import { TouchedMemory } from "./touched-memory.ts";
 
 /** A page holds this much of a file, from a multiple of it on. */
 export const pageBytes = 65536;
@@ -12,6 +13,8 @@ class Slab {
   readonly used: Uint8Array;
   free: number;
   readonly sizeClass: number;
+  /** No slot before it is free. */
+  firstFree = 0;
 
   constructor(sizeClass: number, memory: Uint8Array) {
     this.memory = memory;
@@ -24,7 +27,7 @@ class Slab {
   /** The first of `count` free slots in a row, or -1. */
   run(count: number): number {
     let length = 0;
-    for (let i = 0; i < this.slots; i++) {
+    for (let i = this.firstFree; i < this.slots; i++) {
       length = this.used[i] === 0 ? length + 1 : 0;
       if (length === count) return i - count + 1;
     }
@@ -80,6 +83,7 @@ export class BufferPool {
   private readonly slabs: Slab[][] = classBytes.map(() => []);
   /** Memory of slabs given up, for the next ones of any class: memory that was touched before is far cheaper than fresh one. */
   private readonly spare: Uint8Array[] = [];
+  private readonly fresh = new TouchedMemory(slabBytes);
 
   constructor(capacity: number) {
     this.capacity = capacity;
@@ -122,6 +126,7 @@ export class BufferPool {
     assert(slab.used[buffer.slot] === 1, "a page buffer was freed twice");
     slab.used[buffer.slot] = 0;
     slab.free++;
+    if (buffer.slot < slab.firstFree) slab.firstFree = buffer.slot;
     this.bytes -= classBytes[slab.sizeClass] as number;
     const slabs = this.slabs[slab.sizeClass] as Slab[];
     if (slab.free === slab.slots && slabs.length > 1 && slabs[slabs.length - 1] !== slab) {
@@ -144,6 +149,7 @@ export class BufferPool {
   private take(slab: Slab, slot: number): PageBuffer {
     slab.used[slot] = 1;
     slab.free--;
+    if (slot === slab.firstFree) slab.firstFree++;
     this.bytes += classBytes[slab.sizeClass] as number;
     return new PageBuffer(this, slab, slot);
   }
@@ -166,7 +172,7 @@ export class BufferPool {
   }
 
   private grow(sizeClass: number): Slab {
-    const slab = new Slab(sizeClass, this.spare.pop() ?? new Uint8Array(slabBytes));
+    const slab = new Slab(sizeClass, this.spare.pop() ?? this.fresh.take());
     (this.slabs[sizeClass] as Slab[]).push(slab);
     this.slabCount++;
     return slab;

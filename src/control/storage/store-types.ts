@@ -68,6 +68,7 @@ export const storeTypes: Readonly<Record<StoreKind, Readonly<Record<string, Stor
       session_token: field("text", "The token of temporary keys.", { secret: true }),
       history: field("boolean", "Keep the history of its shares with SQLite metadata in it, from which they can be recovered. Left out: yes."),
       history_lag_ms: historyLag,
+      history_unfenced: field("boolean", "Keep a history although the server ignores conditional writes (If-None-Match): nothing keeps two servers from taking one share then. Left out: no."),
       create_bucket: field("boolean", "Make the bucket where there is none."),
       ca_file: field("text", "A PEM file of the authorities to trust instead of the system's."),
       tls_skip_verify: field("boolean", "Trust whoever answers. For tests."),

@@ -4,13 +4,8 @@ import { InodeFlag } from "#model/inode-flags.ts";
 import type { AppleFacts } from "#wire/fscc-directory.ts";
 import { maximalAccess } from "../security/granted.ts";
 import type { Tree } from "../tree/tree.ts";
+import { AppleStream, appleStream, finderInfoAt, finderInfoBytes, isHollow } from "./afp-streams.ts";
 
-/** Streams in which macOS keeps what HFS had: Finder's information and the resource fork. */
-const infoStream = "AFP_AfpInfo";
-const resourceStream = "AFP_Resource";
-/** Of an AFP_AfpInfo, where Finder's 32 bytes are. */
-const finderInfoAt = 16;
-const finderInfoBytes = 32;
 /** Finder counts seconds from 2000-01-01. */
 const finderEpochSec = 946_684_800;
 /** Bytes of Finder's information in a listing. */
@@ -54,8 +49,8 @@ export async function appleFactsWithStreams(tree: Tree, directory: Inode, inode:
   const who = tree.credentials();
   const streams = await fs.streams(who, inode.id);
   if (streams instanceof FsError) return plain;
-  const resource = streams.find(({ name }) => name === resourceStream);
-  const info = streams.find(({ name }) => name === infoStream);
+  const resource = streams.find(({ name }) => appleStream(name) === AppleStream.resource);
+  const info = streams.find(({ name, inode }) => appleStream(name) === AppleStream.info && !isHollow(name, inode, true));
   const finder = info === undefined ? null : await readFinderInfo(tree, info.inode);
   return { ...plain, resourceForkBytes: resource?.inode.size ?? 0, finderInfo: listed(finder, inode) };
 }

@@ -22,7 +22,8 @@ import { refuseRequest } from "../open/create-checks.ts";
 import { type Asked, askedFor, LeaseClient, oplockOf } from "../lease/index.ts";
 import { askedRoom, reserve, withRoom } from "../open/allocation.ts";
 import { closeOpen } from "../open/closing.ts";
-import { factsOf, streamFacts } from "../open/facts.ts";
+import { factsOfStream } from "../aapl/index.ts";
+import { factsOf } from "../open/facts.ts";
 import { Open } from "../open/open.ts";
 import { type Opened, Opening } from "../open/opening.ts";
 import { parsePath, type SmbPath, StreamType } from "../open/path.ts";
@@ -113,7 +114,7 @@ class Creating {
 
 function run(creating: Creating, path: SmbPath): Maybe<Open | number> {
   const tree = creating.call.tree!;
-  const opened = new Opening(tree.fs!, tree.credentials(), path, creating.request, creating.asked, creating).run();
+  const opened = new Opening(tree, path, creating.request, creating.asked, creating).run();
   return opened instanceof Promise ? opened.then((arrived) => begin(creating, arrived)) : begin(creating, opened);
 }
 
@@ -147,7 +148,7 @@ function complete({ call, request, asked }: Creating, { inode, file, stream, act
   call.connection.server.durables.join(one);
   call.related = one;
   if (action !== CreateAction.OPENED && !one.directory) reserve(one, askedRoom(request));
-  const facts = withRoom(one, stream === null ? factsOf(inode) : streamFacts(inode, stream.inode));
+  const facts = withRoom(one, stream === null ? factsOf(inode) : factsOfStream(inode, stream.inode, stream.name));
   const oplock = oplockLevel(asked, file);
   answer(call, { request, open: one, parent, inode, facts, action, oplock, lease: asked.context, durable: one.durable !== null });
   if (file.lease !== null) tellOfBreaks(call, asked, one, file.lease);

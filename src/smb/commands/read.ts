@@ -5,6 +5,7 @@ import type { ReadResult } from "#vfs/file-system.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { AccessMask } from "#wire/smb2/create.ts";
 import { decodeRead, encodeRead, Transfer } from "#wire/smb2/io.ts";
+import { AppleStream, openedAppleStream, readAfpInfo } from "../aapl/index.ts";
 import type { Call } from "../call.ts";
 import type { Open } from "../open/open.ts";
 import type { Pipe } from "../pipe/pipe.ts";
@@ -23,6 +24,7 @@ export function read(call: Call): Maybe<number> {
   if (open.pipe !== null) return readPipe(call, open.pipe, length);
   if (open.directory) return NtStatus.INVALID_DEVICE_REQUEST;
   if ((open.access & (AccessMask.READ_DATA | AccessMask.EXECUTE)) === 0) return NtStatus.ACCESS_DENIED;
+  if (open.id !== open.ownerId && openedAppleStream(open) === AppleStream.info) return readInfo(call, open, offset, length, minimum);
   // No file reaches as far: what is asked for beyond lies behind its end.
   const result = open.tree.fs!.read(open.credentials(), open.id, Math.min(offset, fileSizeMax), length, open.file);
   if (!(result instanceof Promise)) return answer(call, open, result, offset, length, minimum);
@@ -41,6 +43,17 @@ function answer(call: Call, open: Open, result: ReadResult | FsError, offset: nu
   call.count = data.length;
   encodeRead(call.w, data.length, call.connection.tested.readPadding);
   call.attach(data);
+  return NtStatus.SUCCESS;
+}
+
+async function readInfo(call: Call, open: Open, offset: number, length: number, minimum: number): Promise<number> {
+  const bytes = await readAfpInfo(open, offset, length);
+  if (bytes instanceof FsError) return ntStatusOf(bytes);
+  if (bytes === null || bytes.length < minimum) return NtStatus.END_OF_FILE;
+  open.position = bytes.length;
+  call.count = bytes.length;
+  encodeRead(call.w, bytes.length, call.connection.tested.readPadding);
+  call.w.raw(bytes);
   return NtStatus.SUCCESS;
 }
 

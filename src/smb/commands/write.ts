@@ -4,6 +4,7 @@ import type { Written } from "#vfs/file-system.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { AccessMask } from "#wire/smb2/create.ts";
 import { decodeWrite, encodeWrite, Transfer, writeFlagThrough } from "#wire/smb2/io.ts";
+import { AppleStream, openedAppleStream, writeAfpInfo } from "../aapl/index.ts";
 import type { Call } from "../call.ts";
 import type { Open } from "../open/open.ts";
 import { writing } from "../open/write-times.ts";
@@ -32,6 +33,7 @@ export function write(call: Call): Maybe<number> {
   if (offset + length > fileEndMax) return NtStatus.INVALID_PARAMETER;
   const through = (flags & writeFlagThrough) !== 0;
   writing(open, open.tree.fs!.cached(open.id), call.connection.server.clock.monotonicMs());
+  if (open.id !== open.ownerId && openedAppleStream(open) === AppleStream.info) return writeInfo(call, open, offset, payload, length, through);
   if (offset >= farBytes) return writeFar(call, open, offset, payload, length, through);
   const written = put(open, offset, payload, length, through);
   if (written instanceof Promise) return written.then((late) => answer(call, late, length));
@@ -47,6 +49,11 @@ function answer(call: Call, written: Written | FsError | null, length: number): 
   call.count = length;
   encodeWrite(call.w, length);
   return NtStatus.SUCCESS;
+}
+
+async function writeInfo(call: Call, open: Open, offset: number, payload: readonly Uint8Array[], length: number, through: boolean): Promise<number> {
+  const status = await writeAfpInfo(open, offset, Buffer.concat(payload), through);
+  return status === NtStatus.SUCCESS ? answer(call, null, length) : status;
 }
 
 /** NTFS gives a file room up to its end: a write that far behind the end of one is refused where the share had not that much. */

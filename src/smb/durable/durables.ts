@@ -113,17 +113,19 @@ export class Durables {
   /**
    * The client of `opens`, which share a lease or are the one of an oplock, can't be told that it breaks (MS-SMB2 3.3.4.6, 3.3.4.7), and
    * can't agree: it loses those of its opens that wait for it. Of a persistent open it is told once it is back, and until then whoever
-   * wants the file waits for it as for any client. False: none of them waits for it.
+   * wants the file waits for it as for any client; a resilient one stays, and caches nothing. False: nobody is waited for.
    */
   waitFor(opens: Iterable<Open>, lease: Lease): boolean {
     const waiting = [...opens].filter((open) => this.isDetached(open));
     if (waiting.length === 0) return false;
     if (waiting.some((open) => open.durable?.persistent === true)) return true;
+    const stays = waiting.some((open) => open.durable!.resilient);
+    const asked = lease.breaking;
     // Not in the midst of the look at the file that breaks it.
     this.server.clock.atTurnEnd(() => {
-      if (lease.breaking) for (const open of waiting) if (this.isDetached(open)) this.end(open);
+      for (const open of waiting) if (!open.durable!.resilient && (stays ? asked : lease.breaking) && this.isDetached(open)) this.end(open);
     });
-    return true;
+    return !stays;
   }
 
   /** Closes every open that waits and is said to be wanted no longer. */

@@ -7,7 +7,8 @@ import type { Call } from "../call.ts";
 import { type LeaseClient, leaseKey, type OplockClient, oplockOf } from "../lease/index.ts";
 import type { Open } from "../open/open.ts";
 import { withRoom } from "../open/allocation.ts";
-import { factsOf, streamFacts } from "../open/facts.ts";
+import { factsOfStream } from "../aapl/index.ts";
+import { factsOf } from "../open/facts.ts";
 import { pathNow } from "../open/path-now.ts";
 import { ntStatusOf } from "../status.ts";
 import type { Answer, Answered } from "./creating.ts";
@@ -89,7 +90,7 @@ export async function seenOf(open: Open): Promise<Pick<Answered, "inode" | "fact
   const inode = await fs.getattr(open.ownerId);
   if (inode instanceof FsError || open.keeper === null) return inode instanceof FsError ? inode : { inode, facts: withRoom(open, factsOf(inode)) };
   const stream = await fs.getattr(open.id);
-  return stream instanceof FsError ? stream : { inode, facts: withRoom(open, streamFacts(inode, stream)) };
+  return stream instanceof FsError ? stream : { inode, facts: withRoom(open, factsOfStream(inode, stream, open.place?.name ?? "")) };
 }
 
 /** What its client may cache of an open, as an oplock level. */

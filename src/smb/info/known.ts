@@ -5,7 +5,8 @@ import type { Inode } from "#model/inode.ts";
 import { after } from "#vfs/maybe.ts";
 import type { Ea } from "#wire/ea.ts";
 import { type FileFacts, FileInfo } from "#wire/fscc.ts";
-import { allocationOf, factsOf, streamFacts } from "../open/facts.ts";
+import { factsOfStream, isHollow } from "../aapl/index.ts";
+import { allocationOf, factsOf } from "../open/facts.ts";
 import { shownStream } from "../open/names.ts";
 import type { Open } from "../open/open.ts";
 import { withRoom } from "../open/allocation.ts";
@@ -29,7 +30,7 @@ export function openedFacts(open: Open): Maybe<{ readonly inode: Inode; readonly
 function factsFrom(open: Open, inode: Inode | FsError): Maybe<{ readonly inode: Inode; readonly facts: FileFacts } | number> {
   if (inode instanceof FsError) return ntStatusOf(inode);
   if (open.ownerId === open.id) return { inode, facts: factsOf(inode) };
-  return after(open.tree.fs!.getattr(open.id), (stream) => (stream instanceof FsError ? ntStatusOf(stream) : { inode, facts: streamFacts(inode, stream) }));
+  return after(open.tree.fs!.getattr(open.id), (stream) => (stream instanceof FsError ? ntStatusOf(stream) : { inode, facts: factsOfStream(inode, stream, open.place?.name ?? "") }));
 }
 
 /** What a class of information is written from. */
@@ -60,7 +61,9 @@ function streamsOf(open: Open, owner: Inode): Maybe<readonly StreamFacts[] | num
     const streams: StreamFacts[] = [];
     const own = factsOf(owner);
     if (!own.directory) streams.push({ name: "", size: own.endOfFile, allocationBytes: own.allocationBytes });
-    for (const { name, inode } of named) streams.push({ name: shownStream(name), size: inode.size, allocationBytes: allocationOf(inode) });
+    for (const { name, inode } of named) {
+      if (!isHollow(name, inode, open.tree.appleClient)) streams.push({ name: shownStream(name), size: inode.size, allocationBytes: allocationOf(inode) });
+    }
     return streams;
   });
 }

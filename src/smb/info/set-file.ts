@@ -8,6 +8,7 @@ import { FileAttribute } from "#wire/fscc.ts";
 import { u32, u64 } from "#wire/le.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { CreateOption } from "#wire/smb2/create.ts";
+import { AppleStream, openedAppleStream, sizeAfpInfo } from "../aapl/index.ts";
 import { reserve } from "../open/allocation.ts";
 import { attributesOf, factsOf } from "../open/facts.ts";
 import type { Open } from "../open/open.ts";
@@ -99,6 +100,7 @@ async function set(open: Open, id: FileId, request: AttributeRequest): Promise<n
 export async function setEndOfFile(open: Open, input: Uint8Array): Promise<number> {
   const size = u64(input, 0);
   if (open.directory || !Number.isSafeInteger(size)) return NtStatus.INVALID_PARAMETER;
+  if (openedAppleStream(open) === AppleStream.info) return sizeAfpInfo(size);
   writesTold(open);
   return set(open, open.id, { size });
 }
@@ -107,6 +109,7 @@ export async function setEndOfFile(open: Open, input: Uint8Array): Promise<numbe
 export async function setAllocation(open: Open, input: Uint8Array): Promise<number> {
   const size = u64(input, 0);
   if (open.directory || !Number.isSafeInteger(size)) return NtStatus.INVALID_PARAMETER;
+  if (openedAppleStream(open) === AppleStream.info) return sizeAfpInfo(size);
   const inode = await open.tree.fs!.getattr(open.id);
   if (inode instanceof FsError) return ntStatusOf(inode);
   reserve(open, size);

@@ -8,7 +8,7 @@ import { NtStatus } from "#wire/ntstatus.ts";
 import { AccessMask } from "#wire/smb2/create.ts";
 import { copyAnswerBytes, type CopyChunk, decodeCopyChunks, decodeDuplicate, decodeDuplicateEx, type Duplicate, encodeCopied, encodeResumeKey, resumeKeyBytes } from "#wire/smb2/fsctl.ts";
 import { FsControl, type IoctlRequest } from "#wire/smb2/io.ts";
-import { copyFile } from "../aapl/index.ts";
+import { afpInfoBytes, AppleStream, copyFile, openedAppleStream, writeAfpInfo } from "../aapl/index.ts";
 import { mayUse } from "../admission.ts";
 import type { Call } from "../call.ts";
 import type { Open } from "../open/open.ts";
@@ -99,10 +99,20 @@ async function copyChunk(source: Open, target: Open, chunk: CopyChunk): Promise<
   const inode = await from.getattr(source.id);
   if (inode instanceof FsError) return ntStatusOf(inode);
   if (sourceOffset + length > inode.size) return NtStatus.INVALID_VIEW_SIZE;
+  if (openedAppleStream(target) === AppleStream.info) return copyToInfo(source, target, chunk);
   const done = from === to ? await copyWithin(from, source, target, chunk) : await across.run(() => copyAcross(from, source, to, target, chunk));
   if (done === null) return NtStatus.SUCCESS;
   // Cut since it was looked at.
   return done.code === "invalid" ? NtStatus.INVALID_VIEW_SIZE : ntStatusOf(done);
+}
+
+/** It is judged as whatever is written there. */
+async function copyToInfo(source: Open, target: Open, { sourceOffset, targetOffset, length }: CopyChunk): Promise<number> {
+  const read = await source.tree.fs!.read(source.credentials(), source.id, sourceOffset, Math.min(length, afpInfoBytes), source.file);
+  if (read instanceof FsError) return ntStatusOf(read);
+  const bytes = Buffer.concat(read.data.slices);
+  read.data.release();
+  return writeAfpInfo(target, targetOffset, bytes, false);
 }
 
 /** The source's rights and the target's are both in the opens; a share's copy asks for those of one caller. */

@@ -8,6 +8,7 @@ import { copyChunks, duplicate, resumeKey } from "./copy.ts";
 import { interfaces } from "./network.ts";
 import { pipeWait, transceive } from "./pipe.ts";
 import { deleteReparse, getReparse, setReparse } from "./reparse.ts";
+import { requestResiliency } from "./resiliency.ts";
 import { allocatedRanges, fileRegions, setSparse, trim, zeroData } from "./sparse.ts";
 import { countAsLost, padIoctl, padReads } from "./torture.ts";
 import { validateNegotiate } from "./validate.ts";
@@ -33,6 +34,7 @@ export const controls: ReadonlyMap<number, Control> = new Map<number, Control>([
   [FsControl.DFS_GET_REFERRALS_EX, { of: "connection", run: () => NtStatus.FS_DRIVER_REQUIRED }],
   [FsControl.PIPE_WAIT, { of: "connection", run: pipeWait }],
   [FsControl.PIPE_TRANSCEIVE, { of: "pipe", run: transceive }],
+  [FsControl.LMR_REQUEST_RESILIENCY, file(requestResiliency)],
   [FsControl.SRV_REQUEST_RESUME_KEY, file(resumeKey)],
   [FsControl.SRV_COPYCHUNK, file(copyChunks)],
   [FsControl.SRV_COPYCHUNK_WRITE, file(copyChunks)],

@@ -66,7 +66,7 @@ export class LeaseClient implements LeaseHolder {
   private send({ lease, epoch, from, to, acknowledged }: Break): boolean {
     for (const open of this.opens) {
       const { session } = open.tree;
-      const own = session.channels.find(({ connection }) => !connection.transport.closed && !connection.deaf)?.connection ?? session.reachable();
+      const own = session.reachable();
       if (own === null || session.ended || open.file === null || open.file.closed) continue;
       // What has to be encrypted goes where the session is.
       const found = session.seals ? own : (own.server.leaseClients.of(own) ?? own);

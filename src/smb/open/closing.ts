@@ -1,5 +1,6 @@
 import type { Maybe } from "#base/brand.ts";
 import { FsError } from "#model/fs-error.ts";
+import { leaveAppleStream } from "../aapl/index.ts";
 import type { SmbServer } from "../server.ts";
 import type { Open } from "./open.ts";
 import { openFields } from "./log-fields.ts";
@@ -10,9 +11,10 @@ export function closeOpen(server: SmbServer, open: Open): Maybe<void> {
   server.durables.forget(open);
   open.watch?.close();
   if (open.file === null) return;
-  const stream = open.tree.fs!.release(open.file);
-  if (open.keeper !== null || stream instanceof Promise) return closeRest(server, open, stream);
-  tell(server, open, stream);
+  const left = open.keeper === null ? undefined : leaveAppleStream(open);
+  const released = left instanceof Promise ? left.then(() => open.tree.fs!.release(open.file!)) : open.tree.fs!.release(open.file);
+  if (open.keeper !== null || released instanceof Promise) return closeRest(server, open, released);
+  tell(server, open, released);
 }
 
 async function closeRest(server: SmbServer, open: Open, released: Maybe<FsError | null>): Promise<void> {

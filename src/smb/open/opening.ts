@@ -14,6 +14,7 @@ import type { Asked } from "../lease/index.ts";
 import { ntStatusOf } from "../status.ts";
 import { type Making, makingOf, refuseOverwrite } from "../info/making.ts";
 import { grantAccess, momentaryRights } from "../security/granted.ts";
+import type { Tree } from "../tree/tree.ts";
 import { attributesOf } from "./facts.ts";
 import { type Resolved, resolve, type SmbPath } from "./path.ts";
 import { stops } from "./stopped.ts";
@@ -49,11 +50,14 @@ export class Opening {
   private readonly path: SmbPath;
   private readonly request: CreateRequest;
   private readonly asked: Asked;
+  private readonly apple: boolean;
   private readonly waiter: Waiter;
   private retried = false;
 
-  constructor(fs: FileSystem, who: Credentials, path: SmbPath, request: CreateRequest, asked: Asked, waiter: Waiter) {
-    this.fs = fs;
+  constructor(tree: Tree, path: SmbPath, request: CreateRequest, asked: Asked, waiter: Waiter) {
+    const who = tree.credentials();
+    this.fs = tree.fs!;
+    this.apple = tree.appleClient;
     this.who = asked.parentKey === null ? who : { ...who, parentKey: asked.parentKey };
     this.path = path;
     this.request = request;
@@ -95,7 +99,7 @@ export class Opening {
 
   /** A named stream, of a file that is made where there is none and the stream would be made. */
   private async useStream(found: Resolved, name: string): Promise<Opened | Waiting | number> {
-    const { fs, who, request, asked, retried } = this;
+    const { fs, who, request, asked, apple, retried } = this;
     let owner = found.inode;
     if (owner === null) {
       if ((request.options & CreateOption.DIRECTORY_FILE) !== 0) return NtStatus.NOT_A_DIRECTORY;
@@ -107,7 +111,7 @@ export class Opening {
       owner = made.inode;
     } else if (this.isGoing(found, owner)) return NtStatus.DELETE_PENDING;
     if (stops(owner) && (request.options & CreateOption.OPEN_REPARSE_POINT) === 0) return NtStatus.STOPPED_ON_SYMLINK;
-    const opened = await openStream({ fs, who, request, asked, retried, name, found, owner, ownerMade: found.inode === null });
+    const opened = await openStream({ fs, who, request, asked, apple, retried, name, found, owner, ownerMade: found.inode === null });
     if (typeof opened === "number" || opened instanceof Waiting) return opened;
     const { file, keeper, stream, streamName, action } = opened;
     const parent = this.path.parts.length === 0 ? null : found.parent;

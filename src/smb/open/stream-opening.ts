@@ -9,6 +9,7 @@ import { after } from "#vfs/maybe.ts";
 import type { Credentials } from "#model/credentials.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { CreateAction, CreateOption, type CreateRequest, Disposition } from "#wire/smb2/create.ts";
+import { isHollow } from "../aapl/index.ts";
 import { refuseOverwrite } from "../info/making.ts";
 import type { Asked } from "../lease/index.ts";
 import { grantAccess, momentaryRights } from "../security/granted.ts";
@@ -34,6 +35,8 @@ export interface StreamRequest {
   readonly who: Credentials;
   readonly request: CreateRequest;
   readonly asked: Asked;
+  /** A Mac asks. */
+  readonly apple: boolean;
   readonly retried: boolean;
   readonly name: string;
   readonly found: Resolved;
@@ -52,7 +55,9 @@ export async function openStream(asks: StreamRequest): Promise<OpenedStreamFile 
   // The owner went since its name was looked up.
   if (there instanceof FsError && there.code === "stale") return raced;
   if (there instanceof FsError && there.code !== "noEntry") return ntStatusOf(there);
-  const existing = there instanceof FsError ? null : there;
+  const stored = there instanceof FsError ? null : there;
+  // It is opened as if it were made.
+  const existing = stored !== null && isHollow(stored.name, stored.inode, asks.apple) ? null : stored;
   const { disposition } = request;
   const makes = disposition !== Disposition.OPEN && disposition !== Disposition.OVERWRITE;
   if (existing === null && !makes) return NtStatus.OBJECT_NAME_NOT_FOUND;
@@ -64,7 +69,7 @@ export async function openStream(asks: StreamRequest): Promise<OpenedStreamFile 
   }
   const given = grantAccess(fs, who, parentOf(asks), owner, request.desiredAccess, momentary, asks.ownerMade);
   if ("refused" in given) return given.refused;
-  const stream = existing ?? (await fs.makeStream({ ...who, opened: given.access | momentary }, owner.id, name));
+  const stream = stored ?? (await fs.makeStream({ ...who, opened: given.access | momentary }, owner.id, name));
   if (stream instanceof FsError) return stream.code === "stale" || (stream.code === "exists" && disposition !== Disposition.CREATE) ? raced : ntStatusOf(stream);
   return admit(asks, stream, given.access, momentary, existing === null);
 }

@@ -97,10 +97,13 @@ export class Session {
     return connection;
   }
 
-  /** The connection by which its client is to be reached: the newest, as an older one may be dead and not known to be. */
+  /**
+   * The connection by which its client is to be reached: the first of its channels that is there (MS-SMB2 3.3.4.1.6). One whose machine was
+   * found to acknowledge nothing is passed over while there is another.
+   */
   reachable(): SmbConnection | null {
     let deaf: SmbConnection | null = null;
-    for (let i = this.channels.length - 1; i >= 0; i--) {
+    for (let i = 0; i < this.channels.length; i++) {
       const { connection } = this.channels[i]!;
       if (connection.transport.closed) continue;
       if (!connection.deaf) return connection;

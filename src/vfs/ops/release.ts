@@ -7,8 +7,7 @@ import { ownerOfStreams } from "#model/inode-flags.ts";
 import type { Deletion, FileOpens } from "../opens/file-opens.ts";
 import type { OpenFile } from "../opens/open-file.ts";
 import type { Share } from "../share.ts";
-import { remove } from "./remove.ts";
-import { rmdir } from "./rmdir.ts";
+import { remove, rmdir } from "./remove.ts";
 import { removeStream } from "./streams.ts";
 
 /** Ends an open (MS-FSA 2.1.5.4). The name goes with the last open of the file. */

@@ -16,9 +16,8 @@ import type { Share } from "../share.ts";
 import { beforeMove } from "./before-move.ts";
 import { beforeStreams } from "./opened.ts";
 import { addingOf, openDirectory, refuseChange } from "./make.ts";
-import { openRemovable, removing, unlinkChanges } from "./remove.ts";
+import { openRemovable, removeDirectoryChanges, removing, unlinkChanges } from "./remove.ts";
 import { Kind, parentLinks, type Replacement, renameTable } from "./rename-table.ts";
-import { removeDirectoryChanges } from "./rmdir.ts";
 import { nothingGoes, streamsGoing } from "./streams.ts";
 
 /** Deepest directory the loop check climbs from. */

@@ -5,7 +5,7 @@ import type { Credentials } from "#model/credentials.ts";
 import { FsError } from "#model/fs-error.ts";
 import { foldKey } from "#model/fold-key.ts";
 import { type FileId, fileId } from "#model/ids.ts";
-import { type Dirent, FileType, Inode, isStream } from "#model/inode.ts";
+import { type Dirent, FileType, type Inode, isStream, newObject } from "#model/inode.ts";
 import { InodeFlag, streamsMax, streamsOf } from "#model/inode-flags.ts";
 import { type Changer, changerOf, Permission, permissions, refuseReader } from "../access/permissions.ts";
 import type { OpenedStream } from "../attributed.ts";
@@ -104,12 +104,8 @@ function ownerChange(share: Share, owner: Inode): StoreChange {
 }
 
 function newStream(share: Share, owner: Inode): Inode {
-  const at = share.clock.now();
-  return new Inode({
-    id: fileId(share.store.draw()), type: FileType.regular, mode: streamMode, links: 1, uid: owner.uid, gid: owner.gid, size: 0, used: 0,
-    deviceMajor: 0, deviceMinor: 0, atime: at, mtime: at, ctime: at, birth: at, change: 0, attributeVersion: 0, contentSequence: 0,
-    mtimeSequence: 0, parent: owner.id, generation: share.generation, createVerifier: null, target: null, flags: 0,
-  });
+  const { uid, gid, id: parent } = owner;
+  return newObject(share.clock.now(), { id: fileId(share.store.draw()), type: FileType.regular, mode: streamMode, uid, gid, parent, generation: share.generation });
 }
 
 export function makeStream(share: Share, who: Credentials, id: FileId, name: string): Promise<OpenedStream | FsError> {

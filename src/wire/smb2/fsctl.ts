@@ -83,6 +83,11 @@ function duplicateAt(input: Uint8Array, at: number): Duplicate {
   return { fileId: input.subarray(at, at + 16), sourceOffset: u64(input, at + 16), targetOffset: u64(input, at + 24), length: u64(input, at + 32) };
 }
 
+/** NETWORK_RESILIENCY_REQUEST (MS-SMB2 2.2.31.3): how long an open waits for its client, in ms; null: it is too short. */
+export function decodeResiliency(input: Uint8Array): number | null {
+  return input.length < 8 ? null : u32(input, 0);
+}
+
 /** Two 64-bit numbers: FILE_ALLOCATED_RANGE_BUFFER (offset, length), FILE_ZERO_DATA_INFORMATION (offset, end). */
 export function decodePair(input: Uint8Array): { readonly first: number; readonly second: number } | null {
   return input.length < 16 ? null : { first: u64(input, 0), second: u64(input, 8) };

@@ -3,7 +3,7 @@ import { Time } from "#base/time.ts";
 import type { Change } from "#model/change-set.ts";
 import { type FileId, firstDrawn, rootId } from "#model/ids.ts";
 import { FileType } from "#model/inode.ts";
-import { type Factory, type Subject, at, checkCounters, create, createChanges, everything, inodeFields, inodeOf, later, makeRoot, mkdir, must, newFile } from "./kit.ts";
+import { type Factory, type Subject, at, checkCounters, create, createChanges, everything, inodeOf, later, makeRoot, mkdir, must, newFile } from "./kit.ts";
 
 /** Each change of names and attributes, what it touches and what it leaves alone. */
 export function changeContract(name: string, factory: Factory): void {
@@ -22,7 +22,7 @@ export function changeContract(name: string, factory: Factory): void {
     test("insertInode keeps every column and draws a change number", async () => {
       const { store } = subject;
       const id = store.draw();
-      const fields = inodeFields(id, {
+      const inode = newFile(id, {
         type: FileType.symlink,
         mode: 0o7777,
         links: 3,
@@ -43,10 +43,10 @@ export function changeContract(name: string, factory: Factory): void {
         createVerifier: new Uint8Array([0, 1, 2, 3, 4, 5, 6, 255]),
         target: new Uint8Array([0xff, 0xfe, 0x2f]),
       });
-      const [touched] = await must(store, { do: "insertInode", inode: newFile(id, fields) });
+      const [touched] = await must(store, { do: "insertInode", inode });
       const row = await inodeOf(store, id);
       expect(row.change).toBeGreaterThan(id);
-      expect({ ...row }).toEqual({ ...fields, change: row.change });
+      expect(row).toEqual(inode.with({ change: row.change }));
       expect(touched).toEqual({ id: id as FileId, before: null, after: row });
     });
 

@@ -3,7 +3,7 @@ import { Time } from "#base/time.ts";
 import type { ApplyResult, Change, ChangeSet, Condition, Extent, Pack, Touched } from "#model/change-set.ts";
 import { PackState } from "#model/change-set.ts";
 import { type FileId, type PackId, rootId } from "#model/ids.ts";
-import { FileType, Inode, type InodeFields } from "#model/inode.ts";
+import { FileType, type Inode, type InodeFields, newObject } from "#model/inode.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 
 /** A store under test. */
@@ -20,37 +20,8 @@ export type Factory = () => Promise<Subject>;
 export const at = new Time(1_000, 5);
 export const later = (sec: number, nsec = 0): Time => new Time(1_000 + sec, nsec);
 
-export function inodeFields(id: number, over: Partial<InodeFields> = {}): InodeFields {
-  return {
-    id: id as FileId,
-    type: FileType.regular,
-    mode: 0o644,
-    links: 1,
-    uid: 1000,
-    gid: 1001,
-    size: 0,
-    used: 0,
-    deviceMajor: 0,
-    deviceMinor: 0,
-    atime: at,
-    mtime: at,
-    ctime: at,
-    birth: at,
-    change: 0,
-    attributeVersion: 0,
-    contentSequence: 0,
-    mtimeSequence: 0,
-    parent: 0,
-    generation: 0,
-    createVerifier: null,
-    target: null,
-    flags: 0,
-    ...over,
-  };
-}
-
 export function newFile(id: number, over: Partial<InodeFields> = {}): Inode {
-  return new Inode(inodeFields(id, over));
+  return newObject(at, { id: id as FileId, type: FileType.regular, mode: 0o644, uid: 1000, gid: 1001, ...over });
 }
 
 export function newDirectory(id: number, parent: number, over: Partial<InodeFields> = {}): Inode {

@@ -12,6 +12,7 @@ import { FsError } from "#model/fs-error.ts";
 import type { FileId } from "#model/ids.ts";
 import { Inode } from "#model/inode.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
+import { type Logger, silentLogger } from "#telemetry/logger.ts";
 import { until } from "../../support/wait.ts";
 import { SeededRandom, seedFor } from "../../support/seeded-random.ts";
 import { addFile, Client, compare, copyOf, grown, open, removeFile, sizeMax, storeWith, temporary } from "./content-kit.ts";
@@ -22,7 +23,7 @@ const calm = { dirtyBytesMax: 64 << 20, unstoredBytesMax: 256 << 20, flushAgeMs:
 const noCollection = { graceMs: 0, intervalMs: 3_600_000 };
 
 /** The store with some of its methods replaced. */
-function instead(store: MetadataStore, methods: Partial<MetadataStore>): MetadataStore {
+function instead<S extends object>(store: S, methods: Partial<S>): S {
   return new Proxy(store, {
     get(target, name) {
       const value: unknown = Reflect.get(name in methods ? methods : target, name);
@@ -500,3 +501,36 @@ test("files agree with a model through failing stores, removals and crashes in t
   for (const each of ids) await compare(new Client(store, again.content), each, models.get(each) as Uint8Array);
   await again.content.close();
 }, 120_000);
+
+test("a full disk is told once, and that there is room again once there is plenty", async () => {
+  const store = await storeWith([id]);
+  const memory = openMemoryBlocks();
+  const total = 1 << 30;
+  let free = total;
+  const blocks = instead(memory, { space: () => Promise.resolve({ free, total }) });
+  const said: string[] = [];
+  const say = (level: string) => (fields: object, message: string): void => {
+    if (/room for content/.test(message)) said.push(`${level}: ${message} ${JSON.stringify(fields)}`);
+  };
+  const logger: Logger = { ...silentLogger, warn: say("warn"), info: say("info"), child: () => logger };
+  const { content } = await open(store, blocks, temporary(), { ...calmly(), logger });
+  expect(await content.admit(1)).toBeNull();
+  free = 1 << 20;
+  await content.space();
+  for (let again = 0; again < 3; again++) expect(await content.admit(1 << 20)).toBe(FsError.of("noSpace"));
+  expect(said).toHaveLength(1);
+  expect(said[0]).toMatch(/^warn: no room for content.*"freeBytes":1048576.*"keptFreeBytes":53687091/);
+  // A little room lets small writes in, and is no end of it.
+  free = 60 << 20;
+  await content.space();
+  expect(await content.admit(1)).toBeNull();
+  expect(await content.admit(32 << 20)).toBe(FsError.of("noSpace"));
+  expect(said).toHaveLength(1);
+  free = total;
+  await content.space();
+  expect(await content.admit(1)).toBeNull();
+  expect(await content.admit(1)).toBeNull();
+  expect(said).toHaveLength(2);
+  expect(said[1]).toMatch(/^info: there is room for content again/);
+  await content.close();
+});

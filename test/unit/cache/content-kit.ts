@@ -7,7 +7,7 @@ import { openMemoryStore } from "#metadata/index.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import { FsError } from "#model/fs-error.ts";
 import { type FileId, rootId } from "#model/ids.ts";
-import { FileType, Inode } from "#model/inode.ts";
+import { FileType, Inode, newObject } from "#model/inode.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import { silentLogger } from "#telemetry/logger.ts";
 import { temporary as temporaryNamed } from "../../support/temporary.ts";
@@ -34,32 +34,7 @@ export function copyOf(directory: string): string {
 }
 
 export function inodeOf(id: number): Inode {
-  const now = systemClock.now();
-  return new Inode({
-    id: id as FileId,
-    type: FileType.regular,
-    mode: 0o644,
-    links: 1,
-    uid: 0,
-    gid: 0,
-    size: 0,
-    used: 0,
-    deviceMajor: 0,
-    deviceMinor: 0,
-    atime: now,
-    mtime: now,
-    ctime: now,
-    birth: now,
-    change: 1,
-    attributeVersion: 1,
-    contentSequence: 0,
-    mtimeSequence: 0,
-    parent: 0,
-    generation: 1,
-    createVerifier: null,
-    target: null,
-    flags: 0,
-  });
+  return newObject(systemClock.now(), { id: id as FileId, type: FileType.regular, mode: 0o644, change: 1, attributeVersion: 1, generation: 1 });
 }
 
 export async function open(store: MetadataStore, blocks: BlockStore, directory: string, options: Partial<ContentOptions> = {}) {

@@ -1,8 +1,11 @@
 import { expect, test } from "bun:test";
+import { join } from "node:path";
+import { StrayFile } from "#app/work/stray-file.ts";
 import { gc } from "#check/index.ts";
 import { FileType } from "#model/inode.ts";
 import { rootId } from "#model/ids.ts";
 import { systemClock } from "#base/clock.ts";
+import { silentLogger } from "#telemetry/logger.ts";
 import { bytesOf, Listener, make, makeRoot, openCheckable, write } from "../../support/damaged-share.ts";
 import { temporary } from "../../support/temporary.ts";
 
@@ -49,4 +52,27 @@ test("an object nobody knows is seen, and goes once it was seen twice", async ()
   expect(await gc(opened.upkeep, true, new Listener())).toMatchObject({ objects: 1, due: 1, deleted: 1 });
   expect(await opened.target.blocks.size(key)).toBeNull();
   await opened.close();
+});
+
+test("an object nobody knows that one process saw goes with the next, each time the share being opened for the collection alone", async () => {
+  const directory = temporary("gc");
+  const key = await (async () => {
+    const opened = await openCheckable(directory);
+    await makeRoot(opened);
+    await write(opened, await make(opened, rootId, "stays", FileType.regular), bytesOf(1, 5000));
+    const stray = `${Buffer.from(opened.store.identity.instance).toString("hex")}/aa/00000000abcdef`;
+    await opened.target.blocks.put(stray, { from: "slices", slices: [bytesOf(3, 100)] });
+    await opened.close();
+    return stray;
+  })();
+  const runs: unknown[] = [];
+  for (let run = 0; run < 3; run++) {
+    const opened = await openCheckable(directory, { graceMs: 0, strays: new StrayFile(join(directory, "strays.json"), silentLogger) });
+    if (run === 1) expect(await gc(opened.upkeep, false, new Listener())).toMatchObject({ objects: 1, due: 1 });
+    const { objects, due, deleted } = await gc(opened.upkeep, true, new Listener());
+    runs.push([objects, due, deleted, await opened.target.blocks.size(key)]);
+    expect((await opened.store.packs(0, 100)).length).toBe(1);
+    await opened.close();
+  }
+  expect(runs).toEqual([[1, 0, 0, 100], [1, 1, 1, null], [0, 0, 0, null]]);
 });

@@ -33,6 +33,14 @@ describe("defaults", () => {
     expect(small.cache.dirty_limit).toBe(2 ** 27);
     expect(load({ env: { DITTOFS_CACHE_SIZE: "600MB" } }).config.cache.dirty_limit).toBe(300_000_000);
   });
+
+  test("a large cache is all that has to be asked for: what is not stored has room on the disk for twice what is dirty", () => {
+    expect(load({}).config.cache.unstored_limit).toBe(4 * 2 ** 30);
+    const large = load({ flags: { "cache.size": "10Gi" } }).config;
+    expect(large.cache.dirty_limit).toBe(5 * 2 ** 30);
+    expect(large.cache.unstored_limit).toBe(10 * 2 ** 30);
+    expect(load({ file: "cache: {size: 64TiB}\n" }).config.cache.unstored_limit).toBe(64 * 2 ** 40);
+  });
 });
 
 describe("precedence", () => {

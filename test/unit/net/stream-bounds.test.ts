@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { silentLogger } from "#telemetry/logger.ts";
 import { type RawClient, record, reply, turns, until } from "./helpers.ts";
 import { bytes, endAfterEach, start, text } from "./servers.ts";
 
@@ -218,7 +219,9 @@ describe("what a client may cost a stream server", () => {
   });
 
   test("where everybody spoke, the newcomer is refused", async () => {
-    const { server, connect, answerAll } = start({ limits: { connectionsMax: 2 } });
+    const said: object[] = [];
+    const logger = { ...silentLogger, warn: (fields: object) => said.push(fields) };
+    const { server, connect, answerAll } = start({ logger, limits: { connectionsMax: 2 } });
     answerAll((message) => reply(message));
     for (let i = 0; i < 2; i++) {
       const client = await connect();
@@ -227,5 +230,6 @@ describe("what a client may cost a stream server", () => {
     }
     await (await connect()).untilClosed();
     expect(server.stats).toMatchObject({ connections: 2, refused: 1 });
+    expect(said).toEqual([{ client: "127.0.0.1", connectionsMax: 2 }]);
   });
 });

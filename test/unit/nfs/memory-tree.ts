@@ -1,5 +1,5 @@
 import { Time, timeAfter } from "#base/time.ts";
-import { type Cookie, type Credentials, encodeFileHandle, type FileId, FileType, FsCode, FsError, Inode, rootId } from "#model/index.ts";
+import { type Cookie, type Credentials, encodeFileHandle, type FileId, FileType, FsCode, FsError, type Inode, newObject, rootId } from "#model/index.ts";
 import type { SharePolicy } from "#vfs/access/policy.ts";
 import type { Change, Created } from "#vfs/file-system.ts";
 import { everywhere, policyOf } from "../../support/policy.ts";
@@ -38,12 +38,7 @@ export class MemoryTree {
   }
 
   protected make(id: FileId, type: FileType, mode: number, uid: number, gid: number): Inode {
-    const now = this.tick();
-    return new Inode({
-      id, type, mode, links: 1, uid, gid, size: 0, used: 0, deviceMajor: 0, deviceMinor: 0,
-      atime: now, mtime: now, ctime: now, birth: now, change: 1, attributeVersion: 1, contentSequence: 0, mtimeSequence: 0,
-      parent: 0, generation: 1, createVerifier: null, target: null, flags: 0,
-    });
+    return newObject(this.tick(), { id, type, mode, uid, gid, change: 1, attributeVersion: 1, generation: 1 });
   }
 
   protected tick(): Time {

@@ -66,5 +66,33 @@ test("there are no quotas, and sectors are those of the clusters", async () => {
   expect([data.length, data.readBigInt64LE(24), data.readBigInt64LE(32), data.readUInt32LE(40)]).toEqual([48, -1n, -1n, 0]);
   expect((await ask(FsInfo.SectorSize)).data.readUInt32LE(4)).toBe(4096);
   expect((await ask(FsInfo.Device)).data.readUInt32LE(0)).toBe(7);
+  const attributes = (await ask(FsInfo.Attribute)).data.readUInt32LE(0);
+  expect(attributes & FsAttribute.VOLUME_QUOTAS).toBe(0);
   for (const infoClass of [0, FsInfo.Label, 9, 10, 12, 200]) expect((await ask(infoClass)).status).toBe(NtStatus.INVALID_INFO_CLASS);
+});
+
+test("who asks for a user's quota, or sets one, is told that there are none (MS-SMB2 3.3.5.20.4, 3.3.5.21.4)", async () => {
+  const asked = Buffer.alloc(41 + 16);
+  asked.writeUInt16LE(41, 0);
+  asked[2] = 4;
+  asked.writeUInt32LE(4096, 4);
+  asked.writeUInt16LE(64 + 40, 8);
+  asked.writeUInt32LE(16, 12);
+  asked.set(root, 24);
+  expect((await files.call(Command.QUERY_INFO, asked)).status).toBe(NtStatus.NOT_SUPPORTED);
+  const set = (infoType: number, infoClass: number) => {
+    const body = Buffer.alloc(32 + 48);
+    body.writeUInt16LE(33, 0);
+    body[2] = infoType;
+    body[3] = infoClass;
+    body.writeUInt32LE(48, 4);
+    body.writeUInt16LE(64 + 32, 8);
+    body.set(root, 16);
+    return files.call(Command.SET_INFO, body);
+  };
+  expect((await set(4, 0)).status).toBe(NtStatus.NOT_SUPPORTED);
+  // Nor can limits for everybody be set.
+  expect((await set(2, FsInfo.Control)).status).toBe(NtStatus.NOT_SUPPORTED);
+  // No file stands for them.
+  expect((await files.create({ name: "$Extend\\$Quota:$Q:$INDEX_ALLOCATION", disposition: 1 })).status).toBe(NtStatus.OBJECT_NAME_INVALID);
 });

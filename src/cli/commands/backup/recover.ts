@@ -1,6 +1,7 @@
 import { formatSize } from "#config/index.ts";
 import { ExitStatus, type RecoverProgress, type RecoverRequest } from "../../ports.ts";
-import { type Call, UsageError, type Verb } from "../../remote/index.ts";
+import { Follower } from "../../progress.ts";
+import { UsageError, type Verb } from "../../remote/index.ts";
 import { addPlaceFlags, loadFor, offlineOf } from "../../settings.ts";
 import { configFlags, configOf } from "../store/config.ts";
 
@@ -35,34 +36,19 @@ export const recover: Verb = {
       storeName: call.text("store-name") ?? storeNameDefault,
       share: call.text("share"), name: call.text("name"), dryRun: call.has("dry-run"), acceptLoss: call.has("accept-loss"),
     };
-    const tell = teller(call);
-    const done = await (await offlineOf(call.context)).recover(loaded, request, tell.progress);
-    tell.end();
+    const follower = new Follower(call);
+    const done = await (await offlineOf(call.context))
+      .recover(loaded, request, ({ phase, done: sofar, of }) => follower.tell({ ...parts[phase], done: sofar, total: of }))
+      .finally(() => follower.end());
     const what = `share ${done.name} (instance ${done.instance}): ${done.files} files and directories, ${formatSize(done.bytes)}; ${done.segments} segments of changes, ${done.unstoredRecords} changes of content that were in no pack yet${done.filesWithLoss === 0 ? "" : `; ${done.filesWithLoss} files without what was written to them last`}`;
     call.done(request.dryRun ? `can be recovered: ${what}. Nothing was changed` : `recovered ${what}. Start the server: dittofs start --data-dir ${loaded.config.data_dir}`, done);
     return undefined;
   },
 };
 
-/** A line that is written over on a terminal, and one a phase elsewhere. */
-function teller(call: Call): { progress(progress: RecoverProgress): void; end(): void } {
-  const { terminal } = call.context;
-  const over = terminal.columns !== null;
-  let phase = "";
-  return {
-    progress(progress) {
-      const text = describe(progress);
-      if (over) terminal.err(`\r\u001b[K${text}`);
-      else if (progress.phase !== phase || progress.done === progress.of) terminal.err(`${text}\n`);
-      phase = progress.phase;
-    },
-    end() {
-      if (over && phase !== "") terminal.err("\r\u001b[K");
-    },
-  };
-}
-
-function describe({ phase, done, of }: RecoverProgress): string {
-  if (phase === "snapshot") return `fetching the snapshot: ${formatSize(done)} of ${formatSize(of ?? done)}`;
-  return of === null ? `replaying changes: segment ${done}` : `replayed ${done} segments of changes`;
-}
+/** What each part of a recovery does, and what it counts. */
+const parts: Readonly<Record<RecoverProgress["phase"], { readonly step: string; readonly unit: string }>> = {
+  snapshot: { step: "fetching the snapshot", unit: "bytes" },
+  changes: { step: "replaying changes", unit: "segments" },
+  packs: { step: "looking for what was stored last", unit: "objects" },
+};

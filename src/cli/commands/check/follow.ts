@@ -1,60 +1,11 @@
 import { contract, type schemas } from "#api/contract/index.ts";
 import { ExitStatus } from "../../ports.ts";
-import { approximateSize, type Call } from "../../remote/index.ts";
+import { Follower } from "../../progress.ts";
+import type { Call } from "../../remote/index.ts";
 import { printable } from "../../table.ts";
 
 /** How often a job is asked how far it is. */
 const pollMs = 300;
-/** Elsewhere than on a terminal, a line is said after so long. */
-const lineMs = 10_000;
-const barWidth = 24;
-
-/** Says how far work is: a bar on a terminal, a line now and then elsewhere; on standard error, for results go to standard output. */
-export class Follower {
-  private readonly call: Call;
-  private step = "";
-  private saidMs = 0;
-  private shown = false;
-
-  constructor(call: Call) {
-    this.call = call;
-  }
-
-  tell({ progress }: schemas.Job): void {
-    const { terminal, context } = this.call;
-    if (progress.step === "") return;
-    if (terminal.person !== null) {
-      terminal.err(`\r\u001b[K${bar(progress)}`);
-      this.shown = true;
-      return;
-    }
-    const nowMs = context.clock.monotonicMs();
-    if (progress.step === this.step && nowMs - this.saidMs < lineMs) return;
-    this.step = progress.step;
-    this.saidMs = nowMs;
-    terminal.err(`${figures(progress)}\n`);
-  }
-
-  end(): void {
-    if (this.shown) this.call.terminal.err("\r\u001b[K");
-  }
-}
-
-function amount(value: number, unit: string): string {
-  return unit === "bytes" ? approximateSize(value) : `${value} ${unit}`;
-}
-
-function figures({ step, done, total, unit }: schemas.Job["progress"]): string {
-  return `${step}: ${amount(done, unit)}${total === null ? "" : ` of ${amount(total, unit)}`}`;
-}
-
-function bar(progress: schemas.Job["progress"]): string {
-  const { done, total } = progress;
-  if (total === null || total === 0) return figures(progress);
-  const part = Math.min(1, done / total);
-  const full = Math.round(part * barWidth);
-  return `[${"#".repeat(full)}${"-".repeat(barWidth - full)}] ${Math.floor(part * 100)} % ${figures(progress)}`;
-}
 
 /** Follows a job of the server to its end. */
 export async function follow(call: Call, begun: schemas.Job): Promise<schemas.JobDetail> {
@@ -63,7 +14,7 @@ export async function follow(call: Call, begun: schemas.Job): Promise<schemas.Jo
     for (;;) {
       const job = await call.session().call(contract.jobs.show, { params: { id: begun.id } });
       if (job.state !== "running") return job;
-      follower.tell(job);
+      follower.tell(job.progress);
       await call.context.wait(pollMs);
     }
   } finally {

@@ -1,9 +1,10 @@
 import type { schemas } from "#api/contract/index.ts";
 import type { Command } from "commander";
 import { ExitStatus, type OfflineWork } from "../../ports.ts";
+import { Follower } from "../../progress.ts";
 import type { Call } from "../../remote/index.ts";
 import { addPlaceFlags, loadFor, offlineOf } from "../../settings.ts";
-import { conclude, follow, Follower } from "./follow.ts";
+import { conclude, follow } from "./follow.ts";
 
 /** `--offline`, and what says where the data of the stopped server lies. */
 export function addOfflineFlags(command: Command): void {
@@ -23,6 +24,6 @@ export async function workOn(call: Call, work: { readonly begin: () => Promise<s
   const loaded = loadFor(call.command, call.context);
   if (typeof loaded === "number") return ExitStatus.usage;
   const follower = new Follower(call);
-  const job = await (await offlineOf(call.context)).work(loaded, work.offline, (now) => follower.tell(now)).finally(() => follower.end());
+  const job = await (await offlineOf(call.context)).work(loaded, work.offline, (now) => follower.tell(now.progress)).finally(() => follower.end());
   return conclude(call, job, work.said);
 }

@@ -29,6 +29,7 @@ const keysOf: Readonly<Record<StoreKind, readonly { readonly flag: Flag; readonl
     { flag: { flags: "--prefix <text>", help: "what the names of objects begin with" }, key: "prefix" },
     { flag: { flags: "--path-style [boolean]", help: "the bucket in the path, not in the host name (default: where --endpoint is given)" }, key: "path_style", as: "boolean" },
     { flag: { flags: "--history [boolean]", help: "keep the history of shares in the store, from which `dittofs recover` rebuilds them (default: true on s3)" }, key: "history", as: "boolean" },
+    { flag: { flags: "--history-unfenced [boolean]", help: "keep it although the S3 server ignores conditional writes: nothing keeps two servers from taking one share then" }, key: "history_unfenced", as: "boolean" },
     { flag: { flags: "--create-bucket [boolean]", help: "make the bucket where there is none" }, key: "create_bucket", as: "boolean" },
     { flag: { flags: "--compression <kind>", help: "compress content before it is stored: zstd, or off", choices: ["zstd", "off"] }, key: "compression" },
     { flag: { flags: "--encryption <kind>", help: "encrypt content before it is stored: aes-256-gcm, or off", choices: ["aes-256-gcm", "off"] }, key: "encryption" },

@@ -1,10 +1,16 @@
 import { afterEach, expect, test } from "bun:test";
-import { cpSync, existsSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { cpSync, existsSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { openControl, type RunningControl } from "#app/control/control.ts";
 import { recoverShare } from "#app/offline/recover.ts";
 import { storeFor } from "#app/offline/recovery-rows.ts";
+import { ServerRuntime } from "#app/server/runtime.ts";
+import { noTelemetry } from "#app/telemetry/telemetry.ts";
+import { identityIn } from "#app/work/purge.ts";
 import type { RecoverRequest } from "#cli/ports.ts";
-import { loadConfig } from "#config/index.ts";
+import { type Loaded, loadConfig } from "#config/index.ts";
+import type { ControlPlane } from "#control/index.ts";
+import { noAttempts } from "#model/identity.ts";
 import type { FileContent } from "#model/file-content.ts";
 import { FsError } from "#model/fs-error.ts";
 import { rootId } from "#model/ids.ts";
@@ -112,6 +118,95 @@ test("a share recovered from another place gets a store of its own, and one from
   expect(storeFor([at("recovered", "a")], request)).toEqual({ store: "recovered-2", isThere: false });
   expect(storeFor([at("recovered", "a"), at("recovered-2", "b")], request)).toEqual({ store: "recovered-2", isThere: true });
   expect(storeFor([at("recovered", "b", "filesystem")], request)).toEqual({ store: "recovered-2", isThere: false });
+});
+
+/** A share's store with its history in it, copied from a server that goes on. */
+async function copied(): Promise<{ readonly request: RecoverRequest; readonly bucket: string; readonly instance: string }> {
+  const path = join(temporary(), "store");
+  const { runtime } = runtimeOn(temporary());
+  stops.push(() => runtime.stopShares(5000));
+  await runtime.reconcile(desired([sharePlan("/export", { blocks: storePlan("block", "filesystem", { config: { path, history: true } }) })]));
+  // biome-ignore lint: a test looks behind the runtime's back
+  const open = (runtime as any).open.get("/export");
+  await make(open.share as never, rootId, "file", FileType.regular);
+  const bucket = join(temporary(), "store");
+  const request: RecoverRequest = { type: "filesystem", config: { path: bucket }, storeName: "recovered", share: null, name: null, dryRun: true, acceptLoss: false };
+  await until("the history to hold it all", 10_000, async () => {
+    rmSync(bucket, { recursive: true, force: true });
+    cpSync(path, bucket, { recursive: true });
+    const found = await recoverShare(loadedFor(temporary()), request, () => {}).catch(() => null);
+    return found?.files === 2 ? found : null;
+  });
+  return { request: { ...request, dryRun: false }, bucket, instance: open.instance };
+}
+
+function loadedFor(dataDir: string, flags: Readonly<Record<string, string>> = {}): Loaded {
+  const loaded = loadConfig({ machine: { memoryBytes: 2 ** 33, dataHome: "/home/d", configHome: "/home/c" }, environment: {}, configPath: null, flags: new Map(Object.entries({ data_dir: dataDir, ...flags })) });
+  if (!loaded.ok) throw new Error("no configuration");
+  return loaded;
+}
+
+/** A control plane that opens nothing: what a backup that was put back has. */
+async function withControlPlane(loaded: Loaded, work: (plane: ControlPlane, control: RunningControl) => Promise<unknown>): Promise<void> {
+  const around = { clock: systemClock, random: systemRandom, logger: silentLogger, telemetry: noTelemetry(systemClock), fatal: (error: Error): void => { throw error; } };
+  const runtime = new ServerRuntime({ attempts: noAttempts, config: loaded.config, around, recovered() {}, identify: async (_, instance) => instance, setLogLevel() {}, changed() {} });
+  Object.assign(runtime, { reconcile: async () => [], tryStore: async () => ({ healthy: true, error: null, latencyMs: 1, checkedAt: 0 }) });
+  const control = await openControl({ loaded: { ...loaded, config: { ...loaded.config, shares: [] } }, runtime, around, begin: true });
+  await work(control.plane, control).finally(() => control.stop(5000));
+}
+
+const actor = { name: "test", address: "" };
+
+test("metadata goes where the control plane that was put back has the share's", async () => {
+  const { request, bucket, instance } = await copied();
+  const dataDir = temporary();
+  const loaded = loadedFor(dataDir);
+  const fast = join(temporary(), "fast");
+  await withControlPlane(loaded, async ({ stores, shares }) => {
+    await stores.create(actor, "metadata", { name: "fast", type: "sqlite", config: { path: fast } });
+    await stores.create(actor, "block", { name: "cloud", type: "filesystem", config: { path: bucket, history: true } });
+    await shares.create(actor, { name: "/export", metadata: "fast", blocks: "cloud" });
+  });
+  const { database } = await recoverShare(loaded, request, () => {});
+  expect(database).toBe(join(fast, "export", "metadata.db"));
+  expect(identityIn(database)?.instance).toBe(instance);
+  expect(existsSync(join(dataDir, "shares", "export", "metadata.db"))).toBeFalse();
+});
+
+test("a share that the control plane has in PostgreSQL, in another block store or as another tree is not recovered beside that", async () => {
+  const { request, bucket } = await copied();
+  const postgres = { name: "pg", type: "postgres", config: { host: "127.0.0.1", database: "d", user: "u" } };
+  const refused: readonly [expected: string, more: object][] = [
+    ["metadata store pg (postgres)", { metadata: "pg" }],
+    ["block store other", { blocks: "other" }],
+    ["another tree (instance 0123456789abcdef)", {}],
+  ];
+  for (const [expected, more] of refused) {
+    const loaded = loadedFor(temporary());
+    await withControlPlane(loaded, async ({ stores, shares }, control) => {
+      await stores.create(actor, "metadata", postgres);
+      await stores.create(actor, "block", { name: "cloud", type: "filesystem", config: { path: bucket, history: true } });
+      await stores.create(actor, "block", { name: "other", type: "filesystem", config: { path: join(temporary(), "other") } });
+      await shares.create(actor, { name: "/export", blocks: "cloud", ...more });
+      if (Object.keys(more).length === 0) await control.identify(shares.movePlan("/export", {}).id, "0123456789abcdef");
+    });
+    for (const dryRun of [true, false]) await expect(recoverShare(loaded, { ...request, dryRun }, () => {})).rejects.toThrow(expected);
+    expect(existsSync(join(loaded.config.data_dir, "shares"))).toBeFalse();
+  }
+});
+
+test("a recovery that was cut off before the control plane had the share is gone on with by the same command", async () => {
+  const { request } = await copied();
+  const dataDir = temporary();
+  const file = join(dataDir, "file");
+  writeFileSync(file, "");
+  // As a kill leaves it: everything has its place, and the control plane was never reached.
+  await expect(recoverShare(loadedFor(dataDir, { "database.sqlite.path": join(file, "control.db") }), request, () => {})).rejects.toThrow();
+  const database = join(dataDir, "shares", "export", "metadata.db");
+  expect(existsSync(database)).toBeTrue();
+  expect(await recoverShare(loadedFor(dataDir), request, () => {})).toMatchObject({ name: "/export", files: 2, database });
+  await withControlPlane(loadedFor(dataDir), async ({ shares }) => expect(shares.list()).toMatchObject([{ name: "/export" }]));
+  await expect(recoverShare(loadedFor(dataDir), request, () => {})).rejects.toThrow("is there already");
 });
 
 /** Objects of a share that are neither history nor the list of shares. */

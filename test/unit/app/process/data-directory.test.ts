@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { checkLayout, DataDirectoryError, safeName } from "#app/process/data-directory.ts";
+import { checkLayout, DataDirectoryError, makeDataDirectory, safeName } from "#app/process/data-directory.ts";
 import { makeDirectory, replaceFile } from "#app/process/durable-files.ts";
 import { temporary } from "../../../support/temporary.ts";
 
@@ -29,6 +29,14 @@ describe("layout", () => {
     mkdirSync(join(unmarked, "shares"));
     expect(() => checkLayout(unmarked)).toThrow(DataDirectoryError);
   });
+});
+
+test("a directory that can't be made is told with the path and the reason", () => {
+  const file = join(fresh(), "file");
+  writeFileSync(file, "");
+  expect(() => makeDataDirectory(file)).toThrow(`the data directory ${file} can't be made: there is something else that is no directory; name another with --data-dir`);
+  expect(() => makeDataDirectory(join(file, "below"))).toThrow(DataDirectoryError);
+  makeDataDirectory(join(fresh(), "a", "b"));
 });
 
 test("names of shares become names of directories, no two the same", () => {

@@ -19,7 +19,7 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 const plan = (config: StorePlan["config"]): StorePlan => ({ kind: "block", name: "b", type: "memory", config, secrets: {} });
 const encrypted = plan({ encryption: "aes-256-gcm", encryption_key_file: keyFile });
-const fresh = { keyPrefix: "0123456789abcdef/", filled: false };
+const fresh = { keyPrefix: "0123456789abcdef/", filled: false, serves: true };
 const around = (clock = new HandClock()) => ({ clock, random: systemRandom, logger: silentLogger });
 const bytes = new Uint8Array(1000).fill(5);
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { systemRandom } from "#base/random.ts";
+import { faultyBlocks } from "#blocks/fault/index.ts";
 import { Keyring, openMemoryBlocks, parseMasterKeys } from "#blocks/index.ts";
 import { type BlockStore, StoreRefusedError } from "#model/block-store.ts";
 import { masterKeyLine, masterKeys } from "../../../support/master-keys.ts";
@@ -91,6 +92,68 @@ describe("a keyring", () => {
     const bytes = await blocks.get(`${keyPrefix}keyring/00000001`, 0, length);
     await blocks.put(`${keyPrefix}keyring/00000009`, { from: "slices", slices: [bytes] });
     await expect(open(blocks).load()).rejects.toThrow(/is not the one/);
+  });
+});
+
+describe("a rotation that is cut off", () => {
+  const cutOff = new Error("cut off");
+
+  /** The store of a process that ends before its n-th request, or between that and its answer. */
+  function until(blocks: BlockStore, n: number, answered: boolean): { readonly blocks: BlockStore; readonly asked: () => number } {
+    let asked = 0;
+    const check = (isAfter: boolean): void => {
+      if (!isAfter) asked++;
+      if (asked > n || (asked === n && (isAfter ? !answered : false))) throw cutOff;
+    };
+    return { blocks: faultyBlocks(blocks, { before: () => check(false), after: () => check(true) }), asked: () => asked };
+  }
+
+  test("at any request leaves a share whose next start finds every key, and nothing that the old master key opens once it is repeated", async () => {
+    let rounds = 0;
+    let stale = 0;
+    for (const answered of [true, false]) {
+      for (let n = 0; n < 20; n++, rounds++) {
+        const blocks = openMemoryBlocks();
+        const first = await open(blocks).current();
+        const cut = until(blocks, n, answered);
+        const failed = await open(cut.blocks, masterKeys("a"), false).rotate(masterKeys("b", "a")).then(() => false, () => true);
+        const left = await rings(blocks);
+        if (left.length > 1) stale++;
+        const next = open(blocks, masterKeys("b", "a"), false);
+        await next.load();
+        await next.tidy();
+        expect(await rings(blocks)).toEqual([left.at(-1) as string]);
+        expect((await next.find(first.id))?.key.equals(first.key)).toBe(true);
+        const used = await next.current();
+        await next.rotate(masterKeys("b", "a"));
+        const last = open(blocks, masterKeys("b"), false);
+        expect((await last.find(first.id))?.key.equals(first.key)).toBe(true);
+        expect((await last.find(used.id))?.key.equals(used.key)).toBe(true);
+        expect(await rings(blocks)).toHaveLength(1);
+        if (!failed) break;
+      }
+    }
+    expect(rounds).toBeGreaterThan(6);
+    expect(stale).toBeGreaterThan(1);
+  });
+
+  test("between ring and deletion says that the old master key still opens the one before", async () => {
+    const blocks = openMemoryBlocks();
+    await open(blocks).load();
+    const faulty = faultyBlocks(blocks, { before: (operation) => (operation === "delete" ? Promise.reject(new Error("no right to delete")) : undefined) });
+    const ring = open(faulty, masterKeys("a"), false);
+    await expect(ring.rotate(masterKeys("b", "a"))).rejects.toThrow(/is rotated, but the one before it.*no right to delete/);
+    expect(await rings(blocks)).toEqual(["keyring/00000001", "keyring/00000002"]);
+    expect(await ring.load()).toMatchObject({ master: "b", keys: 2 });
+  });
+
+  test("no ring goes where the newest can't be opened", async () => {
+    const blocks = openMemoryBlocks();
+    await open(blocks).load();
+    const ring = await blocks.get(`${keyPrefix}keyring/00000001`, 0, (await blocks.size(`${keyPrefix}keyring/00000001`)) ?? 0);
+    await blocks.put(`${keyPrefix}keyring/00000002`, { from: "slices", slices: [ring] });
+    await expect(open(blocks, masterKeys("a"), false).tidy()).rejects.toThrow(/is not the one/);
+    expect(await rings(blocks)).toHaveLength(2);
   });
 });
 

@@ -46,6 +46,17 @@ describe.skipIf(missingRadosgw !== null)(`objects in parts${missingRadosgw === n
       inParts,
     ));
 
+  test("are not made where the key must be free at the moment the object comes into being", () =>
+    withWorld(
+      () => ({ kind: "pass" }),
+      async ({ store, direct, proxy }) => {
+        await store.put("s", { ...slices, atOnce: true });
+        expect(puts(proxy)).toBe(1);
+        expect(Buffer.compare(await direct.get("s", 0, bytes.byteLength), bytes)).toBe(0);
+      },
+      inParts,
+    ));
+
   test("survive a lost reply of each of their requests", async () => {
     const requests: readonly (readonly [string, (target: string) => boolean])[] = [
       ["POST", (target) => target.includes("uploads")],

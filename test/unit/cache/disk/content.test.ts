@@ -126,7 +126,8 @@ for (const [disk, bytesMax, hangs] of [
   test(`a file read in order has at least 32 MiB on their way to a reader that waits, with ${disk}`, async () => {
     const bytes = await stored(160 * MiB);
     const hanging = Promise.withResolvers<void>();
-    await start(bytesMax, hangs ? { ...systemCacheFiles, write: () => hanging.promise } : systemCacheFiles);
+    const { files, busy } = watched(systemCacheFiles);
+    await start(bytesMax, hangs ? { ...files, write: () => hanging.promise } : files);
     store.hold = true;
     let least = Number.POSITIVE_INFINITY;
     for (let at = 0; at < bytes.length; at += MiB) {
@@ -138,11 +139,11 @@ for (const [disk, bytesMax, hangs] of [
       // The store answers in order, and one more only where the reader still waits.
       for (let answers = 0; !done; answers++) {
         expect(answers).toBeLessThan(100);
-        await settledTurns();
+        await settledTurns(busy);
         if (done) break;
         if (at >= 16 * MiB && at < bytes.length - windowBytesMax - stepBytes) least = Math.min(least, store.inFlightBytes);
         store.release(1);
-        await settledTurns();
+        await settledTurns(busy);
       }
       await read;
     }
@@ -221,7 +222,39 @@ test("warming fetches each byte once, the newest first, and stops where there is
   await stop();
 });
 
-/** Lets everything run that waits for nothing but turns of the event loop and the thread pool's answers at hand. */
-async function settledTurns(): Promise<void> {
-  for (let i = 0; i < 8; i++) await new Promise<void>((resolve) => systemClock.atTurnEnd(resolve));
+/** These file operations, and whether any of them is under way. */
+function watched(files: CacheFiles): { readonly files: CacheFiles; readonly busy: () => boolean } {
+  let underWay = 0;
+  const counted =
+    <Arguments extends unknown[], Result>(operation: (...args: Arguments) => Promise<Result>) =>
+    async (...args: Arguments): Promise<Result> => {
+      underWay++;
+      try {
+        return await operation(...args);
+      } finally {
+        underWay--;
+      }
+    };
+  const { makeDirectory, open, close, read, write, link, rename, unlink, names, stat, freeBytes } = files;
+  return {
+    files: {
+      makeDirectory: counted(makeDirectory),
+      open: counted(open),
+      close: counted(close),
+      read: counted(read),
+      write: counted(write),
+      link: counted(link),
+      rename: counted(rename),
+      unlink: counted(unlink),
+      names: counted(names),
+      stat: counted(stat),
+      freeBytes: counted(freeBytes),
+    },
+    busy: () => underWay > 0,
+  };
+}
+
+/** Lets everything run that waits for nothing but turns of the event loop and the thread pool's answers. */
+async function settledTurns(busy: () => boolean): Promise<void> {
+  for (let quiet = 0; quiet < 8; quiet = busy() ? 0 : quiet + 1) await new Promise<void>((resolve) => systemClock.atTurnEnd(resolve));
 }

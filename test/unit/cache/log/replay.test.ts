@@ -66,7 +66,7 @@ describe("replay", () => {
     for (let i = 0; i < 10; i++) {
       const { log, recovered, records } = await open(path, { files: unsynced });
       expect(records).toEqual([]);
-      expect(recovered).toEqual({ records: 0, bytes: 0, tornBytes: 0, firstSequence: 0, lastSequence: 0 });
+      expect(recovered).toEqual({ records: 0, bytes: 0, tornBytes: 0, tornWhole: 0, firstSequence: 0, lastSequence: 0 });
       await log.close();
     }
     expect(fs.readdirSync(path).length).toBeLessThanOrEqual(3);
@@ -162,6 +162,7 @@ describe("a torn tail", () => {
         const complete = records.filter((_, i) => spoiled.length >= endOf(records, i + 1) && Buffer.compare(spoiled.subarray(0, endOf(records, i + 1)), whole.subarray(0, endOf(records, i + 1))) === 0);
         expect(again.records).toEqual(complete);
         expect(again.recovered.tornBytes).toBeGreaterThanOrEqual(0);
+        expect(again.recovered.tornWhole).toBe(0);
         const next = appendSome(again.log, 500);
         expect(next.sequence).toBeGreaterThan(records[11]!.sequence);
         await again.log.close();
@@ -183,7 +184,10 @@ describe("a torn tail", () => {
       const torn = restored(new Map([...files, [names[0]!, spoiled]]));
       const again = await open(torn, { files: unsynced });
       expect(again.records).toEqual(records.slice(0, 5));
-      if (bit >= 128) expect(again.recovered.tornBytes).toBeGreaterThan(20_000);
+      if (bit >= 128) {
+        expect(again.recovered.tornBytes).toBeGreaterThan(20_000);
+        expect(again.recovered.tornWhole).toBe(records.length - 6);
+      }
       await again.log.close();
       const once = await open(torn, { files: unsynced });
       expect(once.records).toEqual(records.slice(0, 5));

@@ -171,6 +171,39 @@ describe("an open pack", () => {
     expect(target).toEqual(bytes);
   });
 
+  test("what the thread pool appends is the pack's once it has all of it, however short its writes", async () => {
+    const files: FileOps = { ...systemFiles, writev: (fd, slices, position, done) => systemFiles.writev(fd, [slices[0]!.subarray(0, 300)], position, done) };
+    const pack = createPack(directory, id, instance, { ...options, files });
+    const bytes = pattern(1000, 21);
+    const appended = pack.appendAside([bytes.subarray(0, 400), bytes.subarray(400)], 1000);
+    expect(pack.size).toBe(0);
+    expect(await appended).toBe(0);
+    const target = new Uint8Array(1000);
+    pack.readSync(0, target);
+    expect(target).toEqual(bytes);
+    const sealed = await pack.seal();
+    expect([sealed.size, verifyFrames(bytes, 0, 1000, sealed.frames)]).toEqual([1000, true]);
+  });
+
+  test("a full disk refuses what the thread pool appends, wholly, and takes it later", async () => {
+    let full = true;
+    const files: FileOps = {
+      ...systemFiles,
+      writev(fd, slices, position, done) {
+        if (!full) systemFiles.writev(fd, slices, position, done);
+        else if (position === 0) systemFiles.writev(fd, [slices[0]!.subarray(0, 5)], position, done);
+        else done(Object.assign(new Error("full"), { code: "ENOSPC" }), 0);
+      },
+    };
+    const pack = createPack(directory, id, instance, { ...options, files });
+    expect(await pack.appendAside([pattern(100, 22)], 100)).toBe(FsError.of("noSpace"));
+    expect(pack.size).toBe(0);
+    full = false;
+    const bytes = pattern(90, 23);
+    expect(await pack.appendAside([bytes], 90)).toBe(0);
+    expect(verifyFrames(bytes, 0, 90, (await pack.seal()).frames)).toBe(true);
+  });
+
   test("abandon deletes; whoever waits is let go", async () => {
     const pack = createPack(directory, id, instance, options);
     pack.append([pattern(100, 11)], 100);

@@ -1,0 +1,28 @@
+import type { Clock } from "#base/clock.ts";
+import type { BlockStore } from "#model/block-store.ts";
+import type { HeldPacks } from "#model/history.ts";
+import type { PackId } from "#model/ids.ts";
+import type { SegmentHead } from "./format.ts";
+
+/** What a publisher works with, and whom it tells. */
+export interface PublisherParts {
+  readonly blocks: BlockStore;
+  /** In hexadecimal. */
+  readonly instance: string;
+  readonly clock: Clock;
+  /** What is gathered goes into a segment at least so often. */
+  readonly lagMs: number;
+  /** Bytes that may wait in memory. */
+  readonly unshippedBytesMax: number;
+  /** At a cut: the oldest content change that a recovery from here needs. */
+  readonly oldestNeeded: () => number;
+  readonly hold: (packs: Iterable<PackId>) => HeldPacks;
+  /** Resolves when everything before is safe on this machine. */
+  readonly safeHere: () => Promise<void>;
+  /** Segments up to this one are published. */
+  readonly published: (head: SegmentHead, bytes: number) => void;
+  /** The place of the next segment was somebody else's. Nothing is published any more. */
+  readonly lost: (head: SegmentHead) => void;
+  /** The store did not take something, or does again (null). */
+  readonly trouble: (error: unknown) => void;
+}
