@@ -280,10 +280,10 @@ export class Publisher {
   }
 
   private async put(segment: Segment): Promise<boolean> {
-    const other = await putSegment(this.parts.blocks, this.parts.instance, segment);
-    if (other === null) return true;
+    const taken = await putSegment(this.parts.blocks, this.parts.instance, segment);
+    if (taken === null) return true;
     this.end();
-    this.parts.lost(other);
+    this.parts.lost(taken);
     return false;
   }
 }
