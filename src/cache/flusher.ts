@@ -1,19 +1,18 @@
 import type { Clock } from "#base/clock.ts";
-import type { ApplyResult, Extent } from "#model/change-set.ts";
 import { StoreFullError } from "#model/block-store.ts";
 import { FsError } from "#model/fs-error.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { outside, type Span } from "#telemetry/tracing/index.ts";
-import type { FileState, FlushCut } from "./file-state.ts";
 import { DiskPace } from "./disk-pace.ts";
 import type { FileTable } from "./file-table.ts";
 import { flushed } from "./followed.ts";
-import { Gathered, type Job, layered } from "./gathered.ts";
+import { Gathered, type Job } from "./gathered.ts";
 import type { WriteAheadLog } from "./log/index.ts";
 import type { OpenPackRef, PackTable } from "./pack-table.ts";
 import type { PackUploads } from "./pack-uploads.ts";
 import type { PendingExtent } from "./pending.ts";
+import { ContentsToStore } from "./store-contents.ts";
 import type { StoreHealth } from "./store-health.ts";
 
 /** A pack is sealed when the next chunk would make it larger. */
@@ -21,14 +20,10 @@ export const packBytes = 16 * 1024 * 1024;
 /** Files in a batch: bounds what a failed batch has to do again. */
 const batchFilesMax = 4096;
 const batchBytesMax = 64 * 1024 * 1024;
-/** Change sets handed to the store in one event-loop turn, so that a flush never holds up a client for long. */
-const setsPerTurn = 64;
-/** Extents laid by one set at most. */
-const extentsPerSet = 1024;
 
 /**
  * Takes unstored changes to their home: dirty bytes into packs, packs into the block store, then size, times and extents of each
- * file into the metadata store as one change set, then the log is told what it may forget. One batch at a time; the order within
+ * file into the metadata store as one change, then the log is told what it may forget. One batch at a time; the order within
  * a batch is the promise: log synced before the store knows, pack durable before an extent refers to it.
  */
 export class Flusher {
@@ -163,7 +158,7 @@ export class Flusher {
     if (this.current !== null && packs.has(this.current)) this.current = null;
     await this.log.durable(last);
     if (!(await this.uploads.store([...packs]))) return this.restoreAll(jobs, FsError.of("noSpace"));
-    return this.storeContents(jobs);
+    return new ContentsToStore(this.files, this.store, () => this.turn()).of(jobs);
   }
 
   private restoreAll(jobs: readonly Job[], error: FsError): FsError {
@@ -199,62 +194,6 @@ export class Flusher {
       }
     }
     return gathered.length === 0 ? null : await append();
-  }
-
-  /**
-   * Each job's size, times and extents as one change set; sets of one turn share a commit. No condition: a set for a file that
-   * lost its last link does nothing, and resolves once that removal is durable, too; only then may the log forget its records.
-   */
-  private async storeContents(jobs: readonly Job[]): Promise<FsError | null> {
-    let failed: FsError | null = null;
-    let thrown: unknown = null;
-    let broken = false;
-    let turnExtents = 0;
-    const waits: Promise<void>[] = [];
-    for (let i = 0; i < jobs.length; i++) {
-      const { file, cut, extents } = jobs[i] as Job;
-      const all = layered(cut, extents);
-      waits.push(
-        this.storeContent(file, cut, all).then(
-          (result) => {
-            if (result.applied) return this.files.stored(file, cut);
-            this.files.restore(file, cut);
-            failed = FsError.of("noSpace");
-          },
-          (error: unknown) => {
-            this.files.restore(file, cut);
-            thrown = error;
-            broken = true;
-          },
-        ),
-      );
-      turnExtents += all.length;
-      if (i % setsPerTurn !== setsPerTurn - 1 && turnExtents < extentsPerSet) continue;
-      turnExtents = 0;
-      await this.turn();
-    }
-    await Promise.all(waits);
-    if (broken) throw thrown;
-    return failed;
-  }
-
-  /**
-   * One file's set, in parts where it has very many extents. The parts before the last are covered by the log until that is
-   * durable: replay puts the same bytes over them.
-   */
-  private async storeContent(file: FileState, cut: FlushCut, extents: readonly Extent[]): Promise<ApplyResult> {
-    const { sequence, size, mtime, ctime } = cut;
-    const { id } = file;
-    let { cutTo } = cut;
-    let at = 0;
-    for (; extents.length - at > extentsPerSet; at += extentsPerSet) {
-      const part = extents.slice(at, at + extentsPerSet);
-      const laid = await this.store.apply({ conditions: [], changes: [{ do: "layExtents", id, sequence, cutTo, extents: part }] });
-      if (!laid.applied) return laid;
-      cutTo = -1;
-    }
-    const rest = at === 0 ? extents : extents.slice(at);
-    return this.store.apply({ conditions: [], changes: [{ do: "storeContent", id, sequence, size, mtime, ctime, cutTo, extents: rest }] });
   }
 
   /** Tells the log what no file needs any more, and lets go of packs that only such records spoke of. */

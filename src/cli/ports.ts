@@ -113,6 +113,8 @@ export interface RecoverRequest {
   readonly dryRun: boolean;
   /** Recovers also where the store has not everything that was written last. */
   readonly acceptLoss: boolean;
+  /** Recovers also from a store that the share was being moved away from. */
+  readonly acceptMoved: boolean;
 }
 
 export interface RecoverProgress {

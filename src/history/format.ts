@@ -18,9 +18,9 @@ const fixedBytes = 20;
 /** A head is read with one request of this length. */
 export const headBytesMax = 2048;
 export const tokenBytes = 16;
-const textBytesMax = 512;
+export const textBytesMax = 512;
 
-const magics = { segment: "DFSHIST\n", manifest: "DFSMANI\n", share: "DFSSHAR\n" } as const;
+const magics = { segment: "DFSHIST\n", manifest: "DFSMANI\n", share: "DFSSHAR\n", leaving: "DFSLEFT\n" } as const;
 export type ObjectKind = keyof typeof magics;
 
 /** What of a history can't be read or believed; says which object, and what to do. */
@@ -134,7 +134,7 @@ export interface Manifest {
   readonly chunks: readonly { readonly bytes: number; readonly packed: number; readonly crc: number }[];
 }
 
-function frame(kind: ObjectKind, head: ByteWriter): Uint8Array {
+export function frame(kind: ObjectKind, head: ByteWriter): Uint8Array {
   const body = head.take();
   const bytes = new Uint8Array(fixedBytes + body.length);
   const view = new DataView(bytes.buffer);
@@ -146,11 +146,20 @@ function frame(kind: ObjectKind, head: ByteWriter): Uint8Array {
   return bytes;
 }
 
+/** What an object begins with that a store which encrypts has put there (docs/formats/framed-object.md). */
+const framedMagic = "DFSFRMS\n";
+
+function begins(bytes: Uint8Array, magic: string): boolean {
+  for (let i = 0; i < magic.length; i++) if (bytes[i] !== magic.charCodeAt(i)) return false;
+  return true;
+}
+
 /** The head of an object of which `bytes` are the first; throws a HistoryError that names `key` where it is damaged or newer. */
-function unframe(kind: ObjectKind, bytes: Uint8Array, key: string): ByteReader {
+export function unframe(kind: ObjectKind, bytes: Uint8Array, key: string): ByteReader {
   const damaged = (what: string) => new HistoryError(`object ${key} of the share's history is damaged (${what})`);
   if (bytes.length < fixedBytes) throw damaged("it is too short");
-  for (let i = 0; i < 8; i++) if (bytes[i] !== magics[kind].charCodeAt(i)) throw damaged(`it is no ${kind}`);
+  if (begins(bytes, framedMagic)) throw new HistoryError(`object ${key} of the share's history is encrypted, and was read without: give the flags its store has (--encryption aes-256-gcm with --encryption-key-file or --encryption-key-env)`);
+  if (!begins(bytes, magics[kind])) throw damaged(`it is no ${kind}`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const found = view.getUint32(8, true);
   if (found > version) throw new HistoryError(`object ${key} has history format ${found}, newer than ${version}, the newest this program knows: use the program that wrote it`);
@@ -166,7 +175,7 @@ export function headLength(bytes: Uint8Array): number {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(12, true);
 }
 
-function reading<T>(key: string, read: () => T): T {
+export function reading<T>(key: string, read: () => T): T {
   try {
     return read();
   } catch (error) {
@@ -184,7 +193,7 @@ function getPlace(from: ByteReader): Place {
   return { epoch: from.uint(), number: from.uint() };
 }
 
-function getTime(from: ByteReader): Time {
+export function getTime(from: ByteReader): Time {
   return new Time(from.int(), from.uint());
 }
 

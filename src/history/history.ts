@@ -3,7 +3,7 @@ import { waited } from "#telemetry/tracing/index.ts";
 import type { Timer } from "#base/clock.ts";
 import { FsError } from "#model/fs-error.ts";
 import type { HistoryMark, Publication, ShareHistory, ShippedContent } from "#model/history.ts";
-import { describeOwner, isPassing, readHead, ShareTaken, UnfencedStore } from "./chain.ts";
+import { describeOwner, isPassing, readHead, ShareTaken, UnfencedStore, unread } from "./chain.ts";
 import { HistoryError, type SegmentHead, tokenBytes } from "./format.ts";
 import type { HistoryOptions, HistoryStatus } from "./options.ts";
 import { introduce, type Taken, takeOver } from "./ownership.ts";
@@ -58,7 +58,7 @@ export class History extends ToldContent implements ShareHistory {
         await journal.durable();
       },
       published: (head, bytes) => this.wasPublished(head, bytes),
-      lost: (head) => this.wasLost(new ShareTaken(head)),
+      lost: (error) => this.wasLost(error),
       trouble: (error) => this.trouble(error),
     });
     this.waits = new Waits(clock, () => this.publisher.hurry());
@@ -268,9 +268,9 @@ export class History extends ToldContent implements ShareHistory {
     const place = this.publisher.idleAt;
     if (place === null) return;
     try {
-      const head = await readHead(blocks, instance, place);
+      const head = await readHead(blocks, instance, place).catch(unread);
       // Ours, if it went meanwhile.
-      if (head !== null && this.publisher.idleAt?.number === place.number) this.wasLost(new ShareTaken(head));
+      if (head !== null && this.publisher.idleAt?.number === place.number) this.wasLost(head instanceof HistoryError ? head : new ShareTaken(head));
     } catch (error) {
       if (!isPassing(error)) this.trouble(error);
     }

@@ -1,8 +1,9 @@
 import type { Clock } from "#base/clock.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import type { HistoryMark, Journal } from "#model/history.ts";
-import { describeOwner, isPassing, placeAfter, readHead, sameToken, ShareTaken } from "./chain.ts";
+import { describeOwner, isPassing, placeAfter, readHead, sameToken, ShareTaken, unread } from "./chain.ts";
 import { encodeSegmentHead, encodeShare, HistoryError, historyPrefix, type Owner, parseSegmentKey, parseSnapshotKey, type Place, type SegmentHead, segmentKey, shareKey, snapshotPrefix } from "./format.ts";
+import { leavingKey } from "./leaving.ts";
 import type { HistoryOptions } from "./options.ts";
 
 /** Tokens of this database's own servers that are remembered once the share is taken: requests of the last few may still be on their way. */
@@ -55,7 +56,9 @@ export async function takeOver(parts: OwnershipParts): Promise<Taken> {
     await journal.keepMark();
   }
   for (;;) {
-    const head = await readHead(blocks, instance, next);
+    const head = await readHead(blocks, instance, next).catch((error: unknown) => {
+      throw known === null ? error : unread(error);
+    });
     if (head !== null) {
       if (!mark.tokens.some((known) => sameToken(known, head.owner.token))) throw known === null ? unknownHistory(parts, head) : new ShareTaken(head);
       last = head;
@@ -105,7 +108,7 @@ export async function endHistory(blocks: BlockStore, instance: string): Promise<
   const pieces: string[] = [];
   for await (const { key } of blocks.list(snapshotPrefix(instance))) (parseSnapshotKey(key)?.manifest === true ? manifests : pieces).push(key);
   await blocks.delete([...manifests, shareKey(instance)]);
-  await blocks.delete(pieces);
+  await blocks.delete([...pieces, leavingKey(instance)]);
 }
 
 /**
@@ -184,11 +187,12 @@ async function tryPut(blocks: BlockStore, key: string, bytes: Uint8Array): Promi
   }
 }
 
-/** Puts the object by which the shares of a store are found. */
+/** Puts the object by which the shares of a store are found; a move of this share that was begun has not come to be. */
 export async function introduce({ unwrapped, instance, share, logger }: HistoryOptions): Promise<void> {
   const key = shareKey(instance);
   try {
     if ((await unwrapped.size(key)) === null) await unwrapped.put(key, { from: "slices", slices: [encodeShare(instance, share)] });
+    await unwrapped.delete([leavingKey(instance)]);
   } catch (error) {
     logger.warn({ error: (error as Error).message }, "the share could not be entered into the list of its block store; the next start does it");
   }

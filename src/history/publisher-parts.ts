@@ -2,7 +2,7 @@ import type { Clock } from "#base/clock.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import type { HeldPacks } from "#model/history.ts";
 import type { PackId } from "#model/ids.ts";
-import type { SegmentHead } from "./format.ts";
+import type { HistoryError, SegmentHead } from "./format.ts";
 
 /** What a publisher works with, and whom it tells. */
 export interface PublisherParts {
@@ -22,7 +22,7 @@ export interface PublisherParts {
   /** Segments up to this one are published. */
   readonly published: (head: SegmentHead, bytes: number) => void;
   /** The place of the next segment was somebody else's. Nothing is published any more. */
-  readonly lost: (head: SegmentHead) => void;
+  readonly lost: (error: HistoryError) => void;
   /** The store did not take something, or does again (null). */
   readonly trouble: (error: unknown) => void;
 }

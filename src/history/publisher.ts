@@ -8,8 +8,9 @@ import { follow, published } from "./followed.ts";
 
 /** Segments on their way at once; they count in order. */
 const underWayMax = 4;
-/** What somebody waits for goes into a segment when it is so long, whether or not one could be sent. */
+/** Where somebody waited lately, and will again, what is gathered goes into a segment when it is so long, whether or not one could be sent. */
 const hurriedBytesMax = 8 * 1024 * 1024;
+const hurriedForMs = 10_000;
 /** What nobody waits for goes into one when it is so long, and no part of what may wait: until then what is written over, or stored, need not be sent. */
 const gatheredBytesMax = 128 * 1024 * 1024;
 const gatheredPart = 1 / 4;
@@ -47,8 +48,8 @@ export class Publisher {
   private cutting = false;
   /** A cut is wanted as soon as a segment can be on its way. */
   private due = false;
-  /** Somebody waits for what is gathered. */
-  private hurried = false;
+  /** When somebody asked for a cut last. */
+  private hurriedMs = Number.NEGATIVE_INFINITY;
   private readonly cutBytesMax: number;
   private ended = false;
   /** Requests whose changes are gathered, as far as they are followed. */
@@ -130,13 +131,17 @@ export class Publisher {
   /** After it was. */
   added(): void {
     const bytes = this.turnBytes + this.records.bytes;
-    if (bytes >= hurriedBytesMax && (this.hurried || bytes >= this.cutBytesMax) && this.isOwner) this.cutFull();
+    if (bytes >= hurriedBytesMax && this.isOwner && (bytes >= this.cutBytesMax || this.isHurried)) this.cutFull();
     else if (this.lagTimer === null) this.watchLag();
+  }
+
+  private get isHurried(): boolean {
+    return this.parts.clock.monotonicMs() - this.hurriedMs < hurriedForMs;
   }
 
   /** So much is gathered that it should go: unless most of it was stored meanwhile. */
   private cutFull(): void {
-    if (!this.hurried) {
+    if (!this.isHurried) {
       this.records.forget(this.parts.oldestNeeded());
       if (this.turnBytes + this.records.bytes < this.cutBytesMax / 2) return;
     }
@@ -145,7 +150,7 @@ export class Publisher {
 
   /** Somebody waits for what is gathered: it goes as soon as it can, with everything of this turn of the event loop. */
   hurry(): void {
-    this.hurried = true;
+    this.hurriedMs = this.parts.clock.monotonicMs();
     if (this.underWay >= underWayMax) this.due = true;
     else this.cutSoon();
   }
@@ -154,7 +159,7 @@ export class Publisher {
   cut(confirms = 0): { readonly serial: number; readonly head: SegmentHead } | null {
     const { owner, parts } = this;
     if (owner === null || this.ended) return null;
-    this.due = this.hurried = false;
+    this.due = false;
     this.lagTimer?.cancel();
     this.lagTimer = null;
     const oldestNeeded = parts.oldestNeeded();
@@ -275,10 +280,10 @@ export class Publisher {
   }
 
   private async put(segment: Segment): Promise<boolean> {
-    const other = await putSegment(this.parts.blocks, this.parts.instance, segment);
-    if (other === null) return true;
+    const taken = await putSegment(this.parts.blocks, this.parts.instance, segment);
+    if (taken === null) return true;
     this.end();
-    this.parts.lost(other);
+    this.parts.lost(taken);
     return false;
   }
 }

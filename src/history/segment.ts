@@ -2,8 +2,8 @@ import { assert } from "#base/assert.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import type { HeldPacks } from "#model/history.ts";
 import type { Links } from "#telemetry/tracing/index.ts";
-import { isPassing, readHead } from "./chain.ts";
-import { hexOf, type SegmentHead, segmentKey } from "./format.ts";
+import { isPassing, readHead, ShareTaken, unread } from "./chain.ts";
+import { hexOf, HistoryError, type SegmentHead, segmentKey } from "./format.ts";
 
 /** A segment on its way into the bucket. */
 export interface Segment {
@@ -20,19 +20,20 @@ export interface Segment {
 }
 
 /**
- * Puts a segment where nothing is yet. Null: it is there, put now or by a request of ours whose answer was lost; else the head of the other that
- * has its place.
+ * Puts a segment where nothing is yet. Null: it is there, put now or by a request of ours whose answer was lost; else why the share is
+ * somebody else's: his has its place.
  */
-export async function putSegment(blocks: BlockStore, instance: string, segment: Segment): Promise<SegmentHead | null> {
+export async function putSegment(blocks: BlockStore, instance: string, segment: Segment): Promise<HistoryError | null> {
   try {
     await blocks.put(segmentKey(instance, segment.head.place), { from: "slices", slices: segment.slices, atOnce: true });
     return null;
   } catch (error) {
     if (isPassing(error)) throw error;
     // Refused for its key, it may be: whose is the one that is there?
-    const found = await readHead(blocks, instance, segment.head.place);
+    const found = await readHead(blocks, instance, segment.head.place).catch(unread);
     if (found === null) throw error;
-    return isSame(found, segment.head) ? null : found;
+    if (found instanceof HistoryError) return found;
+    return isSame(found, segment.head) ? null : new ShareTaken(found);
   }
 }
 

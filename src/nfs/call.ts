@@ -107,11 +107,15 @@ export class Call implements WatchedRequest {
     this.end();
   }
 
-  /** For a line of the log that is written on behalf of this call. Its id is the client's as `dittofs client list` has it and the xid, as packet captures show it. */
+  /** The client's id as `dittofs client list` has it, and the xid as packet captures show it. */
+  get requestId(): string {
+    return `nfs-${this.client.transport.id}:${(this.xid >>> 0).toString(16).padStart(8, "0")}`;
+  }
+
+  /** For a line of the log that is written on behalf of this call. */
   get logFields(): { readonly request: string; readonly client: string; readonly share?: string; readonly procedure: string } {
     const { client, view } = this;
-    const request = `nfs-${client.transport.id}:${(this.xid >>> 0).toString(16).padStart(8, "0")}`;
-    return { request, client: client.address, procedure: this.procedure.name, ...(view === null ? {} : { share: view.fs.name }) };
+    return { request: this.requestId, client: client.address, procedure: this.procedure.name, ...(view === null ? {} : { share: view.fs.name }) };
   }
 
   /** The answer will take `bytes` of memory while it is waited for. */

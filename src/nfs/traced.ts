@@ -1,4 +1,4 @@
-import { Kind, type Span, type Tracer } from "#telemetry/tracing/index.ts";
+import { Kind, requestAttribute, type Span, type Tracer } from "#telemetry/tracing/index.ts";
 import { mountProgram } from "#wire/mount3.ts";
 import { nfsProgram } from "#wire/nfs3.ts";
 import type { CallHeader } from "#wire/rpc.ts";
@@ -14,7 +14,7 @@ const programNames: ReadonlyMap<number, string> = new Map([
 const faults: ReadonlySet<string> = new Set(["NFS3ERR_IO", "NFS3ERR_SERVERFAULT", "MNT3ERR_IO", "MNT3ERR_SERVERFAULT", "RPC_SYSTEM_ERR"]);
 
 /** Runs a call as a span, which `ended` ends; attributes are those of OpenTelemetry's conventions for ONC RPC. */
-export function followed(tracer: Tracer, call: Call, header: CallHeader, run: () => void): void {
+export function followed(tracer: Tracer, call: Call, header: CallHeader, run: (call: Call) => void): void {
   const program = programNames.get(header.program) ?? "rpc";
   const name = call.procedure.name.replace(/^MOUNT /, "");
   call.span = tracer.begin(`${program}.${name}`, Kind.server, {
@@ -24,8 +24,9 @@ export function followed(tracer: Tracer, call: Call, header: CallHeader, run: ()
     "onc_rpc.procedure.name": name,
     "onc_rpc.procedure.number": header.procedure,
     "network.peer.address": call.client.address,
+    [requestAttribute]: call.requestId,
   });
-  call.span.run(run);
+  call.span.run(() => run(call));
 }
 
 /** The call is answered. */

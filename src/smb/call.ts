@@ -124,13 +124,18 @@ export class Call implements WatchedRequest {
     data.release();
   }
 
-  /** For a line of the log that is written on behalf of this request. Its id is the client's as `dittofs client list` has it and the message's, as packet captures show it. */
+  /** The client's id as `dittofs client list` has it, and the message's as packet captures show it. */
+  get requestId(): string {
+    const { messageIdLow, messageIdHigh } = this.header;
+    return `smb-${this.connection.transport.id}:${joined(messageIdLow, messageIdHigh)}`;
+  }
+
+  /** For a line of the log that is written on behalf of this request. */
   get logFields(): { readonly request: string; readonly client: string; readonly command: string; readonly user?: string; readonly share?: string } {
     const { connection, header, session, tree } = this;
-    const { transport } = connection;
     return {
-      request: `smb-${transport.id}:${joined(header.messageIdLow, header.messageIdHigh)}`,
-      client: transport.address,
+      request: this.requestId,
+      client: connection.transport.address,
       command: commandName(header.command),
       ...(session?.user == null ? {} : { user: session.user.name }),
       ...(tree?.fs == null ? {} : { share: tree.fs.name }),

@@ -122,7 +122,7 @@ function run(call: Call): Maybe<boolean> {
     if (!beginRequest(call)) return false;
     const watch = hooks ? call.connection.server.requests.watch : null;
     if (watch !== null) began(call, watch);
-    const status = hooks && tracer !== null && tracer.samples() ? followed(tracer, call, () => handle(call)) : handle(call);
+    const status = hooks && tracer !== null && tracer.samples() ? followed(tracer, call, handle) : handle(call);
     if (status instanceof Promise) return status.then((settled) => goOn(call, settled));
     finishRequest(call, status);
     if (call.next === 0 || call.connection.transport.closed) return ended(call);
@@ -140,7 +140,7 @@ async function goOn(call: Call, settled: number): Promise<boolean> {
     }
     const watch = hooks ? call.connection.server.requests.watch : null;
     if (watch !== null) beganLate(call, watch);
-    const status = hooks && tracer !== null && tracer.samples() ? followed(tracer, call, () => handle(call)) : handle(call);
+    const status = hooks && tracer !== null && tracer.samples() ? followed(tracer, call, handle) : handle(call);
     finishRequest(call, status instanceof Promise ? await status : status);
   }
   return ended(call);

@@ -1,5 +1,5 @@
 import type { Maybe } from "#base/brand.ts";
-import { Kind, type Span, type Tracer } from "#telemetry/tracing/index.ts";
+import { Kind, requestAttribute, type Span, type Tracer } from "#telemetry/tracing/index.ts";
 import type { Call } from "./call.ts";
 import { operationOf, smbRequests } from "./watched.ts";
 
@@ -7,7 +7,7 @@ import { operationOf, smbRequests } from "./watched.ts";
 const faults: ReadonlySet<string> = new Set(["STATUS_INTERNAL_ERROR", "STATUS_UNEXPECTED_IO_ERROR"]);
 
 /** Handles a request as a span, which `ended` ends. OpenTelemetry has no conventions for SMB: names are as for other kinds of RPC. */
-export function followed(tracer: Tracer, call: Call, handle: () => Maybe<number>): Maybe<number> {
+export function followed(tracer: Tracer, call: Call, handle: (call: Call) => Maybe<number>): Maybe<number> {
   const { header, connection } = call;
   call.count = 0;
   const command = smbRequests.operations[operationOf(header.command)] ?? "UNKNOWN";
@@ -15,10 +15,11 @@ export function followed(tracer: Tracer, call: Call, handle: () => Maybe<number>
     "rpc.system.name": "smb",
     "rpc.method": command,
     "network.peer.address": connection.transport.address,
+    [requestAttribute]: call.requestId,
     "dittofs.smb.dialect": connection.dialect,
     "dittofs.smb.compound": call.index,
   });
-  return call.span.run(handle);
+  return call.span.run(() => handle(call));
 }
 
 /** The request is answered, or never will be. */

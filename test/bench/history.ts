@@ -91,7 +91,7 @@ async function recover(files: number, runs: number): Promise<void> {
   rmSync(join(directory, "lost"), { recursive: true });
   const taken = { recover: [] as number[], behindSnapshot: [] as number[] };
   for (let run = 0; run < runs; run++) {
-    const { whole, behindSnapshot } = await recoverOnce();
+    const { whole, behindSnapshot } = await recoverOnce(files);
     taken.recover.push(whole);
     taken.behindSnapshot.push(behindSnapshot);
     console.log(`recovered ${files} files in ${whole.toFixed(1)} s, ${behindSnapshot.toFixed(1)} s of them after the snapshot was fetched`);
@@ -100,11 +100,11 @@ async function recover(files: number, runs: number): Promise<void> {
 }
 
 /** Seconds of one recovery, and of what comes after its snapshot: told by the first line about something else. */
-async function recoverOnce(): Promise<{ readonly whole: number; readonly behindSnapshot: number }> {
+async function recoverOnce(files: number): Promise<{ readonly whole: number; readonly behindSnapshot: number }> {
   const found = join(directory, "found");
   rmSync(found, { recursive: true, force: true });
   const start = performance.now();
-  const child = spawn([program, "recover", "--from", "filesystem", "--path", join(directory, "blocks"), "--data-dir", found], { stdin: "ignore", stdout: "ignore", stderr: "pipe", env: { ...Bun.env, DITTOFS_CONTROLPLANE_PORT: "0" } });
+  const child = spawn([program, "recover", "--from", "filesystem", "--path", join(directory, "blocks"), "--data-dir", found], { stdin: "ignore", stdout: "pipe", stderr: "pipe", env: { ...Bun.env, DITTOFS_CONTROLPLANE_PORT: "0" } });
   let said = "";
   let fetched: number | null = null;
   for await (const chunk of child.stderr) {
@@ -114,5 +114,8 @@ async function recoverOnce(): Promise<{ readonly whole: number; readonly behindS
   const status = await child.exited;
   const end = performance.now();
   if (status !== 0 || fetched === null) throw new Error(`the recovery ended with status ${status}: ${said}`);
+  const out = await new Response(child.stdout).text();
+  // With the root.
+  if (!out.includes(` ${files + 1} files and directories`)) throw new Error(`not all files were recovered: ${out}`);
   return { whole: (end - start) / 1000, behindSnapshot: (end - fetched) / 1000 };
 }

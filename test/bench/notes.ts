@@ -8,9 +8,10 @@ const syncs =
 
 export const missed: Readonly<Record<string, string>> = {
   create:
-    "Two syncs one after the other for each file: a turn of 32 files takes 1,200 µs, 690 of which the JavaScript thread works (4.7 µs a file in SQLite, 9 to take " +
-    "4 KiB into log and pages, the rest calls and answers), and 500 are waited for two syncs of 130 to 250 µs and for the client. Without any wait it would " +
-    "be 46,000 files/s, about the target. Letting two syncs overlap changed nothing that could be measured. Storing the 4 KiB later (pack, inode, extent) takes another 13 µs a file.",
+    "The JavaScript thread is busy 60 to 100 µs a file, the more the more often others use the processors: a third in SQLite (name, inode, later extent and inode again), a tenth " +
+    "in the pages and slices of the 4 KiB, 5 % in collections of 40 kB of garbage a file, the rest in calls, answers and what waits for two syncs one after the other; half of it " +
+    "before the compiler of the runtime is done, which takes 3 s of the other processor in the first seconds. Memory that was not used before is dear on this machine, up to 17 µs " +
+    "each 4 KiB: pages and packs are therefore filled by the thread pool.",
   create_commit: "As create.",
   rename: syncs,
   remove: "As rename; two rows are deleted and one is changed.",
@@ -44,15 +45,15 @@ export const missedOnS3: Readonly<Record<string, string>> = {
     "the local disk and synced before it is acknowledged, and read from there to be sent; and nothing is sent before a flush is due (cache.flush_size), " +
     "a tenth of so short a run.",
   "cold sequential read":
-    "Besides what raw GETs do, a byte is copied from the answer into what is read ahead, from there into pages, and sent over NFS; a third of the thread is page faults of " +
-    "fresh buffers. Keeping the received pieces instead of copying them would save one copy and most faults.",
+    "Besides what raw GETs do, a byte is copied from the answer into what is read ahead, from there into pages, written to the disk cache, and sent over NFS, by one thread that is busy " +
+    "all the time. Keeping the received pieces instead of copying them would save one copy.",
   "cached read": "Nothing of S3 is in its way; the figure moves by a fifth from round to round where others use the machine.",
   "local write: randwrite_sync": "The figure moved between 0.4 and 2.6 from round to round, with what else used the disk.",
   "local write: create": "The figure moved between 0.7 and 1.8 from round to round, with what else used the disk.",
   "scattered overwrites":
     "A page of 64 KiB is held for most 4 KiB that are written somewhere in it, so that some 40 MB fill the memory for dirty pages; a file is flushed one cut at a time, " +
-    "and a cut of 40 MB takes 0.4 s: 40 ms to write packs, 250 ms to hash and put them, 100 ms for its 10,000 extents.",
-  "local write: randwrite": "Hashing and sending what is uploaded meanwhile take their share of the thread that answers the writes.",
+    "and a cut of 40 MB takes 0.4 s: 40 ms to write packs, 250 ms to hash and put them, 100 ms for its 10,000 extents. And what is not written over within a second goes to the " +
+    "bucket twice, in the share's history and in a pack.",
 };
 
 /** The same over SMB, by the row's name. */
@@ -74,4 +75,11 @@ export const missedOverSmb: Readonly<Record<string, string>> = {
   seqrewrite:
     "As seqwrite; and content is never overwritten in place. New packs are written over the files of packs given up, as long as there are such: without one, into memory of the " +
     "page cache and blocks that have to be found first, where Samba overwrites warm pages.",
+};
+
+/** The same of metadata in PostgreSQL, keyed by the line. */
+export const missedInPostgres: Readonly<Record<string, string>> = {
+  "CREATE over NFS, 64 in flight":
+    "Its rounds lie a factor of ten apart, and commits of a single client a factor of four (the line of 1 client): a turn of creates waits for one commit, so that the disk's syncs " +
+    "decide. At another hour of the same day, with a quieter disk, the same program's median was 8,483/s.",
 };

@@ -1,6 +1,6 @@
 import { type Lag, type Sample, median } from "./measure.ts";
 import type { Workload } from "./workloads.ts";
-import { missed, missedOnS3, missedOverSmb } from "./notes.ts";
+import { missed, missedInPostgres, missedOnS3, missedOverSmb } from "./notes.ts";
 
 /** What one server did in one workload, medians over the rounds. */
 export interface Figures {
@@ -245,8 +245,9 @@ export function telemetrySection({ machine, date, command, rounds, bounds }: Pic
   return `${telemetryHeading}
 
 Written by \`${command}\` on ${date}, at a ${machine.at(-1) ?? ""}. How many GETATTR fewer a CPU-second of the server answers than one built without
-hooks, 2 connections with 16 calls in flight each: the median of ${rounds} pairs in turn, and the interval it lies in nineteen times of twenty. Each costs a server
-that does next to nothing else for a call; where files are read or written the same hooks weigh less.
+hooks, 2 connections with 16 calls in flight each: the median of ${rounds} rounds, and the interval it lies in nineteen times of twenty. Each round starts four servers anew and
+loads them by turns of 50 ms, each on the processor of its load generator. A server does next to nothing else for such a call; where files are read or written
+the same hooks weigh less.
 
 ${markdown(boundTable(bounds))}
 `;
@@ -267,13 +268,14 @@ with nothing left unstored by the share's status; what is read cold was evicted 
 the proxy. The filesystem store is a second server of the same program, in turns with the first.
 
 ${markdown(boundTable(bounds))}
-${explainedOnS3(bounds)}`;
+${explainedOf(bounds, missedOnS3)}`;
 }
 
-function explainedOnS3(bounds: readonly Bound[]): string {
+/** Why targets are missed, by how the line begins. */
+function explainedOf(bounds: readonly Bound[], reasons: Readonly<Record<string, string>>): string {
   const missing = bounds.filter(({ value, most, least }) => value > (most ?? value) || value < (least ?? value));
   const lines = missing.map(({ what }) => {
-    const why = Object.entries(missedOnS3).find(([begins]) => what.startsWith(begins))?.[1];
+    const why = Object.entries(reasons).find(([begins]) => what.startsWith(begins))?.[1];
     return `- **${what}**: ${why ?? "not looked into yet."}`;
   });
   return lines.length === 0 ? "" : `\nWhat was missed, and why:\n\n${lines.join("\n")}\n`;
@@ -359,7 +361,7 @@ Written by \`${command}\` on ${date}, at a ${machine.at(-1) ?? ""}. Medians of $
 own with \`fsync\`, on the same disk and processors, over loopback TCP. What is created is answered when it is committed. Detail: PostgreSQL's rounds, from the slowest.
 
 ${markdown(boundTable(bounds))}
-`;
+${explainedOf(bounds, missedInPostgres)}`;
 }
 
 const recoveryHeading = "## Checking and recovering a share";

@@ -1,14 +1,20 @@
 /**
  * What telemetry costs NFS: GETATTR a server CPU-second, of a server whose hot paths don't look for whoever watches (a build of its own)
- * against the same with hooks and everything off, with metrics, and with traces of every hundredth request sent to a collector. Each
- * round has a pair for each of them, one right after the other, every other round the other way around.
+ * against the same with hooks and everything off, with metrics, and with traces of every hundredth request sent to a collector.
+ *
+ * Two servers of the same executable differ by some percent for as long as they run, by what the engine made of their code and where their
+ * memory lies; and the machine differs from one second to the next. So each round has servers of its own, and loads them by turns
+ * of a few hundredths of a second. What a server does between its turns (sending traces, timers) is charged to it as well. Server
+ * and load generator run on one processor: who wakes whom across two costs the kernel more one time and less another, which
+ * drowns what is looked for.
  */
 import { join } from "node:path";
 import { OtlpReceiver } from "../support/otlp-receiver.ts";
 import { waitForIdle } from "./machine.ts";
-import { cpuSecondsOf, load, median } from "./measure.ts";
+import { cpuSecondsOf, median } from "./measure.ts";
 import type { Bound } from "./report.ts";
 import { type Server, startDittofs } from "./servers.ts";
+import { RepeatedLoad } from "./telemetry-load.ts";
 import { projectRoot } from "./tools.ts";
 
 export interface TelemetryBench {
@@ -16,67 +22,88 @@ export interface TelemetryBench {
   /** With hooks and without. */
   readonly program: readonly string[];
   readonly rounds: number;
+  /** So long each server is loaded in a round. */
   readonly seconds: number;
   readonly quietSeconds: number;
 }
 
-/** What is switched on, and the most it may cost. */
+type Environment = Readonly<Record<string, string>>;
+
+/** What telemetry.max_traces_per_second is unless told. */
+const tracesPerSecond = 200;
+
+/** What is switched on, and the most it may cost. A server is loaded for a quarter of the time, so that a quarter of the traces is what falls on a second of load. */
 const variants = [
-  { name: "everything off", most: 1, environment: () => ({}) },
-  { name: "metrics on", most: 3, environment: () => ({ DITTOFS_METRICS_ENABLED: "true", DITTOFS_METRICS_PORT: "0" }) },
-  { name: "traces of 1 in 100", most: 5, environment: (collector: string) => ({ DITTOFS_TELEMETRY_ENABLED: "true", DITTOFS_TELEMETRY_ENDPOINT: collector, DITTOFS_TELEMETRY_SAMPLE_RATE: "0.01" }) },
+  { name: "everything off", most: 1, environment: (): Environment => ({}) },
+  { name: "metrics on", most: 3, environment: (): Environment => ({ DITTOFS_METRICS_ENABLED: "true", DITTOFS_METRICS_PORT: "0" }) },
+  { name: "traces of 1 in 100", most: 5, environment: (collector: string): Environment => ({ DITTOFS_TELEMETRY_ENABLED: "true", DITTOFS_TELEMETRY_ENDPOINT: collector, DITTOFS_TELEMETRY_SAMPLE_RATE: "0.01", DITTOFS_TELEMETRY_MAX_TRACES_PER_SECOND: String(tracesPerSecond / 4) }) },
 ] as const;
+
+const turnSeconds = 0.05;
+/** Until the engine has compiled what is asked for again and again. */
+const warmSeconds = 1.5;
+const options = ["-C", "2", "-Q", "16", "-n", "5000"];
 
 /** The program without hooks, as `./scripts/bench --telemetry` builds it. */
 export const withoutHooks: string = join(projectRoot, "dist/dittofs-without-hooks");
 
 export async function telemetryBounds(bench: TelemetryBench): Promise<readonly Bound[]> {
   const collector = await OtlpReceiver.start();
-  const servers: Server[] = [];
+  const ratios: number[][] = variants.map(() => []);
+  const rates: number[] = [];
   try {
-    servers.push(await startDittofs(bench.directory, [withoutHooks], { name: "bare" }));
-    for (const [i, { environment }] of variants.entries()) {
-      servers.push(await startDittofs(bench.directory, bench.program, { name: `variant-${i}`, environment: environment(`127.0.0.1:${collector.port}`) }));
-    }
-    for (const server of servers) await rateOf(server, bench.seconds);
-    const ratios: number[][] = variants.map(() => []);
-    const rates: number[] = [];
-    const [bare, ...others] = servers as [Server, ...Server[]];
     for (let round = 0; round < bench.rounds; round++) {
-      for (const [i, other] of others.entries()) {
-        await waitForIdle(bench.quietSeconds);
-        const found = new Map<Server, number>();
-        for (const server of round % 2 === 0 ? [bare, other] : [other, bare]) found.set(server, await rateOf(server, bench.seconds));
-        rates.push(found.get(bare)!);
-        ratios[i]!.push(found.get(other)! / found.get(bare)!);
-      }
-      console.error(`round ${round + 1} of ${bench.rounds}: ${ratios.map((all) => `${((1 - all.at(-1)!) * 100).toFixed(1)} %`).join(", ")}`);
+      await waitForIdle(bench.quietSeconds);
+      const [bare, ...others] = await ratesOf(bench, `127.0.0.1:${collector.port}`, round) as [number, ...number[]];
+      collector.spans.length = collector.messages.length = 0;
+      rates.push(bare);
+      others.forEach((rate, i) => ratios[i]!.push(rate / bare));
+      console.error(`round ${round + 1} of ${bench.rounds}: ${ratios.map((all) => `${cost(all.at(-1)!).toFixed(1)} %`).join(", ")}`);
     }
     return variants.map(({ name, most }, i) => ({ what: `GETATTR, ${name}`, value: cost(median(ratios[i]!)), unit: "%", most, detail: detailOf(ratios[i]!, most, median(rates)) }));
   } finally {
-    for (const server of servers) await server.stop(false);
     await collector.stop();
   }
 }
 
 const cost = (ratio: number): number => (1 - ratio) * 100;
 
-/** Calls a CPU-second of the whole server. */
-async function rateOf(server: Server, seconds: number): Promise<number> {
-  let before: Promise<number> = Promise.resolve(0);
-  const { ops } = await load(server, "getattr", ["-C", "2", "-Q", "16", "-n", "5000", "-k", "-B", "bench", "-t", String(seconds)], () => {
-    before = cpuSecondsOf(server.pid);
-  });
-  return ops / ((await cpuSecondsOf(server.pid)) - (await before));
+/** One round: calls a CPU-second of the whole server, of that without hooks and of each variant. */
+async function ratesOf({ directory, program, seconds }: TelemetryBench, collector: string, round: number): Promise<readonly number[]> {
+  const asked = [
+    { name: "bare", program: [withoutHooks], environment: {} },
+    ...variants.map(({ environment }, i) => ({ name: `variant-${i}`, program, environment: environment(collector) })),
+  ];
+  // Whoever is started first is not the same each time.
+  const order = asked.map((_, i) => (i + round) % asked.length);
+  const servers: Server[] = [];
+  const loads: RepeatedLoad[] = [];
+  try {
+    for (const i of order) {
+      const { name, program, environment } = asked[i]!;
+      servers[i] = await startDittofs(directory, program, { name, environment });
+      loads[i] = await RepeatedLoad.start(servers[i], "getattr", options);
+    }
+    for (const i of order) await loads[i]!.run(warmSeconds);
+    const before = await Promise.all(servers.map(({ pid }) => cpuSecondsOf(pid)));
+    const done = asked.map(() => 0);
+    for (let turn = 0; turn < seconds / turnSeconds; turn++) {
+      for (const i of turn % 2 === 0 ? order : order.toReversed()) done[i]! += (await loads[i]!.run(turnSeconds)).ops;
+    }
+    const after = await Promise.all(servers.map(({ pid }) => cpuSecondsOf(pid)));
+    return done.map((ops, i) => ops / (after[i]! - before[i]!));
+  } finally {
+    for (const load of loads) await load?.end();
+    await Promise.all(servers.map((server) => server?.stop(false)));
+  }
 }
 
 /** The interval that holds the true median nineteen times of twenty, by the order of what was measured. */
 function detailOf(ratios: readonly number[], most: number, rate: number): string {
   const sorted = ratios.toSorted((a, b) => b - a);
-  const off = Math.max(0, Math.floor(ratios.length / 2 - 0.98 * Math.sqrt(ratios.length)) );
+  const off = Math.max(0, Math.floor(ratios.length / 2 - 0.98 * Math.sqrt(ratios.length)));
   const low = cost(sorted[off]!);
   const high = cost(sorted[sorted.length - 1 - off]!);
-  const wide = high - low > most ? "; wider than the aim: these rounds don't decide it" : "";
+  const wide = low <= most && high > most ? "; the bound lies in it: these rounds don't decide it" : "";
   return `95 % interval ${low.toFixed(1)} to ${high.toFixed(1)} %, ${ratios.length} pairs; without hooks ${Math.round(rate / 1000)},000 calls a CPU-second${wide}`;
 }
-

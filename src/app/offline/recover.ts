@@ -19,7 +19,7 @@ import { checkLayout } from "../process/data-directory.ts";
 import { makeDirectory, replaceFile, syncDirectory } from "../process/durable-files.ts";
 import { placesOf, recoveredEnd, type SharePlaces } from "../share/places.ts";
 import { unfenced } from "../stores/fence.ts";
-import { chooseShare, type FoundShare, openRecoveryStore, sharesOf, storePlan } from "../stores/recovery-store.ts";
+import { chooseShare, type FoundShare, openRecoveryStore, refuseMoved, sharesOf, storePlan } from "../stores/recovery-store.ts";
 import { identityIn } from "../work/purge.ts";
 import { planFor, registerShare } from "./recovery-rows.ts";
 
@@ -37,6 +37,7 @@ export async function recoverShare(loaded: Loaded, request: RecoverRequest, tell
   checkLayout(config.data_dir);
   const found = chooseShare(await sharesOf(await openRecoveryStore(request)), request);
   const name = request.name ?? found.name;
+  if (!request.acceptMoved) refuseMoved(found, found.name);
   const places = placesOf(config, await planFor(loaded, request, found, name));
   removeUnfinished(places);
   if (!request.dryRun) await refuseUnfenced(request);

@@ -9,7 +9,11 @@ const LOCK_UN = 8;
 /** madvise(2) on Linux. */
 const MADV_DONTNEED = 4;
 
-const library = functionsOfLibc({ flock: { args: ["i32", "i32"], returns: "i32" }, madvise: { args: ["ptr", "u64", "i32"], returns: "i32" } });
+const library = functionsOfLibc({
+  flock: { args: ["i32", "i32"], returns: "i32" },
+  madvise: { args: ["ptr", "u64", "i32"], returns: "i32" },
+  setenv: { args: ["cstring", "cstring", "i32"], returns: "i32" },
+});
 
 /** Takes the lock of an open file for this process if nobody has it. The system gives it back when the process ends, however it ends. */
 export function tryLock(fd: number): boolean {
@@ -19,6 +23,18 @@ export function tryLock(fd: number): boolean {
 
 export function unlock(fd: number): void {
   library?.flock(fd, LOCK_UN);
+}
+
+/** Threads of the pool that does what waits for a disk, where nobody says another number. */
+const poolThreads = 8;
+
+/**
+ * Has the runtime's thread pool, which begins with its first task, be of several threads however few processors there are. They wait for
+ * the disk nearly all the time: with two, as the runtime has it on two processors, the syncs that clients wait for stand in line behind
+ * those of packs being stored, for tens of milliseconds each. Only the C library's own environment is read then, so that it is set there.
+ */
+export function widenThreadPool(): void {
+  library?.setenv(Buffer.from("UV_THREADPOOL_SIZE\0"), Buffer.from(`${poolThreads}\0`), 0);
 }
 
 /**

@@ -10,7 +10,7 @@ import { syncDirectory } from "./durable-files.ts";
 import { DirectoryLock } from "./instance.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import type { Surroundings } from "../share/open-share.ts";
-import { giveBackCode } from "./native.ts";
+import { giveBackCode, widenThreadPool } from "./native.ts";
 import { type RunningServer, startServer } from "../server/server.ts";
 import { Signals } from "./signals.ts";
 import { openTelemetry } from "../telemetry/telemetry.ts";
@@ -28,6 +28,7 @@ function settle(): void {
 
 /** Runs a server from its start to its stop; gives the exit status. What an operator can put right is thrown as an Error. */
 export async function runServer(loaded: Loaded, options: RunOptions): Promise<number> {
+  widenThreadPool();
   try {
     return await holdAndServe(loaded, options);
   } catch (error) {

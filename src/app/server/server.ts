@@ -110,6 +110,8 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   collectConnections(metrics, "api", () => api.stats());
   lifecycle.started("api", (leftMs) => api.stop(leftMs * drainPart));
   announce.listening(api.listening);
+  // Before the REST interface waits for its calls: one of them may wait for a profile.
+  lifecycle.started("profiles", () => profiles.stop());
   lifecycle.started("protocols", (leftMs) => runtime.stopAdapters(leftMs * drainPart));
   const [failure] = await runtime.serve();
   if (failure?.target.type === "adapter") throw new Error(failure.reason);

@@ -1,7 +1,7 @@
 import { existsSync, lstatSync, readdirSync, rmdirSync, rmSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { shareKey } from "#history/index.ts";
+import { leavingKey, shareKey } from "#history/index.ts";
 import { syncDirectory } from "../process/durable-files.ts";
 import { contentFolders } from "./places.ts";
 
@@ -33,7 +33,7 @@ export function removeContentNow(directory: string, instance: string): void {
 
 /** What its objects lie in, and the one by which a share that keeps its history there is found. */
 function objectsOf(directory: string, instance: string): readonly string[] {
-  return [join(directory, "objects", instance), join(directory, "objects", `${shareKey(instance)}${objectSuffix}`)];
+  return [join(directory, "objects", instance), join(directory, "objects", `${shareKey(instance)}${objectSuffix}`), join(directory, "objects", `${leavingKey(instance)}${objectSuffix}`)];
 }
 
 function looseFiles(directory: string): readonly string[] {

@@ -5,7 +5,7 @@ import { systemRandom } from "#base/random.ts";
 import { openFilesystemBlocks } from "#blocks/index.ts";
 import type { RecoverRequest } from "#cli/ports.ts";
 import type { SharePlan, StorePlan } from "#control/index.ts";
-import { HistoryError, listShares, type Manifest, newestSnapshot } from "#history/index.ts";
+import { HistoryError, type Leaving, leavingOf, listShares, type Manifest, newestSnapshot } from "#history/index.ts";
 import { type BlockStore, StoreUnavailableError } from "#model/block-store.ts";
 import { Durability } from "#model/credentials.ts";
 import { silentLogger } from "#telemetry/logger.ts";
@@ -24,6 +24,8 @@ export interface FoundShare {
   readonly name: string;
   /** Null: no snapshot of it is whole. */
   readonly manifest: Manifest | null;
+  /** The share was being moved out of the store, and whether it was is not known there. */
+  readonly leaving: Leaving | null;
   /** Why its history can't be read; null: it can. */
   readonly error: string | null;
   /** Its objects; the caller closes it. */
@@ -68,21 +70,36 @@ export async function sharesOf(store: RecoveryStore): Promise<readonly FoundShar
   const found: FoundShare[] = [];
   for (const part of store.parts) {
     const blocks = await part.open();
-    const instances = await listShares(blocks).finally(() => blocks.close());
-    for (const instance of instances) {
+    const instances = await leavingsOf(blocks).finally(() => blocks.close());
+    for (const [instance, leaving] of instances) {
       const open = async () => (await wrapBlocks(store.plan, await part.open(), { keyPrefix: `${instance}/`, filled: true, serves: false }, around)).blocks;
       try {
         const wrapped = await open();
         const manifest = await newestSnapshot(wrapped, instance).finally(() => wrapped.close());
-        found.push({ instance, name: manifest?.share ?? "", manifest, error: null, open });
+        found.push({ instance, name: manifest?.share ?? "", manifest, leaving, error: null, open });
       } catch (error) {
         if (error instanceof StoreUnavailableError) throw error;
         // What is wrong with one share keeps no other from being recovered.
-        found.push({ instance, name: "", manifest: null, error: (error as Error).message, open });
+        found.push({ instance, name: "", manifest: null, leaving, error: (error as Error).message, open });
       }
     }
   }
   return found;
+}
+
+async function leavingsOf(blocks: BlockStore): Promise<readonly (readonly [instance: string, leaving: Leaving | null])[]> {
+  const found: (readonly [string, Leaving | null])[] = [];
+  for (const instance of await listShares(blocks)) found.push([instance, await leavingOf(blocks, instance)]);
+  return found;
+}
+
+/** Refuses a share that may be served from another store by now: what is here is then as it once was. */
+export function refuseMoved({ instance, leaving }: FoundShare, name: string): void {
+  if (leaving === null) return;
+  throw new HistoryError(
+    `share ${name} (instance ${instance}) was being moved from this store to ${leaving.to} by the server on ${leaving.host} at ${new Date(leaving.at.sec * 1000).toISOString()}, and whether it was is not known here. ` +
+      "If it was, what is here is an old state of it, and what was done since is where it went: start that server, which knows, or, if it is lost, look there first. If the move did not come to be: recover with --accept-moved",
+  );
 }
 
 /** The share that is meant; where that is not clear, an error that lists them. */

@@ -1,9 +1,10 @@
 import { existsSync, renameSync } from "node:fs";
+import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { contentsOf, copyContent, type Watch } from "#check/index.ts";
-import { ControlError, type JobResult, type SharePlan } from "#control/index.ts";
+import { ControlError, type JobResult, type SharePlan, type StorePlan } from "#control/index.ts";
 import type { Config } from "#config/index.ts";
-import { endHistory, markBehind } from "#history/index.ts";
+import { endHistory, markBehind, markLeaving } from "#history/index.ts";
 import { importIntoSqlite, openSqliteStore } from "#metadata/index.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
@@ -60,6 +61,7 @@ export async function moveShare(host: MoveHost, share: OpenShare, to: SharePlan,
   const from = share.plan;
   const places = placesOf(config, to);
   const what = await judge(share, to, places, around);
+  const leaves = keepsHistory(from) && (what.blocks || !keepsHistory(to));
   if (keepsHistory(to)) await refuseUnfenced(to, around);
   if (what.blocks && from.blocks.type === "s3" && to.blocks.type === "s3") await refuseSameBucket(share, to, places, around);
   const parts = new Lifecycle(around.clock, around.logger);
@@ -68,6 +70,7 @@ export async function moveShare(host: MoveHost, share: OpenShare, to: SharePlan,
     const blocks = what.blocks ? (await openBlocks(to, places, share.share.store, parts, null, around, true)).uncached : null;
     const move: Move = { share, to, places, metadata: what.metadata, blocks, verified: new Set() };
     result = await copyServing(move, watch);
+    if (leaves) await sayLeaving(share, what.blocks ? to.blocks : to.metadata, around);
     host.hold(from.name, (plan) => sameStores(plan, to));
     result = { ...result, ...(await copyRest(move, host, watch)) };
   } finally {
@@ -76,8 +79,19 @@ export async function moveShare(host: MoveHost, share: OpenShare, to: SharePlan,
   watch.step("opening", null, "share");
   await settled(commit, host, watch);
   if (what.metadata) await leaveMetadata(share, around);
-  if (keepsHistory(from) && (what.blocks || !keepsHistory(to))) await leave(share, !what.blocks, around);
+  if (leaves) await leave(share, !what.blocks, around);
   return result;
+}
+
+/** In the store whose history the move ends: should this server end between the move and that, nobody recovers the share from there unawares. */
+async function sayLeaving({ plan, places, instance }: OpenShare, { kind, name, type, config }: StorePlan, { clock, random, logger }: Surroundings): Promise<void> {
+  const place = config["bucket"] ?? config["path"] ?? config["host"];
+  try {
+    const blocks = await openBareBlocks(plan, places, { clock, random, logger }, true);
+    await markLeaving(blocks, instance, { to: `${kind} store ${name} (${type}${place === undefined ? "" : ` ${String(place)}`})`, host: hostname(), at: clock.now() }).finally(() => blocks.close());
+  } catch (error) {
+    logger.warn({ share: plan.name, store: plan.blocks.name, error }, "that a share is being moved could not be noted in its block store; should the server be killed during the move, the history there looks as if the share had stayed");
+  }
 }
 
 /** From a store that a share has left, or keeps no history in, it can't be recovered any more: that would be the share as it once was, beside the one that is served. */

@@ -4,7 +4,7 @@ import { rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Config } from "#config/index.ts";
 import { ControlError, type SharePlan } from "#control/index.ts";
-import { type HistoryError, historyPrefix, shareKey, takenElsewhere } from "#history/index.ts";
+import { type HistoryError, historyPrefix, leavingKey, shareKey, takenElsewhere } from "#history/index.ts";
 import { wrapBlocks } from "../stores/wrap-blocks.ts";
 import type { HistoryMark } from "#model/history.ts";
 import { parseMark } from "#metadata/index.ts";
@@ -156,7 +156,7 @@ async function removeObjects(plan: SharePlan, places: SharePlaces, { instance, m
     const blocks = await openBareBlocks(plan, places, around);
     try {
       // By this the share is found by who recovers one.
-      let keys: string[] = [shareKey(instance)];
+      let keys: string[] = [shareKey(instance), leavingKey(instance)];
       for await (const { key } of blocks.list(`${instance}/`)) {
         if (keys.push(key) < deletedAtOnce) continue;
         await blocks.delete(keys);

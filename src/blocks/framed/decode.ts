@@ -11,6 +11,8 @@ const turnBytes = 512 * 1024;
 
 /** What has to be known of an object to read it. */
 export interface Opened {
+  /** Its key in the wrapped store. */
+  readonly stored: string;
   readonly layout: Layout;
   /** Null: not encrypted. */
   readonly dataKey: KeyObject | null;

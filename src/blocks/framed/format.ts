@@ -123,6 +123,13 @@ export function writeChecksum(head: Uint8Array): void {
   new DataView(head.buffer, head.byteOffset, headBytes).setUint32(headBytes - 4, Bun.hash.crc32(head.subarray(0, headBytes - 4)));
 }
 
+/** Bytes that tell a framed object, which it begins with. */
+export const magicBytes = magic.length;
+
+export function beginsFramed(bytes: Uint8Array): boolean {
+  return magic.every((byte, i) => bytes[i] === byte);
+}
+
 export interface Head {
   readonly layout: Layout;
   /** Null where it isn't encrypted. */
@@ -132,7 +139,7 @@ export interface Head {
 /** Reads a head, its seal aside. Throws DamagedObjectError; another Error for a newer format. */
 export function readHead(head: Uint8Array, object: string): Head {
   const damaged = (what: string) => new DamagedObjectError(`object ${object} is damaged: ${what}`);
-  for (let i = 0; i < magic.length; i++) if (head[i] !== magic[i]) throw damaged("it doesn't begin as a framed object does");
+  if (!beginsFramed(head)) throw damaged("it doesn't begin as a framed object does");
   const view = new DataView(head.buffer, head.byteOffset, headBytes);
   const version = view.getUint16(8);
   if (version > formatVersion) throw new Error(`object ${object} has format ${version}, newer than ${formatVersion}, the newest this program knows: use the program that wrote it`);

@@ -5,6 +5,7 @@
  * Invariants
  * - What kind of object it is, its key in the wrapped store says: a framed one has a suffix that no other has. So content can't be
  *   made up that is taken for a framed object, nor a framed one passed off as plain.
+ * - But where servers race for a key there is one key, whatever each of them does to objects: what is there says by its beginning what it is.
  * - A store that encrypts gives nothing that isn't encrypted, unless it was told that there are such objects from before.
  * - A store that does neither (any more) still reads what did.
  * - Of a range that is given every frame was authenticated, where the object is encrypted, before the caller sees a byte of it.
@@ -31,7 +32,7 @@ export interface FramedOptions {
   readonly keyring: Keyring | null;
   /** Objects that aren't encrypted are read in spite of `encrypt`: there are such from before. */
   readonly acceptPlain: boolean;
-  /** Under keys that begin so servers race for who is first: whether these are framed must not depend on how each of them compresses. */
+  /** Under keys that begin so servers race for who is first: these must not depend on how each of them compresses or encrypts. No plain one begins as a framed one does. */
   readonly raced?: string;
   readonly clock: Clock;
   readonly random: Random;

@@ -1,7 +1,7 @@
 import fs from "node:fs";
 import { assert } from "#base/assert.ts";
 import type { Clock } from "#base/clock.ts";
-import { type BlockStore, MissingObjectError, type ObjectSource, type SynchronousReads } from "#model/block-store.ts";
+import { type BlockStore, DamagedObjectError, MissingObjectError, type ObjectSource, type SynchronousReads } from "#model/block-store.ts";
 import { adoptsFrom, readsNow } from "../abilities.ts";
 import { keyringPrefix } from "../keyring/index.ts";
 import { checkKey, checkPrefix } from "../keys.ts";
@@ -10,7 +10,7 @@ import { Buffers } from "./buffers.ts";
 import { ByteGate } from "./byte-gate.ts";
 import { decode, decodeNow, type Opened, storedRange } from "./decode.ts";
 import { encode } from "./encode.ts";
-import { Heads } from "./heads.ts";
+import { Heads, notSealed } from "./heads.ts";
 import type { FramedOptions } from "./index.ts";
 
 /** Ends the keys of framed objects in the wrapped store. */
@@ -56,7 +56,7 @@ export class FramedBlocks implements BlockStore {
     this.clock = clock;
     this.now = readsNow(blocks);
     this.buffers = new Buffers(clock);
-    this.heads = new Heads({ blocks, keyring, suffix: framedSuffix, sealedOnly: !this.readsPlain });
+    this.heads = new Heads({ blocks, keyring, suffix: framedSuffix, sealedOnly: !this.readsPlain, isRaced: (key) => this.isHistory(key) });
     this.frames = compress || encrypt;
     const staging = adoptsFrom(blocks);
     if (!this.frames && staging !== null) Object.assign(this, { stagingDirectory: staging });
@@ -65,15 +65,16 @@ export class FramedBlocks implements BlockStore {
 
   async put(key: string, source: ObjectSource): Promise<void> {
     this.check(key);
-    if (!this.frames || this.isRaced(key)) return await this.blocks.put(key, source);
+    const raced = this.isHistory(key);
+    if (!this.frames || (raced && !this.options.encrypt)) return await this.blocks.put(key, source);
     const bytes = sourceBytes(source);
-    const bytesMax = this.isHistory(key) ? historyBytesMax : objectBytesMax;
+    const bytesMax = raced ? historyBytesMax : objectBytesMax;
     if (bytes > bytesMax) throw new Error(`object ${key} has ${bytes} bytes, more than the ${bytesMax} that a store which compresses or encrypts takes`);
     await this.gate.run(bytes, async () => {
       const { compress, encrypt, keyring, random } = this.options;
       const kek = encrypt && keyring !== null ? await keyring.current() : null;
       const object = await encode(key, source, { compress, kek, clock: this.clock, random }, this.buffers);
-      await this.blocks.put(key + framedSuffix, { from: "slices", slices: sliced(object), atOnce: source.from === "slices" && source.atOnce === true });
+      await this.blocks.put(raced ? key : key + framedSuffix, { from: "slices", slices: sliced(object), atOnce: source.from === "slices" && source.atOnce === true });
       // Where that failed the store may still be at it.
       this.buffers.give(object);
     });
@@ -90,7 +91,7 @@ export class FramedBlocks implements BlockStore {
     if (length === 0) return into;
     const { from, to } = storedRange(opened.layout, offset, length);
     const asTheyAre = to - from === length && opened.dataKey === null && opened.layout.index === null;
-    const stored = await this.blocks.get(key + framedSuffix, from, to - from, asTheyAre ? into : undefined);
+    const stored = await this.blocks.get(opened.stored, from, to - from, asTheyAre ? into : undefined);
     if (!asTheyAre) await decode(opened, offset, into, stored, this.clock);
     return into;
   }
@@ -115,7 +116,7 @@ export class FramedBlocks implements BlockStore {
       this.check(key);
       this.heads.forget(key);
     }
-    await this.blocks.delete(keys.flatMap((key) => (this.readsPlain ? [key, key + framedSuffix] : [key + framedSuffix])));
+    await this.blocks.delete(keys.flatMap((key) => (this.readsPlain || this.isHistory(key) ? [key, key + framedSuffix] : [key + framedSuffix])));
     for (const key of keys) this.heads.forget(key);
   }
 
@@ -125,7 +126,7 @@ export class FramedBlocks implements BlockStore {
     const rings = keyringPrefix(this.options.keyPrefix);
     for await (const { key: full } of this.blocks.list(prefix)) {
       const framed = full.endsWith(framedSuffix);
-      if ((!framed && !this.readsPlain) || full.startsWith(rings)) continue;
+      if ((!framed && !this.readsPlain && !this.isHistory(full)) || full.startsWith(rings)) continue;
       const key = framed ? full.slice(0, -framedSuffix.length) : full;
       if (key.startsWith(prefix)) yield { key, size: null };
     }
@@ -137,10 +138,6 @@ export class FramedBlocks implements BlockStore {
 
   close(): Promise<void> {
     return this.blocks.close();
-  }
-
-  private isRaced(key: string): boolean {
-    return !this.options.encrypt && this.isHistory(key);
   }
 
   private isHistory(key: string): boolean {
@@ -157,6 +154,15 @@ export class FramedBlocks implements BlockStore {
     const known = this.heads.now(key);
     if (known === null) return { plain: await plain() };
     if (known !== undefined) return known;
+    if (this.isHistory(key)) {
+      const raced = await this.heads.raced(key);
+      if (raced === undefined) return await this.heads.load(key);
+      if (raced !== null) return raced;
+      if (!this.readsPlain) throw new DamagedObjectError(`object ${key} is not encrypted, though the block store is: ${notSealed}`);
+      const read = { plain: await plain() };
+      this.heads.rememberPlain(key);
+      return read;
+    }
     if (!this.readsPlain) return await this.heads.load(key);
     const readPlain = async () => {
       const read = { plain: await plain() };
@@ -176,13 +182,13 @@ export class FramedBlocks implements BlockStore {
     const { now } = this;
     if (now === null) return false;
     if (opened === null) return now.getNow(key, offset, target);
-    if (opened === undefined) return !this.frames && now.getNow(key, offset, target);
+    if (opened === undefined) return !this.frames && !this.isHistory(key) && now.getNow(key, offset, target);
     if (target.byteLength > nowBytesMax || offset + target.byteLength > opened.layout.payloadBytes) return false;
     if (target.byteLength === 0) return true;
     const { from, to } = storedRange(opened.layout, offset, target.byteLength);
-    if (opened.dataKey === null && opened.layout.index === null) return now.getNow(key + framedSuffix, from, target);
+    if (opened.dataKey === null && opened.layout.index === null) return now.getNow(opened.stored, from, target);
     const stored = new Uint8Array(to - from);
-    if (!now.getNow(key + framedSuffix, from, stored)) return false;
+    if (!now.getNow(opened.stored, from, stored)) return false;
     try {
       decodeNow(opened, offset, target, stored);
       return true;

@@ -2,7 +2,8 @@ import type { BlockStore, HoldsCopies, ObjectSource } from "#model/block-store.t
 import type { Clock } from "#base/clock.ts";
 import type { DiskFiles } from "./disk-files.ts";
 import { blockBytes } from "./entry.ts";
-import { type Fetch, Fetches, pieceBytesMax } from "./fetches.ts";
+import { pieceBytesMax } from "./fetch-buffers.ts";
+import { type Fetch, Fetches } from "./fetches.ts";
 import type { DiskLimits } from "./room.ts";
 
 /** What waits to be written to the disk at most; what comes beyond is not kept. */
@@ -191,6 +192,7 @@ export class CachedBlocks implements BlockStore, HoldsCopies {
   /** Closes the store, too. */
   async close(): Promise<void> {
     await this.saves;
+    this.fetches.close();
     await this.disk?.close();
     await this.store.close();
   }
@@ -220,6 +222,8 @@ export class CachedBlocks implements BlockStore, HoldsCopies {
   }
 
   private async fromFetch(fetch: Fetch, from: number, target: Uint8Array): Promise<void> {
+    // Before anybody else has a turn: from here on the bytes are kept for this reader.
+    fetch.readers++;
     await fetch.arrived;
     target.set(fetch.bytes.subarray(from - fetch.from, from - fetch.from + target.byteLength));
     this.fetches.took(fetch, target.byteLength);

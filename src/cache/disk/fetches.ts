@@ -1,9 +1,8 @@
 import type { Clock } from "#base/clock.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import { blockBytes } from "./entry.ts";
+import { FetchBuffers, pieceBytesMax } from "./fetch-buffers.ts";
 
-/** Longest range of one request that reads ahead. */
-export const pieceBytesMax = 8 * 2 ** 20;
 /** What was read ahead and not asked for in this time may go for something else. */
 const staleMs = 10_000;
 
@@ -14,11 +13,16 @@ export class Fetch {
   readonly from: number;
   readonly to: number;
   readonly ahead: boolean;
-  readonly bytes: Uint8Array;
+  /** Empty once they are another fetch's. */
+  bytes: Uint8Array;
   readonly arrived: Promise<void>;
   /** What it gives is not to be kept: the object is deleted, or the bytes are not what was put. */
   dropped = false;
   isArrived = false;
+  /** Readers that wait for it, and will read its bytes. */
+  readers = 0;
+  /** Nobody finds it any more. */
+  isForgotten = false;
   /** Bytes of it that readers took. */
   taken = 0;
   /** Being written to the disk, and written there. */
@@ -26,12 +30,12 @@ export class Fetch {
   onDisk = false;
   arrivedMs = 0;
 
-  constructor(key: string, from: number, to: number, ahead: boolean, store: BlockStore) {
+  constructor(key: string, from: number, to: number, ahead: boolean, store: BlockStore, bytes: Uint8Array) {
     this.key = key;
     this.from = from;
     this.to = to;
     this.ahead = ahead;
-    this.bytes = new Uint8Array(to - from);
+    this.bytes = bytes;
     this.arrived = store.get(key, from, to - from, this.bytes).then(() => void (this.isArrived = true));
   }
 
@@ -52,6 +56,7 @@ export class Fetches {
   private aheadBytes = 0;
   aheadBytesMax: number;
   answers = 0;
+  private readonly buffers: FetchBuffers;
   private readonly store: BlockStore;
   private readonly clock: Clock;
   private readonly save: (fetch: Fetch) => boolean;
@@ -60,6 +65,7 @@ export class Fetches {
   constructor(store: BlockStore, clock: Clock, aheadBytesMax: number, save: (fetch: Fetch) => boolean) {
     this.store = store;
     this.clock = clock;
+    this.buffers = new FetchBuffers(clock);
     this.aheadBytesMax = aheadBytesMax;
     this.save = save;
   }
@@ -72,20 +78,26 @@ export class Fetches {
 
   /** Asks the store for a range that somebody waits for. */
   begin(key: string, from: number, to: number): Fetch {
-    return this.add(new Fetch(key, from, to, false, this.store));
+    return this.add(new Fetch(key, from, to, false, this.store, this.buffers.take(to - from)));
   }
 
   /** Asks for a range that nobody waits for yet; false where that would be too much. */
   beginAhead(key: string, from: number, to: number): boolean {
     if (this.aheadBytes + to - from > this.aheadBytesMax) this.letGo(to - from);
     if (this.aheadBytes + to - from > this.aheadBytesMax) return false;
-    this.add(new Fetch(key, from, to, true, this.store));
+    this.add(new Fetch(key, from, to, true, this.store, this.buffers.take(to - from)));
     return true;
   }
 
-  /** A reader took bytes of it. */
+  /** Buffers that were made for what came, rather than used again. */
+  get buffersMade(): number {
+    return this.buffers.made;
+  }
+
+  /** A reader, of those it counts, took bytes of it. */
   took(fetch: Fetch, bytes: number): void {
     fetch.taken += bytes;
+    fetch.readers--;
     // What was taken and waits for the disk is no longer ahead of anybody.
     if (fetch.taken >= fetch.length) this.leaveAhead(fetch);
     this.settle(fetch);
@@ -137,6 +149,16 @@ export class Fetches {
   /** It stays in the table until it is on the disk, and what was read ahead until it was taken. */
   private settle(fetch: Fetch): void {
     if (fetch.isArrived && !fetch.saving && (!fetch.ahead || fetch.taken >= fetch.length)) this.forget(fetch);
+    if (fetch.readers === 0 && fetch.isArrived && !fetch.saving && fetch.isForgotten) this.reuse(fetch);
+  }
+
+  /** Nobody finds the fetch, nobody reads from it, and nothing is written into it: the store gave its answer. */
+  private reuse(fetch: Fetch): void {
+    fetch.bytes = this.buffers.give(fetch.bytes, Math.floor(this.aheadBytesMax / pieceBytesMax));
+  }
+
+  close(): void {
+    this.buffers.close();
   }
 
   /** What can be read from the disk goes first of all, and what nobody asked for in time. */
@@ -144,7 +166,9 @@ export class Fetches {
     const before = this.clock.monotonicMs() - staleMs;
     for (const fetch of this.ahead) {
       if (this.aheadBytes + bytes <= this.aheadBytesMax) return;
-      if (fetch.isArrived && !fetch.saving && (fetch.onDisk || fetch.arrivedMs <= before)) this.forget(fetch);
+      if (!fetch.isArrived || fetch.saving || !(fetch.onDisk || fetch.arrivedMs <= before)) continue;
+      this.forget(fetch);
+      this.settle(fetch);
     }
   }
 
@@ -153,6 +177,7 @@ export class Fetches {
   }
 
   private forget(fetch: Fetch): void {
+    fetch.isForgotten = true;
     this.leaveAhead(fetch);
     const blocks = this.byKey.get(fetch.key);
     if (blocks === undefined) return;

@@ -3,7 +3,7 @@ import { pino, type Logger as Pino } from "pino";
 import type { Logger } from "../logger.ts";
 import { LogOutput, type Rotation } from "./output.ts";
 import { Repeats } from "./repeats.ts";
-import { requestFields } from "./request.ts";
+import { requestFields, traceFields } from "./request.ts";
 import { blanked } from "./secrets.ts";
 import { textOf } from "./text.ts";
 
@@ -91,8 +91,7 @@ class PinoLogger implements OpenLogger {
   }
 
   private write(level: LogLevel, fields: object, message: string): void {
-    const scope = requestFields();
-    this.shared.pino[level](blanked({ ...this.bound, ...scope, ...fields }), message);
+    this.shared.pino[level](blanked({ ...this.bound, ...traceFields(), ...requestFields(), ...fields }), message);
   }
 }
 

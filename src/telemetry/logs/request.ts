@@ -1,4 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
+import { currentSpan } from "../tracing/current.ts";
+import { requestAttribute } from "../tracing/span.ts";
 
 /** On whose behalf lines are written. Filled in as it becomes known. */
 export interface RequestFields {
@@ -33,4 +35,12 @@ export async function withinRequest<T>(fields: RequestFields, work: () => Promis
 /** Of the request that is worked on here, or null. */
 export function requestFields(): RequestFields | null {
   return scopes.getStore()?.fields ?? null;
+}
+
+/** Of the trace that is worked on here, and of the request it begins with, where one is followed. */
+export function traceFields(): { readonly trace: string; readonly request?: string } | null {
+  const span = currentSpan();
+  if (span === null) return null;
+  const request = span.request.attributes[requestAttribute];
+  return { trace: span.traceId, ...(typeof request === "string" ? { request } : {}) };
 }

@@ -20,10 +20,16 @@ export class Profiler implements Profiles {
   private readonly clock: Clock;
   /** When the one that is being taken will be there; null: none is. */
   private busyUntilMs: number | null = null;
+  private readonly stopping = Promise.withResolvers<void>();
 
   constructor(clock: Clock, open: () => Promise<Sampler> = openSampler) {
     this.clock = clock;
     this.recorder = new CpuRecorder(open, clock);
+  }
+
+  /** The server stops: whoever waits for a CPU profile gets what was seen until now. */
+  stop(): void {
+    this.stopping.resolve();
   }
 
   get busySec(): number {
@@ -43,7 +49,10 @@ export class Profiler implements Profiles {
   private async takeCpu(seconds: number): Promise<Uint8Array<ArrayBuffer>> {
     const { encodeCpu } = await import("./pprof.ts");
     const recording = await this.recorder.begin();
-    await new Promise<void>((resolve) => this.clock.after(seconds * 1000, resolve));
+    const over = Promise.withResolvers<void>();
+    const timer = this.clock.after(seconds * 1000, over.resolve);
+    await Promise.race([over.promise, this.stopping.promise]);
+    timer.cancel();
     return await encodeCpu(await recording.end(), profiledProgram);
   }
 

@@ -1,14 +1,15 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import type { ReadableSpan, SpanProcessor } from "@opentelemetry/sdk-trace";
 import { type Clock, keepAlive, type Timer } from "#base/clock.ts";
 import type { Logger } from "../logger.ts";
 import type { Collector } from "./collector.ts";
+import type { Span } from "./span.ts";
 
 /** Spans that wait to be sent, at most: about 1 KiB of memory each. Further ones are dropped, and counted. */
 export const spansMax = 8192;
 /** So many go in one message, well below the 4 MiB a gRPC receiver takes by default. */
 const messageSpans = 512;
-const sendEveryMs = 1_000;
+/** As OpenTelemetry's own exporters do: a message costs some milliseconds of CPU, whatever is in it. */
+const sendEveryMs = 5_000;
 /** Pause after a message the collector did not take, twice as long each time, up to the bound. */
 const retryMsMin = 1_000;
 const retryMsMax = 30_000;
@@ -28,7 +29,7 @@ export interface ExportStats {
  * Sends ended spans to the collector, a message at a time, in the background: a request never waits for it. A collector that is away is
  * tried again while spans are kept up to a bound; the log hears of it once, and once more when it is back.
  */
-export class ExportQueue implements SpanProcessor {
+export class ExportQueue {
   readonly stats: ExportStats = { exported: 0, dropped: 0 };
   private readonly collector: Collector;
   private readonly endpoint: string;
@@ -36,7 +37,7 @@ export class ExportQueue implements SpanProcessor {
   private readonly logger: Logger;
   /** What is begun here belongs to no request. */
   private readonly apart: (work: () => void) => void = AsyncLocalStorage.snapshot();
-  private queue: ReadableSpan[] = [];
+  private queue: Span[] = [];
   private timer: Timer | null = null;
   private sending: Promise<void> | null = null;
   private retryMs = 0;
@@ -55,9 +56,7 @@ export class ExportQueue implements SpanProcessor {
     return this.queue.length;
   }
 
-  onStart(): void {}
-
-  onEnd(span: ReadableSpan): void {
+  put(span: Span): void {
     if (this.closed || this.queue.length >= spansMax) {
       this.stats.dropped++;
       return;
@@ -84,7 +83,7 @@ export class ExportQueue implements SpanProcessor {
         this.sending = null;
         if (this.closed || this.queue.length === 0) return;
         if (this.retryMs === 0 && this.queue.length >= messageSpans) this.send();
-        else this.sendAfter(Math.max(this.retryMs, sendEveryMs));
+        else this.sendAfter(this.retryMs > 0 ? this.retryMs : sendEveryMs);
       });
     });
   }
@@ -120,7 +119,7 @@ export class ExportQueue implements SpanProcessor {
   }
 
   /** Sends what it can in `closeMsMax`. */
-  async forceFlush(): Promise<void> {
+  private async flush(): Promise<void> {
     const late = Promise.withResolvers<void>();
     const alive = keepAlive();
     let isLate = false;
@@ -141,7 +140,7 @@ export class ExportQueue implements SpanProcessor {
   }
 
   async shutdown(): Promise<void> {
-    await this.forceFlush();
+    await this.flush();
     this.closed = true;
     this.timer?.cancel();
     this.stats.dropped += this.queue.length;

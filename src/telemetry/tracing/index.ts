@@ -8,5 +8,5 @@ export { childSpan, currentSpan, outside, tracer, useTracer } from "./current.ts
 export { instrument, type Operation } from "./instrument.ts";
 export { Links, linksMax } from "./links.ts";
 export { openTracing, type OpenTracing, type TracingOptions } from "./open.ts";
-export { type Attributes, Kind, type Span, spanned, waited } from "./span.ts";
+export { type Attributes, Kind, requestAttribute, type Span, spanned, waited } from "./span.ts";
 export type { Tracer } from "./tracer.ts";

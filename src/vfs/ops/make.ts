@@ -1,3 +1,4 @@
+import type { Maybe } from "#base/brand.ts";
 import { Time } from "#base/time.ts";
 import type { Change as StoreChange } from "#model/change-set.ts";
 import type { Credentials } from "#model/credentials.ts";
@@ -11,6 +12,7 @@ import { type Node, nobody } from "../cache/node.ts";
 import { denied, stale } from "../errors.ts";
 import type { MakeOptions } from "../attributed.ts";
 import type { AttributeRequest, Created } from "../file-system.ts";
+import { after } from "../maybe.ts";
 import { judgeNewName } from "../names.ts";
 import { changeOf, madeBy, Operation } from "../operation.ts";
 import type { Share } from "../share.ts";
@@ -48,10 +50,11 @@ export class Taken {
 }
 
 /** The directory in which `who` wants to make or remove `name`, if names may be looked up in it. */
-export async function openDirectory(share: Share, who: Credentials, id: FileId): Promise<Node | FsError> {
-  const node = share.inodes.node(id) ?? (await share.inodes.loadNode(id));
-  if (node === null || node.inode === null) return stale;
-  return maySearch(node.inode, who) ?? node;
+export function openDirectory(share: Share, who: Credentials, id: FileId): Maybe<Node | FsError> {
+  return after(share.inodes.node(id) ?? share.inodes.loadNode(id), (node) => {
+    if (node === null || node.inode === null) return stale;
+    return maySearch(node.inode, who) ?? node;
+  });
 }
 
 /** Why `who` may not change the directory's entries, or null. */
@@ -78,12 +81,14 @@ export async function make(
 ): Promise<Created | Taken | FsError | null> {
   const changer = changerOf(share.policy, who);
   if (changer instanceof FsError) return changer;
-  const node = await openDirectory(share, who, directory);
+  const opened = openDirectory(share, who, directory);
+  const node = opened instanceof Promise ? await opened : opened;
   if (node instanceof FsError) return node;
   const refusedName = judgeNewName(name) ?? judgeXattrs(plan.options.xattrs);
   if (refusedName !== null) return refusedName;
   const caseInsensitive = plan.options.caseInsensitive === true;
-  const entry = caseInsensitive ? await share.names.loadFolded(node, name) : await share.names.load(node, name);
+  const found = caseInsensitive ? share.names.loadFolded(node, name) : share.names.load(node, name);
+  const entry = found instanceof Promise ? await found : found;
   if (entry !== null && entry.id !== nobody) return new Taken(entry.id);
   const parent = node.inode;
   if (parent === null) return null;

@@ -101,7 +101,8 @@ function removeEntry(share: Share, who: Credentials, directory: FileId, name: st
   return untilApplied(async (attempt) => {
     const changer = changerOf(share.policy, who);
     if (changer instanceof FsError) return changer;
-    const node = await (of === null ? openDirectory(share, who, directory) : share.inodes.loadNode(directory));
+    const opened = of === null ? openDirectory(share, who, directory) : share.inodes.loadNode(directory);
+    const node = opened instanceof Promise ? await opened : opened;
     if (node === null) return noEntry;
     if (node instanceof FsError) return node;
     const refusedName = judgeRemovedName(name);

@@ -85,9 +85,11 @@ async function attemptRename(
 ): Promise<Renamed | FsError | null> {
   const changer = changerOf(share.policy, who);
   if (changer instanceof FsError) return changer;
-  const source = await openDirectory(share, who, from);
+  const opened = openDirectory(share, who, from);
+  const source = opened instanceof Promise ? await opened : opened;
   if (source instanceof FsError) return source;
-  const destination = await openDirectory(share, who, to);
+  const other = openDirectory(share, who, to);
+  const destination = other instanceof Promise ? await other : other;
   if (destination instanceof FsError) return destination;
   const refusedName = judgeRenamedName(fromName) ?? judgeRenamedName(toName);
   if (refusedName !== null) return refusedName;

@@ -155,6 +155,21 @@ static void one(const struct wl *w)
     free(r);
 }
 
+/* On one set of connections: what is measured is not their beginning. */
+static void again(const struct wl *w)
+{
+    char line[32];
+
+    prepare(w);
+    printf("ready\n");
+    fflush(stdout);
+    while (fgets(line, sizeof line, stdin)) {
+        o_secs = atof(line);
+        one(w);
+        fflush(stdout);
+    }
+}
+
 static void cleanup(void)
 {
     char nm[32];
@@ -196,6 +211,7 @@ static void usage(void)
         "  -F  the create workloads end after -n files, which stay with -k; -P ends seqread, too\n"
         "  -Z  data that compresses: lines of a log\n"
         "  -A  say on stderr when the measured part of a workload begins\n"
+        "  -L  again and again: each line of stdin says how many seconds it runs\n"
         "  -u uid -g gid\n  workloads:");
     for (size_t i = 0; i < N_WL; i++)
         fprintf(stderr, " %s", wls[i].name);
@@ -214,7 +230,7 @@ int main(int argc, char **argv)
     int o;
     char nm[32];
 
-    while ((o = getopt_long(argc, argv, "H:p:m:e:C:Q:t:s:n:d:b:P:D:VMS:N:kru:g:AB:RFZ", lo, 0)) != -1)
+    while ((o = getopt_long(argc, argv, "H:p:m:e:C:Q:t:s:n:d:b:P:D:VMS:N:kru:g:AB:RFZL", lo, 0)) != -1)
         switch (o) {
         case 'H': o_host = optarg; break;
         case 'p': o_port = atoi(optarg); break;
@@ -238,6 +254,7 @@ int main(int argc, char **argv)
         case 'R': o_reuse = 1; break;
         case 'F': o_fixed = 1; break;
         case 'Z': o_text = 1; break;
+        case 'L': o_lines = 1; break;
         case 'B': snprintf(basename_, sizeof basename_, "%s", optarg); break;
         case 'r': o_resv = 1; break;
         case 'u': o_uid = atoi(optarg); break;
@@ -286,6 +303,8 @@ int main(int argc, char **argv)
             i++;
         if (i == N_WL)
             fprintf(stderr, "no such workload: %s\n", t);
+        else if (o_lines)
+            again(&wls[i]);
         else
             one(&wls[i]);
     }

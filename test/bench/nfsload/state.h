@@ -63,7 +63,7 @@ struct conn {
 /* ---- options ---- */
 static const char *o_host = "127.0.0.1", *o_export = "/", *o_name = "server";
 static int o_port = 2049, o_mport = 0, o_conns = 2, o_depth = 16, o_dirs = 1;
-static int o_verify, o_nowarm, o_keep, o_resv, o_uid, o_gid, o_announce, o_reuse, o_fixed, o_text;
+static int o_verify, o_nowarm, o_keep, o_resv, o_uid, o_gid, o_announce, o_reuse, o_fixed, o_text, o_lines;
 static double o_secs = 5;
 static uint64_t o_size = 256u << 20;
 static unsigned o_files = 10000, o_passes, o_dirbytes = 65536;

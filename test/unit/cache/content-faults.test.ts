@@ -121,14 +121,20 @@ test("one file's set that fails leaves the others stored and its own bytes unsto
   const ids = [101, 102, 103] as FileId[];
   const store = await storeWith(ids);
   let failures = 2;
+  let held = false;
+  const taken: number[] = [];
   const late = Promise.withResolvers<void>();
   const failing = instead(store, {
     apply: async (set) => {
       if (!stores(set)) return store.apply(set);
-      const of = (set.changes[0] as { id: FileId }).id;
-      if (of === 102 && failures-- > 0) throw new Error("the database went away");
+      const of = set.changes.map((change) => (change as { id: FileId }).id);
+      if (of.includes(102 as FileId) && failures-- > 0) throw new Error("the database went away");
       const applied = await store.apply(set);
-      if (of === 103 && failures === 1) await late.promise;
+      taken.push(...of);
+      if (of.includes(103 as FileId) && !held) {
+        held = true;
+        await late.promise;
+      }
       return applied;
     },
   });
@@ -138,6 +144,7 @@ test("one file's set that fails leaves the others stored and its own bytes unsto
   const drained = content.drain();
   // Long enough for the flusher to come round several times with the answer still out.
   for (let i = 0; i < 50; i++) await turn();
+  expect(taken).toEqual([101, 103]);
   late.resolve();
   await drained;
   expect(content.unstoredBytes).toBe(0);

@@ -52,7 +52,7 @@ class Paced {
     // The first snapshot is there once something is published.
     this.disk.commit(0);
     expect(await this.clock.until(Promise.resolve(this.history.published(Number.POSITIVE_INFINITY)))).toBeNull();
-    await this.clock.pass(2 * lagMs);
+    await this.clock.pass(10_000 + 2 * lagMs);
     this.putting.length = 0;
   }
 
@@ -100,7 +100,7 @@ test("a quarter of what may wait is not waited with", async () => {
   await paced.close();
 });
 
-test("who waits has it go at once, and while more than a few MiB gather, too", async () => {
+test("who waits has it go at once, and for a while what comes then by a few MiB", async () => {
   const paced = new Paced();
   await paced.start();
   paced.write(mib);
@@ -108,6 +108,14 @@ test("who waits has it go at once, and while more than a few MiB gather, too", a
   await paced.clock.pass(20);
   expect(await published).toBeNull();
   expect(await paced.put()).toHaveLength(1);
+  paced.write(9 * mib);
+  await paced.clock.pass(1);
+  expect(await paced.put()).toHaveLength(1);
+  await paced.clock.pass(10_000);
+  await paced.put();
+  paced.write(9 * mib);
+  await paced.clock.pass(1);
+  expect(await paced.put()).toEqual([]);
   await paced.close();
 });
 

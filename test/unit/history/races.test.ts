@@ -2,13 +2,14 @@ import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { Time } from "#base/time.ts";
 import { type Faults, faultyBlocks } from "#blocks/fault/index.ts";
-import { openFramedBlocks, openMemoryBlocks } from "#blocks/index.ts";
+import { Keyring, openFramedBlocks, openMemoryBlocks } from "#blocks/index.ts";
 import { placeAfter, readHead } from "#history/chain.ts";
-import { History, HistoryReader, lookMs, newestSnapshot, ShareTaken, takenElsewhere, takeRecovered } from "#history/index.ts";
+import { History, HistoryError, HistoryReader, lookMs, newestSnapshot, ShareTaken, takenElsewhere, takeRecovered } from "#history/index.ts";
 import { type BlockStore, StoreUnavailableError } from "#model/block-store.ts";
 import type { ShippedContent } from "#model/history.ts";
 import type { FileId } from "#model/ids.ts";
 import { silentLogger } from "#telemetry/logger.ts";
+import { masterKeys } from "../../support/master-keys.ts";
 import { SeededRandom, seedFor } from "../../support/seeded-random.ts";
 import { temporary } from "../../support/temporary.ts";
 import { SimulatedClock } from "../cache/simulated-clock.ts";
@@ -248,5 +249,79 @@ for (const compressedFirst of [true, false]) {
     expect(await publish(clock, owner)).toBe(true);
     expect(await recover(framed(!compressedFirst), clock, seeded, true)).not.toBeNull();
     expect(await publish(clock, owner)).toBe(false);
+  });
+}
+
+/** A store as a machine has it that encrypts, and knows of objects from before. */
+function encrypting(store: BlockStore, clock: SimulatedClock, seeded: SeededRandom, acceptPlain = true): BlockStore {
+  const keyring = new Keyring({ blocks: store, keyPrefix: `${instance}/`, masters: masterKeys("m"), mayBegin: true, random: random(seeded) });
+  return openFramedBlocks({ blocks: store, keyPrefix: `${instance}/`, compress: false, encrypt: true, keyring, acceptPlain, raced: `${instance}/history/`, clock, random: random(seeded) });
+}
+
+/** Looks into objects as one that neither compresses nor encrypts any more, and was given no master keys. */
+function framing(store: BlockStore, clock: SimulatedClock, seeded: SeededRandom): BlockStore {
+  return openFramedBlocks({ blocks: store, keyPrefix: `${instance}/`, compress: true, encrypt: false, keyring: null, acceptPlain: false, raced: `${instance}/history/`, clock, random: random(seeded) });
+}
+
+const openings = {
+  "as they are": (store: BlockStore) => store,
+  compressed: framing,
+  encrypted: encrypting,
+  "encrypted alone": (store: BlockStore, clock: SimulatedClock, seeded: SeededRandom) => encrypting(store, clock, seeded, false),
+} as const;
+
+for (const [one, other] of [["as they are", "encrypted"], ["compressed", "encrypted"], ["as they are", "encrypted alone"]] as const) {
+  test(`of two machines, one with its objects ${one} and one with them ${other}, exactly one has the share: 30 races`, async () => {
+    const first = seedFor("encrypted races", "HISTORY_RACES_SEED");
+    const winners = new Set<string>();
+    for (let race = 0; race < 30; race++) {
+      const seeded = new SeededRandom(first + race);
+      const clock = new SimulatedClock();
+      const store = openMemoryBlocks();
+      // Who encrypts asks for its keyring first.
+      const slow = (i: number): Faults => ({ before: () => new Promise((resolve) => void clock.after(seeded.below(i === 0 && race % 2 === 0 ? 200 : 20), resolve)) });
+      const begun = machine(openings[one](store, clock, seeded), new Disk(), clock, seeded);
+      await clock.until(begun.history.start(content, 1000));
+      expect(await publish(clock, begun)).toBe(true);
+      await clock.until(begun.history.close());
+      const contenders = [one, other].map((kind, i) => {
+        const disk = Object.assign(new Disk(), { rows: [...begun.disk.rows], turn: begun.disk.turn, mark: begun.disk.mark });
+        return machine(openings[kind](faultyBlocks(store, slow(i)), clock, seeded), disk, clock, seeded);
+      });
+      const starts = contenders.map(({ history }) => history.start(content, 60_000).then(() => true, (error: unknown) => {
+        expect(error).toBeInstanceOf(HistoryError);
+        return false;
+      }));
+      const won = await clock.until(Promise.all(starts));
+      await clock.pass(lookMs * 2);
+      const published = await Promise.all(contenders.map(async (each, i) => won[i] === true && (await publish(clock, each))));
+      expect(published.filter((has) => has)).toHaveLength(1);
+      winners.add(published[0] === true ? one : other);
+      expect(contenders[published.indexOf(false)]?.history.lost?.code).toBe("io");
+      for (const { history } of contenders) await clock.until(history.close());
+    }
+    expect(winners.size).toBe(2);
+  });
+}
+
+for (const owned of ["as they are", "compressed", "encrypted"] as const) {
+  test(`an owner with its objects ${owned} is told by what one with another encryption put in its place, idle or not`, async () => {
+    for (const idle of [true, false]) {
+      const clock = new SimulatedClock();
+      const seeded = new SeededRandom(21);
+      const store = openMemoryBlocks();
+      const owner = machine(openings[owned](store, clock, seeded), new Disk(), clock, seeded);
+      await clock.until(owner.history.start(content, 1000));
+      expect(await publish(clock, owner)).toBe(true);
+      // With what the owner's machine has, and the keys of the other encryption.
+      const disk = Object.assign(new Disk(), { rows: [...owner.disk.rows], turn: owner.disk.turn, mark: owner.disk.mark });
+      const thief = machine(openings[owned === "encrypted" ? "as they are" : "encrypted"](store, clock, seeded), disk, clock, seeded);
+      await clock.until(thief.history.start(content, 1000)).catch((error: unknown) => expect(error).toBeInstanceOf(HistoryError));
+      const thiefHas = thief.history.lost === null;
+      if (idle) await clock.pass(lookMs + 100);
+      expect(await publish(clock, owner)).toBe(!thiefHas);
+      if (thiefHas) expect(owner.lost[0]).toBeInstanceOf(HistoryError);
+      for (const { history } of [owner, thief]) await clock.until(history.close());
+    }
   });
 }

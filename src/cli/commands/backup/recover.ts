@@ -23,6 +23,7 @@ export const recover: Verb = {
     { flags: "--name <name>", help: "its name here (default: as it was)" },
     { flags: "--dry-run", help: "read and check everything, and change nothing" },
     { flags: "--accept-loss", help: "recover also where objects with what was written last are missing from the store; says how many files that is" },
+    { flags: "--accept-moved", help: "recover also from a store that the share was being moved away from when its server was last heard of" },
   ],
   extend: addPlaceFlags,
   async run(call) {
@@ -34,7 +35,7 @@ export const recover: Verb = {
     const request: RecoverRequest = {
       type, config,
       storeName: call.text("store-name") ?? storeNameDefault,
-      share: call.text("share"), name: call.text("name"), dryRun: call.has("dry-run"), acceptLoss: call.has("accept-loss"),
+      share: call.text("share"), name: call.text("name"), dryRun: call.has("dry-run"), acceptLoss: call.has("accept-loss"), acceptMoved: call.has("accept-moved"),
     };
     const follower = new Follower(call);
     const done = await (await offlineOf(call.context))

@@ -14,7 +14,7 @@ export const processMetrics = declare({
   },
   dittofs_event_loop_lag_max_seconds: {
     type: "gauge",
-    help: "The longest of them since the last scrape.",
+    help: "The longest of them in the last minute, whoever scrapes and how often.",
     unit: "seconds",
     labels: [],
     bound: one,

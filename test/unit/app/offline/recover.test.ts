@@ -52,7 +52,7 @@ test("what was written last and is not in the store is named before anything is 
   const elsewhere = temporary();
   const loaded = loadConfig({ machine: { memoryBytes: 2 ** 33, dataHome: "/home/d", configHome: "/home/c" }, environment: {}, configPath: null, flags: new Map([["data_dir", elsewhere]]) });
   if (!loaded.ok) throw new Error("no configuration");
-  const request: RecoverRequest = { type: "filesystem", config: { path: bucket }, storeName: "recovered", share: null, name: null, dryRun: true, acceptLoss: false };
+  const request: RecoverRequest = { type: "filesystem", config: { path: bucket }, storeName: "recovered", share: null, name: null, dryRun: true, acceptLoss: false, acceptMoved: false };
   const whole = await until("the history to hold it all", 10_000, async () => {
     rmSync(bucket, { recursive: true, force: true });
     cpSync(path, bucket, { recursive: true });
@@ -85,7 +85,7 @@ test("a recovered share has the flags, extended attributes and streams it had, a
   const elsewhere = temporary();
   const loaded = loadConfig({ machine: { memoryBytes: 2 ** 33, dataHome: "/home/d", configHome: "/home/c" }, environment: {}, configPath: null, flags: new Map([["data_dir", elsewhere]]) });
   if (!loaded.ok) throw new Error("no configuration");
-  const request: RecoverRequest = { type: "filesystem", config: { path: bucket }, storeName: "recovered", share: null, name: null, dryRun: true, acceptLoss: false };
+  const request: RecoverRequest = { type: "filesystem", config: { path: bucket }, storeName: "recovered", share: null, name: null, dryRun: true, acceptLoss: false, acceptMoved: false };
   await until("the history to hold it all", 10_000, async () => {
     rmSync(bucket, { recursive: true, force: true });
     cpSync(path, bucket, { recursive: true });
@@ -130,7 +130,7 @@ async function copied(): Promise<{ readonly request: RecoverRequest; readonly bu
   const open = (runtime as any).open.get("/export");
   await make(open.share as never, rootId, "file", FileType.regular);
   const bucket = join(temporary(), "store");
-  const request: RecoverRequest = { type: "filesystem", config: { path: bucket }, storeName: "recovered", share: null, name: null, dryRun: true, acceptLoss: false };
+  const request: RecoverRequest = { type: "filesystem", config: { path: bucket }, storeName: "recovered", share: null, name: null, dryRun: true, acceptLoss: false, acceptMoved: false };
   await until("the history to hold it all", 10_000, async () => {
     rmSync(bucket, { recursive: true, force: true });
     cpSync(path, bucket, { recursive: true });

@@ -1,4 +1,6 @@
 import { expect, test } from "bun:test";
+import { join } from "node:path";
+import { temporary } from "../../../support/temporary.ts";
 import { codeOf, giveBackCode } from "#app/process/native.ts";
 
 const maps = `00200000-01a39000 r--p 00000000 fe:00 6227947                            /usr/bin/dittofs
@@ -23,4 +25,25 @@ test("code that was given back goes on being executed", () => {
   giveBackCode();
   expect(JSON.stringify(JSON.parse(before))).toBe(before);
   expect(new Intl.DateTimeFormat("en").format(0)).not.toBe("");
+});
+
+// Skipped elsewhere: how a runtime there waits for a pipe is not known.
+test.skipIf(process.platform !== "linux")("a sync is done while six tasks of the thread pool wait for ever, however few processors there are", async () => {
+  const directory = temporary("pool");
+  const program = `
+    const { widenThreadPool } = await import("#app/process/native.ts");
+    const fs = await import("node:fs");
+    widenThreadPool();
+    const pipe = fs.openSync(${JSON.stringify(join(directory, "pipe"))}, "r+");
+    for (let i = 0; i < 6; i++) fs.read(pipe, new Uint8Array(1), 0, 1, null, () => {});
+    fs.fdatasync(fs.openSync(${JSON.stringify(join(directory, "file"))}, "w"), (error) => {
+      console.log(error === null ? "synced" : String(error));
+      process.exit(0);
+    });
+  `;
+  expect(await Bun.spawn(["mkfifo", join(directory, "pipe")]).exited).toBe(0);
+  const { UV_THREADPOOL_SIZE: _, ...env } = process.env;
+  // Source is compiled by the same pool, which would begin with that; a compiled program has nothing to compile.
+  const child = Bun.spawn([process.execPath, "-e", program], { env: { ...env, BUN_FEATURE_FLAG_DISABLE_ASYNC_TRANSPILER: "1" }, stdout: "pipe", timeout: 10_000 });
+  expect(await new Response(child.stdout).text()).toBe("synced\n");
 });

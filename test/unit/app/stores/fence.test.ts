@@ -85,7 +85,7 @@ describe.skipIf(missingRadosgw !== null)("an S3 server that ignores If-None-Matc
     if (!loaded.ok) throw new Error("no configuration");
     const { accessKeyId, secretAccessKey } = s3.credentials;
     const config = { bucket, endpoint, access_key: accessKeyId, secret_key: secretAccessKey };
-    const request = { type: "s3", config, storeName: "recovered", share: null, name: null, dryRun: true, acceptLoss: false };
+    const request = { type: "s3", config, storeName: "recovered", share: null, name: null, dryRun: true, acceptLoss: false, acceptMoved: false };
     await until("a snapshot", 10_000, async () => recoverShare(loaded, request, () => {}).catch(() => null));
     await expect(recoverShare(loaded, { ...request, dryRun: false }, () => {})).rejects.toThrow("ignores conditional writes");
     expect(await recoverShare(loaded, { ...request, dryRun: false, config: { ...config, history_unfenced: true } }, () => {})).toMatchObject({ name: "/export" });

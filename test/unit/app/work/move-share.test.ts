@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
@@ -8,7 +8,10 @@ import { checkS3, openS3Blocks } from "#blocks/s3/index.ts";
 import { listShares, newestSnapshot } from "#history/index.ts";
 import { openSqliteStore } from "#metadata/index.ts";
 import { silentLogger } from "#telemetry/logger.ts";
-import { nfsPlan as _nfsPlan, desired, runtimeOn, sharePlan, storePlan, temporary } from "../kit.ts";
+import { recoverShare } from "#app/offline/recover.ts";
+import type { RecoverRequest } from "#cli/ports.ts";
+import type { Loaded } from "#config/index.ts";
+import { configFor, nfsPlan as _nfsPlan, desired, runtimeOn, sharePlan, storePlan, temporary } from "../kit.ts";
 import type { ServerRuntime } from "#app/server/runtime.ts";
 import { ControlError, type Job, type SharePlan } from "#control/index.ts";
 import { postgresPlaceOf } from "#app/stores/postgres.ts";
@@ -112,7 +115,7 @@ test("what a share left behind is nothing to recover it from any more", async ()
   const ids = await filled(runtime, "/export");
   const instance = Buffer.from(inside(runtime, "/export").store.identity.instance).toString("hex");
   const snapshotIn = async (name: string): Promise<unknown> => {
-    const blocks = await openFilesystemBlocks({ directory: join(dataDir, name, "export"), openFilesMax: 16 });
+    const blocks = await openFilesystemBlocks({ directory: join(dataDir, name, "export"), openFilesMax: 16, beside: true });
     const [listed, snapshot] = [await listShares(blocks), await newestSnapshot(blocks, instance)];
     await blocks.close();
     return snapshot === null ? null : { listed, share: snapshot.share };
@@ -128,6 +131,50 @@ test("what a share left behind is nothing to recover it from any more", async ()
   expect(await snapshotIn("two")).toBeNull();
   await expectWhole(runtime, "/export", ids);
 });
+
+test("a store that a share was being moved away from when its server was killed says so to whoever recovers from it", async () => {
+  const dataDir = temporary();
+  const { runtime } = runtimeOn(dataDir);
+  stops.push(() => runtime.stopShares(5000));
+  const place = (name: string, history = true) => storePlan("block", "filesystem", { name, config: { path: join(dataDir, name), history } });
+  const from = sharePlan("/export", { blocks: place("one") });
+  await runtime.reconcile(desired([from]));
+  await filled(runtime, "/export");
+  const recovered = async (more: Partial<RecoverRequest> = {}, path = join(dataDir, "killed")) => {
+    const request: RecoverRequest = { type: "filesystem", config: { path }, storeName: "recovered", share: null, name: null, dryRun: true, acceptLoss: false, acceptMoved: false };
+    return await recoverShare({ ok: true, config: configFor(temporary()), origins: new Map(), file: null } as unknown as Loaded, { ...request, ...more }, () => {});
+  };
+  const copy = (): void => {
+    rmSync(join(dataDir, "killed"), { recursive: true, force: true });
+    cpSync(join(dataDir, "one"), join(dataDir, "killed"), { recursive: true });
+  };
+  const recoverable = () => until("the history", 10_000, () => {
+    copy();
+    return recovered().catch(() => null);
+  });
+  await recoverable();
+  // To another block store, and to one of this share's that keeps no history.
+  for (const [to, where] of [[place("two"), "two"], [place("three", false), "three"]] as const) {
+    const moved = sharePlan("/export", { blocks: to });
+    const known = async (): Promise<void> => {
+      expect(await runtime.reconcile(desired([moved]))).toEqual([]);
+      // As a kill leaves it that comes when the control plane has been told.
+      copy();
+    };
+    const { id } = runtime.jobs.start({ kind: "migrate", share: "/export", plan: moved, commit: known }, "test");
+    expect(await runtime.jobs.ended(id)).toMatchObject({ state: "done" });
+    await expect(recovered()).rejects.toThrow(`was being moved from this store to block store ${where}`);
+    await expect(recovered({ dryRun: false })).rejects.toThrow("--accept-moved");
+    expect(await recovered({ acceptMoved: true })).toMatchObject({ name: "/export" });
+    await expect(recovered({}, join(dataDir, "one"))).rejects.toThrow("history");
+    expect(await migrated(runtime, from)).toMatchObject({ state: "done" });
+    await recoverable();
+  }
+  // A move that did not come to be leaves nothing behind.
+  const { id } = runtime.jobs.start({ kind: "migrate", share: "/export", plan: sharePlan("/export", { blocks: place("two") }), commit: () => Promise.reject(new Error("not now")) }, "test");
+  expect(await runtime.jobs.ended(id)).toMatchObject({ state: "failed" });
+  await recoverable();
+}, 60_000);
 
 test("metadata moves to another database, and from memory to the disk: handles stay good, numbers are not given twice", async () => {
   const dataDir = temporary();

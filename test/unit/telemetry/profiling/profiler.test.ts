@@ -29,6 +29,19 @@ test("one profile is taken at a time", async () => {
   expect(await profiler.take("inuse_space", 1)).not.toBeNull();
 });
 
+test("a stop ends the profile in hand: whoever asked gets what was seen until then", async () => {
+  const clock = new HandClock();
+  const sampler = { intervalUs: 10_000, start: async () => {}, stop: async () => [], cpuTime: () => ({ main: 0, process: 0 }) };
+  const profiler = new Profiler(clock, async () => sampler);
+  const taken = profiler.take("cpu", 30);
+  while (clock.waiting < 2) await Promise.resolve();
+  clock.advance(2_000);
+  profiler.stop();
+  expect(readProfile((await taken) as Uint8Array).durationMs).toBe(2_000);
+  expect(clock.waiting).toBe(0);
+  expect(readProfile((await profiler.take("cpu", 30)) as Uint8Array).durationMs).toBe(0);
+});
+
 class Planted {}
 
 test("objects are counted by class", async () => {

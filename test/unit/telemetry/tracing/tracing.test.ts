@@ -101,6 +101,21 @@ describe("tracing", () => {
     expect(tracing!.stats).toEqual({ exported: 5, dropped: 0 });
   });
 
+  test("values arrive as they are, whatever their kind and length, and a trace of another process goes on", async () => {
+    await open();
+    const remote = { traceId: "0123456789abcdef0123456789abcdef", spanId: "fedcba9876543210", sampled: true };
+    const values = { zero: 0, large: 2 ** 40 + 1, most: Number.MAX_SAFE_INTEGER, below: -5, part: 1.5, no: false, empty: "", accents: "déjà vu", "schlüssel": "k" };
+    const span = tracer!.begin("ein schöner Name", Kind.internal, { ...values, exact: "x".repeat(127), longer: "y".repeat(128), cut: "ß".repeat(300) }, remote);
+    for (let i = 0; i < 100; i++) span.set(`many ${i}`, i);
+    span.end();
+    await tracing!.close();
+    const [found] = receiver.spans;
+    expect(found).toMatchObject({ name: "ein schöner Name", kind: 1, trace: remote.traceId, parent: remote.spanId });
+    expect(found!.attributes).toMatchObject({ zero: "0", large: String(2 ** 40 + 1), most: String(Number.MAX_SAFE_INTEGER), below: "-5", part: 1.5, no: false, empty: "", accents: "déjà vu", "schlüssel": "k", exact: "x".repeat(127), longer: "y".repeat(128), cut: "ß".repeat(256) });
+    expect(Object.keys(found!.attributes)).toHaveLength(64);
+    expect(Math.abs(Number(found!.startNs / 1_000_000n) - Date.now())).toBeLessThan(60_000);
+  });
+
   test("the current span is that of each continuation, and none once it has ended", async () => {
     await open();
     const [first, second] = [begin("first"), begin("second")];
