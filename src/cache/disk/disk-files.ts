@@ -186,6 +186,12 @@ export class DiskFiles {
     await this.room.removed();
   }
 
+  /** Resolves when the next start knows of every copy there is by now, also where this process is killed. */
+  async remember(): Promise<void> {
+    await this.ready;
+    await this.index.written();
+  }
+
   async close(): Promise<void> {
     this.closed = true;
     this.rest.end();
