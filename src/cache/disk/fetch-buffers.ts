@@ -16,6 +16,7 @@ export class FetchBuffers {
   private free: Uint8Array[] = [];
   private used = false;
   private timer: Timer | null = null;
+  private closed = false;
   /** Buffers that were made, not used again. */
   made = 0;
 
@@ -36,7 +37,7 @@ export class FetchBuffers {
 
   /** Takes back what `take` gave, for as many as `keptMax`; nobody reads or writes it any more. What to have instead. */
   give(bytes: Uint8Array, keptMax: number): Uint8Array {
-    if (bytes.buffer.byteLength === pieceBytesMax && this.free.length < keptMax) {
+    if (!this.closed && bytes.buffer.byteLength === pieceBytesMax && this.free.length < keptMax) {
       this.free.push(new Uint8Array(bytes.buffer));
       this.watch();
     }
@@ -52,7 +53,9 @@ export class FetchBuffers {
     });
   }
 
+  /** What is given back later is let go of. */
   close(): void {
+    this.closed = true;
     this.timer?.cancel();
     this.free = [];
   }

@@ -124,3 +124,13 @@ test("buffers that nobody takes for a while are let go of, and small ranges take
   expect(buffers.take(4 * MiB).buffer.byteLength).toBe(4 * MiB);
   buffers.close();
 });
+
+test("what comes back after the end is not kept, and nobody is woken for it", () => {
+  const clock = new ManualClock();
+  const buffers = new FetchBuffers(clock);
+  const late = buffers.take(pieceBytesMax);
+  buffers.close();
+  buffers.give(late, 3);
+  buffers.take(pieceBytesMax);
+  expect(buffers.made).toBe(2);
+});
