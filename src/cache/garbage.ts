@@ -11,7 +11,7 @@ import type { Flusher } from "./flusher.ts";
 import type { OpenPackRef, PackTable } from "./pack-table.ts";
 import { copyInto, type KnownBytes } from "./repack.ts";
 import { SharedPacks } from "./shared-packs.ts";
-import { findUnreferenced, type Unreferenced } from "./unreferenced.ts";
+import { findUnreferenced, isUnused, keysOfRows, type Unreferenced, unusedStrays } from "./unreferenced.ts";
 import { isPackKey, packKeyPrefix } from "./packs/index.ts";
 import { Parting } from "./parting.ts";
 import { type StrayMemory, Strays } from "./strays.ts";
@@ -197,9 +197,11 @@ export class Garbage {
   /** A pack that seemed to have no live bytes: dooms it, or deletes it when its grace is over. */
   private async retire(id: PackId, graceMs: number, pass: Pass): Promise<void> {
     const now = this.clock.now();
+    const unused = await isUnused(this.store, id);
     // A page of rows ages while it is gone through: a flush may have filled and settled the pack since.
     const row = await this.store.pack(id);
     if (row === null || row.live > 0 || this.packs.open.has(id)) return;
+    if (!unused) return this.logger.error({ pack: id }, "a pack is said to be unused, and files refer to it: it stays; repair the share's metadata (dittofs fsck --repair)");
     if (row.state !== PackState.doomed && graceMs > 0) {
       await this.store.apply({ conditions: [], changes: [{ do: "putPack", pack: { ...row, state: PackState.doomed, since: now } }] });
       return;
@@ -274,15 +276,8 @@ export class Garbage {
 
   /** Packs no row speaks of: see `Strays`. */
   private async sweepStrays(graceMs: number, pass: Pass): Promise<void> {
-    const known = new Set<string>();
-    for (let after = 0; ; ) {
-      const rows = await this.store.packs(after, rowsPage);
-      for (const row of rows) known.add(row.key);
-      const last = rows[rows.length - 1];
-      if (last === undefined || rows.length < rowsPage) break;
-      after = last.id;
-      await this.turn();
-    }
+    const turn = (): Promise<void> => this.turn();
+    const known = await keysOfRows(this.store, turn);
     const seen = new Set<string>();
     for await (const { key } of this.blocks.list(packKeyPrefix(this.store.identity.instance))) {
       // What has left its row waits for its own end.
@@ -290,7 +285,9 @@ export class Garbage {
     }
     // A pack put while the listing ran has its row by now.
     for (const pack of this.packs.open.values()) seen.delete(pack.key);
-    const gone = this.strays.seen(seen, graceMs);
+    const due = this.strays.seen(seen, graceMs);
+    const gone = await unusedStrays(this.store, due, turn);
+    if (gone.length < due.length) this.logger.error({ objects: due.length - gone.length }, "objects stay that no row speaks of, but files do: repair the share's metadata (dittofs fsck --repair)");
     if (gone.length === 0) return;
     for (const key of gone) this.parting?.add(key);
     if (this.parting === null) await this.blocks.delete(gone);

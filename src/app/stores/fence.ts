@@ -20,6 +20,7 @@ export function withoutFence({ name, config }: Pick<StorePlan, "name" | "config"
 export async function unfenced(plan: StorePlan, around: Pick<Surroundings, "clock" | "random" | "logger">): Promise<string | null> {
   if (!needsFence(plan)) return null;
   const { checkS3 } = await import("#blocks/s3/index.ts");
-  const { conditionalPut } = await checkS3({ ...s3OptionsOf(plan, around), createBucket: false });
+  // A key that may not delete keeps a history as any other does: only its probes stay.
+  const { conditionalPut } = await checkS3({ ...s3OptionsOf(plan, around), createBucket: false, deleting: false });
   return conditionalPut === false ? withoutFence(plan) : null;
 }

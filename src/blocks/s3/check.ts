@@ -18,15 +18,15 @@ const probeText = "DittoFS was here to see whether it may write; it can be delet
 
 /**
  * Does once what a share will do: lists, puts, refuses to overwrite, reads a range, deletes; with `writing: false` it only lists, which
- * says whether key, secret, bucket and clock are right and costs one request. Throws StoreRefusedError,
+ * says whether key, secret, bucket and clock are right and costs one request; with `deleting: false` it doesn't mind that the key may not delete. Throws StoreRefusedError,
  * StoreUnavailableError or StoreFullError with what is wrong and what to do.
  */
-export async function checkS3(options: S3Options & { readonly createBucket?: boolean; readonly writing?: boolean }): Promise<S3Report> {
+export async function checkS3(options: S3Options & { readonly createBucket?: boolean; readonly writing?: boolean; readonly deleting?: boolean }): Promise<S3Report> {
   const settings = settingsOf(options);
   const client = new S3Client(await loadSdk(), settings);
   try {
     const bucketCreated = await listing(client, settings, options.createBucket ?? false);
-    const conditionalPut = options.writing === false ? null : await writing(client, settings);
+    const conditionalPut = options.writing === false ? null : await writing(client, settings, options.deleting ?? true);
     return { conditionalPut, bucketCreated };
   } catch (error) {
     throw clockError(client, settings) ?? portError(error, settings, "checking the store");
@@ -60,7 +60,7 @@ async function makeBucket(client: S3Client, { bucket, region }: S3Settings): Pro
 }
 
 /** Puts a probe, tries to overwrite it, reads and deletes it; whether overwriting was refused. */
-async function writing(client: S3Client, settings: S3Settings): Promise<boolean> {
+async function writing(client: S3Client, settings: S3Settings, deleting: boolean): Promise<boolean> {
   const { sdk } = client;
   const { bucket, prefix, random } = settings;
   const bytes = Buffer.from(probeText);
@@ -70,7 +70,11 @@ async function writing(client: S3Client, settings: S3Settings): Promise<boolean>
   let conditional = true;
   const unknown = (error: unknown) => codeOf(error) === "NotImplemented" || statusOf(error) === 501;
   await put({ IfNoneMatch: "*" }).catch(async (error: unknown) => {
-    if (!unknown(error)) throw error;
+    if (!unknown(error)) {
+      // Only its answer may have been lost.
+      if (statusOf(error) === 0 || statusOf(error) >= 500) await removed(client, bucket, target.Key).catch(() => {});
+      throw error;
+    }
     conditional = false;
     await put({});
   });
@@ -89,12 +93,18 @@ async function writing(client: S3Client, settings: S3Settings): Promise<boolean>
     await client.send(new sdk.GetObjectCommand({ ...target, Range: sink.range }), { sink });
     if (!sink.complete || !bytes.subarray(5, 15).equals(read)) throw new StoreRefusedError(StoreFault.endpoint, `${whereOf(settings)} gave back other bytes than it was given`);
   } finally {
-    const input = { Bucket: bucket, Delete: { Quiet: true, Objects: [{ Key: target.Key }] } };
-    const { Errors: errors = [] } = await client.send<Sdk.DeleteObjectsCommandOutput>(new sdk.DeleteObjectsCommand(input));
-    const [first] = errors;
-    if (first !== undefined) throw Object.assign(new Error(`deleting the probe ${target.Key}: ${first.Message ?? ""}`), { name: first.Code ?? "", $metadata: { httpStatusCode: 403 } });
+    await removed(client, bucket, target.Key).catch((error: unknown) => {
+      if (deleting) throw error;
+    });
   }
   return conditional;
+}
+
+async function removed(client: S3Client, bucket: string, key: string): Promise<void> {
+  const input = { Bucket: bucket, Delete: { Quiet: true, Objects: [{ Key: key }] } };
+  const { Errors: errors = [] } = await client.send<Sdk.DeleteObjectsCommandOutput>(new client.sdk.DeleteObjectsCommand(input));
+  const [first] = errors;
+  if (first !== undefined) throw Object.assign(new Error(`deleting the probe ${key}: ${first.Message ?? ""}`), { name: first.Code ?? "", $metadata: { httpStatusCode: 403 } });
 }
 
 /** The clock is named even where something else failed first because of it. */

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { Database } from "bun:sqlite";
 import { join } from "node:path";
 import { StrayFile } from "#app/work/stray-file.ts";
 import { gc } from "#check/index.ts";
@@ -76,3 +77,32 @@ test("an object nobody knows that one process saw goes with the next, each time 
   }
   expect(runs).toEqual([[1, 0, 0, 100], [1, 1, 1, null], [0, 0, 0, null]]);
 });
+
+/** What a share's metadata says of its packs is damaged; the share is closed. */
+function damagePacks(directory: string, statement: string): void {
+  const database = new Database(join(directory, "metadata.db"));
+  database.run(statement);
+  database.close();
+}
+
+for (const [what, statement] of [
+  ["lost its row", "DELETE FROM pack"],
+  ["is said to have no live byte", "UPDATE pack SET live = 0"],
+] as const) {
+  test(`a pack that ${what} and that files refer to is left to fsck, however often it is collected`, async () => {
+    const directory = temporary("gc");
+    const whole = await openCheckable(directory);
+    await makeRoot(whole);
+    await write(whole, await make(whole, rootId, "stays", FileType.regular), bytesOf(1, 5000));
+    const [pack] = await whole.store.packs(0, 10);
+    await whole.close();
+    damagePacks(directory, statement);
+    for (let run = 0; run < 3; run++) {
+      const opened = await openCheckable(directory, { graceMs: 0, strays: new StrayFile(join(directory, "strays.json"), silentLogger) });
+      expect(await gc(opened.upkeep, true, new Listener())).toMatchObject({ due: 0, deleted: 0 });
+      expect(await gc(opened.upkeep, true, new Listener())).toMatchObject({ due: 0, deleted: 0 });
+      expect(await opened.target.blocks.size(pack?.key ?? "")).not.toBeNull();
+      await opened.close();
+    }
+  });
+}

@@ -5,6 +5,7 @@ import { checkS3, openS3Blocks } from "#blocks/s3/index.ts";
 import { loadConfig } from "#config/index.ts";
 import { newestSnapshot } from "#history/index.ts";
 import type { StorePlan } from "#control/index.ts";
+import { faultyProxy } from "../../../support/faulty-proxy.ts";
 import { missingRadosgw, type S3Server, s3StartMsMax, sharedS3 } from "../../../support/radosgw.ts";
 import { unconditional } from "../../../support/unconditional-s3.ts";
 import { until } from "../../../support/wait.ts";
@@ -89,5 +90,19 @@ describe.skipIf(missingRadosgw !== null)("an S3 server that ignores If-None-Matc
     await until("a snapshot", 10_000, async () => recoverShare(loaded, request, () => {}).catch(() => null));
     await expect(recoverShare(loaded, { ...request, dryRun: false }, () => {})).rejects.toThrow("ignores conditional writes");
     expect(await recoverShare(loaded, { ...request, dryRun: false, config: { ...config, history_unfenced: true } }, () => {})).toMatchObject({ name: "/export" });
+  }, 30_000);
+
+  test("is what is looked for alone: a key that may not delete has its share served, and its history published", async () => {
+    const { plan, bucket } = await place();
+    const proxy = await faultyProxy(s3.port, ({ method, target }) => (method === "POST" && /\?delete/.test(target) ? { kind: "answer", status: 403, code: "AccessDenied" } : { kind: "pass" }));
+    stops.push(() => proxy.close());
+    const runtime = serving();
+    expect(await runtime.reconcile(desired([sharePlan("/export", { blocks: plan({ endpoint: proxy.endpoint }) })]))).toEqual([]);
+    const blocks = await openS3Blocks({ bucket, endpoint: s3.endpoint, credentials: s3.credentials });
+    stops.push(() => blocks.close());
+    await until("a history", 10_000, async () => {
+      for await (const { key } of blocks.list("")) if (key.includes("/history/")) return true;
+      return null;
+    });
   }, 30_000);
 });
