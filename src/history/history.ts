@@ -92,25 +92,29 @@ export class History extends ToldContent implements ShareHistory {
     return mark === null || !mark.continues ? 0 : mark.sequence;
   }
 
-  /** Begins to publish. Resolves when the share is ours, or could not be asked for within `waitMsMax`; rejects where it is another's. */
-  async start(content: ShippedContent, waitMsMax: number): Promise<void> {
+  /** Begins to publish. True: the share is ours; false: it could not be asked for within `waitMsMax`. Rejects where it is another's. */
+  async start(content: ShippedContent, waitMsMax: number): Promise<boolean> {
     this.content = content;
-    const first = Promise.withResolvers<void>();
+    const first = Promise.withResolvers<boolean>();
     const tooLate = "the share's history can't be gone on with yet: its block store does not answer; it is tried on";
-    const late = this.after(waitMsMax, () => first.resolve(this.options.logger.warn({ error: this.error }, tooLate)));
+    const late = this.after(waitMsMax, () => {
+      this.options.logger.warn({ error: this.error }, tooLate);
+      first.resolve(false);
+    });
     void this.take(first);
-    await first.promise.finally(() => late.cancel());
+    const inTime = await first.promise.finally(() => late.cancel());
     this.started = true;
+    return inTime;
   }
 
-  private async take(first: PromiseWithResolvers<void>): Promise<void> {
+  private async take(first: PromiseWithResolvers<boolean>): Promise<void> {
     const token = this.options.random.bytes(tokenBytes);
     while (!this.closed) {
       try {
         const unfenced = (await this.options.unfenced?.()) ?? null;
         if (unfenced !== null) throw new UnfencedStore(unfenced);
         this.owns(await takeOver({ ...this.options, token }));
-        return first.resolve();
+        return first.resolve(true);
       } catch (error) {
         if (error instanceof HistoryError) {
           first.reject(error);

@@ -246,8 +246,8 @@ export function telemetrySection({ machine, date, command, rounds, bounds }: Pic
 
 Written by \`${command}\` on ${date}, at a ${machine.at(-1) ?? ""}. How many GETATTR fewer a CPU-second of the server answers than one built without
 hooks, 2 connections with 16 calls in flight each: the median of ${rounds} rounds, and the interval it lies in nineteen times of twenty. Each round starts four servers anew and
-loads them by turns of 50 ms, each on the processor of its load generator. A server does next to nothing else for such a call; where files are read or written
-the same hooks weigh less.
+loads them by turns of 50 ms, each on the processor of its load generator. What a server does between its turns counts, too, and \`telemetry.max_traces_per_second\` is 50 instead of 200, as each
+is loaded a quarter of the time. A server does next to nothing else for such a call; where files are read or written the same hooks weigh less.
 
 ${markdown(boundTable(bounds))}
 `;

@@ -175,6 +175,28 @@ describe.skipIf(missingRadosgw !== null)("a share on S3", () => {
   );
 
   test(
+    "a start while the bucket is away waits for it once, not once for each share that lies there",
+    async () => {
+      const more = ["/second", "/third", "/fourth"];
+      for (const name of more) await admin.do("POST", "/api/v1/shares", { name, blocks: "cloud", default_permission: "read-write" });
+      await s3.kill();
+      client.close();
+      await server.kill();
+      const before = performance.now();
+      await start();
+      // It waits for five seconds.
+      expect(performance.now() - before).toBeLessThan(9_000);
+      await connect();
+      const written = await client.mount("/fourth");
+      await write(written, "file", pattern(MiB, 7));
+      await s3.start();
+      await admin.do("POST", "/api/v1/system/drain-uploads?share=%2Ffourth");
+      for (const name of more) await admin.do("DELETE", `/api/v1/shares${name}?force=true&purge=true`);
+    },
+    2 * minuteMs,
+  );
+
+  test(
     "purging removes the share's objects, and nothing else",
     async () => {
       client.close();

@@ -1,6 +1,6 @@
 import { type Static, type TOptional, type TSchema, Type } from "@sinclair/typebox";
 import { object } from "./route.ts";
-import { Bytes, Durability, ShareState } from "./share-status.ts";
+import { Durability, ShareState } from "./share-status.ts";
 import { Name, one, optional, orNull, ShareName, When } from "./schema-words.ts";
 
 export * from "./job-schemas.ts";
@@ -105,8 +105,8 @@ const shareFields = {
   smb_encryption: Type.Union([Type.Literal("off"), Type.Literal("preferred"), Type.Literal("required")], { description: "Over SMB: off tells nobody to encrypt, preferred tells clients that can to, required refuses those that can't." }),
   smb_guest: Type.Boolean({ description: "Over SMB, who comes without a name, or as guest, is let in as the anonymous user." }),
   smb_continuously_available: Type.Boolean({ description: "Over SMB, opens survive a restart of the server where clients ask for it." }),
-  quota_bytes: orNull(Bytes),
-  quota_files: orNull(Bytes),
+  quota_bytes: orNull(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: "The most bytes it is meant to hold. Noted, not enforced by this version." })),
+  quota_files: orNull(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: "The most files it is meant to hold. Noted, not enforced by this version." })),
   scrub_rate: orNull(Type.Integer({ minimum: 65536, maximum: Number.MAX_SAFE_INTEGER, description: "Bytes a second at which all content is read again and again and compared with its checksums; null: never." })),
 };
 export const Share = object({

@@ -29,7 +29,9 @@ export async function drainShare(open: OpenShare, stallMs: number, clock: Clock)
       progressMs = clock.monotonicMs();
     } else if (clock.monotonicMs() - progressMs >= stallMs) {
       givenUp = true;
-      throw new ControlError("no_progress", `nothing of share ${open.plan.name} was stored for ${Math.round(stallMs / 1000)} s; ${open.unstoredBytes} bytes wait`, {
+      const { storeError } = open.report;
+      const why = storeError === null ? "" : `: ${storeError}`;
+      throw new ControlError("no_progress", `nothing of share ${open.plan.name} was stored for ${Math.round(stallMs / 1000)} s; ${open.unstoredBytes} bytes wait${why}`, {
         hint: "Look at the health of its block store and at the server's log. What waits is in the write-ahead log and is not lost.",
       });
     }

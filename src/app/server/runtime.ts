@@ -15,7 +15,7 @@ import type { Measured } from "../metrics/index.ts";
 import type { OpenShare, Surroundings } from "../share/open-share.ts";
 import { openShare } from "../share/share-opening.ts";
 import { stateOf } from "../share/share-state.ts";
-import { noRoom, stillClosing, tooFewFiles } from "../share/not-served.ts";
+import { noRoom, stillClosing, tooFewFiles, writeBytesMax } from "../share/not-served.ts";
 import { placesOf, refuseCollision } from "../share/places.ts";
 import { GivenUp } from "../share/given-up.ts";
 import { leftBehind, purgeShare } from "../work/purge.ts";
@@ -242,9 +242,8 @@ export class ServerRuntime implements Runtime {
   private async openMissing(desired: Desired): Promise<Failure[]> {
     const failures: Failure[] = [];
     const missing = desired.shares.filter((plan) => !this.open.has(plan.name));
-    const { nfs, smb } = this.config.adapters;
-    const writeMax = Math.max(nfs.max_write_size, smb.max_transfer_size, ...desired.adapters.map(({ settings }) => Number(settings["max_write_size"] ?? settings["max_transfer_size"] ?? 0)));
-    const most = sharesMax(this.config, writeMax);
+    const most = sharesMax(this.config, writeBytesMax(this.config, desired.adapters));
+    const away = new Set<string>();
     // Room is made before it is given away again.
     if (missing.length > 0) this.shareOut(Math.min(most, this.open.size + missing.length));
     for (const plan of missing) {
@@ -253,7 +252,7 @@ export class ServerRuntime implements Runtime {
         this.givenUp.refuse(plan);
         if (this.open.size >= most) throw new Error(noRoom(this.config, most));
         if (this.open.size >= sharesWithin(openFilesMax())) throw new Error(tooFewFiles(this.open.size));
-        await this.openOne(plan);
+        await this.openOne(plan, away);
         this.failed.delete(plan.name);
       } catch (error) {
         this.failed.set(plan.name, error as Error);
@@ -266,11 +265,11 @@ export class ServerRuntime implements Runtime {
     return failures;
   }
 
-  private async openOne(plan: SharePlan): Promise<void> {
+  private async openOne(plan: SharePlan, away: Set<string>): Promise<void> {
     this.moves.refuse(plan);
     if (this.closing.has(plan.name)) throw new Error(stillClosing(plan.name));
     refuseCollision(plan.name, placesOf(this.config, plan), [...this.open.values(), ...this.closing.values()]);
-    const share = await openShare(this.config, plan, deriveLimits(this.config, this.open.size + 1), { ...this.options.around, broken: this.givenUp.teller(plan) });
+    const share = await openShare(this.config, plan, deriveLimits(this.config, this.open.size + 1), { ...this.options.around, broken: this.givenUp.teller(plan) }, away);
     await this.identify(share);
     this.open.set(plan.name, share);
     warnOf(this.config, plan, this.options.around.logger);

@@ -1,4 +1,5 @@
 import { type Config, formatSize } from "#config/index.ts";
+import type { AdapterPlan } from "#control/index.ts";
 import { openFilesMax } from "../process/open-files.ts";
 
 /** Why a share is not served, for whoever runs the server. */
@@ -16,4 +17,9 @@ export function noRoom({ cache }: Config, most: number): string {
     `there is room for ${most} ${most === 1 ? "share" : "shares"}: each needs a part of cache.size (${formatSize(cache.size)}), cache.dirty_limit (${formatSize(cache.dirty_limit)}) ` +
     `and cache.files (${cache.files}) to work with. Raise them and start the server anew, or delete a share`
   );
+}
+
+/** The longest write any adapter takes, by which the room for shares is counted. */
+export function writeBytesMax({ adapters: { nfs, smb } }: Config, adapters: readonly AdapterPlan[]): number {
+  return Math.max(nfs.max_write_size, smb.max_transfer_size, ...adapters.map(({ settings }) => Number(settings["max_write_size"] ?? settings["max_transfer_size"] ?? 0)));
 }

@@ -23,20 +23,25 @@ import { checkMayOpen, checkTree, instanceOf, lasts } from "./tree.ts";
 
 /** A start waits so long for the word that the share is still ours; while its store is away it serves without. */
 const takeMsMax = 5_000;
+/** So long where the store kept another share of this start waiting in vain. */
+const takeMsMaxAway = 100;
 
-/** Opens one share: metadata, blocks, content with its recovery, and the file semantics over them. Where that fails nothing stays open. */
-export async function openShare(config: Config, plan: SharePlan, limits: Limits, around: ShareSurroundings): Promise<OpenShare> {
+/**
+ * Opens one share: metadata, blocks, content with its recovery, and the file semantics over them. Where that fails nothing stays open. `away`:
+ * names of block stores that did not answer when shares were opened just now, to which this one's is added where it doesn't.
+ */
+export async function openShare(config: Config, plan: SharePlan, limits: Limits, around: ShareSurroundings, away: Set<string>): Promise<OpenShare> {
   const logger = around.logger.child({ share: plan.name });
   const parts = new Lifecycle(around.clock, logger);
   try {
-    return await open(config, plan, limits, { ...around, logger }, parts);
+    return await open(config, plan, limits, { ...around, logger }, parts, away);
   } catch (error) {
     await parts.stop(config.server.shutdown_timeout);
     throw error;
   }
 }
 
-async function open(config: Config, plan: SharePlan, limits: Limits, around: ShareSurroundings, parts: Lifecycle): Promise<OpenShare> {
+async function open(config: Config, plan: SharePlan, limits: Limits, around: ShareSurroundings, parts: Lifecycle, away: Set<string>): Promise<OpenShare> {
   const { clock, random, logger, fatal } = around;
   const places = placesOf(config, plan);
   if (plan.metadata.type === "sqlite") checkDatabaseIsThere(plan.name, places.content, places.database);
@@ -72,7 +77,7 @@ async function open(config: Config, plan: SharePlan, limits: Limits, around: Sha
   const last: LastWork = { run: () => Promise.resolve() };
   parts.started("last work", () => last.run());
   parts.started("content", () => content.close());
-  await history?.start(shipped, takeMsMax);
+  if ((await history?.start(shipped, away.has(plan.blocks.name) ? takeMsMaxAway : takeMsMax)) === false) away.add(plan.blocks.name);
   if (plan.instance !== null) rmSync(places.database + recoveredEnd, { force: true });
   const tier: Tier = { durability: plan.durability };
   const share = await createShare({

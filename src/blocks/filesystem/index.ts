@@ -21,6 +21,7 @@ import { checkKey, checkPrefix } from "../keys.ts";
 import { Directories, errorCode, removeIfThere, systemDisk, type Disk } from "./disk.ts";
 import { readNow, ReadNow } from "./native.ts";
 import { OpenFiles } from "./open-files.ts";
+import { checkFormat, makeRoot } from "./root.ts";
 
 export type { Disk } from "./disk.ts";
 export { systemDisk } from "./disk.ts";
@@ -38,7 +39,6 @@ export interface FilesystemOptions {
 }
 
 const openFilesMaxDefault = 256;
-const formatVersion = 1;
 const objectSuffix = "+";
 /** Deletions that run at a time. */
 const deletesMax = 8;
@@ -53,39 +53,6 @@ export async function openFilesystemBlocks(options: FilesystemOptions): Promise<
   await checkFormat(disk, options.directory);
   await disk.syncDirectory(options.directory);
   return new FilesystemStore(options.directory, disk, options.openFilesMax ?? openFilesMaxDefault);
-}
-
-async function makeRoot(disk: Disk, directory: string): Promise<void> {
-  const first = await fs.promises.mkdir(directory, { recursive: true, mode: 0o700 });
-  if (first === undefined) return;
-  for (let path = directory; path.length >= first.length; path = dirname(path)) await disk.syncDirectory(dirname(path));
-}
-
-const formatLine = /^dittofs-blocks (\d+)\n$/;
-
-/** Reads or writes the file that says what this directory is. */
-async function checkFormat(disk: Disk, directory: string): Promise<void> {
-  const path = join(directory, "format");
-  let text = "";
-  try {
-    text = await fs.promises.readFile(path, "utf8");
-  } catch (error) {
-    if (errorCode(error) !== "ENOENT") throw error;
-  }
-  if (text === "") {
-    const file = await fs.promises.open(path, "w", 0o600);
-    try {
-      await file.writeFile(`dittofs-blocks ${formatVersion}\n`);
-      await disk.sync(file);
-    } finally {
-      await file.close();
-    }
-    return;
-  }
-  const version = Number(formatLine.exec(text)?.[1] ?? Number.NaN);
-  if (Number.isNaN(version)) throw new Error(`${path} is not the format file of a block store`);
-  if (version > formatVersion)
-    throw new Error(`${directory} has block store format ${version}, newer than ${formatVersion}, the newest this program knows`);
 }
 
 class FilesystemStore implements FilesystemBlocks {

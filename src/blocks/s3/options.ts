@@ -103,7 +103,7 @@ const bucketShape = /^[a-zA-Z0-9][a-zA-Z0-9._-]{1,253}[a-zA-Z0-9]$/;
 export function settingsOf(options: S3Options): S3Settings {
   const limits: S3Limits = { ...defaultLimits, ...options.limits };
   checkLimits(limits);
-  if (!bucketShape.test(options.bucket)) throw new StoreRefusedError(StoreFault.bucket, `"${options.bucket}" can't be the name of a bucket`);
+  if (!bucketShape.test(options.bucket)) throw new StoreRefusedError(StoreFault.bucket, `"${options.bucket}" can't be the name of a bucket: that has 3 to 255 letters, digits and ._- (at AWS 3 to 63, no capitals and no _), the first and last of them no ._-`);
   const prefix = (options.prefix ?? "").replace(/\/+$/, "");
   if (prefix !== "" && (!prefixShape.test(prefix) || prefix.length > prefixLengthMax || prefix.split("/").some((part) => part === "." || part === "..")))
     throw new StoreRefusedError(StoreFault.bucket, `the prefix "${prefix}" must be letters, digits and ._- with single slashes between, at most ${prefixLengthMax} long`);

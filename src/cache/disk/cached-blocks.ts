@@ -150,6 +150,11 @@ export class CachedBlocks implements BlockStore, HoldsCopies {
     return this.parts(key, offset, offset + length).every(({ source }) => source === "disk") ? bytes : null;
   }
 
+  /** Resolves when what is held by now would be known after a kill. */
+  async remember(): Promise<void> {
+    await this.disk?.remember();
+  }
+
   /** Removes every copy from the disk; the bytes that gives back. */
   async evict(): Promise<number> {
     await this.saves;

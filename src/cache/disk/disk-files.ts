@@ -1,27 +1,16 @@
 import { join } from "node:path";
-import type { Clock, Timer } from "#base/clock.ts";
-import type { Logger } from "#telemetry/logger.ts";
+import type { Timer } from "#base/clock.ts";
 import { type CacheFiles, type Incoming, isUnlinkable } from "./cache-files.ts";
 import { blockBytes, Entry, entryBytes } from "./entry.ts";
 import type { IndexDatabase } from "./index-database.ts";
 import { OpenFiles } from "./open-files.ts";
 import { filePath, isCacheable, reconcile } from "./reconcile.ts";
 import { Rest } from "./rest.ts";
-import { baseBytes, type DiskFilesStats, type DiskLimits, Room } from "./room.ts";
+import { baseBytes, type DiskFilesOptions, type DiskFilesStats, type DiskLimits, Room } from "./room.ts";
 
 const openFilesMax = 128;
 /** How often free space is looked at when nothing is written: others fill the disk, too. */
 const checkMs = 5_000;
-
-export interface DiskFilesOptions {
-  readonly directory: string;
-  /** What the keys of all objects begin with; a copy of any other is thrown away. */
-  readonly keyPrefix: string;
-  readonly limits: DiskLimits;
-  readonly files: CacheFiles;
-  readonly clock: Clock;
-  readonly logger: Logger;
-}
 
 /** Copies of objects in files, the least recently used of which makes room for another. No failure of it is one of its users. */
 export class DiskFiles {
@@ -184,6 +173,12 @@ export class DiskFiles {
     await this.ready;
     await this.trim();
     await this.room.removed();
+  }
+
+  /** Resolves when the next start knows of every copy there is by now, also where this process is killed. */
+  async remember(): Promise<void> {
+    await this.ready;
+    await this.index.written();
   }
 
   async close(): Promise<void> {

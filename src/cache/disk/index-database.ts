@@ -79,6 +79,14 @@ export class IndexDatabase {
     this.schedule();
   }
 
+  /** Resolves when the index says all it was told by now: a process that is killed then forgets none of it. */
+  async written(): Promise<void> {
+    while (this.dirty.size > 0 && !this.closed) {
+      this.flush();
+      await new Promise<void>((resolve) => this.clock.atTurnEnd(resolve));
+    }
+  }
+
   close(): void {
     this.timer?.cancel();
     this.closed = true;

@@ -1,3 +1,5 @@
+import type { Clock } from "#base/clock.ts";
+import type { Logger } from "#telemetry/logger.ts";
 import type { CacheFiles } from "./cache-files.ts";
 
 /** The index with its write-ahead file, and the directories. */
@@ -10,6 +12,16 @@ export interface DiskFilesStats {
   readonly objects: number;
   readonly evictions: number;
   readonly evictedBytes: number;
+}
+
+export interface DiskFilesOptions {
+  readonly directory: string;
+  /** What the keys of all objects begin with; a copy of any other is thrown away. */
+  readonly keyPrefix: string;
+  readonly limits: DiskLimits;
+  readonly files: CacheFiles;
+  readonly clock: Clock;
+  readonly logger: Logger;
 }
 
 export interface DiskLimits {

@@ -51,5 +51,6 @@ export async function warm(cache: CachedBlocks, store: MetadataStore): Promise<W
   );
   // All of them come to an end before the caller knows of one that failed; what was fetched stays.
   for (const outcome of await Promise.allSettled(working)) if (outcome.status === "rejected") throw outcome.reason;
+  await cache.remember();
   return { bytes, complete };
 }

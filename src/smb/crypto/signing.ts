@@ -1,7 +1,8 @@
 import { createCipheriv, createHmac, createSecretKey, type KeyObject } from "node:crypto";
-import { Command, signatureAt, signatureBytes } from "#wire/smb2/header.ts";
+import { Command, commandAt, messageIdAt, signatureAt, signatureBytes } from "#wire/smb2/header.ts";
 import { SigningAlgorithm } from "#wire/smb2/negotiate.ts";
 import { Cmac } from "./cmac.ts";
+import { ShortGmac, shortBytesMax } from "./gmac.ts";
 
 /** What a client's message says its signature is. */
 const claimed = new Uint8Array(signatureBytes);
@@ -13,31 +14,45 @@ export class Signer {
   private readonly algorithm: SigningAlgorithm;
   private readonly key: KeyObject;
   private readonly cmac: Cmac | null;
+  /** Null: another algorithm, or all is left to node:crypto. */
+  private readonly short: ShortGmac | null;
 
   constructor(algorithm: SigningAlgorithm, key: Uint8Array) {
     this.algorithm = algorithm;
     this.key = createSecretKey(key);
     this.cmac = algorithm === SigningAlgorithm.AES_CMAC ? new Cmac(this.key) : null;
+    this.short = algorithm === SigningAlgorithm.AES_GMAC ? ShortGmac.make(this.key) : null;
   }
 
   /** Puts the signature of `b[at..end)` and `tail`, a whole message padding included, into its header. */
   sign(b: Uint8Array, at: number, end: number, tail: readonly Uint8Array[]): void {
     const to = at + signatureAt;
-    for (let i = 0; i < signatureBytes; i++) b[to + i] = 0;
-    const made = this.signature(b, at, end, tail, true);
+    const { short } = this;
+    let made: Uint8Array;
+    if (short !== null && isShort(b, at, end, tail)) made = short.of(b, at, end, true);
+    else {
+      for (let i = 0; i < signatureBytes; i++) b[to + i] = 0;
+      made = this.signature(b, at, end, tail, true);
+    }
     for (let i = 0; i < signatureBytes; i++) b[to + i] = made[i]!;
   }
 
   /** Whether a client's message has the right signature; how long that takes says nothing of where it is wrong. */
   verifies(b: Uint8Array, at: number, end: number, tail: readonly Uint8Array[]): boolean {
     const from = at + signatureAt;
+    let different = 0;
+    const { short } = this;
+    if (short !== null && isShort(b, at, end, tail)) {
+      const made = short.of(b, at, end, false);
+      for (let i = 0; i < signatureBytes; i++) different |= b[from + i]! ^ made[i]!;
+      return different === 0;
+    }
     // In its place, for a moment: to put the message together anew costs more than its signature.
     for (let i = 0; i < signatureBytes; i++) {
       claimed[i] = b[from + i]!;
       b[from + i] = 0;
     }
     const made = this.signature(b, at, end, tail, false);
-    let different = 0;
     for (let i = 0; i < signatureBytes; i++) {
       b[from + i] = claimed[i]!;
       different |= claimed[i]! ^ made[i]!;
@@ -64,11 +79,19 @@ export class Signer {
 
   /** The nonce is message id and direction, a CANCEL apart, which repeats its request's id (MS-SMB2 3.1.4.1). */
   private gmac(pieces: readonly Uint8Array[], b: Uint8Array, at: number, server: boolean): Uint8Array {
-    for (let i = 0; i < 8; i++) nonce[i] = b[at + 24 + i]!;
-    nonce[8] = (server ? 1 : 0) | (b[at + 12] === Command.CANCEL && b[at + 13] === 0 ? 2 : 0);
+    for (let i = 0; i < 8; i++) nonce[i] = b[at + messageIdAt + i]!;
+    nonce[8] = (server ? 1 : 0) | (isCancel(b, at) ? 2 : 0);
     const cipher = createCipheriv("aes-128-gcm", this.key, nonce);
     for (let i = 0; i < pieces.length; i++) cipher.setAAD(pieces[i]!);
     cipher.final();
     return cipher.getAuthTag();
   }
+}
+
+function isShort(b: Uint8Array, at: number, end: number, tail: readonly Uint8Array[]): boolean {
+  return end - at <= shortBytesMax && tail.length === 0 && !isCancel(b, at);
+}
+
+function isCancel(b: Uint8Array, at: number): boolean {
+  return b[at + commandAt] === Command.CANCEL && b[at + commandAt + 1] === 0;
 }

@@ -1,6 +1,5 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { currentSpan } from "../tracing/current.ts";
-import { requestAttribute } from "../tracing/span.ts";
 
 /** On whose behalf lines are written. Filled in as it becomes known. */
 export interface RequestFields {
@@ -41,6 +40,6 @@ export function requestFields(): RequestFields | null {
 export function traceFields(): { readonly trace: string; readonly request?: string } | null {
   const span = currentSpan();
   if (span === null) return null;
-  const request = span.request.attributes[requestAttribute];
-  return { trace: span.traceId, ...(typeof request === "string" ? { request } : {}) };
+  const request = span.requestName;
+  return { trace: span.context.traceId, ...(request === null ? {} : { request }) };
 }

@@ -1,9 +1,9 @@
 import { isIP } from "node:net";
 import { checkServerIdentity, getCACertificates } from "node:tls";
 import type * as Grpc from "@grpc/grpc-js";
+import type { ProtobufTraceSerializer } from "@opentelemetry/otlp-transformer";
+import type { ReadableSpan } from "@opentelemetry/sdk-trace";
 import type { Clock } from "#base/clock.ts";
-import { decodeAnswer } from "./otlp.ts";
-import type { Span } from "./span.ts";
 
 /** OTLP 1.x, "OTLP/gRPC". */
 const exportMethod = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
@@ -21,24 +21,25 @@ export interface Taken {
 
 /** A receiver of spans. */
 export interface Collector {
-  take(spans: readonly Span[]): Promise<Taken>;
+  take(spans: ReadableSpan[]): Promise<Taken>;
   close(): void;
 }
 
-/** The collector that listens at `endpoint`, without TLS where `insecure`, and is told what `encode` makes of spans. The connection is made with the first message, and anew whenever it was lost. */
-export function collectorAt(endpoint: string, insecure: boolean, grpc: typeof Grpc, encode: (spans: readonly Span[]) => Buffer, clock: Clock): Collector {
+/** The collector that listens at `endpoint`, without TLS where `insecure`. The connection is made with the first message, and anew whenever it was lost. */
+export function collectorAt(endpoint: string, insecure: boolean, grpc: typeof Grpc, serializer: typeof ProtobufTraceSerializer, clock: Clock): Collector {
   const agent = { "grpc.primary_user_agent": "dittofs" };
   const client = insecure ? new grpc.Client(endpoint, grpc.credentials.createInsecure(), agent) : secured(endpoint, grpc, agent);
   const passed = (bytes: Buffer): Buffer => bytes;
   return {
     take(spans) {
-      const message = encode(spans);
+      const message = Buffer.from(serializer.serializeRequest(spans) ?? []);
       const { sec, nsec } = clock.now();
       const deadline = sec * 1000 + nsec / 1e6 + messageMsMax;
       return new Promise((resolve) => {
         client.makeUnaryRequest(exportMethod, passed, passed, message, { deadline }, (error, answer) => {
           if (error !== null) return resolve({ rejected: 0, message: error.message, code: error.code });
-          resolve({ ...decodeAnswer(answer ?? new Uint8Array(0)), code: 0 });
+          const { partialSuccess } = serializer.deserializeResponse(answer ?? new Uint8Array(0));
+          resolve({ rejected: partialSuccess?.rejectedSpans ?? 0, message: partialSuccess?.errorMessage ?? "", code: 0 });
         });
       });
     },

@@ -1,8 +1,8 @@
 import { AsyncLocalStorage } from "node:async_hooks";
+import type { ReadableSpan, SpanProcessor } from "@opentelemetry/sdk-trace";
 import { type Clock, keepAlive, type Timer } from "#base/clock.ts";
 import type { Logger } from "../logger.ts";
 import type { Collector } from "./collector.ts";
-import type { Span } from "./span.ts";
 
 /** Spans that wait to be sent, at most: about 1 KiB of memory each. Further ones are dropped, and counted. */
 export const spansMax = 8192;
@@ -29,7 +29,7 @@ export interface ExportStats {
  * Sends ended spans to the collector, a message at a time, in the background: a request never waits for it. A collector that is away is
  * tried again while spans are kept up to a bound; the log hears of it once, and once more when it is back.
  */
-export class ExportQueue {
+export class ExportQueue implements SpanProcessor {
   readonly stats: ExportStats = { exported: 0, dropped: 0 };
   private readonly collector: Collector;
   private readonly endpoint: string;
@@ -37,7 +37,7 @@ export class ExportQueue {
   private readonly logger: Logger;
   /** What is begun here belongs to no request. */
   private readonly apart: (work: () => void) => void = AsyncLocalStorage.snapshot();
-  private queue: Span[] = [];
+  private queue: ReadableSpan[] = [];
   private timer: Timer | null = null;
   private sending: Promise<void> | null = null;
   private retryMs = 0;
@@ -56,7 +56,9 @@ export class ExportQueue {
     return this.queue.length;
   }
 
-  put(span: Span): void {
+  onStart(): void {}
+
+  onEnd(span: ReadableSpan): void {
     if (this.closed || this.queue.length >= spansMax) {
       this.stats.dropped++;
       return;
@@ -83,7 +85,7 @@ export class ExportQueue {
         this.sending = null;
         if (this.closed || this.queue.length === 0) return;
         if (this.retryMs === 0 && this.queue.length >= messageSpans) this.send();
-        else this.sendAfter(this.retryMs > 0 ? this.retryMs : sendEveryMs);
+        else this.sendAfter(Math.max(this.retryMs, sendEveryMs));
       });
     });
   }
@@ -119,7 +121,7 @@ export class ExportQueue {
   }
 
   /** Sends what it can in `closeMsMax`. */
-  private async flush(): Promise<void> {
+  async forceFlush(): Promise<void> {
     const late = Promise.withResolvers<void>();
     const alive = keepAlive();
     let isLate = false;
@@ -140,7 +142,7 @@ export class ExportQueue {
   }
 
   async shutdown(): Promise<void> {
-    await this.flush();
+    await this.forceFlush();
     this.closed = true;
     this.timer?.cancel();
     this.stats.dropped += this.queue.length;

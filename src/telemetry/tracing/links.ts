@@ -1,4 +1,5 @@
-import type { Span, SpanContext } from "./span.ts";
+import type { SpanContext } from "@opentelemetry/api";
+import type { Span } from "./span.ts";
 
 /** Spans one span links to at most; beyond them only their number is said. */
 export const linksMax = 32;

@@ -4,10 +4,13 @@ import type { Logger } from "../logger.ts";
 import { tracer as current, useTracer } from "./current.ts";
 import { collectorAt } from "./collector.ts";
 import { type ExportStats, ExportQueue } from "./export-queue.ts";
-import { Ids } from "./ids.ts";
-import { encodeSpans } from "./otlp.ts";
 import { Sampling } from "./sampling.ts";
 import { Tracer } from "./tracer.ts";
+
+/** Bounds of one span, whatever is said of it. */
+const attributesMax = 64;
+const valueCharsMax = 256;
+const linksRecordedMax = 64;
 
 export interface TracingOptions {
   /** Where an OTLP gRPC receiver listens: host:port. */
@@ -37,18 +40,29 @@ export interface OpenTracing {
 
 /** Turns tracing on. What it takes is loaded here: a server without it keeps neither code nor memory for it. */
 export async function openTracing(options: TracingOptions): Promise<OpenTracing> {
-  const { endpoint, insecure, version, clock, random, logger } = options;
-  const { default: grpc } = await import("@grpc/grpc-js");
+  const { endpoint, insecure, clock, random, logger } = options;
+  const [api, sdk, { resourceFromAttributes }, { ProtobufTraceSerializer }, { default: grpc }] = await Promise.all([
+    import("@opentelemetry/api"),
+    import("@opentelemetry/sdk-trace"),
+    import("@opentelemetry/resources"),
+    import("@opentelemetry/otlp-transformer"),
+    import("@grpc/grpc-js"),
+  ]);
+  const queue = new ExportQueue(collectorAt(endpoint, insecure, grpc, ProtobufTraceSerializer, clock), endpoint, clock, logger);
   const instance = Buffer.from(random.bytes(16)).toString("hex");
-  const resource = { "service.name": "dittofs", "service.version": version, "service.instance.id": instance };
-  const queue = new ExportQueue(collectorAt(endpoint, insecure, grpc, (spans) => encodeSpans(spans, resource, version), clock), endpoint, clock, logger);
+  const provider = new sdk.TracerProvider({
+    sampler: new sdk.AlwaysOnSampler(),
+    resource: resourceFromAttributes({ "service.name": "dittofs", "service.version": options.version, "service.instance.id": instance }),
+    spanLimits: { attributeCountLimit: attributesMax, attributeValueLengthLimit: valueCharsMax, linkCountLimit: linksRecordedMax },
+    spanProcessors: [queue],
+  });
   const sampling = new Sampling(options.sampleRate, options.perSecondMax, clock, random);
-  const tracer = new Tracer(new Ids(random), sampling, clock, (span) => queue.put(span));
+  const tracer = new Tracer(api, provider.getTracer("dittofs", options.version), sampling, clock);
   useTracer(tracer);
   let closing: Promise<void> | null = null;
   const shut = async (): Promise<void> => {
     if (current === tracer) useTracer(null);
-    await queue.shutdown();
+    await provider.shutdown();
   };
   return {
     stats: queue.stats,

@@ -1,71 +1,52 @@
+import type { Attributes, Span as RecordedSpan, SpanContext } from "@opentelemetry/api";
 import type { Maybe } from "#base/brand.ts";
-import type { Time } from "#base/time.ts";
 import { currentSpan } from "./current.ts";
 import type { Links } from "./links.ts";
 import type { Tracer } from "./tracer.ts";
 
-/** What is said of a span. */
-export type Attributes = Record<string, string | number | boolean>;
+export type { Attributes } from "@opentelemetry/api";
 
 /** What a request is called in the log. */
 export const requestAttribute = "dittofs.request";
-
-/** A span, for others that know it: ids in hexadecimal. */
-export interface SpanContext {
-  readonly traceId: string;
-  readonly spanId: string;
-}
-
-/** `as`: what the other span is to the one that has the link. */
-export interface Link {
-  readonly to: SpanContext;
-  readonly as: string;
-}
 
 /** What a span is to its neighbours: OpenTelemetry's SpanKind. */
 export const Kind = { internal: 0, server: 1, client: 2 } as const;
 export type Kind = (typeof Kind)[keyof typeof Kind];
 
+/** SpanStatusCode.ERROR. */
+const statusError = 2;
+
 /** A part of what is done for a request that is followed. To be ended exactly once; a second end does nothing. */
-export class Span implements SpanContext {
-  readonly traceId: string;
-  readonly spanId: string;
-  /** "": none. */
-  readonly parentId: string;
-  /** The parent is another process's. */
-  readonly isParentRemote: boolean;
-  name: string;
-  readonly kind: Kind;
-  readonly attributes: Attributes;
-  links: Link[] | null = null;
-  failed = false;
-  readonly beganAt: Time;
-  endedAt: Time;
+export class Span {
+  private readonly tracer: Tracer;
+  private readonly recorded: RecordedSpan;
+  /** It begins a trace, or goes on with one that another process began. */
+  private readonly isFirst: boolean;
   /** The span its trace has here as a whole: that of the request, mostly. */
   readonly request: Span;
   ended = false;
   /** The requests it serves together. */
   serves: Links | null = null;
-  private readonly tracer: Tracer;
-  private known: SpanContext | null = null;
 
-  /** `parent`: one of this process, another's, or null: it begins a trace. The attributes are its own from now on. */
-  constructor(tracer: Tracer, name: string, kind: Kind, attributes: Attributes, parent: Span | SpanContext | null) {
-    this.tracer = tracer;
+  /** Of a first one: what its request is called in the log. */
+  private readonly name: string | null;
+
+  /** `parent` null: the first. */
+  constructor(tracer: Tracer, recorded: RecordedSpan, parent: Span | null, name: string | null = null) {
     this.name = name;
-    this.kind = kind;
-    this.attributes = attributes;
-    this.traceId = parent === null ? tracer.ids.trace() : parent.traceId;
-    this.spanId = tracer.ids.span();
-    this.parentId = parent === null ? "" : parent.spanId;
-    this.isParentRemote = parent !== null && !(parent instanceof Span);
-    this.request = parent instanceof Span ? parent.request : this;
-    this.beganAt = this.endedAt = tracer.now();
+    this.tracer = tracer;
+    this.recorded = recorded;
+    this.isFirst = parent === null;
+    this.request = parent === null ? this : parent.request;
   }
 
-  /** To be kept, where the span would be too much. */
+  /** What the request is called in the log, if it has a name there. */
+  get requestName(): string | null {
+    return this.request.name;
+  }
+
   get context(): SpanContext {
-    return (this.known ??= { traceId: this.traceId, spanId: this.spanId });
+    return this.recorded.spanContext();
   }
 
   child(name: string, attributes: Attributes = {}, kind: Kind = Kind.internal): Span {
@@ -73,16 +54,16 @@ export class Span implements SpanContext {
   }
 
   set(key: string, value: string | number | boolean): void {
-    this.attributes[key] = value;
+    this.recorded.setAttribute(key, value);
   }
 
   rename(name: string): void {
-    this.name = name;
+    this.recorded.updateName(name);
   }
 
   /** `as`: what the other span is to this one. */
   link(to: SpanContext, as: string): void {
-    (this.links ??= []).push({ to, as });
+    this.recorded.addLink({ context: to, attributes: { "dittofs.link": as } });
   }
 
   /** It serves these, or carries what they wrote. */
@@ -94,8 +75,8 @@ export class Span implements SpanContext {
 
   /** It failed; `type` is a code or the name of an error, never a text: that may name a file. */
   fail(type: string): void {
-    this.set("error.type", type);
-    this.failed = true;
+    this.recorded.setAttribute("error.type", type);
+    this.recorded.setStatus({ code: statusError });
   }
 
   failWith(error: unknown): void {
@@ -111,8 +92,8 @@ export class Span implements SpanContext {
   end(): void {
     if (this.ended) return;
     this.ended = true;
-    this.endedAt = this.tracer.now();
-    this.tracer.end(this, this.request === this);
+    this.recorded.end(this.tracer.now());
+    if (this.isFirst) this.tracer.live--;
   }
 }
 

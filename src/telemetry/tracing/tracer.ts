@@ -1,28 +1,30 @@
 import { AsyncLocalStorage } from "node:async_hooks";
+import type * as Api from "@opentelemetry/api";
 import type { Clock } from "#base/clock.ts";
-import type { Time } from "#base/time.ts";
 import type { TraceParent } from "#base/traceparent.ts";
-import type { Ids } from "./ids.ts";
 import type { Links } from "./links.ts";
 import type { Sampling } from "./sampling.ts";
-import { type Attributes, Kind, Span } from "./span.ts";
+import { type Attributes, Kind, requestAttribute, Span } from "./span.ts";
+
+/** TraceFlags. */
+const flagNone = 0;
+const flagSampled = 1;
 
 /** Decides which requests are followed, and knows at every moment for which of them something is done. */
 export class Tracer {
   /** Traces with a span that has not ended: while there are none, nobody asks for the current one. */
   live = 0;
-  readonly ids: Ids;
+  private readonly api: typeof Api;
+  private readonly recorder: Api.Tracer;
   private readonly sampling: Sampling;
   private readonly clock: Clock;
-  private readonly report: (span: Span) => void;
   private readonly storage = new AsyncLocalStorage<Span | null>();
 
-  /** `report` is handed each span that ended. */
-  constructor(ids: Ids, sampling: Sampling, clock: Clock, report: (span: Span) => void) {
-    this.ids = ids;
+  constructor(api: typeof Api, recorder: Api.Tracer, sampling: Sampling, clock: Clock) {
+    this.api = api;
+    this.recorder = recorder;
     this.sampling = sampling;
     this.clock = clock;
-    this.report = report;
   }
 
   /** Whether the request that begins is followed. */
@@ -33,7 +35,9 @@ export class Tracer {
   /** Begins a trace, or goes on with `parent`'s. */
   begin(name: string, kind: Kind, attributes: Attributes, parent: TraceParent | null = null): Span {
     this.live++;
-    return new Span(this, name, kind, attributes, parent);
+    const context = parent === null ? this.api.ROOT_CONTEXT : this.under({ traceId: parent.traceId, spanId: parent.spanId, traceFlags: parent.sampled ? flagSampled : flagNone, isRemote: true });
+    const request = attributes[requestAttribute];
+    return new Span(this, this.recorder.startSpan(name, { kind, attributes, startTime: this.now() }, context), null, typeof request === "string" ? request : null);
   }
 
   /** What is done for many requests together: a part of `parent` where it is one's work, else a trace of its own; with links to all. */
@@ -44,17 +48,17 @@ export class Tracer {
   }
 
   childOf(parent: Span, name: string, attributes: Attributes, kind: Kind): Span {
-    return new Span(this, name, kind, attributes, parent);
+    return new Span(this, this.recorder.startSpan(name, { kind, attributes, startTime: this.now() }, this.under(parent.context)), parent);
   }
 
-  /** A span has ended; `first`: the one that its trace has here as a whole. */
-  end(span: Span, first: boolean): void {
-    if (first) this.live--;
-    this.report(span);
+  /** Finer than the milliseconds of the SDK's own clock: most spans are shorter. */
+  now(): [number, number] {
+    const { sec, nsec } = this.clock.now();
+    return [sec, nsec];
   }
 
-  now(): Time {
-    return this.clock.now();
+  private under(context: Api.SpanContext): Api.Context {
+    return this.api.trace.setSpanContext(this.api.ROOT_CONTEXT, context);
   }
 
   /** A continuation keeps its span for as long as it goes on; one that goes on after that ended, as a loop may that it began, has none. */

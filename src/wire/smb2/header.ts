@@ -99,6 +99,7 @@ export const commandAt = 12;
 export const creditsAt = 14;
 export const flagsAt = 16;
 export const nextCommandAt = 20;
+export const messageIdAt = 24;
 export const asyncIdAt = 32;
 export const treeIdAt = 36;
 export const sessionIdAt = 40;

@@ -159,7 +159,7 @@ export class World {
   }
 
   /** Begins a life of the process on the present disk. Resolves with what `start` said, in time or not. */
-  start(): Promise<void> {
+  start(): Promise<boolean> {
     const { clock, disk } = this;
     const connection = new Connection(this.bucket);
     this.connection = connection;

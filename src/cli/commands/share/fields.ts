@@ -16,8 +16,8 @@ export const shareFlags: readonly Flag[] = [
   { flags: "--smb-encryption <word>", help: "over SMB: off, preferred (clients that can are told to) or required", field: "smb_encryption" },
   { flags: "--smb-guest [boolean]", help: "over SMB, let in who comes without a name, as the anonymous user", field: "smb_guest" },
   { flags: "--smb-continuously-available [boolean]", help: "over SMB, keep opens over a restart of the server where clients ask for it", field: "smb_continuously_available" },
-  { flags: "--quota-bytes <size>", help: "the most it may hold, such as 500GiB; none: no bound", field: "quota_bytes", as: "size", nullWord: "none" },
-  { flags: "--quota-files <number>", help: "the most files it may hold; none: no bound", field: "quota_files", nullWord: "none" },
+  { flags: "--quota-bytes <size>", help: "the most it is meant to hold, such as 500GiB, or none; noted with the share, and NOT enforced by this version", field: "quota_bytes", as: "size", nullWord: "none" },
+  { flags: "--quota-files <number>", help: "the most files it is meant to hold, or none; noted with the share, and NOT enforced by this version", field: "quota_files", nullWord: "none" },
   { flags: "--scrub-rate <size>", help: "bytes a second, such as 20MiB, at which all content is read again and again and compared with its checksums; none: never", field: "scrub_rate", as: "size", nullWord: "none" },
   { flags: "--enabled [boolean]", help: "whether it is served", field: "enabled" },
 ];

@@ -8,6 +8,7 @@ class SlowShare {
   readonly plan = { name: "/slow" };
   progress = { accepted: 10, oldest: 1 };
   unstoredBytes = 1000;
+  readonly report = { storeError: 'there is no bucket "b"' };
   givenUp: () => boolean = () => false;
   readonly finished = Promise.withResolvers<void>();
 
@@ -54,7 +55,7 @@ test("one that stores nothing for the time-out is given up, and says how much wa
   // Writers go on meanwhile: what is accepted later is no progress.
   share.unstoredBytes += 5000;
   await passes(clock, stallMs * 0.3);
-  expect(await outcome).toMatchObject({ code: "no_progress", message: "nothing of share /slow was stored for 60 s; 5600 bytes wait" });
+  expect(await outcome).toMatchObject({ code: "no_progress", message: "nothing of share /slow was stored for 60 s; 5600 bytes wait: there is no bucket \"b\"" });
   expect(share.givenUp()).toBe(true);
 });
 

@@ -200,5 +200,8 @@ describe.skipIf(missingRadosgw !== null)(`wrong settings of an S3 store${missing
       [{ tls: { caFile: empty } }, StoreFault.certificate],
     ];
     for (const [more, fault] of wrong) expect(((await failureOf(openS3Blocks({ ...base, ...more }))) as StoreRefusedError).fault).toBe(fault);
+    expect((await failureOf(openS3Blocks({ ...base, bucket: "b1" }))).message).toBe(
+      `"b1" can't be the name of a bucket: that has 3 to 255 letters, digits and ._- (at AWS 3 to 63, no capitals and no _), the first and last of them no ._-`,
+    );
   });
 });

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { CachedBlocks } from "#cache/disk/index.ts";
 import { SeededRandom, seedFor } from "../../../support/seeded-random.ts";
 import { temporary } from "../content-kit.ts";
-import { allocatedIn, block, contentOf, copiesIn, CountingStore, MiB, openCache } from "./kit.ts";
+import { allocatedIn, block, contentOf, copiesIn, CountingStore, ManualClock, MiB, openCache } from "./kit.ts";
 
 let store: CountingStore;
 let directory: string;
@@ -47,6 +47,27 @@ test("a lost index is rebuilt of the complete copies; those with holes go", asyn
   expect(await rightAndAsked(cache, keys)).toEqual([keys[1]]);
   expect(await cache.get(keys[0], 15 * block, block + 100)).toEqual(contentOf(0, MiB + 100).subarray(15 * block));
   await cache.close();
+});
+
+test("what is remembered is known after a kill, also where the index had a part of it before", async () => {
+  const [key = ""] = await store.fill(1, MiB + 100);
+  const clock = new ManualClock();
+  const cache = await openCache(store.blocks, directory, { clock });
+  await cache.get(key, 0, block);
+  await cache.settled();
+  clock.pass(1_000);
+  expect(await cache.hold(key, 0, MiB + 100)).toBe(MiB + 100 - block);
+  await cache.remember();
+  const killed = temporary();
+  fs.cpSync(directory, killed, { recursive: true });
+  await cache.close();
+  const next = await openCache(store.blocks, killed);
+  await next.settled();
+  store.gets.length = 0;
+  expect(await next.get(key, 0, MiB + 100)).toEqual(contentOf(0, MiB + 100));
+  expect(store.gets).toEqual([]);
+  await next.close();
+  fs.rmSync(killed, { recursive: true, force: true });
 });
 
 for (const [what, spoil] of [

@@ -64,5 +64,5 @@ test("lines written for a request that is followed carry its trace and its id, a
   useTracer(null);
   const lines = readFileSync(output, "utf8").trimEnd().split("\n").map((line) => JSON.parse(line));
   expect(lines[0]).not.toHaveProperty("trace");
-  expect(lines[1]).toMatchObject({ trace: span.traceId, request: "nfs-7:0000abcd", msg: "damaged" });
+  expect(lines[1]).toMatchObject({ trace: span.context.traceId, request: "nfs-7:0000abcd", msg: "damaged" });
 });

@@ -34,7 +34,7 @@ test("a stop ends the profile in hand: whoever asked gets what was seen until th
   const sampler = { intervalUs: 10_000, start: async () => {}, stop: async () => [], cpuTime: () => ({ main: 0, process: 0 }) };
   const profiler = new Profiler(clock, async () => sampler);
   const taken = profiler.take("cpu", 30);
-  while (clock.waiting < 2) await Promise.resolve();
+  while (clock.waiting < 2) await new Promise((resolve) => setImmediate(resolve));
   clock.advance(2_000);
   profiler.stop();
   expect(readProfile((await taken) as Uint8Array).durationMs).toBe(2_000);
