@@ -8,10 +8,10 @@ const syncs =
 
 export const missed: Readonly<Record<string, string>> = {
   create:
-    "The JavaScript thread is busy 60 to 100 µs a file, the more the more often others use the processors: a third in SQLite (name, inode, later extent and inode again), a tenth " +
-    "in the pages and slices of the 4 KiB, 5 % in collections of 40 kB of garbage a file, the rest in calls, answers and what waits for two syncs one after the other; half of it " +
-    "before the compiler of the runtime is done, which takes 3 s of the other processor in the first seconds. Memory that was not used before is dear on this machine, up to 17 µs " +
-    "each 4 KiB: pages and packs are therefore filled by the thread pool.",
+    "The JavaScript thread is busy 60 to 100 µs a file, the more the more others use the processors: about a quarter in SQLite (name, inode, later extent and inode again), a tenth " +
+    "in the pages and slices of the 4 KiB, 5 % in collections of some 40 kB of garbage a file, the rest in calls, answers and what waits for two syncs one after the other. In the first " +
+    "seconds the compiler of the runtime takes 3 s of the other processor. Memory that was not used before is dear on this machine, up to 17 µs each 4 KiB: pages and packs are " +
+    "therefore filled by the thread pool.",
   create_commit: "As create.",
   rename: syncs,
   remove: "As rename; two rows are deleted and one is changed.",
@@ -63,7 +63,7 @@ export const missedOverSmb: Readonly<Record<string, string>> = {
   open: "Of the thread's time 45 % is the socket's write, 18 % the four signatures, 6 % finding the name in the cache; no other function takes more than 3 % (profiled on " +
     "a busy machine).",
   create: "CREATE is answered when the file is on stable storage, Samba's before. Of the thread's time a fifth is the socket's write, a sixth SQLite, a ninth the six " +
-    "signatures, an eighth the log and pages for the 4 KiB; no other function takes more than 2 % (profiled). Cold code is a third slower: the first second is spent compiling.",
+    "signatures (before short messages were hashed by our own code), an eighth the log and pages for the 4 KiB; no other function takes more than 2 % (profiled). Cold code is a third slower: the first second is spent compiling.",
   create_flush: "As create.",
   delete: "CLOSE is answered when the name is gone from stable storage, Samba's before: a third of the thread's time is the transaction and handing its sync to the thread pool, a fifth the socket's write (profiled).",
   randread: "Of the thread's time 26 % is the socket's write, 23 % the signatures (7 % of requests, the rest of answers, which are long enough to take a cipher object), 15 % finding the pages, " +
