@@ -160,7 +160,11 @@ export class History extends ToldContent implements ShareHistory {
   async passed(): Promise<boolean> {
     const { publisher } = this;
     const serial = publisher.cuts + (publisher.hasGathered ? 1 : 0);
-    if (this.based && this.taken === null && serial <= publisher.publishedCuts) return true;
+    if (this.based && this.taken === null && serial <= publisher.publishedCuts) {
+      // What was published long ago says nothing of who has the share now, and whose the objects are.
+      await this.lookNow();
+      return this.taken === null;
+    }
     return (await this.waits.wait(serial, Number.POSITIVE_INFINITY, false, true)) === null;
   }
 
@@ -260,20 +264,17 @@ export class History extends ToldContent implements ShareHistory {
 
   /** Somebody else may have taken the share while there was nothing to publish. */
   private look(): void {
-    if (!this.closed && this.taken === null) this.after(lookMs, () => void this.lookNow().finally(() => this.look()));
+    const failed = (error: unknown): void => (isPassing(error) ? undefined : this.trouble(error));
+    if (!this.closed && this.taken === null) this.after(lookMs, () => void this.lookNow().catch(failed).finally(() => this.look()));
   }
 
   private async lookNow(): Promise<void> {
     const { blocks, instance } = this.options;
     const place = this.publisher.idleAt;
     if (place === null) return;
-    try {
-      const head = await readHead(blocks, instance, place).catch(unread);
-      // Ours, if it went meanwhile.
-      if (head !== null && this.publisher.idleAt?.number === place.number) this.wasLost(head instanceof HistoryError ? head : new ShareTaken(head));
-    } catch (error) {
-      if (!isPassing(error)) this.trouble(error);
-    }
+    const head = await readHead(blocks, instance, place).catch(unread);
+    // Ours, if it went meanwhile.
+    if (head !== null && this.publisher.idleAt?.number === place.number) this.wasLost(head instanceof HistoryError ? head : new ShareTaken(head));
   }
 
   /** From here on what is published can be recovered. */
@@ -295,5 +296,4 @@ export class History extends ToldContent implements ShareHistory {
     this.timers.add(timer);
     return timer;
   }
-
 }

@@ -8,6 +8,9 @@ export function leavingKey(instance: string): string {
   return `${shareKey(instance)}.leaving`;
 }
 
+/** Ends a text that is longer. */
+const cutShort = "...";
+
 /** A move of a share out of a store that was begun. */
 export interface Leaving {
   /** Where to, in words. */
@@ -18,10 +21,16 @@ export interface Leaving {
 
 function encodeLeaving({ to, host, at }: Leaving): Uint8Array {
   const out = new ByteWriter();
-  out.text(to);
-  out.text(host);
+  out.text(fitting(to));
+  out.text(fitting(host));
   out.time(at);
   return frame("leaving", out);
+}
+
+/** What can be read again: paths are longer at times. */
+function fitting(text: string): string {
+  const bytes = Buffer.from(text);
+  return bytes.byteLength <= textBytesMax ? text : new TextDecoder().decode(bytes.subarray(0, textBytesMax - cutShort.length), { stream: true }) + cutShort;
 }
 
 function decodeLeaving(bytes: Uint8Array, key: string): Leaving {

@@ -2,11 +2,12 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
+import { Time } from "#base/time.ts";
 import { openFilesystemBlocks } from "#blocks/index.ts";
 import type { RecoverRequest } from "#cli/ports.ts";
 import type { SharePlan, StorePlan } from "#control/index.ts";
 import { HistoryError, type Leaving, leavingOf, listShares, type Manifest, newestSnapshot } from "#history/index.ts";
-import { type BlockStore, StoreUnavailableError } from "#model/block-store.ts";
+import { type BlockStore, DamagedObjectError, StoreUnavailableError } from "#model/block-store.ts";
 import { Durability } from "#model/credentials.ts";
 import { silentLogger } from "#telemetry/logger.ts";
 import { nobodyKnown } from "#model/identity.ts";
@@ -89,15 +90,21 @@ export async function sharesOf(store: RecoveryStore): Promise<readonly FoundShar
 
 async function leavingsOf(blocks: BlockStore): Promise<readonly (readonly [instance: string, leaving: Leaving | null])[]> {
   const found: (readonly [string, Leaving | null])[] = [];
-  for (const instance of await listShares(blocks)) found.push([instance, await leavingOf(blocks, instance)]);
+  for (const instance of await listShares(blocks)) found.push([instance, await leavingOf(blocks, instance).catch(leavingUnread)]);
   return found;
+}
+
+/** There was a move, and where to can't be read: that is no reason to recover the share unawares, nor to recover none of the store. */
+function leavingUnread(error: unknown): Leaving {
+  if (!(error instanceof HistoryError) && !(error instanceof DamagedObjectError)) throw error;
+  return { to: `another, of which it can't be read any more what it is (${error.message}),`, host: "(unknown)", at: new Time(0, 0) };
 }
 
 /** Refuses a share that may be served from another store by now: what is here is then as it once was. */
 export function refuseMoved({ instance, leaving }: FoundShare, name: string): void {
   if (leaving === null) return;
   throw new HistoryError(
-    `share ${name} (instance ${instance}) was being moved from this store to ${leaving.to} by the server on ${leaving.host} at ${new Date(leaving.at.sec * 1000).toISOString()}, and whether it was is not known here. ` +
+    `share ${name} (instance ${instance}) was being moved from this store to ${leaving.to} by the server on ${leaving.host}${leaving.at.sec === 0 ? "" : ` at ${new Date(leaving.at.sec * 1000).toISOString()}`}, and whether it was is not known here. ` +
       "If it was, what is here is an old state of it, and what was done since is where it went: start that server, which knows, or, if it is lost, look there first. If the move did not come to be: recover with --accept-moved",
   );
 }

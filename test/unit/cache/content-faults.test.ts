@@ -142,6 +142,8 @@ test("one file's set that fails leaves the others stored and its own bytes unsto
   const client = new Client(store, content);
   for (const each of ids) await client.write(each, 0, new Uint8Array(10_000).fill(each), 0);
   const drained = content.drain();
+  // Packs are filled by the thread pool, which no number of turns waits for.
+  await until("the others' sets", 10_000, () => (taken.length >= 2 ? taken : null));
   // Long enough for the flusher to come round several times with the answer still out.
   for (let i = 0; i < 50; i++) await turn();
   expect(taken).toEqual([101, 103]);

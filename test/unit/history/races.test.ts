@@ -202,6 +202,26 @@ test("what is published already need not be waited for by who deletes what it le
   await clock.until(owner.history.close());
 });
 
+test("who deletes what it lets go of looks first whether somebody else has the share by now, however little there is to publish", async () => {
+  const clock = new SimulatedClock();
+  const seeded = new SeededRandom(16);
+  let isAway = false;
+  const store = openMemoryBlocks();
+  const before = (): void => {
+    if (isAway) throw new StoreUnavailableError("the bucket is away");
+  };
+  const owner = machine(faultyBlocks(store, { before }), new Disk(), clock, seeded);
+  await clock.until(owner.history.start(content, 1000));
+  expect(await publish(clock, owner)).toBe(true);
+  isAway = true;
+  await expect(owner.history.passed()).rejects.toThrow("away");
+  isAway = false;
+  expect(await owner.history.passed()).toBe(true);
+  await recover(store, clock, seeded, true);
+  expect(await owner.history.passed()).toBe(false);
+  expect(owner.lost[0]).toBeInstanceOf(ShareTaken);
+});
+
 test("when acknowledgements come to mean less, who waits is answered once the bytes of large writes are safe here, too", async () => {
   const clock = new SimulatedClock();
   const owner = machine(faultyBlocks(openMemoryBlocks(), { before: () => { throw new StoreUnavailableError("the bucket is away"); } }), new Disk(), clock, new SeededRandom(14));

@@ -7,9 +7,11 @@ import { storeFor } from "#app/offline/recovery-rows.ts";
 import { ServerRuntime } from "#app/server/runtime.ts";
 import { noTelemetry } from "#app/telemetry/telemetry.ts";
 import { identityIn } from "#app/work/purge.ts";
+import { openFilesystemBlocks } from "#blocks/index.ts";
 import type { RecoverRequest } from "#cli/ports.ts";
 import { type Loaded, loadConfig } from "#config/index.ts";
 import type { ControlPlane } from "#control/index.ts";
+import { leavingKey, markLeaving } from "#history/index.ts";
 import { noAttempts } from "#model/identity.ts";
 import type { FileContent } from "#model/file-content.ts";
 import { FsError } from "#model/fs-error.ts";
@@ -215,3 +217,17 @@ function packsIn(bucket: string, instance: string): string[] {
     .filter((entry) => entry.isFile() && !entry.parentPath.includes("history") && !entry.parentPath.includes("shares") && join(entry.parentPath, entry.name).includes(instance))
     .map((entry) => join(entry.parentPath, entry.name));
 }
+
+test("what a store says of a share that was being moved away is understood however long it is, and damaged it keeps nobody from what is there", async () => {
+  const { request, bucket, instance } = await copied();
+  const blocks = await openFilesystemBlocks({ directory: join(bucket, "export") });
+  const recovered = (more: Partial<RecoverRequest> = {}) => recoverShare(loadedFor(temporary()), { ...request, dryRun: true, ...more }, () => {});
+  await markLeaving(blocks, instance, { to: `block store far (filesystem ${"/a-länger-path".repeat(200)})`, host: "host", at: systemClock.now() });
+  await expect(recovered()).rejects.toThrow("was being moved from this store to block store far");
+  expect(await recovered({ acceptMoved: true })).toMatchObject({ name: "/export" });
+  await blocks.delete([leavingKey(instance)]);
+  await blocks.put(leavingKey(instance), { from: "slices", slices: [new Uint8Array(100)] });
+  await blocks.close();
+  await expect(recovered()).rejects.toThrow("--accept-moved");
+  expect(await recovered({ acceptMoved: true })).toMatchObject({ name: "/export" });
+});
