@@ -4,7 +4,7 @@ import type { Inode } from "#model/inode.ts";
  * Inodes of one generation; two are held at most. Enough that small files which are made as fast as they can be are found here by the flush
  * that stores their content; most of them the cache of the file system holds as well.
  */
-const generationMax = 32_768;
+const generationMax = 16_384;
 
 /**
  * Committed inode rows that were used lately. Two generations: what is found in the old one moves to the young one; when that
