@@ -1,5 +1,5 @@
 import type { Maybe } from "#base/brand.ts";
-import type { Clock, Timer } from "#base/clock.ts";
+import type { Clock } from "#base/clock.ts";
 import { giveBack } from "#base/lent-memory.ts";
 import type { Time } from "#base/time.ts";
 import { Durability } from "#model/credentials.ts";
@@ -10,11 +10,12 @@ import type { FileId } from "#model/ids.ts";
 import type { Inode } from "#model/inode.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
-import { childSpan, outside, type Span, spanned, waited } from "#telemetry/tracing/index.ts";
+import { childSpan, type Span, spanned, waited } from "#telemetry/tracing/index.ts";
 import { Admission } from "./admission.ts";
-import { FlushStats } from "./content-stats.ts";
+import type { FlushStats } from "./content-stats.ts";
 import type { FileState } from "./file-state.ts";
 import type { FileTable } from "./file-table.ts";
+import { FlushLoop } from "./flush-loop.ts";
 import type { Flusher } from "./flusher.ts";
 import type { Garbage } from "./garbage.ts";
 import type { WriteAheadLog } from "./log/index.ts";
@@ -24,7 +25,7 @@ import type { PageCache } from "./pages/index.ts";
 import type { Reader } from "./reader.ts";
 import { laidRuns, Sharing } from "./sharing.ts";
 import type { Space } from "./space.ts";
-import { isPassing, type StoreHealth } from "./store-health.ts";
+import type { StoreHealth } from "./store-health.ts";
 import type { Shipped } from "./shipped-content.ts";
 import { StoredWaits, storedWaitMs } from "./stored-waits.ts";
 
@@ -34,13 +35,8 @@ export const largeWriteBytes = 128 * 1024;
 const promptBytesMax = 1024 * 1024;
 /** A flush begins when the log is so many times `flushBytes` long, however few of its bytes are not overwritten: a start has to read it. */
 export const logPerDirty = 4;
-/** Pause after a flush that failed; twice as long each time, up to the bound, unless it is for room on a disk. */
-const retryMs = 1_000;
-const retryMsMax = 8_000;
 /** After a removal the log forgets what it kept for the file, within this. */
 const forgetAfterMs = 20;
-/** Tries to store everything before a close leaves the rest to the next start. */
-const closeTriesMax = 2;
 
 export interface ContentLimits {
   /** Dirty bytes in memory past which writers wait. */
@@ -71,24 +67,16 @@ export class Content implements FileContent {
   private readonly clock: Clock;
   private readonly logger: Logger;
   private readonly cache: PageCache;
-  /** As they are at present. */
-  limits: ContentLimits;
   private durability: Durability;
   readonly admission: Admission;
-  /** How they went. */
-  readonly flushes: FlushStats = new FlushStats();
   private readonly health: StoreHealth;
+  private readonly loop: FlushLoop;
   private readonly storedWaits: StoredWaits;
   private readonly sharing: Sharing;
   private readonly history: ShareHistory | null;
   private readonly shipped: Shipped;
-  private ageTimer: Timer | null = null;
-  private running: Promise<void> | null = null;
-  private closing = false;
   private closed = false;
   private releasing = false;
-  /** Who waits for everything to be stored. */
-  private drains = 0;
 
   constructor(parts: {
     cache: PageCache;
@@ -123,27 +111,24 @@ export class Content implements FileContent {
     this.room = parts.space;
     this.clock = parts.clock;
     this.logger = parts.logger;
-    this.limits = parts.limits;
     this.durability = parts.durability;
     this.writeVerifier = parts.writeVerifier;
     const { files, log, space, garbage, clock, logger, limits } = parts;
-    this.admission = new Admission(files, log, space, garbage, clock, logger, limits, () => this.wake(), parts.history);
+    this.admission = new Admission(files, log, space, garbage, clock, logger, limits, () => this.loop.wake(), parts.history);
     this.storedWaits = new StoredWaits(
       clock,
-      () => this.wake(),
+      () => this.loop.wake(),
       () => files.oldestSequence(),
     );
     this.sharing = new Sharing(files, parts.packs, parts.store, this.storedWaits);
-    parts.flusher.onFull = () => {
-      if (this.running !== null && !this.closing && this.isDue()) this.flusher.uploadAhead();
-    };
+    this.loop = new FlushLoop({ ...parts, admission: this.admission, storedWaits: this.storedWaits }, limits);
   }
 
   /** What recovery left unstored is on its way from here on. */
   start(): void {
     // Records the store has all of go at once: where the disk is full, no write would ever come and let them go.
     this.flusher.releaseLog();
-    this.schedule();
+    this.loop.schedule();
   }
 
   overlay(row: Inode): Inode {
@@ -285,6 +270,21 @@ export class Content implements FileContent {
     return { free, total, available: Math.max(0, free - this.room.reserveBytes) };
   }
 
+  /** As they are at present. */
+  get limits(): ContentLimits {
+    return this.loop.limits;
+  }
+
+  /** How flushes went. */
+  get flushes(): FlushStats {
+    return this.loop.flushes;
+  }
+
+  /** Stores everything accepted so far, however long that takes, or as far as it came when `givenUp` says so. */
+  drain(givenUp?: () => boolean): Promise<void> {
+    return this.loop.drain(givenUp);
+  }
+
   /** Bytes in pages that nothing but the log holds. */
   get dirtyBytes(): number {
     return this.files.dirtyBytes;
@@ -307,10 +307,10 @@ export class Content implements FileContent {
 
   /** Other bounds from now on: the share's part of what all shares have together changed. */
   setLimits(limits: ContentLimits, cacheBytes: number): void {
-    this.limits = limits;
+    this.loop.limits = limits;
     this.cache.pool.resize(cacheBytes);
     this.admission.setLimits(limits);
-    this.schedule();
+    this.loop.schedule();
   }
 
   /** What an acknowledgement means from now on, also for those who wait for one. */
@@ -325,25 +325,9 @@ export class Content implements FileContent {
     return { accepted: this.log.sequence, oldest: this.files.oldestSequence() };
   }
 
-  /** Stores everything accepted so far, however long that takes, or as far as it came when `givenUp` says so. */
-  async drain(givenUp: () => boolean = () => false): Promise<void> {
-    this.drains++;
-    const upTo = this.log.sequence;
-    while (this.files.oldestSequence() <= upTo && !this.closing && !givenUp()) {
-      this.wake();
-      await this.running;
-      await new Promise<void>((resolve) => this.clock.atTurnEnd(resolve));
-    }
-    this.drains--;
-  }
-
   /** Stores what it can. What the stores won't take now stays in the log, and the next start goes on with it. */
   async close(): Promise<void> {
-    this.closing = true;
-    this.ageTimer?.cancel();
-    this.admission.end();
-    await this.running;
-    for (let tries = 0; this.files.unstored.size > 0 && tries < closeTriesMax && !this.isLost; tries++) await this.run();
+    await this.loop.close();
     if (this.files.unstored.size > 0) {
       this.logger.warn({ files: this.files.unstored.size, bytes: this.unstoredBytes }, "stopping with content that could not be stored; it stays in the log");
     }
@@ -412,7 +396,7 @@ export class Content implements FileContent {
   /** The inode after a change, before which the file had `unstored` bytes in no store. */
   private changed(file: FileState, inode: Inode, stamp: Time, unstored: number): Inode {
     file.change = this.store.draw();
-    this.schedule();
+    this.loop.schedule();
     // What is overwritten counts twice until it is stored, but no file uses more than its size. Nor may one with data ever
     // seem to use nothing: archivers take that for a file that is all hole.
     const used = Math.min(file.size - file.pending.holes, inode.used + file.unstoredBytes - unstored);
@@ -429,101 +413,6 @@ export class Content implements FileContent {
       this.flusher.releaseLog();
       this.admission.letIn();
     });
-  }
-
-  /** A change was accepted: flush now where there is much, else when it has its age. */
-  private schedule(): void {
-    if (this.running !== null || this.closing) return;
-    if (this.isDue()) this.wake();
-    else this.wakeAtAge();
-  }
-
-  private wakeAtAge(): void {
-    if (this.ageTimer !== null || this.closing || this.files.unstored.size === 0) return;
-    this.ageTimer = this.clock.after(this.limits.flushAgeMs, () => {
-      this.ageTimer = null;
-      this.wake();
-    });
-  }
-
-  private isDue(): boolean {
-    const { flushBytes, dirtyMemoryMax, logBytesDue } = this.limits;
-    return (
-      this.drains > 0 ||
-      this.admission.isWaitedFor ||
-      this.storedWaits.isWaitedFor ||
-      this.files.dirtyBytes >= flushBytes ||
-      this.files.dirtyMemory >= dirtyMemoryMax / 2 ||
-      this.files.pendingBytes >= (this.flusher.isFar ? flushBytes : logBytesDue) ||
-      this.log.bytes >= logBytesDue
-    );
-  }
-
-  private hasAged(): boolean {
-    for (const file of this.files.unstored) return this.clock.monotonicMs() - file.dirtySinceMs >= this.limits.flushAgeMs;
-    return false;
-  }
-
-  /** Somebody else has the share: nothing is stored any more. */
-  private get isLost(): boolean {
-    return this.history !== null && this.history.lost !== null;
-  }
-
-  private wake(): void {
-    if (this.closing || this.isLost) return;
-    // For many: no request is charged with it, and a followed one has a link to the trace of its flush.
-    this.running ??= outside(() => this.run()).then((idle) => {
-      this.running = null;
-      // Idle with something unstored: nothing of it can be stored now, so trying again at once would hold the event loop for ever.
-      if (idle) this.wakeAtAge();
-      else if (this.files.unstored.size > 0) this.schedule();
-    });
-  }
-
-  /** Stores batch after batch while one is due; true when there was nothing that could be stored. */
-  private async run(): Promise<boolean> {
-    let pauseMs = retryMs;
-    do {
-      const outcome = await this.flush();
-      this.storedWaits.look();
-      this.admission.letIn();
-      if (outcome === "idle") return true;
-      if (outcome === "stored") {
-        pauseMs = retryMs;
-        continue;
-      }
-      if (outcome === "noRoom") await this.garbage.urgent();
-      if (this.closing) return false;
-      await new Promise<void>((resolve) => this.clock.after(pauseMs, resolve));
-      this.admission.letIn();
-      // Room on a disk is worth a look each second; that a bucket says so again costs an upload.
-      if (outcome !== "noRoom" || this.room.totalBytes === null) pauseMs = Math.min(pauseMs * 2, retryMsMax);
-    } while (this.files.unstored.size > 0 && (this.closing || this.isDue() || this.hasAged()));
-    return false;
-  }
-
-  private async flush(): Promise<"idle" | "stored" | "noRoom" | "away" | "failed"> {
-    const begunMs = this.clock.monotonicMs();
-    const outcome = await this.batch();
-    this.flushes.note(outcome, this.clock.monotonicMs() - begunMs);
-    return outcome;
-  }
-
-  /** One batch of the flusher's. Whatever it throws, the data stays in the log, and health knows why. */
-  private async batch(): Promise<"idle" | "stored" | "noRoom" | "away" | "failed"> {
-    try {
-      const outcome = await this.flusher.batch(this.storedWaits.followed);
-      if (outcome === "stored") this.health.worked("flush");
-      return outcome;
-    } catch (error) {
-      if (isPassing(error)) {
-        // Where it was the block store, that is known by now; else it is the metadata's.
-        if (!this.health.isFailing("write")) this.health.failed("flush", error);
-        return "away";
-      }
-      this.health.failed("flush", error);
-      return "failed";
-    }
   }
 }
 
