@@ -258,6 +258,7 @@ test("of a file of very many pieces the set that says they are there comes after
   let underWay = 0;
   let most = 0;
   let stored = 0;
+  let early = false;
   const slow = instead(store, {
     apply: async (set) => {
       if (set.changes.some((change) => change.do === "layExtents")) {
@@ -274,7 +275,7 @@ test("of a file of very many pieces the set that says they are there comes after
         }
       }
       if (stores(set)) {
-        expect(underWay).toBe(0);
+        early ||= underWay > 0;
         stored++;
       }
       return store.apply(set);
@@ -291,6 +292,7 @@ test("of a file of very many pieces the set that says they are there comes after
   expect(stored).toBe(0);
   late.resolve();
   await drained;
+  expect(early).toBe(false);
   expect(most).toBeGreaterThan(1);
   expect(stored).toBe(1);
   expect(laid).toBeGreaterThan(4);
