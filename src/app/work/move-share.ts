@@ -1,5 +1,5 @@
 import { existsSync, renameSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { contentsOf, copyContent, type Watch } from "#check/index.ts";
 import { ControlError, type JobResult, type SharePlan } from "#control/index.ts";
 import type { Config } from "#config/index.ts";
@@ -15,7 +15,7 @@ import { openBareBlocks, openBlocks } from "../stores/open-blocks.ts";
 import type { OpenShare, Surroundings } from "../share/open-share.ts";
 import { placesOf, realPlaces, type SharePlaces } from "../share/places.ts";
 import { MovedHistory } from "./moved-history.ts";
-import { identityIn } from "./purge.ts";
+import { identityIn, leftLog } from "./purge.ts";
 import { keepsHistory } from "../share/share-history.ts";
 import { lasts } from "../share/tree.ts";
 import type { Volatile } from "../share/volatile.ts";
@@ -90,7 +90,7 @@ export async function moveShare(host: MoveHost, share: OpenShare, to: SharePlan,
     if (!isUnknown(error)) await history?.takeBack();
     throw error;
   });
-  if (what.metadata) await leaveMetadata(share, around);
+  if (what.metadata) await leaveMetadata(share, to, around);
   await history?.end();
   return result;
 }
@@ -252,7 +252,9 @@ async function copyMetadata({ share, places, to, blocks }: Move, { around, confi
 }
 
 /** What the share was moved away from is opened by nobody again: it would be the share as it once was. */
-async function leaveMetadata({ plan, places }: OpenShare, around: Surroundings): Promise<void> {
+async function leaveMetadata({ plan, places, instance }: OpenShare, to: SharePlan, around: Surroundings): Promise<void> {
+  // In memory the share is another one at each start. Should that move here, the log of this one, of which everything is stored, would be another share's.
+  if (lasts(plan) && !lasts(to)) setAside(join(places.content, "log"), around, `${leftLog}${instance}`);
   if (plan.metadata.type === "sqlite") return setAside(places.database, around);
   if (plan.metadata.type !== "postgres") return;
   try {
@@ -262,14 +264,16 @@ async function leaveMetadata({ plan, places }: OpenShare, around: Surroundings):
   }
 }
 
-/** A database that is not the share's keeps its content under another name: nobody is to take it for the one that is. */
-function setAside(database: string, { clock, logger }: Surroundings): void {
-  const aside = `${database}.moved-${clock.now().sec}`;
+/** A database or log that is not the share's keeps its content under another name: nobody is to take it for the one that is. */
+function setAside(path: string, { clock, logger }: Surroundings, name = basename(path)): void {
+  let { sec } = clock.now();
+  while (existsSync(join(dirname(path), `${name}.moved-${sec}`))) sec++;
+  const aside = join(dirname(path), `${name}.moved-${sec}`);
   try {
-    for (const part of ["", "-wal"]) if (existsSync(database + part)) renameSync(database + part, aside + part);
-    syncDirectory(dirname(database));
-    logger.info({ database: aside }, "a database that a share was moved away from was set aside; it can be deleted");
+    for (const part of ["", "-wal"]) if (existsSync(path + part)) renameSync(path + part, aside + part);
+    syncDirectory(dirname(path));
+    logger.info({ path: aside }, "what a share was moved away from was set aside; it can be deleted");
   } catch (error) {
-    logger.warn({ error, database }, "a database that a share was moved away from could not be set aside; delete it");
+    logger.warn({ error, path }, "what a share was moved away from could not be set aside; delete it");
   }
 }
