@@ -40,14 +40,16 @@ function losesContent(state: State, row: Pick<ShareRow, "metadataStoreId" | "blo
 export function checkTogether(state: State, row: Pick<ShareRow, "metadataStoreId" | "blockStoreId">, field: "metadata" | "blocks", faults: Faults): void {
   if (!losesContent(state, row)) return;
   const names = state.metadataStores.get(row.metadataStoreId);
-  faults.add(field, `block store ${state.blockStores.get(row.blockStoreId)?.name} keeps content in memory, and metadata store ${names?.name} (${names?.type}) keeps names: after a restart there would be files without their content. Name a metadata store of type memory, too, or a block store that lasts`);
+  const [content, kept] = [`block store ${state.blockStores.get(row.blockStoreId)?.name}`, `metadata store ${names?.name} (${names?.type})`];
+  const both = field === "blocks" ? `keeps content in memory, and ${kept} keeps names` : `keeps names, and ${content} keeps content in memory`;
+  faults.add(field, `${both}: after a restart there would be files without their content. Name a metadata store of type memory, too, or a block store that lasts`);
 }
 
 function notAccepted({ name }: ShareRow, store: string): ControlError {
   return new ControlError(
     "conflict",
     `Metadata store ${store} is in memory: when the server stops, whether it is stopped, crashes or loses its power, all files of share ${name} are gone for good, names and content, those that it has now and those written from now on. ` +
-      "The share is empty after each start then, handles of clients are stale, and it can't be recovered from its block store. Nothing was moved.",
+      "The share is empty after each start then, no handle that clients have is good any more, and it can't be recovered from its block store. Nothing was moved.",
     { hint: "If that is meant: --accept-volatile (accept_volatile in REST)." },
   );
 }
