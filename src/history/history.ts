@@ -44,10 +44,10 @@ export class History extends ToldContent implements ShareHistory {
 
   constructor(options: HistoryOptions) {
     super();
-    const { blocks, instance, clock, lagMs, lagMsMax = lagMs, unshippedBytesMax, journal } = options;
+    const { blocks, instance, clock, lagMs, unshippedBytesMax, journal } = options;
     this.options = options;
     this.publisher = new Publisher({
-      blocks, instance, clock, lagMs, lagMsMax, unshippedBytesMax,
+      blocks, instance, clock, lagMs, unshippedBytesMax,
       oldestNeeded: () => this.source.oldestNeeded(),
       hold: (packs) => {
         this.waits.wasCut();
