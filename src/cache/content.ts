@@ -238,6 +238,11 @@ export class Content implements FileContent {
     return this.health.error;
   }
 
+  /** How long that has been so, in ms; null: nothing is wrong, or it isn't known. */
+  get storeErrorMs(): number | null {
+    return this.health.errorMs;
+  }
+
   /** Other bounds from now on: the share's part of what all shares have together changed. */
   setLimits(limits: ContentLimits, cacheBytes: number): void {
     this.loop.limits = limits;
