@@ -42,6 +42,8 @@ export class StoreHealth {
   private readonly lost = new Set<string>();
   /** Reads that found stored content missing or damaged. */
   damagesFound = 0;
+  /** What the disk did to the share's log, in words; null: nothing that is known. */
+  damagedLog: string | null = null;
 
   constructor(clock: Clock, logger: Logger) {
     this.clock = clock;
@@ -51,7 +53,7 @@ export class StoreHealth {
   /** What is wrong, what can't be written first; null: nothing that is known. */
   get error(): string | null {
     const { troubles } = this;
-    return (troubles.get("write") ?? troubles.get("flush") ?? troubles.get("read") ?? troubles.get("collect"))?.message ?? this.lostError;
+    return (troubles.get("write") ?? troubles.get("flush") ?? troubles.get("read") ?? troubles.get("collect"))?.message ?? this.damagedLog ?? this.lostError;
   }
 
   /** An object is not there, or, from an offset on, not what was put: reads of it are I/O errors until it is. */
