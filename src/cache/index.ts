@@ -11,7 +11,8 @@ import type { Durability } from "#model/credentials.ts";
 import type { ShareHistory, ShippedContent } from "#model/history.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
-import { Content, type ContentLimits, logPerDirty } from "./content.ts";
+import { Content } from "./content.ts";
+import { deriveContentLimits, type GivenLimits } from "./content-limits.ts";
 import type { ContentStats } from "./content-stats.ts";
 import { FileTable } from "./file-table.ts";
 import { Flusher } from "./flusher.ts";
@@ -30,14 +31,12 @@ import { Upkeep } from "./upkeep.ts";
 import { StoreHealth } from "./store-health.ts";
 import { TappedLog } from "./tapped-log.ts";
 
-export { Content, type ContentLimits } from "./content.ts";
+export { Content } from "./content.ts";
+export { type ContentLimits, deriveContentLimits, type GivenLimits } from "./content-limits.ts";
 export type { ContentStats } from "./content-stats.ts";
 export type { Recovered } from "./recovery.ts";
 export type { StrayMarks, StrayMemory } from "./strays.ts";
 export { Upkeep } from "./upkeep.ts";
-
-/** What is told of the limits; the rest follows from it (`deriveContentLimits`). */
-export type GivenLimits = Omit<ContentLimits, "dirtyMemoryMax" | "logBytesDue">;
 
 export interface ContentOptions {
   readonly store: MetadataStore;
@@ -62,8 +61,6 @@ export interface ContentOptions {
   readonly fatal: (error: Error) => void;
 }
 
-/** The part of the page memory that may be dirty. */
-const dirtyMemoryPart = 0.75;
 const stagingBytes = 4 * 1024 * 1024;
 const verifierBytes = 8;
 
@@ -117,17 +114,6 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
     },
   };
   return { content, upkeep, recovered: { ...replay.result, ...torn }, shipped, stats };
-}
-
-/** A log without anything in it that is needed is still up to two segments long: limits below that would never be kept. */
-export function deriveContentLimits({ limits, cacheBytes, segmentBytes }: Pick<ContentOptions, "limits" | "cacheBytes" | "segmentBytes">): ContentLimits {
-  const unstoredBytesMax = Math.max(limits.unstoredBytesMax, segmentBytes * 4);
-  return {
-    ...limits,
-    unstoredBytesMax,
-    dirtyMemoryMax: Math.floor(cacheBytes * dirtyMemoryPart),
-    logBytesDue: Math.min(unstoredBytesMax / 2, Math.max(limits.flushBytes * logPerDirty, segmentBytes * 2)),
-  };
 }
 
 /** Numbers that were published may be of files that are gone: no row speaks of them. */
