@@ -142,7 +142,9 @@ export class Replay {
     if (length === 0) return;
     if (this.lost.length < lostRangesMax) this.lost.push({ file, offset, length });
     const runs = await lostBytes(this.store, this.packs, this.clock, length);
-    this.files.lay(this.files.of(inode), offset, runs, sequence);
+    const state = this.files.of(inode);
+    this.files.lay(state, offset, runs, sequence);
+    state.pending.lost = true;
     this.done({ kind: "clone", file, sequence, offset, newSize, mtime, runs: runs.map((run) => ({ ...run, pack: run.pack?.id ?? (0 as PackId) })) }, inode);
   }
 
