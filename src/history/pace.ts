@@ -6,16 +6,11 @@ const hurriedForMs = 10_000;
 /** What nobody waits for goes into one when it is so long, and no part of what may wait: until then what is written over, or stored, need not be sent. */
 const gatheredBytesMax = 128 * 1024 * 1024;
 const gatheredPart = 1 / 4;
-/** The same where it may wait for flushes: room for all a flush takes, and for what comes while it is stored. */
-const flushedBytesMax = 256 * 1024 * 1024;
-const flushedPart = 3 / 4;
 
 export interface PaceBounds {
   readonly clock: Clock;
   /** What is gathered goes into a segment at least so often. */
   readonly lagMs: number;
-  /** The same while so much is written that flushes have most of it stored before long; not above `lagMs`: no longer. */
-  readonly lagMsMax: number;
   /** Bytes that may wait in memory. */
   readonly unshippedBytesMax: number;
 }
@@ -29,9 +24,7 @@ export class Pace {
 
   constructor(bounds: PaceBounds) {
     this.bounds = bounds;
-    const { lagMs, lagMsMax, unshippedBytesMax } = bounds;
-    const most = lagMsMax > lagMs ? Math.min(flushedBytesMax, unshippedBytesMax * flushedPart) : Math.min(gatheredBytesMax, unshippedBytesMax * gatheredPart);
-    this.bytesMax = Math.max(hurriedBytesMax, most);
+    this.bytesMax = Math.max(hurriedBytesMax, Math.min(gatheredBytesMax, bounds.unshippedBytesMax * gatheredPart));
   }
 
   /** Somebody waits for what is gathered. */
@@ -60,11 +53,5 @@ export class Pace {
   /** Whether what is left of that after what is stored was let go of is too little for a segment of its own. */
   isSpared(bytes: number): boolean {
     return bytes < this.bytesMax / 2;
-  }
-
-  /** Whether it may wait for another while, gathered since then: a flush will have stored most, and none of that needs to be sent. */
-  mayWait(sinceMs: number): boolean {
-    const { clock, lagMs, lagMsMax } = this.bounds;
-    return !this.isHurried && clock.monotonicMs() - sinceMs + lagMs <= lagMsMax;
   }
 }

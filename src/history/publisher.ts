@@ -206,16 +206,8 @@ export class Publisher {
       this.lagTimer = null;
       if (!this.hasGathered) return;
       if (!this.isOwner || this.underWay >= underWayMax) this.due = true;
-      else if (this.isBetterStored()) this.watchLag();
       else this.cut();
     });
-  }
-
-  /** Much is gathered, and flushes are about to store it. */
-  private isBetterStored(): boolean {
-    if (!this.pace.mayWait(this.gatheredSinceMs)) return false;
-    this.records.forget(this.parts.oldestNeeded());
-    return !this.pace.isLittle(this.gatheredBytes);
   }
 
   private restSoon(): void {

@@ -13,8 +13,6 @@ import type { ShareSurroundings } from "./open-share.ts";
 import type { SharePlaces } from "./places.ts";
 
 const lagMsDefault = 1_000;
-/** Unless told otherwise, while so much is written that the next flush or two (cache.flush_age) store most of it: what they have stored is not sent twice. */
-const lagMsMaxDefault = 8_000;
 
 /** Whether a share's history goes into its block store. */
 export function keepsHistory({ metadata, blocks }: Pick<SharePlan, "metadata" | "blocks">): boolean {
@@ -49,7 +47,7 @@ export async function openHistory({ plan, places, store, blocks, unwrapped, conf
     instance: Buffer.from(instance).toString("hex"),
     share: plan.name,
     host: hostname(),
-    ...(typeof lagMs === "number" ? { lagMs } : { lagMs: lagMsDefault, lagMsMax: lagMsMaxDefault }),
+    lagMs: typeof lagMs === "number" ? lagMs : lagMsDefault,
     unshippedBytesMax: limits.dirtyBytesMaxPerShare,
     snapshotPath: `${places.database}-snapshot`,
     unfenced: () => unfenced(plan.blocks, around),

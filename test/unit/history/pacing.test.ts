@@ -29,7 +29,7 @@ class Paced {
   /** Bytes of each segment that was put, owners' left out. */
   segments: number[] = [];
 
-  constructor(lagMsMax = lagMs) {
+  constructor() {
     const faults: Faults = {
       before: async (operation, key) => {
         if (operation === "put" && key.includes("/history/") && !key.includes("snapshot")) this.putting.push(key);
@@ -37,7 +37,7 @@ class Paced {
     };
     const seeded = new SeededRandom(5);
     this.history = new History({
-      blocks: faultyBlocks(this.store, faults), unwrapped: this.store, journal: this.disk, instance, share: "/share", host: "here", lagMs, lagMsMax, unshippedBytesMax, snapshotPath: `${temporary("pacing")}/snapshot`,
+      blocks: faultyBlocks(this.store, faults), unwrapped: this.store, journal: this.disk, instance, share: "/share", host: "here", lagMs, unshippedBytesMax, snapshotPath: `${temporary("pacing")}/snapshot`,
       snapshotBytesMin: 2 ** 30, clock: this.clock, random: random(seeded), logger: silentLogger, lost: (error) => {
         throw error;
       },
@@ -162,79 +162,8 @@ test("what is stored as fast as it is written reaches the bound and is not sent 
   await paced.close();
 });
 
-const lagMsMax = 8_000;
-
-test("while much is written it waits for what flushes store, and that is not sent", async () => {
-  const paced = new Paced(lagMsMax);
-  await paced.start();
-  const written: number[] = [];
-  for (let second = 0; second < 4; second++) {
-    paced.write(12 * mib);
-    written.push(paced.sequence);
-    // A flush has stored what came in the second before.
-    paced.stored = written[second - 1] ?? 0;
-    paced.disk.commit(paced.stored);
-    await paced.clock.pass(lagMs);
-    expect(await paced.put()).toEqual([]);
-  }
-  // All but a little is stored: from then on nothing is gained by waiting.
-  paced.stored = paced.sequence;
-  paced.disk.commit(paced.stored);
-  paced.write(mib);
-  await paced.clock.pass(lagMs);
-  const sizes = await paced.put();
-  expect(sizes).toHaveLength(1);
-  expect(sizes[0]).toBeLessThan(2 * mib);
-  expect(paced.history.unshippedBytes).toBe(0);
-  await paced.close();
-});
-
-test("what no flush stores waits for none longer than it may, and is all sent", async () => {
-  const paced = new Paced(lagMsMax);
-  await paced.start();
-  paced.write(12 * mib);
-  await paced.clock.pass(lagMsMax - 1);
-  expect(await paced.put()).toEqual([]);
-  await paced.clock.pass(2);
-  const sizes = await paced.put();
-  expect(sizes).toHaveLength(1);
-  expect(sizes[0]).toBeGreaterThan(12 * mib);
-  await paced.close();
-});
-
-test("a little goes after a second, and whoever waits is waited for by nobody", async () => {
-  const paced = new Paced(lagMsMax);
-  await paced.start();
-  paced.write(mib);
-  await paced.clock.pass(lagMs);
-  expect(await paced.put()).toHaveLength(1);
-  paced.write(12 * mib);
-  await paced.clock.pass(lagMs);
-  expect(await paced.put()).toEqual([]);
-  const published = Promise.resolve(paced.history.published(10_000));
-  await paced.clock.pass(20);
-  expect(await published).toBeNull();
-  expect(await paced.put()).toHaveLength(1);
-  paced.write(2 * mib);
-  await paced.clock.pass(lagMs);
-  expect(await paced.put()).toHaveLength(1);
-  await paced.close();
-});
-
-test("three quarters of what may wait are not waited with, whatever flushes store", async () => {
-  const paced = new Paced(lagMsMax);
-  await paced.start();
-  paced.write((unshippedBytesMax * 3) / 4 - 2 * mib);
-  await paced.clock.pass(1);
-  expect(await paced.put()).toEqual([]);
-  paced.write(3 * mib);
-  await paced.clock.pass(1);
-  expect(await paced.put()).toHaveLength(1);
-  await paced.close();
-});
-
 test("memory that is used again holds what came last, never what was sent or stored before", async () => {
-  const paced = new Paced(lagMsMax);
+  const paced = new Paced();
   await paced.start();
   const manifest = async () => (await newestSnapshot(paced.store, instance)) ?? expect.unreachable("there is no snapshot");
   const random = new SeededRandom(11);
