@@ -122,8 +122,8 @@ async function coldRandom({ site, cloud, sequentialMiB, seconds, round }: Bench)
 
 const cachedShape = ["-s", "128", "-B", "cached", "-k", "-R"] as const;
 const overwrittenShape = ["-s", "64", "-B", "overwritten", "-k", "-R"] as const;
-const writing = { turnSeconds: 0.25, turns: 8 } as const;
-const reading = { turnSeconds: 0.1, turns: 12 } as const;
+const writing = { turnSeconds: 0.25, turns: 5 } as const;
+const reading = { turnSeconds: 0.1, turns: 8 } as const;
 const localWorkloads: readonly Compared[] = [
   { name: "seqwrite", options: ["-s", "64", "-P", "1", "-B", "fresh", "-k"], ...writing, drained: true },
   { name: "randwrite", options: overwrittenShape, ...writing },

@@ -21,7 +21,7 @@ export interface Compared {
 /** The S3 server is at rest when it and the proxy take less than this much of a processor, looked at so often, and is waited for so many times. */
 const restingCores = 0.3;
 const lookMs = 50;
-const looksMax = 20;
+const looksMax = 10;
 
 /** How often pairs of turns are drawn anew to see how far their sum may be off. */
 const draws = 1000;
