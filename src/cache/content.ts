@@ -277,11 +277,6 @@ export class Content implements FileContent {
     this.shipped.closed = true;
   }
 
-  /** There may be room again for those who wait to write. */
-  letIn(): void {
-    this.admission.letIn();
-  }
-
   /** Removals that come together let the log forget together: to find what it must keep, every unstored file is looked at. */
   private releaseSoon(): void {
     if (this.releasing) return;

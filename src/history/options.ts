@@ -17,6 +17,7 @@ export interface HistoryOptions {
   readonly instance: string;
   readonly share: string;
   readonly host: string;
+  /** A change waits so long to be published at most. */
   readonly lagMs: number;
   /** Bytes that may wait in memory to be published. */
   readonly unshippedBytesMax: number;
