@@ -238,8 +238,7 @@ export class Content implements FileContent {
     return this.health.error;
   }
 
-  /** How long that has been so, in ms; null: nothing is wrong, or it isn't known. */
-  get storeErrorMs(): number | null {
+  get storeErrorMs(): StoreHealth["errorMs"] {
     return this.health.errorMs;
   }
 
