@@ -238,6 +238,11 @@ export class Content implements FileContent {
     return this.health.error;
   }
 
+  /** How long that has been so, in ms; null: nothing is wrong, or it isn't known. */
+  get storeErrorMs(): number | null {
+    return this.health.errorMs;
+  }
+
   /** Other bounds from now on: the share's part of what all shares have together changed. */
   setLimits(limits: ContentLimits, cacheBytes: number): void {
     this.loop.limits = limits;
@@ -271,11 +276,6 @@ export class Content implements FileContent {
     await this.log.close();
     this.packs.spares.close();
     this.shipped.closed = true;
-  }
-
-  /** There may be room again for those who wait to write. */
-  letIn(): void {
-    this.admission.letIn();
   }
 
   /** Removals that come together let the log forget together: to find what it must keep, every unstored file is looked at. */

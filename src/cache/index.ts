@@ -75,7 +75,7 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
   const packs = new PackTable(packDirectory, store, blocks, logger, { clock, fatal: options.fatal }, health);
   const history = options.history ?? null;
   const replay = new Replay(logDirectory(options), files, packs, store, clock, history, history?.markedSequence);
-  const { log: opened, torn } = options.ephemeral ? { log: nullLog(), torn: { tornBytes: 0, tornWhole: 0, damage: null } } : await openShareLog(options, replay, health);
+  const { log: opened, torn } = options.ephemeral ? { log: nullLog(await aboveEverything(options)), torn: { tornBytes: 0, tornWhole: 0, damage: null } } : await openShareLog(options, replay, health);
   const log = history === null ? opened : new TappedLog(opened, history);
   await removeLeftovers(packs, logger);
   const uploads = new PackUploads(files, packs, store, blocks, clock, logger, health);
@@ -83,7 +83,7 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
   const garbage = new Garbage(packs, store, blocks, flusher, clock, logger, options.garbage, health, history);
   const space = new Space(blocks);
   await space.read();
-  const shipped = new Shipped(files, packs, flusher, log, () => content.letIn());
+  const shipped = new Shipped(files, packs, flusher, log, () => content.admission.letIn());
   const reader = new Reader(cache, packs, store, clock);
   const content: Content = new Content({
     cache,
