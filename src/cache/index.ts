@@ -74,7 +74,7 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
   const packs = new PackTable(packDirectory, store, blocks, logger, { clock, fatal: options.fatal }, health);
   const history = options.history ?? null;
   const replay = new Replay(logDirectory(options), files, packs, store, history, history?.markedSequence);
-  const { log: opened, torn } = options.ephemeral ? { log: nullLog(), torn: { tornBytes: 0, tornWhole: 0 } } : await openShareLog(options, replay);
+  const { log: opened, torn } = options.ephemeral ? { log: nullLog(await aboveEverything(options)), torn: { tornBytes: 0, tornWhole: 0 } } : await openShareLog(options, replay);
   const log = history === null ? opened : new TappedLog(opened, history);
   await removeLeftovers(packs, logger);
   const uploads = new PackUploads(files, packs, store, blocks, clock, logger, health);
