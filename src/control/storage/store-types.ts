@@ -33,7 +33,7 @@ const path = (help: string): StoreField => ({ kind: "path", help, secret: false,
 
 const field = (kind: StoreField["kind"], help: string, more: Partial<StoreField> = {}): StoreField => ({ kind, help, secret: false, required: false, movesData: false, ...more });
 
-const historyLag = field("integer", "The most milliseconds a change waits before it is sent to the history. Left out: 1000, or up to 8000 while more than 8 MiB are gathered that no flush has stored yet.", { min: 10, max: 3_600_000 });
+const historyLag = field("integer", "The most milliseconds a change waits before it is sent to the history. Left out: 1000.", { min: 10, max: 3_600_000 });
 
 /** Every type of store, by kind, and what can be said of one. */
 export const storeTypes: Readonly<Record<StoreKind, Readonly<Record<string, StoreFields>>>> = {
