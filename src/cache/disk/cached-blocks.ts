@@ -224,7 +224,7 @@ export class CachedBlocks implements BlockStore, HoldsCopies {
   private async fromFetch(fetch: Fetch, from: number, target: Uint8Array): Promise<void> {
     // Before anybody else has a turn: from here on the bytes are kept for this reader.
     fetch.readers++;
-    await fetch.arrived;
+    await fetch.upTo(from + target.byteLength);
     target.set(fetch.bytes.subarray(from - fetch.from, from - fetch.from + target.byteLength));
     this.fetches.took(fetch, target.byteLength);
   }

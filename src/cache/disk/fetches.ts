@@ -6,6 +6,13 @@ import { FetchBuffers, pieceBytesMax } from "./fetch-buffers.ts";
 /** What was read ahead and not asked for in this time may go for something else. */
 const staleMs = 10_000;
 
+/** Who waits for the first `bytes` bytes of a fetch. */
+interface Waiting {
+  readonly bytes: number;
+  readonly there: () => void;
+  readonly failed: (error: unknown) => void;
+}
+
 /** Bytes on their way from the store, or just come from there. */
 export class Fetch {
   readonly key: string;
@@ -16,6 +23,10 @@ export class Fetch {
   /** Empty once they are another fetch's. */
   bytes: Uint8Array;
   readonly arrived: Promise<void>;
+  /** Bytes of it that are there, from the first on. */
+  #came = 0;
+  #failed = false;
+  readonly #waiting: Waiting[] = [];
   /** What it gives is not to be kept: the object is deleted, or the bytes are not what was put. */
   dropped = false;
   isArrived = false;
@@ -36,7 +47,37 @@ export class Fetch {
     this.to = to;
     this.ahead = ahead;
     this.bytes = bytes;
-    this.arrived = store.get(key, from, to - from, this.bytes).then(() => void (this.isArrived = true));
+    this.arrived = store.get(key, from, to - from, bytes, (came) => this.#more(came)).then(
+      () => {
+        this.isArrived = true;
+        this.#more(this.length);
+      },
+      (error: unknown) => {
+        this.#failed = true;
+        for (const { failed } of this.#waiting.splice(0)) failed(error);
+        throw error;
+      },
+    );
+  }
+
+  /** Resolves when the bytes before `to` are there; rejects where they don't come. */
+  async upTo(to: number): Promise<void> {
+    const bytes = to - this.from;
+    if (this.isArrived || this.#failed) return await this.arrived;
+    if (this.#came < bytes) await new Promise<void>((there, failed) => this.#waiting.push({ bytes, there, failed }));
+  }
+
+  #more(came: number): void {
+    this.#came = came;
+    for (let i = 0; i < this.#waiting.length; ) {
+      const { bytes, there } = this.#waiting[i] as Waiting;
+      if (bytes > came) {
+        i++;
+        continue;
+      }
+      this.#waiting.splice(i, 1);
+      there();
+    }
   }
 
   get length(): number {

@@ -1,5 +1,7 @@
 import type { Socket, TLSSocketOptions } from "./socket.ts";
 import type { Clock, Timer } from "#base/clock.ts";
+import type { DirectReceive } from "#base/direct-receive.ts";
+import type { DirectBodies, DirectBody } from "./direct-bodies.ts";
 import { type BodyReader, Failure, type HttpAnswer, type HttpRequest, TransportError } from "./message.ts";
 import { AnswerParser } from "./parser.ts";
 
@@ -12,6 +14,8 @@ export interface ConnectionOptions {
   /** Longest time in which nothing moves in either direction while a request is on its way. */
   readonly stallTimeoutMs: number;
   readonly clock: Clock;
+  /** Null: every byte comes through Bun, as with TLS it does anyway. */
+  readonly bodies: DirectBodies | null;
 }
 
 /**
@@ -21,7 +25,7 @@ export interface ConnectionOptions {
 const outcomeMsMax = 10 * 60_000;
 
 /** One connection, one request at a time. It is of no more use once `closed`. */
-export class Connection {
+export class Connection implements DirectBody {
   readonly #options: ConnectionOptions;
   #socket: Socket | null = null;
   #exchange: Exchange | null = null;
@@ -102,6 +106,7 @@ export class Connection {
       return answer;
     } finally {
       this.#exchange = null;
+      this.#options.bodies?.remove(this);
       this.#timer?.cancel();
       exchange.end();
     }
@@ -144,7 +149,33 @@ export class Connection {
     } catch (error) {
       return this.#fail(error);
     }
-    if (exchange.parser.done) exchange.answered.resolve(exchange.parser.answer);
+    if (exchange.parser.done) return exchange.answered.resolve(exchange.parser.answer);
+    const { bodies, tls } = this.#options;
+    if (bodies === null || tls !== null || exchange.parser.room() === null) return;
+    bodies.add(this);
+    bodies.drain();
+  }
+
+  receive(receiver: DirectReceive, bytesMax: number): number {
+    const exchange = this.#exchange;
+    if (exchange === null || this.closed || this.#socket === null) return 0;
+    let got = 0;
+    try {
+      const room = exchange.parser.room();
+      if (room === null) return 0;
+      got = receiver.receive(this.#socket.fd, room, Math.min(room.byteLength, bytesMax));
+      if (got === 0) return 0;
+      this.#moved();
+      exchange.parser.took(got);
+    } catch (error) {
+      this.#fail(error);
+      return got;
+    }
+    if (exchange.parser.done) {
+      this.#options.bodies?.remove(this);
+      exchange.answered.resolve(exchange.parser.answer);
+    }
+    return got;
   }
 
   #ended(): void {

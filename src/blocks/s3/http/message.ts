@@ -25,6 +25,9 @@ export interface BodyReader {
 export interface ResponseSink {
   begin(head: ResponseHead): void;
   take(bytes: Uint8Array): void;
+  /** Where the next bytes go, for whoever can receive them there itself and then says how many came; null: only by `take`. */
+  room?(): Uint8Array | null;
+  took?(bytes: number): void;
 }
 
 export interface ResponseHead {
