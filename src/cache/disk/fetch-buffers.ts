@@ -3,7 +3,7 @@ import type { Clock, Timer } from "#base/clock.ts";
 /** Longest range of one request that reads ahead. */
 export const pieceBytesMax = 8 * 2 ** 20;
 /** What a fetch has for bytes that are not its any more: whoever reads them nevertheless gets none, and its checksum is wrong. */
-const none = new Uint8Array(0);
+export const none = new Uint8Array(0);
 /** Buffers nobody takes in this time are let go of. */
 const idleMs = 10_000;
 

@@ -1,7 +1,8 @@
 import type { Clock } from "#base/clock.ts";
 import type { BlockStore } from "#model/block-store.ts";
+import { type BufferPool, type LentPages, type PageBuffer, pageBytes } from "../pages/index.ts";
 import { blockBytes } from "./entry.ts";
-import { FetchBuffers, pieceBytesMax } from "./fetch-buffers.ts";
+import { FetchBuffers, none, pieceBytesMax } from "./fetch-buffers.ts";
 
 /** What was read ahead and not asked for in this time may go for something else. */
 const staleMs = 10_000;
@@ -22,10 +23,12 @@ export class Fetch {
   readonly ahead: boolean;
   /** Empty once they are another fetch's. */
   bytes: Uint8Array;
+  /** Its bytes as pages, held until nobody needs it any more; null where they lie elsewhere. */
+  pages: readonly PageBuffer[] | null;
   readonly arrived: Promise<void>;
   /** Bytes of it that are there, from the first on. */
   #came = 0;
-  #failed = false;
+  isFailed = false;
   readonly #waiting: Waiting[] = [];
   /** What it gives is not to be kept: the object is deleted, or the bytes are not what was put. */
   dropped = false;
@@ -41,19 +44,20 @@ export class Fetch {
   onDisk = false;
   arrivedMs = 0;
 
-  constructor(key: string, from: number, to: number, ahead: boolean, store: BlockStore, bytes: Uint8Array) {
+  constructor(key: string, from: number, to: number, ahead: boolean, store: BlockStore, bytes: Uint8Array, pages: readonly PageBuffer[] | null = null) {
     this.key = key;
     this.from = from;
     this.to = to;
     this.ahead = ahead;
     this.bytes = bytes;
+    this.pages = pages;
     this.arrived = store.get(key, from, to - from, bytes, (came) => this.#more(came)).then(
       () => {
         this.isArrived = true;
         this.#more(this.length);
       },
       (error: unknown) => {
-        this.#failed = true;
+        this.isFailed = true;
         for (const { failed } of this.#waiting.splice(0)) failed(error);
         throw error;
       },
@@ -63,8 +67,13 @@ export class Fetch {
   /** Resolves when the bytes before `to` are there; rejects where they don't come. */
   async upTo(to: number): Promise<void> {
     const bytes = to - this.from;
-    if (this.isArrived || this.#failed) return await this.arrived;
-    if (this.#came < bytes) await new Promise<void>((there, failed) => this.#waiting.push({ bytes, there, failed }));
+    if (this.isArrived || this.isFailed) return await this.arrived;
+    if (!this.has(to)) await new Promise<void>((there, failed) => this.#waiting.push({ bytes, there, failed }));
+  }
+
+  /** Whether the bytes before `to` are there. */
+  has(to: number): boolean {
+    return to - this.from <= this.#came;
   }
 
   #more(came: number): void {
@@ -101,6 +110,8 @@ export class Fetches {
   private readonly store: BlockStore;
   private readonly clock: Clock;
   private readonly save: (fetch: Fetch) => boolean;
+  /** Where the memory for what is read ahead comes from, if whoever reads has pages. */
+  pool: BufferPool | null = null;
 
   /** `save` takes what has arrived to be kept, until `saved`; false where it is not going to be. */
   constructor(store: BlockStore, clock: Clock, aheadBytesMax: number, save: (fetch: Fetch) => boolean) {
@@ -126,8 +137,15 @@ export class Fetches {
   beginAhead(key: string, from: number, to: number): boolean {
     if (this.aheadBytes + to - from > this.aheadBytesMax) this.letGo(to - from);
     if (this.aheadBytes + to - from > this.aheadBytesMax) return false;
-    this.add(new Fetch(key, from, to, true, this.store, this.buffers.take(to - from)));
+    const lent = this.lent(to - from);
+    this.add(new Fetch(key, from, to, true, this.store, lent?.bytes.subarray(0, to - from) ?? this.buffers.take(to - from), lent?.pages));
     return true;
+  }
+
+  /** A small range in a large piece of memory would hold it for nothing. */
+  private lent(bytes: number): LentPages | null {
+    if (this.pool === null || bytes > pieceBytesMax || bytes < pieceBytesMax / 2) return null;
+    return this.pool.lend(Math.ceil(bytes / pageBytes), this.aheadBytesMax);
   }
 
   /** Buffers that were made for what came, rather than used again. */
@@ -138,6 +156,11 @@ export class Fetches {
   /** A reader, of those it counts, took bytes of it. */
   took(fetch: Fetch, bytes: number): void {
     fetch.taken += bytes;
+    this.left(fetch);
+  }
+
+  /** A reader, of those it counts, reads no more of it. */
+  left(fetch: Fetch): void {
     fetch.readers--;
     // What was taken and waits for the disk is no longer ahead of anybody.
     if (fetch.taken >= fetch.length) this.leaveAhead(fetch);
@@ -158,6 +181,7 @@ export class Fetches {
       any = true;
       fetch.dropped = true;
       this.forget(fetch);
+      this.settle(fetch);
     }
     return any;
   }
@@ -182,7 +206,10 @@ export class Fetches {
         if (!fetch.dropped) fetch.saving = this.save(fetch);
         this.settle(fetch);
       },
-      () => this.forget(fetch),
+      () => {
+        this.forget(fetch);
+        this.settle(fetch);
+      },
     );
     return fetch;
   }
@@ -190,12 +217,17 @@ export class Fetches {
   /** It stays in the table until it is on the disk, and what was read ahead until it was taken. */
   private settle(fetch: Fetch): void {
     if (fetch.isArrived && !fetch.saving && (!fetch.ahead || fetch.taken >= fetch.length)) this.forget(fetch);
-    if (fetch.readers === 0 && fetch.isArrived && !fetch.saving && fetch.isForgotten) this.reuse(fetch);
+    if (fetch.readers === 0 && (fetch.isArrived || fetch.isFailed) && !fetch.saving && fetch.isForgotten) this.reuse(fetch);
   }
 
   /** Nobody finds the fetch, nobody reads from it, and nothing is written into it: the store gave its answer. */
   private reuse(fetch: Fetch): void {
-    fetch.bytes = this.buffers.give(fetch.bytes, Math.floor(this.aheadBytesMax / pieceBytesMax));
+    const { pages } = fetch;
+    if (pages !== null) {
+      fetch.pages = null;
+      fetch.bytes = none;
+      for (let i = 0; i < pages.length; i++) (pages[i] as PageBuffer).release();
+    } else fetch.bytes = this.buffers.give(fetch.bytes, Math.floor(this.aheadBytesMax / pieceBytesMax));
   }
 
   close(): void {

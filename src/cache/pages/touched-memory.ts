@@ -16,7 +16,7 @@ function zerosDescriptor(): number {
  */
 export class TouchedMemory {
   private readonly blockBytes: number;
-  private ready: Uint8Array | null = null;
+  private ready: Uint8Array<ArrayBuffer> | null = null;
   private touching = false;
 
   constructor(blockBytes: number) {
@@ -24,7 +24,7 @@ export class TouchedMemory {
   }
 
   /** A block; the next one is made ready meanwhile. */
-  take(): Uint8Array {
+  take(): Uint8Array<ArrayBuffer> {
     const block = this.ready ?? new Uint8Array(this.blockBytes);
     this.ready = null;
     if (!this.touching) this.touch();
