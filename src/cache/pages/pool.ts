@@ -163,6 +163,7 @@ export class BufferPool {
    * passed is to blame. Null where memory is in so many pieces that one more would be too much.
    */
   lend(count: number, lentBytesMax: number): LentPages | null {
+    if (this.spareBlocks.length === 0) this.reclaim();
     const block = this.spareBlocks.pop() ?? (this.memoryBytes + blockBytes <= this.capacity + lentBytesMax + piecesBytesMax ? this.freshBlock() : null);
     if (block === null) return null;
     const pages: PageBuffer[] = [];
@@ -251,6 +252,19 @@ export class BufferPool {
     (this.slabs[sizeClass] as Slab[]).push(slab);
     this.slabCount++;
     return slab;
+  }
+
+  /** Slabs that are kept for the next allocation, and of which nothing is in use, become memory for any use. */
+  private reclaim(): void {
+    for (const slabs of this.slabs) {
+      for (let i = slabs.length - 1; i >= 0; i--) {
+        const slab = slabs[i] as Slab;
+        if (slab.free < slab.slots) continue;
+        slabs.splice(i, 1);
+        this.slabCount--;
+        this.keep(slab.memory);
+      }
+    }
   }
 
   /** Memory nobody uses now; a block whose halves have come together is whole again. */

@@ -2,7 +2,7 @@ import type { Socket, TLSSocketOptions } from "./socket.ts";
 import type { Clock, Timer } from "#base/clock.ts";
 import type { DirectReceive } from "#base/direct-receive.ts";
 import type { DirectBodies, DirectBody } from "./direct-bodies.ts";
-import { type BodyReader, Failure, type HttpAnswer, type HttpRequest, TransportError } from "./message.ts";
+import { type BodyReader, Failure, type HttpAnswer, type HttpRequest, headOf, TransportError } from "./message.ts";
 import { AnswerParser } from "./parser.ts";
 
 export interface ConnectionOptions {
@@ -23,6 +23,8 @@ export interface ConnectionOptions {
  * now and then for minutes; one that never ends must not hold a flush for ever.
  */
 const outcomeMsMax = 10 * 60_000;
+
+const surplus = new Uint8Array(1);
 
 /** One connection, one request at a time. It is of no more use once `closed`. */
 export class Connection implements DirectBody {
@@ -158,11 +160,10 @@ export class Connection implements DirectBody {
 
   receive(receiver: DirectReceive, bytesMax: number): number {
     const exchange = this.#exchange;
-    if (exchange === null || this.closed || this.#socket === null) return 0;
+    const room = exchange?.parser.room() ?? null;
+    if (exchange === null || room === null || this.closed || this.#socket === null) return 0;
     let got = 0;
     try {
-      const room = exchange.parser.room();
-      if (room === null) return 0;
       got = receiver.receive(this.#socket.fd, room, Math.min(room.byteLength, bytesMax));
       if (got === 0) return 0;
       this.#moved();
@@ -173,6 +174,8 @@ export class Connection implements DirectBody {
     }
     if (exchange.parser.done) {
       this.#options.bodies?.remove(this);
+      // The next request must not be answered by what nobody asked for.
+      if (receiver.receive(this.#socket.fd, surplus, 1) > 0) exchange.parser.reusable = false;
       exchange.answered.resolve(exchange.parser.answer);
     }
     return got;
@@ -280,16 +283,6 @@ class Exchange {
     this.#at = 0;
     if (piece === null) this.sent = true;
   }
-}
-
-function headOf(request: HttpRequest, hostHeader: string): Uint8Array {
-  let text = `${request.method} ${request.target} HTTP/1.1\r\nhost: ${hostHeader}\r\n`;
-  for (const [name, value] of Object.entries(request.headers)) {
-    if (name.toLowerCase() === "host") continue;
-    if (/[\r\n\0]/.test(name + value)) throw new TransportError(Failure.malformed, `a header ${name} with a line break`);
-    text += `${name}: ${value}\r\n`;
-  }
-  return Buffer.from(`${text}\r\n`, "latin1");
 }
 
 function asTransportError(error: unknown): TransportError {
