@@ -17,6 +17,6 @@ export { HistoryError, historyPrefix, type Manifest, type SegmentHead, shareKey 
 export { lastSegmentNumber, listShares, newestSnapshot, segmentsFrom, snapshotPieces } from "./reading.ts";
 export { HistoryReader, type RecoveryTarget, type Replayed, takeRecovered } from "./recovering.ts";
 export { endHistory, markBehind, takenElsewhere } from "./ownership.ts";
-export { type Leaving, leavingKey, leavingOf, markLeaving } from "./leaving.ts";
+export { type Leaving, leavingKey, leavingOf, markLeaving, unmarkLeaving } from "./leaving.ts";
 export { History, lookMs } from "./history.ts";
 export type { HistoryOptions, HistoryStatus } from "./options.ts";

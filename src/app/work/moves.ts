@@ -3,17 +3,20 @@ import type { SharePlan } from "#control/index.ts";
 import type { MoveHost } from "./move-share.ts";
 import type { ShareTable } from "#vfs/index.ts";
 import type { OpenShare, Surroundings } from "../share/open-share.ts";
+import type { Volatile } from "../share/volatile.ts";
 
 /** What is served at present. */
 interface Serving {
   readonly table: ShareTable;
   readonly open: Map<string, OpenShare>;
+  readonly volatile: Volatile;
 }
 
 /** Shares that are being moved and closed for that: nobody opens one where it was while the rest of it is copied. */
 export class Moves implements MoveHost {
   readonly config: Config;
   readonly around: Surroundings;
+  readonly volatile: Volatile;
   private readonly held = new Map<string, (plan: SharePlan) => boolean>();
   private readonly serving: Serving;
   private readonly reopen: () => Promise<unknown>;
@@ -22,6 +25,7 @@ export class Moves implements MoveHost {
     this.config = config;
     this.around = around;
     this.serving = serving;
+    this.volatile = serving.volatile;
     this.reopen = reopen;
   }
 

@@ -3,9 +3,8 @@ import type { Clock } from "#base/clock.ts";
 import type { DiskFiles } from "./disk-files.ts";
 import type { BufferPool, LendsPages, PageBuffer } from "../pages/index.ts";
 import { blockBytes } from "./entry.ts";
-import { pieceBytesMax } from "./fetch-buffers.ts";
 import { comingPages, takePages } from "./fetched-pages.ts";
-import { type Fetch, Fetches } from "./fetches.ts";
+import { type Fetch, Fetches, pieceBytesMax } from "./fetches.ts";
 import type { DiskLimits } from "./room.ts";
 
 /** What waits to be written to the disk at most; what comes beyond is not kept. */
@@ -63,7 +62,7 @@ export class CachedBlocks implements BlockStore, HoldsCopies, LendsPages {
   }
 
   setLimits(limits: DiskCacheLimits): void {
-    this.fetches.aheadBytesMax = limits.aheadBytesMax;
+    this.fetches.boundAhead(limits.aheadBytesMax);
     this.disk?.setLimits(limits);
   }
 

@@ -1,5 +1,5 @@
 import { assert } from "#base/assert.ts";
-import { TouchedMemory } from "./touched-memory.ts";
+import { ReusedMemory } from "#base/reused-memory.ts";
 
 /** A page holds this much of a file, from a multiple of it on. */
 export const pageBytes = 65536;
@@ -13,7 +13,7 @@ const pagesOfSlab = slabBytes / pageBytes;
 const piecesBytesMax = 2 * blockBytes;
 
 class Slab {
-  readonly memory: Uint8Array<ArrayBuffer>;
+  readonly memory: Uint8Array;
   readonly slots: number;
   readonly used: Uint8Array;
   free: number;
@@ -21,7 +21,7 @@ class Slab {
   /** No slot before it is free. */
   firstFree = 0;
 
-  constructor(sizeClass: number, memory: Uint8Array<ArrayBuffer>) {
+  constructor(sizeClass: number, memory: Uint8Array) {
     this.memory = memory;
     this.sizeClass = sizeClass;
     this.slots = slabBytes / (classBytes[sizeClass] as number);
@@ -112,18 +112,19 @@ export class BufferPool {
   /** Frees at least so many bytes of clean pages if it can. */
   evict: (bytes: number) => void = () => {};
   private readonly slabs: Slab[][] = classBytes.map(() => []);
-  /**
-   * Memory of slabs given up, for the next ones of any class: memory that was touched before is far cheaper than fresh one. Whole blocks,
-   * and by its block the half of one whose other half is in use.
-   */
-  private readonly spareBlocks: ArrayBuffer[] = [];
-  private readonly spareHalves = new Map<ArrayBuffer, Uint8Array<ArrayBuffer>>();
-  private readonly fresh = new TouchedMemory(blockBytes);
-  /** Bytes of all blocks there are. */
-  memoryBytes = 0;
+  /** By its block, the half that nobody uses of one whose other half is in use. */
+  private readonly spareHalves = new Map<ArrayBufferLike, Uint8Array>();
+  /** Blocks that nobody uses, kept by `memory` for slabs of any class. */
+  private spareBlocks = 0;
+  private readonly memory = new ReusedMemory({ pieceBytes: blockBytes, keptMax: Number.POSITIVE_INFINITY, touchedAhead: true });
 
   constructor(capacity: number) {
     this.capacity = capacity;
+  }
+
+  /** Bytes of all blocks there are. */
+  get memoryBytes(): number {
+    return this.memory.made * blockBytes;
   }
 
   /** The class a buffer for `bytes` bytes belongs to. */
@@ -163,9 +164,9 @@ export class BufferPool {
    * passed is to blame. Null where memory is in so many pieces that one more would be too much.
    */
   lend(count: number, lentBytesMax: number): LentPages | null {
-    if (this.spareBlocks.length === 0) this.reclaim();
-    const block = this.spareBlocks.pop() ?? (this.memoryBytes + blockBytes <= this.capacity + lentBytesMax + piecesBytesMax ? this.freshBlock() : null);
-    if (block === null) return null;
+    if (this.spareBlocks === 0) this.reclaim();
+    if (this.spareBlocks === 0 && this.memoryBytes + blockBytes > this.capacity + lentBytesMax + piecesBytesMax) return null;
+    const block = this.takeBlock();
     const pages: PageBuffer[] = [];
     for (let at = 0; at < blockBytes; at += slabBytes) {
       const memory = new Uint8Array(block, at, slabBytes);
@@ -242,12 +243,12 @@ export class BufferPool {
       this.spareHalves.delete(block);
       return this.add(sizeClass, half);
     }
-    const block = this.spareBlocks.pop() ?? this.freshBlock();
+    const block = this.takeBlock();
     this.keep(new Uint8Array(block, slabBytes, slabBytes));
     return this.add(sizeClass, new Uint8Array(block, 0, slabBytes));
   }
 
-  private add(sizeClass: number, memory: Uint8Array<ArrayBuffer>): Slab {
+  private add(sizeClass: number, memory: Uint8Array): Slab {
     const slab = new Slab(sizeClass, memory);
     (this.slabs[sizeClass] as Slab[]).push(slab);
     this.slabCount++;
@@ -268,14 +269,18 @@ export class BufferPool {
   }
 
   /** Memory nobody uses now; a block whose halves have come together is whole again. */
-  private keep(half: Uint8Array<ArrayBuffer>): void {
+  private keep(half: Uint8Array): void {
     const block = half.buffer;
-    if (this.spareHalves.delete(block)) this.spareBlocks.push(block);
-    else this.spareHalves.set(block, half);
+    if (!this.spareHalves.delete(block)) {
+      this.spareHalves.set(block, half);
+      return;
+    }
+    this.spareBlocks++;
+    this.memory.give(new Uint8Array(block));
   }
 
-  private freshBlock(): ArrayBuffer {
-    this.memoryBytes += blockBytes;
-    return this.fresh.take().buffer;
+  private takeBlock(): ArrayBufferLike {
+    if (this.spareBlocks > 0) this.spareBlocks--;
+    return this.memory.take(blockBytes).buffer;
   }
 }

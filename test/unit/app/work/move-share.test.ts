@@ -12,18 +12,16 @@ import { recoverShare } from "#app/offline/recover.ts";
 import type { RecoverRequest } from "#cli/ports.ts";
 import type { Loaded } from "#config/index.ts";
 import { configFor, nfsPlan as _nfsPlan, desired, runtimeOn, sharePlan, storePlan, temporary } from "../kit.ts";
-import type { ServerRuntime } from "#app/server/runtime.ts";
-import { ControlError, type Job, type SharePlan } from "#control/index.ts";
+import { ControlError, type Job } from "#control/index.ts";
 import { postgresPlaceOf } from "#app/stores/postgres.ts";
 import { findPostgresShare, leftKeysOf } from "#metadata/postgres/index.ts";
-import { FsError } from "#model/fs-error.ts";
 import { type FileId, rootId } from "#model/ids.ts";
-import { FileType, type Inode } from "#model/inode.ts";
-import { InodeFlag, streamsOf } from "#model/inode-flags.ts";
-import { bytesOf, make, makeStream, write } from "../../../support/damaged-share.ts";
+import { FileType } from "#model/inode.ts";
+import { bytesOf, make, write } from "../../../support/damaged-share.ts";
 import { missingPostgres, sharedCluster } from "../../../support/postgres.ts";
 import { missingRadosgw, s3StartMsMax, sharedS3 } from "../../../support/radosgw.ts";
 import { until } from "../../../support/wait.ts";
+import { expectWhole, filled, files, inside, migrated, packs } from "./moving.ts";
 
 if (missingPostgres !== null) console.log(`metadata moves into PostgreSQL: skipped, ${missingPostgres}`);
 
@@ -32,57 +30,6 @@ const stops: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const stop of stops.splice(0)) await stop();
 });
-
-/** What a test reaches of a share that a runtime serves. */
-function inside(runtime: ServerRuntime, name: string) {
-  // biome-ignore lint: tests look behind the runtime's back
-  return (runtime as any).open.get(name)?.share as { readonly store: Parameters<typeof make>[0]["store"]; readonly content: Parameters<typeof write>[0]["content"] };
-}
-
-async function migrated(runtime: ServerRuntime, to: SharePlan): Promise<Job> {
-  const { id } = runtime.jobs.start({ kind: "migrate", share: to.name, plan: to, commit: async () => expect(await runtime.reconcile(desired([to]))).toEqual([]) }, "test");
-  return await (runtime.jobs as unknown as { ended(of: string): Promise<Job> }).ended(id);
-}
-
-const files = 12;
-
-/** Files that have a stream, each in a pack of its own as the files are. */
-const hasStream = (i: number): boolean => i < files && i % 4 === 0;
-const packs = files + files / 4;
-
-async function filled(runtime: ServerRuntime, name: string): Promise<FileId[]> {
-  const share = inside(runtime, name) as never;
-  const ids: FileId[] = [];
-  for (let i = 0; i < files; i++) {
-    const id = await make(share, rootId, `f${i}`, FileType.regular);
-    await write(share, id, bytesOf(i, 90_000 + i));
-    if (hasStream(i)) await makeStream(share, id, "Stream", i);
-    ids.push(id);
-  }
-  return ids;
-}
-
-async function contentOf(runtime: ServerRuntime, name: string, id: FileId): Promise<Buffer> {
-  const { store, content } = inside(runtime, name);
-  const inode = content.overlay((await store.inode(id)) as Inode);
-  const read = await content.read(inode, 0, inode.size);
-  if (read instanceof FsError) throw new Error(read.code);
-  const bytes = Buffer.concat(read.slices.map((slice) => Buffer.from(slice)));
-  read.release();
-  return bytes;
-}
-
-async function expectWhole(runtime: ServerRuntime, name: string, ids: readonly FileId[]): Promise<void> {
-  const { store } = inside(runtime, name);
-  for (const [i, id] of ids.entries()) {
-    expect(Buffer.compare(await contentOf(runtime, name, id), bytesOf(i, 90_000 + i))).toBe(0);
-    if (!hasStream(i)) continue;
-    const [stream] = await store.direntsFolding(streamsOf(id), "stream");
-    expect(Buffer.compare(await contentOf(runtime, name, stream?.child as FileId), bytesOf(i, 1000))).toBe(0);
-    expect(Buffer.compare((await store.xattr(id, "security")) as Uint8Array, bytesOf(i, 200))).toBe(0);
-    expect((await store.inode(id))?.flags).toBe(InodeFlag.hasStreams | InodeFlag.hasSecurity | InodeFlag.hasEas);
-  }
-}
 
 test("content moves to another directory, with what clients wrote meanwhile, and the share is the same", async () => {
   const dataDir = temporary();

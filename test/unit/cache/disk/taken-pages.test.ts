@@ -1,9 +1,8 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import fs from "node:fs";
 import { systemClock } from "#base/clock.ts";
-import { pieceBytesMax } from "#cache/disk/fetch-buffers.ts";
 import { takePages } from "#cache/disk/fetched-pages.ts";
-import { Fetches } from "#cache/disk/fetches.ts";
+import { Fetches, pieceBytesMax } from "#cache/disk/fetches.ts";
 import { BufferPool, blockBytes, pageBytes } from "#cache/pages/pool.ts";
 import type { Came } from "#model/block-store.ts";
 import type { FileId } from "#model/ids.ts";
