@@ -224,8 +224,7 @@ export class Content implements FileContent {
     return this.health.error;
   }
 
-  /** How long that has been so, in ms; null: nothing is wrong, or it isn't known. */
-  get storeErrorMs(): number | null {
+  get storeErrorMs(): StoreHealth["errorMs"] {
     return this.health.errorMs;
   }
 
@@ -262,11 +261,6 @@ export class Content implements FileContent {
     await this.log.close();
     this.packs.spares.close();
     this.shipped.closed = true;
-  }
-
-  /** There may be room again for those who wait to write. */
-  letIn(): void {
-    this.admission.letIn();
   }
 }
 

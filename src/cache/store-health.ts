@@ -42,6 +42,8 @@ export class StoreHealth {
   private readonly lost = new Set<string>();
   /** Reads that found stored content missing or damaged. */
   damagesFound = 0;
+  /** What the disk did to the share's log, in words; null: nothing that is known. */
+  damagedLog: string | null = null;
 
   constructor(clock: Clock, logger: Logger) {
     this.clock = clock;
@@ -50,7 +52,7 @@ export class StoreHealth {
 
   /** What is wrong, what can't be written first; null: nothing that is known. */
   get error(): string | null {
-    return this.worst?.message ?? this.lostError;
+    return this.worst?.message ?? this.damagedLog ?? this.lostError;
   }
 
   /** How long that has been so, in ms; null where nothing is wrong, or where it isn't known. */

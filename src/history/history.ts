@@ -3,7 +3,7 @@ import { waited } from "#telemetry/tracing/index.ts";
 import type { Timer } from "#base/clock.ts";
 import { FsError } from "#model/fs-error.ts";
 import type { HistoryMark, Publication, ShareHistory, ShippedContent } from "#model/history.ts";
-import { describeOwner, isPassing, readHead, ShareTaken, UnfencedStore, unread } from "./chain.ts";
+import { describeOwner, readHead, ShareTaken, UnfencedStore, unread } from "./chain.ts";
 import { HistoryError, type SegmentHead, tokenBytes } from "./format.ts";
 import type { HistoryOptions, HistoryStatus } from "./options.ts";
 import { introduce, type Taken, takeOver } from "./ownership.ts";
@@ -261,8 +261,7 @@ export class History extends ToldContent implements ShareHistory {
 
   /** Somebody else may have taken the share while there was nothing to publish. */
   private look(): void {
-    const failed = (error: unknown): void => (isPassing(error) ? undefined : this.trouble.met(error));
-    if (!this.closed && this.taken === null) this.after(lookMs, () => void this.lookNow().catch(failed).finally(() => this.look()));
+    if (!this.closed && this.taken === null) this.after(lookMs, () => void this.lookNow().catch((error: unknown) => this.trouble.looked(error)).finally(() => this.look()));
   }
 
   private async lookNow(): Promise<void> {
@@ -270,6 +269,7 @@ export class History extends ToldContent implements ShareHistory {
     const place = this.publisher.idleAt;
     if (place === null) return;
     const head = await readHead(blocks, instance, place).catch(unread);
+    this.trouble.looked(null);
     // Ours, if it went meanwhile.
     if (head !== null && this.publisher.idleAt?.number === place.number) this.wasLost(head instanceof HistoryError ? head : new ShareTaken(head));
   }

@@ -1,9 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
+import { NtStatus } from "#wire/ntstatus.ts";
+import { Command } from "#wire/smb2/header.ts";
 import { Admin } from "../support/admin.ts";
 import { NfsClient } from "../support/nfs-client.ts";
 import { NfsError, Status } from "../support/nfs-types.ts";
 import { missingRadosgw, type S3Server, startS3 } from "../support/radosgw.ts";
+import { closeBody, createBody, emptyBody, SmbClient } from "../support/smb-client.ts";
 import { freePort, Server, temporaryDirectory } from "../support/server.ts";
 import { after, until } from "../support/wait.ts";
 
@@ -80,4 +83,55 @@ describe.skipIf(missingRadosgw !== null)("changes of names in durability remote 
     },
     2 * minuteMs,
   );
+
+  test(
+    "over SMB the client is told that its CREATE, SET_INFO or CLOSE goes on, others are answered meanwhile, and each is once the server is back",
+    async () => {
+      await admin.do("POST", "/api/v1/users", { username: "alice", password: "secret12", uid: 1000, gid: 1000 });
+      const smb = await SmbClient.open(server.smbPort);
+      await smb.negotiate({ dialects: [0x311] });
+      await smb.login("alice", "secret12");
+      expect((await smb.treeConnect("cloud")).status).toBe(0);
+      const going = await smb.create("going", { disposition: createIt, access: allAccess, options: deleteOnClose });
+      const changing = await smb.create("changing", { disposition: createIt });
+      await s3.kill();
+      const tree = { treeId: smb.treeId };
+      // FileBasicInformation: an attribute; class 4 of type 1.
+      const basic = Buffer.alloc(40);
+      basic.writeUInt32LE(2, 32);
+      const asked = [[Command.CREATE, createBody("coming", { disposition: createIt })], [Command.CLOSE, closeBody(going)], [Command.SET_INFO, setInfoBody(changing, 4, basic)]] as const;
+      const begun = performance.now();
+      for (const [command, body] of asked) smb.send(command, body, tree);
+      const interim = [await smb.next(), await smb.next(), await smb.next()];
+      expect(interim.map(({ status }) => status)).toEqual([NtStatus.PENDING, NtStatus.PENDING, NtStatus.PENDING]);
+      expect(performance.now() - begun).toBeLessThan(8_000);
+      expect((await smb.call(Command.ECHO, emptyBody)).status).toBe(0);
+      await s3.start();
+      const final = [await smb.next(), await smb.next(), await smb.next()];
+      expect(final.map(({ status }) => status)).toEqual([0, 0, 0]);
+      expect(new Set(final.map(({ messageId }) => messageId))).toEqual(new Set(interim.map(({ messageId }) => messageId)));
+      smb.close();
+      const left = (await client.list(root)).map(({ name }) => name);
+      expect([left.includes("going"), left.includes("coming"), left.includes("changing")]).toEqual([false, true, true]);
+    },
+    2 * minuteMs,
+  );
 });
+
+/** FILE_CREATE, FILE_DELETE_ON_CLOSE, and GENERIC_ALL's rights. */
+const createIt = 2;
+const deleteOnClose = 0x1000;
+const allAccess = 0x1f01ff;
+
+/** SET_INFO of a file (MS-SMB2 2.2.39). */
+function setInfoBody(fileId: Uint8Array, infoClass: number, input: Uint8Array): Buffer {
+  const body = Buffer.alloc(32 + input.length);
+  body.writeUInt16LE(33, 0);
+  body.writeUInt8(1, 2);
+  body.writeUInt8(infoClass, 3);
+  body.writeUInt32LE(input.length, 4);
+  body.writeUInt16LE(64 + 32, 8);
+  body.set(fileId, 16);
+  body.set(input, 32);
+  return body;
+}

@@ -10,7 +10,7 @@ import type { MetadataStore } from "#model/metadata-store.ts";
 import type { PackId } from "#model/ids.ts";
 import { makeDirectory, syncDirectory } from "../process/durable-files.ts";
 import { Lifecycle } from "../process/lifecycle.ts";
-import { unfenced } from "../stores/fence.ts";
+import { type Fences, unfenced } from "../stores/fence.ts";
 import { openBareBlocks, openBlocks } from "../stores/open-blocks.ts";
 import type { OpenShare, Surroundings } from "../share/open-share.ts";
 import { placesOf, realPlaces, type SharePlaces } from "../share/places.ts";
@@ -35,6 +35,7 @@ export interface MoveHost {
   readonly config: Config;
   readonly around: Surroundings;
   readonly volatile: Volatile;
+  readonly fences: Fences;
   /** Takes the share from the clients, who are told to come again, and lets nobody but a plan that `mayOpen` open it, until `release`. */
   hold(name: string, mayOpen: (plan: SharePlan) => boolean): void;
   /** Opens what should be served, if it is not. */
@@ -64,7 +65,7 @@ export async function moveShare(host: MoveHost, share: OpenShare, to: SharePlan,
   const places = placesOf(config, to);
   const what = await judge(share, to, places, around);
   const history = MovedHistory.of(share, to, what.blocks, around);
-  if (keepsHistory(to)) await refuseUnfenced(to, around);
+  if (keepsHistory(to)) await refuseUnfenced(to, host);
   if (what.blocks && from.blocks.type === "s3" && to.blocks.type === "s3") await refuseSameBucket(share, to, places, around);
   const parts = new Lifecycle(around.clock, around.logger);
   let result: JobResult;
@@ -163,8 +164,8 @@ async function judge(share: OpenShare, to: SharePlan, places: SharePlaces, aroun
 }
 
 /** It would be moved, and then not be opened. */
-async function refuseUnfenced({ name, blocks }: SharePlan, around: Surroundings): Promise<void> {
-  const why = await unfenced(blocks, around);
+async function refuseUnfenced({ name, blocks }: SharePlan, { around, fences }: MoveHost): Promise<void> {
+  const why = await unfenced(blocks, around, fences);
   if (why !== null) throw new ControlError("conflict", `Share ${name} stays where it is: ${why}.`, { hint: `dittofs store block edit ${blocks.name} says it of the store.` });
 }
 

@@ -128,6 +128,10 @@ describe("a call that takes long", () => {
     await settled();
     expect(repeated()).toBe(ok);
     expect(fs.log.filter((line) => line.startsWith("create"))).toHaveLength(1);
+    // Once: under another xid it is another call.
+    const anew = call(world.connect(), create, guarded("new")(root));
+    await settled();
+    expect(anew()).toBe(exists);
   });
 
   test("an exclusive create, and one whose client renews its credential's stamp", async () => {
