@@ -18,7 +18,8 @@ import { FileTable } from "./file-table.ts";
 import { Flusher } from "./flusher.ts";
 import { Garbage, type GarbageOptions } from "./garbage.ts";
 import { makeDirectory } from "./log/file-ops.ts";
-import { nullLog, openLog, systemFiles } from "./log/index.ts";
+import { asidePath, type LogDamage, nullLog, openLog, setAside, systemFiles } from "./log/index.ts";
+import { describeDamage } from "./lost-bytes.ts";
 import { PackTable } from "./pack-table.ts";
 import { PackUploads } from "./pack-uploads.ts";
 import { PageCache } from "./pages/index.ts";
@@ -73,8 +74,8 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
   const health = new StoreHealth(clock, logger);
   const packs = new PackTable(packDirectory, store, blocks, logger, { clock, fatal: options.fatal }, health);
   const history = options.history ?? null;
-  const replay = new Replay(logDirectory(options), files, packs, store, history, history?.markedSequence);
-  const { log: opened, torn } = options.ephemeral ? { log: nullLog(await aboveEverything(options)), torn: { tornBytes: 0, tornWhole: 0 } } : await openShareLog(options, replay);
+  const replay = new Replay(logDirectory(options), files, packs, store, clock, history, history?.markedSequence);
+  const { log: opened, torn } = options.ephemeral ? { log: nullLog(await aboveEverything(options)), torn: { tornBytes: 0, tornWhole: 0, damage: null } } : await openShareLog(options, replay, health);
   const log = history === null ? opened : new TappedLog(opened, history);
   await removeLeftovers(packs, logger);
   const uploads = new PackUploads(files, packs, store, blocks, clock, logger, health);
@@ -82,7 +83,7 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
   const garbage = new Garbage(packs, store, blocks, flusher, clock, logger, options.garbage, health, history);
   const space = new Space(blocks);
   await space.read();
-  const shipped = new Shipped(files, packs, flusher, log, () => content.letIn());
+  const shipped = new Shipped(files, packs, flusher, log, () => content.admission.letIn());
   const reader = new Reader(cache, packs, store, clock);
   const content: Content = new Content({
     cache,
@@ -105,7 +106,7 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
   });
   content.start();
   garbage.start();
-  const upkeep = new Upkeep({ content, files, packs, garbage, store, blocks: options.uncached ?? blocks, copies: blocks, clock });
+  const upkeep = new Upkeep({ damagedLog: () => (options.ephemeral ? [] : setAside(logDirectory(options))), content, files, packs, garbage, store, blocks: options.uncached ?? blocks, copies: blocks, clock });
   const stats: ContentStats = {
     reads: reader, pages: cache, log, writers: content.admission, flushes: content.flushes, packs: uploads, garbage: garbage.stats, health, space,
     get limits() {
@@ -124,17 +125,25 @@ function logDirectory({ directory }: ContentOptions): string {
   return join(directory, "log");
 }
 
-async function openShareLog(options: ContentOptions, replay: Replay) {
+/** The segments that are kept, or will be when what is in them is stored. */
+function asideNow(directory: string, damage: LogDamage | null): readonly string[] {
+  return [...new Set([...setAside(directory), ...(damage?.segments ?? []).map(asidePath)])];
+}
+
+async function openShareLog(options: ContentOptions, replay: Replay, health: StoreHealth) {
   const directory = logDirectory(options);
   const { segmentBytes, clock, logger, fatal } = options;
   const { log, recovered } = await openLog(
     { directory, instance: options.store.identity.instance, segmentBytes, stagingBytes, beginsAbove: () => aboveEverything(options), clock, logger, fatal },
     (record) => replay.accept(record),
   );
-  const { tornBytes, tornWhole } = recovered;
+  const { tornBytes, tornWhole, damage } = recovered;
+  health.damagedLog = describeDamage(directory, damage, asideNow(directory, damage));
+  if (damage !== null) logger.error({ ...damage, lostRanges: replay.lost }, health.damagedLog ?? "");
+  else if (health.damagedLog !== null) logger.warn({ directory }, health.damagedLog);
   if (tornWhole > 0) {
     const message = "the log ends at a record that is not whole, with whole ones behind it, which were dropped: after a power cut nobody was told that those are stored; without one the disk damaged the log, and what was acknowledged in them is lost";
     logger.warn({ directory, records: tornWhole, bytes: tornBytes, lastSequence: recovered.lastSequence }, message);
   }
-  return { log, torn: { tornBytes, tornWhole } };
+  return { log, torn: { tornBytes, tornWhole, damage } };
 }

@@ -11,10 +11,10 @@
 import { join } from "node:path";
 import { OtlpReceiver } from "../support/otlp-receiver.ts";
 import { waitForIdle } from "./machine.ts";
-import { cpuSecondsOf, median } from "./measure.ts";
+import { cpuSecondsOf, likelyMedian, median } from "./measure.ts";
+import { onOneProcessor, RepeatedLoad } from "./repeated-load.ts";
 import type { Bound } from "./report.ts";
 import { type Server, startDittofs } from "./servers.ts";
-import { RepeatedLoad } from "./telemetry-load.ts";
 import { projectRoot } from "./tools.ts";
 
 export interface TelemetryBench {
@@ -83,6 +83,7 @@ async function ratesOf({ directory, program, seconds }: TelemetryBench, collecto
       const { name, program, environment } = asked[i]!;
       servers[i] = await startDittofs(directory, program, { name, environment });
       loads[i] = await RepeatedLoad.start(servers[i], "getattr", options);
+      await onOneProcessor(servers[i].pid, loads[i].pid);
     }
     for (const i of order) await loads[i]!.run(warmSeconds);
     const before = await Promise.all(servers.map(({ pid }) => cpuSecondsOf(pid)));
@@ -98,12 +99,8 @@ async function ratesOf({ directory, program, seconds }: TelemetryBench, collecto
   }
 }
 
-/** The interval that holds the true median nineteen times of twenty, by the order of what was measured. */
 function detailOf(ratios: readonly number[], most: number, rate: number): string {
-  const sorted = ratios.toSorted((a, b) => b - a);
-  const off = Math.max(0, Math.floor(ratios.length / 2 - 0.98 * Math.sqrt(ratios.length)));
-  const low = cost(sorted[off]!);
-  const high = cost(sorted[sorted.length - 1 - off]!);
+  const [low, high] = likelyMedian(ratios.map(cost));
   const wide = low <= most && high > most ? "; the bound lies in it: these rounds don't decide it" : "";
   return `95 % interval ${low.toFixed(1)} to ${high.toFixed(1)} %, ${ratios.length} pairs; without hooks ${Math.round(rate / 1000)},000 calls a CPU-second${wide}`;
 }

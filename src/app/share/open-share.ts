@@ -134,9 +134,10 @@ export class OpenShare {
 
   /** What is not in its stores yet, and why, and how its cache on disk does. */
   get report(): Omit<ShareState, "state" | "error" | "elsewhere"> {
-    const { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError } = this.content;
+    const { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError, storeErrorMs } = this.content;
     const history = this.history?.status ?? null;
-    return { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError: storeError ?? history?.error ?? null, diskCache: this.diskCache?.stats ?? null, history, scrub: this.scrubber.state };
+    const wrong = storeError === null ? { storeError: history?.error ?? null, storeErrorMs: history?.errorMs ?? null } : { storeError, storeErrorMs };
+    return { dirtyBytes, unstoredBytes, oldestUnstoredMs, ...wrong, diskCache: this.diskCache?.stats ?? null, history, scrub: this.scrubber.state };
   }
 
   get progress(): Content["progress"] {

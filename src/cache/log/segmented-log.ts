@@ -5,7 +5,7 @@ import type { ContentRun } from "#model/file-content.ts";
 import { FsError } from "#model/fs-error.ts";
 import type { FileId, PackId } from "#model/ids.ts";
 import { writeFully, writeSlicesFully, type FileOps } from "./file-ops.ts";
-import { align8, encodeRecord, encodeRuns, pointerBytes, punchBytes, putUint64, recordHeaderBytes, RecordKind, recordsStart, runBytes } from "./format.ts";
+import { align8, encodeRecord, encodeRuns, laidBytes, pointerBytes, punchBytes, putUint64, recordHeaderBytes, RecordKind, recordsStart, runBytes, sealRecord } from "./format.ts";
 import { type LogOptions, LogStats, type WriteAheadLog } from "./index.ts";
 import { type LogStart, SegmentChain } from "./segment-chain.ts";
 import type { Segment, SegmentFiles } from "./segments.ts";
@@ -78,7 +78,7 @@ export class SegmentedLog implements WriteAheadLog {
     if (refused !== null) return refused;
     if (bytes > this.#staging.byteLength) return this.#appendLarge(file, offset, payload, length, newSize, mtime);
     const at = this.#staged;
-    encodeRecord(this.#view, at, RecordKind.write, bytes, this.sequence + 1, file, offset, length, newSize, mtime, 0);
+    encodeRecord(this.#view, at, RecordKind.write, bytes, this.sequence + 1, file, offset, length, newSize, mtime, 0, this.#sync.durable);
     let to = at + recordHeaderBytes;
     for (let i = 0; i < payload.length; i++) {
       const slice = payload[i]!;
@@ -87,25 +87,25 @@ export class SegmentedLog implements WriteAheadLog {
     }
     assert(to === at + recordHeaderBytes + length, "a payload's slices must be of its length");
     if (to < at + bytes) this.#staging.fill(0, to, at + bytes);
-    return this.#stagedRecord(at, bytes);
+    return this.#stagedRecord(at, bytes, true);
   }
 
   appendPointer(file: FileId, offset: number, length: number, newSize: number, mtime: Time, pack: PackId, packOffset: number, payloadCrc: number): number | FsError {
     const refused = this.#room(pointerBytes, 1);
     if (refused !== null) return refused;
     const at = this.#staged;
-    encodeRecord(this.#view, at, RecordKind.pointer, pointerBytes, this.sequence + 1, file, offset, length, newSize, mtime, payloadCrc);
+    encodeRecord(this.#view, at, RecordKind.pointer, pointerBytes, this.sequence + 1, file, offset, length, newSize, mtime, payloadCrc, this.#sync.durable);
     putUint64(this.#view, at + recordHeaderBytes, pack);
     putUint64(this.#view, at + recordHeaderBytes + 8, packOffset);
-    return this.#stagedRecord(at, pointerBytes);
+    return this.#stagedRecord(at, pointerBytes, false);
   }
 
   appendTruncate(file: FileId, newSize: number, mtime: Time): number | FsError {
     const refused = this.#room(recordHeaderBytes, 0);
     if (refused !== null) return refused;
     const at = this.#staged;
-    encodeRecord(this.#view, at, RecordKind.truncate, recordHeaderBytes, this.sequence + 1, file, 0, 0, newSize, mtime, 0);
-    return this.#stagedRecord(at, recordHeaderBytes);
+    encodeRecord(this.#view, at, RecordKind.truncate, recordHeaderBytes, this.sequence + 1, file, 0, 0, newSize, mtime, 0, this.#sync.durable);
+    return this.#stagedRecord(at, recordHeaderBytes, false);
   }
 
   appendClone(file: FileId, offset: number, runs: readonly ContentRun[], newSize: number, mtime: Time): number | FsError {
@@ -113,18 +113,18 @@ export class SegmentedLog implements WriteAheadLog {
     const refused = this.#room(bytes, 1);
     if (refused !== null) return refused;
     const at = this.#staged;
-    encodeRecord(this.#view, at, RecordKind.clone, bytes, this.sequence + 1, file, offset, 0, newSize, mtime, 0);
+    encodeRecord(this.#view, at, RecordKind.clone, bytes, this.sequence + 1, file, offset, laidBytes(runs), newSize, mtime, 0, this.#sync.durable);
     encodeRuns(this.#view, at + recordHeaderBytes, runs);
-    return this.#stagedRecord(at, bytes);
+    return this.#stagedRecord(at, bytes, true);
   }
 
   appendPunch(file: FileId, offset: number, length: number, newSize: number, mtime: Time): number | FsError {
     const refused = this.#room(punchBytes, 0);
     if (refused !== null) return refused;
     const at = this.#staged;
-    encodeRecord(this.#view, at, RecordKind.punch, punchBytes, this.sequence + 1, file, offset, 0, newSize, mtime, 0);
+    encodeRecord(this.#view, at, RecordKind.punch, punchBytes, this.sequence + 1, file, offset, 0, newSize, mtime, 0, this.#sync.durable);
     putUint64(this.#view, at + recordHeaderBytes, length);
-    return this.#stagedRecord(at, punchBytes);
+    return this.#stagedRecord(at, punchBytes, false);
   }
 
   written(sequence: number): Maybe<void> {
@@ -178,10 +178,9 @@ export class SegmentedLog implements WriteAheadLog {
   }
 
   /** Accounts for a record encoded in staging. */
-  #stagedRecord(at: number, bytes: number): number {
+  #stagedRecord(at: number, bytes: number, body: boolean): number {
     const current = this.#segments.current!;
-    const crc = Bun.hash.crc32(this.#staging.subarray(at + 4, at + bytes), current.seed);
-    this.#view.setUint32(at, crc, true);
+    sealRecord(this.#staging, this.#view, at, bytes, body, current.seed);
     this.#staged = at + bytes;
     current.end += bytes;
     this.#askTurnEnd();
@@ -205,15 +204,16 @@ export class SegmentedLog implements WriteAheadLog {
     const header = new Uint8Array(recordHeaderBytes);
     const view = new DataView(header.buffer);
     const slices = [header, ...payload, new Uint8Array(align8(length) - length)];
-    encodeRecord(view, 0, RecordKind.write, bytes, this.sequence + 1, file, offset, length, newSize, mtime, 0);
-    let crc = Bun.hash.crc32(header.subarray(4), current.seed);
+    encodeRecord(view, 0, RecordKind.write, bytes, this.sequence + 1, file, offset, length, newSize, mtime, 0, this.#sync.durable);
+    let crc = 0;
     let total = recordHeaderBytes;
     for (let i = 1; i < slices.length; i++) {
       crc = Bun.hash.crc32(slices[i]!, crc);
       total += slices[i]!.byteLength;
     }
     assert(total === bytes, "a payload's slices must be of its length");
-    view.setUint32(0, crc, true);
+    view.setUint32(60, crc, true);
+    sealRecord(header, view, 0, recordHeaderBytes, false, current.seed);
     this.#flush();
     if (this.#failed) return io;
     try {

@@ -113,12 +113,21 @@ export class RequestWatch<R extends WatchedRequest = WatchedRequest> {
     request.waitsIn = counted;
   }
 
-  /** A request that began is done. `bytes`: of a file, that it read or wrote. */
+  /** A request that began is done. `bytes`: of a file, that it read or wrote. So small that the engine puts it into its callers. */
   ended(request: R, operation: number, share: string, status: number, bytes: number): void {
+    if (request.beganMs === this.runBeganMs && operation === this.runOperation && status === this.runStatus && share === this.runShare && request.waitsIn === null && this.slow === null) {
+      request.beganMs = -1;
+      this.run++;
+      this.runBytes += bytes;
+    } else this.endedApart(request, operation, share, status, bytes);
+  }
+
+  /** One that is not like the one before. */
+  private endedApart(request: R, operation: number, share: string, status: number, bytes: number): void {
     const { beganMs } = request;
     request.beganMs = -1;
     if (request.waitsIn === null && this.slow === null) {
-      if (operation !== this.runOperation || beganMs !== this.runBeganMs || status !== this.runStatus || share !== this.runShare) this.beginRun(operation, share, status, beganMs);
+      this.beginRun(operation, share, status, beganMs);
       this.run++;
       this.runBytes += bytes;
       return;

@@ -19,17 +19,22 @@ export function instrument<T extends object>(object: T, layer: string, operation
   }
 }
 
-/** No method has more than eight parameters; what a call leaves out stays left out, for defaults. */
+/**
+ * No method has more than eight parameters; what a call leaves out stays left out, for defaults. Most calls are not followed: for those it
+ * must stay so small, and without closures of its own, that the engine puts it into its callers.
+ */
 function traced(method: Method, name: string, operation: Operation, fixed: Attributes, seen: (span: Span, result: unknown) => void): Method {
   return function (this: unknown, a?: unknown, b?: unknown, c?: unknown, d?: unknown, e?: unknown, f?: unknown, g?: unknown, h?: unknown): Maybe<unknown> {
     const parent = currentSpan();
-    if (parent === null) return method.call(this, a, b, c, d, e, f, g, h);
-    const values = [a, b, c, d, e, f, g, h];
-    const attributes: Attributes = { ...fixed };
-    for (const [attribute, position] of operation) {
-      const value = values[position];
-      if (typeof value === "number" || typeof value === "boolean") attributes[attribute] = value;
-    }
-    return spanned(parent.child(name, attributes), () => method.call(this, ...values), seen);
+    return parent === null ? method.call(this, a, b, c, d, e, f, g, h) : followed(parent, method, name, operation, fixed, seen, this, [a, b, c, d, e, f, g, h]);
   };
+}
+
+function followed(parent: Span, method: Method, name: string, operation: Operation, fixed: Attributes, seen: (span: Span, result: unknown) => void, object: unknown, values: readonly unknown[]): Maybe<unknown> {
+  const attributes: Attributes = { ...fixed };
+  for (const [attribute, position] of operation) {
+    const value = values[position];
+    if (typeof value === "number" || typeof value === "boolean") attributes[attribute] = value;
+  }
+  return spanned(parent.child(name, attributes), () => method.call(object, ...values), seen);
 }

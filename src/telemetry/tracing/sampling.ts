@@ -14,6 +14,8 @@ export class Sampling {
   /** Requests that were drawn beyond the bound. */
   passedOver = 0;
   private readonly rate: number;
+  /** What the logarithm of a draw is divided by. */
+  private readonly perLog: number;
   private readonly perSecondMax: number;
   private readonly clock: Clock;
   private readonly random: Random;
@@ -27,6 +29,7 @@ export class Sampling {
   /** `rate`: the part, from 0 to 1. */
   constructor(rate: number, perSecondMax: number, clock: Clock, random: Random) {
     this.rate = rate;
+    this.perLog = 1 / Math.log1p(-rate);
     this.perSecondMax = perSecondMax;
     this.clock = clock;
     this.random = random;
@@ -67,6 +70,6 @@ export class Sampling {
       this.drawn = 0;
     }
     const drawn = (this.draws.getUint32(drawBytes * this.drawn++) + 0.5) / 2 ** 32;
-    return 1 + Math.floor(Math.log(drawn) / Math.log1p(-this.rate));
+    return 1 + Math.floor(Math.log(drawn) * this.perLog);
   }
 }

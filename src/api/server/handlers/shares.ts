@@ -113,6 +113,7 @@ export function sharesHandlers(services: Services) {
           oldest_unstored_ms: running?.oldestUnstoredMs ?? null,
           scrub: running?.scrub === undefined ? null : scrubView(running.scrub),
           store_error: errorFor(running?.storeError ?? null, seesAll(user)),
+          store_error_ms: running?.storeErrorMs ?? null,
           history: historyView(running?.history ?? null, seesAll(user)),
           disk_cache: diskCacheView(running?.diskCache ?? null),
         },
