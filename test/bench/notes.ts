@@ -49,12 +49,13 @@ export const missedOnS3: Readonly<Record<string, string>> = {
     "server's CPU for 512 MiB, beside 0.8 s of the S3 server and the proxy; in the first round memory that was not used before adds half as much. What else uses the two processors decides the rest.",
   "cached read": "Nothing of S3 is in its way; single turns differ by a third.",
   "local write: randwrite":
-    "As far as profiled, of the thread's time 16 % is copying each write for the history and 7 % copying it again when others before it are taken out, 12 % SHA-256 of what is uploaded, 8 % sending it. Most of that copying is for " +
-    "nothing, since flushes store the bytes before the history would send them: bytes taken from the pages at the cut would save it. The S3 server takes the rest: with it at idle priority the rate is a fifth higher.",
+    "As far as profiled, of the thread's time 16 % is copying each write for the history and 7 % copying it again when others before it are taken out, 12 % SHA-256 of what is uploaded, 8 % sending it. And what is not " +
+    "written over within a second goes to the bucket twice, in the history and in a pack: the S3 server took as much as a whole processor of the two. With the history up to eight seconds behind the rate was about twice as high.",
   "local write": "As randwrite; and each name's change is written down a second time for the history, into the database and into the bucket.",
   "scattered overwrites":
     "A page of 64 KiB is held for most 4 KiB that are written somewhere in it, so that some 40 MB fill the memory for dirty pages; a file is flushed one cut at a time, " +
-    "and a cut of 40 MB takes 0.4 s: 40 ms to write packs, 250 ms to hash and put them, 100 ms for its 10,000 extents, in which the bucket has nothing to do.",
+    "and a cut of 40 MB takes 0.4 s: 40 ms to write packs, 250 ms to hash and put them, 100 ms for its 10,000 extents, in which the bucket has nothing to do. " +
+    "And what is not written over within a second goes to the bucket twice, in the share's history and in a pack.",
 };
 
 /** The same over SMB, by the row's name. */
