@@ -6,12 +6,13 @@ import { Receiving } from "./receiving.ts";
 import { ReplyBuffer } from "./reply-buffer.ts";
 import { type Lender, SendQueue, type Sink } from "./send-queue.ts";
 import type { StreamServer } from "./stream-server.ts";
-import { linuxUnacknowledged } from "./unacknowledged.ts";
+import { linuxAcknowledged, linuxUnacknowledged } from "./unacknowledged.ts";
 
 /** A turn's replies are sent early once they are this long. */
 const flushBytes = 128 * 1024;
 
 const unacknowledged = linuxUnacknowledged();
+const acknowledged = linuxAcknowledged();
 
 /**
  * One client's stream. Messages received go to the server's handler, which answers each of them (or not) and then calls
@@ -120,6 +121,11 @@ export class Connection<C> {
   /** For how long the client's machine has acknowledged nothing of what it was sent and should have; 0: it has all, or nobody knows. */
   unacknowledgedMs(): number {
     return this.closed ? 0 : unacknowledged(this.fd);
+  }
+
+  /** What the client's kernel has taken so far (`Acknowledged`): more often told than that ours has room again. */
+  get acknowledged(): number {
+    return this.closed ? -1 : acknowledged(this.fd);
   }
 
   /** Its client would lose nothing with it (yet): of those the oldest is closed where another finds no room. */

@@ -196,6 +196,45 @@ describe("stopping", () => {
     expect([stopped, server.stats.stalled]).toEqual([true, 1]);
   });
 
+  test("a client that takes a little at a time is not cut off, although the socket has no room again for long", async () => {
+    const { server, clock, port, answerAll } = start();
+    const length = 16 << 20;
+    const payload = new Uint8Array(length).fill(7);
+    answerAll((message) => {
+      message.from.beginMessage();
+      message.from.endMessageWithPayload([payload], length, 0, { release: () => {} });
+      message.from.requestDone(message.length);
+    });
+    let received = 0;
+    let closed = false;
+    const socket = await Bun.connect({
+      hostname: "127.0.0.1",
+      port,
+      socket: {
+        data(of, chunk) {
+          received += chunk.length;
+          of.pause();
+        },
+        close: () => void (closed = true),
+      },
+    });
+    socket.pause();
+    socket.write(record(bytes("much")));
+    await until(() => server.list().some((connection) => connection.waitsForClient === "receive"));
+    await turns(200);
+    clock.advance(60);
+    const stopping = server.stop(3_600_000);
+    while (received < length && !closed) {
+      const before = received;
+      socket.resume();
+      await until(() => received > before || closed);
+      await turns(5);
+      clock.advance(stopStalledMs / 2);
+    }
+    expect([received > length, server.stats.stalled]).toEqual([true, 0]);
+    await stopping;
+  });
+
   test("a client that reads nothing does not delay a stop where the kernel has its replies", async () => {
     const { server, connect, answerAll } = start();
     answerAll((message) => reply(message));
