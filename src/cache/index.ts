@@ -139,7 +139,7 @@ async function openShareLog(options: ContentOptions, replay: Replay, health: Sto
     (record) => replay.accept(record),
   );
   const { tornBytes, tornWhole, damage } = recovered;
-  health.damagedLog = describeDamage(directory, damage, asideNow(directory, damage));
+  health.damagedLog = describeDamage(directory, damage, replay.lostLeftOut, asideNow(directory, damage));
   if (damage !== null) logger.error({ ...damage, lostRanges: replay.lost }, health.damagedLog ?? "");
   else if (health.damagedLog !== null) logger.warn({ directory }, health.damagedLog);
   if (tornWhole > 0) {

@@ -30,11 +30,14 @@ export async function lostBytes(store: MetadataStore, packs: PackTable, clock: C
   return runs;
 }
 
-/** What whoever runs the server has to know of a damaged log; null: nothing. `kept`: segments set aside now or earlier. */
-export function describeDamage(directory: string, damage: LogDamage | null, kept: readonly string[]): string | null {
+/** What whoever runs the server has to know of a damaged log; null: nothing. `leftOut` of its lost records were not replayed; `kept`: segments set aside now or earlier. */
+export function describeDamage(directory: string, damage: LogDamage | null, leftOut: number, kept: readonly string[]): string | null {
   if (damage === null && kept.length === 0) return null;
   const parts: string[] = [];
-  if (damage !== null && damage.lost > 0) parts.push(`what ${damage.lost} acknowledged writes wrote is lost and reads as I/O errors`);
+  const lost = damage === null ? 0 : damage.lost - leftOut;
+  if (lost > 0) parts.push(`what ${lost} acknowledged writes wrote is lost and reads as I/O errors`);
+  // Those that an earlier start found are stored as lost by now.
+  if (damage !== null && leftOut > 0) parts.push(`what ${leftOut} acknowledged writes wrote is not needed any more, since it was stored before, or its file is gone, unless an earlier start told of its loss`);
   if (damage !== null && damage.unknown > 0) parts.push(`${damage.unknown} acknowledged changes are lost without a trace of which files they were made to, so that some files may be as they were before`);
   if (damage !== null && parts.length === 0) parts.push("nothing is lost, since all of it could be put right");
   if (damage === null) parts.push("an earlier start found out and went on without what could not be put right");

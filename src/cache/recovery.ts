@@ -58,6 +58,8 @@ export class Replay {
   private readonly clock: Clock;
   /** The first of those that can't be read any more. */
   readonly lost: LostRange[] = [];
+  /** Damaged records that were left out: the store has their change, or the file is gone. */
+  lostLeftOut = 0;
   private records = 0;
   private replayed = 0;
   private replayedBytes = 0;
@@ -95,7 +97,10 @@ export class Replay {
 
   private apply(record: LogRecord | LostRecord, inode: Inode | null): Maybe<void> {
     // One without a name may be open still: an open that outlives the server finds what was written through it.
-    if (inode === null || record.sequence <= inode.contentSequence) return;
+    if (inode === null || record.sequence <= inode.contentSequence) {
+      if (record.kind === "lost") this.lostLeftOut++;
+      return;
+    }
     if (record.kind === "pointer") return this.point(record, inode);
     if (record.kind === "clone") return this.clone(record, inode);
     if (record.kind === "lost") return this.lose(record, inode);
