@@ -4,7 +4,7 @@ import type { FileId, PackId } from "#model/ids.ts";
 import type { ContentRun } from "#model/file-content.ts";
 import { getInt64, getUint64, hasBody, laidBytesMax, pointerBytes, punchBytes, recordHeaderBytes, RecordKind, runBytes, tellingVersion } from "./format.ts";
 import type { LogRecord, LostRecord } from "./index.ts";
-import { Window, windowBytes } from "./window.ts";
+import { Window } from "./window.ts";
 
 /** The longest part of a record that its header's checksum covers. */
 const coveredMax = pointerBytes;
@@ -107,7 +107,8 @@ export class Scanner {
     const { fd } = source;
     const end = Math.min(source.fileBytes, at + searchBytesMax) - recordHeaderBytes;
     for (let from = at + 8; from <= end; ) {
-      const bytes = this.#window.at(fd, from, Math.min(windowBytes, end - from + recordHeaderBytes));
+      // Not a whole window: what looks like a record may be a client's bytes, and each that fails would read it again.
+      const bytes = this.#window.from(fd, from, recordHeaderBytes).subarray(0, end - from + recordHeaderBytes);
       if (bytes.byteLength < recordHeaderBytes) return -1;
       const found = candidate(this.#window.viewOf(bytes), bytes.byteLength - recordHeaderBytes, from, at, last);
       if (found < 0) from += bytes.byteLength - recordHeaderBytes + 8;

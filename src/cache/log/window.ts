@@ -1,6 +1,6 @@
 import fs from "node:fs";
 
-export const windowBytes = 1 << 22;
+const windowBytes = 1 << 22;
 
 /** Reads files forwards, one at a time, through one reused buffer. */
 export class Window {
@@ -17,7 +17,13 @@ export class Window {
     return this.#bytes.subarray(from, Math.min(from + length, this.#filled));
   }
 
-  /** A view of what `at` gave last, from its first byte. */
+  /** From `position` on what is at hand, at least `least` bytes or as many as there are; good until the next call. */
+  from(fd: number, position: number, least: number): Uint8Array {
+    const bytes = this.at(fd, position, least);
+    return bytes.byteLength < least ? bytes : this.#bytes.subarray(position - this.#start, this.#filled);
+  }
+
+  /** A view of what `at` or `from` gave last, from its first byte. */
   viewOf(bytes: Uint8Array): DataView {
     return new DataView(this.#view.buffer, bytes.byteOffset, bytes.byteLength);
   }

@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, spyOn, test } from "bun:test";
 import fs from "node:fs";
 import { join } from "node:path";
 import { Time } from "#base/time.ts";
@@ -230,6 +230,34 @@ describe("more than a bit", () => {
     expect(last.records.length).toBe(6);
     expect(last.recovered.damage).toMatchObject({ unknown: 1, firstSequence: 6 });
     await last.log.close();
+  });
+});
+
+describe("behind the end of the log", () => {
+  test("bytes of clients that look like one record after the other are read once each, and not a window for each of them", async () => {
+    const long = { files: unsynced, segmentBytes: 10 << 20 };
+    const path = temporaryDirectory();
+    made.push(path);
+    const { log } = await open(path, long);
+    appendSome(log, 4);
+    await log.durable(log.sequence);
+    const left = snapshot(path);
+    const [name] = segmentNames(path);
+    await log.close();
+    const bytes = left.get(name!)!;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    for (let at = starts(bytes).at(-1)! + 64; at + 64 <= bytes.byteLength; at += 64) {
+      view.setUint32(at + 4, 64, true);
+      view.setUint32(at + 8, 2, true);
+      view.setUint8(at + 56, 1);
+    }
+    const reads = spyOn(fs, "readSync");
+    const again = await open(restored(left), long);
+    const asked = reads.mock.calls.length;
+    reads.mockRestore();
+    expect(again.records.length).toBe(1);
+    expect(asked).toBeLessThan(50);
+    await again.log.close();
   });
 });
 
