@@ -8,6 +8,7 @@ import type { Logger } from "#telemetry/logger.ts";
 import type { Links } from "#telemetry/tracing/index.ts";
 import type { BufferPool, LendsPages, PageBuffer } from "./pages/index.ts";
 import { isFull, systemFiles } from "./log/file-ops.ts";
+import { FullDirectory } from "./log/full-directory.ts";
 import { isPassing, type StoreHealth } from "./store-health.ts";
 import { createPack, frameBytes, type OpenPack, type PackOptions, packKey, PackSpares, readFooter, reopenPack, verifyFrames } from "./packs/index.ts";
 
@@ -67,12 +68,14 @@ export class PackTable {
   private readonly logger: Logger;
   private readonly options: PackOptions;
   private readonly health: StoreHealth;
+  private readonly full: FullDirectory;
 
   constructor(directory: string, store: MetadataStore, blocks: BlockStore, logger: Logger, options: PackOptions, health: StoreHealth) {
     this.health = health;
     this.spares = new PackSpares(directory, options.files ?? systemFiles, options.clock, logger);
     this.options = { ...options, spares: this.spares };
     this.directory = directory;
+    this.full = new FullDirectory(directory, "a pack of content on its way into the block store", options.clock, logger);
     this.store = store;
     this.blocks = blocks;
     this.logger = logger;
@@ -88,10 +91,12 @@ export class PackTable {
     try {
       const ref = new OpenPackRef(id, packKey(instance, id), createPack(this.directory, id, instance, this.options));
       this.open.set(id, ref);
+      this.full.worked();
       return ref;
     } catch (error) {
-      if (isFull(error)) return FsError.of("noSpace");
-      throw error;
+      if (!isFull(error)) throw error;
+      this.full.refused(error);
+      return FsError.of("noSpace");
     }
   }
 

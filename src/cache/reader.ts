@@ -78,7 +78,8 @@ export class Reader {
     const filled = this.fill(file, offset, end);
     if (this.ahead !== null) this.ahead.note(file, offset, end);
     if (filled instanceof Promise) {
-      return this.within(filled).then((error) => (error === io ? this.exactly(file, offset, end, endOfFile) : this.afterFill(file, offset, end, endOfFile, error)));
+      const whole = offset % pageBytes === 0 && (end % pageBytes === 0 || end === file.size);
+      return this.within(filled).then((error) => (error === io && !whole ? this.exactly(file, offset, end, endOfFile) : this.afterFill(file, offset, end, endOfFile, error)));
     }
     return this.afterFill(file, offset, end, endOfFile, filled);
   }
