@@ -3,6 +3,7 @@ import { giveBack } from "#base/lent-memory.ts";
 import type { Time } from "#base/time.ts";
 import type { ContentReferences } from "#model/file-content.ts";
 import { FsError } from "#model/fs-error.ts";
+import type { FileId } from "#model/ids.ts";
 import type { Inode } from "#model/inode.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
@@ -11,16 +12,20 @@ import type { FileState } from "./file-state.ts";
 import type { FileTable } from "./file-table.ts";
 import type { FlushLoop } from "./flush-loop.ts";
 import type { Flusher } from "./flusher.ts";
+import type { Garbage } from "./garbage.ts";
 import type { WriteAheadLog } from "./log/index.ts";
 import type { OpenPackRef } from "./pack-table.ts";
 import type { Appended } from "./packs/index.ts";
 import { laidRuns } from "./sharing.ts";
 import type { Space } from "./space.ts";
+import type { StoredWaits } from "./stored-waits.ts";
 
 /** From this size on a write's bytes go straight into a pack; the log gets a record that points there. */
 const largeWriteBytes = 128 * 1024;
 /** A longer write is the thread pool's in any case. */
 const promptBytesMax = 1024 * 1024;
+/** After a removal the log forgets what it kept for the file, within this. */
+const forgetAfterMs = 20;
 
 export interface ChangesParts {
   readonly files: FileTable;
@@ -28,23 +33,29 @@ export interface ChangesParts {
   readonly flusher: Flusher;
   readonly admission: Admission;
   readonly loop: FlushLoop;
+  readonly storedWaits: StoredWaits;
+  readonly garbage: Garbage;
   readonly store: MetadataStore;
   readonly space: Space;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
-/** Accepts changes of files: a record in the log, the bytes in pages or a pack, and what the file's inode is from then on. */
+/** Accepts changes of files: a record in the log, the bytes in pages or a pack, and what the file's inode is from then on; and forgets files. */
 export class Changes {
   private readonly files: FileTable;
   private readonly log: WriteAheadLog;
   private readonly flusher: Flusher;
   private readonly admission: Admission;
   private readonly loop: FlushLoop;
+  private readonly storedWaits: StoredWaits;
+  private readonly garbage: Garbage;
   private readonly store: MetadataStore;
   private readonly room: Space;
   private readonly clock: Clock;
   private readonly logger: Logger;
+  private closed = false;
+  private releasing = false;
 
   constructor(parts: ChangesParts) {
     this.files = parts.files;
@@ -52,6 +63,8 @@ export class Changes {
     this.flusher = parts.flusher;
     this.admission = parts.admission;
     this.loop = parts.loop;
+    this.storedWaits = parts.storedWaits;
+    this.garbage = parts.garbage;
     this.store = parts.store;
     this.room = parts.space;
     this.clock = parts.clock;
@@ -116,6 +129,18 @@ export class Changes {
     return this.changed(file, inode, stamp, unstored);
   }
 
+  /** The file is gone: what is left of it needs no store any more. */
+  forget(id: FileId): void {
+    if (this.room.isShort) this.garbage.soon();
+    const file = this.files.get(id);
+    if (file === undefined || file.gone) return;
+    const wasUnstored = file.isUnstored;
+    this.files.drop(file);
+    if (!wasUnstored) return;
+    this.storedWaits.look();
+    this.releaseSoon();
+  }
+
   /** Why a file takes no change, or null. */
   private refuse(file: FileState, inode: Inode): FsError | null {
     if (file.gone) return FsError.of("stale");
@@ -172,5 +197,22 @@ export class Changes {
     // seem to use nothing: archivers take that for a file that is all hole.
     const used = Math.min(file.size - file.pending.holes, inode.used + file.unstoredBytes - unstored);
     return inode.with({ size: file.size, mtime: stamp, ctime: stamp, change: file.change, used });
+  }
+
+  /** Removals that come together let the log forget together: to find what it must keep, every unstored file is looked at. */
+  private releaseSoon(): void {
+    if (this.releasing) return;
+    this.releasing = true;
+    this.clock.after(forgetAfterMs, () => {
+      this.releasing = false;
+      if (this.closed) return;
+      this.flusher.releaseLog();
+      this.admission.letIn();
+    });
+  }
+
+  /** The log is about to be closed. */
+  close(): void {
+    this.closed = true;
   }
 }

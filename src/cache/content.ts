@@ -29,9 +29,6 @@ import type { StoreHealth } from "./store-health.ts";
 import type { Shipped } from "./shipped-content.ts";
 import { StoredWaits, storedWaitMs } from "./stored-waits.ts";
 
-/** After a removal the log forgets what it kept for the file, within this. */
-const forgetAfterMs = 20;
-
 /** A share's file content: accepts changes into log, pages and packs, serves reads, and keeps the flusher going. */
 export class Content implements FileContent {
   readonly writeVerifier: Uint8Array;
@@ -42,7 +39,6 @@ export class Content implements FileContent {
   private readonly packs: PackTable;
   private readonly log: WriteAheadLog;
   private readonly room: Space;
-  private readonly clock: Clock;
   private readonly logger: Logger;
   private readonly cache: PageCache;
   private durability: Durability;
@@ -54,8 +50,6 @@ export class Content implements FileContent {
   private readonly changes: Changes;
   private readonly history: ShareHistory | null;
   private readonly shipped: Shipped;
-  private closed = false;
-  private releasing = false;
 
   constructor(parts: {
     cache: PageCache;
@@ -87,7 +81,6 @@ export class Content implements FileContent {
     this.health = parts.health;
     this.log = parts.log;
     this.room = parts.space;
-    this.clock = parts.clock;
     this.logger = parts.logger;
     this.durability = parts.durability;
     this.writeVerifier = parts.writeVerifier;
@@ -96,7 +89,7 @@ export class Content implements FileContent {
     this.storedWaits = new StoredWaits(clock, () => this.loop.wake(), () => files.oldestSequence());
     this.sharing = new Sharing(files, parts.packs, parts.store, this.storedWaits);
     this.loop = new FlushLoop({ ...parts, admission: this.admission, storedWaits: this.storedWaits }, limits);
-    this.changes = new Changes({ ...parts, admission: this.admission, loop: this.loop });
+    this.changes = new Changes({ ...parts, admission: this.admission, loop: this.loop, storedWaits: this.storedWaits });
   }
 
   /** What recovery left unstored is on its way from here on. */
@@ -185,14 +178,7 @@ export class Content implements FileContent {
   }
 
   forget(id: FileId): void {
-    if (this.room.isShort) this.garbage.soon();
-    const file = this.files.get(id);
-    if (file === undefined || file.gone) return;
-    const wasUnstored = file.isUnstored;
-    this.files.drop(file);
-    if (!wasUnstored) return;
-    this.storedWaits.look();
-    this.releaseSoon();
+    this.changes.forget(id);
   }
 
   async space(): Promise<{ readonly free: number; readonly total: number; readonly available: number } | null> {
@@ -271,22 +257,10 @@ export class Content implements FileContent {
     this.storedWaits.end();
     await this.flusher.idle();
     await this.garbage.close();
-    this.closed = true;
+    this.changes.close();
     await this.log.close();
     this.packs.spares.close();
     this.shipped.closed = true;
-  }
-
-  /** Removals that come together let the log forget together: to find what it must keep, every unstored file is looked at. */
-  private releaseSoon(): void {
-    if (this.releasing) return;
-    this.releasing = true;
-    this.clock.after(forgetAfterMs, () => {
-      this.releasing = false;
-      if (this.closed) return;
-      this.flusher.releaseLog();
-      this.admission.letIn();
-    });
   }
 }
 

@@ -10,7 +10,7 @@
  * - Whoever takes a share creates the next segment of its owner's epoch and goes on in an epoch of its own: what the former owner had on its
  *   way then is in nobody's way, and counts for nothing.
  */
-export { ShareTaken } from "./chain.ts";
+export { ShareTaken, UnfencedStore } from "./chain.ts";
 export { TurnWriter } from "./change-sets.ts";
 export type { ContentRecord } from "./content-records.ts";
 export { HistoryError, historyPrefix, type Manifest, type SegmentHead, shareKey } from "./format.ts";

@@ -33,7 +33,11 @@ export class Pace {
   }
 
   get isHurried(): boolean {
-    return this.bounds.clock.monotonicMs() - this.hurriedMs < hurriedForMs;
+    // Asked for each write: where nobody ever waits, without the clock.
+    if (this.hurriedMs === Number.NEGATIVE_INFINITY) return false;
+    if (this.bounds.clock.monotonicMs() - this.hurriedMs < hurriedForMs) return true;
+    this.hurriedMs = Number.NEGATIVE_INFINITY;
+    return false;
   }
 
   /** So much need not be looked at. */

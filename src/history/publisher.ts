@@ -50,7 +50,7 @@ export class Publisher {
   private ended = false;
   /** Requests whose changes are gathered, as far as they are followed. */
   followed: Links | null = null;
-  private last: SegmentHead | null = null;
+  lastPublished: SegmentHead | null = null;
   /** Cuts made, and those of them that are published. */
   cuts = 0;
   publishedCuts = 0;
@@ -64,7 +64,7 @@ export class Publisher {
 
   /** Bytes gathered and on their way. */
   get bytes(): number {
-    return this.turnBytes + this.records.bytes + this.queueBytes;
+    return this.gatheredBytes + this.queueBytes;
   }
 
   get hasGathered(): boolean {
@@ -213,8 +213,7 @@ export class Publisher {
   private restSoon(): void {
     this.restTimer ??= this.parts.clock.after(restMs, () => {
       this.restTimer = null;
-      if (this.segments > 0) this.restSoon();
-      else this.records.rest();
+      if (this.segments === 0) this.records.rest();
     });
   }
 
@@ -260,13 +259,9 @@ export class Publisher {
       this.queueBytes -= first.bytes;
       this.publishedCuts = first.serial;
       this.publishedBytes += first.bytes;
-      this.last = first.head;
+      this.lastPublished = first.head;
       this.parts.published(first.head, first.bytes);
     }
-  }
-
-  get lastPublished(): SegmentHead | null {
-    return this.last;
   }
 
   /** Tries until it succeeds, or everything ended. */

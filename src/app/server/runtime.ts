@@ -23,6 +23,7 @@ import { isOther, mustReopen } from "../share/reopen.ts";
 import { warnOf } from "../share/share-warnings.ts";
 import { Volatile } from "../share/volatile.ts";
 import { checkTree, lasts } from "../share/tree.ts";
+import { Fences } from "../stores/fence.ts";
 import { checkKeys, requestsOf, rotateKeys } from "../stores/rotate-keys.ts";
 import { tryStore } from "../stores/try-store.ts";
 
@@ -68,7 +69,7 @@ export class ServerRuntime implements Runtime {
   readonly live: LiveStats;
   readonly slow: SlowRequests;
   private readonly moves: Moves;
-  private readonly volatile = new Volatile();
+  private readonly kept = { volatile: new Volatile(), fences: new Fences() };
   /** Those that were not closed in time: they still store what they hold, and nobody may open their log beside them. */
   private readonly closing = new Map<string, OpenShare>();
   /** Why shares that are desired are not served. */
@@ -86,7 +87,7 @@ export class ServerRuntime implements Runtime {
     this.config = options.config;
     const again = (): Promise<unknown> => (this.wanted === null || this.stopping ? Promise.resolve() : this.reconcile(this.wanted));
     this.givenUp = new GivenUp(options.around.clock, again);
-    this.moves = new Moves(options, { table: this.table, open: this.open, volatile: this.volatile }, again);
+    this.moves = new Moves(options, { table: this.table, open: this.open, ...this.kept }, again);
     this.jobs = new JobTable(async (request, watch) => (await import("../work/check-share.ts")).workOn(this.moves, this.open.get(request.share), request, watch), (share) => this.open.has(share), options.around);
     this.live = new LiveStats({ ...options.around, shares: () => [...this.open.keys()], share: this.share, clients: this.clients });
     this.slow = new SlowRequests(options.around, (name) => this.open.get(name) ?? null, () => this.open.values());
@@ -151,7 +152,7 @@ export class ServerRuntime implements Runtime {
   }
 
   async tryStore(plan: StorePlan, writing: boolean): Promise<StoreHealth> {
-    return await checkKeys(plan, writing, await tryStore(this.config, plan, writing, this.options.around), this.open.values());
+    return await checkKeys(plan, writing, await tryStore(this.config, plan, writing, { ...this.options.around, ...this.kept }), this.open.values());
   }
 
   async drain(name: string | null): Promise<ReadonlyMap<string, number>> {
@@ -207,7 +208,7 @@ export class ServerRuntime implements Runtime {
       const plan = plans.get(share.plan.name);
       return plan === undefined || mustReopen(share.plan, plan) || isOther(share, plan) || this.givenUp.has(plan);
     });
-    this.volatile.keep(desired.shares);
+    this.kept.volatile.keep(desired.shares);
     this.table.expecting ||= gone.some((share) => plans.has(share.plan.name));
     await Promise.all(gone.map((share) => this.close(share, this.config.server.shutdown_timeout, plans.get(share.plan.name)?.id === share.plan.id)));
     for (const name of this.failed.keys()) if (!plans.has(name)) this.failed.delete(name);
@@ -268,10 +269,10 @@ export class ServerRuntime implements Runtime {
     this.moves.refuse(plan);
     if (this.closing.has(plan.name)) throw new Error(stillClosing(plan.name));
     refuseCollision(plan.name, placesOf(this.config, plan), [...this.open.values(), ...this.closing.values()]);
-    const share = await openShare(this.config, plan, deriveLimits(this.config, this.open.size + 1), { ...this.options.around, broken: this.givenUp.teller(plan), volatile: this.volatile }, away);
+    const share = await openShare(this.config, plan, deriveLimits(this.config, this.open.size + 1), { ...this.options.around, broken: this.givenUp.teller(plan), ...this.kept }, away);
     await this.identify(share);
     this.open.set(plan.name, share);
-    this.volatile.opened(plan);
+    this.kept.volatile.opened(plan);
     warnOf(this.config, plan, this.options.around.logger);
     // The policy may be another by now.
     const latest = this.wanted?.shares.find((each) => each.id === plan.id);

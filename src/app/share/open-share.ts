@@ -17,6 +17,7 @@ import type { Scrubber } from "../work/scrubber.ts";
 import { contentLimits, diskCacheLimits } from "./share-limits.ts";
 import { instanceOf } from "./tree.ts";
 import type { Volatile } from "./volatile.ts";
+import type { Fences } from "../stores/fence.ts";
 import type { WrappedBlocks } from "../stores/wrap-blocks.ts";
 
 /** What every part of the server is handed. */
@@ -34,6 +35,7 @@ export interface ShareSurroundings extends Surroundings {
   /** This share can't be served any more, since another server took it for one; the others can. */
   readonly broken: (error: Error) => void;
   readonly volatile: Volatile;
+  readonly fences: Fences;
 }
 
 /** The part of a share's time to stop that its requests in hand may take; the rest is for content on its way into its store. */

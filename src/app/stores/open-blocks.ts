@@ -25,7 +25,7 @@ export interface OpenBlocks {
 }
 
 /** `cacheLimits` null: without a cache on the local disk. `begins`: what the share has in packs is not in this store yet. */
-export async function openBlocks(plan: SharePlan, places: SharePlaces, store: MetadataStore, parts: Lifecycle, cacheLimits: DiskCacheLimits | null, around: Omit<ShareSurroundings, "broken">, begins = false): Promise<OpenBlocks> {
+export async function openBlocks(plan: SharePlan, places: SharePlaces, store: MetadataStore, parts: Lifecycle, cacheLimits: DiskCacheLimits | null, around: Surroundings & Pick<ShareSurroundings, "volatile">, begins = false): Promise<OpenBlocks> {
   const instance = instanceOf(store);
   const keyPrefix = `${instance}/`;
   const filled = !begins && (await store.packs(0, 1)).length > 0;

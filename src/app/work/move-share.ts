@@ -10,12 +10,13 @@ import type { MetadataStore } from "#model/metadata-store.ts";
 import type { PackId } from "#model/ids.ts";
 import { makeDirectory, syncDirectory } from "../process/durable-files.ts";
 import { Lifecycle } from "../process/lifecycle.ts";
-import { unfenced } from "../stores/fence.ts";
+import { type Fences, unfenced } from "../stores/fence.ts";
 import { openBareBlocks, openBlocks } from "../stores/open-blocks.ts";
 import type { OpenShare, Surroundings } from "../share/open-share.ts";
 import { placesOf, realPlaces, type SharePlaces } from "../share/places.ts";
 import { MovedHistory } from "./moved-history.ts";
 import { identityIn, leftLog } from "./purge.ts";
+import { otherLogIn } from "../share/other-log.ts";
 import { keepsHistory } from "../share/share-history.ts";
 import { lasts } from "../share/tree.ts";
 import type { Volatile } from "../share/volatile.ts";
@@ -35,6 +36,7 @@ export interface MoveHost {
   readonly config: Config;
   readonly around: Surroundings;
   readonly volatile: Volatile;
+  readonly fences: Fences;
   /** Takes the share from the clients, who are told to come again, and lets nobody but a plan that `mayOpen` open it, until `release`. */
   hold(name: string, mayOpen: (plan: SharePlan) => boolean): void;
   /** Opens what should be served, if it is not. */
@@ -64,7 +66,7 @@ export async function moveShare(host: MoveHost, share: OpenShare, to: SharePlan,
   const places = placesOf(config, to);
   const what = await judge(share, to, places, around);
   const history = MovedHistory.of(share, to, what.blocks, around);
-  if (keepsHistory(to)) await refuseUnfenced(to, around);
+  if (keepsHistory(to)) await refuseUnfenced(to, host);
   if (what.blocks && from.blocks.type === "s3" && to.blocks.type === "s3") await refuseSameBucket(share, to, places, around);
   const parts = new Lifecycle(around.clock, around.logger);
   let result: JobResult;
@@ -152,7 +154,12 @@ async function judge(share: OpenShare, to: SharePlan, places: SharePlaces, aroun
   if (there !== null && there.instance !== share.instance) {
     refuse(`${place} is the metadata of another share (instance ${there.instance}); nothing was changed.`, "Give the store it is to go to another path, or, if that share is gone for good, move its files away.");
   }
-  const blocks = !Bun.deepEquals(from.blocks, to.blocks) || is.blocks !== goes.blocks;
+  const log = join(places.content, "log");
+  const whose = is.content === goes.content ? null : otherLogIn(log, share.instance);
+  if (whose !== null) {
+    refuse(`${log} is the log of another share (instance ${whose}); nothing was changed.`, `If that is what share ${from.name} was before it moved into memory, move it away: mv '${log}' '${join(places.content, `${leftLog}${whose}.moved-0`)}'`);
+  }
+  const blocks = !Bun.deepEquals(from.blocks, to.blocks) || (to.blocks.type === "filesystem" && is.blocks !== goes.blocks);
   if (lasts(from) && !lasts(to) && from.blocks.type === "filesystem" && to.blocks.type === "filesystem" && is.blocks === goes.blocks) {
     refuse(`The content of share ${from.name} lies in a directory of its own, ${is.blocks}, which a share in memory empties at each start.`, "Name a block store it goes to, too: what is in that directory stays.");
   }
@@ -163,8 +170,8 @@ async function judge(share: OpenShare, to: SharePlan, places: SharePlaces, aroun
 }
 
 /** It would be moved, and then not be opened. */
-async function refuseUnfenced({ name, blocks }: SharePlan, around: Surroundings): Promise<void> {
-  const why = await unfenced(blocks, around);
+async function refuseUnfenced({ name, blocks }: SharePlan, { around, fences }: MoveHost): Promise<void> {
+  const why = await unfenced(blocks, around, fences);
   if (why !== null) throw new ControlError("conflict", `Share ${name} stays where it is: ${why}.`, { hint: `dittofs store block edit ${blocks.name} says it of the store.` });
 }
 

@@ -3,6 +3,7 @@ import type { SharePlan } from "#control/index.ts";
 import type { MoveHost } from "./move-share.ts";
 import type { ShareTable } from "#vfs/index.ts";
 import type { OpenShare, Surroundings } from "../share/open-share.ts";
+import type { Fences } from "../stores/fence.ts";
 import type { Volatile } from "../share/volatile.ts";
 
 /** What is served at present. */
@@ -10,6 +11,7 @@ interface Serving {
   readonly table: ShareTable;
   readonly open: Map<string, OpenShare>;
   readonly volatile: Volatile;
+  readonly fences: Fences;
 }
 
 /** Shares that are being moved and closed for that: nobody opens one where it was while the rest of it is copied. */
@@ -17,6 +19,7 @@ export class Moves implements MoveHost {
   readonly config: Config;
   readonly around: Surroundings;
   readonly volatile: Volatile;
+  readonly fences: Fences;
   private readonly held = new Map<string, (plan: SharePlan) => boolean>();
   private readonly serving: Serving;
   private readonly reopen: () => Promise<unknown>;
@@ -26,6 +29,7 @@ export class Moves implements MoveHost {
     this.around = around;
     this.serving = serving;
     this.volatile = serving.volatile;
+    this.fences = serving.fences;
     this.reopen = reopen;
   }
 

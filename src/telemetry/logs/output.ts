@@ -1,7 +1,6 @@
 import { closeSync, fstatSync, openSync, renameSync, writeSync } from "node:fs";
 import { isatty } from "node:tty";
-
-const mode = 0o640;
+import { logFileMode, openLogFile } from "#base/log-file.ts";
 
 /** When a log file gives way to a new one. */
 export interface Rotation {
@@ -25,7 +24,7 @@ export class LogOutput {
   constructor(output: string, rotation: Rotation) {
     this.path = output === "stderr" || output === "stdout" ? null : output;
     this.rotation = rotation;
-    this.fd = this.path === null ? (output === "stdout" ? 1 : 2) : openSync(this.path, "a", mode);
+    this.fd = this.path === null ? (output === "stdout" ? 1 : 2) : openLogFile(this.path);
     this.bytes = this.path === null ? 0 : fstatSync(this.fd).size;
   }
 
@@ -65,7 +64,7 @@ export class LogOutput {
 
   private open(path: string): void {
     try {
-      const next = openSync(path, "a", mode);
+      const next = openSync(path, "a", logFileMode);
       this.bytes = fstatSync(next).size;
       closeSync(this.fd);
       this.fd = next;

@@ -3,10 +3,9 @@ import { load } from "../measure.ts";
 import type { Bound } from "../report.ts";
 import { startNullServer } from "../servers.ts";
 import { Proxy } from "./children.ts";
-import { type Figure, lineNames, measureRound, medianParts, partsText } from "./lines.ts";
+import { comeTo, type Figure, lineNames, measureRound } from "./lines.ts";
 import { neighbour } from "./neighbour.ts";
 import { Site, startCloud, Subject } from "./site.ts";
-import { measured, turnsText } from "./turns.ts";
 
 /** What each line must reach. `least`, or `most`. */
 const targets: readonly { readonly begins: string; readonly what: string; readonly unit: string; readonly least?: number; readonly most?: number }[] = [
@@ -63,15 +62,12 @@ function boundsOf(figures: readonly Figure[]): readonly Bound[] {
   const byLine = Map.groupBy(figures, ({ line }) => line);
   return [...byLine].map(([line, all]) => {
     const target = targets.find(({ begins }) => line.startsWith(begins));
-    const parts = medianParts(all);
-    const inTurns = turnsText(all);
     return {
       what: `${line}${target === undefined ? "" : `, ${target.what}`}`,
-      value: all[0]?.value(parts) ?? Number.NaN,
+      ...comeTo(all),
       unit: target?.unit ?? "×",
       most: target?.most ?? null,
       ...(target?.least === undefined ? {} : { least: target.least }),
-      detail: inTurns === null ? partsText(parts) : `${inTurns}: ${partsText(measured(parts))}`,
     };
   });
 }

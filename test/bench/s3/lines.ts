@@ -11,6 +11,8 @@ export interface Figure {
   readonly line: string;
   readonly value: (parts: Parts) => number;
   readonly parts: Parts;
+  /** Of several, where their medians are not what they come to. */
+  readonly combined?: (all: readonly Parts[]) => { readonly value: number; readonly detail: string };
 }
 
 /** One part against another, or against the larger of several. */
@@ -123,7 +125,7 @@ const overwrittenShape = ["-s", "64", "-B", "overwritten", "-k", "-R"] as const;
 const writing = { turnSeconds: 0.25, turns: 8 } as const;
 const reading = { turnSeconds: 0.1, turns: 12 } as const;
 const localWorkloads: readonly Compared[] = [
-  { name: "seqwrite", options: ["-s", "64", "-P", "1", "-B", "fresh", "-k"], ...writing },
+  { name: "seqwrite", options: ["-s", "64", "-P", "1", "-B", "fresh", "-k"], ...writing, drained: true },
   { name: "randwrite", options: overwrittenShape, ...writing },
   { name: "randwrite_sync", options: overwrittenShape, ...writing },
   { name: "create", options: ["-n", "5000", "-B", "fresh", "-k"], ...writing },
@@ -195,8 +197,8 @@ export async function measureRound(bench: Bench, chosen: ReadonlySet<string>): P
   const figures: Figure[] = [];
   const say = (more: readonly Figure[]) => {
     for (const [line, all] of Map.groupBy(more, ({ line }) => line)) {
-      const parts = medianParts(all);
-      console.error(`  ${line}: ${all[0]?.value(parts).toFixed(3)}  ${partsText(parts)}`);
+      const { value, detail } = comeTo(all);
+      console.error(`  ${line}: ${value.toFixed(3)}  ${detail}`);
     }
     figures.push(...more);
   };
@@ -219,10 +221,12 @@ export async function measureRound(bench: Bench, chosen: ReadonlySet<string>): P
   return figures;
 }
 
-/** Each part's median over several figures of a line. */
-export function medianParts(all: readonly Figure[]): Parts {
-  const names = Object.keys(all[0]?.parts ?? {});
-  return Object.fromEntries(names.map((name) => [name, median(all.map(({ parts: { [name]: value = Number.NaN } }) => value))]));
+/** What the figures of a line come to. */
+export function comeTo(all: readonly Figure[]): { readonly value: number; readonly detail: string } {
+  const [first] = all as readonly [Figure, ...Figure[]];
+  if (first.combined !== undefined) return first.combined(all.map(({ parts }) => parts));
+  const parts = Object.fromEntries(Object.keys(first.parts).map((name) => [name, median(all.map(({ parts: { [name]: value = Number.NaN } }) => value))]));
+  return { value: first.value(parts), detail: partsText(parts) };
 }
 
 export function partsText(parts: Parts): string {

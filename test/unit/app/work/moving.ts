@@ -10,15 +10,22 @@ import { desired } from "../kit.ts";
 
 /** A share with files of a runtime, moved and looked at from within. */
 
+type Inside = { readonly store: Parameters<typeof make>[0]["store"]; readonly content: Parameters<typeof write>[0]["content"] };
+
 /** What a test reaches of a share that a runtime serves. */
-export function inside(runtime: ServerRuntime, name: string) {
-  // biome-ignore lint: tests look behind the runtime's back
-  return (runtime as any).open.get(name)?.share as { readonly store: Parameters<typeof make>[0]["store"]; readonly content: Parameters<typeof write>[0]["content"] };
+export function inside(runtime: ServerRuntime, name: string): Inside {
+  const { open } = runtime as unknown as { readonly open: ReadonlyMap<string, { readonly share: Inside }> };
+  return (open.get(name) as { readonly share: Inside }).share;
 }
 
-export async function migrated(runtime: ServerRuntime, to: SharePlan): Promise<Job> {
-  const { id } = runtime.jobs.start({ kind: "migrate", share: to.name, plan: to, commit: async () => expect(await runtime.reconcile(desired([to]))).toEqual([]) }, "test");
-  return await (runtime.jobs as unknown as { ended(of: string): Promise<Job> }).ended(id);
+/** A move to its end, whichever that is; `commit` is the control plane's part of it. */
+export async function moved(runtime: ServerRuntime, to: SharePlan, commit: () => Promise<void>): Promise<Job> {
+  const { id } = runtime.jobs.start({ kind: "migrate", share: to.name, plan: to, commit }, "test");
+  return await runtime.jobs.ended(id);
+}
+
+export function migrated(runtime: ServerRuntime, to: SharePlan): Promise<Job> {
+  return moved(runtime, to, async () => expect(await runtime.reconcile(desired([to]))).toEqual([]));
 }
 
 export const files = 12;
