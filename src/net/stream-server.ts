@@ -2,7 +2,7 @@ import type { Socket, SocketHandler } from "bun";
 import type { Clock, Timer } from "#base/clock.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { Connection } from "./connection.ts";
-import { type DirectReceive, linuxDirectReceive } from "./direct-receive.ts";
+import { type DirectReceive, linuxDirectReceive } from "#base/direct-receive.ts";
 import type { Framing } from "./framing.ts";
 import { type GatheredWrite, linuxGatheredWrite } from "./gathered-write.ts";
 import { type ListenAddress, Listening } from "./listening.ts";
