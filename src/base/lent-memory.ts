@@ -1,25 +1,22 @@
 /**
- * Memory that large payloads are received into, used again and again: fresh memory costs a page fault for every 4 KiB, and is in no
- * CPU's cache. Whoever is the last to read a payload gives it back. A piece nobody gives back is the garbage collector's.
+ * Memory that large payloads are received into. Whoever is the last to read a payload gives it back. A piece nobody gives back is the
+ * garbage collector's.
  */
+import { ReusedMemory } from "./reused-memory.ts";
 
-/** Sizes of pieces. */
-const pieceBytes = [256 * 1024, 1024 * 1024] as const;
+const smallBytes = 256 * 1024;
+const largeBytes = 1024 * 1024;
 /** Memory of each size kept for the next payloads; what is more is left to the garbage collector. */
 const keptBytesMax = 16 * 1024 * 1024;
 
-const free: Uint8Array[][] = pieceBytes.map(() => []);
+const small = new ReusedMemory({ pieceBytes: smallBytes, keptMax: keptBytesMax / smallBytes });
+const large = new ReusedMemory({ pieceBytes: largeBytes, keptMax: keptBytesMax / largeBytes });
 /** What was lent and not given back, by its memory. */
 const lent = new WeakMap<ArrayBufferLike, Uint8Array>();
 
-function sizeFor(bytes: number): 0 | 1 {
-  return bytes <= pieceBytes[0] ? 0 : 1;
-}
-
-/** A piece to receive `bytes` bytes into, or as many as the largest has room for; what is in it is of no meaning. The one given back last comes first. */
+/** A piece to receive `bytes` bytes into, or as many as the largest has room for; what is in it is of no meaning. */
 export function lend(bytes: number): Uint8Array {
-  const size = sizeFor(bytes);
-  const piece = (free[size] as Uint8Array[]).pop() ?? new Uint8Array(pieceBytes[size]);
+  const piece = bytes <= smallBytes ? small.take(smallBytes) : large.take(largeBytes);
   lent.set(piece.buffer, piece);
   return piece;
 }
@@ -34,7 +31,7 @@ export function giveBack(slices: readonly Uint8Array[]): void {
     const piece = lent.get(memory);
     if (piece === undefined) continue;
     lent.delete(memory);
-    const kept = free[sizeFor(piece.length)] as Uint8Array[];
-    if ((kept.length + 1) * piece.length <= keptBytesMax) kept.push(piece);
+    if (piece.length === smallBytes) small.give(piece);
+    else large.give(piece);
   }
 }

@@ -3,7 +3,7 @@ import type { Clock, Timer } from "#base/clock.ts";
 import { FsError } from "#model/fs-error.ts";
 import type { ShareHistory } from "#model/history.ts";
 import type { Logger } from "#telemetry/logger.ts";
-import type { ContentLimits } from "./content.ts";
+import type { ContentLimits } from "./content-limits.ts";
 import type { FileTable } from "./file-table.ts";
 import type { Garbage } from "./garbage.ts";
 import type { WriteAheadLog } from "./log/index.ts";

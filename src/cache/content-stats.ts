@@ -1,7 +1,7 @@
 import type { Clock } from "#base/clock.ts";
 import { Durations } from "#telemetry/distribution.ts";
 import type { Admission } from "./admission.ts";
-import type { ContentLimits } from "./content.ts";
+import type { ContentLimits } from "./content-limits.ts";
 import type { WriteAheadLog } from "./log/index.ts";
 import type { PackUploads } from "./pack-uploads.ts";
 import type { PageCache } from "./pages/index.ts";

@@ -1,6 +1,5 @@
 import type { Maybe } from "#base/brand.ts";
 import type { Clock } from "#base/clock.ts";
-import { giveBack } from "#base/lent-memory.ts";
 import type { Time } from "#base/time.ts";
 import { Durability } from "#model/credentials.ts";
 import type { ByteRange, ContentRead, ContentReferences, FileContent } from "#model/file-content.ts";
@@ -12,6 +11,8 @@ import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { childSpan, type Span, spanned, waited } from "#telemetry/tracing/index.ts";
 import { Admission } from "./admission.ts";
+import { Changes } from "./changes.ts";
+import type { ContentLimits } from "./content-limits.ts";
 import type { FlushStats } from "./content-stats.ts";
 import type { FileState } from "./file-state.ts";
 import type { FileTable } from "./file-table.ts";
@@ -19,39 +20,14 @@ import { FlushLoop } from "./flush-loop.ts";
 import type { Flusher } from "./flusher.ts";
 import type { Garbage } from "./garbage.ts";
 import type { WriteAheadLog } from "./log/index.ts";
-import type { OpenPackRef, PackTable } from "./pack-table.ts";
-import type { Appended } from "./packs/index.ts";
+import type { PackTable } from "./pack-table.ts";
 import type { PageCache } from "./pages/index.ts";
 import type { Reader } from "./reader.ts";
-import { laidRuns, Sharing } from "./sharing.ts";
+import { Sharing } from "./sharing.ts";
 import type { Space } from "./space.ts";
 import type { StoreHealth } from "./store-health.ts";
 import type { Shipped } from "./shipped-content.ts";
 import { StoredWaits, storedWaitMs } from "./stored-waits.ts";
-
-/** From this size on a write's bytes go straight into a pack; the log gets a record that points there. */
-export const largeWriteBytes = 128 * 1024;
-/** A longer write is the thread pool's in any case. */
-const promptBytesMax = 1024 * 1024;
-/** A flush begins when the log is so many times `flushBytes` long, however few of its bytes are not overwritten: a start has to read it. */
-export const logPerDirty = 4;
-/** After a removal the log forgets what it kept for the file, within this. */
-const forgetAfterMs = 20;
-
-export interface ContentLimits {
-  /** Dirty bytes in memory past which writers wait. */
-  readonly dirtyBytesMax: number;
-  /** Memory of the pages dirty bytes lie in past which writers wait: below the cache's, so that reads always find some. */
-  readonly dirtyMemoryMax: number;
-  /** Bytes in the log and in packs not stored yet, past which writers wait. */
-  readonly unstoredBytesMax: number;
-  /** Such a log is flushed without waiting for its age, or so much in packs, which a block store near by takes over as they are. */
-  readonly logBytesDue: number;
-  /** A change is on its way into the store after this. */
-  readonly flushAgeMs: number;
-  /** So many dirty bytes are flushed without waiting for their age; so much in packs, too, where it takes the block store its time. */
-  readonly flushBytes: number;
-}
 
 /** A share's file content: accepts changes into log, pages and packs, serves reads, and keeps the flusher going. */
 export class Content implements FileContent {
@@ -62,9 +38,7 @@ export class Content implements FileContent {
   private readonly garbage: Garbage;
   private readonly packs: PackTable;
   private readonly log: WriteAheadLog;
-  private readonly store: MetadataStore;
   private readonly room: Space;
-  private readonly clock: Clock;
   private readonly logger: Logger;
   private readonly cache: PageCache;
   private durability: Durability;
@@ -73,10 +47,9 @@ export class Content implements FileContent {
   private readonly loop: FlushLoop;
   private readonly storedWaits: StoredWaits;
   private readonly sharing: Sharing;
+  private readonly changes: Changes;
   private readonly history: ShareHistory | null;
   private readonly shipped: Shipped;
-  private closed = false;
-  private releasing = false;
 
   constructor(parts: {
     cache: PageCache;
@@ -107,21 +80,16 @@ export class Content implements FileContent {
     this.packs = parts.packs;
     this.health = parts.health;
     this.log = parts.log;
-    this.store = parts.store;
     this.room = parts.space;
-    this.clock = parts.clock;
     this.logger = parts.logger;
     this.durability = parts.durability;
     this.writeVerifier = parts.writeVerifier;
     const { files, log, space, garbage, clock, logger, limits } = parts;
     this.admission = new Admission(files, log, space, garbage, clock, logger, limits, () => this.loop.wake(), parts.history);
-    this.storedWaits = new StoredWaits(
-      clock,
-      () => this.loop.wake(),
-      () => files.oldestSequence(),
-    );
+    this.storedWaits = new StoredWaits(clock, () => this.loop.wake(), () => files.oldestSequence());
     this.sharing = new Sharing(files, parts.packs, parts.store, this.storedWaits);
     this.loop = new FlushLoop({ ...parts, admission: this.admission, storedWaits: this.storedWaits }, limits);
+    this.changes = new Changes({ ...parts, admission: this.admission, loop: this.loop, storedWaits: this.storedWaits });
   }
 
   /** What recovery left unstored is on its way from here on. */
@@ -166,65 +134,23 @@ export class Content implements FileContent {
   }
 
   write(inode: Inode, offset: number, payload: readonly Uint8Array[], length: number, at: Time): Inode | FsError {
-    const file = this.files.of(inode);
-    const refused = this.refuse(file, inode);
-    if (refused !== null) return refused;
-    const size = Math.max(file.size, offset + length);
-    const stamp = this.files.stamp(inode, at);
-    const unstored = file.unstoredBytes;
-    const error =
-      length >= largeWriteBytes
-        ? this.writeLarge(file, offset, payload, length, size, stamp)
-        : this.writeSmall(file, offset, payload, length, size, stamp);
-    if (error !== null) return error;
-    this.room.accept(length);
-    return this.changed(file, inode, stamp, unstored);
+    return this.changes.write(inode, offset, payload, length, at);
   }
 
   truncate(inode: Inode, size: number, at: Time): Inode | FsError {
-    const file = this.files.of(inode);
-    const refused = this.refuse(file, inode);
-    if (refused !== null) return refused;
-    const stamp = this.files.stamp(inode, at);
-    const sequence = this.log.appendTruncate(file.id, size, stamp);
-    if (sequence instanceof FsError) return sequence;
-    const unstored = file.unstoredBytes;
-    if (size < file.size) this.files.cutAt(file, size);
-    this.files.accept(file, sequence, size, stamp, stamp);
-    return this.changed(file, inode, stamp, unstored);
+    return this.changes.truncate(inode, size, at);
   }
 
   punch(inode: Inode, offset: number, length: number, at: Time): Inode | FsError {
-    const file = this.files.of(inode);
-    const refused = this.refuse(file, inode);
-    if (refused !== null) return refused;
-    const cut = Math.min(length, file.size - offset);
-    if (cut <= 0) return inode;
-    const stamp = this.files.stamp(inode, at);
-    const sequence = this.log.appendPunch(file.id, offset, cut, file.size, stamp);
-    if (sequence instanceof FsError) return sequence;
-    const unstored = file.unstoredBytes;
-    this.files.lay(file, offset, [{ length: cut, pack: null, packOffset: 0 }], sequence);
-    this.files.accept(file, sequence, file.size, stamp, stamp);
-    return this.changed(file, inode, stamp, unstored);
+    return this.changes.punch(inode, offset, length, at);
+  }
+
+  clone(inode: Inode, offset: number, from: ContentReferences, at: Time): Inode | FsError {
+    return this.changes.clone(inode, offset, from, at);
   }
 
   references(inode: Inode, offset: number, length: number): Maybe<ContentReferences | FsError> {
     return this.sharing.references(inode.id, offset, offset + length);
-  }
-
-  clone(inode: Inode, offset: number, from: ContentReferences, at: Time): Inode | FsError {
-    const file = this.files.of(inode);
-    const refused = this.refuse(file, inode);
-    if (refused !== null) return refused;
-    const stamp = this.files.stamp(inode, at);
-    const size = Math.max(file.size, offset + from.length);
-    const sequence = this.log.appendClone(file.id, offset, from.runs, size, stamp);
-    if (sequence instanceof FsError) return sequence;
-    const unstored = file.unstoredBytes;
-    this.files.lay(file, offset, laidRuns(from), sequence);
-    this.files.accept(file, sequence, size, stamp, stamp);
-    return this.changed(file, inode, stamp, unstored);
   }
 
   allocated(inode: Inode, offset: number, end: number, limit: number): Maybe<readonly ByteRange[]> {
@@ -252,14 +178,7 @@ export class Content implements FileContent {
   }
 
   forget(id: FileId): void {
-    if (this.room.isShort) this.garbage.soon();
-    const file = this.files.get(id);
-    if (file === undefined || file.gone) return;
-    const wasUnstored = file.isUnstored;
-    this.files.drop(file);
-    if (!wasUnstored) return;
-    this.storedWaits.look();
-    this.releaseSoon();
+    this.changes.forget(id);
   }
 
   async space(): Promise<{ readonly free: number; readonly total: number; readonly available: number } | null> {
@@ -305,6 +224,10 @@ export class Content implements FileContent {
     return this.health.error;
   }
 
+  get storeErrorMs(): StoreHealth["errorMs"] {
+    return this.health.errorMs;
+  }
+
   /** Other bounds from now on: the share's part of what all shares have together changed. */
   setLimits(limits: ContentLimits, cacheBytes: number): void {
     this.loop.limits = limits;
@@ -334,85 +257,10 @@ export class Content implements FileContent {
     this.storedWaits.end();
     await this.flusher.idle();
     await this.garbage.close();
-    this.closed = true;
+    this.changes.close();
     await this.log.close();
     this.packs.spares.close();
     this.shipped.closed = true;
-  }
-
-  /** There may be room again for those who wait to write. */
-  letIn(): void {
-    this.admission.letIn();
-  }
-
-  /** Why a file takes no change, or null. */
-  private refuse(file: FileState, inode: Inode): FsError | null {
-    if (file.gone) return FsError.of("stale");
-    if (this.log.sequence >= inode.contentSequence) return null;
-    // The store would take such a change for one it has.
-    this.logger.error({ file: file.id, stored: inode.contentSequence, log: this.log.sequence }, "the log is older than the file's content; it takes no writes");
-    return FsError.of("io");
-  }
-
-  private writeSmall(file: FileState, offset: number, payload: readonly Uint8Array[], length: number, size: number, stamp: Time): FsError | null {
-    const sequence = this.log.appendWrite(file.id, offset, payload, length, size, stamp);
-    if (sequence instanceof FsError) return sequence;
-    this.files.writeToPages(file, offset, payload, length);
-    this.files.accept(file, sequence, size, stamp, stamp);
-    return null;
-  }
-
-  private writeLarge(file: FileState, offset: number, payload: readonly Uint8Array[], length: number, size: number, stamp: Time): FsError | null {
-    const pack = this.flusher.packFor(length);
-    if (pack instanceof FsError) return pack;
-    const now = this.appendNow(pack, payload, length);
-    const { offset: packOffset, crc } = now ?? this.appendLater(pack, payload, length);
-    const sequence = this.log.appendPointer(file.id, offset, length, size, stamp, pack.id, packOffset, crc);
-    if (sequence instanceof FsError) return sequence;
-    this.files.writeToPack(file, offset, payload, length, pack, packOffset, sequence);
-    this.files.accept(file, sequence, size, stamp, stamp);
-    // Checksums and pages were done with it before.
-    if (now !== null) giveBack(payload);
-    return null;
-  }
-
-  private appendNow({ file }: OpenPackRef, payload: readonly Uint8Array[], length: number): Appended | null {
-    const { pace } = this.flusher;
-    if (file === null || length > promptBytesMax || !pace.isBrisk) return null;
-    const since = this.clock.monotonicMs();
-    const appended = file.appendNow(payload, length);
-    pace.wrote(since);
-    return appended;
-  }
-
-  private appendLater({ file }: OpenPackRef, payload: readonly Uint8Array[], length: number): Appended {
-    this.admission.began(length);
-    return (file as NonNullable<typeof file>).appendLater(payload, length, () => {
-      this.admission.written(length);
-      giveBack(payload);
-    });
-  }
-
-  /** The inode after a change, before which the file had `unstored` bytes in no store. */
-  private changed(file: FileState, inode: Inode, stamp: Time, unstored: number): Inode {
-    file.change = this.store.draw();
-    this.loop.schedule();
-    // What is overwritten counts twice until it is stored, but no file uses more than its size. Nor may one with data ever
-    // seem to use nothing: archivers take that for a file that is all hole.
-    const used = Math.min(file.size - file.pending.holes, inode.used + file.unstoredBytes - unstored);
-    return inode.with({ size: file.size, mtime: stamp, ctime: stamp, change: file.change, used });
-  }
-
-  /** Removals that come together let the log forget together: to find what it must keep, every unstored file is looked at. */
-  private releaseSoon(): void {
-    if (this.releasing) return;
-    this.releasing = true;
-    this.clock.after(forgetAfterMs, () => {
-      this.releasing = false;
-      if (this.closed) return;
-      this.flusher.releaseLog();
-      this.admission.letIn();
-    });
   }
 }
 

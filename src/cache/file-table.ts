@@ -68,7 +68,7 @@ export class FileTable implements StateOwner {
     file.busy++;
     this.copy(file, offset, payload, length, true);
     // Dirty bytes lie over everything; a hole they cover must not be counted as one.
-    if (file.pending.holes > 0) this.cutPending(file, offset, offset + length);
+    if (file.pending.holes > 0 || file.pending.lost) this.cutPending(file, offset, offset + length);
     file.busy--;
   }
 

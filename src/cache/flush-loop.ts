@@ -2,7 +2,7 @@ import type { Clock, Timer } from "#base/clock.ts";
 import type { ShareHistory } from "#model/history.ts";
 import { outside } from "#telemetry/tracing/index.ts";
 import type { Admission } from "./admission.ts";
-import type { ContentLimits } from "./content.ts";
+import type { ContentLimits } from "./content-limits.ts";
 import { FlushStats } from "./content-stats.ts";
 import type { FileTable } from "./file-table.ts";
 import type { Flusher } from "./flusher.ts";

@@ -11,13 +11,15 @@ import type { Durability } from "#model/credentials.ts";
 import type { ShareHistory, ShippedContent } from "#model/history.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
-import { Content, type ContentLimits, logPerDirty } from "./content.ts";
+import { Content } from "./content.ts";
+import { deriveContentLimits, type GivenLimits } from "./content-limits.ts";
 import type { ContentStats } from "./content-stats.ts";
 import { FileTable } from "./file-table.ts";
 import { Flusher } from "./flusher.ts";
 import { Garbage, type GarbageOptions } from "./garbage.ts";
 import { makeDirectory } from "./log/file-ops.ts";
-import { nullLog, openLog, systemFiles } from "./log/index.ts";
+import { asidePath, type LogDamage, nullLog, openLog, setAside, systemFiles } from "./log/index.ts";
+import { describeDamage } from "./lost-bytes.ts";
 import { PackTable } from "./pack-table.ts";
 import { PackUploads } from "./pack-uploads.ts";
 import { PageCache } from "./pages/index.ts";
@@ -29,14 +31,12 @@ import { Upkeep } from "./upkeep.ts";
 import { StoreHealth } from "./store-health.ts";
 import { TappedLog } from "./tapped-log.ts";
 
-export { Content, type ContentLimits } from "./content.ts";
+export { Content } from "./content.ts";
+export { type ContentLimits, deriveContentLimits, type GivenLimits } from "./content-limits.ts";
 export type { ContentStats } from "./content-stats.ts";
 export type { Recovered } from "./recovery.ts";
 export type { StrayMarks, StrayMemory } from "./strays.ts";
 export { Upkeep } from "./upkeep.ts";
-
-/** What is told of the limits; the rest follows from it (`deriveContentLimits`). */
-export type GivenLimits = Omit<ContentLimits, "dirtyMemoryMax" | "logBytesDue">;
 
 export interface ContentOptions {
   readonly store: MetadataStore;
@@ -61,8 +61,6 @@ export interface ContentOptions {
   readonly fatal: (error: Error) => void;
 }
 
-/** The part of the page memory that may be dirty. */
-const dirtyMemoryPart = 0.75;
 const stagingBytes = 4 * 1024 * 1024;
 const verifierBytes = 8;
 
@@ -76,8 +74,8 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
   const health = new StoreHealth(clock, logger);
   const packs = new PackTable(packDirectory, store, blocks, logger, { clock, fatal: options.fatal }, health);
   const history = options.history ?? null;
-  const replay = new Replay(logDirectory(options), files, packs, store, history, history?.markedSequence);
-  const { log: opened, torn } = options.ephemeral ? { log: nullLog(), torn: { tornBytes: 0, tornWhole: 0 } } : await openShareLog(options, replay);
+  const replay = new Replay(logDirectory(options), files, packs, store, clock, history, history?.markedSequence);
+  const { log: opened, torn } = options.ephemeral ? { log: nullLog(await aboveEverything(options)), torn: { tornBytes: 0, tornWhole: 0, damage: null } } : await openShareLog(options, replay, health);
   const log = history === null ? opened : new TappedLog(opened, history);
   await removeLeftovers(packs, logger);
   const uploads = new PackUploads(files, packs, store, blocks, clock, logger, health);
@@ -85,7 +83,7 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
   const garbage = new Garbage(packs, store, blocks, flusher, clock, logger, options.garbage, health, history);
   const space = new Space(blocks);
   await space.read();
-  const shipped = new Shipped(files, packs, flusher, log, () => content.letIn());
+  const shipped = new Shipped(files, packs, flusher, log, () => content.admission.letIn());
   const reader = new Reader(cache, packs, store, clock);
   const content: Content = new Content({
     cache,
@@ -108,7 +106,7 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
   });
   content.start();
   garbage.start();
-  const upkeep = new Upkeep({ content, files, packs, garbage, store, blocks: options.uncached ?? blocks, copies: blocks, clock });
+  const upkeep = new Upkeep({ damagedLog: () => (options.ephemeral ? [] : setAside(logDirectory(options))), content, files, packs, garbage, store, blocks: options.uncached ?? blocks, copies: blocks, clock });
   const stats: ContentStats = {
     reads: reader, pages: cache, log, writers: content.admission, flushes: content.flushes, packs: uploads, garbage: garbage.stats, health, space,
     get limits() {
@@ -116,17 +114,6 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
     },
   };
   return { content, upkeep, recovered: { ...replay.result, ...torn }, shipped, stats };
-}
-
-/** A log without anything in it that is needed is still up to two segments long: limits below that would never be kept. */
-export function deriveContentLimits({ limits, cacheBytes, segmentBytes }: Pick<ContentOptions, "limits" | "cacheBytes" | "segmentBytes">): ContentLimits {
-  const unstoredBytesMax = Math.max(limits.unstoredBytesMax, segmentBytes * 4);
-  return {
-    ...limits,
-    unstoredBytesMax,
-    dirtyMemoryMax: Math.floor(cacheBytes * dirtyMemoryPart),
-    logBytesDue: Math.min(unstoredBytesMax / 2, Math.max(limits.flushBytes * logPerDirty, segmentBytes * 2)),
-  };
 }
 
 /** Numbers that were published may be of files that are gone: no row speaks of them. */
@@ -138,17 +125,25 @@ function logDirectory({ directory }: ContentOptions): string {
   return join(directory, "log");
 }
 
-async function openShareLog(options: ContentOptions, replay: Replay) {
+/** The segments that are kept, or will be when what is in them is stored. */
+function asideNow(directory: string, damage: LogDamage | null): readonly string[] {
+  return [...new Set([...setAside(directory), ...(damage?.segments ?? []).map(asidePath)])];
+}
+
+async function openShareLog(options: ContentOptions, replay: Replay, health: StoreHealth) {
   const directory = logDirectory(options);
   const { segmentBytes, clock, logger, fatal } = options;
   const { log, recovered } = await openLog(
     { directory, instance: options.store.identity.instance, segmentBytes, stagingBytes, beginsAbove: () => aboveEverything(options), clock, logger, fatal },
     (record) => replay.accept(record),
   );
-  const { tornBytes, tornWhole } = recovered;
+  const { tornBytes, tornWhole, damage } = recovered;
+  health.damagedLog = describeDamage(directory, damage, asideNow(directory, damage));
+  if (damage !== null) logger.error({ ...damage, lostRanges: replay.lost }, health.damagedLog ?? "");
+  else if (health.damagedLog !== null) logger.warn({ directory }, health.damagedLog);
   if (tornWhole > 0) {
     const message = "the log ends at a record that is not whole, with whole ones behind it, which were dropped: after a power cut nobody was told that those are stored; without one the disk damaged the log, and what was acknowledged in them is lost";
     logger.warn({ directory, records: tornWhole, bytes: tornBytes, lastSequence: recovered.lastSequence }, message);
   }
-  return { log, torn: { tornBytes, tornWhole } };
+  return { log, torn: { tornBytes, tornWhole, damage } };
 }

@@ -27,6 +27,8 @@ export class PendingExtents {
   owned = 0;
   /** Of holes. */
   holes = 0;
+  /** There may be some whose bytes nobody has: reads of what was written over them must not depend on them. */
+  lost = false;
 
   /** Index of the first extent that ends after `offset`. */
   find(offset: number): number {
@@ -74,12 +76,15 @@ export class PendingExtents {
     this.bytes = 0;
     this.owned = 0;
     this.holes = 0;
+    this.lost = false;
   }
 
   /** Forgets what was written up to `sequence`: stored extents have it now. */
   dropUpTo(sequence: number): void {
     const kept = this.list.filter((extent) => extent.sequence > sequence);
+    const lost = this.lost && kept.length > 0;
     this.clear();
+    this.lost = lost;
     this.list = kept;
     for (const extent of kept) this.count(extent, extent.length);
   }

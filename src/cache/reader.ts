@@ -12,6 +12,7 @@ import type { PageCache } from "./pages/index.ts";
 import { type PageBuffer, pageBytes } from "./pages/index.ts";
 import { type Piece, ReadAhead } from "./read-ahead.ts";
 
+const io = FsError.of("io");
 const noSlices: readonly Uint8Array[] = [];
 /** Extents asked of the store at a time. */
 const extentsPage = 1024;
@@ -73,8 +74,17 @@ export class Reader {
     this.misses++;
     const filled = this.fill(file, offset, end);
     if (this.ahead !== null) this.ahead.note(file, offset, end);
-    if (filled instanceof Promise) return this.within(filled).then((error) => this.afterFill(file, offset, end, endOfFile, error));
+    if (filled instanceof Promise) {
+      return this.within(filled).then((error) => (error === io ? this.exactly(file, offset, end, endOfFile) : this.afterFill(file, offset, end, endOfFile, error)));
+    }
     return this.afterFill(file, offset, end, endOfFile, filled);
+  }
+
+  /** Something in the pages that the range lies in can't be read: what was asked for may be. */
+  private async exactly(file: FileState, offset: number, end: number, endOfFile: boolean): Promise<ContentRead | FsError> {
+    const stop = Math.min(end, file.size);
+    const filled = offset < stop ? this.fillRange(file, offset, stop) : null;
+    return this.afterFill(file, offset, end, endOfFile, filled instanceof Promise ? await this.within(filled) : filled);
   }
 
   /** What `filled` comes to, or jukebox when that takes too long: it then goes on by itself, and what it reads is kept. */
@@ -138,17 +148,21 @@ export class Reader {
   private fill(file: FileState, offset: number, end: number): Maybe<FsError | null> {
     const first = Math.floor(offset / pageBytes);
     const last = Math.floor((end - 1) / pageBytes);
-    const fillEnd = Math.min((last + 1) * pageBytes, file.size);
-    const sources = this.sources(file, first * pageBytes, fillEnd);
-    if (sources instanceof Promise) return this.fillSlowly(file, first, fillEnd, sources);
+    return this.fillRange(file, first * pageBytes, Math.min((last + 1) * pageBytes, file.size));
+  }
+
+  /** Makes the range valid. */
+  private fillRange(file: FileState, from: number, fillEnd: number): Maybe<FsError | null> {
+    const sources = this.sources(file, from, fillEnd);
+    if (sources instanceof Promise) return this.fillSlowly(file, from, fillEnd, sources);
     const lowerVersion = file.lowerVersion;
     // Room for the buffers may be made from this file's own pages: its state must not go with the last of them.
     file.busy++;
     try {
-      const buffers = this.allocate(first, fillEnd);
-      const read = this.readInto(sources, first * pageBytes, buffers);
-      if (read !== null) return this.finishSlowly(file, first, fillEnd, buffers, read, lowerVersion, triesMax);
-      this.integrate(file, first, fillEnd, buffers);
+      const buffers = this.allocate(from, fillEnd);
+      const read = this.readInto(sources, pageStart(from), buffers);
+      if (read !== null) return this.finishSlowly(file, from, fillEnd, buffers, read, lowerVersion, triesMax);
+      this.integrate(file, from, fillEnd, buffers);
       return null;
     } finally {
       file.busy--;
@@ -157,7 +171,7 @@ export class Reader {
 
   private async fillSlowly(
     file: FileState,
-    first: number,
+    from: number,
     fillEnd: number,
     pending: Promise<Source[]>,
     tries: number = triesMax,
@@ -166,13 +180,13 @@ export class Reader {
     try {
       const lowerVersion = file.lowerVersion;
       const sources = await pending;
-      const buffers = this.allocate(first, fillEnd);
+      const buffers = this.allocate(from, fillEnd);
       return await this.finishSlowly(
         file,
-        first,
+        from,
         fillEnd,
         buffers,
-        Promise.resolve().then(() => this.readInto(sources, first * pageBytes, buffers)),
+        Promise.resolve().then(() => this.readInto(sources, pageStart(from), buffers)),
         lowerVersion,
         tries,
       );
@@ -184,7 +198,7 @@ export class Reader {
 
   private async finishSlowly(
     file: FileState,
-    first: number,
+    from: number,
     fillEnd: number,
     buffers: PageBuffer[],
     read: Promise<FsError | null>,
@@ -201,7 +215,7 @@ export class Reader {
         // Collected or repacked since its extent was read: the extents now say where the bytes are.
         if (!(thrown instanceof MissingObjectError)) throw thrown;
         if (tries === 0) return this.packs.missing(thrown);
-        return await this.again(file, first, fillEnd, tries);
+        return await this.again(file, from, fillEnd, tries);
       }
       if (error !== null) {
         releaseAll(buffers);
@@ -209,9 +223,9 @@ export class Reader {
       }
       if (lowerVersion !== file.lowerVersion) {
         releaseAll(buffers);
-        return tries === 0 ? FsError.of("jukebox") : await this.again(file, first, fillEnd, tries);
+        return tries === 0 ? FsError.of("jukebox") : await this.again(file, from, fillEnd, tries);
       }
-      this.integrate(file, first, fillEnd, buffers);
+      this.integrate(file, from, fillEnd, buffers);
       return null;
     } finally {
       file.busy--;
@@ -219,14 +233,15 @@ export class Reader {
     }
   }
 
-  private async again(file: FileState, first: number, fillEnd: number, tries: number): Promise<FsError | null> {
+  private async again(file: FileState, from: number, fillEnd: number, tries: number): Promise<FsError | null> {
     const end = Math.min(fillEnd, file.size);
-    if (first * pageBytes >= end) return null;
-    return this.fillSlowly(file, first, end, Promise.resolve(this.sources(file, first * pageBytes, end)), tries - 1);
+    if (from >= end) return null;
+    return this.fillSlowly(file, from, end, Promise.resolve(this.sources(file, from, end)), tries - 1);
   }
 
-  /** Page buffers for `first`.. up to `fillEnd`: whole pages side by side, the last one as small as it may be. */
-  private allocate(first: number, fillEnd: number): PageBuffer[] {
+  /** Page buffers from the one of `from` up to `fillEnd`: whole pages side by side, the last one as small as it may be. */
+  private allocate(from: number, fillEnd: number): PageBuffer[] {
+    const first = Math.floor(from / pageBytes);
     const whole = Math.floor(fillEnd / pageBytes) - first;
     const rest = fillEnd - (first + whole) * pageBytes;
     const buffers = whole > 0 ? this.cache.pool.allocatePages(whole) : [];
@@ -325,31 +340,38 @@ export class Reader {
   }
 
   /** Makes the buffers pages, or fills the gaps of pages that are there. */
-  private integrate(file: FileState, first: number, fillEnd: number, buffers: readonly PageBuffer[]): void {
+  private integrate(file: FileState, from: number, fillEnd: number, buffers: readonly PageBuffer[]): void {
+    const first = Math.floor(from / pageBytes);
     file.busy++;
     for (let i = 0; i < buffers.length; i++) {
       const buffer = buffers[i] as PageBuffer;
       const index = first + i;
+      const begin = Math.max(0, from - index * pageBytes);
       const length = Math.min(pageBytes, fillEnd - index * pageBytes);
       const page = file.pages.get(index);
       if (page === undefined) {
-        this.cache.adopt(file, index, buffer).valid.add(0, length);
+        this.cache.adopt(file, index, buffer).valid.add(begin, length);
         continue;
       }
       const bytes = this.cache.makeWritable(page, length);
-      let position = 0;
+      let position = begin;
       for (let r = 0; r < page.valid.count && position < length; r++) {
         const start = Math.min(page.valid.start(r), length);
         if (start > position) bytes.set(buffer.bytes.subarray(position, start), position);
         position = Math.max(position, page.valid.end(r));
       }
       if (position < length) bytes.set(buffer.bytes.subarray(position, length), position);
-      page.valid.add(0, length);
+      page.valid.add(begin, length);
       page.referenced = true;
       buffer.release();
     }
     file.busy--;
   }
+}
+
+/** Where the page that an offset lies in begins. */
+function pageStart(offset: number): number {
+  return offset - (offset % pageBytes);
 }
 
 /** Every read came to an end before the outcome is told: nothing writes into buffers that were given back. */

@@ -1,6 +1,7 @@
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Maybe } from "#base/brand.ts";
+import type { Clock } from "#base/clock.ts";
 import { PackState } from "#model/change-set.ts";
 import type { Inode } from "#model/inode.ts";
 import type { FileId, PackId } from "#model/ids.ts";
@@ -8,7 +9,8 @@ import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { FileTable, LaidRun } from "./file-table.ts";
 import type { ContentTap } from "#model/history.ts";
-import type { LogRecord } from "./log/index.ts";
+import type { LogDamage, LogRecord, LostRecord } from "./log/index.ts";
+import { lostBytes } from "./lost-bytes.ts";
 import { OpenPackRef, type PackTable } from "./pack-table.ts";
 import { listOpenPacks, packKey, payloadCrc, spareName } from "./packs/index.ts";
 
@@ -23,7 +25,19 @@ export interface Recovered {
   readonly tornBytes: number;
   /** Whole records in the torn tail: a power cut leaves some at times, and so does a disk that damages what was acknowledged. */
   readonly tornWhole: number;
+  /** What the disk did to records that were synced; null: nothing that is known. */
+  readonly damage: LogDamage | null;
 }
+
+/** A range of a file that can't be read since the disk damaged the log. */
+export interface LostRange {
+  readonly file: FileId;
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** So many of them are told to the log. */
+const lostRangesMax = 100;
 
 /** Reads payloads in pieces of this to check them. */
 const checkBytes = 1024 * 1024;
@@ -41,14 +55,18 @@ export class Replay {
   private readonly tellAfter: number;
   private readonly inodes = new Map<FileId, Inode | null>();
   private readonly directory: string;
+  private readonly clock: Clock;
+  /** The first of those that can't be read any more. */
+  readonly lost: LostRange[] = [];
   private records = 0;
   private replayed = 0;
   private replayedBytes = 0;
   private unfinished = 0;
 
   /** `directory`: where the log lies. */
-  constructor(directory: string, files: FileTable, packs: PackTable, store: MetadataStore, tap: ContentTap | null = null, tellAfter = 0) {
+  constructor(directory: string, files: FileTable, packs: PackTable, store: MetadataStore, clock: Clock, tap: ContentTap | null = null, tellAfter = 0) {
     this.directory = directory;
+    this.clock = clock;
     this.tap = tap;
     this.tellAfter = tellAfter;
     this.files = files;
@@ -56,13 +74,13 @@ export class Replay {
     this.store = store;
   }
 
-  get result(): Omit<Recovered, "tornBytes" | "tornWhole"> {
+  get result(): Omit<Recovered, "tornBytes" | "tornWhole" | "damage"> {
     const { records, replayed, replayedBytes, unfinished } = this;
     return { records, replayed, replayedBytes, unfinished };
   }
 
-  accept(record: LogRecord): Maybe<void> {
-    this.records++;
+  accept(record: LogRecord | LostRecord): Maybe<void> {
+    if (record.kind !== "lost") this.records++;
     const inode = this.inodes.get(record.file);
     if (inode !== undefined) return this.apply(record, inode);
     const stored = this.store.inode(record.file);
@@ -70,16 +88,17 @@ export class Replay {
     return this.applyFirst(record, stored);
   }
 
-  private applyFirst(record: LogRecord, inode: Inode | null): Maybe<void> {
+  private applyFirst(record: LogRecord | LostRecord, inode: Inode | null): Maybe<void> {
     this.inodes.set(record.file, inode);
     return this.apply(record, inode);
   }
 
-  private apply(record: LogRecord, inode: Inode | null): Maybe<void> {
+  private apply(record: LogRecord | LostRecord, inode: Inode | null): Maybe<void> {
     // One without a name may be open still: an open that outlives the server finds what was written through it.
     if (inode === null || record.sequence <= inode.contentSequence) return;
     if (record.kind === "pointer") return this.point(record, inode);
     if (record.kind === "clone") return this.clone(record, inode);
+    if (record.kind === "lost") return this.lose(record, inode);
     const file = this.files.of(inode);
     if (record.kind === "write") this.files.writeToPages(file, record.offset, [record.data], record.length);
     else if (record.kind === "punch") this.files.lay(file, record.offset, [{ length: record.length, pack: null, packOffset: 0 }], record.sequence);
@@ -115,6 +134,18 @@ export class Replay {
     }
     this.files.lay(this.files.of(inode), record.offset, runs, record.sequence);
     this.done(record, inode);
+  }
+
+  /** What a damaged record wrote is not what lay there before: nothing is read there until something else is written. */
+  private async lose(record: LostRecord, inode: Inode): Promise<void> {
+    const { file, sequence, offset, length, newSize, mtime } = record;
+    if (length === 0) return;
+    if (this.lost.length < lostRangesMax) this.lost.push({ file, offset, length });
+    const runs = await lostBytes(this.store, this.packs, this.clock, length);
+    const state = this.files.of(inode);
+    this.files.lay(state, offset, runs, sequence);
+    state.pending.lost = true;
+    this.done({ kind: "clone", file, sequence, offset, newSize, mtime, runs: runs.map((run) => ({ ...run, pack: run.pack?.id ?? (0 as PackId) })) }, inode);
   }
 
   private damage({ sequence, file, offset }: LogRecord & { kind: "clone" }, pack: PackId): string {

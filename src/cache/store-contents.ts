@@ -107,16 +107,31 @@ export class ContentsToStore {
 
   /**
    * A file with very many extents. The parts before the last are covered by the log until that is durable: replay puts the same bytes over
-   * them.
+   * them. They lay bytes side by side, so that it doesn't matter which is durable first, and go a turn of the event loop each; but the one that cuts
+   * goes before all, and the last, which says that all are there, when they are.
    */
   private async inParts({ file, cut }: Job, extents: readonly Extent[]): Promise<ApplyResult> {
     let { cutTo } = cut;
     let at = 0;
+    const laid: Promise<ApplyResult>[] = [];
     for (; extents.length - at > extentsPerSet; at += extentsPerSet) {
       const part = extents.slice(at, at + extentsPerSet);
-      const laid = await this.store.apply({ conditions: none, changes: [{ do: "layExtents", id: file.id, sequence: cut.sequence, cutTo, extents: part }] });
-      if (!laid.applied) return laid;
-      cutTo = -1;
+      const applied = this.store.apply({ conditions: none, changes: [{ do: "layExtents", id: file.id, sequence: cut.sequence, cutTo, extents: part }] });
+      if (cutTo >= 0) {
+        const cutThere = await applied;
+        if (!cutThere.applied) return cutThere;
+        cutTo = -1;
+        continue;
+      }
+      // Looked at below, with the others.
+      applied.catch(nothing);
+      laid.push(applied);
+      await this.turn();
+    }
+    // None is left behind on its way where another failed.
+    for (const outcome of await Promise.allSettled(laid)) {
+      if (outcome.status === "rejected") throw outcome.reason;
+      if (!outcome.value.applied) return outcome.value;
     }
     return this.store.apply({ conditions: none, changes: [contentOf(file, cut, cutTo, extents.slice(at))] });
   }

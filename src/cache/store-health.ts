@@ -42,6 +42,8 @@ export class StoreHealth {
   private readonly lost = new Set<string>();
   /** Reads that found stored content missing or damaged. */
   damagesFound = 0;
+  /** What the disk did to the share's log, in words; null: nothing that is known. */
+  damagedLog: string | null = null;
 
   constructor(clock: Clock, logger: Logger) {
     this.clock = clock;
@@ -50,8 +52,18 @@ export class StoreHealth {
 
   /** What is wrong, what can't be written first; null: nothing that is known. */
   get error(): string | null {
+    return this.worst?.message ?? this.damagedLog ?? this.lostError;
+  }
+
+  /** How long that has been so, in ms; null where nothing is wrong, or where it isn't known. */
+  get errorMs(): number | null {
+    const { worst } = this;
+    return worst === null ? null : Math.round(this.clock.monotonicMs() - worst.sinceMs);
+  }
+
+  private get worst(): Trouble | null {
     const { troubles } = this;
-    return (troubles.get("write") ?? troubles.get("flush") ?? troubles.get("read") ?? troubles.get("collect"))?.message ?? this.lostError;
+    return troubles.get("write") ?? troubles.get("flush") ?? troubles.get("read") ?? troubles.get("collect") ?? null;
   }
 
   /** An object is not there, or, from an offset on, not what was put: reads of it are I/O errors until it is. */

@@ -32,7 +32,11 @@ export class Upkeep {
   private readonly copies: Copies | null;
   private readonly clock: Clock;
 
-  constructor(parts: { content: Content; files: FileTable; packs: PackTable; garbage: Garbage; store: MetadataStore; blocks: BlockStore; copies: BlockStore; clock: Clock }) {
+  /** Segments of the log in which the disk damaged what had been synced, set aside. */
+  readonly damagedLog: () => readonly string[];
+
+  constructor(parts: { damagedLog: () => readonly string[]; content: Content; files: FileTable; packs: PackTable; garbage: Garbage; store: MetadataStore; blocks: BlockStore; copies: BlockStore; clock: Clock }) {
+    this.damagedLog = parts.damagedLog;
     this.content = parts.content;
     this.files = parts.files;
     this.packs = parts.packs;

@@ -37,6 +37,7 @@ export const FindingKind = {
   contentDamaged: "content_damaged",
   objectWithoutPack: "object_without_pack",
   pendingPack: "pending_pack",
+  damagedLog: "damaged_log",
   unreferencedPack: "unreferenced_pack",
   unreferencedObject: "unreferenced_object",
 } as const;

@@ -1,7 +1,7 @@
 import { StoreUnavailableError } from "#model/block-store.ts";
 import type { PackId } from "#model/ids.ts";
 import { confirm } from "./confirm.ts";
-import type { Damage } from "./damage.ts";
+import { type Damage, damage } from "./damage.ts";
 import { type Finding, finding, FindingKind, identityOf } from "./finding.ts";
 import { checkContent, unpaced } from "./frames.ts";
 import { checkObjects, locate } from "./objects.ts";
@@ -80,7 +80,7 @@ async function inspect(target: CheckTarget, options: FsckOptions, watch: Watch):
   const damages = [...(await confirm(target, survey, watch))];
   const prefix = `${Buffer.from(target.store.identity.instance).toString("hex")}/`;
   const objects = await checkObjects(target, prefix, watch);
-  damages.push(...objects.damages);
+  damages.push(...objects.damages, ...inLog(target.content.damagedLog()));
   const packs: PackId[] = [];
   let bytes = 0;
   await eachPack(target, watch, (pack) => {
@@ -92,6 +92,13 @@ async function inspect(target: CheckTarget, options: FsckOptions, watch: Watch):
     for (const id of packs) damages.push(...(await checkContent(target, watch, id, unpaced)));
   }
   return { damages: unique(await locate(target, watch, damages)), notices: objects.notices, survey, packs: packs.length };
+}
+
+/** The log of a share may have lost what no other check misses. */
+function inLog(segments: readonly string[]): readonly Damage[] {
+  if (segments.length === 0) return [];
+  const message = `The disk damaged acknowledged changes in the share's log; ${segments.join(", ")} kept of it. Put back from a backup what is named as content that can't be read, and what else may have been changed at that time (what the server wrote to its own log at the start that found it says what is known). Then delete what is kept.`;
+  return [damage(FindingKind.damagedLog, message, {})];
 }
 
 function unique(damages: readonly Damage[]): readonly Damage[] {

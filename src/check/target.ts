@@ -22,6 +22,8 @@ export interface ContentSide {
   objectBytes(size: number): number;
   /** Size and frames as the footer of the pack's object has them; null: no such whole object. */
   fromObject(id: PackId): Promise<Pick<Pack, "key" | "size" | "frames"> | null>;
+  /** Segments of the share's log in which the disk damaged acknowledged changes, as far as they are kept. */
+  damagedLog(): readonly string[];
   /** Everything accepted so far is stored, as far as the stores take it. */
   settle(): Promise<void>;
   /** Bytes of a pack as the local disk has a copy of them, into `target`; false: none, or not all. Not verified. */

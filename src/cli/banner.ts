@@ -21,7 +21,7 @@ function shellWord(word: string): string {
 }
 
 /** The line that mounts a share, for each kind of client. */
-export function mountLines(at: Listening, share: string): { readonly linux: string; readonly macos: string } {
+function mountLines(at: Listening, share: string): { readonly linux: string; readonly macos: string } {
   const source = shellWord(`${reachable(at.address)}:${share}`);
   const ports = `port=${at.port},mountport=${at.port}`;
   return {

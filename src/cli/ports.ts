@@ -96,7 +96,7 @@ export interface Offline {
 }
 
 /** Long work on a share, without a server. */
-export type OfflineWork = { readonly kind: "migrate"; readonly share: string; readonly to: { readonly metadata?: string; readonly blocks?: string } } | { readonly kind: "fsck"; readonly share: string; readonly data: boolean; readonly repair: boolean } | { readonly kind: "gc"; readonly share: string; readonly remove: boolean } | { readonly kind: "scrub"; readonly share: string; readonly bytesPerSecond: number | null };
+export type OfflineWork = { readonly kind: "migrate"; readonly share: string; readonly to: { readonly metadata?: string; readonly blocks?: string; readonly acceptVolatile?: boolean } } | { readonly kind: "fsck"; readonly share: string; readonly data: boolean; readonly repair: boolean } | { readonly kind: "gc"; readonly share: string; readonly remove: boolean } | { readonly kind: "scrub"; readonly share: string; readonly bytesPerSecond: number | null };
 
 /** What a share is recovered from, and as what. */
 export interface RecoverRequest {

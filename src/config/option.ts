@@ -116,7 +116,7 @@ function scalar<T>(kind: ScalarKind<T>, about: About<T>): Option<T> {
 }
 
 /** A plain YAML scalar where that reads back as the same string, a quoted one otherwise. */
-export function yamlString(value: string): string {
+function yamlString(value: string): string {
   return /^[A-Za-z/_][A-Za-z0-9/_.+-]*$/.test(value) && !/^(true|false|null|yes|no|on|off|y|n)$/i.test(value) ? value : JSON.stringify(value);
 }
 

@@ -28,7 +28,7 @@ export class Faults {
 
 export const nameBytesMax = 64;
 const textCharactersMax = 1024;
-export const idMax = 4294967294;
+const idMax = 4294967294;
 
 /** Names of users, groups, stores and netgroups. */
 export function nameFault(name: string): string | null {

@@ -70,6 +70,8 @@ export interface ShareState {
   readonly oldestUnstoredMs: number | null;
   /** What keeps content from being stored or read at present; null: nothing that is known. */
   readonly storeError: string | null;
+  /** How long that has been so; absent or null: it isn't known. */
+  readonly storeErrorMs?: number | null;
   /** Of a share that keeps its history in its block store. */
   readonly history?: HistoryState | null;
   /** What its cache on disk has done since the start; null: its block store needs none. */

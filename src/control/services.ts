@@ -49,10 +49,11 @@ export interface Groups {
   removeMember(actor: n.Actor, name: string, user: string, ifVersion: IfVersion): Promise<void>;
 }
 
-/** Names of stores. */
+/** Names of stores. `acceptVolatile`: whoever asks knows what is lost with a share in memory. */
 export interface MoveTo {
   readonly metadata?: string;
   readonly blocks?: string;
+  readonly acceptVolatile?: boolean;
 }
 
 export interface Shares {

@@ -10,11 +10,18 @@ const firstBytes = 1024;
 /** Bytes being put together; the buffer is reused from one use to the next. */
 export class ByteWriter {
   private bytes: Buffer;
+  private capacity: number;
   length = 0;
 
-  /** `roomBytes`: so much can be written before the buffer has to grow. */
-  constructor(roomBytes = firstBytes) {
-    this.bytes = Buffer.allocUnsafeSlow(roomBytes);
+  /** `room`: what is written into, or how much can be before the buffer has to grow. */
+  constructor(room: number | Buffer = firstBytes) {
+    this.bytes = typeof room === "number" ? Buffer.allocUnsafeSlow(room) : room;
+    this.capacity = this.bytes.length;
+  }
+
+  /** What is written into at present. */
+  get memory(): Buffer {
+    return this.bytes;
   }
 
   /** What was written, uncopied: good until more is. */
@@ -33,10 +40,14 @@ export class ByteWriter {
 
   /** Room for so many bytes more. */
   private room(more: number): void {
-    if (this.length + more <= this.bytes.length) return;
-    const larger = Buffer.allocUnsafeSlow(Math.max(this.bytes.length * 2, this.length + more));
+    if (this.length + more > this.capacity) this.grow(more);
+  }
+
+  private grow(more: number): void {
+    const larger = Buffer.allocUnsafeSlow(Math.max(this.capacity * 2, this.length + more));
     larger.set(this.bytes.subarray(0, this.length));
     this.bytes = larger;
+    this.capacity = larger.length;
   }
 
   byte(value: number): void {

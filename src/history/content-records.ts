@@ -3,6 +3,7 @@ import type { ContentRun } from "#model/file-content.ts";
 import type { ContentTap } from "#model/history.ts";
 import type { FileId, PackId } from "#model/ids.ts";
 import { type ByteReader, type ByteWriter, MalformedBytes } from "./bytes.ts";
+import { ChunkMemory } from "./chunk-memory.ts";
 import { absorbedBytesMin, chunkBytes, type GatheredWrite, Overwritten, RecordChunk } from "./gathered-writes.ts";
 
 const RecordKind = { write: 1, pointer: 2, truncate: 3, clone: 4, punch: 5 } as const;
@@ -20,6 +21,16 @@ export type ContentRecord =
   | { readonly kind: "clone"; readonly file: FileId; readonly sequence: number; readonly offset: number; readonly newSize: number; readonly mtime: Time; readonly runs: readonly ContentRun[] }
   | { readonly kind: "punch"; readonly file: FileId; readonly sequence: number; readonly offset: number; readonly length: number; readonly newSize: number; readonly mtime: Time };
 
+/** Slices of records, and the memory they lie in, to be given back once nobody reads them. */
+export interface TakenRecords {
+  readonly slices: readonly Uint8Array[];
+  readonly memory: readonly Buffer[];
+  readonly bytes: number;
+  readonly first: number;
+  readonly last: number;
+  readonly packs: ReadonlySet<PackId>;
+}
+
 /** Content changes gathered for a segment, in the order they were accepted in, without the bytes of writes that a later one wrote over. */
 export class ContentRecords implements ContentTap {
   private full: RecordChunk[] = [];
@@ -29,6 +40,7 @@ export class ContentRecords implements ContentTap {
   /** Packs that pointers refer to. */
   private packs = new Set<PackId>();
   private readonly overwritten = new Overwritten();
+  private readonly memory = new ChunkMemory();
 
   get bytes(): number {
     return this.fullBytes + this.chunk.bytes;
@@ -39,10 +51,10 @@ export class ContentRecords implements ContentTap {
   }
 
   /** What was gathered, without chunks of changes that are all before `needed`; the next begins. */
-  take(needed = 0): { readonly slices: readonly Uint8Array[]; readonly bytes: number; readonly first: number; readonly last: number; readonly packs: ReadonlySet<PackId> } {
+  take(needed = 0): TakenRecords {
     this.seal();
     this.forget(needed);
-    const taken = { slices: this.full.map((chunk) => chunk.taken), bytes: this.fullBytes, ...this.sequences, packs: this.packs };
+    const taken = { slices: this.full.map((chunk) => chunk.taken), memory: this.full.map((chunk) => chunk.memory), bytes: this.fullBytes, ...this.sequences, packs: this.packs };
     this.full = [];
     this.fullBytes = 0;
     this.chunk = new RecordChunk();
@@ -52,6 +64,16 @@ export class ContentRecords implements ContentTap {
     return taken;
   }
 
+  /** What was taken is read by nobody any more. */
+  giveBack(memory: readonly Buffer[]): void {
+    for (let i = 0; i < memory.length; i++) this.memory.give(memory[i] as Buffer);
+  }
+
+  /** Nothing was gathered for a while. */
+  rest(): void {
+    this.memory.rest();
+  }
+
   /** Nobody needs changes before `needed` any more: full chunks of nothing else go. */
   forget(needed: number): void {
     let count = 0;
@@ -59,7 +81,7 @@ export class ContentRecords implements ContentTap {
       const chunk = this.full[count] as RecordChunk;
       if (chunk.lastSequence >= needed) break;
       this.fullBytes -= chunk.bytes;
-      chunk.drop();
+      chunk.drop(this.memory);
     }
     if (count > 0) this.full.splice(0, count);
   }
@@ -130,17 +152,17 @@ export class ContentRecords implements ContentTap {
     const bytes = chunk.bytes;
     chunk.absorb(before);
     if (chunk === this.chunk || chunk.dead * 2 < chunk.bytes) return;
-    chunk.compact();
+    chunk.compact(this.memory);
     this.fullBytes -= bytes - chunk.bytes;
   }
 
   private seal(): void {
     const { chunk } = this;
     if (chunk.bytes === 0) return;
-    if (chunk.dead * 2 >= chunk.bytes) chunk.compact();
+    if (chunk.dead * 2 >= chunk.bytes) chunk.compact(this.memory);
     this.full.push(chunk);
     this.fullBytes += chunk.bytes;
-    this.chunk = new RecordChunk(chunkBytes);
+    this.chunk = new RecordChunk(this.memory.take(chunkBytes));
   }
 }
 

@@ -1,6 +1,7 @@
 /** Writes of a segment that is being gathered: their records in chunks, and which of them later ones wrote over. */
 import type { FileId } from "#model/ids.ts";
 import { ByteWriter } from "./bytes.ts";
+import type { ChunkMemory } from "./chunk-memory.ts";
 
 /** Records are gathered in chunks of this; one that is longer has a chunk of its own. */
 export const chunkBytes = 256 * 1024;
@@ -32,9 +33,12 @@ export class RecordChunk {
   dead = 0;
   private writes: GatheredWrite[] = [];
   private compacted: Uint8Array | null = null;
+  /** What the compacted bytes lie in. */
+  private compactedIn: Buffer | null = null;
 
-  constructor(roomBytes: number = firstChunkBytes) {
-    this.out = new ByteWriter(roomBytes);
+  /** `memory`: for a chunk's bytes, or none: little is expected. */
+  constructor(memory: Buffer | null = null) {
+    this.out = new ByteWriter(memory ?? firstChunkBytes);
   }
 
   get bytes(): number {
@@ -44,6 +48,11 @@ export class RecordChunk {
   /** The records, as they are sent: nothing is taken out any more. */
   get taken(): Uint8Array {
     return this.compacted ?? this.out.written;
+  }
+
+  /** What `taken` lies in. */
+  get memory(): Buffer {
+    return this.compactedIn ?? this.out.memory;
   }
 
   /** The record that was put here last is a write of this. */
@@ -60,9 +69,12 @@ export class RecordChunk {
   }
 
   /** Takes out what is not needed, once the chunk gets no more records. */
-  compact(): void {
+  compact(memory: ChunkMemory): void {
     const from = this.taken;
-    const to = Buffer.allocUnsafeSlow(from.length - this.dead);
+    const before = this.memory;
+    const length = from.length - this.dead;
+    // Bytes only move towards the beginning: they may stay in the memory they lie in.
+    const to = memory.fits(before, length) ? before : memory.take(length);
     const kept: GatheredWrite[] = [];
     let read = 0;
     let written = 0;
@@ -81,16 +93,20 @@ export class RecordChunk {
     }
     to.set(from.subarray(read), written);
     this.writes = kept;
-    this.compacted = to;
+    this.compacted = to.subarray(0, length);
+    this.compactedIn = to;
     this.dead = 0;
     this.out = nothing;
+    if (to !== before) memory.give(before);
   }
 
   /** Nobody needs any of it. */
-  drop(): void {
+  drop(memory: ChunkMemory): void {
     for (const write of this.writes) write.dead = true;
+    memory.give(this.memory);
     this.writes = [];
     this.compacted = null;
+    this.compactedIn = null;
     this.out = nothing;
   }
 }

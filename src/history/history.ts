@@ -3,13 +3,14 @@ import { waited } from "#telemetry/tracing/index.ts";
 import type { Timer } from "#base/clock.ts";
 import { FsError } from "#model/fs-error.ts";
 import type { HistoryMark, Publication, ShareHistory, ShippedContent } from "#model/history.ts";
-import { describeOwner, isPassing, readHead, ShareTaken, UnfencedStore, unread } from "./chain.ts";
+import { describeOwner, readHead, ShareTaken, UnfencedStore, unread } from "./chain.ts";
 import { HistoryError, type SegmentHead, tokenBytes } from "./format.ts";
 import type { HistoryOptions, HistoryStatus } from "./options.ts";
 import { introduce, type Taken, takeOver } from "./ownership.ts";
 import { Publisher } from "./publisher.ts";
 import { Snapshots } from "./snapshots.ts";
 import { ToldContent } from "./told-content.ts";
+import { Trouble } from "./trouble.ts";
 import { Waits } from "./waits.ts";
 
 /** An owner that has nothing to publish looks so often whether somebody else took the share. */
@@ -33,7 +34,7 @@ export class History extends ToldContent implements ShareHistory {
   private readonly snapshots: Snapshots;
   private content: ShippedContent | null = null;
   private mark: HistoryMark | null = null;
-  private error: string | null = null;
+  private readonly trouble: Trouble;
   /** Why nothing can be published any more: somebody else has the share, above all. */
   private taken: HistoryError | null = null;
   /** There is a snapshot that the segments go on from. */
@@ -46,6 +47,7 @@ export class History extends ToldContent implements ShareHistory {
     super();
     const { blocks, instance, clock, lagMs, unshippedBytesMax, journal } = options;
     this.options = options;
+    this.trouble = new Trouble(clock, options.logger);
     this.publisher = new Publisher({
       blocks, instance, clock, lagMs, unshippedBytesMax,
       oldestNeeded: () => this.source.oldestNeeded(),
@@ -59,7 +61,7 @@ export class History extends ToldContent implements ShareHistory {
       },
       published: (head, bytes) => this.wasPublished(head, bytes),
       lost: (error) => this.wasLost(error),
-      trouble: (error) => this.trouble(error),
+      trouble: (error) => (error === null ? this.trouble.over() : this.trouble.met(error)),
     });
     this.waits = new Waits(clock, () => this.publisher.hurry());
     this.snapshots = new Snapshots({
@@ -98,7 +100,7 @@ export class History extends ToldContent implements ShareHistory {
     const first = Promise.withResolvers<boolean>();
     const tooLate = "the share's history can't be gone on with yet: its block store does not answer; it is tried on";
     const late = this.after(waitMsMax, () => {
-      this.options.logger.warn({ error: this.error }, tooLate);
+      this.options.logger.warn({ error: this.trouble.message }, tooLate);
       first.resolve(false);
     });
     void this.take(first);
@@ -123,7 +125,7 @@ export class History extends ToldContent implements ShareHistory {
           // Also where it is served by now, since its store was away: what is acknowledged from here on could never be published.
           return this.wasLost(error);
         }
-        this.trouble(error);
+        this.trouble.met(error);
       }
       await new Promise<void>((resolve) => this.after(takeRetryMs, resolve));
     }
@@ -131,7 +133,7 @@ export class History extends ToldContent implements ShareHistory {
 
   private owns(taken: Taken): void {
     if (this.closed) return;
-    this.trouble(null);
+    this.trouble.over();
     this.mark = this.options.journal.mark;
     this.publisher.begin(taken);
     this.based = !taken.anew;
@@ -197,15 +199,21 @@ export class History extends ToldContent implements ShareHistory {
   }
 
   get status(): HistoryStatus {
-    const { publisher } = this;
+    const { publisher, trouble } = this;
     const since = publisher.waitingSinceMs;
     return {
       segments: publisher.segments,
       bytes: publisher.bytes,
       oldestMs: since === null ? null : Math.max(0, Math.round(this.options.clock.monotonicMs() - since)),
-      ready: this.based,
-      error: this.error,
+      ready: this.based || this.wasBased,
+      error: trouble.message,
+      errorMs: trouble.ms,
     };
+  }
+
+  /** Until the store could be asked since the start, what was so last, as the local disk remembers it. */
+  private get wasBased(): boolean {
+    return this.mark === null && !this.publisher.isOwner && this.options.journal.mark?.continues === true;
   }
 
   /** What was published since the start; the epoch is null until the share is ours. */
@@ -217,7 +225,7 @@ export class History extends ToldContent implements ShareHistory {
   /** Publishes what is left, for a while. */
   async close(): Promise<void> {
     if (this.publisher.isOwner && this.taken === null) {
-      const outcome = await (this.publisher.hasGathered || this.publisher.segments > 0 ? this.published(this.error === null ? closeMsMax : closeMsMaxAway) : null);
+      const outcome = await (this.publisher.hasGathered || this.publisher.segments > 0 ? this.published(this.trouble.message === null ? closeMsMax : closeMsMaxAway) : null);
       if (outcome !== null) this.options.logger.warn({ ...this.status }, "stopping with changes that are not in the share's block store yet; the next start publishes them");
     }
     this.closed = true;
@@ -244,28 +252,16 @@ export class History extends ToldContent implements ShareHistory {
   private wasLost(error: HistoryError): void {
     if (this.taken !== null) return;
     this.taken = error;
-    this.error = error.message;
+    this.trouble.is(error.message);
     this.options.logger.error(error instanceof ShareTaken ? { owner: describeOwner(error.head) } : {}, error.message);
     this.publisher.end();
     this.waits.end(FsError.of("io"));
     this.options.lost(error);
   }
 
-  private trouble(error: unknown): void {
-    if (error === null) {
-      if (this.error !== null) this.options.logger.info({}, "the share's history goes on");
-      this.error = null;
-      return;
-    }
-    const message = error instanceof Error ? error.message : String(error);
-    if (this.error === null) this.options.logger.error({ error }, "the share's history can't be published at present; it is kept and tried again");
-    this.error = message;
-  }
-
   /** Somebody else may have taken the share while there was nothing to publish. */
   private look(): void {
-    const failed = (error: unknown): void => (isPassing(error) ? undefined : this.trouble(error));
-    if (!this.closed && this.taken === null) this.after(lookMs, () => void this.lookNow().catch(failed).finally(() => this.look()));
+    if (!this.closed && this.taken === null) this.after(lookMs, () => void this.lookNow().catch((error: unknown) => this.trouble.looked(error)).finally(() => this.look()));
   }
 
   private async lookNow(): Promise<void> {
@@ -273,6 +269,7 @@ export class History extends ToldContent implements ShareHistory {
     const place = this.publisher.idleAt;
     if (place === null) return;
     const head = await readHead(blocks, instance, place).catch(unread);
+    this.trouble.looked(null);
     // Ours, if it went meanwhile.
     if (head !== null && this.publisher.idleAt?.number === place.number) this.wasLost(head instanceof HistoryError ? head : new ShareTaken(head));
   }

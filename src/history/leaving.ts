@@ -48,6 +48,11 @@ export async function markLeaving(blocks: BlockStore, instance: string, leaving:
   await blocks.put(key, { from: "slices", slices: [encodeLeaving(leaving)] });
 }
 
+/** The move has not come to be: the share is where it was. */
+export async function unmarkLeaving(blocks: BlockStore, instance: string): Promise<void> {
+  await blocks.delete([leavingKey(instance)]);
+}
+
 /** The move of a share out of a store that was begun and of which nothing else is known there; null: none was. */
 export async function leavingOf(blocks: BlockStore, instance: string): Promise<Leaving | null> {
   const key = leavingKey(instance);

@@ -17,6 +17,7 @@ export interface HistoryOptions {
   readonly instance: string;
   readonly share: string;
   readonly host: string;
+  /** A change waits so long to be published at most. */
   readonly lagMs: number;
   /** Bytes that may wait in memory to be published. */
   readonly unshippedBytesMax: number;
@@ -39,6 +40,7 @@ export interface HistoryStatus {
   readonly oldestMs: number | null;
   /** Whether a recovery is possible: a snapshot is in the bucket. */
   readonly ready: boolean;
-  /** What keeps it from going on; null: nothing that is known. */
+  /** What keeps it from going on, and for how long it has; null: nothing that is known. */
   readonly error: string | null;
+  readonly errorMs: number | null;
 }

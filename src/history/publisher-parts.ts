@@ -1,19 +1,14 @@
-import type { Clock } from "#base/clock.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import type { HeldPacks } from "#model/history.ts";
 import type { PackId } from "#model/ids.ts";
 import type { HistoryError, SegmentHead } from "./format.ts";
+import type { PaceBounds } from "./pace.ts";
 
 /** What a publisher works with, and whom it tells. */
-export interface PublisherParts {
+export interface PublisherParts extends PaceBounds {
   readonly blocks: BlockStore;
   /** In hexadecimal. */
   readonly instance: string;
-  readonly clock: Clock;
-  /** What is gathered goes into a segment at least so often. */
-  readonly lagMs: number;
-  /** Bytes that may wait in memory. */
-  readonly unshippedBytesMax: number;
   /** At a cut: the oldest content change that a recovery from here needs. */
   readonly oldestNeeded: () => number;
   readonly hold: (packs: Iterable<PackId>) => HeldPacks;

@@ -2,21 +2,18 @@ import type { Timer } from "#base/clock.ts";
 import type { Links } from "#telemetry/tracing/index.ts";
 import { ContentRecords } from "./content-records.ts";
 import { encodeSegmentHead, type Owner, type Place, type SegmentHead } from "./format.ts";
+import { Pace } from "./pace.ts";
 import type { PublisherParts } from "./publisher-parts.ts";
 import { crcOf, putSegment, type Segment } from "./segment.ts";
 import { follow, published } from "./followed.ts";
 
 /** Segments on their way at once; they count in order. */
 const underWayMax = 4;
-/** Where somebody waited lately, and will again, what is gathered goes into a segment when it is so long, whether or not one could be sent. */
-const hurriedBytesMax = 8 * 1024 * 1024;
-const hurriedForMs = 10_000;
-/** What nobody waits for goes into one when it is so long, and no part of what may wait: until then what is written over, or stored, need not be sent. */
-const gatheredBytesMax = 128 * 1024 * 1024;
-const gatheredPart = 1 / 4;
 /** Pause after a request the store did not take, twice as long each time, up to the bound. */
 const retryMs = 250;
 const retryMsMax = 4_000;
+/** Memory for what is gathered is let go of when nothing was for so long. */
+const restMs = 10_000;
 
 /** What recovery of a cut needs to read: segments with the last content change in each. */
 interface Needed {
@@ -48,13 +45,12 @@ export class Publisher {
   private cutting = false;
   /** A cut is wanted as soon as a segment can be on its way. */
   private due = false;
-  /** When somebody asked for a cut last. */
-  private hurriedMs = Number.NEGATIVE_INFINITY;
-  private readonly cutBytesMax: number;
+  private readonly pace: Pace;
+  private restTimer: Timer | null = null;
   private ended = false;
   /** Requests whose changes are gathered, as far as they are followed. */
   followed: Links | null = null;
-  private last: SegmentHead | null = null;
+  lastPublished: SegmentHead | null = null;
   /** Cuts made, and those of them that are published. */
   cuts = 0;
   publishedCuts = 0;
@@ -63,12 +59,12 @@ export class Publisher {
 
   constructor(parts: PublisherParts) {
     this.parts = parts;
-    this.cutBytesMax = Math.max(hurriedBytesMax, Math.min(gatheredBytesMax, parts.unshippedBytesMax * gatheredPart));
+    this.pace = new Pace(parts);
   }
 
   /** Bytes gathered and on their way. */
   get bytes(): number {
-    return this.turnBytes + this.records.bytes + this.queueBytes;
+    return this.gatheredBytes + this.queueBytes;
   }
 
   get hasGathered(): boolean {
@@ -130,27 +126,27 @@ export class Publisher {
 
   /** After it was. */
   added(): void {
-    const bytes = this.turnBytes + this.records.bytes;
-    if (bytes >= hurriedBytesMax && this.isOwner && (bytes >= this.cutBytesMax || this.isHurried)) this.cutFull();
+    const bytes = this.gatheredBytes;
+    if (!this.pace.isLittle(bytes) && this.isOwner && this.pace.isFull(bytes)) this.cutFull();
     else if (this.lagTimer === null) this.watchLag();
   }
 
-  private get isHurried(): boolean {
-    return this.parts.clock.monotonicMs() - this.hurriedMs < hurriedForMs;
+  private get gatheredBytes(): number {
+    return this.turnBytes + this.records.bytes;
   }
 
   /** So much is gathered that it should go: unless most of it was stored meanwhile. */
   private cutFull(): void {
-    if (!this.isHurried) {
+    if (!this.pace.isHurried) {
       this.records.forget(this.parts.oldestNeeded());
-      if (this.turnBytes + this.records.bytes < this.cutBytesMax / 2) return;
+      if (this.pace.isSpared(this.gatheredBytes)) return;
     }
     this.cut();
   }
 
   /** Somebody waits for what is gathered: it goes as soon as it can, with everything of this turn of the event loop. */
   hurry(): void {
-    this.hurriedMs = this.parts.clock.monotonicMs();
+    this.pace.hurry();
     if (this.underWay >= underWayMax) this.due = true;
     else this.cutSoon();
   }
@@ -184,7 +180,7 @@ export class Publisher {
     const bytes = encoded.length + this.turnBytes + content.bytes;
     this.turns = [];
     this.turnBytes = 0;
-    const segment: Segment = { serial: ++this.cuts, head, slices: [encoded, ...turns, ...content.slices], bytes, sinceMs, packs: parts.hold(content.packs), followed: this.followed, begun: false, done: false };
+    const segment: Segment = { serial: ++this.cuts, head, slices: [encoded, ...turns, ...content.slices], memory: content.memory, bytes, sinceMs, packs: parts.hold(content.packs), followed: this.followed, begun: false, done: false };
     this.followed = null;
     this.queue.push(segment);
     this.queueBytes += bytes;
@@ -197,6 +193,7 @@ export class Publisher {
     if (this.ended) return;
     this.ended = true;
     this.lagTimer?.cancel();
+    this.restTimer?.cancel();
     for (const segment of this.queue) segment.packs.release();
     this.queue = [];
     this.turns = [];
@@ -210,6 +207,13 @@ export class Publisher {
       if (!this.hasGathered) return;
       if (!this.isOwner || this.underWay >= underWayMax) this.due = true;
       else this.cut();
+    });
+  }
+
+  private restSoon(): void {
+    this.restTimer ??= this.parts.clock.after(restMs, () => {
+      this.restTimer = null;
+      if (this.segments === 0) this.records.rest();
     });
   }
 
@@ -242,6 +246,8 @@ export class Publisher {
     await this.insist(() => this.put(segment));
     this.underWay--;
     if (this.ended) return;
+    this.records.giveBack(segment.memory);
+    this.restSoon();
     segment.done = true;
     this.advance();
     this.pump();
@@ -253,13 +259,9 @@ export class Publisher {
       this.queueBytes -= first.bytes;
       this.publishedCuts = first.serial;
       this.publishedBytes += first.bytes;
-      this.last = first.head;
+      this.lastPublished = first.head;
       this.parts.published(first.head, first.bytes);
     }
-  }
-
-  get lastPublished(): SegmentHead | null {
-    return this.last;
   }
 
   /** Tries until it succeeds, or everything ended. */

@@ -10,6 +10,8 @@ export interface Segment {
   readonly serial: number;
   readonly head: SegmentHead;
   readonly slices: readonly Uint8Array[];
+  /** What slices lie in that is used again once the segment is put. */
+  readonly memory: readonly Buffer[];
   readonly bytes: number;
   readonly sinceMs: number;
   readonly packs: HeldPacks;

@@ -11,7 +11,7 @@
  * PostgreSQL's is a room of its own, `postgres/index.ts`, which a server loads when a share of it needs it.
  */
 export { MetadataStoreError } from "./errors.ts";
-export { type MemoryStoreOptions, openMemoryStore } from "./memory/index.ts";
+export { importIntoMemory, type MemoryStore, type MemoryStoreOptions, openMemoryStore } from "./memory/index.ts";
 export { countsOf, type MetadataStats, type SessionStats } from "./stats.ts";
 export { parseMark } from "./sqlite/journal.ts";
 export { SqliteReplay } from "./sqlite/replay.ts";

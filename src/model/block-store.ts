@@ -1,5 +1,5 @@
 /**
- * What an object is made from: slices in memory, or a file the store may take over (rename) instead of copying. `atOnce`: that the key is
+ * What an object is made from: slices in memory, which are nobody's once the object is put, or a file the store may take over (rename) instead of copying. `atOnce`: that the key is
  * free decides who owns something, so it must hold at the moment the object comes into being; by one request, however long.
  */
 export type ObjectSource =

@@ -1,10 +1,8 @@
 import type { Socket } from "bun";
 import type { Time } from "#base/time.ts";
 import { plainAddress } from "./address.ts";
-import { isLarge, nextBytes } from "./direct-receive.ts";
-import { headerBytes, wholeMessage } from "./framing.ts";
-import { Inbox } from "./inbox.ts";
 import type { OutBuffer } from "./out-buffer.ts";
+import { Receiving } from "./receiving.ts";
 import { ReplyBuffer } from "./reply-buffer.ts";
 import { type Lender, SendQueue, type Sink } from "./send-queue.ts";
 import type { StreamServer } from "./stream-server.ts";
@@ -13,19 +11,11 @@ import { linuxUnacknowledged } from "./unacknowledged.ts";
 /** A turn's replies are sent early once they are this long. */
 const flushBytes = 128 * 1024;
 
-/**
- * After so much from one client the others have their turn: Bun reads a socket that is full again and again before it looks at
- * the next.
- */
-const turnBytesMax = 1024 * 1024;
-/** The same of large messages: each answer less to be sent wakes a client once less. */
-const directTurnBytesMax = 2 * turnBytesMax;
-
 const unacknowledged = linuxUnacknowledged();
 
 /**
  * One client's stream. Messages received go to the server's handler, which answers each of them (or not) and then calls
- * `requestDone`; past the bounds on unfinished requests and unsent replies nothing more is read.
+ * `requestDone`.
  *
  * Replies are encoded straight into one buffer a connection, between `beginMessage` and `endMessage`, and leave in one write at
  * the end of the data event or of the turn; a large payload follows uncopied.
@@ -47,30 +37,21 @@ export class Connection<C> {
   /** Requests handed to the handler and not done, and their bytes. */
   unfinished = 0;
   unfinishedBytes = 0;
-  /** What of this connection the server's totals count: received and not handed on, answered and not sent. */
-  keptBytes = 0;
-  /** Received since the last turn end this connection asked for. */
-  private turnBytes = 0;
+  /** Of the server's total, what is answered and not sent. */
   unsentBytes = 0;
   /** When this connection last got on, for the sweep; kept only while it is watched. */
   progressMs = 0;
-  paused = false;
   inTurn = false;
   /** The server's sweep looks at this connection. */
   watched = false;
   spoke = false;
   /** Takes no more requests, and ends once those it has are answered. */
   draining = false;
-  /** Large messages arrive, so that they are received directly. */
-  private direct = false;
-  /** Several messages are being received in this turn: their answers leave together. */
-  private gathering = false;
 
   private readonly server: StreamServer<C>;
   private readonly socket: Socket<Connection<C>>;
-  private readonly inbox: Inbox;
   private peer: string | null = null;
-  private parsing = false;
+  private readonly receiving: Receiving<C>;
   private readonly replies: ReplyBuffer;
   private readonly sending: SendQueue;
   /** Replies waited for the client at the last look. */
@@ -81,7 +62,7 @@ export class Connection<C> {
     this.openedAt = server.clock.now();
     this.server = server;
     this.socket = socket;
-    this.inbox = new Inbox(server.framing, server.limits.messageBytesMax);
+    this.receiving = new Receiving(this, server, socket);
     this.replies = new ReplyBuffer(server.framing, server.pool);
     this.sending = new SendQueue(socket as unknown as Sink, server.gather);
   }
@@ -99,118 +80,33 @@ export class Connection<C> {
     return plainAddress(this.socket.localAddress);
   }
 
+  /** The socket's, for what Bun has no call for. */
+  get fd(): number {
+    return this.sending.fd;
+  }
+
   receive(chunk: Uint8Array): void {
     this.server.garbage.received(chunk.length);
-    this.countReceived(chunk);
-    if (this.closed || this.draining) return;
-    if (this.inbox.held !== null) {
-      this.inbox.append(chunk);
-      this.countKept();
-      return;
-    }
-    this.parse(chunk, 0);
-    this.direct = this.server.receiver !== null && isLarge(this.inbox.assembler);
-    if (this.direct) this.receiveDirectly();
-    if ((this.turnBytes < turnBytesMax && !this.direct) || this.closed) return;
-    this.pause();
-    this.server.atTurnEnd(this);
+    this.receiving.receive(chunk);
   }
 
-  private countReceived(chunk: Uint8Array): void {
-    this.server.stats.bytesIn += chunk.length;
-    this.bytesIn += chunk.length;
-    this.turnBytes += chunk.length;
-    this.heardMs = this.takenMs = this.server.clock.monotonicMs();
+  /** Received and not handed on. */
+  get keptBytes(): number {
+    return this.receiving.keptBytes;
   }
 
-  /** Receives as long as large messages come without a pause, until the others have their turn. */
-  private receiveDirectly(): void {
-    const { assembler } = this.inbox;
-    this.gathering = true;
-    while (this.direct && this.turnBytes < directTurnBytesMax && !this.closed && this.inbox.held === null && this.mayTake(0)) {
-      const bytes = nextBytes(this.server.receiver!, this.sending.fd, assembler);
-      this.direct = bytes !== null;
-      if (bytes === null) break;
-      const wasIdle = assembler.idle;
-      this.countReceived(bytes);
-      this.parse(bytes, 0);
-      // The message received may be the last large one.
-      this.direct = isLarge(assembler) || !wasIdle;
-    }
-    this.gathering = false;
-    this.letAnswersLeave();
+  get paused(): boolean {
+    return this.receiving.paused;
   }
 
-  private letAnswersLeave(): void {
+  /** The messages that arrived together are all handed on. */
+  letAnswersLeave(): void {
     if (!this.closed) this.flush();
     this.server.handler.answersLeft?.();
   }
 
-  /** Whether another message may be handed on: one of `length` bytes. */
-  private mayTake(length: number): boolean {
-    const limits = this.server.limits;
-    return (
-      this.unfinished < limits.unfinishedMax &&
-      this.unfinishedBytes < limits.unfinishedBytesMax &&
-      this.sending.unsentBytes < limits.unsentBytesMax &&
-      // Everybody may have a little unfinished whatever the others have: a few who move much never stop those who ask little.
-      (this.server.unfinishedBytes < limits.totalUnfinishedBytesMax ||
-        this.unfinishedBytes + length <= limits.guaranteedUnfinishedBytes)
-    );
-  }
-
-  private parse(chunk: Uint8Array, at: number): void {
-    const { framing, limits } = this.server;
-    const { assembler } = this.inbox;
-    this.parsing = true;
-    while (at < chunk.length && !this.closed) {
-      const length = assembler.idle ? wholeMessage(framing, chunk, at) : -1;
-      if (!this.mayTake(length < 0 ? limits.messageBytesMax : length)) {
-        this.inbox.hold(chunk, at);
-        break;
-      }
-      if (length < 0 || length > limits.messageBytesMax) {
-        at = this.parsePiece(chunk, at);
-      } else {
-        const from = at + headerBytes;
-        at = from + length;
-        this.deliver(chunk, from, at, noSlices, 0);
-      }
-    }
-    this.parsing = false;
-    if (!this.gathering) this.letAnswersLeave();
-    if (this.closed) return;
-    this.countKept();
-    if (this.watched || !assembler.idle) this.server.watch(this);
-    if (this.inbox.held !== null || !this.mayTake(0)) this.pause();
-  }
-
-  private parsePiece(chunk: Uint8Array, at: number): number {
-    const { assembler } = this.inbox;
-    const next = assembler.take(chunk, at);
-    if (assembler.failed) {
-      this.server.stats.malformed++;
-      this.server.logger.info({ client: this.address, connection: this.id }, "closed a connection: its message is longer than the maximum");
-      this.close();
-    } else if (assembler.complete) {
-      const { head, tail, tailBytes } = assembler;
-      assembler.clear();
-      this.deliver(head, 0, head.length, tail, tailBytes);
-    }
-    return next;
-  }
-
-  /** Has the server's total follow what is kept of the messages this client began or had held back. */
-  private countKept(): void {
-    const kept = this.inbox.keptBytes;
-    if (kept === this.keptBytes || this.closed) return;
-    this.server.keptBytes += kept - this.keptBytes;
-    this.keptBytes = kept;
-    this.progressMs = this.server.clock.monotonicMs();
-    this.server.boundKept(this);
-  }
-
-  private deliver(head: Uint8Array, start: number, end: number, tail: readonly Uint8Array[], tailBytes: number): void {
+  /** A whole message is the handler's: `head[start..end)` and the slices behind it. */
+  deliver(head: Uint8Array, start: number, end: number, tail: readonly Uint8Array[], tailBytes: number): void {
     const length = end - start + tailBytes;
     this.unfinished++;
     this.unfinishedBytes += length;
@@ -223,7 +119,7 @@ export class Connection<C> {
 
   /** For how long the client's machine has acknowledged nothing of what it was sent and should have; 0: it has all, or nobody knows. */
   unacknowledgedMs(): number {
-    return this.closed ? 0 : unacknowledged(this.sending.fd);
+    return this.closed ? 0 : unacknowledged(this.fd);
   }
 
   /** Its client would lose nothing with it (yet): of those the oldest is closed where another finds no room. */
@@ -244,45 +140,17 @@ export class Connection<C> {
     this.unfinished--;
     this.unfinishedBytes -= bytes;
     this.server.unfinishedBytes -= bytes;
-    if (!this.parsing) this.server.atTurnEnd(this);
+    if (!this.receiving.parsing) this.server.atTurnEnd(this);
   }
 
   /** The server's limits are others now. */
   limitsChanged(): void {
-    this.inbox.assembler.messageBytesMax = this.server.limits.messageBytesMax;
-    if (this.paused && !this.draining) this.server.atTurnEnd(this);
+    this.receiving.limitsChanged();
   }
 
-  private pause(): void {
-    if (this.paused || this.closed) return;
-    this.paused = true;
-    this.server.stats.pauses++;
-    this.socket.pause();
-    this.server.wait(this);
-  }
-
-  /** Goes on with what was held back and with reading, as far as the bounds allow. */
+  /** Goes on reading, as far as the bounds allow. */
   resume(): void {
-    if (!this.paused || this.closed || this.parsing) return;
-    if (!this.mayTake(0)) return this.server.wait(this);
-    const held = this.inbox.unhold();
-    if (held !== null) {
-      this.takenMs = this.server.clock.monotonicMs();
-      this.parse(held, this.inbox.heldAt);
-      if (this.closed) return;
-      if (this.inbox.held !== null || !this.mayTake(0)) return this.server.wait(this);
-    }
-    if (this.direct) {
-      this.receiveDirectly();
-      if (this.closed) return;
-      if (this.inbox.held !== null || !this.mayTake(0)) return this.server.wait(this);
-      // Others have their turn in between.
-      if (this.direct) return this.server.atTurnEnd(this);
-    }
-    this.paused = false;
-    this.socket.resume();
-    // While it was paused nothing was expected of the client.
-    if (!this.inbox.assembler.idle) this.server.watch(this);
+    this.receiving.resume();
   }
 
   /** The buffer to append a message to, its header already reserved. Nothing else may be sent until `endMessage`. */
@@ -295,7 +163,7 @@ export class Connection<C> {
     this.replies.end(0);
     this.server.stats.messagesOut++;
     if (this.replies.length >= flushBytes) this.flush();
-    else if (!this.parsing) this.server.atTurnEnd(this);
+    else if (!this.receiving.parsing) this.server.atTurnEnd(this);
   }
 
   /** As `endMessage`, followed by `length` bytes of borrowed slices and `padding` zeros (0..3). */
@@ -309,7 +177,7 @@ export class Connection<C> {
     this.afterSend();
     if (padding === 0 || this.closed) return;
     this.replies.pad(padding);
-    if (!this.parsing) this.server.atTurnEnd(this);
+    if (!this.receiving.parsing) this.server.atTurnEnd(this);
   }
 
   /** Sends the replies gathered so far, unless earlier ones still wait: then they gather on. */
@@ -352,7 +220,7 @@ export class Connection<C> {
   settle(): void {
     if (this.closed) return;
     this.flush();
-    this.turnBytes = 0;
+    this.receiving.nextTurn();
     if (!this.draining) this.resume();
     else if (this.quiet) this.socket.end();
   }
@@ -365,19 +233,14 @@ export class Connection<C> {
   /** What arrives from now on is dropped (a close over unread bytes would reset the connection). */
   beginDrain(): void {
     this.draining = true;
-    this.inbox.clear();
-    this.countKept();
-    if (this.paused) {
-      this.paused = false;
-      this.socket.resume();
-    }
+    this.receiving.beginDrain();
     this.settle();
   }
 
   /** Whether the sweep has to look at this connection, and what it waits for. */
   get waitsForClient(): "send" | "receive" | null {
     if (this.sending.unsentBytes > 0) return "receive";
-    return this.inbox.assembler.idle || this.paused ? null : "send";
+    return this.receiving.waitsForRest ? "send" : null;
   }
 
   /** Closes at once; unsent replies are lost. */
@@ -398,15 +261,12 @@ export class Connection<C> {
   onClosed(): void {
     if (this.closed) return;
     this.closed = true;
-    this.inbox.clear();
+    this.receiving.dispose();
     this.sending.dispose();
-    this.server.keptBytes -= this.keptBytes;
     this.server.unsentBytes -= this.unsentBytes;
-    this.keptBytes = this.unsentBytes = 0;
+    this.unsentBytes = 0;
     const out = this.replies.open ? null : this.replies.take();
     if (out !== null) this.server.pool.give(out);
     this.server.forget(this);
   }
 }
-
-const noSlices: readonly Uint8Array[] = [];

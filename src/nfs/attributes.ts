@@ -59,7 +59,7 @@ export function writePostOp(w: XdrWriter, inode: Inode | null, view: ShareView |
 }
 
 /** wcc_data. */
-export function writeWcc(w: XdrWriter, before: Inode | null, after: Inode | null, view: ShareView | null): void {
+function writeWcc(w: XdrWriter, before: Inode | null, after: Inode | null, view: ShareView | null): void {
   if (before === null) {
     w.u32(0);
   } else {

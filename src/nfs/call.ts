@@ -7,6 +7,7 @@ import type { XdrWriter } from "#wire/xdr-writer.ts";
 import { AcceptStat, type AuthSys, encodeAccepted } from "#wire/rpc.ts";
 import type { Client, ShareView } from "./client.ts";
 import type { Duplicate } from "./drc.ts";
+import type { LateCall } from "./late.ts";
 import { rpcErrorStatus } from "./watched.ts";
 
 /** One procedure of a program: decodes its arguments before it first waits, and answers `call` exactly once. */
@@ -17,6 +18,10 @@ export interface Procedure {
   run(call: Call, args: XdrReader): void | Promise<void>;
   /** Not to be done twice: its answer is kept for a client that asks again. */
   readonly remembered: boolean;
+  /** Tells the caller to come back, where it takes long; absent: he waits for as long as it takes. */
+  readonly comeBack?: (call: Call) => void;
+  /** Which of its arguments are a directory's handle with a name behind: done again it would come to something else. Absent: none. */
+  readonly namesAt?: readonly number[];
   /** Answers for an error that was thrown, where it is one that clients can do something about; false: it isn't. */
   readonly trouble?: (call: Call, error: unknown) => boolean;
 }
@@ -55,6 +60,17 @@ export class Call implements WatchedRequest {
   span: Span | null = null;
   /** Where a READ or WRITE begins in its file; -1: it is another request. */
   offset = -1;
+  /** Its arguments, while it waits (`LateCalls`), since which look at those that do, and its neighbours among them. */
+  args: Uint8Array | null = null;
+  sinceLook = 0;
+  older: Call | null = null;
+  newer: Call | null = null;
+  /** Its caller was told to come back; null: he wasn't. */
+  late: LateCall | null = null;
+  /** The late call it is the same as. */
+  joined: LateCall | null = null;
+  /** False: done again it would be refused, and isn't known again either. */
+  mayComeBack = true;
   private answerAt = 0;
 
   constructor(
@@ -75,11 +91,16 @@ export class Call implements WatchedRequest {
 
   /** Begins the answer: a writer that stands after the header of an accepted, successful reply. */
   begin(status: AcceptStat = AcceptStat.SUCCESS): XdrWriter {
-    const out = this.client.transport.beginMessage();
-    const w = this.writer;
-    w.attach(out);
-    this.answerAt = w.at;
+    const w = this.beginRaw();
     encodeAccepted(w, this.xid, status);
+    return w;
+  }
+
+  /** Begins the answer from its xid on. */
+  beginRaw(): XdrWriter {
+    const w = this.writer;
+    w.attach(this.late === null ? this.client.transport.beginMessage() : this.late.out);
+    this.answerAt = w.at;
     return w;
   }
 
@@ -88,8 +109,23 @@ export class Call implements WatchedRequest {
     const w = this.writer;
     w.commit();
     this.answered = true;
+    if (this.late !== null) {
+      this.late.answer = w.bytes.slice(this.answerAt, w.at);
+      return;
+    }
     if (this.duplicate !== null) this.duplicate.answer = w.bytes.slice(this.answerAt, w.at);
     this.client.transport.endMessage();
+  }
+
+  /** The same call, for an answer that is given while this one goes on; who repeats it under the same xid gets that answer. */
+  toldInstead(): Call {
+    const told = new Call(this.client, this.writer, this.xid, this.procedure, this.claim, this.bytes);
+    told.view = this.view;
+    told.id = this.id;
+    told.otherId = this.otherId;
+    told.duplicate = this.duplicate;
+    this.duplicate = null;
+    return told;
   }
 
   /** The answer is complete with `length` borrowed bytes and their padding after what was written. */

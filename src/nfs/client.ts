@@ -5,7 +5,7 @@ import type { SharePolicy } from "#vfs/access/policy.ts";
 import type { FileSystem } from "#vfs/file-system.ts";
 import { type AuthSys, decodeAuthSys } from "#wire/rpc.ts";
 import { copyOf, XdrReader } from "#wire/xdr-reader.ts";
-import type { GrowingBytes } from "#wire/xdr-writer.ts";
+import type { GrowingBytes } from "#wire/byte-writer.ts";
 
 /** Where calls come from and answers go: a TCP connection, or one datagram. */
 export interface Transport {

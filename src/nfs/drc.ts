@@ -62,7 +62,7 @@ class ClientDuplicates {
 export class DuplicateCache {
   hits = 0;
   joined = 0;
-  private readonly clock: Clock;
+  readonly clock: Clock;
   private readonly limits: DuplicateLimits;
   /** Least recently active first. */
   private readonly clients = new Map<string, ClientDuplicates>();

@@ -20,6 +20,7 @@ import { XdrWriter } from "#wire/xdr-writer.ts";
 import { Call, type Procedure } from "./call.ts";
 import type { Client, CredentialStats } from "./client.ts";
 import type { Duplicate, DuplicateCache } from "./drc.ts";
+import { LateCalls } from "./late.ts";
 import { ended, followed } from "./traced.ts";
 
 /** A version of a program: its procedures by number, without holes. */
@@ -60,17 +61,24 @@ export class Dispatcher {
   readonly stats: RpcStats = { credentials: 0, calls: 0, rejected: 0, denied: 0, malformed: 0, failed: 0 };
   private readonly programs: readonly Program[];
   private readonly duplicates: DuplicateCache | null;
+  /** Null without a cache of duplicates. */
+  readonly late: LateCalls | null;
   private readonly logger: Logger;
   private readonly requests: WatchedBy;
   private readonly reader = new XdrReader();
   private readonly writer = new XdrWriter();
   private readonly header = new CallHeader();
+  /** Where the arguments of the call being dispatched begin. */
+  private argsAt = 0;
+  /** All of it is in one piece. */
+  private isWhole = true;
   /** Made once: a closure in `dispatch` costs every call, although few are followed. */
   private readonly runIt = (call: Call): void => this.run(call);
 
   constructor(programs: readonly Program[], duplicates: DuplicateCache | null, logger: Logger, requests: WatchedBy = unwatched) {
     this.programs = programs;
     this.duplicates = duplicates;
+    this.late = duplicates === null ? null : new LateCalls(duplicates.clock, (call) => this.finish(call));
     this.logger = logger;
     this.requests = requests;
   }
@@ -107,12 +115,16 @@ export class Dispatcher {
     const procedure = this.find(client, length);
     if (procedure === null) return true;
     const call = new Call(client, this.writer, header.xid, procedure, claim, length);
+    this.argsAt = reader.at;
+    this.isWhole = tailBytes === 0;
     if (procedure.remembered && this.duplicates !== null) {
       const known = this.duplicates.find(client.address, bytes, start, end, call);
       if (known !== null) {
         if (known.answer !== null) this.repeat(call, known.answer);
         return true;
       }
+      const { late } = this;
+      if (late !== null && late.size > 0 && tailBytes === 0 && late.joins(call, bytes.subarray(reader.at, end))) return true;
     }
     if (hooks && tracer !== null && tracer.samples()) followed(tracer, call, header, this.runIt);
     else this.run(call);
@@ -142,6 +154,7 @@ export class Dispatcher {
     const fs = call.view === null ? null : call.view.fs;
     fs?.enter();
     if (call.beganMs >= 0) this.requests.watch?.waits(call, call.procedure.operation, fs === null ? "" : fs.name);
+    if (call.duplicate !== null && this.isWhole) this.late?.waits(call, this.reader.bytes.subarray(this.argsAt, this.reader.end));
     pending.then(
       () => {
         fs?.leave();
@@ -170,7 +183,12 @@ export class Dispatcher {
     const watch = hooks ? this.requests.watch : null;
     if (hooks && call.span !== null) ended(call.span, call);
     if (watch !== null && call.beganMs >= 0) watch.ended(call, call.procedure.operation, call.view === null ? "" : call.view.fs.name, call.status, call.count);
-    const entry = call.duplicate;
+    const { late, duplicate: entry } = call;
+    if (late !== null) {
+      this.late?.ended(call, late);
+      return;
+    }
+    if (call.args !== null) this.late?.settled(call);
     if (entry !== null) this.remember(call, entry);
     call.client.transport.requestDone(call.bytes);
   }

@@ -98,6 +98,25 @@ export function pend(call: Call, onCancel: () => void): Pending | null {
   return pending;
 }
 
+/** A request that takes longer has its client told that it goes on: it takes a server that says nothing for dead, smbclient after 20 s, Windows after 60. */
+const slowMs = 2_000;
+
+/**
+ * What was begun for a request that changes names, and is answered once that is as safe as its answer says: the client is told when
+ * it takes long. Within a compound nothing is said, as not every client expects that there (MS-SMB2 3.3.4.2).
+ */
+export async function toldWhenSlow(call: Call, begun: Promise<number>): Promise<number> {
+  if (call.next > 0) return begun;
+  const timer = call.connection.server.clock.after(slowMs, () => void call.pend(ignore));
+  try {
+    return await begun;
+  } finally {
+    timer.cancel();
+  }
+}
+
+function ignore(): void {}
+
 /** The request is answered, or never will be. */
 export function settle(call: Call): void {
   const { pending, connection } = call;

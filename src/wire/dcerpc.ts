@@ -1,7 +1,7 @@
 import { LeWriter, u16, u32, utf16 } from "./le.ts";
 
 /** DCE/RPC over SMB's pipes (C706 chapter 12, MS-RPCE), connection-oriented, little-endian, without authentication of its own. */
-export const PacketType = { request: 0, response: 2, fault: 3, bind: 11, bindAck: 12, bindNak: 13, alterContext: 14, alterContextAnswer: 15 } as const;
+const PacketType = { request: 0, response: 2, fault: 3, bind: 11, bindAck: 12, bindNak: 13, alterContext: 14, alterContextAnswer: 15 } as const;
 
 /** Most bytes of a fragment, either way. */
 export const fragmentBytesMax = 4280;

@@ -1,4 +1,4 @@
-import type { GrowingBytes } from "./xdr-writer.ts";
+import { ByteWriter } from "./byte-writer.ts";
 
 /*
  * Little-endian integers at a place in bytes. None looks at bounds: a decoder has first seen that its fixed part lies in the
@@ -36,39 +36,8 @@ export function utf16(b: Uint8Array, at: number, length: number): string {
   return Buffer.from(b.buffer, b.byteOffset + at, length).toString("utf16le");
 }
 
-/**
- * Writes little-endian structures at the end of a `GrowingBytes`, as `XdrWriter` does for XDR: `attach`, `reserve` room, write,
- * `commit`. Fixed-size writes don't check for room.
- */
-export class LeWriter {
-  bytes: Uint8Array = new Uint8Array(0);
-  at = 0;
-  private target: GrowingBytes | null = null;
-
-  attach(target: GrowingBytes): void {
-    this.target = target;
-    this.bytes = target.bytes;
-    this.at = target.length;
-  }
-
-  commit(): void {
-    const target = this.target!;
-    if (this.at > this.bytes.length) throw new RangeError("a message was written past its reserved room");
-    target.bytes = this.bytes;
-    target.length = this.at;
-  }
-
-  reserve(length: number): void {
-    const needed = this.at + length;
-    if (needed <= this.bytes.length) return;
-    if (this.at > this.bytes.length) throw new RangeError("a message was written past its reserved room");
-    let size = Math.max(this.bytes.length * 2, 1024);
-    while (size < needed) size *= 2;
-    const bytes = new Uint8Array(size);
-    bytes.set(this.bytes.subarray(0, this.at));
-    this.bytes = bytes;
-  }
-
+/** Writes little-endian structures. */
+export class LeWriter extends ByteWriter {
   u8(value: number): void {
     this.bytes[this.at++] = value;
   }

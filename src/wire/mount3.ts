@@ -19,4 +19,3 @@ export const MountStat3 = {
 export type MountStat3 = (typeof MountStat3)[keyof typeof MountStat3];
 
 export const mountPathBytesMax = 1024;
-export const mountNameBytesMax = 255;

@@ -77,7 +77,7 @@ export const verifierBytes = 8;
 
 /** Bytes of a fattr3 (RFC 1813 §2.6) and of a wcc_attr. */
 export const fattr3Bytes = 84;
-export const wccAttrBytes = 24;
+const wccAttrBytes = 24;
 /** Most bytes of a post_op_attr and of wcc_data, discriminants included. */
 export const postOpAttrBytes = 4 + fattr3Bytes;
 export const wccDataBytes = 4 + wccAttrBytes + postOpAttrBytes;

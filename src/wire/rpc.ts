@@ -3,9 +3,9 @@ import type { XdrWriter } from "./xdr-writer.ts";
 import { XdrFailure } from "./xdr-reader.ts";
 
 /** ONC RPC version 2 (RFC 5531): constants, call header, reply headers, AUTH_SYS. */
-export const rpcVersion = 2;
-export const MessageType = { CALL: 0, REPLY: 1 } as const;
-export const ReplyStat = { MSG_ACCEPTED: 0, MSG_DENIED: 1 } as const;
+const rpcVersion = 2;
+const MessageType = { CALL: 0, REPLY: 1 } as const;
+const ReplyStat = { MSG_ACCEPTED: 0, MSG_DENIED: 1 } as const;
 export const AcceptStat = {
   SUCCESS: 0,
   PROG_UNAVAIL: 1,
@@ -15,7 +15,7 @@ export const AcceptStat = {
   SYSTEM_ERR: 5,
 } as const;
 export type AcceptStat = (typeof AcceptStat)[keyof typeof AcceptStat];
-export const RejectStat = { RPC_MISMATCH: 0, AUTH_ERROR: 1 } as const;
+const RejectStat = { RPC_MISMATCH: 0, AUTH_ERROR: 1 } as const;
 export const AuthStat = {
   AUTH_OK: 0,
   AUTH_BADCRED: 1,
@@ -30,10 +30,10 @@ export type AuthStat = (typeof AuthStat)[keyof typeof AuthStat];
 export const AuthFlavor = { AUTH_NONE: 0, AUTH_SYS: 1, AUTH_SHORT: 2, AUTH_DH: 3, RPCSEC_GSS: 6 } as const;
 
 /** Longest body of a credential or verifier (RFC 5531 §8.2). */
-export const authBytesMax = 400;
+const authBytesMax = 400;
 /** Longest machine name and most groups of an AUTH_SYS credential (RFC 5531 appendix A). */
-export const machineNameBytesMax = 255;
-export const gidsMax = 16;
+const machineNameBytesMax = 255;
+const gidsMax = 16;
 
 /** The header of a call up to its arguments. Reused: `decodeCallHeader` fills it. */
 export class CallHeader {
@@ -109,7 +109,7 @@ export function decodeAuthSys(r: XdrReader): AuthSys | null {
 }
 
 /** Bytes of an accepted reply's header with an empty verifier. */
-export const acceptedHeaderBytes = 24;
+const acceptedHeaderBytes = 24;
 
 /** An accepted reply's header: verifier AUTH_NONE, then the status. */
 export function encodeAccepted(w: XdrWriter, xid: number, status: AcceptStat): void {

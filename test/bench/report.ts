@@ -267,7 +267,12 @@ byte of each answer, and no byte of a body. *Raw* is the AWS SDK in a process of
 16 MiB each, or one at a time of 4 KiB (of 64 KiB for the remote tier); a line is judged against the faster of the SDK as it comes and the SDK's commands
 over the connections of our block store. What is written counts from the first WRITE to the end of \`system drain-uploads\`,
 with nothing left unstored by the share's status; what is read cold was evicted from the cache on disk and is in no page of memory; the proxy says that it came from the bucket. PUTs are counted by
-the proxy. The filesystem store is a second server of the same program, in turns with the first.
+the proxy. The filesystem store is a second server of the same program.
+
+Cached reads and local writes are compared by turns of a tenth and a quarter of a second, A B and B A. Who has no turn is stopped (SIGSTOP) with all it has under way, so that each server
+flushes, uploads and publishes its history in its own time alone, as under a load that goes on; only \`seqwrite\` begins each turn with nothing unstored, since what is written in order for long
+is taken at the bucket's speed. A ratio is of all turns together, its interval the middle 95 % of what as many pairs drawn from these come to. The S3 server and the proxy run on the server's processors;
+how much of these they took in the S3 share's turns stands beside.
 
 ${markdown(boundTable(bounds))}
 ${explainedOf(bounds, missedOnS3)}`;

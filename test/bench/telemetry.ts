@@ -17,10 +17,10 @@
 import { join } from "node:path";
 import { OtlpReceiver } from "../support/otlp-receiver.ts";
 import { waitForIdle } from "./machine.ts";
-import { cpuOfThreads, median } from "./measure.ts";
+import { cpuOfThreads, likelyMedian, median } from "./measure.ts";
+import { onOneProcessor, RepeatedLoad } from "./repeated-load.ts";
 import type { Bound } from "./report.ts";
 import { type Server, startDittofs } from "./servers.ts";
-import { RepeatedLoad } from "./telemetry-load.ts";
 import { projectRoot } from "./tools.ts";
 
 export interface TelemetryBench {
@@ -105,7 +105,12 @@ async function withServers<T>({ directory, program }: TelemetryBench, collector:
       const { program: command, environment } = asked[i]!;
       servers[i] = await startDittofs(directory, command, { name: `server-${i}`, environment });
     }
-    await Promise.all(order.map(async (i) => (loads[i] = await RepeatedLoad.start(servers[i]!, "getattr", options))));
+    await Promise.all(
+      order.map(async (i) => {
+        loads[i] = await RepeatedLoad.start(servers[i]!, "getattr", options);
+        await onOneProcessor(servers[i]!.pid, loads[i]!.pid);
+      }),
+    );
     for (const i of order) await loads[i]!.run(warmSeconds);
     return await work(servers, loads, order);
   } finally {
@@ -151,12 +156,8 @@ async function ratesOf(servers: readonly Server[], loads: readonly RepeatedLoad[
   return done.map((ops, i) => ops / (spentSeconds(before[i]!, after[i]!) - (idle[i % idle.length]! * (tookMs - loadedMs[i]!)) / 1000));
 }
 
-/** The interval that holds the true median nineteen times of twenty, by the order of what was measured. */
 function detailOf(ratios: readonly number[], most: number, rate: number): string {
-  const sorted = ratios.toSorted((a, b) => b - a);
-  const off = Math.max(0, Math.floor(ratios.length / 2 - 0.98 * Math.sqrt(ratios.length)));
-  const low = cost(sorted[off]!);
-  const high = cost(sorted[sorted.length - 1 - off]!);
+  const [low, high] = likelyMedian(ratios.map(cost));
   const wide = low <= most && high > most ? "; the bound lies in it: these rounds don't decide it" : "";
   return `95 % interval ${low.toFixed(1)} to ${high.toFixed(1)} %, ${ratios.length} pairs; without hooks ${Math.round(rate / 1000)},000 calls a CPU-second${wide}`;
 }

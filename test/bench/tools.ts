@@ -10,8 +10,8 @@ const warnings = ["-O2", "-Wall", "-Wextra"];
 
 /** The C tools: what each is made from and how. */
 const tools: readonly { readonly name: string; readonly source: string; readonly flags: readonly string[] }[] = [
-  { name: "nfsload", source: "nfsload/nfsload.c", flags: [] },
-  { name: "smbload", source: "smbload/smbload.c", flags: ["-lcrypto"] },
+  { name: "nfsload", source: "nfsload/nfsload.c", flags: ["-fms-extensions"] },
+  { name: "smbload", source: "smbload/smbload.c", flags: ["-fms-extensions", "-lcrypto"] },
   { name: "nullprobe", source: "nullprobe.c", flags: [] },
   { name: "nullnfs", source: "nullnfs.c", flags: ["-pthread"] },
   { name: "delayproxy", source: "delayproxy.c", flags: [] },

@@ -130,12 +130,16 @@ describe.skipIf(missingRadosgw !== null)("durability remote", () => {
       );
       const error = await until("the reason", minuteMs, async () => (await status()).store_error);
       expect(error).toMatch(/key may not do this/);
+      const { troubled_stores: troubled } = (await admin.do("GET", "/api/v1/status")) as { troubled_stores: { name: string; error: string; since: string; shares: string[] }[] };
+      expect(troubled).toEqual([{ name: "cloud", error: expect.stringMatching(/it needs s3:ListBucket and s3:ListBucketMultipartUploads/) as unknown as string, since: expect.any(String) as unknown as string, shares: ["/cloud"] }]);
+      expect(Math.abs(Date.now() - Date.parse((troubled[0] as { since: string }).since))).toBeLessThan(minuteMs);
       expect((await status()).state).toBe("serving");
       expect((await committed) ?? "answered").toBeInstanceOf(NfsError);
       await s3.admin("user", "enable", "--uid=test");
       await admin.do("POST", "/api/v1/system/drain-uploads?share=%2Fcloud");
       await until("the history to go on", minuteMs, async () => ((await status()).history.error === null ? true : null));
-      expect((await status()).store_error).toBeNull();
+      expect(await status()).toMatchObject({ store_error: null, store_error_ms: null });
+      expect(await admin.do("GET", "/api/v1/status")).toMatchObject({ troubled_stores: [] });
       await client.commit(handle);
     },
     3 * minuteMs,

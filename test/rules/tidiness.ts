@@ -4,7 +4,7 @@ import { type Rule, everyMatch, isTypeScript, lineOf, planted } from "./rule.ts"
 export const fileLinesAim = 300;
 export const fileLinesMax = 600;
 /** Files of `src/` and `scripts/` longer than the aim. It may only shrink: the rule asks for a lower number as soon as it can be. */
-export const filesOverAimRecord = 5;
+export const filesOverAimRecord = 2;
 export const purposeLinesMax = 15;
 
 const isOurs = (path: string) => isTypeScript(path) && /^(?:src|scripts|test)\//.test(path);

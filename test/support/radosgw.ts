@@ -31,6 +31,8 @@ export interface S3Server {
   readonly tlsEndpoint: string;
   readonly rootCert: string;
   readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
+  /** Its processes at present. */
+  readonly pids: readonly number[];
   /** A name no bucket of this server has yet. */
   bucketName(): string;
   /** The path of a file that goes when the server does. */
@@ -151,6 +153,10 @@ class PrivateS3 implements S3Server {
       () => true,
       () => false,
     );
+  }
+
+  get pids(): readonly number[] {
+    return [...this.daemons, this.gateway].flatMap((daemon) => (daemon?.pid === undefined ? [] : [daemon.pid]));
   }
 
   file(name: string): string {

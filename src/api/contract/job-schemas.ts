@@ -41,7 +41,11 @@ export const JobFinding = object({
 export type JobFinding = Static<typeof JobFinding>;
 export const JobDetail = object({ ...jobFields, findings: Type.Array(JobFinding, { description: "The first thousand." }) });
 export type JobDetail = Static<typeof JobDetail>;
-export const MigrateOptions = object({ metadata: optional(Name), blocks: optional(Name) });
+export const MigrateOptions = object({
+  metadata: optional(Name),
+  blocks: optional(Name),
+  accept_volatile: optional(Type.Boolean({ description: "Needed to move into a metadata store of type memory: everything in the share is gone when the server stops." })),
+});
 export const ScrubOptions = object({ rate: optional(orNull(Type.Integer({ minimum: 65536, maximum: Number.MAX_SAFE_INTEGER, description: "Bytes a second; null or left out: as fast as it goes." }))) });
 export const GcOptions = object({ delete: optional(Type.Boolean({ description: "Delete what may go; else it is only shown." })) });
 export const FsckOptions = object({

@@ -248,6 +248,12 @@ export const AuditEntry = object({
   after: Type.Unknown(),
 });
 
+export const TroubledStore = object({
+  name: Name,
+  error: Type.String({ description: "What is wrong with it, as one of its shares found." }),
+  since: orNull(When),
+  shares: Type.Array(ShareName),
+});
 export const Status = object({
   version: Type.String(),
   started_at: When,
@@ -256,6 +262,7 @@ export const Status = object({
   data_dir: orNull(Type.String({ description: "Null for role user." })),
   database: one(["sqlite", "postgres"]),
   shares: object({ serving: Type.Integer(), disabled: Type.Integer(), failed: Type.Integer() }),
+  troubled_stores: Type.Array(TroubledStore, { description: "Block stores that shares can't store in, or read from, at present. Empty for role user." }),
   adapters: Type.Array(AdapterPort),
   clients: Type.Integer(),
 });

@@ -43,6 +43,7 @@ export const ShareStatus = object({
     }),
   ),
   store_error: orNull(Type.String({ description: "Why content can't be stored or read at present; it heals by itself once the reason is gone. Null: it can." })),
+  store_error_ms: orNull(Type.Integer({ description: "How long that has been so. Null: it can, or that isn't known." })),
   history: orNull(HistoryStatus),
   disk_cache: orNull(DiskCache),
 });

@@ -1,4 +1,4 @@
-import { chmodSync, closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
+import { chmodSync, closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { syncDirectory } from "../process/durable-files.ts";
 
@@ -23,12 +23,6 @@ export function keepAdminPassword(dataDirectory: string, password: string): stri
   renameSync(temporary, path);
   syncDirectory(dirname(path));
   return path;
-}
-
-/** The password that is kept, or null. */
-export function keptAdminPassword(dataDirectory: string): string | null {
-  const path = adminPasswordFile(dataDirectory);
-  return existsSync(path) ? readFileSync(path, "utf8").trim() : null;
 }
 
 /** Forgets it once it is not the password any more. True: there was one. */

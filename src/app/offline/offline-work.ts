@@ -6,7 +6,7 @@ import { jobDetailView } from "#api/server/views.ts";
 import type { schemas } from "#api/contract/index.ts";
 import type { OfflineWork } from "#cli/ports.ts";
 import type { Loaded } from "#config/index.ts";
-import type { JobRequest } from "#control/index.ts";
+import type { JobRequest, SharePlan } from "#control/index.ts";
 import { silentLogger } from "#telemetry/logger.ts";
 import { openControl, type RunningControl } from "../control/control.ts";
 import type { Surroundings } from "../share/open-share.ts";
@@ -34,6 +34,7 @@ export async function workOffline(loaded: Loaded, what: OfflineWork, told: (job:
     const [failure] = await control.start();
     if (failure !== undefined) throw new Error(failure.reason);
     const { shares } = control.plane;
+    if (what.kind === "migrate") refuseVolatile(shares.movePlan(what.share, { ...what.to, acceptVolatile: true }));
     const request: JobRequest = what.kind === "migrate" ? { kind: "migrate", share: what.share, plan: shares.movePlan(what.share, what.to), commit: () => shares.moved(operator, what.share, what.to) } : what;
     const { id } = runtime.jobs.start(request, operator.name);
     let ended = false;
@@ -50,6 +51,12 @@ export async function workOffline(loaded: Loaded, what: OfflineWork, told: (job:
     await runtime.stopShares(config.server.shutdown_timeout);
     await control.stop(config.server.shutdown_timeout);
   }
+}
+
+/** Refused before anything: what is put into the memory of this program ends with it. */
+function refuseVolatile({ name, metadata }: SharePlan): void {
+  if (metadata.type !== "memory") return;
+  throw new Error(`share ${name} can't be moved into metadata store ${metadata.name} without its server, in whose memory it would be; start the server, and leave out --offline. Nothing was changed`);
 }
 
 /** As a server does: the next start recovers what was acknowledged. */

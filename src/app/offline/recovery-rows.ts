@@ -51,18 +51,41 @@ export async function planFor(loaded: Loaded, request: RecoverRequest, { instanc
       refuseOther(loaded.config, known, fresh, instance);
       return known;
     }
-    const { metadata: kept = builtInStore } = shares.deleted().find((share) => share.name === name) ?? {};
-    const store = stores.list("metadata").find((each) => each.name === kept);
-    if (store?.type !== "sqlite" || kept !== builtInStore) {
-      throw new Error(`share ${name} would have its metadata in metadata store ${kept} (${store?.type ?? "which there is not"}) here, and what is recovered lies in the data directory's own. Give it another name with --name, or recover it into another --data-dir. Nothing was changed`);
-    }
-    return { ...fresh, metadata: { ...fresh.metadata, config: store.config } };
+    const store = metadataFor({ stores, shares }, name);
+    return { ...fresh, metadata: { ...fresh.metadata, name: store.name, config: store.config } };
   });
+}
+
+/** The metadata store of a share that the control plane has not, or knows as one that was deleted: where that was, else the built-in one, or another of its type. */
+function metadataFor({ stores, shares }: Pick<ControlPlane, "stores" | "shares">, name: string): Store {
+  const all = stores.list("metadata");
+  const deleted = shares.deleted().find((share) => share.name === name);
+  if (deleted !== undefined) {
+    const kept = all.find((each) => each.name === deleted.metadata);
+    if (kept?.type === "sqlite") return kept;
+    throw new Error(
+      `share ${name} was deleted here and had its metadata in metadata store ${deleted.metadata} (${kept?.type ?? "which there is not"}), not in one of type sqlite, into which a share is recovered. ` +
+        `Give it another name with --name; or, if what is left of it may go, start the server, run: dittofs share delete ${name} --purge, stop it and recover again. Nothing was changed`,
+    );
+  }
+  const sqlite = all.filter(({ type }) => type === "sqlite");
+  const found = sqlite.find((each) => each.name === builtInStore) ?? sqlite[0];
+  if (found !== undefined) return found;
+  throw new Error(
+    `a share is recovered into a metadata store of type sqlite, and the control plane here has none (${all.map((each) => `${each.name}: ${each.type}`).join(", ")}). ` +
+      "Start the server, run: dittofs store metadata add recovered --type sqlite, stop it and recover again. Nothing was changed",
+  );
 }
 
 function refuseOther(config: Config, known: SharePlan, fresh: SharePlan, instance: string): void {
   const { name, metadata, blocks } = known;
   const otherwise = "or recover it into an empty --data-dir, where its grants have to be made anew. Nothing was changed";
+  if (metadata.type === "memory") {
+    throw new Error(
+      `the control plane here has share ${name} with its metadata in memory (metadata store ${metadata.name}), and would serve an empty one, not what is recovered. ` +
+        `Start the server, run: dittofs share delete ${name} --purge, stop it and recover again; the share's grants have to be made anew. Nothing was changed`,
+    );
+  }
   if (metadata.type !== "sqlite") {
     throw new Error(
       `the control plane here has share ${name} with its metadata in metadata store ${metadata.name} (${metadata.type}), and would serve it from there, not from what is recovered. ` +
@@ -105,7 +128,7 @@ async function enter({ stores, shares }: ControlPlane, request: RecoverRequest, 
   const history = { ...config, ...(type === "filesystem" ? { history: true } : {}) };
   const { store, isThere } = storeFor(stores.list("block"), request);
   if (!isThere) await stores.create(actor, "block", { name: store, type, config: history });
-  await shares.create(actor, { name, blocks: store, adopt: true });
+  await shares.create(actor, { name, metadata: metadataFor({ stores, shares }, name).name, blocks: store, adopt: true });
 }
 
 /** What says where a store's objects lie. */
@@ -125,9 +148,12 @@ function describePlace(store: StorePlan): string {
 
 /**
  * The store a recovered share is entered with: the one of the name that was asked for. A store of that name that lies elsewhere is not it,
- * and a share opened on it would be without its content and begin another history there: then the next free name, `NAME-2` and so on.
+ * and a share opened on it would be without its content and begin another history there: then the next free name, `NAME-2` and so on. Of one directory there
+ * are no two stores: there it is the one there is, whatever its name.
  */
 export function storeFor(known: readonly Pick<Store, "name" | "type" | "config">[], { storeName, type, config }: Pick<RecoverRequest, "storeName" | "type" | "config">): { readonly store: string; readonly isThere: boolean } {
+  const there = type === "filesystem" ? known.find((each) => samePlace(each, { type, config })) : undefined;
+  if (there !== undefined) return { store: there.name, isThere: true };
   for (let number = 1; ; number++) {
     const store = number === 1 ? storeName : `${storeName}-${number}`;
     const found = known.find((each) => each.name === store);

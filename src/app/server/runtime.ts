@@ -10,18 +10,20 @@ import { Moves } from "../work/moves.ts";
 import { Protocols } from "./protocols.ts";
 import type { Listening } from "#cli/ports.ts";
 import type { LoginAttempts } from "#model/identity.ts";
-import { connectionsWithin, openFilesMax, sharesWithin } from "../process/open-files.ts";
+import { connectionsWithin, openFilesMax } from "../process/open-files.ts";
 import type { Measured } from "../metrics/index.ts";
 import type { OpenShare, Surroundings } from "../share/open-share.ts";
 import { openShare } from "../share/share-opening.ts";
 import { stateOf } from "../share/share-state.ts";
-import { noRoom, stillClosing, tooFewFiles, writeBytesMax } from "../share/not-served.ts";
+import { refuseMore, stillClosing, writeBytesMax } from "../share/not-served.ts";
 import { placesOf, refuseCollision } from "../share/places.ts";
 import { GivenUp } from "../share/given-up.ts";
 import { leftBehind, purgeShare } from "../work/purge.ts";
 import { isOther, mustReopen } from "../share/reopen.ts";
 import { warnOf } from "../share/share-warnings.ts";
+import { Volatile } from "../share/volatile.ts";
 import { checkTree, lasts } from "../share/tree.ts";
+import { Fences } from "../stores/fence.ts";
 import { checkKeys, requestsOf, rotateKeys } from "../stores/rotate-keys.ts";
 import { tryStore } from "../stores/try-store.ts";
 
@@ -56,6 +58,7 @@ export class ServerRuntime implements Runtime {
   readonly share = (name: string): ShareState | null => stateOf(name, this.open, this.closing, this.failed);
   readonly clients = (): readonly ClientInfo[] => this.protocols.clients();
   readonly mounts = (): readonly MountInfo[] => this.protocols.mounts();
+  readonly usage = async (name: string) => (await this.open.get(name)?.usage()) ?? null;
   readonly warm = (name: string) => warmShare(this.open.get(name), name);
   readonly evict = (name: string) => evictShare(this.open.get(name), name);
   readonly leftBehind = (plan: SharePlan) => (this.open.has(plan.name) ? null : leftBehind(this.config, plan));
@@ -66,6 +69,7 @@ export class ServerRuntime implements Runtime {
   readonly live: LiveStats;
   readonly slow: SlowRequests;
   private readonly moves: Moves;
+  private readonly kept = { volatile: new Volatile(), fences: new Fences() };
   /** Those that were not closed in time: they still store what they hold, and nobody may open their log beside them. */
   private readonly closing = new Map<string, OpenShare>();
   /** Why shares that are desired are not served. */
@@ -83,7 +87,7 @@ export class ServerRuntime implements Runtime {
     this.config = options.config;
     const again = (): Promise<unknown> => (this.wanted === null || this.stopping ? Promise.resolve() : this.reconcile(this.wanted));
     this.givenUp = new GivenUp(options.around.clock, again);
-    this.moves = new Moves(options, { table: this.table, open: this.open }, again);
+    this.moves = new Moves(options, { table: this.table, open: this.open, ...this.kept }, again);
     this.jobs = new JobTable(async (request, watch) => (await import("../work/check-share.ts")).workOn(this.moves, this.open.get(request.share), request, watch), (share) => this.open.has(share), options.around);
     this.live = new LiveStats({ ...options.around, shares: () => [...this.open.keys()], share: this.share, clients: this.clients });
     this.slow = new SlowRequests(options.around, (name) => this.open.get(name) ?? null, () => this.open.values());
@@ -139,10 +143,6 @@ export class ServerRuntime implements Runtime {
     return [...this.open.values()].map((share) => share.plan);
   }
 
-  async usage(name: string): Promise<{ readonly bytes: number; readonly files: number } | null> {
-    return (await this.open.get(name)?.usage()) ?? null;
-  }
-
   adapter(type: AdapterType): AdapterState {
     return this.protocols.state(type);
   }
@@ -152,7 +152,7 @@ export class ServerRuntime implements Runtime {
   }
 
   async tryStore(plan: StorePlan, writing: boolean): Promise<StoreHealth> {
-    return await checkKeys(plan, writing, await tryStore(this.config, plan, writing, this.options.around), this.open.values());
+    return await checkKeys(plan, writing, await tryStore(this.config, plan, writing, { ...this.options.around, ...this.kept }), this.open.values());
   }
 
   async drain(name: string | null): Promise<ReadonlyMap<string, number>> {
@@ -208,6 +208,7 @@ export class ServerRuntime implements Runtime {
       const plan = plans.get(share.plan.name);
       return plan === undefined || mustReopen(share.plan, plan) || isOther(share, plan) || this.givenUp.has(plan);
     });
+    this.kept.volatile.keep(desired.shares);
     this.table.expecting ||= gone.some((share) => plans.has(share.plan.name));
     await Promise.all(gone.map((share) => this.close(share, this.config.server.shutdown_timeout, plans.get(share.plan.name)?.id === share.plan.id)));
     for (const name of this.failed.keys()) if (!plans.has(name)) this.failed.delete(name);
@@ -250,8 +251,7 @@ export class ServerRuntime implements Runtime {
       try {
         if (this.stopping) throw new Error("the server is stopping");
         this.givenUp.refuse(plan);
-        if (this.open.size >= most) throw new Error(noRoom(this.config, most));
-        if (this.open.size >= sharesWithin(openFilesMax())) throw new Error(tooFewFiles(this.open.size));
+        refuseMore(this.config, this.open.size, most);
         await this.openOne(plan, away);
         this.failed.delete(plan.name);
       } catch (error) {
@@ -269,9 +269,10 @@ export class ServerRuntime implements Runtime {
     this.moves.refuse(plan);
     if (this.closing.has(plan.name)) throw new Error(stillClosing(plan.name));
     refuseCollision(plan.name, placesOf(this.config, plan), [...this.open.values(), ...this.closing.values()]);
-    const share = await openShare(this.config, plan, deriveLimits(this.config, this.open.size + 1), { ...this.options.around, broken: this.givenUp.teller(plan) }, away);
+    const share = await openShare(this.config, plan, deriveLimits(this.config, this.open.size + 1), { ...this.options.around, broken: this.givenUp.teller(plan), ...this.kept }, away);
     await this.identify(share);
     this.open.set(plan.name, share);
+    this.kept.volatile.opened(plan);
     warnOf(this.config, plan, this.options.around.logger);
     // The policy may be another by now.
     const latest = this.wanted?.shares.find((each) => each.id === plan.id);

@@ -16,6 +16,8 @@ import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Scrubber } from "../work/scrubber.ts";
 import { contentLimits, diskCacheLimits } from "./share-limits.ts";
 import { instanceOf } from "./tree.ts";
+import type { Volatile } from "./volatile.ts";
+import type { Fences } from "../stores/fence.ts";
 import type { WrappedBlocks } from "../stores/wrap-blocks.ts";
 
 /** What every part of the server is handed. */
@@ -32,6 +34,8 @@ export interface Surroundings {
 export interface ShareSurroundings extends Surroundings {
   /** This share can't be served any more, since another server took it for one; the others can. */
   readonly broken: (error: Error) => void;
+  readonly volatile: Volatile;
+  readonly fences: Fences;
 }
 
 /** The part of a share's time to stop that its requests in hand may take; the rest is for content on its way into its store. */
@@ -130,9 +134,10 @@ export class OpenShare {
 
   /** What is not in its stores yet, and why, and how its cache on disk does. */
   get report(): Omit<ShareState, "state" | "error" | "elsewhere"> {
-    const { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError } = this.content;
+    const { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError, storeErrorMs } = this.content;
     const history = this.history?.status ?? null;
-    return { dirtyBytes, unstoredBytes, oldestUnstoredMs, storeError: storeError ?? history?.error ?? null, diskCache: this.diskCache?.stats ?? null, history, scrub: this.scrubber.state };
+    const wrong = storeError === null ? { storeError: history?.error ?? null, storeErrorMs: history?.errorMs ?? null } : { storeError, storeErrorMs };
+    return { dirtyBytes, unstoredBytes, oldestUnstoredMs, ...wrong, diskCache: this.diskCache?.stats ?? null, history, scrub: this.scrubber.state };
   }
 
   get progress(): Content["progress"] {

@@ -21,6 +21,12 @@ export function keepsHistory({ metadata, blocks }: Pick<SharePlan, "metadata" | 
   return blocks.type === "s3" ? wished !== false : blocks.type === "filesystem" && wished === true;
 }
 
+/** With what becomes of the share until that is put right. */
+async function whyUnfenced({ name, blocks }: SharePlan, around: ShareSurroundings): Promise<string | null> {
+  const why = await unfenced(blocks, around, around.fences);
+  return why === null ? null : `${why}. Until then share ${name} is closed. It is tried again by itself every few minutes, and at once by: dittofs share enable ${name}`;
+}
+
 interface HistoryParts {
   readonly plan: SharePlan;
   readonly places: SharePlaces;
@@ -50,7 +56,7 @@ export async function openHistory({ plan, places, store, blocks, unwrapped, conf
     lagMs: typeof lagMs === "number" ? lagMs : lagMsDefault,
     unshippedBytesMax: limits.dirtyBytesMaxPerShare,
     snapshotPath: `${places.database}-snapshot`,
-    unfenced: () => unfenced(plan.blocks, around),
+    unfenced: () => whyUnfenced(plan, around),
     lost: around.broken,
   });
   parts.started("history", () => history.close());

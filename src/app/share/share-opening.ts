@@ -1,6 +1,6 @@
 import { existsSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { openContent, type Recovered } from "#cache/index.ts";
+import { type Content, openContent, type Recovered } from "#cache/index.ts";
 import { CachedBlocks } from "#cache/disk/index.ts";
 import { type Config, formatSize, type Limits } from "#config/index.ts";
 import type { SharePlan } from "#control/index.ts";
@@ -76,7 +76,7 @@ async function open(config: Config, plan: SharePlan, limits: Limits, around: Sha
   });
   const last: LastWork = { run: () => Promise.resolve() };
   parts.started("last work", () => last.run());
-  parts.started("content", () => content.close());
+  parts.started("content", () => closeContent(content, plan, around));
   if ((await history?.start(shipped, away.has(plan.blocks.name) ? takeMsMaxAway : takeMsMax)) === false) away.add(plan.blocks.name);
   if (plan.instance !== null) rmSync(places.database + recoveredEnd, { force: true });
   const tier: Tier = { durability: plan.durability };
@@ -102,11 +102,20 @@ async function open(config: Config, plan: SharePlan, limits: Limits, around: Sha
   return new OpenShare(plan, { tier, history, share, places, recovered: describeRecovered(recovered), config, content, counts: stats, diskCache, wrapped, upkeep, scrubber, checkTarget, last, parts });
 }
 
+/** What can't be stored is nowhere else, where there is no log: names without it would show what was there before as if it were the newest. */
+async function closeContent(content: Content, plan: SharePlan, { volatile, logger }: ShareSurroundings): Promise<void> {
+  await content.close();
+  if (lasts(plan) || (content.unstoredBytes === 0 && content.oldestUnstoredMs === null)) return;
+  logger.warn({}, "content that its block store did not take is lost, since the share's metadata is in memory: the share begins anew, empty");
+  volatile.forget(plan);
+}
+
 /** What a start found in the log and did about it. */
 export function describeRecovered(recovered: Recovered): string | null {
-  if (recovered.records === 0 && recovered.tornBytes === 0) return null;
+  if (recovered.records === 0 && recovered.tornBytes === 0 && recovered.damage === null) return null;
   const parts = [`${recovered.records} log records read, ${recovered.replayed} of them replayed (${formatSize(recovered.replayedBytes)})`];
   if (recovered.unfinished > 0) parts.push(`${recovered.unfinished} writes that were never acknowledged left out`);
   if (recovered.tornBytes > 0) parts.push(`a torn tail of ${formatSize(recovered.tornBytes)} dropped${recovered.tornWhole > 0 ? ` with ${recovered.tornWhole} whole records in it (see the log's warning)` : ""}`);
+  if (recovered.damage !== null) parts.push(`damage done by the disk to ${recovered.damage.lost + recovered.damage.unknown + recovered.damage.mended} acknowledged records (see the log's error)`);
   return parts.join(", ");
 }

@@ -27,7 +27,7 @@ export function claimBlocks(directory: string, owner: Owner): { release(): void 
     const found = readText(fd);
     // What is right stays as it is: a power cut on the way would leave content without an owner.
     if (found !== line) {
-      takeOver(directory, ownerLine.exec(found));
+      takeOver(directory, ownerLine.exec(found), owner);
       ftruncateSync(fd, 0);
       writeSync(fd, line);
     }
@@ -58,7 +58,9 @@ function readText(fd: number): string {
   return new TextDecoder().decode(bytes.subarray(0, readSync(fd, bytes, 0, bytes.length, 0)));
 }
 
-function takeOver(directory: string, before: RegExpExecArray | null): void {
+function takeOver(directory: string, before: RegExpExecArray | null, { instance }: Owner): void {
+  // Its metadata was in memory and has moved to where it lasts.
+  if (before?.[1] === instance && before[2] !== undefined) return;
   if (before?.[2] !== undefined) removeContentNow(directory, before[1] as string);
   else refuseContentOf(directory, before?.[1] ?? null);
 }

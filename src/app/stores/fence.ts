@@ -16,11 +16,30 @@ export function withoutFence({ name, config }: Pick<StorePlan, "name" | "config"
   );
 }
 
+/** Servers that were found to ignore them, until they are found not to: who only looks whether a store answers is not to forget it. */
+export class Fences {
+  private readonly without = new Set<string>();
+
+  note(plan: StorePlan, conditional: boolean | null): void {
+    if (conditional === false) this.without.add(placeOf(plan));
+    else if (conditional === true) this.without.delete(placeOf(plan));
+  }
+
+  lacks(plan: StorePlan): boolean {
+    return this.without.has(placeOf(plan));
+  }
+}
+
+function placeOf({ config }: StorePlan): string {
+  return JSON.stringify([config["endpoint"] ?? "", config["region"] ?? "", config["bucket"] ?? ""]);
+}
+
 /** Why a share's history must not lie in a store: its server lets two machines take one share. Null: it doesn't, or that was accepted. Throws where the store can't be asked. */
-export async function unfenced(plan: StorePlan, around: Pick<Surroundings, "clock" | "random" | "logger">): Promise<string | null> {
+export async function unfenced(plan: StorePlan, around: Pick<Surroundings, "clock" | "random" | "logger">, fences: Fences | null = null): Promise<string | null> {
   if (!needsFence(plan)) return null;
   const { checkS3 } = await import("#blocks/s3/index.ts");
   // A key that may not delete keeps a history as any other does: only its probes stay.
   const { conditionalPut } = await checkS3({ ...s3OptionsOf(plan, around), createBucket: false, deleting: false });
+  fences?.note(plan, conditionalPut);
   return conditionalPut === false ? withoutFence(plan) : null;
 }

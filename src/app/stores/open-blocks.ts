@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { openFilesystemBlocks, openMemoryBlocks } from "#blocks/index.ts";
+import { openFilesystemBlocks } from "#blocks/index.ts";
 import { type DiskCacheLimits, openDiskCache } from "#cache/disk/index.ts";
 import { parseSize } from "#config/index.ts";
 import type { SharePlan, StorePlan } from "#control/index.ts";
@@ -11,7 +11,7 @@ import { makeDirectory } from "../process/durable-files.ts";
 import { gatherPacks } from "../share/gather-packs.ts";
 import type { Lifecycle } from "../process/lifecycle.ts";
 import { blockFilesWithin, openFilesMax } from "../process/open-files.ts";
-import type { Surroundings } from "../share/open-share.ts";
+import type { ShareSurroundings, Surroundings } from "../share/open-share.ts";
 import { diskCacheFolder, type SharePlaces } from "../share/places.ts";
 import { s3OptionsOf } from "./s3.ts";
 import { instanceOf } from "../share/tree.ts";
@@ -25,13 +25,13 @@ export interface OpenBlocks {
 }
 
 /** `cacheLimits` null: without a cache on the local disk. `begins`: what the share has in packs is not in this store yet. */
-export async function openBlocks(plan: SharePlan, places: SharePlaces, store: MetadataStore, parts: Lifecycle, cacheLimits: DiskCacheLimits | null, around: Surroundings, begins = false): Promise<OpenBlocks> {
+export async function openBlocks(plan: SharePlan, places: SharePlaces, store: MetadataStore, parts: Lifecycle, cacheLimits: DiskCacheLimits | null, around: Surroundings & Pick<ShareSurroundings, "volatile">, begins = false): Promise<OpenBlocks> {
   const instance = instanceOf(store);
   const keyPrefix = `${instance}/`;
   const filled = !begins && (await store.packs(0, 1)).length > 0;
   const wrap = (blocks: BlockStore) => wrapBlocks(plan.blocks, blocks, { keyPrefix, filled, serves: true }, around);
   if (plan.blocks.type === "memory") {
-    const wrapped = await wrap(openMemoryBlocks({ bytesMax: memoryBytesMax(plan.blocks) }));
+    const wrapped = await wrap(around.volatile.blocks(plan, memoryBytesMax(plan.blocks)));
     parts.started("blocks", () => wrapped.blocks.close());
     return { blocks: wrapped.blocks, uncached: wrapped.blocks, wrapped };
   }

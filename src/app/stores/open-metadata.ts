@@ -1,7 +1,7 @@
 import type { Config } from "#config/index.ts";
 import type { SharePlan } from "#control/index.ts";
 import { TurnWriter } from "#history/index.ts";
-import { openMemoryStore, openSqliteStore, traceStore } from "#metadata/index.ts";
+import { openSqliteStore, traceStore } from "#metadata/index.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import { tracer } from "#telemetry/tracing/index.ts";
 import { unknownType } from "./open-blocks.ts";
@@ -17,10 +17,10 @@ export async function openMetadata(config: Config, plan: SharePlan, places: Shar
 }
 
 async function openUntraced(config: Config, plan: SharePlan, places: SharePlaces, around: ShareSurroundings): Promise<MetadataStore> {
-  const { clock, random, logger, fatal } = around;
+  const { clock, random, logger, fatal, volatile } = around;
   switch (plan.metadata.type) {
     case "memory":
-      return openMemoryStore({ clock, random });
+      return volatile.metadata(plan, { clock, random });
     case "sqlite":
       return openSqliteStore({ path: places.database, clock, random, logger, fatal, ...(keepsHistory(plan) ? { journal: new TurnWriter() } : {}) });
     case "postgres": {

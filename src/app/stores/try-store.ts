@@ -5,7 +5,7 @@ import type { Config } from "#config/index.ts";
 import type { StoreHealth, StorePlan } from "#control/index.ts";
 import { needsFence, withoutFence } from "./fence.ts";
 import { unknownType } from "./open-blocks.ts";
-import type { Surroundings } from "../share/open-share.ts";
+import type { ShareSurroundings } from "../share/open-share.ts";
 import { masterKeysOf } from "./key-file.ts";
 import { rootOf } from "../share/places.ts";
 import { s3OptionsOf } from "./s3.ts";
@@ -16,7 +16,7 @@ const probeBytes = 4096;
 const answerMsMax = 10_000;
 
 /** Tries a store as a share would open it, without leaving anything but its directory. */
-export async function tryStore(config: Config, plan: StorePlan, writing: boolean, around: Pick<Surroundings, "clock" | "random" | "logger">): Promise<StoreHealth> {
+export async function tryStore(config: Config, plan: StorePlan, writing: boolean, around: Pick<ShareSurroundings, "clock" | "random" | "logger" | "fences">): Promise<StoreHealth> {
   const { clock } = around;
   const begun = clock.monotonicMs();
   const late = Promise.withResolvers<never>();
@@ -36,7 +36,7 @@ export async function tryStore(config: Config, plan: StorePlan, writing: boolean
   return { healthy: error === null, error, latencyMs: error === null ? latencyMs : null, checkedAt: now.sec * 1000 + Math.floor(now.nsec / 1e6) };
 }
 
-async function probe(config: Config, plan: StorePlan, writing: boolean, around: Pick<Surroundings, "clock" | "random" | "logger">): Promise<void> {
+async function probe(config: Config, plan: StorePlan, writing: boolean, around: Pick<ShareSurroundings, "clock" | "random" | "logger" | "fences">): Promise<void> {
   const { random } = around;
   // The file must be there, in order and private before anything is encrypted with what it says.
   masterKeysOf(plan);
@@ -46,7 +46,8 @@ async function probe(config: Config, plan: StorePlan, writing: boolean, around: 
     // One try: whoever asks wants to know how it is now.
     const { checkS3 } = await import("#blocks/s3/index.ts");
     const { conditionalPut } = await checkS3({ ...options, createBucket: writing && options.createBucket, writing, limits: { attemptsMax: 1 } });
-    if (conditionalPut === false && needsFence(plan)) throw new Error(withoutFence(plan));
+    around.fences.note(plan, conditionalPut);
+    if (needsFence(plan) && around.fences.lacks(plan)) throw new Error(withoutFence(plan));
     return;
   }
   if (plan.type === "postgres") {

@@ -1,23 +1,24 @@
 import { existsSync, renameSync } from "node:fs";
-import { hostname } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { contentsOf, copyContent, type Watch } from "#check/index.ts";
-import { ControlError, type JobResult, type SharePlan, type StorePlan } from "#control/index.ts";
+import { ControlError, type JobResult, type SharePlan } from "#control/index.ts";
 import type { Config } from "#config/index.ts";
-import { endHistory, markBehind, markLeaving } from "#history/index.ts";
-import { importIntoSqlite, openSqliteStore } from "#metadata/index.ts";
+import { markBehind } from "#history/index.ts";
+import { importIntoMemory, importIntoSqlite, openSqliteStore } from "#metadata/index.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { PackId } from "#model/ids.ts";
 import { makeDirectory, syncDirectory } from "../process/durable-files.ts";
 import { Lifecycle } from "../process/lifecycle.ts";
-import { unfenced } from "../stores/fence.ts";
+import { type Fences, unfenced } from "../stores/fence.ts";
 import { openBareBlocks, openBlocks } from "../stores/open-blocks.ts";
 import type { OpenShare, Surroundings } from "../share/open-share.ts";
 import { placesOf, realPlaces, type SharePlaces } from "../share/places.ts";
-import { identityIn } from "./purge.ts";
+import { MovedHistory } from "./moved-history.ts";
+import { identityIn, leftLog } from "./purge.ts";
 import { keepsHistory } from "../share/share-history.ts";
 import { lasts } from "../share/tree.ts";
+import type { Volatile } from "../share/volatile.ts";
 
 /** Passes over the content while the share is served, until one has little to copy. */
 const passesMax = 5;
@@ -33,6 +34,8 @@ const commitMsMax = 120_000;
 export interface MoveHost {
   readonly config: Config;
   readonly around: Surroundings;
+  readonly volatile: Volatile;
+  readonly fences: Fences;
   /** Takes the share from the clients, who are told to come again, and lets nobody but a plan that `mayOpen` open it, until `release`. */
   hold(name: string, mayOpen: (plan: SharePlan) => boolean): void;
   /** Opens what should be served, if it is not. */
@@ -61,47 +64,36 @@ export async function moveShare(host: MoveHost, share: OpenShare, to: SharePlan,
   const from = share.plan;
   const places = placesOf(config, to);
   const what = await judge(share, to, places, around);
-  const leaves = keepsHistory(from) && (what.blocks || !keepsHistory(to));
-  if (keepsHistory(to)) await refuseUnfenced(to, around);
+  const history = MovedHistory.of(share, to, what.blocks, around);
+  if (keepsHistory(to)) await refuseUnfenced(to, host);
   if (what.blocks && from.blocks.type === "s3" && to.blocks.type === "s3") await refuseSameBucket(share, to, places, around);
   const parts = new Lifecycle(around.clock, around.logger);
   let result: JobResult;
   try {
-    const blocks = what.blocks ? (await openBlocks(to, places, share.share.store, parts, null, around, true)).uncached : null;
+    const blocks = what.blocks ? (await openBlocks(to, places, share.share.store, parts, null, { ...around, volatile: host.volatile }, true)).uncached : null;
     const move: Move = { share, to, places, metadata: what.metadata, blocks, verified: new Set() };
     result = await copyServing(move, watch);
-    if (leaves) await sayLeaving(share, what.blocks ? to.blocks : to.metadata, around);
+    await history?.say();
+    await refuseUnstored(share, host);
     host.hold(from.name, (plan) => sameStores(plan, to));
     result = { ...result, ...(await copyRest(move, host, watch)) };
+  } catch (error) {
+    // Clients don't wait for what is only noted.
+    host.release(from.name);
+    await history?.takeBack();
+    throw error;
   } finally {
     await parts.stop(config.server.shutdown_timeout);
   }
   watch.step("opening", null, "share");
-  await settled(commit, host, watch);
-  if (what.metadata) await leaveMetadata(share, around);
-  if (leaves) await leave(share, !what.blocks, around);
+  await settled(commit, host, watch).catch(async (error: unknown) => {
+    host.release(from.name);
+    if (!isUnknown(error)) await history?.takeBack();
+    throw error;
+  });
+  if (what.metadata) await leaveMetadata(share, to, around);
+  await history?.end();
   return result;
-}
-
-/** In the store whose history the move ends: should this server end between the move and that, nobody recovers the share from there unawares. */
-async function sayLeaving({ plan, places, instance }: OpenShare, { kind, name, type, config }: StorePlan, { clock, random, logger }: Surroundings): Promise<void> {
-  const place = config["bucket"] ?? config["path"] ?? config["host"];
-  try {
-    const blocks = await openBareBlocks(plan, places, { clock, random, logger }, true);
-    await markLeaving(blocks, instance, { to: `${kind} store ${name} (${type}${place === undefined ? "" : ` ${String(place)}`})`, host: hostname(), at: clock.now() }).finally(() => blocks.close());
-  } catch (error) {
-    logger.warn({ share: plan.name, store: plan.blocks.name, error }, "that a share is being moved could not be noted in its block store; should the server be killed during the move, the history there looks as if the share had stayed");
-  }
-}
-
-/** From a store that a share has left, or keeps no history in, it can't be recovered any more: that would be the share as it once was, beside the one that is served. */
-async function leave({ plan, places, instance }: OpenShare, beside: boolean, { clock, random, logger }: Surroundings): Promise<void> {
-  try {
-    const blocks = await openBareBlocks(plan, places, { clock, random, logger }, beside);
-    await endHistory(blocks, instance).finally(() => blocks.close());
-  } catch (error) {
-    logger.warn({ share: plan.name, store: plan.blocks.name, error, keys: `${instance}/history/` }, "the history that a share had before it was moved could not be ended in its block store: delete the objects with these keys, so that nobody recovers the share from there");
-  }
 }
 
 /**
@@ -115,12 +107,28 @@ async function settled(commit: () => Promise<unknown>, { around: { clock, logger
       await commit();
       return;
     } catch (error) {
-      const unknown = error instanceof ControlError && error.code === "unavailable";
-      if (!unknown || watch.cancelled || clock.monotonicMs() >= untilMs) throw error;
+      if (!isUnknown(error) || watch.cancelled || clock.monotonicMs() >= untilMs) throw error;
       logger.warn({ error }, "the control plane can't say yet whether a share was moved; it is asked again, and the share stays closed meanwhile");
     }
     await new Promise<void>((resolve) => clock.after(pauseMs, resolve));
   }
+}
+
+/** Whether the control plane knows of the move may be known later. */
+function isUnknown(error: unknown): boolean {
+  return error instanceof ControlError && error.code === "unavailable";
+}
+
+/** A share in memory has no log: what its block store does not take when it is closed is nowhere. */
+async function refuseUnstored(share: OpenShare, { around: { clock } }: MoveHost): Promise<void> {
+  if (lasts(share.plan)) return;
+  const untilMs = clock.monotonicMs() + drainMs;
+  await share.drain(() => clock.monotonicMs() > untilMs);
+  if (share.report.storeError !== null) throw unstored(share);
+}
+
+function unstored({ plan }: OpenShare): Error {
+  return new Error(`share ${plan.name} has content that its block store does not take now; it stays where it is. dittofs share status says why`);
 }
 
 function sameStores(a: SharePlan, b: SharePlan): boolean {
@@ -136,18 +144,19 @@ async function judge(share: OpenShare, to: SharePlan, places: SharePlaces, aroun
   };
   const stores = "dittofs store metadata list and dittofs store block list show what there is.";
   if (sameStores(from, to)) refuse(`Share ${from.name} is in these stores already.`, stores);
-  if (!lasts(to) && lasts(from)) refuse(`Share ${from.name} can't move to a metadata store in memory: it would be gone when the server stops.`, stores);
   const metadata = !Bun.deepEquals(from.metadata, to.metadata) || from.metadataPath !== to.metadataPath;
-  if (metadata && to.metadata.type === "memory") refuse("Metadata can't be moved to a store of type memory.", "It can be moved to one of type sqlite or postgres.");
   if (metadata && to.metadata.type === "sqlite" && from.metadata.type === "sqlite" && is.database === goes.database) refuse(`The metadata of share ${from.name} is there already: ${is.database}.`, stores);
   // One of this share itself is what an earlier move left there.
-  const there = !metadata ? null : to.metadata.type === "sqlite" ? identityIn(places.database) : await (await import("../stores/postgres.ts")).findPostgres(to, around);
+  const there = !metadata || !lasts(to) ? null : to.metadata.type === "sqlite" ? identityIn(places.database) : await (await import("../stores/postgres.ts")).findPostgres(to, around);
   const place = to.metadata.type === "sqlite" ? places.database : `What metadata store ${to.metadata.name} has under this share's key`;
   if (there !== null && from.metadata.type === "postgres" && to.metadata.type === "postgres") refuse(`${place} is this share's metadata already, or another's: two stores seem to be the same database.`, stores);
   if (there !== null && there.instance !== share.instance) {
     refuse(`${place} is the metadata of another share (instance ${there.instance}); nothing was changed.`, "Give the store it is to go to another path, or, if that share is gone for good, move its files away.");
   }
   const blocks = !Bun.deepEquals(from.blocks, to.blocks) || is.blocks !== goes.blocks;
+  if (lasts(from) && !lasts(to) && from.blocks.type === "filesystem" && to.blocks.type === "filesystem" && is.blocks === goes.blocks) {
+    refuse(`The content of share ${from.name} lies in a directory of its own, ${is.blocks}, which a share in memory empties at each start.`, "Name a block store it goes to, too: what is in that directory stays.");
+  }
   if (blocks && from.blocks.type === "filesystem" && to.blocks.type === "filesystem" && is.blocks === goes.blocks) {
     refuse(`The content of share ${from.name} is there already: ${is.blocks}.`, "Give the store it is to go to another path.");
   }
@@ -155,8 +164,8 @@ async function judge(share: OpenShare, to: SharePlan, places: SharePlaces, aroun
 }
 
 /** It would be moved, and then not be opened. */
-async function refuseUnfenced({ name, blocks }: SharePlan, around: Surroundings): Promise<void> {
-  const why = await unfenced(blocks, around);
+async function refuseUnfenced({ name, blocks }: SharePlan, { around, fences }: MoveHost): Promise<void> {
+  const why = await unfenced(blocks, around, fences);
   if (why !== null) throw new ControlError("conflict", `Share ${name} stays where it is: ${why}.`, { hint: `dittofs store block edit ${blocks.name} says it of the store.` });
 }
 
@@ -200,7 +209,7 @@ async function copyRest(move: Move, host: MoveHost, watch: Watch): Promise<JobRe
   let rows = 0;
   let objectsWhileClosed = 0;
   await share.closeAfter(async () => {
-    if (share.isUnstored) throw new Error(`share ${share.plan.name} has content that its block store does not take now; it stays where it is. dittofs share status says why`);
+    if (share.isUnstored) throw unstored(share);
     if (blocks !== null) objectsWhileClosed = (await copyContent(share.checkTarget, blocks, verified, watch)).copied;
     if (move.metadata) rows = await copyMetadata(move, host, watch);
   }, drainMs);
@@ -208,7 +217,7 @@ async function copyRest(move: Move, host: MoveHost, watch: Watch): Promise<JobRe
 }
 
 /** Makes the share's metadata in its new place; gives the number of rows. */
-async function copyMetadata({ share, places, to, blocks }: Move, { around, config }: MoveHost, watch: Watch): Promise<number> {
+async function copyMetadata({ share, places, to, blocks }: Move, { around, config, volatile }: MoveHost, watch: Watch): Promise<number> {
   const { clock, random, logger, fatal } = around;
   const source = share.share.store;
   const { inodes } = await source.usage();
@@ -225,6 +234,12 @@ async function copyMetadata({ share, places, to, blocks }: Move, { around, confi
     await (await import("../stores/postgres.ts")).copyIntoPostgres(config, to, source, around, wrote, verify);
     return before.rows;
   }
+  if (to.metadata.type === "memory") {
+    const copy = await importIntoMemory({ source, clock, wrote });
+    await verify(copy);
+    volatile.put(to, copy);
+    return before.rows;
+  }
   makeDirectory(dirname(places.database));
   if (existsSync(places.database)) setAside(places.database, around);
   const verifyFile = async (path: string): Promise<void> => {
@@ -238,7 +253,9 @@ async function copyMetadata({ share, places, to, blocks }: Move, { around, confi
 }
 
 /** What the share was moved away from is opened by nobody again: it would be the share as it once was. */
-async function leaveMetadata({ plan, places }: OpenShare, around: Surroundings): Promise<void> {
+async function leaveMetadata({ plan, places, instance }: OpenShare, to: SharePlan, around: Surroundings): Promise<void> {
+  // In memory the share is another one at each start. Should that move here, the log of this one, of which everything is stored, would be another share's.
+  if (lasts(plan) && !lasts(to)) setAside(join(places.content, "log"), around, `${leftLog}${instance}`);
   if (plan.metadata.type === "sqlite") return setAside(places.database, around);
   if (plan.metadata.type !== "postgres") return;
   try {
@@ -248,14 +265,16 @@ async function leaveMetadata({ plan, places }: OpenShare, around: Surroundings):
   }
 }
 
-/** A database that is not the share's keeps its content under another name: nobody is to take it for the one that is. */
-function setAside(database: string, { clock, logger }: Surroundings): void {
-  const aside = `${database}.moved-${clock.now().sec}`;
+/** A database or log that is not the share's keeps its content under another name: nobody is to take it for the one that is. */
+function setAside(path: string, { clock, logger }: Surroundings, name = basename(path)): void {
+  let { sec } = clock.now();
+  while (existsSync(join(dirname(path), `${name}.moved-${sec}`))) sec++;
+  const aside = join(dirname(path), `${name}.moved-${sec}`);
   try {
-    for (const part of ["", "-wal"]) if (existsSync(database + part)) renameSync(database + part, aside + part);
-    syncDirectory(dirname(database));
-    logger.info({ database: aside }, "a database that a share was moved away from was set aside; it can be deleted");
+    for (const part of ["", "-wal"]) if (existsSync(path + part)) renameSync(path + part, aside + part);
+    syncDirectory(dirname(path));
+    logger.info({ path: aside }, "what a share was moved away from was set aside; it can be deleted");
   } catch (error) {
-    logger.warn({ error, database }, "a database that a share was moved away from could not be set aside; delete it");
+    logger.warn({ error, path }, "what a share was moved away from could not be set aside; delete it");
   }
 }

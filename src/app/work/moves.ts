@@ -3,17 +3,23 @@ import type { SharePlan } from "#control/index.ts";
 import type { MoveHost } from "./move-share.ts";
 import type { ShareTable } from "#vfs/index.ts";
 import type { OpenShare, Surroundings } from "../share/open-share.ts";
+import type { Fences } from "../stores/fence.ts";
+import type { Volatile } from "../share/volatile.ts";
 
 /** What is served at present. */
 interface Serving {
   readonly table: ShareTable;
   readonly open: Map<string, OpenShare>;
+  readonly volatile: Volatile;
+  readonly fences: Fences;
 }
 
 /** Shares that are being moved and closed for that: nobody opens one where it was while the rest of it is copied. */
 export class Moves implements MoveHost {
   readonly config: Config;
   readonly around: Surroundings;
+  readonly volatile: Volatile;
+  readonly fences: Fences;
   private readonly held = new Map<string, (plan: SharePlan) => boolean>();
   private readonly serving: Serving;
   private readonly reopen: () => Promise<unknown>;
@@ -22,6 +28,8 @@ export class Moves implements MoveHost {
     this.config = config;
     this.around = around;
     this.serving = serving;
+    this.volatile = serving.volatile;
+    this.fences = serving.fences;
     this.reopen = reopen;
   }
 

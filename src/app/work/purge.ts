@@ -223,12 +223,17 @@ async function removeDatabase(path: string): Promise<void> {
   syncDirectory(directory);
 }
 
-/** Databases that moves of the share left in a directory, and no other share's. */
+/** Begins the name of a log that a move of the share left; the share's instance follows. */
+export const leftLog = "log.";
+
+/** Databases and logs that moves of the share left in a directory, and no other share's. */
 async function removeMovedAway(directory: string, instance: string | null): Promise<void> {
   if (instance === null || !existsSync(directory)) return;
-  for (const name of readdirSync(directory)) {
-    const path = join(directory, name);
-    if (/\.moved-\d+$/.test(name) && identityIn(path)?.instance === instance) await removeDatabase(path);
+  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    const path = join(directory, entry.name);
+    if (!/\.moved-\d+$/.test(entry.name)) continue;
+    if (!entry.isDirectory() && identityIn(path)?.instance === instance) await removeDatabase(path);
+    if (entry.isDirectory() && entry.name.startsWith(`${leftLog}${instance}.`)) await removeFiles(path);
   }
 }
 

@@ -7,7 +7,7 @@ import { type Account, loginError } from "./errors.ts";
 import { ConnectionLost, PostgresFailure } from "./terms.ts";
 
 /** After this the server gives up a statement. */
-export const statementMsMax = 30_000;
+const statementMsMax = 30_000;
 /** What the answer may take longer than that: beyond it the network or the server is taken for dead. */
 export const answerMsMore = 5_000;
 const loginMsMax = 10_000;

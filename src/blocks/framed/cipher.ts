@@ -6,7 +6,8 @@
  * It runs on the event loop: a frame takes some 10 µs, and handing it to a thread costs the loop more than that.
  */
 import { createCipheriv, createDecipheriv, type KeyObject, timingSafeEqual } from "node:crypto";
-import { DamagedObjectError, headBeginning, headParts, tagBytes, wrappedKeyBytes } from "./format.ts";
+import { DamagedObjectError } from "#model/block-store.ts";
+import { headBeginning, headParts, tagBytes, wrappedKeyBytes } from "./format.ts";
 
 const algorithm = "aes-256-gcm";
 const nonceBytes = 12;

@@ -3,10 +3,10 @@ import { createSecretKey, type KeyObject } from "node:crypto";
 import fs from "node:fs";
 import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
+import type { ReusedMemory } from "#base/reused-memory.ts";
 import type { ObjectSource } from "#model/block-store.ts";
 import type { Kek } from "../keyring/index.ts";
 import { sourceBytes } from "../source.ts";
-import type { Buffers } from "./buffers.ts";
 import { encryptFrame, sealHead, wrapDataKey } from "./cipher.ts";
 import { frameBytesFor, frameCount, frameOffset, framePayload, headBytes, headParts, type Layout, tagBytes, writeChecksum, writeHead } from "./format.ts";
 import { compressed } from "./zstd.ts";
@@ -27,12 +27,12 @@ export interface Encoding {
   readonly random: Random;
 }
 
-/** The framed object of a payload, in memory of `buffers`. `object`: the key it will have. */
-export async function encode(object: string, source: ObjectSource, how: Encoding, buffers: Buffers): Promise<Uint8Array> {
+/** The framed object of a payload, in memory of `reused`. `object`: the key it will have. */
+export async function encode(object: string, source: ObjectSource, how: Encoding, reused: ReusedMemory): Promise<Uint8Array> {
   const payloadBytes = sourceBytes(source);
   const plain: Layout = { payloadBytes, frameBytes: frameBytesFor(payloadBytes), encrypted: how.kek !== null, index: null };
   // Payload that stays as it is is read to where it will be encrypted or stored: behind the head, with room for the tags.
-  const bytes = buffers.take(frameOffset(plain, frameCount(plain)));
+  const bytes = reused.take(frameOffset(plain, frameCount(plain)));
   const payload = bytes.subarray(bytes.byteLength - payloadBytes);
   await readPayload(source, payload);
   const frames = how.compress ? await compressFrames(plain, payload) : null;

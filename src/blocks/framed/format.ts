@@ -21,11 +21,8 @@
 import { assert } from "#base/assert.ts";
 import { DamagedObjectError } from "#model/block-store.ts";
 
-export { DamagedObjectError };
-
 export const headBytes = 2048;
 export const tagBytes = 16;
-export const keyIdBytes = 16;
 export const wrappedKeyBytes = 60;
 const formatVersion = 1;
 

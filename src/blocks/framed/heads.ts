@@ -1,10 +1,10 @@
 import { createSecretKey } from "node:crypto";
-import { type BlockStore, MissingObjectError, StoreFault, StoreRefusedError } from "#model/block-store.ts";
+import { type BlockStore, DamagedObjectError, MissingObjectError, StoreFault, StoreRefusedError } from "#model/block-store.ts";
 import { Recency, type Ringed } from "#base/lru.ts";
 import type { Keyring } from "../keyring/index.ts";
 import { checkHead, unwrapDataKey } from "./cipher.ts";
 import type { Opened } from "./decode.ts";
-import { beginsFramed, DamagedObjectError, headBytes, headParts, magicBytes, readHead } from "./format.ts";
+import { beginsFramed, headBytes, headParts, magicBytes, readHead } from "./format.ts";
 
 /** With 256 frames each some 5 MiB: heads of 64 GiB of full packs. */
 const headsMax = 4096;

@@ -17,7 +17,6 @@ import type { BlockStore } from "#model/block-store.ts";
 import type { Keyring } from "../keyring/index.ts";
 import { FramedBlocks } from "./store.ts";
 
-export { DamagedObjectError } from "./format.ts";
 export { FramedBlocks, framedSuffix, objectBytesMax } from "./store.ts";
 
 export interface FramedOptions {

@@ -1,12 +1,12 @@
 import fs from "node:fs";
 import { assert } from "#base/assert.ts";
 import type { Clock } from "#base/clock.ts";
+import { ReusedMemory } from "#base/reused-memory.ts";
 import { type BlockStore, DamagedObjectError, MissingObjectError, type ObjectSource, type SynchronousReads } from "#model/block-store.ts";
 import { adoptsFrom, readsNow } from "../abilities.ts";
 import { keyringPrefix } from "../keyring/index.ts";
 import { checkKey, checkPrefix } from "../keys.ts";
 import { sourceBytes } from "../source.ts";
-import { Buffers } from "./buffers.ts";
 import { ByteGate } from "./byte-gate.ts";
 import { decode, decodeNow, type Opened, storedRange } from "./decode.ts";
 import { encode } from "./encode.ts";
@@ -21,6 +21,11 @@ export const objectBytesMax = 256 * 2 ** 20;
 const historyBytesMax = 4 * 2 ** 30;
 /** Of objects on their way into the store. */
 const puttingBytesMax = 128 * 2 ** 20;
+/** A full pack with its head and its tags. */
+const packBytesMax = 16 * 2 ** 20 + 64 * 1024;
+/** Below this, fresh memory costs less than it is worth to keep. */
+const reusedBytesMin = 1 << 20;
+const memoryIdleMs = 5_000;
 /** What is decrypted and decompressed at once at most, between two requests. */
 const nowBytesMax = 128 * 1024;
 
@@ -43,7 +48,8 @@ export class FramedBlocks implements BlockStore {
   private readonly clock: Clock;
   private readonly now: SynchronousReads | null;
   private readonly heads: Heads;
-  private readonly buffers: Buffers;
+  /** Of objects on their way into the store. */
+  private readonly memory: ReusedMemory;
   private readonly gate = new ByteGate(puttingBytesMax);
   /** New objects are framed. */
   private readonly frames: boolean;
@@ -55,7 +61,12 @@ export class FramedBlocks implements BlockStore {
     this.blocks = blocks;
     this.clock = clock;
     this.now = readsNow(blocks);
-    this.buffers = new Buffers(clock);
+    this.memory = new ReusedMemory({
+      pieceBytes: packBytesMax,
+      wantedBytesMin: reusedBytesMin,
+      keptMax: Math.ceil(puttingBytesMax / packBytesMax),
+      idle: { clock, ms: memoryIdleMs },
+    });
     this.heads = new Heads({ blocks, keyring, suffix: framedSuffix, sealedOnly: !this.readsPlain, isRaced: (key) => this.isHistory(key) });
     this.frames = compress || encrypt;
     const staging = adoptsFrom(blocks);
@@ -73,10 +84,10 @@ export class FramedBlocks implements BlockStore {
     await this.gate.run(bytes, async () => {
       const { compress, encrypt, keyring, random } = this.options;
       const kek = encrypt && keyring !== null ? await keyring.current() : null;
-      const object = await encode(key, source, { compress, kek, clock: this.clock, random }, this.buffers);
+      const object = await encode(key, source, { compress, kek, clock: this.clock, random }, this.memory);
       await this.blocks.put(raced ? key : key + framedSuffix, { from: "slices", slices: sliced(object), atOnce: source.from === "slices" && source.atOnce === true });
       // Where that failed the store may still be at it.
-      this.buffers.give(object);
+      this.memory.give(object);
     });
     if (source.from === "file") await fs.promises.unlink(source.path);
   }

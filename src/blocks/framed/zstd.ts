@@ -1,5 +1,5 @@
 /** One frame through zstd and back, off the event loop but for what is read at once. */
-import { DamagedObjectError } from "./format.ts";
+import { DamagedObjectError } from "#model/block-store.ts";
 
 /** Higher ones cost more than storing what they save. */
 const level = 1;

@@ -6,21 +6,25 @@ import { checkKey, checkPrefix } from "../keys.ts";
 export interface MemoryOptions {
   /** Most bytes of objects in all; absent: what the process has. */
   readonly bytesMax?: number;
+  /** Whoever opened it goes on with it after it was closed, as often as they like; else its objects go with the close. */
+  readonly lasting?: boolean;
 }
 
 /** Objects in memory: for tests and ephemeral shares. */
 export function openMemoryBlocks(options: MemoryOptions = {}): BlockStore & SynchronousReads {
-  return new MemoryBlocks(options.bytesMax ?? null);
+  return new MemoryBlocks(options.bytesMax ?? null, options.lasting ?? false);
 }
 
 class MemoryBlocks implements BlockStore, SynchronousReads {
   readonly #bytesMax: number | null;
+  readonly #lasting: boolean;
   readonly #objects = new Map<string, Uint8Array>();
   readonly #arriving = new Set<string>();
   #bytes = 0;
 
-  constructor(bytesMax: number | null) {
+  constructor(bytesMax: number | null, lasting: boolean) {
     this.#bytesMax = bytesMax;
+    this.#lasting = lasting;
   }
 
   async put(key: string, source: ObjectSource): Promise<void> {
@@ -79,6 +83,7 @@ class MemoryBlocks implements BlockStore, SynchronousReads {
   }
 
   async close(): Promise<void> {
+    if (this.#lasting) return;
     this.#objects.clear();
     this.#bytes = 0;
   }

@@ -3,6 +3,8 @@ import { StoreFault, StoreRefusedError } from "#model/block-store.ts";
 import { createHash } from "node:crypto";
 import { loadSdk, S3Client } from "./client.ts";
 import { codeOf, portError, statusOf, whereOf } from "./errors.ts";
+import { Connection } from "./http/connection.ts";
+import { Failure, TransportError } from "./http/message.ts";
 import { RangeSink } from "./range-sink.ts";
 import { type S3Options, type S3Settings, settingsOf } from "./options.ts";
 
@@ -29,7 +31,7 @@ export async function checkS3(options: S3Options & { readonly createBucket?: boo
     const conditionalPut = options.writing === false ? null : await writing(client, settings, options.deleting ?? true);
     return { conditionalPut, bucketCreated };
   } catch (error) {
-    throw clockError(client, settings) ?? portError(error, settings, "checking the store");
+    throw clockError(client, settings) ?? (await schemeError(error, settings)) ?? portError(error, settings, "checking the store");
   } finally {
     client.close();
   }
@@ -105,6 +107,21 @@ async function removed(client: S3Client, bucket: string, key: string): Promise<v
   const { Errors: errors = [] } = await client.send<Sdk.DeleteObjectsCommandOutput>(new client.sdk.DeleteObjectsCommand(input));
   const [first] = errors;
   if (first !== undefined) throw Object.assign(new Error(`deleting the probe ${key}: ${first.Message ?? ""}`), { name: first.Code ?? "", $metadata: { httpStatusCode: 403 } });
+}
+
+/** A port that has TLS ends a plain request, or says that it is none: nothing of that tells it from one that is broken, so it is asked. */
+async function schemeError(error: unknown, { endpoint, clock, connectTimeoutMs, stallTimeoutMs }: S3Settings): Promise<StoreRefusedError | null> {
+  if (endpoint === null || !endpoint.startsWith("http:")) return null;
+  const unspoken = error instanceof TransportError ? error.code !== Failure.connectTimeout && error.code !== "ECONNREFUSED" : statusOf(error) === 400 || statusOf(error) === 0;
+  if (!unspoken || error instanceof StoreRefusedError) return null;
+  const { hostname, port } = new URL(endpoint);
+  const host = hostname.replace(/^\[|\]$/g, "");
+  try {
+    (await Connection.open({ host, port: port === "" ? 80 : Number(port), tls: { ca: null, insecure: true }, connectTimeoutMs, stallTimeoutMs, clock })).close();
+  } catch {
+    return null;
+  }
+  return new StoreRefusedError(StoreFault.endpoint, `checking the store: what answers at ${endpoint} speaks TLS; write https:// instead of http://`, { cause: error });
 }
 
 /** The clock is named even where something else failed first because of it. */

@@ -24,6 +24,9 @@ export function isThrottle(error: unknown): boolean {
   return throttles.has(codeOf(error)) || statusOf(error) === 429 || statusOf(error) === 503;
 }
 
+/** What a store does in its bucket. */
+const rightsNeeded = "s3:ListBucket and s3:ListBucketMultipartUploads of the bucket, and s3:GetObject, s3:PutObject, s3:DeleteObject and s3:AbortMultipartUpload of its objects";
+
 const keyCodes = new Set(["InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "InvalidToken"]);
 
 /** The server objects to the keys: others may be right. */
@@ -34,7 +37,7 @@ export function isOfKeys(error: unknown): boolean {
 /** Another try may do what this one did not. */
 export function isTransient(error: unknown): boolean {
   if (error instanceof StoreUnavailableError) return true;
-  if (error instanceof TransportError) return error.code !== Failure.untrusted && error.code !== Failure.closed && !isCertificate(error);
+  if (error instanceof TransportError) return error.code !== Failure.untrusted && error.code !== Failure.notTls && error.code !== Failure.closed && !isCertificate(error);
   const status = statusOf(error);
   if (fullCodes.has(codeOf(error)) || status === 507 || status === 501) return false;
   return isThrottle(error) || status >= 500 || status === 408 || retriedCodes.has(codeOf(error));
@@ -72,6 +75,8 @@ export function whereOf(settings: S3Settings): string {
 
 function transportError(error: TransportError, settings: S3Settings, doing: string): Error {
   const where = whereOf(settings);
+  if (error.code === Failure.notTls)
+    return new StoreRefusedError(StoreFault.endpoint, `${doing}: what answers at ${where} does not speak TLS; if it speaks plain HTTP write http:// instead of https://, else give the port that has TLS`, { cause: error });
   if (error.code === Failure.untrusted || isCertificate(error))
     return new StoreRefusedError(
       StoreFault.certificate,
@@ -125,7 +130,7 @@ function refusalByStatus(error: unknown, { bucket, region }: S3Settings): readon
       return [StoreFault.region, `the server refers elsewhere: the region "${region}" or the endpoint is not the one of bucket "${bucket}"${regionHint(error)}`];
     case 401:
     case 403:
-      return [StoreFault.permission, `the key may not do this in bucket "${bucket}"; it needs s3:ListBucket, s3:GetObject, s3:PutObject, s3:DeleteObject and s3:AbortMultipartUpload`];
+      return [StoreFault.permission, `the key may not do this in bucket "${bucket}"; it needs ${rightsNeeded}`];
     default:
       return null;
   }

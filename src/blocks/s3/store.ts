@@ -17,6 +17,8 @@ import { Writer } from "./writing.ts";
 const deleteKeysMax = 1000;
 /** Bytes that must have come for a cut answer to count as progress. */
 const progressBytesMin = 64 * 1024;
+/** Pause between looks for uploads that nobody will finish. */
+export const leftoversEveryMs = 24 * 3600 * 1000;
 /** A read that gets less in `readMsMax` stands still: on another connection it may not. */
 const trickleBytesMin = 16 * 1024;
 
@@ -33,6 +35,8 @@ export class S3Store implements S3Blocks {
   readonly uploads: UploadLimit;
   readonly attempts: S3Counts;
   readonly tidied: Promise<void>;
+  #tidying: Promise<void>;
+  #tidyTimer: Timer | null = null;
   readonly #client: S3Client;
   readonly #settings: S3Settings;
   readonly #writer: Writer;
@@ -45,20 +49,22 @@ export class S3Store implements S3Blocks {
     this.uploads = new UploadLimit(settings);
     this.attempts = settings.counts;
     this.#writer = new Writer(client, settings, this.uploads);
-    this.tidied = this.#tidy();
+    this.tidied = this.#tidying = this.#tidy();
   }
 
-  /** In the background: a store opens, too, while its bucket is away. */
-  #tidy(): Promise<void> {
-    const { logger, bucket } = this.#settings;
-    return abortLeftovers(this.#client, this.#settings).then(
-      (aborted) => {
-        if (aborted > 0) logger.info({ bucket, aborted }, "uploads that an earlier run left unfinished were aborted");
-      },
-      (error: unknown) => {
-        if (!this.#closed) logger.warn({ bucket, error: this.#portError(error, "looking for unfinished uploads").message }, "unfinished uploads could not be looked for; the next start will");
-      },
-    );
+  /** In the background: a store opens, too, while its bucket is away. Once a day, as a server may run for years. */
+  async #tidy(): Promise<void> {
+    const { logger, bucket, clock } = this.#settings;
+    try {
+      const aborted = await abortLeftovers(this.#client, this.#settings);
+      if (aborted > 0) logger.info({ bucket, aborted }, "uploads that were begun long ago and left unfinished were aborted");
+    } catch (error) {
+      if (!this.#closed) logger.warn({ bucket, error: this.#portError(error, "looking for unfinished uploads").message }, "unfinished uploads could not be looked for; tomorrow, or at the next start, they are");
+    }
+    if (this.#closed) return;
+    this.#tidyTimer = clock.after(leftoversEveryMs, () => {
+      this.#tidying = this.#tidy();
+    });
   }
 
   async put(key: string, source: ObjectSource): Promise<void> {
@@ -210,8 +216,9 @@ export class S3Store implements S3Blocks {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#tidyTimer?.cancel();
     this.#client.close();
-    await this.tidied;
+    await this.#tidying;
   }
 
   #full(key: string): string {

@@ -2,8 +2,7 @@ import type { BlockStore, HoldsCopies, ObjectSource } from "#model/block-store.t
 import type { Clock } from "#base/clock.ts";
 import type { DiskFiles } from "./disk-files.ts";
 import { blockBytes } from "./entry.ts";
-import { pieceBytesMax } from "./fetch-buffers.ts";
-import { type Fetch, Fetches } from "./fetches.ts";
+import { type Fetch, Fetches, pieceBytesMax } from "./fetches.ts";
 import type { DiskLimits } from "./room.ts";
 
 /** What waits to be written to the disk at most; what comes beyond is not kept. */
@@ -61,7 +60,7 @@ export class CachedBlocks implements BlockStore, HoldsCopies {
   }
 
   setLimits(limits: DiskCacheLimits): void {
-    this.fetches.aheadBytesMax = limits.aheadBytesMax;
+    this.fetches.boundAhead(limits.aheadBytesMax);
     this.disk?.setLimits(limits);
   }
 

@@ -1,8 +1,14 @@
 import type { Clock } from "#base/clock.ts";
+import { ReusedMemory } from "#base/reused-memory.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import { blockBytes } from "./entry.ts";
-import { FetchBuffers, pieceBytesMax } from "./fetch-buffers.ts";
 
+/** Longest range of one request that reads ahead. */
+export const pieceBytesMax = 8 * 2 ** 20;
+/** Memory for ranges that nobody takes in this time is let go of. */
+const memoryIdleMs = 10_000;
+/** What a fetch has for bytes that are not its any more: whoever reads them nevertheless gets none, and its checksum is wrong. */
+const none = new Uint8Array(0);
 /** What was read ahead and not asked for in this time may go for something else. */
 const staleMs = 10_000;
 
@@ -54,9 +60,9 @@ export class Fetches {
   /** Read ahead and in the table, oldest first. */
   private readonly ahead = new Set<Fetch>();
   private aheadBytes = 0;
-  aheadBytesMax: number;
+  private aheadBytesMax = 0;
   answers = 0;
-  private readonly buffers: FetchBuffers;
+  private readonly memory: ReusedMemory;
   private readonly store: BlockStore;
   private readonly clock: Clock;
   private readonly save: (fetch: Fetch) => boolean;
@@ -65,9 +71,15 @@ export class Fetches {
   constructor(store: BlockStore, clock: Clock, aheadBytesMax: number, save: (fetch: Fetch) => boolean) {
     this.store = store;
     this.clock = clock;
-    this.buffers = new FetchBuffers(clock);
-    this.aheadBytesMax = aheadBytesMax;
+    this.memory = new ReusedMemory({ pieceBytes: pieceBytesMax, wantedBytesMin: pieceBytesMax / 2 + 1, keptMax: 0, idle: { clock, ms: memoryIdleMs } });
+    this.boundAhead(aheadBytesMax);
     this.save = save;
+  }
+
+  /** Another bound from now on. */
+  boundAhead(bytesMax: number): void {
+    this.aheadBytesMax = bytesMax;
+    this.memory.keptMax = Math.floor(bytesMax / pieceBytesMax);
   }
 
   /** The fetch that brings bytes `from`..`to` of one block, or null. */
@@ -78,20 +90,20 @@ export class Fetches {
 
   /** Asks the store for a range that somebody waits for. */
   begin(key: string, from: number, to: number): Fetch {
-    return this.add(new Fetch(key, from, to, false, this.store, this.buffers.take(to - from)));
+    return this.add(new Fetch(key, from, to, false, this.store, this.memory.take(to - from)));
   }
 
   /** Asks for a range that nobody waits for yet; false where that would be too much. */
   beginAhead(key: string, from: number, to: number): boolean {
     if (this.aheadBytes + to - from > this.aheadBytesMax) this.letGo(to - from);
     if (this.aheadBytes + to - from > this.aheadBytesMax) return false;
-    this.add(new Fetch(key, from, to, true, this.store, this.buffers.take(to - from)));
+    this.add(new Fetch(key, from, to, true, this.store, this.memory.take(to - from)));
     return true;
   }
 
-  /** Buffers that were made for what came, rather than used again. */
-  get buffersMade(): number {
-    return this.buffers.made;
+  /** Pieces of memory that were made for what came, rather than used again. */
+  get piecesMade(): number {
+    return this.memory.made;
   }
 
   /** A reader, of those it counts, took bytes of it. */
@@ -154,11 +166,12 @@ export class Fetches {
 
   /** Nobody finds the fetch, nobody reads from it, and nothing is written into it: the store gave its answer. */
   private reuse(fetch: Fetch): void {
-    fetch.bytes = this.buffers.give(fetch.bytes, Math.floor(this.aheadBytesMax / pieceBytesMax));
+    this.memory.give(fetch.bytes);
+    fetch.bytes = none;
   }
 
   close(): void {
-    this.buffers.close();
+    this.memory.close();
   }
 
   /** What can be read from the disk goes first of all, and what nobody asked for in time. */

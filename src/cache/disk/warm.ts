@@ -1,7 +1,7 @@
 import { type Pack, PackState } from "#model/change-set.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { CachedBlocks } from "./cached-blocks.ts";
-import { pieceBytesMax } from "./fetch-buffers.ts";
+import { pieceBytesMax } from "./fetches.ts";
 
 const rowsPage = 1024;
 /** Requests to the store at a time. */

@@ -8,6 +8,8 @@
  * - `durable` resolves only after a sync that began when all records up to the one asked for were in the kernel, in every
  *   segment they lie in, directory entries included. A sync that failed is never tried again: `fatal` is told, once, and
  *   whoever waits waits for ever.
+ * - A damaged record with one behind it that was made after it had been synced is no torn tail: what is behind it counts, and the
+ *   segment is kept aside (docs/formats/log.md).
  * - A segment goes only when the header of the next one is durable, oldest first, one directory sync each: what is found after
  *   a crash is a run of segments without holes at its start.
  */
@@ -25,6 +27,7 @@ export type { Done, FileOps } from "./file-ops.ts";
 export { systemFiles } from "./file-ops.ts";
 export { nullLog } from "./null-log.ts";
 export { openLog } from "./open.ts";
+export { asidePath, setAside } from "./set-aside.ts";
 
 /** Runs of one clone: its record stays far below a segment's length. */
 export const runsMax = 512;
@@ -72,6 +75,31 @@ export type LogRecord =
       readonly newSize: number;
       readonly mtime: Time;
     };
+
+/** A write or clone that was synced and then damaged on the disk: its range held something that nobody knows any more. */
+export interface LostRecord {
+  readonly kind: "lost";
+  readonly file: FileId;
+  readonly sequence: number;
+  readonly offset: number;
+  readonly length: number;
+  readonly newSize: number;
+  readonly mtime: Time;
+}
+
+/** What the disk did to records that were synced. */
+export interface LogDamage {
+  /** Records given as lost. */
+  readonly lost: number;
+  /** Records of which not even the file is known. */
+  readonly unknown: number;
+  /** Records with a damaged header that could be put right. */
+  readonly mended: number;
+  /** Of the first of all these. */
+  readonly firstSequence: number;
+  /** The segments they lie in, which are set aside when nothing in them is needed any more. */
+  readonly segments: readonly string[];
+}
 
 /** What a log did since it was opened. */
 export class LogStats {
@@ -152,4 +180,6 @@ export interface Recovered {
   /** 0 where there was no record. */
   readonly firstSequence: number;
   readonly lastSequence: number;
+  /** Null: none that can be told from a torn tail. */
+  readonly damage: LogDamage | null;
 }

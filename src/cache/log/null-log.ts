@@ -1,15 +1,19 @@
 import { FsError } from "#model/fs-error.ts";
 import { LogStats, type WriteAheadLog } from "./index.ts";
 
-/** The log of an ephemeral share: counts sequences and keeps nothing. */
-export function nullLog(): WriteAheadLog {
-  return new NullLog();
+/** The log of an ephemeral share: counts sequences above `above` and keeps nothing. */
+export function nullLog(above: number): WriteAheadLog {
+  return new NullLog(above);
 }
 
 class NullLog implements WriteAheadLog {
-  sequence = 0;
+  sequence: number;
   readonly bytes = 0;
   readonly stats: LogStats = new LogStats();
+
+  constructor(above: number) {
+    this.sequence = above;
+  }
 
   appendWrite(): number | FsError {
     return ++this.sequence;

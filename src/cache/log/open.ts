@@ -2,11 +2,11 @@ import type { Maybe } from "#base/brand.ts";
 import fs from "node:fs";
 import { assert } from "#base/assert.ts";
 import { fdatasyncOf, makeDirectory, systemFiles, unlinkOf, type FileOps } from "./file-ops.ts";
-import { decodeHeader, headerBytes, recordHeaderBytes, recordSeed, recordsStart, type SegmentHeader } from "./format.ts";
-import type { LogOptions, LogRecord, Recovered, WriteAheadLog } from "./index.ts";
-import { Scanner, type Torn } from "./scan.ts";
+import { decodeHeaders, type FoundHeader, headerBytes, headerCopyAt } from "./format.ts";
+import type { LogOptions, LogRecord, LostRecord, Recovered, WriteAheadLog } from "./index.ts";
+import { type Found, readSegments } from "./read-segments.ts";
 import { SegmentedLog } from "./segmented-log.ts";
-import { Segment, SegmentFiles, type Spare } from "./segments.ts";
+import { SegmentFiles, type Spare } from "./segments.ts";
 
 /** Sequences skipped at every open of a log that was used: more than can have been appended and lost with the power. */
 export const sequenceSkip = 2 ** 26;
@@ -16,33 +16,13 @@ const stagingBytesMin = 4096;
 const segmentName = /^([0-9a-f]{16})\.log$/;
 const spareName = /^spare-(\d{1,15})\.log$/;
 
-/** A segment file as it was found. */
-interface Found {
-  readonly generation: number;
-  readonly path: string;
-  readonly fd: number;
-  readonly fileBytes: number;
-  /** Null where there is no whole one. */
-  readonly header: SegmentHeader | null;
-}
-
-/** What the files say. */
-interface Recovery {
-  readonly live: Segment[];
-  readonly dead: Segment[];
-  readonly recovered: Recovered;
-  /** The last record, and the last sequence that may have been used. */
-  readonly lastRecord: number;
-  readonly sequence: number;
-}
-
 /**
  * Opens the log in `directory`, giving every record found to `replay`, each when it is done with the one before; all of them are
  * durable when this resolves.
  */
 export async function openLog(
   options: LogOptions,
-  replay: (record: LogRecord) => Maybe<void>,
+  replay: (record: LogRecord | LostRecord) => Maybe<void>,
 ): Promise<{ log: WriteAheadLog; recovered: Recovered }> {
   assert(options.instance.byteLength === 8, "a share's instance is 8 bytes");
   assert(options.segmentBytes >= segmentBytesMin && options.segmentBytes % 4096 === 0, "log segments are multiples of 4 KiB");
@@ -53,7 +33,7 @@ export async function openLog(
   const opened: number[] = [directoryFd];
   try {
     const { found, spares, spareNumber } = await openFiles(options, files, opened);
-    const recovery = await recover(options, found, replay);
+    const recovery = await readSegments(options.instance, found, replay);
     for (const segment of recovery.live) await fdatasyncOf(files, segment.fd);
     const pool = new SegmentFiles({ ...options, directoryFd, files, spares, spareNumber });
     const generation = found.length === 0 ? 0 : found[found.length - 1]!.generation;
@@ -103,10 +83,10 @@ async function openFiles(options: LogOptions, files: FileOps, opened: number[]) 
   return { found, spares, spareNumber };
 }
 
-function readHeader(options: LogOptions, path: string, fd: number, generation: number): SegmentHeader | null {
-  const bytes = new Uint8Array(headerBytes);
-  const got = fs.readSync(fd, bytes, 0, headerBytes, 0);
-  const header = decodeHeader(bytes.subarray(0, got), path);
+function readHeader(options: LogOptions, path: string, fd: number, generation: number): FoundHeader | null {
+  const bytes = new Uint8Array(headerCopyAt + headerBytes);
+  const got = fs.readSync(fd, bytes, 0, bytes.byteLength, 0);
+  const header = decodeHeaders(bytes.subarray(0, got), path);
   if (header === null) return null;
   for (let i = 0; i < 8; i++) {
     if (header.instance[i] !== options.instance[i])
@@ -117,87 +97,4 @@ function readHeader(options: LogOptions, path: string, fd: number, generation: n
 
 function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString("hex");
-}
-
-/** Follows the run of segments from its start, each header naming the one before, and gives their records. */
-async function recover(options: LogOptions, found: readonly Found[], replay: (record: LogRecord) => Maybe<void>): Promise<Recovery> {
-  const scanner = new Scanner();
-  const live: Segment[] = [];
-  const dead: Segment[] = [];
-  const start = startOf(found);
-  for (let i = 0; i < start; i++) dead.push(segmentOf(found[i]!, 0));
-  let records = 0;
-  let bytes = 0;
-  let tornBytes = 0;
-  let tornWhole = 0;
-  const drop = (torn: Torn): void => {
-    tornBytes += torn.bytes;
-    tornWhole += torn.whole;
-  };
-  let firstSequence = 0;
-  let last = found[start]?.header!.previousLast ?? 0;
-  for (let i = start; i < found.length; ) {
-    const file = found[i]!;
-    const header = file.header!;
-    const successor = successorOf(found, i);
-    const cap = successor < 0 ? Number.MAX_SAFE_INTEGER : found[successor]!.header!.previousLast;
-    const seed = recordSeed(options.instance, file.generation, header.salt);
-    const scanned = await scanner.scan(file.fd, recordsStart, file.fileBytes, seed, header.firstSequence, cap, last, replay);
-    if (scanned.records > 0 && firstSequence === 0) firstSequence = header.firstSequence;
-    last = scanned.last;
-    records += scanned.records;
-    bytes += scanned.end - recordsStart;
-    const segment = segmentOf(file, last);
-    segment.end = scanned.end;
-    live.push(segment);
-    const ends = successor < 0 || last !== cap;
-    if (ends) drop(scanner.torn(file.fd, scanned.end, file.fileBytes, seed, header.firstSequence + scanned.records));
-    for (let j = i + 1; j < (ends ? found.length : successor); j++) {
-      const dropped = found[j]!;
-      if (j >= successor && dropped.header !== null) {
-        const droppedSeed = recordSeed(options.instance, dropped.generation, dropped.header.salt);
-        drop(scanner.torn(dropped.fd, recordsStart, dropped.fileBytes, droppedSeed, dropped.header.firstSequence));
-      }
-      dead.push(segmentOf(dropped, last));
-    }
-    if (ends) break;
-    i = successor;
-  }
-  let sequence = last;
-  for (const file of found) if (file.header !== null) sequence = Math.max(sequence, file.header.firstSequence - 1);
-  // An empty segment at the end holds nothing but its header's word on used sequences, which the next header repeats.
-  while (live.length > 0 && live[live.length - 1]!.end === recordsStart) dead.push(live.pop()!);
-  const lastSequence = records > 0 ? last : 0;
-  return { live, dead, lastRecord: last, sequence, recovered: { records, bytes, tornBytes, tornWhole, firstSequence, lastSequence } };
-}
-
-/** The newest segment that names none before it, else the oldest with a header; the number of files without one. */
-function startOf(found: readonly Found[]): number {
-  for (let i = found.length - 1; i >= 0; i--) if (found[i]!.header?.previousGeneration === 0) return i;
-  let start = 0;
-  while (start < found.length && found[start]!.header === null) refuseDamaged(found[start++]!);
-  return start;
-}
-
-/** The segment begun last behind `at`, among those whose header names it; -1 without one. */
-function successorOf(found: readonly Found[], at: number): number {
-  for (let i = found.length - 1; i > at; i--) {
-    if (found[i]!.header?.previousGeneration === found[at]!.generation) return i;
-  }
-  return -1;
-}
-
-/** The oldest segment's header was durable before its first record: where it is damaged but records follow, something broke it. */
-function refuseDamaged(file: Found): void {
-  const bytes = new Uint8Array(recordHeaderBytes);
-  fs.readSync(file.fd, bytes, 0, recordHeaderBytes, recordsStart);
-  if (bytes.some((byte) => byte !== 0))
-    throw new Error(`the header of log segment ${file.path} is damaged; its records can't be read. Move the file away to go on without them`);
-}
-
-function segmentOf(file: Found, last: number): Segment {
-  const segment = new Segment(file.generation, file.path, file.fd, file.header?.firstSequence ?? 0, file.fileBytes, 0, last);
-  segment.dirty = false;
-  segment.headerDurable = true;
-  return segment;
 }

@@ -1,6 +1,6 @@
 import fs from "node:fs";
 import { fsyncOf, systemFiles, writeFully } from "./file-ops.ts";
-import { align8, encodeHeader, encodeRecord, encodeRuns, headerBytes, pointerBytes, punchBytes, putUint64, recordHeaderBytes, RecordKind, recordSeed, recordsStart, runBytes } from "./format.ts";
+import { align8, encodeHeaders, encodeRecord, encodeRuns, hasBody, laidBytes, pointerBytes, punchBytes, putUint64, recordHeaderBytes, RecordKind, recordSeed, recordsStart, runBytes, sealRecord } from "./format.ts";
 import type { LogRecord } from "./index.ts";
 import { segmentPath } from "./segments.ts";
 
@@ -42,22 +42,22 @@ export class RecoveredLog {
     const view = new DataView(this.buffer.buffer, this.buffer.byteOffset, this.buffer.byteLength);
     this.buffer.fill(0, at, at + bytes);
     const { file, sequence, newSize, mtime } = record;
-    if (record.kind === "truncate") encodeRecord(view, at, RecordKind.truncate, bytes, sequence, file, 0, 0, newSize, mtime, 0);
+    if (record.kind === "truncate") encodeRecord(view, at, RecordKind.truncate, bytes, sequence, file, 0, 0, newSize, mtime, 0, 0);
     else if (record.kind === "write") {
-      encodeRecord(view, at, RecordKind.write, bytes, sequence, file, record.offset, record.length, newSize, mtime, 0);
+      encodeRecord(view, at, RecordKind.write, bytes, sequence, file, record.offset, record.length, newSize, mtime, 0, 0);
       this.buffer.set(record.data, at + recordHeaderBytes);
     } else if (record.kind === "clone") {
-      encodeRecord(view, at, RecordKind.clone, bytes, sequence, file, record.offset, 0, newSize, mtime, 0);
+      encodeRecord(view, at, RecordKind.clone, bytes, sequence, file, record.offset, laidBytes(record.runs), newSize, mtime, 0, 0);
       encodeRuns(view, at + recordHeaderBytes, record.runs);
     } else if (record.kind === "punch") {
-      encodeRecord(view, at, RecordKind.punch, bytes, sequence, file, record.offset, 0, newSize, mtime, 0);
+      encodeRecord(view, at, RecordKind.punch, bytes, sequence, file, record.offset, 0, newSize, mtime, 0, 0);
       putUint64(view, at + recordHeaderBytes, record.length);
     } else {
-      encodeRecord(view, at, RecordKind.pointer, bytes, sequence, file, record.offset, record.length, newSize, mtime, record.payloadCrc);
+      encodeRecord(view, at, RecordKind.pointer, bytes, sequence, file, record.offset, record.length, newSize, mtime, record.payloadCrc, 0);
       putUint64(view, at + recordHeaderBytes, record.pack);
       putUint64(view, at + recordHeaderBytes + 8, record.packOffset);
     }
-    view.setUint32(at, Bun.hash.crc32(this.buffer.subarray(at + 4, at + bytes), this.seed), true);
+    sealRecord(this.buffer, view, at, bytes, hasBody(RecordKind[record.kind]), this.seed);
     this.gathered += bytes;
     this.end += bytes;
     this.last = sequence;
@@ -70,8 +70,8 @@ export class RecoveredLog {
     this.generation++;
     const { instance, generation, salt } = this;
     this.fd = fs.openSync(segmentPath(this.directory, generation), "wx", 0o600);
-    const header = encodeHeader({ instance, generation, firstSequence, previousGeneration: previous, previousLast: previous === 0 ? firstSequence - 1 : this.last, salt });
-    writeFully(systemFiles, this.fd, header, 0, headerBytes, 0);
+    const header = encodeHeaders({ instance, generation, firstSequence, previousGeneration: previous, previousLast: previous === 0 ? firstSequence - 1 : this.last, salt });
+    writeFully(systemFiles, this.fd, header, 0, header.byteLength, 0);
     this.seed = recordSeed(instance, generation, salt);
     this.end = recordsStart;
   }

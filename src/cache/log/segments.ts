@@ -1,7 +1,8 @@
 import type { Clock } from "#base/clock.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { errorCode, fsyncOf, unlinkOf, writeFully, type FileOps } from "./file-ops.ts";
-import { encodeHeader, headerBytes, recordSeed, recordsStart } from "./format.ts";
+import { encodeHeaders, recordSeed, recordsStart } from "./format.ts";
+import { putAside } from "./set-aside.ts";
 
 /** Recycled segments kept for the next use; more are deleted. One is the reserve that truncations alone may take. */
 const sparesMax = 2;
@@ -34,6 +35,8 @@ export class Segment {
   headerDurable: boolean;
   /** Written since its last sync began. */
   dirty: boolean;
+  /** The disk damaged what was synced: it is never used again. */
+  damaged = false;
 
   constructor(
     generation: number,
@@ -149,8 +152,8 @@ export class SegmentFiles {
     try {
       files.renameSync(spare.path, path);
       from = path;
-      const header = encodeHeader({ instance, generation, firstSequence, previousGeneration, previousLast, salt });
-      writeFully(files, spare.fd, header, 0, headerBytes, 0);
+      const header = encodeHeaders({ instance, generation, firstSequence, previousGeneration, previousLast, salt });
+      writeFully(files, spare.fd, header, 0, header.byteLength, 0);
       const seed = recordSeed(instance, generation, salt);
       return new Segment(generation, path, spare.fd, firstSequence, segmentBytes, seed, previousLast);
     } catch (error) {
@@ -160,9 +163,15 @@ export class SegmentFiles {
     }
   }
 
-  /** Makes a spare of a segment nobody needs, or deletes it. Resolves when its old name is durably gone. */
+  /** Makes a spare of a segment nobody needs, or deletes it; a damaged one is set aside. Resolves when its old name is durably gone. */
   async recycle(segment: Segment): Promise<void> {
-    const { files, directory, directoryFd, segmentBytes } = this.#o;
+    const { files, directory, directoryFd, segmentBytes, logger } = this.#o;
+    if (segment.damaged) {
+      files.closeSync(segment.fd);
+      const path = await putAside(files, directory, segment.path);
+      logger.error({ path }, "a damaged segment of the log was set aside; delete it when nobody needs it to find out what was lost");
+      return;
+    }
     const kept = files.freeBytesSync(directory) >= roomSegments * segmentBytes ? sparesMaxWithRoom : sparesMax;
     while (this.#spares.length > kept) {
       const { path, fd } = this.#spares.shift()!;

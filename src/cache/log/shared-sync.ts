@@ -39,6 +39,11 @@ export class SharedSync {
     this.#fail = fail;
   }
 
+  /** Up to where everything is known to be on stable storage. */
+  get durable(): number {
+    return this.#durable;
+  }
+
   reached(position: number): Maybe<void> {
     if (position <= this.#durable) return;
     if (this.#running !== null && position <= this.#target) return this.#running.promise;

@@ -1,5 +1,5 @@
 import { assert } from "#base/assert.ts";
-import { TouchedMemory } from "./touched-memory.ts";
+import { ReusedMemory } from "#base/reused-memory.ts";
 
 /** A page holds this much of a file, from a multiple of it on. */
 export const pageBytes = 65536;
@@ -81,9 +81,8 @@ export class BufferPool {
   /** Frees at least so many bytes of clean pages if it can. */
   evict: (bytes: number) => void = () => {};
   private readonly slabs: Slab[][] = classBytes.map(() => []);
-  /** Memory of slabs given up, for the next ones of any class: memory that was touched before is far cheaper than fresh one. */
-  private readonly spare: Uint8Array[] = [];
-  private readonly fresh = new TouchedMemory(slabBytes);
+  /** Memory of slabs given up serves the next ones of any class. */
+  private readonly memory = new ReusedMemory({ pieceBytes: slabBytes, keptMax: Number.POSITIVE_INFINITY, touchedAhead: true });
 
   constructor(capacity: number) {
     this.capacity = capacity;
@@ -132,7 +131,7 @@ export class BufferPool {
     if (slab.free === slab.slots && slabs.length > 1 && slabs[slabs.length - 1] !== slab) {
       slabs.splice(slabs.indexOf(slab), 1);
       this.slabCount--;
-      this.spare.push(slab.memory);
+      this.memory.give(slab.memory);
     }
   }
 
@@ -172,7 +171,7 @@ export class BufferPool {
   }
 
   private grow(sizeClass: number): Slab {
-    const slab = new Slab(sizeClass, this.spare.pop() ?? this.fresh.take());
+    const slab = new Slab(sizeClass, this.memory.take(slabBytes));
     (this.slabs[sizeClass] as Slab[]).push(slab);
     this.slabCount++;
     return slab;

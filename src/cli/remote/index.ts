@@ -9,5 +9,5 @@ export { ContextStore, contextsPath, type Contexts, type SavedContext, withConte
 export { CommandFailure, notLoggedIn, report, statusOfCode, UsageError } from "./failure.ts";
 export { changes, creates, lists, removes, shows } from "./kinds.ts";
 export { approximateSize, asText, type Column, facts, shown } from "./print.ts";
-export { type Connection, defaultServer, serverUrl, Session } from "./session.ts";
+export { type Connection, Session } from "./session.ts";
 export { addTo, connectionFlagNames, type Flag, type Noun, type Verb } from "./verb.ts";

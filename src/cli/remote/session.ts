@@ -9,7 +9,7 @@ import { type Context, describeVersion, ExitStatus } from "../ports.ts";
 import { contextTokens, ContextStore, type SavedContext } from "./contexts.ts";
 import { CommandFailure, notLoggedIn, UsageError } from "./failure.ts";
 
-export const defaultServer = "http://127.0.0.1:8080";
+const defaultServer = "http://127.0.0.1:8080";
 const timeoutMsDefault = 30_000;
 
 /** Which server, as whom, and how: the flags. */
@@ -27,7 +27,7 @@ export interface Connection {
 }
 
 /** A server's address without anything after its host and port; throws UsageError. */
-export function serverUrl(given: string): string {
+function serverUrl(given: string): string {
   const url = URL.parse(/^[a-z]+:\/\//i.test(given) ? given : `http://${given}`);
   const wrong = url === null || !["http:", "https:"].includes(url.protocol) || url.username !== "" || url.search !== "" || url.hash !== "";
   if (wrong) throw new UsageError(`${JSON.stringify(given)} is no server's address; allowed: http://HOST:PORT or https://HOST:PORT`);

@@ -1,8 +1,8 @@
 import { autoMax, type State } from "../state/index.ts";
 
 /** Where numbers begin that nobody chose: users where distributions begin, groups above, so that a user's own group usually has the user's number. */
-export const uidFirst = 1000;
-export const gidFirst = 2000;
+const uidFirst = 1000;
+const gidFirst = 2000;
 
 /** A uid nobody has, and nobody had: files of who is gone are not for whoever comes next. */
 export function freeUid(state: State): number {

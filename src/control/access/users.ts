@@ -194,7 +194,7 @@ export class UserService implements Users {
 }
 
 /** A group shows its members: whoever changes them raises its version. */
-export function touchGroup({ state }: Core, draft: Draft, groupId: string): void {
+function touchGroup({ state }: Core, draft: Draft, groupId: string): void {
   const row = state.groups.get(groupId);
   if (row !== null) draft.touch(tables.groups, row);
 }

@@ -2,7 +2,7 @@ import type { Identity, KnownUser, NamesGroups } from "#model/identity.ts";
 import type { State } from "../state/index.ts";
 
 /** Who is who, as of one moment. */
-export class IdentitySnapshot implements Identity, NamesGroups {
+class IdentitySnapshot implements Identity, NamesGroups {
   readonly users: readonly KnownUser[];
   private readonly byUid = new Map<number, KnownUser>();
   private readonly byName = new Map<string, KnownUser>();

@@ -29,7 +29,7 @@ export const verificationsWaitingMax = 64;
 /** Passwords to be set come from people who are logged in: a flood of log-ins leaves them these places. */
 export const hashesWaitingMax = verificationsWaitingMax + 16;
 
-export const bunBcrypt: Bcrypt = {
+const bunBcrypt: Bcrypt = {
   hash: (password) => Bun.password.hash(password, { algorithm: "bcrypt", cost: bcryptCost }),
   verify: (password, hash) => Bun.password.verify(password, hash, "bcrypt"),
 };

@@ -1,11 +1,11 @@
 import { ControlError } from "../errors.ts";
 
-export const passwordCharactersMin = 8;
+const passwordCharactersMin = 8;
 /**
  * bcrypt reads 72 bytes. What other programs cut off without a word, `Bun.password` hashes with SHA-512 first: neither is what
  * somebody expects of a hash that may have to be checked elsewhere one day. A longer password is refused instead.
  */
-export const passwordBytesMax = 72;
+const passwordBytesMax = 72;
 
 /** Whether it may be compared with a hash at all; the least length is a rule for new passwords only, which may become stricter. */
 export function comparable(password: string): boolean {

@@ -13,7 +13,7 @@ export const resolveTimeoutMs = 5_000;
 /** How long the last answer holds where none comes any more: then nobody gets in by the name, whose address may be somebody else's by now. */
 export const answerMsMax = 3_600_000;
 /** Addresses kept of one name. */
-export const addressesMax = 64;
+const addressesMax = 64;
 /** Questions under way at once. */
 export const questionsMax = 8;
 

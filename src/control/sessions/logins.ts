@@ -25,7 +25,7 @@ import { type Claims, type Lifetimes, Tokens, accessLifetimeSec, clockSkewSecMax
  */
 export const refreshGraceMs = 10_000;
 /** Access tokens that are known to be good. */
-export const verifiedTokensMax = 10_000;
+const verifiedTokensMax = 10_000;
 /** How often what others revoked is read: other nodes, or whoever restores a backup. */
 const reloadEveryMs = 500;
 /** Clocks of nodes differ, and a transaction ends later than the time it writes. */

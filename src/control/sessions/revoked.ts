@@ -1,5 +1,5 @@
 /** Revoked sessions that are kept by name. */
-export const revokedSessionsMax = 65_536;
+const revokedSessionsMax = 65_536;
 
 /**
  * Sessions that ended before their access tokens did. Bounded: when it is full, the one revoked first is forgotten, and in its stead

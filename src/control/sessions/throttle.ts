@@ -18,20 +18,20 @@ import { isLoopback, networkOf } from "./network.ts";
  */
 export const pairFreeAttempts = 10;
 export const pairWaitMsFirst = 1000;
-export const pairWaitMsMax = 15 * 60_000;
+const pairWaitMsMax = 15 * 60_000;
 /**
  * From this machine itself everybody has the same address, unless told otherwise the only one that is let in: each user of the machine
  * could keep the administrator out with one wrong attempt a wait. So it is short, which still leaves no more than 120 guesses an hour.
  */
-export const loopbackPairWaitMsMax = 30_000;
+const loopbackPairWaitMsMax = 30_000;
 /** Attempts longer ago don't count. */
 export const pairForgetMs = 60 * 60_000;
 export const addressBurst = 30;
 export const addressRefillMs = 6000;
 export const accountBurst = 30;
-export const accountRefillMs = 2000;
+const accountRefillMs = 2000;
 /** Entries of each kind that are remembered. */
-export const throttleEntriesMax = 20_000;
+const throttleEntriesMax = 20_000;
 const accountCharactersMax = 64;
 
 interface Pair {

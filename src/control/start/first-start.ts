@@ -11,9 +11,9 @@ import type { Draft } from "../state/index.ts";
 import { draftShares, type FileShare } from "./import-shares.ts";
 
 /** The note that says that the configuration file's shares were taken over, and which. */
-export const importedNote = "imported";
+const importedNote = "imported";
 /** Whom the audit log names for what nobody asked for. */
-export const systemActor = { name: "system", address: "" } as const;
+const systemActor = { name: "system", address: "" } as const;
 
 export const adminName = "admin";
 /**

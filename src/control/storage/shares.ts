@@ -9,7 +9,7 @@ import type { IfVersion, MoveTo, Shares } from "../services.ts";
 import type { Change } from "../state/index.ts";
 import { accessLevels } from "#model/identity.ts";
 import { defaultStore } from "./default-store.ts";
-import { movedTo } from "./share-moves.ts";
+import { checkTogether, isVolatile, movedTo } from "./share-moves.ts";
 import { checkShare, foldedName, shareDefaults, shareNameFault } from "./share-fields.ts";
 import type { ShareIdentities } from "./share-identities.ts";
 import { refuseInUse } from "./share-use.ts";
@@ -53,7 +53,7 @@ export class ShareService implements Shares {
       const kept = this.kept(name, share.adopt === true);
       const metadata = this.store("metadata", share.metadata, kept?.metadataStoreId, faults);
       const blocks = this.store("block", share.blocks, kept?.blockStoreId, faults);
-      if (metadata !== "" && blocks !== "" && kept === null) this.checkTogether(metadata, blocks, faults);
+      if (metadata !== "" && blocks !== "" && kept === null) checkTogether(this.parts.state, { metadataStoreId: metadata, blockStoreId: blocks }, "blocks", faults);
       checkShare(this.parts.state, share, `share ${name}`, faults);
       const { name: _name, metadata: _metadata, blocks: _blocks, adopt: _adopt, rootMode, ...fields } = share;
       const set = { ...this.stored({ ...shareDefaults, ...fields }), deletedAt: null };
@@ -91,11 +91,21 @@ export class ShareService implements Shares {
   }
 
   movePlan(name: string, to: MoveTo): SharePlan {
-    return this.parts.planOf({ ...this.row(name), ...movedTo(this.parts.state, name, to) });
+    const row = this.row(name);
+    return this.parts.planOf({ ...row, ...movedTo(this.parts.state, row, to) });
   }
 
   async moved(actor: Actor, name: string, to: MoveTo): Promise<void> {
-    await this.change(actor, "move", name, { target: { type: "share", name }, onFailure: "undo" }, (draft) => draft.update(tables.shares, this.row(name), movedTo(this.parts.state, name, to)));
+    await this.change(actor, "move", name, { target: { type: "share", name }, onFailure: "undo" }, (draft) => {
+      const row = this.row(name);
+      const moved = movedTo(this.parts.state, row, to);
+      draft.update(tables.shares, row, moved);
+      // In memory it is another tree at each start, and where it goes from there is noted anew.
+      const known = this.parts.state.shareIdentities.get(row.id);
+      if (!isVolatile(this.parts.state, { ...row, ...moved })) return;
+      if (known !== null) draft.remove(tables.shareIdentities, known);
+      this.parts.identities.allow(row.id);
+    });
   }
 
   async accept(actor: Actor, name: string, ifVersion: IfVersion): Promise<Share> {
@@ -218,13 +228,6 @@ export class ShareService implements Shares {
     }
     if (kept !== undefined && row.id !== kept) faults.add(field, `the data to take over is in ${kind} store ${stores.get(kept)?.name}`);
     return row.id;
-  }
-
-  /** Names that last with content that doesn't would be files that are there and can't be read. */
-  private checkTogether(metadata: string, blocks: string, faults: Faults): void {
-    const names = this.parts.state.metadataStores.get(metadata);
-    if (this.parts.state.blockStores.get(blocks)?.type !== "memory" || names === null || names.type === "memory") return;
-    faults.add("blocks", `keeps content in memory, and metadata store ${names.name} (${names.type}) keeps names: after a restart there would be files without their content. Name a metadata store of type memory, too, or a block store that lasts`);
   }
 
   /** Netgroups are kept by id. */

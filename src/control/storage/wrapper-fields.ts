@@ -23,7 +23,7 @@ function field(kind: StoreField["kind"], help: string, more: Partial<StoreField>
 
 const newKey = "make one with: dittofs store block new-key PATH";
 
-export function isEncrypted(config: Config): boolean {
+function isEncrypted(config: Config): boolean {
   return config["encryption"] === "aes-256-gcm";
 }
 

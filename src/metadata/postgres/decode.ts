@@ -29,9 +29,6 @@ export function inodeSelection(alias: string): string {
   return inodeColumns.map(([name]) => `${alias}.${name}`).join(", ");
 }
 
-/** Columns of `inodeSelection`. */
-export const inodeWidth = inodeColumns.length;
-
 /** The inode whose columns begin at an index of a row; null where they are those of no row. */
 export function toInode(row: Row, at: number): Inode | null {
   const r = row as readonly number[];

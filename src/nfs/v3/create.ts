@@ -4,7 +4,7 @@ import { CreateMode3, type NfsStat3, verifierBytes } from "#wire/nfs3.ts";
 import { XdrFailure, type XdrReader } from "#wire/xdr-reader.ts";
 import { readAttributeRequest } from "../attributes.ts";
 import { answerCreated } from "./created.ts";
-import { fail, FailureBody, idOf, locate, type Nfs3Settings, procedure, refuse, whoOf } from "./reply.ts";
+import { fail, FailureBody, firstName, idOf, locate, type Nfs3Settings, procedure, refuse, whoOf } from "./reply.ts";
 
 /** CREATE (RFC 1813 §3.3.8). */
 export const create = (settings: Nfs3Settings) =>
@@ -16,7 +16,7 @@ export const create = (settings: Nfs3Settings) =>
     if (args.failure !== XdrFailure.none) return refuse(call, args.failure);
     if (typeof how === "number") return fail(call, how);
     answerCreated(call, await fs.create(whoOf(call), idOf(call), name, how));
-  });
+  }, firstName);
 
 function readHow(args: XdrReader): CreateHow | NfsStat3 {
   const mode = args.u32();

@@ -20,4 +20,4 @@ export const link = (settings: Nfs3Settings) =>
     writePostOp(w, result.inode, call.view);
     writeChange(w, result.directory, call.view);
     call.end();
-  });
+  }, [1]);

@@ -2,7 +2,7 @@ import { fileHandleBytes } from "#model/file-handle.ts";
 import { postOpAttrBytes, verifierBytes } from "#wire/nfs3.ts";
 
 /** A listing's answer is never longer, however much a client allows: it is made without a pause. */
-export const listingBytesMax = 256 * 1024;
+const listingBytesMax = 256 * 1024;
 
 /** READDIR3resok and READDIRPLUS3resok without entries: attributes, verifier, the end of the list, eof. */
 export const listingFixedBytes = postOpAttrBytes + verifierBytes + 4 + 4;

@@ -5,7 +5,7 @@ import { FType3, NfsStat3 } from "#wire/nfs3.ts";
 import { XdrFailure, type XdrReader } from "#wire/xdr-reader.ts";
 import { readAttributeRequest } from "../attributes.ts";
 import { answerCreated } from "./created.ts";
-import { fail, FailureBody, idOf, locate, type Nfs3Settings, procedure, refuse, whoOf } from "./reply.ts";
+import { fail, FailureBody, firstName, idOf, locate, type Nfs3Settings, procedure, refuse, whoOf } from "./reply.ts";
 
 /** MKNOD (RFC 1813 §3.3.11): devices, FIFOs and sockets, as metadata. */
 export const mknod = (settings: Nfs3Settings) =>
@@ -18,7 +18,7 @@ export const mknod = (settings: Nfs3Settings) =>
     if (args.failure !== XdrFailure.none) return refuse(call, args.failure);
     if (typeof made === "number") return fail(call, made);
     answerCreated(call, await fs.mknod(whoOf(call), idOf(call), name, made.kind, made.request));
-  });
+  }, firstName);
 
 /** The node asked for; BADTYPE for a regular file, directory, link or a type there is none of. */
 function readNode(args: XdrReader, type: number): { readonly kind: NodeKind; readonly request: AttributeRequest } | NfsStat3 {

@@ -8,7 +8,7 @@ import type { Call } from "../call.ts";
 import { failWith, FailureBody, idOf, locate, type Nfs3Settings, procedure, refuse, settle, statusAndAttributesBytes, whoOf } from "./reply.ts";
 
 /** Up to this many bytes a payload is copied behind its header: cheaper than a write of its own. */
-export const copiedPayloadMax = 16 * 1024;
+const copiedPayloadMax = 16 * 1024;
 
 /** READ (RFC 1813 §3.3.6). More than rtmax gives a short read; an offset no file of ours can have lies past the end. */
 export const read = (settings: Nfs3Settings) =>

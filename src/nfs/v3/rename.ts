@@ -23,4 +23,4 @@ export const rename = (settings: Nfs3Settings) =>
     writeChange(w, result.from, call.view);
     writeChange(w, result.to, call.view);
     call.end();
-  });
+  }, [0, 2]);

@@ -48,8 +48,16 @@ export function procedure(
   failure: FailureBody,
   remembered: boolean,
   run: (call: Call, args: XdrReader) => void | Promise<void>,
+  namesAt?: readonly number[],
 ): Nfs3Procedure {
-  return { name, failure, remembered, run, trouble };
+  return { name, failure, remembered, run, trouble, comeBack, ...(namesAt === undefined ? {} : { namesAt }) };
+}
+
+/** Most procedures that change names begin their arguments with a directory's handle and a name. */
+export const firstName: readonly number[] = [0];
+
+function comeBack(call: Call): void {
+  fail(call, NfsStat3.NFS3ERR_JUKEBOX);
 }
 
 /** A store that is away heals: the client comes again. Nothing of what was asked for has happened. */

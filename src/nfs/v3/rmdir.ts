@@ -1,7 +1,7 @@
 import { nameBytesMax } from "#model/ids.ts";
 import { XdrFailure } from "#wire/xdr-reader.ts";
 import { answerRemoved } from "./removed.ts";
-import { FailureBody, idOf, locate, type Nfs3Settings, procedure, refuse, whoOf } from "./reply.ts";
+import { FailureBody, firstName, idOf, locate, type Nfs3Settings, procedure, refuse, whoOf } from "./reply.ts";
 
 /** RMDIR (RFC 1813 §3.3.13). */
 export const rmdir = (settings: Nfs3Settings) =>
@@ -11,4 +11,4 @@ export const rmdir = (settings: Nfs3Settings) =>
     const name = args.name(nameBytesMax);
     if (args.failure !== XdrFailure.none) return refuse(call, args.failure);
     answerRemoved(call, await fs.rmdir(whoOf(call), idOf(call), name));
-  });
+  }, firstName);

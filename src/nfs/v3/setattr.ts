@@ -14,6 +14,8 @@ export const setattr = (settings: Nfs3Settings) =>
     const guard = args.bool() ? new Time(args.u32(), args.u32()) : null;
     if (args.failure !== XdrFailure.none) return refuse(call, args.failure);
     if (typeof request === "number") return fail(call, request);
+    // What it does itself changes the time that the guard is compared with.
+    call.mayComeBack = guard === null;
     const result = await fs.setattr(whoOf(call), idOf(call), request, guard);
     if (result instanceof FsError) return failWith(call, result);
     const w = call.begin();

@@ -3,7 +3,7 @@ import { NfsStat3 } from "#wire/nfs3.ts";
 import { XdrFailure } from "#wire/xdr-reader.ts";
 import { readAttributeRequest } from "../attributes.ts";
 import { answerCreated } from "./created.ts";
-import { fail, FailureBody, idOf, locate, type Nfs3Settings, procedure, refuse, whoOf } from "./reply.ts";
+import { fail, FailureBody, firstName, idOf, locate, type Nfs3Settings, procedure, refuse, whoOf } from "./reply.ts";
 
 /** SYMLINK (RFC 1813 §3.3.10). The target is the client's business: kept as its bytes, but for NUL, which no path has. */
 export const symlink = (settings: Nfs3Settings) =>
@@ -19,4 +19,4 @@ export const symlink = (settings: Nfs3Settings) =>
     const bytes = new Uint8Array(Buffer.concat(target));
     if (bytes.includes(0)) return fail(call, NfsStat3.NFS3ERR_INVAL);
     answerCreated(call, await fs.symlink(whoOf(call), idOf(call), name, bytes, request));
-  });
+  }, firstName);

@@ -7,10 +7,16 @@ import { closeOpen } from "../open/closing.ts";
 import type { Open } from "../open/open.ts";
 import { openedFacts } from "../info/known.ts";
 import { settleWriteTime } from "../open/write-times.ts";
+import { toldWhenSlow } from "../pending.ts";
 import { fileOf } from "./file-of.ts";
 
 /** CLOSE (MS-SMB2 3.3.5.10). */
 export function close(call: Call): Maybe<number> {
+  const status = closed(call);
+  return status instanceof Promise ? toldWhenSlow(call, status) : status;
+}
+
+function closed(call: Call): Maybe<number> {
   const flags = decodeClose(call.bytes, call.base, call.end);
   if (flags < 0) return NtStatus.INVALID_PARAMETER;
   const open = fileOf(call, call.base + headerBytes + 8);

@@ -31,6 +31,7 @@ import { shownName, shownPath } from "../open/names.ts";
 import { stoppedOn } from "../open/stopped.ts";
 import type { SmbServer } from "../server.ts";
 import { sessionOpensMax } from "../session/session.ts";
+import { toldWhenSlow } from "../pending.ts";
 import { pipes } from "../pipe/index.ts";
 import { Pipe } from "../pipe/pipe.ts";
 
@@ -42,7 +43,7 @@ export function create(call: Call): Maybe<number> {
   const request = decodeCreate(call.bytes, call.base, call.end);
   if (request === null) return ended(call, NtStatus.INVALID_PARAMETER);
   const status = call.tree!.fs === null ? openPipe(call, request) : createDurably(call, request, openFile, answer);
-  return status instanceof Promise ? status.then((settled) => stoppedOr(call, request, settled)) : stoppedOr(call, request, status);
+  return status instanceof Promise ? toldWhenSlow(call, status).then((settled) => stoppedOr(call, request, settled)) : stoppedOr(call, request, status);
 }
 
 function stoppedOr(call: Call, request: CreateRequest, status: number): Maybe<number> {

@@ -9,11 +9,16 @@ import { setLink } from "../info/set-link.ts";
 import { basicBytes, setAllocation, setBasic, setEndOfFile, setMode, setPosition, setValidDataLength } from "../info/set-file.ts";
 import type { Open } from "../open/open.ts";
 import { setSecurity } from "../security/set-security.ts";
+import { toldWhenSlow } from "../pending.ts";
 import { fileOf } from "./file-of.ts";
 import { ignoreReadonly, rename, setDeletion } from "./renaming.ts";
 
 /** SET_INFO (MS-SMB2 3.3.5.21). */
-export async function setInfo(call: Call): Promise<number> {
+export function setInfo(call: Call): Promise<number> {
+  return toldWhenSlow(call, set(call));
+}
+
+async function set(call: Call): Promise<number> {
   const request = decodeSetInfo(call.bytes, call.base, call.end);
   if (request === null) return NtStatus.INVALID_PARAMETER;
   const open = fileOf(call, request.fileIdAt);

@@ -6,7 +6,7 @@ import { createCipheriv, type KeyObject, timingSafeEqual } from "node:crypto";
  */
 const blockBytes = 16;
 export const ccmNonceBytes = 11;
-export const ccmTagBytes = 16;
+const ccmTagBytes = 16;
 /** Bytes of the length field: 15 less the nonce (RFC 3610 §2). */
 const lengthBytes = 15 - ccmNonceBytes;
 const zeroVector = new Uint8Array(blockBytes);

@@ -3,7 +3,7 @@ import { createHmac } from "node:crypto";
 const latin1 = (text: string): Uint8Array => Buffer.from(`${text}\0`, "latin1");
 
 /** SP 800-108 in counter mode with HMAC-SHA256 and 32-bit counters (MS-SMB2 3.1.4.2); at most 32 bytes, so one round. */
-export function deriveKey(key: Uint8Array, label: Uint8Array, context: Uint8Array, bytes: 16 | 32): Uint8Array {
+function deriveKey(key: Uint8Array, label: Uint8Array, context: Uint8Array, bytes: 16 | 32): Uint8Array {
   const counter = new Uint8Array([0, 0, 0, 1]);
   const length = new Uint8Array([0, 0, (bytes * 8) >> 8, bytes * 8]);
   const made = createHmac("sha256", key).update(counter).update(label).update(new Uint8Array(1)).update(context).update(length).digest();

@@ -7,8 +7,8 @@ import type { Open } from "../open/open.ts";
 import { type Session, SessionKind } from "../session/session.ts";
 
 /** How long an open waits for its client where the client does not say, and the longest it may ask for (MS-SMB2 3.3.5.9.10). */
-export const durableMs = 60_000;
-export const durableMsMax = 300_000;
+const durableMs = 60_000;
+const durableMsMax = 300_000;
 /** The same of a resilient open: what Windows has it wait. More than the most is refused (MS-SMB2 3.3.5.15.9). */
 const resilientMs = 120_000;
 export const resilientMsMax = 300_000;

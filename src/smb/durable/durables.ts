@@ -6,7 +6,7 @@ import { outlives } from "./durable.ts";
 import { openFields } from "../open/log-fields.ts";
 
 /** Opens that wait for their clients, of all clients together; for one more the oldest goes. */
-export const detachedMax = 16_384;
+const detachedMax = 16_384;
 
 /** A CREATE that may be sent again is under way. */
 export const underWay = "under way";

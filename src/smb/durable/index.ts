@@ -4,7 +4,7 @@
  * of opens, and in no session; its locks, share modes and caching hold for others as before.
  */
 export { type Answer, type Answered, createDurably, type Make } from "./creating.ts";
-export { Durable, durableMs, durableMsMax, isContinuous, makeDurable, makeResilient, resilientMsMax } from "./durable.ts";
-export { detachedMax, Durables } from "./durables.ts";
+export { Durable, isContinuous, makeDurable, makeResilient, resilientMsMax } from "./durable.ts";
+export { Durables } from "./durables.ts";
 export { notPersistent, persist } from "./persisting.ts";
 export { takeOver } from "./instance.ts";

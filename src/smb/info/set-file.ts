@@ -84,7 +84,7 @@ export function refuseAttributes(directory: boolean, attributes: number): NtStat
 }
 
 /** The attributes a file has once a client set these: what is not a client's to set stays. */
-export function newAttributes(inode: Inode, attributes: number): number {
+function newAttributes(inode: Inode, attributes: number): number {
   const kept = attributesOf(inode) & (FileAttribute.SPARSE_FILE | FileAttribute.COMPRESSED);
   return kept | (attributes & settableAttributes);
 }

@@ -10,7 +10,7 @@ export interface Delayed {
 }
 
 /** What SMB keeps of a file while it is open. */
-export class FileNotes {
+class FileNotes {
   /**
    * There are writes that its write time does not tell of yet (MS-FSA 2.1.4.17). An open that set the time itself moves it no more
    * (MS-FSA 2.1.5.15.2).

@@ -1,4 +1,4 @@
 /** Files a client has open: their ids, where a path leads, names against wildcards, and what closing does. */
 export { closeOpen } from "./closing.ts";
 export { Open } from "./open.ts";
-export { Opens, opensMax } from "./opens.ts";
+export { Opens } from "./opens.ts";

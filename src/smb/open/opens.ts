@@ -3,7 +3,7 @@ import type { Tree } from "../tree/tree.ts";
 import type { Open } from "./open.ts";
 
 /** Files all clients together may have open. */
-export const opensMax = 1_048_576;
+const opensMax = 1_048_576;
 
 /** The open files of the server, by the number in their file id. */
 export class Opens {

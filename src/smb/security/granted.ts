@@ -2,7 +2,7 @@ import { allRights, Right, specificRights } from "#model/acl.ts";
 import { AccessLevel } from "#model/identity.ts";
 import type { Credentials } from "#model/credentials.ts";
 import { FileType, type Inode } from "#model/inode.ts";
-import { rightsThrough, rightsTo } from "#vfs/access/permissions.ts";
+import { rightsThrough } from "#vfs/access/permissions.ts";
 import type { FileSystem } from "#vfs/file-system.ts";
 import { FileAttribute } from "#wire/fscc.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
@@ -47,10 +47,4 @@ export function grantAccess(fs: FileSystem, who: Credentials, parent: Inode | nu
   // A handle may be waited on by whoever gets one.
   if (((asked | momentary) & ~(may | Right.synchronize)) !== 0) return { refused: NtStatus.ACCESS_DENIED };
   return { access: maximum ? asked | may : asked };
-}
-
-/** Whether an object is shown to `who` where what can't be read is hidden (access-based enumeration). */
-export function mayReadWholly(inode: Inode, who: Credentials): boolean {
-  const needed = Right.readData | Right.readEa | Right.readAttributes | Right.readControl;
-  return (rightsTo(inode, who) & needed) === needed;
 }

@@ -44,7 +44,7 @@ function encode(entries: readonly LocalInterface[]): Uint8Array {
 }
 
 /** The 16 bytes of an address as the system writes it. */
-export function ipv6Bytes(address: string): Uint8Array {
+function ipv6Bytes(address: string): Uint8Array {
   const [head = "", tail = ""] = address.split("::");
   const words = (part: string): number[] => (part === "" ? [] : part.split(":").map((word) => Number.parseInt(word, 16)));
   const first = words(head);

@@ -3,7 +3,7 @@ import { i32 } from "#wire/le.ts";
 import { Session } from "./session.ts";
 
 /** Sessions there may be, those that are only begun included. */
-export const sessionsMax = 65_536;
+const sessionsMax = 65_536;
 /** Of them, those whose log-in is under way: whoever begins many keeps nobody out who ends his in time. */
 export const begunMax = 4096;
 

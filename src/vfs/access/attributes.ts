@@ -11,7 +11,7 @@ import { type Changer, inGroup, passesModes, Permission, permissions, rightsTo }
 const setuid = 0o4000;
 const setgid = 0o2000;
 const groupExecute = 0o010;
-export const modeMask = 0o7777;
+const modeMask = 0o7777;
 
 /** The columns a SETATTR ends up writing; null: as it is. */
 export interface AttributeColumns {

@@ -39,7 +39,7 @@ export function credentialsOf(policy: SharePolicy, claim: Claim | null): Credent
 }
 
 /** What the share grants: to the user, else to the best of his groups, else to everybody. `user` null: nobody the server knows. */
-export function grantedTo(policy: SharePolicy, user: KnownUser | null): AccessLevel {
+function grantedTo(policy: SharePolicy, user: KnownUser | null): AccessLevel {
   if (user === null) return policy.defaultPermission;
   if (!user.enabled) return AccessLevel.none;
   const { users, groups } = policy.grants;

@@ -12,7 +12,7 @@ import { derivedRights, isOwner, judged, permissionBits } from "./security.ts";
 /** The three permission bits of a class, as in a mode. */
 export const Permission = { execute: 1, write: 2, read: 4 } as const;
 /** What changing a directory's entries takes. */
-export const changeEntries: number = Permission.write | Permission.execute;
+const changeEntries: number = Permission.write | Permission.execute;
 
 const sticky = 0o1000;
 

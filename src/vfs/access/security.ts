@@ -1,4 +1,4 @@
-import { Ace, AceFlag, AceType, allRights, Right, type SecurityDescriptor, SdControl, type Sid, Trustee, uidOf, gidOf, WellKnown } from "#model/acl.ts";
+import { Ace, AceFlag, AceType, allRights, Right, type SecurityDescriptor, SdControl, type Sid, Trustee, WellKnown } from "#model/acl.ts";
 import type { Credentials } from "#model/credentials.ts";
 
 /** Whose object is judged: what the owner's and group's SIDs of a stored descriptor stand for. */
@@ -141,12 +141,4 @@ export function derivedDescriptor(mode: number, owned: Owned, directory: boolean
 export function withOwners(descriptor: SecurityDescriptor, owned: Owned): SecurityDescriptor {
   const owner = descriptor.owner ?? `S-1-22-1-${owned.uid}`;
   return { ...descriptor, owner, group: descriptor.group ?? `S-1-22-2-${owned.gid}` };
-}
-
-/** A SID as the owner (group) of a stored descriptor: null where a number stands for it. */
-export function strangeOwner(sid: Sid): Sid | null {
-  return uidOf(sid) === null ? sid : null;
-}
-export function strangeGroup(sid: Sid): Sid | null {
-  return gidOf(sid) === null ? sid : null;
 }

@@ -21,7 +21,7 @@ export interface WatchOptions {
 }
 
 /** Bytes a change counts for without its path. */
-export const changeBytes = 12;
+const changeBytes = 12;
 
 /** What all watches of a share have in common. */
 export interface Buffered {

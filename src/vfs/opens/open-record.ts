@@ -15,7 +15,7 @@ export interface OpenRecord {
 }
 
 const magic = 0x4e504f44;
-export const openRecordVersion = 1;
+const openRecordVersion = 1;
 const headBytes = 12;
 const word = 4_294_967_296;
 const Flag = { deleteOnClose: 1, place: 2, caching: 4, key: 8, superuser: 16, directory: 32, anonymous: 64, parentKey: 128 } as const;

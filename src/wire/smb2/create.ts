@@ -138,7 +138,7 @@ export interface OpenedFile {
   readonly attributes: number;
 }
 
-export function encodeFile(w: LeWriter, file: OpenedFile): void {
+function encodeFile(w: LeWriter, file: OpenedFile): void {
   encodeFileTime(w, file.creationTime);
   encodeFileTime(w, file.accessTime);
   encodeFileTime(w, file.writeTime);

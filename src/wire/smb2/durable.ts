@@ -2,7 +2,7 @@ import { u16, u32 } from "../le.ts";
 import type { CreateContext } from "./create.ts";
 
 /** Contexts of CREATE that ask for durable opens and come back to them (MS-SMB2 2.2.13.2.3, .4, .11, .12, .13, .15; 2.2.14.2.3, .12). */
-export const DurableName = {
+const DurableName = {
   request: "DHnQ",
   reconnect: "DHnC",
   requestV2: "DH2Q",

@@ -107,7 +107,7 @@ export function encodeRanges(ranges: readonly { readonly start: number; readonly
   return out;
 }
 
-export const RegionUsage = { CACHED: 1, NONCACHED: 2 } as const;
+const RegionUsage = { CACHED: 1, NONCACHED: 2 } as const;
 export const regionsFixedBytes = 16;
 export const regionBytes = 24;
 

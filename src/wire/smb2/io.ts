@@ -45,7 +45,7 @@ export function decodeRead(b: Uint8Array, base: number, end: number, into: Trans
   return true;
 }
 
-export const readAnswerBytes = 16;
+const readAnswerBytes = 16;
 
 /** The answer's fixed part; `length` bytes of data follow it directly. */
 export function encodeRead(w: LeWriter, length: number, padding = 0): void {

@@ -3,7 +3,7 @@ import { headerBytes } from "./header.ts";
 
 /** Leases in CREATE (MS-SMB2 2.2.13.2.8, 2.2.13.2.10, 2.2.14.2.10, 2.2.14.2.11), breaks of oplocks and leases (2.2.23, 2.2.24, 2.2.25). */
 export const leaseContextName = "RqLs";
-export const leaseKeyBytes = 16;
+const leaseKeyBytes = 16;
 export const LeaseFlag = { BREAK_IN_PROGRESS: 0x2, PARENT_KEY_SET: 0x4 } as const;
 
 const version1Bytes = 32;

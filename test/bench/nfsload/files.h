@@ -27,13 +27,13 @@ static int s_simple(struct slot *s)
     end(s);
     return ISSUED;
 }
-static int r_simple(struct slot *s, struct xr *x)
+static int r_simple(struct slot *s, struct reply *x)
 {
     struct fh f;
     uint32_t st = W->arg == P_NULL ? 0 : g32(x);
 
     if (st)
-        bad(s, W->name, st);
+        bad(W->name, st);
     else if (W->arg == P_LOOKUP && o_verify &&
              (!gfh(x, &f) || f.len != ffh[s->n % o_files].len ||
               memcmp(f.d, ffh[s->n % o_files].d, f.len)))
@@ -78,13 +78,13 @@ static int s_create(struct slot *s)
     end(s);
     return ISSUED;
 }
-static int r_create(struct slot *s, struct xr *x)
+static int r_create(struct slot *s, struct reply *x)
 {
     uint32_t st = g32(x);
     char nm[32];
 
     if (st) {
-        bad(s, "CREATE/LOOKUP/WRITE/COMMIT", st);
+        bad("CREATE/LOOKUP/WRITE/COMMIT", st);
         return DONE;
     }
     switch (s->step) {
@@ -112,11 +112,11 @@ static int r_create(struct slot *s, struct xr *x)
     case 2:
         gwcc(x);
         if (g32(x) != 4096)
-            bad(s, "short WRITE", 0);
+            bad("short WRITE", 0);
         R->bytes += 4096;
         if (W->arg == C_SYNC) {
             if (g32(x) != FILE_SYNC)
-                bad(s, "WRITE not FILE_SYNC", 0);
+                bad("WRITE not FILE_SYNC", 0);
             break;
         }
         enc_commit(s, &s->fh);
@@ -143,11 +143,12 @@ static int s_remove(struct slot *s)
     end(s);
     return ISSUED;
 }
-static int r_status(struct slot *s, struct xr *x)
+static int r_status(struct slot *s, struct reply *x)
 {
     uint32_t st = g32(x);
+    (void)s;
     if (st)
-        bad(s, W->name, st);
+        bad(W->name, st);
     else
         R->items++;
     return DONE;
@@ -177,11 +178,11 @@ static int s_rename(struct slot *s)
     end(s);
     return ISSUED;
 }
-static int r_rename(struct slot *s, struct xr *x)
+static int r_rename(struct slot *s, struct reply *x)
 {
     uint32_t st = g32(x);
     if (st) {
-        bad(s, "RENAME", st);
+        bad("RENAME", st);
     } else {
         fstate[s->off] ^= 1;
         R->items++;
@@ -213,12 +214,12 @@ static int s_readdir(struct slot *s)
     enc_readdir(s);
     return ISSUED;
 }
-static int r_readdir(struct slot *s, struct xr *x)
+static int r_readdir(struct slot *s, struct reply *x)
 {
     uint32_t st = g32(x), n = 0;
 
     if (st) {
-        bad(s, W->name, st);
+        bad(W->name, st);
         s->cookie = 0;
         return DONE;
     }
@@ -248,7 +249,7 @@ static int r_readdir(struct slot *s, struct xr *x)
             R->bad++;
         s->cookie = 0;
     } else if (!n) {
-        bad(s, "READDIR without entries and without eof", 0);
+        bad("READDIR without entries and without eof", 0);
         s->cookie = 0;
     } else if (W->arg & WHOLE) {
         enc_readdir(s);

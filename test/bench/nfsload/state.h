@@ -1,16 +1,5 @@
-/* nfsload: options, the state of a run, XDR and the head of a call. */
-#include "../benchutil.h"
-#include <arpa/inet.h>
-#include <errno.h>
-#include <getopt.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
-#include <stdbool.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
+/* nfsload: its options and state, XDR and the head of a call. */
+#include "../load/state.h"
 
 enum { NFS = 100003, MNT = 100005 };
 enum {
@@ -21,84 +10,35 @@ enum {
 };
 enum { UNSTABLE, DATA_SYNC, FILE_SYNC };
 #define NFS3ERR_EXIST 17
-#define MAXQ 1024               /* slots per connection; the xid's low bits */
-#define HDRNEED 200             /* bytes in which a READ reply's header ends */
-#define HANG_NS 60000000000u    /* no reply for this long: give up */
-
 struct fh { uint32_t len; uint8_t d[64]; };
-struct conn;
-
-/* One request in flight. */
-struct slot {
-    struct conn *c;
-    int idx, busy, step;
-    uint32_t xid, hlen, dlen, len, entries;
-    const uint8_t *data;        /* WRITE payload, sent after hdr */
-    uint64_t t0, n, off, cookie;
+struct slot {                   /* the xid's low bits say which */
+    struct base_slot;
+    uint32_t xid;
     uint8_t cverf[8];
     struct fh fh;
     uint8_t hdr[640];
 };
 
 struct conn {
-    int fd, id, want_out;
+    struct base_conn;
     uint32_t seq;
-    struct slot *sl;
-    uint16_t sq[MAXQ];          /* slots waiting to be sent, a ring */
-    unsigned sqh, sqt;
-    size_t sent;                /* bytes of sq[sqh] already sent */
-    uint8_t *in;                /* received bytes not yet consumed */
-    size_t cap, have, need;     /* need: length of the record begun */
-    size_t skip;                /* READ bytes still to be thrown away */
-    uint8_t save[HDRNEED];      /* header of the reply being skipped */
-    size_t save_len, save_reclen;
-    /* this connection's data file */
-    struct fh dfh;
-    uint64_t pos, valid;        /* next offset; bytes known to hold pattern */
-    uint32_t out, pass;         /* WRITEs outstanding; passes committed */
-    bool made, committing, have_verf;
+    struct fh dfh;              /* this connection's data file */
+    bool have_verf;
     uint8_t verf[8];
 };
 
-/* ---- options ---- */
-static const char *o_host = "127.0.0.1", *o_export = "/", *o_name = "server";
-static int o_port = 2049, o_mport = 0, o_conns = 2, o_depth = 16, o_dirs = 1;
-static int o_verify, o_nowarm, o_keep, o_resv, o_uid, o_gid, o_announce, o_reuse, o_fixed, o_text, o_lines;
-static double o_secs = 5;
-static uint64_t o_size = 256u << 20;
-static unsigned o_files = 10000, o_passes, o_dirbytes = 65536;
-static uint32_t o_io = 1u << 20;
+static int o_mport, o_dirs = 1;
+static int o_resv, o_uid, o_gid, o_reuse, o_fixed, o_text, o_lines;
 
-/* ---- state of the run ---- */
-static struct conn *cn;
-static int ep, inflight;
 static uint8_t cred[128];
-static uint32_t cred_len, iosize, cur_io, rtmax, wtmax;
+static uint32_t cred_len, rtmax, wtmax;
 static struct fh root, base, *dirs, big, *ffh;
-static uint8_t *fstate;         /* 1: file i is at present called g<i> */
-static bool have_files, have_big;
 static uint64_t made;           /* files made by the create workloads */
-static uint64_t next_n, limit_n, t_start, t_end, t_lastio, last_reply;
-static bool stopping, discard;
-static struct result *R;
-static uint8_t scratch[1 << 20];
-static char basename_[64];
 
-struct xr { const uint8_t *p, *e; bool bad; size_t reclen; const uint8_t *b; };
-enum { DONE, MORE, NOLAT };     /* reply(): item finished / next RPC issued /
-                                 * finished, but no latency to record */
-enum { ISSUED, PARKED };        /* start(): sent something / nothing to do */
-struct wl {
-    const char *name;
-    int needs, arg;
-    int (*start)(struct slot *);
-    int (*reply)(struct slot *, struct xr *);
-};
-enum { N_FILES = 1, N_DATA = 2, N_FRESH = 4, N_BIG = 8, N_RM = 16, N_MADE = 32 };
-static const struct wl *W;
+struct reply { const uint8_t *p, *e; bool bad; size_t reclen; const uint8_t *b; };
 
 /* ---- XDR ---- */
-static uint32_t g32(struct xr *x)
+static uint32_t g32(struct reply *x)
 {
     uint32_t v;
     if (x->e - x->p < 4) {
@@ -109,12 +49,12 @@ static uint32_t g32(struct xr *x)
     x->p += 4;
     return ntohl(v);
 }
-static uint64_t g64(struct xr *x)
+static uint64_t g64(struct reply *x)
 {
     uint64_t h = g32(x);
     return h << 32 | g32(x);
 }
-static void gskip(struct xr *x, uint32_t n)
+static void gskip(struct reply *x, uint32_t n)
 {
     n = (n + 3) & ~3u;
     if ((size_t)(x->e - x->p) < n)
@@ -122,9 +62,9 @@ static void gskip(struct xr *x, uint32_t n)
     else
         x->p += n;
 }
-static void gattr(struct xr *x) { if (g32(x)) gskip(x, 84); }
-static void gwcc(struct xr *x) { if (g32(x)) gskip(x, 24); gattr(x); }
-static bool gfh(struct xr *x, struct fh *f)
+static void gattr(struct reply *x) { if (g32(x)) gskip(x, 84); }
+static void gwcc(struct reply *x) { if (g32(x)) gskip(x, 24); gattr(x); }
+static bool gfh(struct reply *x, struct fh *f)
 {
     uint32_t l = g32(x);
     if (l > 64 || (size_t)(x->e - x->p) < l)

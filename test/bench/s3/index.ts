@@ -1,9 +1,9 @@
 /** A share on S3: against the same server on the filesystem store, and against what the S3 server gives a client that does nothing else. */
-import { load, median } from "../measure.ts";
+import { load } from "../measure.ts";
 import type { Bound } from "../report.ts";
 import { startNullServer } from "../servers.ts";
 import { Proxy } from "./children.ts";
-import { type Figure, lineNames, measureRound, partsText } from "./lines.ts";
+import { comeTo, type Figure, lineNames, measureRound } from "./lines.ts";
 import { neighbour } from "./neighbour.ts";
 import { Site, startCloud, Subject } from "./site.ts";
 
@@ -62,15 +62,12 @@ function boundsOf(figures: readonly Figure[]): readonly Bound[] {
   const byLine = Map.groupBy(figures, ({ line }) => line);
   return [...byLine].map(([line, all]) => {
     const target = targets.find(({ begins }) => line.startsWith(begins));
-    const names = Object.keys(all[0]?.parts ?? {});
-    const parts = Object.fromEntries(names.map((name) => [name, median(all.map(({ parts: { [name]: value = Number.NaN } }) => value))]));
     return {
       what: `${line}${target === undefined ? "" : `, ${target.what}`}`,
-      value: all[0]?.value(parts) ?? Number.NaN,
+      ...comeTo(all),
       unit: target?.unit ?? "×",
       most: target?.most ?? null,
       ...(target?.least === undefined ? {} : { least: target.least }),
-      detail: partsText(parts),
     };
   });
 }

@@ -1,7 +1,8 @@
-import { cpuSecondsOf, type Sample } from "../measure.ts";
+import { cpuSecondsOf, median, type Sample } from "../measure.ts";
 import { outputOf } from "../tools.ts";
 import type { ProxyCounts } from "./children.ts";
 import { latencyMs, packBytes, parallel, type Site, type Subject } from "./site.ts";
+import { type Compared, inTurns } from "./turns.ts";
 
 export type Parts = Readonly<Record<string, number>>;
 
@@ -10,6 +11,8 @@ export interface Figure {
   readonly line: string;
   readonly value: (parts: Parts) => number;
   readonly parts: Parts;
+  /** Of several, where their medians are not what they come to. */
+  readonly combined?: (all: readonly Parts[]) => { readonly value: number; readonly detail: string };
 }
 
 /** One part against another, or against the larger of several. */
@@ -117,22 +120,20 @@ async function coldRandom({ site, cloud, sequentialMiB, seconds, round }: Bench)
   return [{ line: "cold 4 KiB random read", value: ratio("p50 ms", "raw GET p50 ms"), parts: { "p50 ms": read.p50_us / 1000, "p99 ms": read.p99_us / 1000, "raw GET p50 ms": p50Ms } }];
 }
 
-interface Compared {
-  readonly name: string;
-  readonly options: readonly string[];
-}
 const cachedShape = ["-s", "128", "-B", "cached", "-k", "-R"] as const;
 const overwrittenShape = ["-s", "64", "-B", "overwritten", "-k", "-R"] as const;
+const writing = { turnSeconds: 0.25, turns: 8 } as const;
+const reading = { turnSeconds: 0.1, turns: 12 } as const;
 const localWorkloads: readonly Compared[] = [
-  { name: "seqwrite", options: ["-s", "64", "-P", "1"] },
-  { name: "randwrite", options: overwrittenShape },
-  { name: "randwrite_sync", options: overwrittenShape },
-  { name: "create", options: ["-n", "5000"] },
-  { name: "create_commit", options: ["-n", "5000"] },
+  { name: "seqwrite", options: ["-s", "64", "-P", "1", "-B", "fresh", "-k"], ...writing, drained: true },
+  { name: "randwrite", options: overwrittenShape, ...writing },
+  { name: "randwrite_sync", options: overwrittenShape, ...writing },
+  { name: "create", options: ["-n", "5000", "-B", "fresh", "-k"], ...writing },
+  { name: "create_commit", options: ["-n", "5000", "-B", "fresh", "-k"], ...writing },
 ];
 const cachedWorkloads: readonly Compared[] = [
-  { name: "seqread", options: cachedShape },
-  { name: "randread", options: cachedShape },
+  { name: "seqread", options: cachedShape, ...reading },
+  { name: "randread", options: cachedShape, ...reading },
 ];
 
 const shape = ["-C", "2", "-Q", "16"] as const;
@@ -144,23 +145,6 @@ async function warmUp({ cloud, local, round }: Bench, files: readonly string[]):
     if (round === 1) await untilDrained(subject, "seqwrite", [...fresh, "-P", "1"], subject === cloud ? "cloud" : "export");
     await subject.load("seqread", [...shape, ...files, "-P", "1", "-t", "600"]);
   }
-}
-
-/** The same load on both servers in turn. */
-async function against({ cloud, local, seconds, round }: Bench, kind: string, workloads: readonly Compared[]): Promise<readonly Figure[]> {
-  const figures: Figure[] = [];
-  for (const { name, options } of workloads) {
-    const rates = new Map<Subject, number>();
-    for (const subject of round % 2 === 1 ? [local, cloud] : [cloud, local]) {
-      await subject.drain();
-      const sample = mustBeGood(await subject.load(name, [...shape, "-t", String(seconds), ...options]), name);
-      rates.set(subject, name.startsWith("seq") ? sample.mb_s : sample.ops_s);
-    }
-    const unit = name.startsWith("seq") ? "MB/s" : "ops/s";
-    figures.push({ line: `${kind}: ${name}`, value: ratio(unit, `filesystem ${unit}`), parts: { [unit]: rates.get(cloud) as number, [`filesystem ${unit}`]: rates.get(local) as number } });
-  }
-  await cloud.drain();
-  return figures;
 }
 
 const smallFiles = 10_000;
@@ -212,16 +196,20 @@ export type LineName = (typeof lineNames)[number];
 export async function measureRound(bench: Bench, chosen: ReadonlySet<string>): Promise<readonly Figure[]> {
   const figures: Figure[] = [];
   const say = (more: readonly Figure[]) => {
-    for (const { line, value, parts } of more) console.error(`  ${line}: ${value(parts).toFixed(3)}  ${partsText(parts)}`);
+    for (const [line, all] of Map.groupBy(more, ({ line }) => line)) {
+      const { value, detail } = comeTo(all);
+      console.error(`  ${line}: ${value.toFixed(3)}  ${detail}`);
+    }
     figures.push(...more);
   };
   if (chosen.has("cached")) {
     await warmUp(bench, cachedShape);
-    say(await against(bench, "cached read", cachedWorkloads));
+    for (const each of cachedWorkloads) say(await inTurns(bench, "cached read", shape, each));
   }
   if (chosen.has("local")) {
     await warmUp(bench, overwrittenShape);
-    say(await against(bench, "local write", localWorkloads));
+    for (const each of localWorkloads) say(await inTurns(bench, "local write", shape, each));
+    await bench.cloud.drain();
   }
   const needsData = chosen.has("sequential") || chosen.has("coldread") || chosen.has("scattered");
   const inOrder = needsData ? await sequential(bench) : [];
@@ -231,6 +219,14 @@ export async function measureRound(bench: Bench, chosen: ReadonlySet<string>): P
   if (chosen.has("files")) say(await files(bench));
   if (chosen.has("remote")) say(await remote(bench));
   return figures;
+}
+
+/** What the figures of a line come to. */
+export function comeTo(all: readonly Figure[]): { readonly value: number; readonly detail: string } {
+  const [first] = all as readonly [Figure, ...Figure[]];
+  if (first.combined !== undefined) return first.combined(all.map(({ parts }) => parts));
+  const parts = Object.fromEntries(Object.keys(first.parts).map((name) => [name, median(all.map(({ parts: { [name]: value = Number.NaN } }) => value))]));
+  return { value: first.value(parts), detail: partsText(parts) };
 }
 
 export function partsText(parts: Parts): string {

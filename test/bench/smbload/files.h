@@ -7,7 +7,7 @@ static void fname(char *b, uint64_t i, int kind)        /* kind: f, g, c; B: big
     const char *d = kind == 'B' ? "big" : "d0";
     if (kind == 'f' && i < o_files && fstate[i])
         kind = 'g';
-    sprintf(b, "%s\\%s\\%c%07llu", base_, d, kind == 'B' ? 'f' : kind, (unsigned long long)i);
+    sprintf(b, "%s\\%s\\%c%07llu", o_base, d, kind == 'B' ? 'f' : kind, (unsigned long long)i);
 }
 
 /* echo, queryinfo: one call per item */
@@ -27,7 +27,7 @@ static int s_simple(struct slot *s)
     end(s);
     return ISSUED;
 }
-static int r_simple(struct slot *s, const struct rep *p)
+static int r_simple(struct slot *s, struct reply *p)
 {
     (void)s;
     if (p->status)
@@ -63,7 +63,7 @@ static int s_file(struct slot *s)
                OPT_FILE | (a >= C_DELETE && a <= C_RMBIG ? OPT_DOC : 0));
     return ISSUED;
 }
-static int r_file(struct slot *s, const struct rep *p)
+static int r_file(struct slot *s, struct reply *p)
 {
     char nm[128], *q;
 
@@ -122,12 +122,12 @@ static int s_querydir(struct slot *s)
     char nm[128];
     if (!take(s))
         return PARKED;
-    sprintf(nm, "%s\\big", base_);
+    sprintf(nm, "%s\\big", o_base);
     s->entries = 0;
     enc_create(s, nm, OPEN, OPT_DIR);
     return ISSUED;
 }
-static int r_querydir(struct slot *s, const struct rep *p)
+static int r_querydir(struct slot *s, struct reply *p)
 {
     if (p->status && !(s->step == 1 && p->status == ST_NO_MORE_FILES)) {
         bad("querydir", p->status);

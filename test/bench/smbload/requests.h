@@ -29,7 +29,7 @@ static void enc_create(struct slot *s, const char *name, uint32_t disp, uint32_t
     put_create(s, name, disp, opt);
     end(s);
 }
-static bool create_fid(const struct rep *p, uint8_t fid[16])
+static bool create_fid(struct reply *p, uint8_t fid[16])
 {
     if (p->len < HDR + 88)
         return false;

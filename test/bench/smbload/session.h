@@ -110,7 +110,7 @@ static size_t ntlm_auth(const uint8_t *ch, size_t n, uint8_t *out, uint8_t skey[
 static void negotiate(struct conn *c)
 {
     struct slot *s = c->sl;
-    struct rep p;
+    struct reply p;
     uint8_t *b = begin(s, NEGOTIATE, 36, 36);
 
     dialect = !strcmp(o_dialect, "2.1") ? 0x210 : !strcmp(o_dialect, "3.0.2") ? 0x302 : 0x311;
@@ -172,7 +172,7 @@ static void negotiate(struct conn *c)
 static void session_setup(struct conn *c)
 {
     struct slot *s = c->sl;
-    struct rep p;
+    struct reply p;
     uint8_t tok[1024] = "NTLMSSP", skey[16], *b;
     size_t n = 32;
 
@@ -212,12 +212,12 @@ static void session_setup(struct conn *c)
 static void tree_connect(struct conn *c)
 {
     struct slot *s = c->sl;
-    struct rep p;
+    struct reply p;
     char unc[256];
     uint8_t *b = begin(s, TREE_CONNECT, 8, 9);
     uint32_t n;
 
-    snprintf(unc, sizeof unc, "\\\\%s\\%s", o_host, o_share);
+    snprintf(unc, sizeof unc, "\\\\%s\\%s", o_host, o_export);
     n = utf16(b + 8, unc);
     w16(b + 4, HDR + 8), w16(b + 6, n);
     s->hlen += n;

@@ -1,6 +1,7 @@
 /* transport.h - requests numbered, signed or sealed, and sent as the credits allow; replies checked. */
 #pragma once
 #include "crypto.h"
+#include "../load/sockets.h"
 
 /* Start a request with a body of n bytes (zeroed); returns the body. */
 static uint8_t *begin(struct slot *s, int cmd, uint32_t n, uint32_t ssz)
@@ -63,73 +64,11 @@ static void end(struct slot *s)
     pump(s->c);
 }
 
-static void flush(struct conn *c)
+static void request_parts(const struct slot *s, struct iovec part[2])
 {
-    struct iovec v[128];
-    int want;
-
-    while (c->sqh != c->sqt) {
-        int n = 0;
-        size_t skip = c->sent, total = 0;
-        for (unsigned i = c->sqh; i != c->sqt && n < 126; i++) {
-            struct slot *s = &c->sl[c->sq[i % MAXQ]];
-            size_t hl = c->sealer ? s->sealed_len : s->hlen + 4;
-            if (skip < hl)
-                v[n++] = (struct iovec){(c->sealer ? s->sealed : s->b) + skip, hl - skip}, skip = 0;
-            else
-                skip -= hl;
-            if (!c->sealer && s->dlen > skip)
-                v[n++] = (struct iovec){(void *)(s->data + skip), s->dlen - skip};
-            skip = 0;
-        }
-        for (int i = 0; i < n; i++)
-            total += v[i].iov_len;
-        struct msghdr m = {.msg_iov = v, .msg_iovlen = (size_t)n};
-        ssize_t w = sendmsg(c->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (w < 0) {
-            if (errno == EAGAIN || errno == EINTR)
-                break;
-            die("send failed: server closed the connection?");
-        }
-        c->sent += (size_t)w;
-        while (c->sqh != c->sqt) {
-            struct slot *s = &c->sl[c->sq[c->sqh % MAXQ]];
-            size_t whole = c->sealer ? s->sealed_len : s->hlen + 4 + s->dlen;
-            if (c->sent < whole)
-                break;
-            c->sent -= whole;
-            c->sqh++;
-        }
-        if ((size_t)w < total)
-            break;
-    }
-    want = c->sqh != c->sqt;
-    if (want != c->want_out) {
-        struct epoll_event e = {.events = EPOLLIN | (want ? (uint32_t)EPOLLOUT : 0u),
-                                .data.u32 = (uint32_t)c->id};
-        epoll_ctl(ep, EPOLL_CTL_MOD, c->fd, &e);
-        c->want_out = want;
-    }
-}
-
-static int dial(void)
-{
-    struct addrinfo hint = {.ai_socktype = SOCK_STREAM}, *ai;
-    char svc[16];
-    int one = 1, fd;
-
-    snprintf(svc, sizeof svc, "%d", o_port);
-    if (getaddrinfo(o_host, svc, &hint, &ai))
-        die("cannot resolve host");
-    if ((fd = socket(ai->ai_family, SOCK_STREAM, 0)) < 0)
-        die("socket");
-    if (connect(fd, ai->ai_addr, ai->ai_addrlen) < 0) {
-        perror("connect");
-        exit(2);
-    }
-    freeaddrinfo(ai);
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    return fd;
+    bool sealed = s->c->sealer;
+    part[0] = sealed ? (struct iovec){s->sealed, s->sealed_len} : (struct iovec){(void *)s->b, s->hlen + 4};
+    part[1] = (struct iovec){(void *)s->data, sealed ? 0 : s->dlen};
 }
 
 static void bad(const char *what, uint32_t st)
@@ -168,37 +107,22 @@ static struct slot *take_header(struct conn *c, const uint8_t *m, size_t avail)
     return s;
 }
 
-static bool sync_call(struct slot *s, struct rep *p)
+static bool sync_call(struct slot *s, struct reply *p)
 {
     struct conn *c = s->c;
-    size_t have, need;
 
     end(s);
-    while (c->sqh != c->sqt) {
-        struct pollfd f = {c->fd, POLLOUT, 0};
-        flush(c);
-        if (c->sqh != c->sqt && poll(&f, 1, 30000) <= 0)
-            die("timeout while sending");
-    }
+    send_all(c);
     for (int tries = 0; tries < 1000; tries++) {
-        for (have = 0, need = 4; have < need;) {
-            struct pollfd f = {c->fd, POLLIN, 0};
-            if (poll(&f, 1, 30000) <= 0)
-                die("timeout: no reply from the server");
-            ssize_t r = recv(c->fd, c->in + have, need - have, 0);
-            if (r <= 0)
-                die("connection closed during set-up");
-            have += (size_t)r;
-            if (have == 4 && need == 4)
-                need = 4 + ((size_t)c->in[1] << 16 | (size_t)c->in[2] << 8 | c->in[3]);
-            if (need > c->cap)
-                die("reply too long");
-        }
-        size_t len = have - 4;
+        read_all(c->fd, c->in, 4);
+        size_t len = (size_t)c->in[1] << 16 | (size_t)c->in[2] << 8 | c->in[3];
+        if (len + 4 > c->cap)
+            die("reply too long");
+        read_all(c->fd, c->in + 4, len);
         uint8_t *m = c->opener ? unseal(c, c->in + 4, &len) : c->in + 4;
         if (!take_header(c, m, len))
             continue;
-        *p = (struct rep){m, len, len, r32(m + 8)};
+        *p = (struct reply){m, len, len, r32(m + 8)};
         if (c->signing && !c->opener && !o_nocheck && !signature_ok(c, m, len))
             die("bad signature in a reply during set-up");
         return p->status == 0;

@@ -251,6 +251,56 @@ test("a file of very many pieces is stored in bounded sets, whole also after a c
   await stored.content.close();
 }, 20_000);
 
+test("of a file of very many pieces the set that says they are there comes after all others are, whichever of them takes long or fails", async () => {
+  const store = await storeWith([id]);
+  const late = Promise.withResolvers<void>();
+  let laid = 0;
+  let underWay = 0;
+  let most = 0;
+  let stored = 0;
+  let early = false;
+  const slow = instead(store, {
+    apply: async (set) => {
+      if (set.changes.some((change) => change.do === "layExtents")) {
+        const mine = ++laid;
+        most = Math.max(most, ++underWay);
+        try {
+          if (mine === 2) {
+            await late.promise;
+            throw new Error("the metadata store is away");
+          }
+          return await store.apply(set);
+        } finally {
+          underWay--;
+        }
+      }
+      if (stores(set)) {
+        early ||= underWay > 0;
+        stored++;
+      }
+      return store.apply(set);
+    },
+  });
+  const { content } = await open(slow, openMemoryBlocks(), temporary(), calmly());
+  const client = new Client(store, content);
+  const pieces = 5000;
+  const model = new Uint8Array(pieces * 3);
+  for (let i = 0; i < pieces; i++) await client.write(id, i * 3 + 2, new Uint8Array([(model[i * 3 + 2] = (i % 255) + 1)]), 0);
+  const drained = content.drain();
+  await until("all sets but the last to be on their way", 5_000, () => (laid >= 4 ? true : null));
+  for (let i = 0; i < 50; i++) await turn();
+  expect(stored).toBe(0);
+  late.resolve();
+  await drained;
+  expect(early).toBe(false);
+  expect(most).toBeGreaterThan(1);
+  expect(stored).toBe(1);
+  expect(laid).toBeGreaterThan(4);
+  await compare(client, id, model);
+  expect(content.unstoredBytes).toBe(0);
+  await content.close();
+}, 20_000);
+
 test("a close ends although nothing can be stored, and the next start has everything", async () => {
   const store = await storeWith([id]);
   const directory = temporary();

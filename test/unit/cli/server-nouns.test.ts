@@ -134,6 +134,32 @@ test("share warm and share evict say what they fetched and removed", async () =>
   expect((await run(["share", "evict", "/a"])).out).toBe("removed 1 MiB of copies\n");
 });
 
+test("system drain-uploads says within seconds which store keeps it, once for each reason, and waits on", async () => {
+  let drained = Promise.withResolvers<void>();
+  const status = { version: "9", started_at: "2026-01-02T03:04:05.000Z", uptime_seconds: 5, pid: 3, data_dir: "/d", database: "sqlite" as const, shares: { serving: 2, disabled: 0, failed: 0 }, adapters: [], clients: 0 };
+  const [a, b] = [{ name: "one", error: 'there is no bucket "b"', since: null, shares: ["/a", "/c"] }, { name: "two", error: "the key may not", since: null, shares: ["/b"] }];
+  api.on(contract.system.drainUploads, async () => {
+    await drained.promise;
+    return { bytes: 1, shares: [{ name: "/a", bytes: 1 }], duration_ms: 1000 };
+  });
+  let looks = 0;
+  const wait = async (ms: number): Promise<void> => {
+    expect(ms).toBeLessThanOrEqual(5_000);
+    if (++looks === 4) drained.resolve();
+    // The request lies with the server meanwhile.
+    if (looks > 4) await drained.promise.then(() => new Promise(() => {}));
+  };
+  for (const [asked, err] of [
+    [[], 'waiting for block store one (/a, /c): there is no bucket "b"\nwaiting for block store two (/b): the key may not\n'],
+    [["--share", "/b"], "waiting for block store two (/b): the key may not\n"],
+  ] as const) {
+    looks = 0;
+    drained = Promise.withResolvers();
+    api.on(contract.system.status, { ...status, troubled_stores: [a, b] });
+    expect(await run(["system", "drain-uploads", ...asked], { wait })).toMatchObject({ status: 0, out: "stored 1 bytes in 1.0 s: /a 1 bytes\n", err });
+  }
+});
+
 test("system drain-uploads says what it stored", async () => {
   api.on(contract.system.drainUploads, { bytes: 3 * 2 ** 20, shares: [{ name: "/a", bytes: 3 * 2 ** 20 }, { name: "/b", bytes: 0 }], duration_ms: 1234 });
   expect((await run(["system", "drain-uploads", "--share", "/a"])).out).toBe("stored 3 MiB in 1.2 s: /a 3 MiB\n");

@@ -161,3 +161,39 @@ test("what is stored as fast as it is written reaches the bound and is not sent 
   expect(paced.history.unshippedBytes).toBeLessThan(unshippedBytesMax / 4);
   await paced.close();
 });
+
+test("memory that is used again holds what came last, never what was sent or stored before", async () => {
+  const paced = new Paced();
+  await paced.start();
+  const manifest = async () => (await newestSnapshot(paced.store, instance)) ?? expect.unreachable("there is no snapshot");
+  const random = new SeededRandom(11);
+  const last = new Map<number, number>();
+  for (let round = 0; round < 12; round++) {
+    for (let i = 0; i < 400; i++) {
+      const place = random.below(300);
+      const sequence = ++paced.sequence;
+      const fill = 1 + random.below(255);
+      last.set(place, fill);
+      const data = new Uint8Array(random.pick([4096, 65536])).fill(fill);
+      paced.history.wrote(5 as FileId, sequence, place * 65536, [data], data.length, 2 ** 40, mtime);
+      if (data.length < 65536) last.delete(place);
+    }
+    if (random.below(2) === 0) expect(await paced.clock.until(Promise.resolve(paced.history.published(Number.POSITIVE_INFINITY)))).toBeNull();
+  }
+  expect(await paced.clock.until(Promise.resolve(paced.history.published(Number.POSITIVE_INFINITY)))).toBeNull();
+  const found = new Map<number, number>();
+  const reader = new HistoryReader(paced.store, await manifest(), {
+    turn: () => {},
+    record: (record) => {
+      if (record.kind !== "write" || record.length === 0) return;
+      const [first] = record.data;
+      if (!record.data.every((byte) => byte === first)) throw new Error(`write ${record.sequence} has bytes of others`);
+      if (record.length === 65536) found.set(record.offset / 65536, first as number);
+      else found.delete(record.offset / 65536);
+    },
+    progress: () => {},
+  });
+  expect((await reader.read()).sequence).toBe(paced.sequence);
+  for (const [place, fill] of last) expect(found.get(place)).toBe(fill);
+  await paced.close();
+});

@@ -1,12 +1,12 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { Time } from "#base/time.ts";
-import { type Faults, faultyBlocks } from "#blocks/fault/index.ts";
+import { type Faults, faultyBlocks, PlannedFaults } from "#blocks/fault/index.ts";
 import { Keyring, openFramedBlocks, openMemoryBlocks } from "#blocks/index.ts";
 import { placeAfter, readHead } from "#history/chain.ts";
 import { History, HistoryError, HistoryReader, lookMs, newestSnapshot, ShareTaken, takenElsewhere, takeRecovered } from "#history/index.ts";
-import { type BlockStore, StoreUnavailableError } from "#model/block-store.ts";
-import type { ShippedContent } from "#model/history.ts";
+import { type BlockStore, StoreFault, StoreRefusedError, StoreUnavailableError } from "#model/block-store.ts";
+import type { HistoryMark, ShippedContent } from "#model/history.ts";
 import type { FileId } from "#model/ids.ts";
 import { silentLogger } from "#telemetry/logger.ts";
 import { masterKeys } from "../../support/master-keys.ts";
@@ -345,3 +345,54 @@ for (const owned of ["as they are", "compressed", "encrypted"] as const) {
     }
   });
 }
+
+test("started while the bucket is away it says what was so before: that it could be recovered, as far as was published", async () => {
+  const seeded = new SeededRandom(7);
+  const clock = new SimulatedClock();
+  const store = openMemoryBlocks();
+  const faults = new PlannedFaults({ clock, random: random(seeded), latencyMsMax: 5, errors: 0, lost: 0 });
+  const blocks = faultyBlocks(store, faults);
+  const disk = new Disk();
+  const never = machine(blocks, disk, clock, seeded);
+  faults.down = new StoreUnavailableError("the bucket is away");
+  expect(await clock.until(never.history.start(content, 1000))).toBe(false);
+  expect(never.history.status.ready).toBe(false);
+  faults.down = null;
+  expect(await publish(clock, never)).toBe(true);
+  expect(never.history.status.ready).toBe(true);
+  await clock.until(never.history.close());
+  faults.down = new StoreUnavailableError("the bucket is away");
+  const again = machine(blocks, disk, clock, seeded);
+  expect(await clock.until(again.history.start(content, 1000))).toBe(false);
+  expect(again.history.status).toMatchObject({ ready: true, error: "the bucket is away" });
+  await clock.until(again.history.close());
+  // What was applied without being kept can't be gone on with: the history begins anew.
+  const mark = disk.mark as HistoryMark;
+  disk.mark = { ...mark, continues: false };
+  const anew = machine(blocks, disk, clock, seeded);
+  expect(await clock.until(anew.history.start(content, 1000))).toBe(false);
+  expect(anew.history.status.ready).toBe(false);
+  await clock.until(anew.history.close());
+});
+
+test("a store that refuses is named while there is nothing to publish, too, until it doesn't; one that is away for a moment isn't", async () => {
+  const seeded = new SeededRandom(8);
+  const clock = new SimulatedClock();
+  const faults = new PlannedFaults({ clock, random: random(seeded), latencyMsMax: 5, errors: 0, lost: 0 });
+  const owner = machine(faultyBlocks(openMemoryBlocks(), faults), new Disk(), clock, seeded);
+  await clock.until(owner.history.start(content, 1000));
+  expect(await publish(clock, owner)).toBe(true);
+  const later = async (): Promise<void> => clock.until(new Promise<void>((resolve) => void clock.after(lookMs + 1000, resolve)));
+  faults.down = new StoreUnavailableError("the bucket is away");
+  await later();
+  expect(owner.history.status).toMatchObject({ error: null, errorMs: null });
+  faults.down = new StoreRefusedError(StoreFault.bucket, "there is no bucket");
+  await later();
+  await later();
+  expect(owner.history.status.error).toBe("there is no bucket");
+  expect(owner.history.status.errorMs).toBeGreaterThan(lookMs / 2);
+  faults.down = null;
+  await later();
+  expect(owner.history.status).toMatchObject({ error: null, errorMs: null });
+  await clock.until(owner.history.close());
+});

@@ -62,7 +62,9 @@ function jobStarts({ control, runtime }: Services) {
     fsck: ({ params, body, actor }) => begin({ kind: "fsck", share: control.shares.get(shareNameOf(params.share)).name, data: body.data ?? false, repair: body.repair ?? false }, actor),
     migrate: ({ params, body, actor }) => {
       const { name } = control.shares.get(shareNameOf(params.share));
-      return begin({ kind: "migrate", share: name, plan: control.shares.movePlan(name, body), commit: () => control.shares.moved(actor, name, body) }, actor);
+      const { accept_volatile: acceptVolatile = false, ...stores } = body;
+      const to = { ...stores, acceptVolatile };
+      return begin({ kind: "migrate", share: name, plan: control.shares.movePlan(name, to), commit: () => control.shares.moved(actor, name, to) }, actor);
     },
     scrub: ({ params, body, actor }) => begin({ kind: "scrub", share: control.shares.get(shareNameOf(params.share)).name, bytesPerSecond: body.rate ?? null }, actor),
     gc: ({ params, body, actor }) => begin({ kind: "gc", share: control.shares.get(shareNameOf(params.share)).name, remove: body.delete ?? false }, actor),
@@ -111,6 +113,7 @@ export function sharesHandlers(services: Services) {
           oldest_unstored_ms: running?.oldestUnstoredMs ?? null,
           scrub: running?.scrub === undefined ? null : scrubView(running.scrub),
           store_error: errorFor(running?.storeError ?? null, seesAll(user)),
+          store_error_ms: running?.storeErrorMs ?? null,
           history: historyView(running?.history ?? null, seesAll(user)),
           disk_cache: diskCacheView(running?.diskCache ?? null),
         },

@@ -4,6 +4,7 @@ import { callerOf, type Handlers, type Services } from "../handler.ts";
 import type { Stats } from "#api/contract/schemas.ts";
 import { statsView } from "./stats.ts";
 import { seesAll, shareNameOf } from "../share-access.ts";
+import { troubledStores } from "../troubled-stores.ts";
 import { adapterPortView, shareStateOf, when } from "../views.ts";
 
 /** Milliseconds since 1970. */
@@ -29,6 +30,7 @@ export function systemHandlers({ control, runtime, clock, about }: Services) {
           data_dir: seesAll(callerOf(call).user) ? about.dataDir : null,
           database: control.databaseType === "postgres" ? ("postgres" as const) : ("sqlite" as const),
           shares,
+          troubled_stores: seesAll(callerOf(call).user) ? troubledStores(control, runtime, nowMs(clock)) : [],
           adapters: control.adapters.list().map((adapter) => adapterPortView(adapter, runtime)),
           clients: runtime.clients().length,
         },

@@ -20,6 +20,9 @@ export interface ConnectionOptions {
  */
 const outcomeMsMax = 10 * 60_000;
 
+/** What TLS makes of an answer that is none of its own, such as one of plain HTTP. */
+const notTls = /WRONG_VERSION_NUMBER|HTTP_REQUEST|PACKET_LENGTH_TOO_LONG|DATA_LENGTH_TOO_LONG|INVALID_ALERT|UNEXPECTED_MESSAGE/;
+
 /** One connection, one request at a time. It is of no more use once `closed`. */
 export class Connection {
   readonly #options: ConnectionOptions;
@@ -67,7 +70,9 @@ export class Connection {
         if (secure === null) this.#ready.resolve();
       },
       handshake: (socket: Socket, success: boolean, error: { code?: string; message?: string } | null) => {
-        if (tls?.insecure === true || (success && socket.authorized)) return this.#ready.resolve();
+        if (!success && notTls.test(error?.message ?? "")) return this.#fail(new TransportError(Failure.notTls, "what answers does not speak TLS"));
+        if (success && (tls?.insecure === true || socket.authorized)) return this.#ready.resolve();
+        if (tls?.insecure === true) return this.#fail(new TransportError(Failure.cut, `TLS could not be agreed on (${error?.code ?? "no reason given"})`));
         this.#fail(new TransportError(Failure.untrusted, `its certificate is not trusted (${error?.code ?? "no reason given"})`));
       },
       data: (_socket: Socket, bytes: Uint8Array) => this.#data(bytes),

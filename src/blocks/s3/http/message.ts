@@ -56,6 +56,7 @@ export const Failure = {
   cut: "CUT",
   malformed: "MALFORMED",
   untrusted: "UNTRUSTED",
+  notTls: "NOT_TLS",
   queueFull: "QUEUE_FULL",
   closed: "CLOSED",
 } as const;

@@ -3,7 +3,7 @@ import { openTo } from "../../banner.ts";
 import { ExitStatus, type Instance } from "../../ports.ts";
 import { type Call, facts, report, type Verb } from "../../remote/index.ts";
 import { addPlaceFlags, loadFor } from "../../settings.ts";
-import { table } from "../../table.ts";
+import { printable, table } from "../../table.ts";
 
 type ServerStatus = Reply<typeof contract.system.status>;
 
@@ -47,10 +47,15 @@ async function ofContext(call: Call): Promise<ServerStatus | null> {
 }
 
 function describeServer(url: string, found: ServerStatus): string {
-  const { shares, adapters, uptime_seconds: _, ...rest } = found;
+  const { shares, adapters, troubled_stores: troubled, uptime_seconds: _, ...rest } = found;
   const running = adapters.map((adapter) => `${adapter.type} ${adapter.port}${adapter.running ? "" : adapter.enabled ? " (not running)" : " (disabled)"}`);
   const counted = `${shares.serving} serving${shares.disabled > 0 ? `, ${shares.disabled} disabled` : ""}${shares.failed > 0 ? `, ${shares.failed} FAILED` : ""}`;
-  return facts({ server: url, ...rest, shares: counted, adapters: running });
+  return facts({ server: url, ...rest, shares: counted, adapters: running }) + troubled.map(describeTrouble).join("");
+}
+
+/** A block store that something is wrong with: what, since when, and for which shares. */
+function describeTrouble({ name, error, since, shares }: ServerStatus["troubled_stores"][number]): string {
+  return `\nblock store ${name} FAILS${since === null ? "" : ` since ${since}`}, for ${shares.join(", ")}:\n  ${printable(error)}\n`;
 }
 
 function describe(instance: Instance): string {

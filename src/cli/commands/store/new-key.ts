@@ -24,7 +24,7 @@ export const newKey: Verb = {
 };
 
 /** Puts a new key in front of the file's; whether it is the first. The file is exchanged whole. */
-export function addKey(path: string, id: string, random: Random): boolean {
+function addKey(path: string, id: string, random: Random): boolean {
   const { text, owner } = present(path);
   const taken = text.split(/[\n;]/).some((line) => !line.trim().startsWith("#") && line.split("=")[0]?.trim() === id);
   if (taken) throw new UsageError(`${path} has a key ${id} already; give another --id`);

@@ -120,6 +120,9 @@ test("a share recovered from another place gets a store of its own, and one from
   expect(storeFor([at("recovered", "a")], request)).toEqual({ store: "recovered-2", isThere: false });
   expect(storeFor([at("recovered", "a"), at("recovered-2", "b")], request)).toEqual({ store: "recovered-2", isThere: true });
   expect(storeFor([at("recovered", "b", "filesystem")], request)).toEqual({ store: "recovered-2", isThere: false });
+  // No two stores have one directory.
+  const directory = { storeName: "recovered", type: "filesystem", config: { path: "/srv/b/" } };
+  expect(storeFor([{ name: "slow", type: "filesystem", config: { path: "/srv/b" } }], directory)).toEqual({ store: "slow", isThere: true });
 });
 
 /** A share's store with its history in it, copied from a server that goes on. */
@@ -195,6 +198,38 @@ test("a share that the control plane has in PostgreSQL, in another block store o
     for (const dryRun of [true, false]) await expect(recoverShare(loaded, { ...request, dryRun }, () => {})).rejects.toThrow(expected);
     expect(existsSync(join(loaded.config.data_dir, "shares"))).toBeFalse();
   }
+});
+
+test("metadata goes into a store of type sqlite where the built-in one is another, and where there is none the command that makes one is said", async () => {
+  const { request, instance } = await copied();
+  const loaded = loadedFor(temporary());
+  await withControlPlane(loaded, async ({ stores }) => {
+    await stores.create(actor, "metadata", { name: "ram", type: "memory" });
+    await stores.delete(actor, "metadata", "default", null);
+    await stores.create(actor, "metadata", { name: "default", type: "memory" });
+  });
+  for (const dryRun of [true, false]) await expect(recoverShare(loaded, { ...request, dryRun }, () => {})).rejects.toThrow("dittofs store metadata add recovered --type sqlite");
+  expect(existsSync(join(loaded.config.data_dir, "shares"))).toBeFalse();
+  const fast = join(temporary(), "fast");
+  await withControlPlane(loaded, async ({ stores }) => void (await stores.create(actor, "metadata", { name: "fast", type: "sqlite", config: { path: fast } })));
+  const { database } = await recoverShare(loaded, request, () => {});
+  expect([database, identityIn(database)?.instance]).toEqual([join(fast, "export", "metadata.db"), instance]);
+  await withControlPlane(loaded, async ({ shares }) => expect(shares.list()).toMatchObject([{ name: "/export", metadata: "fast" }]));
+});
+
+test("a share that the control plane has in memory, or had in no store of type sqlite when it was deleted, is recovered once that is gone", async () => {
+  const { request, bucket } = await copied();
+  const loaded = loadedFor(temporary());
+  await withControlPlane(loaded, async ({ stores, shares }) => {
+    await stores.create(actor, "metadata", { name: "ram", type: "memory" });
+    await stores.create(actor, "block", { name: "cloud", type: "filesystem", config: { path: bucket, history: true } });
+    await shares.create(actor, { name: "/export", metadata: "ram", blocks: "cloud" });
+  });
+  await expect(recoverShare(loaded, request, () => {})).rejects.toThrow("dittofs share delete /export --purge");
+  await withControlPlane(loaded, async ({ shares }) => await shares.delete(actor, "/export", { force: true, purge: false }, null));
+  await expect(recoverShare(loaded, request, () => {})).rejects.toThrow("dittofs share delete /export --purge");
+  await withControlPlane(loaded, async ({ shares }) => await shares.delete(actor, "/export", { force: true, purge: true }, null));
+  expect(await recoverShare(loaded, request, () => {})).toMatchObject({ name: "/export", files: 2 });
 });
 
 test("a recovery that was cut off before the control plane had the share is gone on with by the same command", async () => {

@@ -69,6 +69,51 @@ describe.skipIf(missingRadosgw !== null)("an S3 server that ignores If-None-Matc
     expect(left).toEqual([]);
   });
 
+  test("is remembered by whoever only looks whether it answers, until it is found to be another", async () => {
+    const proxy = await unconditional(s3);
+    stops.push(() => proxy.close());
+    const bucket = s3.bucketName();
+    await checkS3({ bucket, endpoint: s3.endpoint, credentials: s3.credentials, createBucket: true });
+    const { accessKeyId, secretAccessKey } = s3.credentials;
+    const plan = (config: StorePlan["config"] = {}) => storePlan("block", "s3", { name: "cloud", config: { bucket, endpoint: proxy.endpoint, access_key: accessKeyId, ...config }, secrets: { secret_key: secretAccessKey } });
+    const runtime = serving();
+    expect(await runtime.tryStore(plan(), false)).toMatchObject({ healthy: true });
+    const [failure] = await runtime.reconcile(desired([sharePlan("/export", { blocks: plan() })]));
+    expect(failure?.reason).toContain("ignores conditional writes");
+    expect(await runtime.tryStore(plan(), false)).toMatchObject({ healthy: false, error: expect.stringContaining("ignores conditional writes") });
+    expect(await runtime.tryStore(plan({ history: false }), false)).toMatchObject({ healthy: true });
+    proxy.plan = () => ({ kind: "pass" });
+    expect(await runtime.tryStore(plan(), false)).toMatchObject({ healthy: false });
+    expect(await runtime.tryStore(plan(), true)).toMatchObject({ healthy: true });
+    expect(await runtime.tryStore(plan(), false)).toMatchObject({ healthy: true });
+  });
+
+  test("found so once it came back has the share closed with what to do, and open again when it is put right", async () => {
+    const proxy = await unconditional(s3);
+    stops.push(() => proxy.close());
+    const ignoring = proxy.plan;
+    const bucket = s3.bucketName();
+    await checkS3({ bucket, endpoint: s3.endpoint, credentials: s3.credentials, createBucket: true });
+    const { accessKeyId, secretAccessKey } = s3.credentials;
+    const share = sharePlan("/export", { blocks: storePlan("block", "s3", { name: "cloud", config: { bucket, endpoint: proxy.endpoint, access_key: accessKeyId }, secrets: { secret_key: secretAccessKey } }) });
+    proxy.plan = () => ({ kind: "cut" });
+    const runtime = serving();
+    // It is served while its store is away.
+    expect(await runtime.reconcile(desired([share]))).toEqual([]);
+    expect(runtime.share("/export")).toMatchObject({ state: "serving" });
+    proxy.plan = ignoring;
+    await until("the share to be closed", 20_000, () => (runtime.share("/export")?.state === "failed" ? true : null));
+    const { error } = runtime.share("/export") ?? {};
+    expect([error, error, error]).toEqual([expect.stringContaining("ignores conditional writes"), expect.stringContaining("tried again by itself"), expect.stringContaining("dittofs share enable /export")]);
+    expect(await runtime.tryStore(share.blocks, false)).toMatchObject({ healthy: false });
+    const [still] = await runtime.reconcile(desired([share]));
+    expect(still?.reason).toContain("ignores conditional writes");
+    proxy.plan = () => ({ kind: "pass" });
+    expect(await runtime.reconcile(desired([share]))).toEqual([]);
+    expect(runtime.share("/export")).toMatchObject({ state: "serving", history: { error: null } });
+    expect(await runtime.tryStore(share.blocks, false)).toMatchObject({ healthy: true });
+  }, 60_000);
+
   test("has no share moved or recovered from it, unless it was said", async () => {
     const { plan, bucket, endpoint } = await place();
     const runtime = serving();

@@ -11,88 +11,47 @@ import { silentLogger } from "#telemetry/logger.ts";
 import { recoverShare } from "#app/offline/recover.ts";
 import type { RecoverRequest } from "#cli/ports.ts";
 import type { Loaded } from "#config/index.ts";
-import { configFor, nfsPlan as _nfsPlan, desired, runtimeOn, sharePlan, storePlan, temporary } from "../kit.ts";
+import { configFor, desired, runtimeOn, sharePlan, storePlan, temporary } from "../kit.ts";
 import type { ServerRuntime } from "#app/server/runtime.ts";
-import { ControlError, type Job, type SharePlan } from "#control/index.ts";
+import { ControlError, type SharePlan, type StorePlan } from "#control/index.ts";
 import { postgresPlaceOf } from "#app/stores/postgres.ts";
 import { findPostgresShare, leftKeysOf } from "#metadata/postgres/index.ts";
-import { FsError } from "#model/fs-error.ts";
 import { type FileId, rootId } from "#model/ids.ts";
-import { FileType, type Inode } from "#model/inode.ts";
-import { InodeFlag, streamsOf } from "#model/inode-flags.ts";
-import { bytesOf, make, makeStream, write } from "../../../support/damaged-share.ts";
+import { FileType } from "#model/inode.ts";
+import { bytesOf, make, write } from "../../../support/damaged-share.ts";
 import { missingPostgres, sharedCluster } from "../../../support/postgres.ts";
 import { missingRadosgw, s3StartMsMax, sharedS3 } from "../../../support/radosgw.ts";
 import { until } from "../../../support/wait.ts";
+import { expectWhole, filled, files, inside, migrated, moved, packs } from "./moving.ts";
 
 if (missingPostgres !== null) console.log(`metadata moves into PostgreSQL: skipped, ${missingPostgres}`);
 
-void _nfsPlan;
 const stops: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const stop of stops.splice(0)) await stop();
 });
 
-/** What a test reaches of a share that a runtime serves. */
-function inside(runtime: ServerRuntime, name: string) {
-  // biome-ignore lint: tests look behind the runtime's back
-  return (runtime as any).open.get(name)?.share as { readonly store: Parameters<typeof make>[0]["store"]; readonly content: Parameters<typeof write>[0]["content"] };
-}
-
-async function migrated(runtime: ServerRuntime, to: SharePlan): Promise<Job> {
-  const { id } = runtime.jobs.start({ kind: "migrate", share: to.name, plan: to, commit: async () => expect(await runtime.reconcile(desired([to]))).toEqual([]) }, "test");
-  return await (runtime.jobs as unknown as { ended(of: string): Promise<Job> }).ended(id);
-}
-
-const files = 12;
-
-/** Files that have a stream, each in a pack of its own as the files are. */
-const hasStream = (i: number): boolean => i < files && i % 4 === 0;
-const packs = files + files / 4;
-
-async function filled(runtime: ServerRuntime, name: string): Promise<FileId[]> {
-  const share = inside(runtime, name) as never;
-  const ids: FileId[] = [];
-  for (let i = 0; i < files; i++) {
-    const id = await make(share, rootId, `f${i}`, FileType.regular);
-    await write(share, id, bytesOf(i, 90_000 + i));
-    if (hasStream(i)) await makeStream(share, id, "Stream", i);
-    ids.push(id);
-  }
-  return ids;
-}
-
-async function contentOf(runtime: ServerRuntime, name: string, id: FileId): Promise<Buffer> {
-  const { store, content } = inside(runtime, name);
-  const inode = content.overlay((await store.inode(id)) as Inode);
-  const read = await content.read(inode, 0, inode.size);
-  if (read instanceof FsError) throw new Error(read.code);
-  const bytes = Buffer.concat(read.slices.map((slice) => Buffer.from(slice)));
-  read.release();
-  return bytes;
-}
-
-async function expectWhole(runtime: ServerRuntime, name: string, ids: readonly FileId[]): Promise<void> {
-  const { store } = inside(runtime, name);
-  for (const [i, id] of ids.entries()) {
-    expect(Buffer.compare(await contentOf(runtime, name, id), bytesOf(i, 90_000 + i))).toBe(0);
-    if (!hasStream(i)) continue;
-    const [stream] = await store.direntsFolding(streamsOf(id), "stream");
-    expect(Buffer.compare(await contentOf(runtime, name, stream?.child as FileId), bytesOf(i, 1000))).toBe(0);
-    expect(Buffer.compare((await store.xattr(id, "security")) as Uint8Array, bytesOf(i, 200))).toBe(0);
-    expect((await store.inode(id))?.flags).toBe(InodeFlag.hasStreams | InodeFlag.hasSecurity | InodeFlag.hasEas);
-  }
-}
-
-test("content moves to another directory, with what clients wrote meanwhile, and the share is the same", async () => {
+/** A server with one share, until the test ends. */
+async function serving(planOf: (dataDir: string) => SharePlan = () => sharePlan("/export")) {
   const dataDir = temporary();
   const { runtime } = runtimeOn(dataDir);
   stops.push(() => runtime.stopShares(5000));
-  const from = sharePlan("/export");
-  await runtime.reconcile(desired([from]));
-  const ids = await filled(runtime, "/export");
+  const from = planOf(dataDir);
+  expect(await runtime.reconcile(desired([from]))).toEqual([]);
+  return { dataDir, runtime, from, ids: await filled(runtime, from.name) };
+}
+
+/** The same share with its content in a directory of another block store. */
+function elsewhere(from: SharePlan, dataDir: string): SharePlan {
+  return { ...from, blocks: storePlan("block", "filesystem", { name: "other", config: { path: join(dataDir, "other") } }) };
+}
+
+const instanceOf = (runtime: ServerRuntime): string => Buffer.from(inside(runtime, "/export").store.identity.instance).toString("hex");
+
+test("content moves to another directory, with what clients wrote meanwhile, and the share is the same", async () => {
+  const { dataDir, runtime, from, ids } = await serving();
   const identity = inside(runtime, "/export").store.identity;
-  const to = { ...from, blocks: storePlan("block", "filesystem", { name: "other", config: { path: join(dataDir, "other") } }) };
+  const to = elsewhere(from, dataDir);
   const job = await migrated(runtime, to);
   expect(job).toMatchObject({ state: "done", error: null, result: { objects: packs, objectsPresent: 0, rows: 0 } });
   expect(inside(runtime, "/export").store.identity).toEqual(identity);
@@ -105,15 +64,16 @@ test("content moves to another directory, with what clients wrote meanwhile, and
   await expectWhole(runtime, "/export", ids);
 });
 
+/** A directory of a block store that keeps a history. */
+function placeIn(dataDir: string, name: string, history = true): StorePlan {
+  return storePlan("block", "filesystem", { name, config: { path: join(dataDir, name), history } });
+}
+
+const inStoreOne = (dataDir: string): SharePlan => sharePlan("/export", { blocks: placeIn(dataDir, "one") });
+
 test("what a share left behind is nothing to recover it from any more", async () => {
-  const dataDir = temporary();
-  const { runtime } = runtimeOn(dataDir);
-  stops.push(() => runtime.stopShares(5000));
-  const place = (name: string) => storePlan("block", "filesystem", { name, config: { path: join(dataDir, name), history: true } });
-  const from = sharePlan("/export", { blocks: place("one") });
-  await runtime.reconcile(desired([from]));
-  const ids = await filled(runtime, "/export");
-  const instance = Buffer.from(inside(runtime, "/export").store.identity.instance).toString("hex");
+  const { dataDir, runtime, from, ids } = await serving(inStoreOne);
+  const instance = instanceOf(runtime);
   const snapshotIn = async (name: string): Promise<unknown> => {
     const blocks = await openFilesystemBlocks({ directory: join(dataDir, name, "export"), openFilesMax: 16, beside: true });
     const [listed, snapshot] = [await listShares(blocks), await newestSnapshot(blocks, instance)];
@@ -122,7 +82,7 @@ test("what a share left behind is nothing to recover it from any more", async ()
   };
   const there = { listed: [instance], share: "/export" };
   expect(await until("a snapshot", 10_000, () => snapshotIn("one"))).toEqual(there);
-  expect(await migrated(runtime, sharePlan("/export", { blocks: place("two") }))).toMatchObject({ state: "done" });
+  expect(await migrated(runtime, sharePlan("/export", { blocks: placeIn(dataDir, "two") }))).toMatchObject({ state: "done" });
   expect(await snapshotIn("one")).toBeNull();
   expect(await until("a snapshot", 10_000, () => snapshotIn("two"))).toEqual(there);
   // And back, where segments of its first stay still lie.
@@ -133,13 +93,7 @@ test("what a share left behind is nothing to recover it from any more", async ()
 });
 
 test("a store that a share was being moved away from when its server was killed says so to whoever recovers from it", async () => {
-  const dataDir = temporary();
-  const { runtime } = runtimeOn(dataDir);
-  stops.push(() => runtime.stopShares(5000));
-  const place = (name: string, history = true) => storePlan("block", "filesystem", { name, config: { path: join(dataDir, name), history } });
-  const from = sharePlan("/export", { blocks: place("one") });
-  await runtime.reconcile(desired([from]));
-  await filled(runtime, "/export");
+  const { dataDir, runtime, from } = await serving(inStoreOne);
   const recovered = async (more: Partial<RecoverRequest> = {}, path = join(dataDir, "killed")) => {
     const request: RecoverRequest = { type: "filesystem", config: { path }, storeName: "recovered", share: null, name: null, dryRun: true, acceptLoss: false, acceptMoved: false };
     return await recoverShare({ ok: true, config: configFor(temporary()), origins: new Map(), file: null } as unknown as Loaded, { ...request, ...more }, () => {});
@@ -154,15 +108,14 @@ test("a store that a share was being moved away from when its server was killed 
   });
   await recoverable();
   // To another block store, and to one of this share's that keeps no history.
-  for (const [to, where] of [[place("two"), "two"], [place("three", false), "three"]] as const) {
-    const moved = sharePlan("/export", { blocks: to });
-    const known = async (): Promise<void> => {
-      expect(await runtime.reconcile(desired([moved]))).toEqual([]);
+  for (const [to, where] of [[placeIn(dataDir, "two"), "two"], [placeIn(dataDir, "three", false), "three"]] as const) {
+    const plan = sharePlan("/export", { blocks: to });
+    const job = await moved(runtime, plan, async () => {
+      expect(await runtime.reconcile(desired([plan]))).toEqual([]);
       // As a kill leaves it that comes when the control plane has been told.
       copy();
-    };
-    const { id } = runtime.jobs.start({ kind: "migrate", share: "/export", plan: moved, commit: known }, "test");
-    expect(await runtime.jobs.ended(id)).toMatchObject({ state: "done" });
+    });
+    expect(job).toMatchObject({ state: "done" });
     await expect(recovered()).rejects.toThrow(`was being moved from this store to block store ${where}`);
     await expect(recovered({ dryRun: false })).rejects.toThrow("--accept-moved");
     expect(await recovered({ acceptMoved: true })).toMatchObject({ name: "/export" });
@@ -171,18 +124,12 @@ test("a store that a share was being moved away from when its server was killed 
     await recoverable();
   }
   // A move that did not come to be leaves nothing behind.
-  const { id } = runtime.jobs.start({ kind: "migrate", share: "/export", plan: sharePlan("/export", { blocks: place("two") }), commit: () => Promise.reject(new Error("not now")) }, "test");
-  expect(await runtime.jobs.ended(id)).toMatchObject({ state: "failed" });
+  expect(await moved(runtime, sharePlan("/export", { blocks: placeIn(dataDir, "two") }), () => Promise.reject(new Error("not now")))).toMatchObject({ state: "failed" });
   await recoverable();
 }, 60_000);
 
 test("metadata moves to another database, and from memory to the disk: handles stay good, numbers are not given twice", async () => {
-  const dataDir = temporary();
-  const { runtime } = runtimeOn(dataDir);
-  stops.push(() => runtime.stopShares(5000));
-  const from = sharePlan("/scratch", { metadata: storePlan("metadata", "memory"), blocks: storePlan("block", "memory") });
-  await runtime.reconcile(desired([from]));
-  const ids = await filled(runtime, "/scratch");
+  const { dataDir, runtime, from, ids } = await serving(() => sharePlan("/scratch", { metadata: storePlan("metadata", "memory"), blocks: storePlan("block", "memory") }));
   const { identity } = inside(runtime, "/scratch").store;
   const to = { ...from, metadata: storePlan("metadata", "sqlite"), blocks: storePlan("block", "filesystem") };
   const job = await migrated(runtime, to);
@@ -204,14 +151,8 @@ test("metadata moves to another database, and from memory to the disk: handles s
 test.skipIf(missingPostgres !== null)(
   "metadata moves into PostgreSQL and out of it, and there again: handles and extended attributes stay, nothing is left after a purge",
   async () => {
-    const dataDir = temporary();
-    const login = await (await sharedCluster()).database();
-    const { password, ...config } = { ...login, sslmode: "disable" };
-    const { runtime } = runtimeOn(dataDir);
-    stops.push(() => runtime.stopShares(5000));
-    const from = sharePlan("/export");
-    await runtime.reconcile(desired([from]));
-    const ids = await filled(runtime, "/export");
+    const { dataDir, runtime, from, ids } = await serving();
+    const { password, ...config } = { ...(await (await sharedCluster()).database()), sslmode: "disable" };
     const { store } = inside(runtime, "/export");
     const { identity } = store;
     await store.apply({ conditions: [], changes: [{ do: "setXattr", id: ids[0] as FileId, name: "ea", value: bytesOf(3, 5000), at: systemClock.now() }] });
@@ -220,8 +161,8 @@ test.skipIf(missingPostgres !== null)(
       expect(await migrated(runtime, inPostgres)).toMatchObject({ state: "done", error: null });
       expect(inside(runtime, "/export").store.identity).toEqual(identity);
       await expectWhole(runtime, "/export", ids);
-      const again = await runtime.jobs.start({ kind: "migrate", share: "/export", plan: { ...inPostgres, metadata: { ...inPostgres.metadata, name: "same" } }, commit: async () => {} }, "test");
-      expect(await (runtime.jobs as unknown as { ended(of: string): Promise<Job> }).ended(again.id)).toMatchObject({ state: "failed" });
+      const again = { ...inPostgres, metadata: { ...inPostgres.metadata, name: "same" } };
+      expect(await moved(runtime, again, async () => {})).toMatchObject({ state: "failed" });
       await expectWhole(runtime, "/export", ids);
       ids.push(await make(inside(runtime, "/export") as never, rootId, `in-postgres-${times}`, FileType.regular));
       await write(inside(runtime, "/export") as never, ids.at(-1) as FileId, bytesOf(ids.length - 1, 90_000 + ids.length - 1));
@@ -243,14 +184,9 @@ test.skipIf(missingPostgres !== null)(
 test.skipIf(missingPostgres !== null)(
   "a share whose metadata moves into PostgreSQL can't be recovered as it was before, and keeps a history again once it is back",
   async () => {
-    const dataDir = temporary();
     const { password, ...config } = { ...(await (await sharedCluster()).database()), sslmode: "disable" };
-    const { runtime } = runtimeOn(dataDir);
-    stops.push(() => runtime.stopShares(5000));
-    const from = sharePlan("/export", { blocks: storePlan("block", "filesystem", { name: "one", config: { path: join(dataDir, "one"), history: true } }) });
-    await runtime.reconcile(desired([from]));
-    const ids = await filled(runtime, "/export");
-    const instance = Buffer.from(inside(runtime, "/export").store.identity.instance).toString("hex");
+    const { dataDir, runtime, from, ids } = await serving(inStoreOne);
+    const instance = instanceOf(runtime);
     const recoverable = async (): Promise<true | null> => {
       const blocks = await openFilesystemBlocks({ directory: join(dataDir, "one", "export"), openFilesMax: 16, beside: true });
       const there = (await newestSnapshot(blocks, instance)) !== null && (await listShares(blocks)).includes(instance);
@@ -275,15 +211,11 @@ test.skipIf(missingRadosgw !== null)(
   async () => {
     const s3 = await sharedS3();
     const { accessKeyId, secretAccessKey } = s3.credentials;
-    const { runtime } = runtimeOn(temporary());
-    stops.push(() => runtime.stopShares(5000));
     const bucket = s3.bucketName();
     const place = (name: string, more: Record<string, string> = {}) => storePlan("block", "s3", { name, config: { bucket, endpoint: s3.endpoint, access_key: accessKeyId, create_bucket: true, ...more }, secrets: { secret_key: secretAccessKey } });
     await checkS3({ bucket, endpoint: s3.endpoint, credentials: s3.credentials, createBucket: true });
-    const from = sharePlan("/export", { blocks: place("one") });
-    expect(await runtime.reconcile(desired([from]))).toEqual([]);
-    const ids = await filled(runtime, "/export");
-    const instance = Buffer.from(inside(runtime, "/export").store.identity.instance).toString("hex");
+    const { runtime, from, ids } = await serving(() => sharePlan("/export", { blocks: place("one") }));
+    const instance = instanceOf(runtime);
     const blocks = await openS3Blocks({ bucket, endpoint: s3.endpoint, credentials: s3.credentials });
     stops.push(() => blocks.close());
     await until("a snapshot", 10_000, async () => (await newestSnapshot(blocks, instance)) !== null || null);
@@ -298,76 +230,51 @@ test.skipIf(missingRadosgw !== null)(
 );
 
 test("a move that can't be made known leaves the share where it was", async () => {
-  const dataDir = temporary();
-  const { runtime } = runtimeOn(dataDir);
-  stops.push(() => runtime.stopShares(5000));
-  const from = sharePlan("/export");
-  await runtime.reconcile(desired([from]));
-  const ids = await filled(runtime, "/export");
-  const to = { ...from, blocks: storePlan("block", "filesystem", { name: "other", config: { path: join(dataDir, "other") } }) };
-  const { id } = runtime.jobs.start({ kind: "migrate", share: "/export", plan: to, commit: () => Promise.reject(new Error("the database is away")) }, "test");
-  const jobs = runtime.jobs as unknown as { ended(of: string): Promise<Job> };
-  expect(await jobs.ended(id)).toMatchObject({ state: "failed", error: "the database is away" });
+  const { dataDir, runtime, from, ids } = await serving();
+  const to = elsewhere(from, dataDir);
+  expect(await moved(runtime, to, () => Promise.reject(new Error("the database is away")))).toMatchObject({ state: "failed", error: "the database is away" });
   expect(await runtime.reconcile(desired([from]))).toEqual([]);
   await expectWhole(runtime, "/export", ids);
   expect(runtime.plans()[0]?.blocks.name).toBe("default");
 });
 
 test("a share of which the control plane can't say whether it was moved is opened nowhere until it can", async () => {
-  const dataDir = temporary();
-  const { runtime } = runtimeOn(dataDir);
-  stops.push(() => runtime.stopShares(5000));
-  const from = sharePlan("/export");
-  await runtime.reconcile(desired([from]));
-  const ids = await filled(runtime, "/export");
-  const to = { ...from, blocks: storePlan("block", "filesystem", { name: "other", config: { path: join(dataDir, "other") } }) };
+  const { dataDir, runtime, from, ids } = await serving();
+  const to = elsewhere(from, dataDir);
   let asked = 0;
   const commit = async (): Promise<void> => {
     expect(runtime.plans()).toEqual([]);
     if (++asked < 3) throw new ControlError("unavailable", "the connection was lost while a change was being committed");
     expect(await runtime.reconcile(desired([to]))).toEqual([]);
   };
-  const { id } = runtime.jobs.start({ kind: "migrate", share: "/export", plan: to, commit }, "test");
-  expect(await (runtime.jobs as unknown as { ended(of: string): Promise<Job> }).ended(id)).toMatchObject({ state: "done", error: null });
+  expect(await moved(runtime, to, commit)).toMatchObject({ state: "done", error: null });
   expect(runtime.plans()[0]?.blocks.name).toBe("other");
   await expectWhole(runtime, "/export", ids);
 });
 
 test("while the last of a share is copied nobody opens it where it was", async () => {
-  const dataDir = temporary();
-  const { runtime } = runtimeOn(dataDir);
-  stops.push(() => runtime.stopShares(5000));
-  const from = sharePlan("/export");
-  await runtime.reconcile(desired([from]));
-  const ids = await filled(runtime, "/export");
-  const to = { ...from, blocks: storePlan("block", "filesystem", { name: "other", config: { path: join(dataDir, "other") } }) };
+  const { dataDir, runtime, from, ids } = await serving();
+  const to = elsewhere(from, dataDir);
   const commit = async (): Promise<void> => {
     // Another change of the control plane, which knows nothing of the move yet.
     const [failure] = await runtime.reconcile(desired([from]));
     expect(failure?.reason).toContain("is being moved");
     expect(await runtime.reconcile(desired([to]))).toEqual([]);
   };
-  const { id } = runtime.jobs.start({ kind: "migrate", share: "/export", plan: to, commit }, "test");
-  expect(await (runtime.jobs as unknown as { ended(of: string): Promise<Job> }).ended(id)).toMatchObject({ state: "done", error: null });
+  expect(await moved(runtime, to, commit)).toMatchObject({ state: "done", error: null });
   await expectWhole(runtime, "/export", ids);
 });
 
 test("a move that is cancelled or stopped goes on where it was", async () => {
-  const dataDir = temporary();
-  const { runtime } = runtimeOn(dataDir);
-  stops.push(() => runtime.stopShares(5000));
-  const from = sharePlan("/export");
-  await runtime.reconcile(desired([from]));
-  const ids = await filled(runtime, "/export");
-  const to = { ...from, blocks: storePlan("block", "filesystem", { name: "other", config: { path: join(dataDir, "other") } }) };
-  const jobs = runtime.jobs as unknown as { ended(of: string): Promise<Job> };
+  const { dataDir, runtime, from, ids } = await serving();
+  const to = elsewhere(from, dataDir);
   const { id } = runtime.jobs.start({ kind: "migrate", share: "/export", plan: to, commit: () => Promise.resolve() }, "test");
   await new Promise<void>((resolve) => {
     const look = (): void => (runtime.jobs.get(id).progress.done > 200_000 ? resolve() : systemClock.atTurnEnd(look));
     look();
   });
   runtime.jobs.cancel(id);
-  expect(await jobs.ended(id)).toMatchObject({ state: "cancelled" });
+  expect(await runtime.jobs.ended(id)).toMatchObject({ state: "cancelled" });
   await runtime.reconcile(desired([from]));
   await expectWhole(runtime, "/export", ids);
   const job = await migrated(runtime, to);
@@ -377,18 +284,13 @@ test("a move that is cancelled or stopped goes on where it was", async () => {
 });
 
 test("a move to where the metadata of another share lies is refused, and that stays", async () => {
-  const dataDir = temporary();
-  const { runtime } = runtimeOn(dataDir);
-  stops.push(() => runtime.stopShares(5000));
+  const { dataDir, runtime, from, ids } = await serving();
   const path = join(dataDir, "fast", "export", "metadata.db");
   mkdirSync(join(path, ".."), { recursive: true });
   const open = () => openSqliteStore({ path, clock: systemClock, random: systemRandom, logger: silentLogger, fatal: (error) => { throw error; } });
   const other = open();
   const { instance } = other.identity;
   await other.close();
-  const from = sharePlan("/export");
-  await runtime.reconcile(desired([from]));
-  const ids = await filled(runtime, "/export");
   const job = await migrated(runtime, { ...from, metadata: storePlan("metadata", "sqlite", { name: "fast", config: { path: join(dataDir, "fast") } }) });
   expect(job).toMatchObject({ state: "failed" });
   expect(job.error).toContain("is the metadata of another share");

@@ -1,6 +1,8 @@
 import { CreateMultipartUploadCommand, ListMultipartUploadsCommand, S3Client } from "@aws-sdk/client-s3";
 import { beforeAll, describe, expect, test } from "bun:test";
 import fs from "node:fs";
+import { type Clock, systemClock } from "#base/clock.ts";
+import { leftoversEveryMs } from "#blocks/s3/store.ts";
 import { openS3Blocks, type S3Limits, type S3Options } from "#blocks/s3/index.ts";
 import { StoreUnavailableError } from "#model/block-store.ts";
 import { pattern } from "../../../contract/blocks.ts";
@@ -141,6 +143,36 @@ describe.skipIf(missingRadosgw !== null)(`objects in parts${missingRadosgw === n
         await until("the uploads to be old", 4000, async () => ((await left({ leftoverAgeMsMin: 1 })).includes("mine/a") ? null : true));
         expect(await left({ leftoverAgeMsMin: 1 })).toBe(others);
         client.destroy();
+      },
+      inParts,
+    ));
+
+  test("left unfinished are looked for once a day, also after a look that failed", () =>
+    withWorld(
+      () => ({ kind: "pass" }),
+      async ({ options, proxy }) => {
+        const days: (() => void)[] = [];
+        const daily: Clock = { ...systemClock, after: (ms, run) => (ms === leftoversEveryMs ? (days.push(run), { cancel: () => void (days.length = 0) }) : systemClock.after(ms, run)) };
+        const store = await openS3Blocks({ ...options, clock: daily, limits: { ...options.limits, attemptsMax: 1, leftoverAgeMsMin: 1 } });
+        await store.tidied;
+        expect(days).toHaveLength(1);
+        const client = clientOf(options);
+        await client.send(new CreateMultipartUploadCommand({ Bucket: options.bucket, Key: "late" }));
+        client.destroy();
+        const tomorrow = async (): Promise<void> => {
+          (days.pop() as () => void)();
+          await until("the next look to be planned", 4000, () => (days.length === 1 ? true : null));
+        };
+        proxy.plan = () => ({ kind: "cut" });
+        await tomorrow();
+        proxy.plan = () => ({ kind: "pass" });
+        // The server tells time by the second.
+        await until("the upload to be aborted", 4000, async () => {
+          await tomorrow();
+          return (await unfinished(options)).length === 0 ? true : null;
+        });
+        await store.close();
+        expect(days).toEqual([]);
       },
       inParts,
     ));

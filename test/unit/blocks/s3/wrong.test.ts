@@ -115,11 +115,20 @@ describe.skipIf(missingRadosgw !== null)(`wrong settings of an S3 store${missing
   test("TLS spoken to a server without it, and the reverse, is an error that says so", async () => {
     const { server, options } = await made();
     const limits = { attemptsMax: 1, stallTimeoutMs: 3000, connectTimeoutMs: 3000 };
-    for (const endpoint of [server.endpoint.replace("http:", "https:"), server.tlsEndpoint.replace("https:", "http:")]) {
-      const error = await failureOf(checkS3({ ...options, endpoint, limits }));
-      expect(["StoreUnavailableError", "StoreRefusedError"]).toContain(error.name);
-      expect(error.message).toContain("checking the store");
+    const noTls = server.endpoint.replace("http:", "https:");
+    const cases = [
+      [{ endpoint: noTls }, `what answers at ${noTls} does not speak TLS; if it speaks plain HTTP write http:// instead of https://`],
+      [{ endpoint: noTls, tls: { insecure: true } }, "does not speak TLS"],
+      [{ endpoint: server.tlsEndpoint.replace("https:", "http:") }, "speaks TLS; write https:// instead of http://"],
+    ] as const;
+    for (const [wrong, text] of cases) {
+      const error = (await failureOf(checkS3({ ...options, ...wrong, limits }))) as StoreRefusedError;
+      expect([error.name, error.fault, error.message]).toEqual(["StoreRefusedError", StoreFault.endpoint, expect.stringContaining(text) as unknown as string]);
     }
+    // A port that cuts every connection speaks neither.
+    const proxy = await faultyProxy(server.port, () => ({ kind: "cut" }));
+    expect((await failureOf(checkS3({ ...options, endpoint: proxy.endpoint, limits }))).name).toBe("StoreUnavailableError");
+    await proxy.close();
   });
 
   test("a quota that is used up is StoreFullError, and what is there stays", async () => {

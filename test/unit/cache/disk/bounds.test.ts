@@ -2,10 +2,11 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import fs from "node:fs";
 import { join } from "node:path";
 import { type CacheFiles, type CachedBlocks, systemCacheFiles } from "#cache/disk/index.ts";
+import { ManualClock } from "../../../support/manual-clock.ts";
 import { SeededRandom, seedFor } from "../../../support/seeded-random.ts";
 import { until } from "../../../support/wait.ts";
 import { temporary } from "../content-kit.ts";
-import { allocatedIn, baseBytes, block, contentOf, copiesIn, CountingStore, fileBytes, KiB, ManualClock, MiB, openCache } from "./kit.ts";
+import { allocatedIn, baseBytes, block, contentOf, copiesIn, CountingStore, fileBytes, KiB, MiB, openCache } from "./kit.ts";
 
 let store: CountingStore;
 let directory: string;

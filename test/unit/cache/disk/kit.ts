@@ -1,7 +1,6 @@
 import fs from "node:fs";
 import { join } from "node:path";
-import { type Clock, systemClock, type Timer } from "#base/clock.ts";
-import { Time } from "#base/time.ts";
+import { type Clock, systemClock } from "#base/clock.ts";
 import { openMemoryBlocks } from "#blocks/index.ts";
 import { type CachedBlocks, type CacheFiles, type DiskCacheLimits, openDiskCache } from "#cache/disk/index.ts";
 import type { BlockStore } from "#model/block-store.ts";
@@ -67,35 +66,6 @@ export class CountingStore {
     const keys = Array.from({ length: objects }, (_, i) => `share/00/${i}`);
     for (const [i, key] of keys.entries()) await this.store.put(key, { from: "slices", slices: [contentOf(i, length)] });
     return keys;
-  }
-}
-
-/** Time that passes when a test says so. */
-export class ManualClock implements Clock {
-  private ms = 0;
-  private readonly timers = new Set<{ readonly at: number; readonly run: () => void }>();
-
-  now(): Time {
-    return new Time(Math.floor(this.ms / 1000), 0);
-  }
-  monotonicMs(): number {
-    return this.ms;
-  }
-  after(delayMs: number, run: () => void): Timer {
-    const timer = { at: this.ms + delayMs, run };
-    this.timers.add(timer);
-    return { cancel: () => void this.timers.delete(timer) };
-  }
-  atTurnEnd(run: () => void): void {
-    systemClock.atTurnEnd(run);
-  }
-  pass(ms: number): void {
-    this.ms += ms;
-    for (const timer of [...this.timers]) {
-      if (timer.at > this.ms) continue;
-      this.timers.delete(timer);
-      timer.run();
-    }
   }
 }
 

@@ -3,9 +3,10 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import fs from "node:fs";
 import { join } from "node:path";
 import type { CachedBlocks } from "#cache/disk/index.ts";
+import { ManualClock } from "../../../support/manual-clock.ts";
 import { SeededRandom, seedFor } from "../../../support/seeded-random.ts";
 import { temporary } from "../content-kit.ts";
-import { allocatedIn, block, contentOf, copiesIn, CountingStore, ManualClock, MiB, openCache } from "./kit.ts";
+import { allocatedIn, block, contentOf, copiesIn, CountingStore, MiB, openCache } from "./kit.ts";
 
 let store: CountingStore;
 let directory: string;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Time } from "#base/time.ts";
 import type { LogRecord } from "#cache/log/index.ts";
 import { sequenceSkip } from "#cache/log/open.ts";
-import { decodeHeader, encodeRecord, recordHeaderBytes, RecordKind, recordSeed } from "#cache/log/format.ts";
+import { decodeHeaders, encodeRecord, hasBody, headerBytes, headerCopyAt, recordHeaderBytes, RecordKind, recordSeed } from "#cache/log/format.ts";
 import { until } from "../../../support/wait.ts";
 import { appendSome, file, instance, open, payloadOf, restore, segmentBytes, segmentNames, snapshot, temporaryDirectory, unsynced } from "./world.ts";
 
@@ -30,6 +30,25 @@ async function filled(count: number, seeds = Array.from({ length: count }, (_, i
   const records = seeds.map((seed) => appendSome(log, seed));
   await log.close();
   return { path, records };
+}
+
+/** A segment as a program of before format 3 wrote it. */
+function ofVersion(bytes: Uint8Array, version: number): Uint8Array {
+  const view = new DataView(bytes.buffer);
+  const { generation, salt } = decodeHeaders(bytes, "")!;
+  const seed = recordSeed(instance, generation, salt);
+  bytes.fill(0, headerCopyAt, headerCopyAt + headerBytes);
+  view.setUint32(12, version, true);
+  view.setUint32(60, Bun.hash.crc32(bytes.subarray(0, 60)), true);
+  for (let at = 4096; at + 64 <= bytes.byteLength; ) {
+    const length = view.getUint32(at + 4, true);
+    if (length === 0) break;
+    view.setUint32(at + 56, view.getUint8(at + 56), true);
+    if (hasBody(view.getUint8(at + 56))) view.setUint32(at + 60, 0, true);
+    view.setUint32(at, Bun.hash.crc32(bytes.subarray(at + 4, at + length), seed), true);
+    at += length;
+  }
+  return bytes;
 }
 
 describe("replay", () => {
@@ -66,7 +85,7 @@ describe("replay", () => {
     for (let i = 0; i < 10; i++) {
       const { log, recovered, records } = await open(path, { files: unsynced });
       expect(records).toEqual([]);
-      expect(recovered).toEqual({ records: 0, bytes: 0, tornBytes: 0, tornWhole: 0, firstSequence: 0, lastSequence: 0 });
+      expect(recovered).toEqual({ records: 0, bytes: 0, tornBytes: 0, tornWhole: 0, firstSequence: 0, lastSequence: 0, damage: null });
       await log.close();
     }
     expect(fs.readdirSync(path).length).toBeLessThanOrEqual(3);
@@ -91,40 +110,41 @@ describe("replay", () => {
     await last.log.close();
   });
 
-  test("reads a log of version 1, which has neither clones nor punches, and goes on in the present one", async () => {
-    const { path, records } = await filled(20);
-    for (const name of segmentNames(path)) {
-      const bytes = fs.readFileSync(join(path, name));
-      bytes[12] = 1;
-      bytes.writeUInt32LE(Bun.hash.crc32(bytes.subarray(0, 60)), 60);
-      fs.writeFileSync(join(path, name), bytes);
-    }
-    const again = await open(path);
-    expect(again.records).toEqual(records);
-    const punch = appendSome(again.log, 33);
-    expect(punch.kind).toBe("punch");
-    await again.log.close();
-    const after = await open(path);
-    expect(after.records.at(-1)).toEqual(punch);
-    await after.log.close();
-  });
+  for (const version of [1, 2])
+    test(`reads a log of version ${version}, whose records have one checksum each, and goes on in the present one`, async () => {
+      const { path, records } = await filled(20);
+      for (const name of segmentNames(path)) fs.writeFileSync(join(path, name), ofVersion(new Uint8Array(fs.readFileSync(join(path, name))), version));
+      const again = await open(path);
+      expect(again.records).toEqual(records);
+      const punch = appendSome(again.log, 33);
+      expect(punch.kind).toBe("punch");
+      await again.log.close();
+      const after = await open(path);
+      expect(after.records.at(-1)).toEqual(punch);
+      await after.log.close();
+    });
 
   test("refuses a log of another share and one of a newer format", async () => {
     const { path } = await filled(3);
     await expect(open(path, { instance: Uint8Array.of(8, 7, 6, 5, 4, 3, 2, 1) })).rejects.toThrow("log of another share (0102030405060708, not 0807060504030201)");
     const name = join(path, segmentNames(path)[0]!);
     const bytes = fs.readFileSync(name);
-    bytes[12] = 3;
+    bytes[12] = 4;
     bytes.writeUInt32LE(Bun.hash.crc32(bytes.subarray(0, 60)), 60);
     fs.writeFileSync(name, bytes);
-    await expect(open(path)).rejects.toThrow("log format 3, newer than 2");
+    await expect(open(path)).rejects.toThrow("log format 4, newer than 3");
   });
 
-  test("refuses to go on without records whose segment's header is damaged", async () => {
-    const { path } = await filled(3);
+  test("reads a segment with the copy of its header, and refuses to go on without records where both are damaged", async () => {
+    const { path, records } = await filled(3);
     const name = join(path, segmentNames(path)[0]!);
     const bytes = fs.readFileSync(name);
     bytes[30]! ^= 1;
+    const other = restored(new Map([[segmentNames(path)[0]!, new Uint8Array(bytes)]]));
+    const again = await open(other);
+    expect(again.records).toEqual(records);
+    await again.log.close();
+    bytes[headerCopyAt + 30]! ^= 1;
     fs.writeFileSync(name, bytes);
     await expect(open(path)).rejects.toThrow("is damaged");
   });
@@ -321,7 +341,7 @@ describe("recycled segments", () => {
     const generation = Number.parseInt(name, 16);
     const files = snapshot(path);
     const end = endOf((await contents(files)).records, 5);
-    const { salt } = decodeHeader(files.get(name)!, name)!;
+    const { salt } = decodeHeaders(files.get(name)!, name)!;
     for (const [ofGeneration, ofSalt, count] of [
       [generation, salt, 6],
       [generation - 1, salt, 5],
@@ -331,7 +351,7 @@ describe("recycled segments", () => {
     ] as const) {
       const bytes = files.get(name)!.slice();
       const view = new DataView(bytes.buffer);
-      encodeRecord(view, end, RecordKind.truncate, recordHeaderBytes, 6, file, 0, 0, 77, new Time(1, 1), 0);
+      encodeRecord(view, end, RecordKind.truncate, recordHeaderBytes, 6, file, 0, 0, 77, new Time(1, 1), 0, 0);
       view.setUint32(end, Bun.hash.crc32(bytes.subarray(end + 4, end + recordHeaderBytes), recordSeed(instance, ofGeneration, ofSalt)), true);
       expect((await contents(new Map([[name, bytes]]))).records.length).toBe(count);
     }

@@ -309,7 +309,7 @@ describe("a full disk", () => {
 });
 
 test("the log of an ephemeral share counts, and everything is durable at once", async () => {
-  const log = nullLog();
+  const log = nullLog(0);
   expect(log.sequence).toBe(0);
   expect(append(log)).toBe(1);
   expect(log.appendTruncate(file, 0, time)).toBe(2);

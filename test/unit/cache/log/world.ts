@@ -2,7 +2,7 @@ import fs from "node:fs";
 import { join } from "node:path";
 import { systemClock, type Clock, type Timer } from "#base/clock.ts";
 import { Time } from "#base/time.ts";
-import { openLog, systemFiles, type FileOps, type LogOptions, type LogRecord, type Recovered, type WriteAheadLog } from "#cache/log/index.ts";
+import { openLog, systemFiles, type FileOps, type LogOptions, type LogRecord, type LostRecord, type Recovered, type WriteAheadLog } from "#cache/log/index.ts";
 import type { FileId, PackId } from "#model/ids.ts";
 import { silentLogger } from "#telemetry/logger.ts";
 import { temporary } from "../../../support/temporary.ts";
@@ -48,12 +48,15 @@ export interface Opened {
   readonly log: WriteAheadLog;
   readonly recovered: Recovered;
   readonly records: LogRecord[];
+  /** Those that were damaged. */
+  readonly lost: LostRecord[];
   readonly failures: Error[];
 }
 
 /** Opens a log, keeping copies of what it replays. */
 export async function open(directory: string, more: Partial<LogOptions> = {}): Promise<Opened> {
   const records: LogRecord[] = [];
+  const lost: LostRecord[] = [];
   const failures: Error[] = [];
   const { log, recovered } = await openLog(
     {
@@ -66,9 +69,9 @@ export async function open(directory: string, more: Partial<LogOptions> = {}): P
       fatal: (error) => failures.push(error),
       ...more,
     },
-    (record) => void records.push(record.kind === "write" ? { ...record, data: record.data.slice() } : record),
+    (record) => void (record.kind === "lost" ? lost.push(record) : records.push(record.kind === "write" ? { ...record, data: record.data.slice() } : record)),
   );
-  return { log, recovered, records, failures };
+  return { log, recovered, records, lost, failures };
 }
 
 /** Payload that says which record it belongs to. */

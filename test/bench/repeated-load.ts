@@ -2,10 +2,11 @@ import type { Sample } from "./measure.ts";
 import type { Server } from "./servers.ts";
 import { outputOf, tool } from "./tools.ts";
 
-/** Where a server's main thread and its load generator run. */
+/** Where a server's main thread and its load generator run if they are bound to one. */
 const processor = "0";
 
-async function onOneProcessor(...pids: readonly number[]): Promise<void> {
+/** Who wakes whom across two processors costs the kernel more one time and less another. */
+export async function onOneProcessor(...pids: readonly number[]): Promise<void> {
   for (const pid of pids) if ((await outputOf(["taskset", "-pc", processor, String(pid)])) === null) throw new Error("taskset (Debian's util-linux) could not bind a process to a processor");
 }
 
@@ -22,11 +23,14 @@ export class RepeatedLoad {
 
   /** Makes what the workload needs; nothing is loaded yet. */
   static async start(server: Server, workload: string, options: readonly string[]): Promise<RepeatedLoad> {
-    const command = [tool("nfsload"), "-H", "127.0.0.1", "-p", String(server.port), "-m", String(server.mountPort), "-e", server.export, "-N", server.name, "-L", ...options, workload];
+    const command = [tool("nfsload"), "-H", "127.0.0.1", "-p", String(server.port), "-m", String(server.mountPort), "-e", server.export, "-N", server.name, "-S", String(server.pid), "-L", ...options, workload];
     const load = new RepeatedLoad(Bun.spawn(command, { stdin: "pipe", stdout: "pipe", stderr: "inherit" }));
     await load.line();
-    await onOneProcessor(server.pid, load.child.pid);
     return load;
+  }
+
+  get pid(): number {
+    return this.child.pid;
   }
 
   async run(seconds: number): Promise<Sample> {

@@ -1,11 +1,10 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import fs from "node:fs";
 import { systemClock } from "#base/clock.ts";
-import { FetchBuffers, pieceBytesMax } from "#cache/disk/fetch-buffers.ts";
-import { Fetches } from "#cache/disk/fetches.ts";
+import { Fetches, pieceBytesMax } from "#cache/disk/fetches.ts";
 import { SeededRandom, seedFor } from "../../../support/seeded-random.ts";
 import { temporary } from "../content-kit.ts";
-import { block, contentOf, CountingStore, KiB, ManualClock, MiB, openCache } from "./kit.ts";
+import { block, contentOf, CountingStore, KiB, MiB, openCache } from "./kit.ts";
 
 /** Memory that ranges are received into is another range's only once nobody reads it. */
 
@@ -36,7 +35,7 @@ test("whoever reads in order makes do with a few buffers", async () => {
     fetches.took(fetch, block);
     expect(fetch.bytes.byteLength).toBe(0);
   }
-  expect(fetches.buffersMade).toBe(1);
+  expect(fetches.piecesMade).toBe(1);
   fetches.close();
 });
 
@@ -103,34 +102,3 @@ test("readers of all kinds, at the same time, get what they asked for", async ()
     await cache.close();
   }
 }, 20_000);
-
-test("buffers that nobody takes for a while are let go of, and small ranges take none", async () => {
-  const clock = new ManualClock();
-  const buffers = new FetchBuffers(clock);
-  const give = () => {
-    const both = [buffers.take(pieceBytesMax), buffers.take(5 * MiB)];
-    for (const bytes of both) expect(buffers.give(bytes, 2).byteLength).toBe(0);
-  };
-  give();
-  give();
-  expect(buffers.made).toBe(2);
-  clock.pass(10_000);
-  give();
-  expect(buffers.made).toBe(2);
-  clock.pass(10_000);
-  clock.pass(10_000);
-  give();
-  expect(buffers.made).toBe(4);
-  expect(buffers.take(4 * MiB).buffer.byteLength).toBe(4 * MiB);
-  buffers.close();
-});
-
-test("what comes back after the end is not kept, and nobody is woken for it", () => {
-  const clock = new ManualClock();
-  const buffers = new FetchBuffers(clock);
-  const late = buffers.take(pieceBytesMax);
-  buffers.close();
-  buffers.give(late, 3);
-  buffers.take(pieceBytesMax);
-  expect(buffers.made).toBe(2);
-});

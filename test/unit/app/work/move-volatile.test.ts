@@ -1,0 +1,223 @@
+import { afterEach, expect, test } from "bun:test";
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { openFilesystemBlocks } from "#blocks/index.ts";
+import type { ServerRuntime } from "#app/server/runtime.ts";
+import type { SharePlan } from "#control/index.ts";
+import { leavingOf, newestSnapshot } from "#history/index.ts";
+import { type FileId, rootId } from "#model/ids.ts";
+import { FileType } from "#model/inode.ts";
+import { bytesOf, make, write } from "../../../support/damaged-share.ts";
+import { until } from "../../../support/wait.ts";
+import { desired, runtimeOn, sharePlan, storePlan, temporary } from "../kit.ts";
+import { expectWhole, filled, inside, migrated } from "./moving.ts";
+
+/** Moves into memory, out of it and within it. */
+
+const stops: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const stop of stops.splice(0)) await stop();
+});
+
+function serving(dataDir: string): ServerRuntime {
+  const { runtime } = runtimeOn(dataDir);
+  stops.push(() => runtime.stopShares(5000));
+  return runtime;
+}
+
+const ram = storePlan("metadata", "memory", { name: "ram" });
+const inRam = (from: SharePlan, more: Partial<SharePlan> = {}): SharePlan => ({ ...from, metadata: ram, ...more });
+const instanceOf = (runtime: ServerRuntime): string => Buffer.from(inside(runtime, "/export").store.identity.instance).toString("hex");
+
+/** A move whose change the control plane refuses. */
+async function refused(runtime: ServerRuntime, plan: SharePlan, meanwhile: () => Promise<unknown> = async () => {}) {
+  const commit = async (): Promise<never> => {
+    await meanwhile();
+    throw new Error("not now");
+  };
+  const { id } = runtime.jobs.start({ kind: "migrate", share: plan.name, plan, commit }, "test");
+  return await runtime.jobs.ended(id);
+}
+
+async function goesOn(runtime: ServerRuntime, ids: FileId[]): Promise<void> {
+  const share = inside(runtime, "/export") as never;
+  const id = await make(share, rootId, `f${ids.length}`, FileType.regular);
+  expect(id).toBeGreaterThan(Math.max(...ids));
+  await write(share, id, bytesOf(ids.length, 90_000 + ids.length));
+  ids.push(id);
+  await expectWhole(runtime, "/export", ids);
+}
+
+test("metadata moves into memory and back: handles stay good, numbers are not given twice, files take writes", async () => {
+  const dataDir = temporary();
+  const runtime = serving(dataDir);
+  const from = sharePlan("/export");
+  await runtime.reconcile(desired([from]));
+  const ids = await filled(runtime, "/export");
+  const { identity } = inside(runtime, "/export").store;
+  for (let times = 0; times < 2; times++) {
+    expect(await migrated(runtime, inRam(from))).toMatchObject({ state: "done", error: null });
+    expect(inside(runtime, "/export").store.identity).toEqual(identity);
+    expect(readdirSync(join(dataDir, "shares", "export")).some((name) => name.startsWith("metadata.db.moved-"))).toBeTrue();
+    expect(existsSync(join(dataDir, "shares", "export", "metadata.db"))).toBeFalse();
+    await expectWhole(runtime, "/export", ids);
+    // Of a file whose content came with the move, too: its changes count on from what it had.
+    await write(inside(runtime, "/export") as never, ids[0] as FileId, bytesOf(0, 90_000));
+    await goesOn(runtime, ids);
+    expect(await migrated(runtime, from)).toMatchObject({ state: "done", error: null });
+    expect(inside(runtime, "/export").store.identity).toEqual(identity);
+    await goesOn(runtime, ids);
+  }
+  await runtime.reconcile(desired([]));
+  await runtime.purge({ ...from, instance: Buffer.from(identity.instance).toString("hex") }, []);
+  // What it had in memory lies apart, for whoever is the next of its name there; nothing of what lasts is left.
+  expect(readdirSync(join(dataDir, "shares", "export"))).toEqual(["ephemeral"]);
+});
+
+test("a share with everything in memory moves there from the disk, and to another store there", async () => {
+  const runtime = serving(temporary());
+  const from = sharePlan("/export");
+  await runtime.reconcile(desired([from]));
+  const ids = await filled(runtime, "/export");
+  for (const name of ["one", "two"]) {
+    const to = inRam(from, { blocks: storePlan("block", "memory", { name }), metadata: storePlan("metadata", "memory", { name }) });
+    expect(await migrated(runtime, to)).toMatchObject({ state: "done", error: null });
+    await goesOn(runtime, ids);
+  }
+  expect(await migrated(runtime, from)).toMatchObject({ state: "done", error: null });
+  await goesOn(runtime, ids);
+});
+
+test("content of a share in memory moves alone, and other settings of its store don't empty it", async () => {
+  const runtime = serving(temporary());
+  const from = inRam(sharePlan("/export"));
+  await runtime.reconcile(desired([from]));
+  const ids = await filled(runtime, "/export");
+  const to = { ...from, blocks: storePlan("block", "filesystem", { name: "other", config: { path: temporary() } }) };
+  expect(await migrated(runtime, to)).toMatchObject({ state: "done", error: null });
+  await goesOn(runtime, ids);
+  expect(await runtime.reconcile(desired([{ ...to, metadata: { ...to.metadata, config: { note: "another" } } }]))).toEqual([]);
+  await goesOn(runtime, ids);
+});
+
+test("a move that does not come to be leaves a share in memory with all it had, and one on the disk, too", async () => {
+  const lasting = sharePlan("/export");
+  for (const blocks of [storePlan("block", "memory", { name: "ram" }), storePlan("block", "filesystem")]) {
+    const volatile = inRam(lasting, { blocks });
+    for (const [from, to] of [[volatile, lasting], [lasting, volatile]] as const) {
+      const runtime = serving(temporary());
+      await runtime.reconcile(desired([from]));
+      const ids = await filled(runtime, "/export");
+      const { identity } = inside(runtime, "/export").store;
+      expect(await refused(runtime, to)).toMatchObject({ state: "failed", error: "not now" });
+      await until("the share", 5000, () => runtime.plans()[0] ?? null);
+      expect(inside(runtime, "/export").store.identity).toEqual(identity);
+      await goesOn(runtime, ids);
+      expect(await migrated(runtime, to)).toMatchObject({ state: "done", error: null });
+      await goesOn(runtime, ids);
+    }
+  }
+});
+
+test("a share that is deleted, and one made of its name, begin with nothing", async () => {
+  const runtime = serving(temporary());
+  const from = inRam(sharePlan("/export"));
+  await runtime.reconcile(desired([from]));
+  const [id] = await filled(runtime, "/export");
+  const instance = instanceOf(runtime);
+  await runtime.reconcile(desired([]));
+  await runtime.reconcile(desired([from]));
+  expect(instanceOf(runtime)).not.toBe(instance);
+  expect(await inside(runtime, "/export").store.inode(id as FileId)).toBeNull();
+});
+
+test("content in a directory of the share's own stays what it is: it does not become one that is emptied at each start, and stops being one", async () => {
+  const dataDir = temporary();
+  const runtime = serving(dataDir);
+  const from = sharePlan("/export", { blocksPath: join(dataDir, "own") });
+  await runtime.reconcile(desired([from]));
+  const ids = await filled(runtime, "/export");
+  expect(await migrated(runtime, inRam(from))).toMatchObject({ state: "failed", error: expect.stringContaining("empties at each start") });
+  expect(await migrated(runtime, inRam(from, { blocksPath: "" }))).toMatchObject({ state: "done" });
+  await expectWhole(runtime, "/export", ids);
+  // One that was begun in memory with such a directory has it when it lasts.
+  const second = inRam(sharePlan("/second"), { blocksPath: join(dataDir, "second") });
+  await runtime.reconcile(desired([second]));
+  const others = await filled(runtime, "/second");
+  expect(await migrated(runtime, { ...second, metadata: storePlan("metadata", "sqlite") })).toMatchObject({ state: "done", error: null });
+  await expectWhole(runtime, "/second", others);
+});
+
+test("after the next start it is empty; what it left where it lasted is touched by nobody", async () => {
+  const dataDir = temporary();
+  const { runtime: first } = runtimeOn(dataDir);
+  const from = sharePlan("/export");
+  await first.reconcile(desired([from]));
+  const ids = await filled(first, "/export");
+  const instance = instanceOf(first);
+  expect(await migrated(first, inRam(from))).toMatchObject({ state: "done" });
+  await goesOn(first, ids);
+  await first.stopShares(5000);
+  const runtime = serving(dataDir);
+  expect(await runtime.reconcile(desired([inRam(from)]))).toEqual([]);
+  expect(await inside(runtime, "/export").store.inode(ids[0] as FileId)).toBeNull();
+  const own = join(dataDir, "shares", "export");
+  expect([existsSync(join(own, "blocks", "objects", instance)), existsSync(join(own, "ephemeral", "blocks", "objects", instance))]).toEqual([true, false]);
+  // There is no room for another tree in its place, until somebody decides.
+  expect(await migrated(runtime, { ...from, instance: null })).toMatchObject({ state: "failed", error: expect.stringContaining(`instance ${instance}`) });
+  const fresh = await make(inside(runtime, "/export") as never, rootId, "fresh", FileType.regular);
+  expect(fresh).toBeGreaterThan(0);
+});
+
+test("the history that the share had is that of nobody: ended by the move, said in the bucket until then, begun anew once it is back", async () => {
+  const dataDir = temporary();
+  const runtime = serving(dataDir);
+  const from = sharePlan("/export", { blocks: storePlan("block", "filesystem", { name: "one", config: { path: join(dataDir, "one"), history: true } }) });
+  await runtime.reconcile(desired([from]));
+  const ids = await filled(runtime, "/export");
+  const instance = instanceOf(runtime);
+  const inBucket = async <T>(look: Parameters<typeof leavingOf> extends [infer B, string] ? (blocks: B) => Promise<T> : never): Promise<T> => {
+    const blocks = await openFilesystemBlocks({ directory: join(dataDir, "one", "export"), openFilesMax: 16, beside: true });
+    return await look(blocks).finally(() => blocks.close());
+  };
+  const recoverable = () => inBucket(async (blocks) => (await newestSnapshot(blocks, instance)) !== null || null);
+  const leaving = () => inBucket((blocks) => leavingOf(blocks, instance));
+  for (let times = 0; times < 2; times++) {
+    await until("a snapshot", 10_000, recoverable);
+    let said: Awaited<ReturnType<typeof leaving>> = null;
+    const to = inRam(from);
+    const commit = async (): Promise<void> => {
+      said = await leaving();
+      expect(await runtime.reconcile(desired([to]))).toEqual([]);
+    };
+    const { id } = runtime.jobs.start({ kind: "migrate", share: "/export", plan: to, commit }, "test");
+    expect(await runtime.jobs.ended(id)).toMatchObject({ state: "done", error: null });
+    expect(said).toMatchObject({ to: "metadata store ram (memory, which ends with that server)" });
+    expect([await recoverable(), await leaving()]).toEqual([null, null]);
+    await goesOn(runtime, ids);
+    expect(await migrated(runtime, from)).toMatchObject({ state: "done", error: null });
+    await goesOn(runtime, ids);
+  }
+  await until("a snapshot", 10_000, recoverable);
+}, 60_000);
+
+test("a move that failed leaves no word of it in the bucket, though nobody opens the share again", async () => {
+  const dataDir = temporary();
+  const runtime = serving(dataDir);
+  const from = sharePlan("/export", { blocks: storePlan("block", "filesystem", { name: "one", config: { path: join(dataDir, "one"), history: true } }) });
+  await runtime.reconcile(desired([from]));
+  await filled(runtime, "/export");
+  const instance = instanceOf(runtime);
+  const leaving = async () => {
+    const blocks = await openFilesystemBlocks({ directory: join(dataDir, "one", "export"), openFilesMax: 16, beside: true });
+    return await leavingOf(blocks, instance).finally(() => blocks.close());
+  };
+  const meanwhile = async (): Promise<void> => {
+    expect(await leaving()).not.toBeNull();
+    await runtime.reconcile(desired([]));
+  };
+  const to = { ...from, blocks: storePlan("block", "filesystem", { name: "two", config: { path: join(dataDir, "two") } }) };
+  expect(await refused(runtime, to, meanwhile)).toMatchObject({ state: "failed" });
+  expect(runtime.plans()).toEqual([]);
+  expect(await leaving()).toBeNull();
+});
