@@ -248,7 +248,7 @@ Written by \`${command}\` on ${date}, at a ${machine.at(-1) ?? ""}. How many GET
 hooks, 2 connections with 16 calls in flight each: the median of ${rounds} rounds, and the interval it lies in nineteen times of twenty. Each round starts eight servers anew, two of each
 kind, and loads them by turns of 50 ms, each on the processor of its load generator; a round's figure of a kind is the mean of its two. What a server uses when nobody asks it anything is measured before and taken off for the
 time it waits for its turns, which a server that is busy does not have; traces sent meanwhile are not taken off. \`telemetry.max_traces_per_second\` is 25 instead of 200, as each
-is loaded an eighth of the time. What the threads of the engine's compiler use is not counted, of any kind: with traces they are busy for minutes after a start, once.
+is loaded an eighth of the time. What the threads of the engine's compiler use is not counted, of any kind: with traces they still compile when a round ends.
 A server does next to nothing else for such a call; where files are read or written the same hooks weigh less.
 
 ${markdown(boundTable(bounds))}

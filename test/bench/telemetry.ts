@@ -11,8 +11,8 @@
  * - A server that is loaded by turns runs its timers for many times as long as it is loaded. What each kind of server uses when
  *   it has nothing to do is measured before the rounds, and taken off for the time a server waits for its turns; during its turns it stays.
  *   Traces that are sent while it waits are not taken off.
- * - For some minutes the engine goes on compiling what a server with traces does seldom, but again and again. That is done once, and not
- *   with every second that a server runs: what the compiler's own threads use is not counted, of any kind of server.
+ * - What a server with traces does seldom, but again and again, the engine is still compiling when a round ends. What the compiler's own
+ *   threads use is not counted, of any kind of server: it is spent once for each function, not with every second that a server runs.
  */
 import { join } from "node:path";
 import { OtlpReceiver } from "../support/otlp-receiver.ts";
