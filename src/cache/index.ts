@@ -74,6 +74,7 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
   const health = new StoreHealth(clock, logger);
   const packs = new PackTable(packDirectory, store, blocks, logger, { clock, fatal: options.fatal }, health);
   const history = options.history ?? null;
+  packs.lendFrom(cache.pool);
   const replay = new Replay(logDirectory(options), files, packs, store, clock, history, history?.markedSequence);
   const { log: opened, torn } = options.ephemeral ? { log: nullLog(await aboveEverything(options)), torn: { tornBytes: 0, tornWhole: 0, damage: null } } : await openShareLog(options, replay, health);
   const log = history === null ? opened : new TappedLog(opened, history);

@@ -6,7 +6,9 @@ import type { PackId } from "#model/ids.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { Links } from "#telemetry/tracing/index.ts";
+import type { BufferPool, LendsPages, PageBuffer } from "./pages/index.ts";
 import { isFull, systemFiles } from "./log/file-ops.ts";
+import { FullDirectory } from "./log/full-directory.ts";
 import { isPassing, type StoreHealth } from "./store-health.ts";
 import { createPack, frameBytes, type OpenPack, type PackOptions, packKey, PackSpares, readFooter, reopenPack, verifyFrames } from "./packs/index.ts";
 
@@ -58,22 +60,28 @@ export class PackTable {
   private readonly rows = new Map<PackId, StoredPack>();
   private readonly synchronous: SynchronousReads | null;
   private readonly copies: HoldsCopies | null;
+  private readonly lender: LendsPages | null;
+  /** Answers of the store's up to which its health is told. */
+  private answersSeen = 0;
   private readonly store: MetadataStore;
   private readonly blocks: BlockStore;
   private readonly logger: Logger;
   private readonly options: PackOptions;
   private readonly health: StoreHealth;
+  private readonly full: FullDirectory;
 
   constructor(directory: string, store: MetadataStore, blocks: BlockStore, logger: Logger, options: PackOptions, health: StoreHealth) {
     this.health = health;
     this.spares = new PackSpares(directory, options.files ?? systemFiles, options.clock, logger);
     this.options = { ...options, spares: this.spares };
     this.directory = directory;
+    this.full = new FullDirectory(directory, "a pack of content on its way into the block store", options.clock, logger);
     this.store = store;
     this.blocks = blocks;
     this.logger = logger;
     this.synchronous = "getNow" in blocks ? (blocks as unknown as SynchronousReads) : null;
     this.copies = "prefetch" in blocks ? (blocks as unknown as HoldsCopies) : null;
+    this.lender = "lendFrom" in blocks ? (blocks as unknown as LendsPages) : null;
   }
 
   /** A fresh pack to write to. */
@@ -83,10 +91,12 @@ export class PackTable {
     try {
       const ref = new OpenPackRef(id, packKey(instance, id), createPack(this.directory, id, instance, this.options));
       this.open.set(id, ref);
+      this.full.worked();
       return ref;
     } catch (error) {
-      if (isFull(error)) return FsError.of("noSpace");
-      throw error;
+      if (!isFull(error)) throw error;
+      this.full.refused(error);
+      return FsError.of("noSpace");
     }
   }
 
@@ -172,6 +182,51 @@ export class PackTable {
     const stored = open?.stored ?? this.rows.get(id);
     if (stored !== undefined) return copies.prefetch(stored.key, ...wholeFrames(offset, length, stored.size));
     return this.prefetchUnknown(copies, id, offset, length);
+  }
+
+  /** What is read ahead comes into this pool's pages. */
+  lendFrom(pool: BufferPool): void {
+    this.lender?.lendFrom(pool);
+  }
+
+  /** Resolves when a range that was read ahead has come into pages, or won't; null where there is nothing to wait for. */
+  coming(id: PackId, offset: number, length: number): Promise<unknown> | null {
+    const stored = this.storedNow(id);
+    if (this.lender === null || stored === null) return null;
+    const [from, bytes] = wholeFrames(offset, length, stored.size);
+    return this.lender.coming(stored.key, from, from + bytes);
+  }
+
+  /** The pages that a range which begins with a frame was read ahead into, verified and each retained; null where it is to be read as any other. */
+  take(id: PackId, offset: number, length: number): readonly PageBuffer[] | null {
+    const stored = this.storedNow(id);
+    if (this.lender === null || stored === null || offset % frameBytes !== 0) return null;
+    const [from, bytes] = wholeFrames(offset, length, stored.size);
+    const pages = this.lender.take(stored.key, from, from + bytes);
+    if (pages === null) return null;
+    for (let i = 0; i < pages.length; i++) {
+      const at = from + i * frameBytes;
+      const frame = (pages[i] as PageBuffer).bytes.subarray(0, Math.min(frameBytes, from + bytes - at));
+      if (verifyFrames(frame, at, stored.size, stored.frames)) this.health.isFound(stored.key, at);
+      else return this.refuse(id, stored, at, pages);
+    }
+    const { answers } = this.copies as HoldsCopies;
+    if (answers !== this.answersSeen) this.health.worked("read");
+    this.answersSeen = answers;
+    return pages;
+  }
+
+  private refuse(id: PackId, { key }: StoredPack, at: number, pages: readonly PageBuffer[]): null {
+    for (let i = 0; i < pages.length; i++) (pages[i] as PageBuffer).release();
+    this.copies?.distrust(key, at, frameBytes);
+    this.logger.warn({ pack: id, key, offset: at }, "content that was read ahead does not match its checksum; it is read again");
+    return null;
+  }
+
+  /** What a read of a stored pack needs, if it is at hand and the pack's bytes are in the store alone. */
+  private storedNow(id: PackId): StoredPack | null {
+    const open = this.open.get(id);
+    return open?.file ? null : (open?.stored ?? this.rows.get(id) ?? null);
   }
 
   private async prefetchUnknown(copies: HoldsCopies, id: PackId, offset: number, length: number): Promise<boolean> {

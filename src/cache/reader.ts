@@ -11,6 +11,7 @@ import type { PackTable } from "./pack-table.ts";
 import type { PageCache } from "./pages/index.ts";
 import { type PageBuffer, pageBytes } from "./pages/index.ts";
 import { type Piece, ReadAhead } from "./read-ahead.ts";
+import { comingOf, takenOf } from "./taken-pages.ts";
 
 const io = FsError.of("io");
 const noSlices: readonly Uint8Array[] = [];
@@ -20,6 +21,8 @@ const extentsPage = 1024;
 export const readWaitMs = 10_000;
 /** How often a read starts over because a truncation or collection overtook it. */
 const triesMax = 8;
+
+const nothingToRead: Promise<null> = Promise.resolve(null);
 
 /** Slices of pinned pages. */
 class PinnedRead implements ContentRead {
@@ -75,7 +78,8 @@ export class Reader {
     const filled = this.fill(file, offset, end);
     if (this.ahead !== null) this.ahead.note(file, offset, end);
     if (filled instanceof Promise) {
-      return this.within(filled).then((error) => (error === io ? this.exactly(file, offset, end, endOfFile) : this.afterFill(file, offset, end, endOfFile, error)));
+      const whole = offset % pageBytes === 0 && (end % pageBytes === 0 || end === file.size);
+      return this.within(filled).then((error) => (error === io && !whole ? this.exactly(file, offset, end, endOfFile) : this.afterFill(file, offset, end, endOfFile, error)));
     }
     return this.afterFill(file, offset, end, endOfFile, filled);
   }
@@ -155,12 +159,15 @@ export class Reader {
   private fillRange(file: FileState, from: number, fillEnd: number): Maybe<FsError | null> {
     const sources = this.sources(file, from, fillEnd);
     if (sources instanceof Promise) return this.fillSlowly(file, from, fillEnd, sources);
+    const coming = this.ahead === null ? null : comingOf(this.packs, sources, fillEnd);
+    if (coming !== null) return this.fillSlowly(file, from, fillEnd, coming.then(() => sources));
     const lowerVersion = file.lowerVersion;
     // Room for the buffers may be made from this file's own pages: its state must not go with the last of them.
     file.busy++;
     try {
-      const buffers = this.allocate(from, fillEnd);
-      const read = this.readInto(sources, pageStart(from), buffers);
+      const taken = this.ahead === null ? null : takenOf(this.packs, sources, fillEnd);
+      const buffers = taken ?? this.allocate(from, fillEnd);
+      const read = taken === null ? this.readInto(sources, pageStart(from), buffers) : null;
       if (read !== null) return this.finishSlowly(file, from, fillEnd, buffers, read, lowerVersion, triesMax);
       this.integrate(file, from, fillEnd, buffers);
       return null;
@@ -180,13 +187,16 @@ export class Reader {
     try {
       const lowerVersion = file.lowerVersion;
       const sources = await pending;
-      const buffers = this.allocate(from, fillEnd);
+      // As far as they were not known before.
+      if (this.ahead !== null) await comingOf(this.packs, sources, fillEnd);
+      const taken = this.ahead === null ? null : takenOf(this.packs, sources, fillEnd);
+      const buffers = taken ?? this.allocate(from, fillEnd);
       return await this.finishSlowly(
         file,
         from,
         fillEnd,
         buffers,
-        Promise.resolve().then(() => this.readInto(sources, pageStart(from), buffers)),
+        taken === null ? Promise.resolve().then(() => this.readInto(sources, pageStart(from), buffers)) : nothingToRead,
         lowerVersion,
         tries,
       );
@@ -386,7 +396,7 @@ async function settleAll(reads: readonly Promise<FsError | null>[]): Promise<FsE
 }
 
 function slice(first: PageBuffer, from: number, length: number): Uint8Array {
-  const start = first.bytes.byteOffset + from;
+  const start = first.bytes.byteOffset - first.slab.memory.byteOffset + from;
   return first.slab.memory.subarray(start, start + length);
 }
 

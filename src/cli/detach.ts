@@ -1,8 +1,9 @@
 import { spawn } from "node:child_process";
-import { closeSync, fstatSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import { closeSync, fstatSync, mkdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
 import { isatty } from "node:tty";
+import { openLogFile } from "#base/log-file.ts";
 import type { Loaded } from "#config/index.ts";
 import { ExitStatus, type Terminal } from "./ports.ts";
 
@@ -15,6 +16,15 @@ function self(): readonly string[] {
   return script !== undefined && !script.startsWith("/$bunfs/") && !script.startsWith("B:/~BUN/") ? [process.execPath, script] : [process.execPath];
 }
 
+function openLog(path: string): number {
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+  } catch {
+    // Opening it says why, and what to do.
+  }
+  return openLogFile(path);
+}
+
 /**
  * Starts the same command in a session of its own, without a terminal, and waits until it is up or has failed. Its output
  * goes to the log.
@@ -23,8 +33,7 @@ export async function runDetached(loaded: Loaded, terminal: Terminal): Promise<n
   const { config } = loaded;
   const toFile = !["stderr", "stdout"].includes(config.logging.output);
   const logFile = toFile ? config.logging.output : join(config.data_dir, "dittofs.log");
-  mkdirSync(dirname(logFile), { recursive: true });
-  const log = openSync(logFile, "a", 0o640);
+  const log = openLog(logFile);
   const before = fstatSync(log).size;
   const [program = process.execPath, ...rest] = self();
   const given = process.argv.slice(2).filter((one) => one !== "--detach");

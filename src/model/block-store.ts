@@ -55,6 +55,9 @@ export class StoreRefusedError extends Error {
   }
 }
 
+/** Told of how many bytes of a range, from its first on, are where they go by now and stay as they are. */
+export type Came = (bytes: number) => void;
+
 /**
  * Immutable objects under keys of `[a-zA-Z0-9/._-]`, written once. Keys begin with the share's instance.
  * `test/contract/blocks.ts` is the meaning of each method.
@@ -62,8 +65,11 @@ export class StoreRefusedError extends Error {
 export interface BlockStore {
   /** Stores a new object; resolves when it and its directory entry are durable. A file source is gone afterwards. Refuses an existing key. */
   put(key: string, source: ObjectSource): Promise<void>;
-  /** Exactly `length` bytes from `offset`, into `target` (of that length) where given. Throws MissingObjectError; an Error for a range past the end. */
-  get(key: string, offset: number, length: number, target?: Uint8Array): Promise<Uint8Array>;
+  /**
+   * Exactly `length` bytes from `offset`, into `target` (of that length) where given. Throws MissingObjectError; an Error for a range past the
+   * end. `came` is told as the bytes come by a store that is slow to give them, and by others never.
+   */
+  get(key: string, offset: number, length: number, target?: Uint8Array, came?: Came): Promise<Uint8Array>;
   /** Size of the object in bytes, or null. */
   size(key: string): Promise<number | null>;
   /** Deletes; a key that is not there is no error. Resolves when the space is given back. */

@@ -1,5 +1,4 @@
-import { FFIType, type Pointer, ptr } from "bun:ffi";
-import { functionsOfLibc, hasLinuxLayouts } from "#base/libc.ts";
+import type { DirectReceive } from "#base/direct-receive.ts";
 import { giveBack, lend } from "#base/lent-memory.ts";
 import { headBytesMin, type RecordAssembler } from "./record-assembler.ts";
 
@@ -9,30 +8,6 @@ const largeBytesMin = 128 * 1024;
 const restBytesMin = 32 * 1024;
 /** A smaller part of a piece is copied: a piece is nobody else's as long as any of it is kept. */
 const pieceShareMin = 4;
-const MSG_DONTWAIT = 0x40;
-
-/**
- * Receives into memory of ours. Bun's sockets copy what they receive into a fresh buffer: for payloads of a mebibyte, the page faults of
- * that memory and the second copy are more than half of what receiving them costs. Bun still has to be asked when a socket has nothing:
- * it is what waits for more.
- */
-export interface DirectReceive {
-  /** Receives what is there, at most `length` bytes to the beginning of `into`; 0 where there is nothing now, or never again. */
-  receive(fd: number, into: Uint8Array, length: number): number;
-}
-
-/** By recv(2), on Linux; null elsewhere: then everything comes through Bun. */
-export function linuxDirectReceive(): DirectReceive | null {
-  if (!hasLinuxLayouts()) return null;
-  const symbols = functionsOfLibc({ recv: { args: [FFIType.i32, FFIType.ptr, FFIType.u64_fast, FFIType.i32], returns: FFIType.i64_fast } });
-  if (symbols === null) return null;
-  return {
-    receive(fd, into, length) {
-      if (fd < 0) return 0;
-      return Math.max(0, Number(symbols.recv(fd, ptr(into) as Pointer, length, MSG_DONTWAIT)));
-    },
-  };
-}
 
 /** Whether a large message has begun to arrive, so that its rest is worth being received directly. */
 export function isLarge(assembler: RecordAssembler): boolean {

@@ -1,7 +1,7 @@
 import type { Clock } from "#base/clock.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { Connection } from "./connection.ts";
-import type { DirectReceive } from "./direct-receive.ts";
+import type { DirectReceive } from "#base/direct-receive.ts";
 import type { Framing } from "./framing.ts";
 import type { ListenAddress } from "./listening.ts";
 import type { GatheredWrite } from "./gathered-write.ts";

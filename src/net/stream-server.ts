@@ -2,12 +2,13 @@ import type { Socket, SocketHandler } from "bun";
 import type { Clock, Timer } from "#base/clock.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { Connection } from "./connection.ts";
-import { type DirectReceive, linuxDirectReceive } from "./direct-receive.ts";
+import { type DirectReceive, linuxDirectReceive } from "#base/direct-receive.ts";
 import type { Framing } from "./framing.ts";
 import { type GatheredWrite, linuxGatheredWrite } from "./gathered-write.ts";
 import { type ListenAddress, Listening } from "./listening.ts";
 import { OutBufferPool } from "./out-buffer.ts";
 import { ReceiveGarbage } from "./receive-garbage.ts";
+import { cutStalled } from "./stop-stalled.ts";
 import type { MessageHandler, StreamLimits, StreamServerOptions, StreamStats } from "./stream-options.ts";
 
 const keepAliveMs = 120_000;
@@ -272,7 +273,7 @@ export class StreamServer<C> {
 
   // The end
 
-  /** Accepts and reads no more, answers what was asked, and closes; after `deadlineMs` whatever is left is cut off. */
+  /** Accepts and reads no more, answers what was asked, and closes; cut off is who takes no replies, and after `deadlineMs` whatever is left. */
   stop(deadlineMs: number): Promise<void> {
     this.stopped ??= this.drain(deadlineMs);
     return this.stopped;
@@ -289,7 +290,9 @@ export class StreamServer<C> {
         for (const connection of [...this.connections]) connection.close();
         emptied.resolve();
       });
+      const cutting = cutStalled(this);
       await emptied.promise;
+      cutting.cancel();
       timer.cancel();
     }
     this.sweepTimer?.cancel();

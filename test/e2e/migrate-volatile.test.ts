@@ -86,6 +86,8 @@ beforeAll(async () => {
   port = await freePort();
   await start();
   await admin.do("POST", "/api/v1/store/metadata", { name: "ram", type: "memory" });
+  await admin.do("POST", "/api/v1/store/metadata", { name: "second", type: "sqlite", config: { path: join(directory.path, "second") } });
+  await admin.do("POST", "/api/v1/store/block", { name: "second", type: "filesystem", config: { path: join(directory.path, "second-blocks") } });
 }, 60_000);
 
 afterAll(async () => {
@@ -146,7 +148,7 @@ test("killed at any moment of a move: whole where it was, or empty, as was accep
   const random = new SeededRandom(seedFor("migrate-volatile", "MIGRATE_SEED"));
   const names = Array.from({ length: rounds }, (_, round) => `round${round}`);
   for (const name of names) await createShare(name);
-  let moved = 0;
+  let [moved, cutShort] = [0, 0];
   for (const [round, name] of names.entries()) {
     await admin.do("POST", `/api/v1/shares/${name}/migrate`, { metadata: "ram", accept_volatile: true });
     await after(random.below(killMsMax));
@@ -156,15 +158,30 @@ test("killed at any moment of a move: whole where it was, or empty, as was accep
     if (metadata === "ram") {
       moved++;
       await expectEmpty(name);
-      await writeFile(name);
       // What it had where it lasted is there still.
       const own = join(dataDir, "shares", name);
       expect([existsSync(join(own, "blocks", "objects")), readdirSync(own).some((file) => file.startsWith("metadata.db"))]).toEqual([true, true]);
+      // From here on it is another tree, which can be one that lasts.
+      handles.set(name, []);
+      await writeFile(name);
+      const left = existsSync(join(own, "log")) && readdirSync(join(own, "log")).some((file) => /^[0-9a-f]{16}\.log$/.test(file));
+      const onwards = await remote("store", "migrate", `/${name}`, "--metadata", "second", "--blocks", "second");
+      if (left) {
+        cutShort++;
+        const [, from = "", to = ""] = /mv '(.*)' '(.*)'/.exec(onwards.err) ?? [];
+        expect([onwards.status === 0, onwards.err, from]).toEqual([false, expect.stringContaining("is the log of another share"), join(own, "log")]);
+        renameSync(from, to);
+        expect(await remote("store", "migrate", `/${name}`, "--metadata", "second", "--blocks", "second")).toMatchObject({ status: 0 });
+      } else expect(onwards).toMatchObject({ status: 0 });
+      await kill();
+      await start();
+      await served(name);
+      await expectWhole(name);
     } else {
       await expectWhole(name);
       await writeFile(name);
     }
     for (const later of names.slice(round + 1)) await expectWhole(later);
   }
-  console.log(`moves into memory: ${moved} of ${rounds} had come to be when the server was killed`);
+  console.log(`moves into memory: ${moved} of ${rounds} had come to be when the server was killed, ${cutShort} of them before what they left was set aside`);
 }, 60_000 + rounds * 20_000);

@@ -98,7 +98,7 @@ export class JobTable implements Jobs {
       job.result = await this.work(request, job);
     } catch (error) {
       state = error instanceof Cancelled ? "cancelled" : "failed";
-      if (state === "failed") job.error = (error as Error).message;
+      if (state === "failed") job.error = error instanceof ControlError && error.hint !== null ? `${error.message} ${error.hint}` : (error as Error).message;
       if (state === "failed") job.logger.error({ err: error }, "a job failed");
     }
     job.endedAt = this.nowMs();

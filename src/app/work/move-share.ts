@@ -16,6 +16,7 @@ import type { OpenShare, Surroundings } from "../share/open-share.ts";
 import { placesOf, realPlaces, type SharePlaces } from "../share/places.ts";
 import { MovedHistory } from "./moved-history.ts";
 import { identityIn, leftLog } from "./purge.ts";
+import { otherLogIn } from "../share/other-log.ts";
 import { keepsHistory } from "../share/share-history.ts";
 import { lasts } from "../share/tree.ts";
 import type { Volatile } from "../share/volatile.ts";
@@ -153,7 +154,12 @@ async function judge(share: OpenShare, to: SharePlan, places: SharePlaces, aroun
   if (there !== null && there.instance !== share.instance) {
     refuse(`${place} is the metadata of another share (instance ${there.instance}); nothing was changed.`, "Give the store it is to go to another path, or, if that share is gone for good, move its files away.");
   }
-  const blocks = !Bun.deepEquals(from.blocks, to.blocks) || is.blocks !== goes.blocks;
+  const log = join(places.content, "log");
+  const whose = is.content === goes.content ? null : otherLogIn(log, share.instance);
+  if (whose !== null) {
+    refuse(`${log} is the log of another share (instance ${whose}); nothing was changed.`, `If that is what share ${from.name} was before it moved into memory, move it away: mv '${log}' '${join(places.content, `${leftLog}${whose}.moved-0`)}'`);
+  }
+  const blocks = !Bun.deepEquals(from.blocks, to.blocks) || (to.blocks.type === "filesystem" && is.blocks !== goes.blocks);
   if (lasts(from) && !lasts(to) && from.blocks.type === "filesystem" && to.blocks.type === "filesystem" && is.blocks === goes.blocks) {
     refuse(`The content of share ${from.name} lies in a directory of its own, ${is.blocks}, which a share in memory empties at each start.`, "Name a block store it goes to, too: what is in that directory stays.");
   }

@@ -35,18 +35,23 @@ export async function decode(opened: Opened, offset: number, target: Uint8Array,
   const { first, last } = storedRange(layout, offset, target.byteLength);
   const waits: Promise<void>[] = [];
   let since = 0;
-  for (let i = first, at = 0; i <= last; i++) {
-    const part = stored.subarray(at, at + frameStored(layout, i));
-    at += part.byteLength;
-    const frame = opened.dataKey === null ? part : decryptFrame(opened.dataKey, opened.headTag, i, part);
-    if (isCompressed(layout, i)) waits.push(inflate(layout, i, frame, offset, target));
-    else copyFrame(layout, i, frame, offset, target);
-    since += part.byteLength;
-    if (since < turnBytes || i === last) continue;
-    since = 0;
-    // Whoever waits for them sees what becomes of them; until then they are nobody's unhandled rejections.
-    for (const wait of waits) wait.catch(() => {});
-    await turn(clock);
+  try {
+    for (let i = first, at = 0; i <= last; i++) {
+      const part = stored.subarray(at, at + frameStored(layout, i));
+      at += part.byteLength;
+      const frame = opened.dataKey === null ? part : decryptFrame(opened.dataKey, opened.headTag, i, part);
+      if (isCompressed(layout, i)) waits.push(inflate(layout, i, frame, offset, target));
+      else copyFrame(layout, i, frame, offset, target);
+      since += part.byteLength;
+      if (since < turnBytes || i === last) continue;
+      since = 0;
+      // Whoever waits for them sees what becomes of them; until then they are nobody's unhandled rejections.
+      for (const wait of waits) wait.catch(() => {});
+      await turn(clock);
+    }
+  } finally {
+    // However this ends, nothing is written into the target afterwards: it may be somebody else's by then.
+    await Promise.allSettled(waits);
   }
   for (const outcome of await Promise.allSettled(waits)) if (outcome.status === "rejected") throw outcome.reason;
 }

@@ -1,6 +1,6 @@
 /** A block store around another that is asked no more often, and for no more bytes, than a rate allows. Requests wait for their turn. */
 import type { Clock } from "#base/clock.ts";
-import type { BlockStore, ObjectSource, SynchronousReads } from "#model/block-store.ts";
+import type { BlockStore, Came, ObjectSource, SynchronousReads } from "#model/block-store.ts";
 import { adoptsFrom, readsNow } from "../abilities.ts";
 import { sourceBytes } from "../source.ts";
 import { TokenBucket } from "./token-bucket.ts";
@@ -45,10 +45,10 @@ class LimitedBlocks implements BlockStore {
     await this.blocks.put(key, source);
   }
 
-  async get(key: string, offset: number, length: number, target?: Uint8Array): Promise<Uint8Array> {
+  async get(key: string, offset: number, length: number, target?: Uint8Array, came?: Came): Promise<Uint8Array> {
     await this.requests?.take(1);
     await this.down?.take(length);
-    return await this.blocks.get(key, offset, length, target);
+    return await this.blocks.get(key, offset, length, target, came);
   }
 
   async size(key: string): Promise<number | null> {

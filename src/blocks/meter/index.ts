@@ -1,6 +1,6 @@
 /** A block store around another that counts what is asked of it, how that went and how long it took. */
 import type { Clock } from "#base/clock.ts";
-import { type BlockStore, MissingObjectError, type ObjectSource, StoreFullError, StoreRefusedError, StoreUnavailableError, type SynchronousReads } from "#model/block-store.ts";
+import { type BlockStore, type Came, MissingObjectError, type ObjectSource, StoreFullError, StoreRefusedError, StoreUnavailableError, type SynchronousReads } from "#model/block-store.ts";
 import { Durations } from "#telemetry/distribution.ts";
 import { childSpan, spanned } from "#telemetry/tracing/index.ts";
 import { adoptsFrom, readsNow, wireOf } from "../abilities.ts";
@@ -49,8 +49,8 @@ export class MeteredBlocks implements BlockStore {
     return this.counted("put", sourceBytes(source), () => this.blocks.put(key, source));
   }
 
-  get(key: string, offset: number, length: number, target?: Uint8Array): Promise<Uint8Array> {
-    return this.counted("get", length, () => this.blocks.get(key, offset, length, target));
+  get(key: string, offset: number, length: number, target?: Uint8Array, came?: Came): Promise<Uint8Array> {
+    return this.counted("get", length, () => this.blocks.get(key, offset, length, target, came));
   }
 
   size(key: string): Promise<number | null> {

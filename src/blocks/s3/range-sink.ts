@@ -1,3 +1,4 @@
+import type { Came } from "#model/block-store.ts";
 import { Failure, type ResponseHead, type ResponseSink, TransportError } from "./http/message.ts";
 
 /** Fills a target from the answers of one or several requests for a range of one object, each from where the last one stopped. */
@@ -5,6 +6,7 @@ export class RangeSink implements ResponseSink {
   readonly #key: string;
   readonly #offset: number;
   readonly #target: Uint8Array;
+  readonly #came: Came | null;
   #etag: string | null = null;
   /** Bytes that have come. */
   done = 0;
@@ -12,7 +14,8 @@ export class RangeSink implements ResponseSink {
   /** Bytes of the present answer yet to come. */
   #left = 0;
 
-  constructor(key: string, offset: number, target: Uint8Array) {
+  constructor(key: string, offset: number, target: Uint8Array, came: Came | null = null) {
+    this.#came = came;
     this.#key = key;
     this.#offset = offset;
     this.#target = target;
@@ -37,6 +40,8 @@ export class RangeSink implements ResponseSink {
     const etag = head.headers["etag"] ?? "";
     // Another object under the same key: what came of the first is no part of it.
     if (this.#etag !== null && this.#etag !== etag) {
+      // Somebody may read what came of it already: that must not change.
+      if (this.#came !== null && this.done > 0) throw new Error(`object ${this.#key} changed while it was read`);
       this.#etag = null;
       this.done = 0;
       throw new TransportError(Failure.cut, `object ${this.#key} changed while it was read`);
@@ -55,7 +60,16 @@ export class RangeSink implements ResponseSink {
     if (this.#cancelled) throw new TransportError(Failure.closed, "nobody waits for the answer any more");
     if (bytes.byteLength > this.#left) throw new TransportError(Failure.malformed, "the body is longer than its range");
     this.#target.set(bytes, this.done);
-    this.done += bytes.byteLength;
-    this.#left -= bytes.byteLength;
+    this.took(bytes.byteLength);
+  }
+
+  room(): Uint8Array | null {
+    return this.#cancelled ? null : this.#target.subarray(this.done, this.done + this.#left);
+  }
+
+  took(bytes: number): void {
+    this.done += bytes;
+    this.#left -= bytes;
+    this.#came?.(this.done);
   }
 }

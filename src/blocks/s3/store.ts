@@ -1,6 +1,6 @@
 import type { Timer } from "#base/clock.ts";
 import type * as Sdk from "@aws-sdk/client-s3";
-import { type BlockStore, MissingObjectError, type ObjectSource, StoreRefusedError, StoreUnavailableError } from "#model/block-store.ts";
+import { type BlockStore, type Came, MissingObjectError, type ObjectSource, StoreRefusedError, StoreUnavailableError } from "#model/block-store.ts";
 import { checkKey, checkPrefix, isKey } from "../keys.ts";
 import type { S3Client } from "./client.ts";
 import type { S3Counts } from "./counts.ts";
@@ -80,11 +80,11 @@ export class S3Store implements S3Blocks {
     }
   }
 
-  async get(key: string, offset: number, length: number, target?: Uint8Array): Promise<Uint8Array> {
+  async get(key: string, offset: number, length: number, target?: Uint8Array, came?: Came): Promise<Uint8Array> {
     checkKey(key);
     const into = target ?? new Uint8Array(length);
     if (length === 0) return into;
-    const sink = new RangeSink(key, offset, into.byteLength === length ? into : into.subarray(0, length));
+    const sink = new RangeSink(key, offset, into.byteLength === length ? into : into.subarray(0, length), came);
     try {
       await this.#bounded(sink, this.#fill(key, sink));
       return into;

@@ -1,7 +1,9 @@
 import type { BlockStore, HoldsCopies, ObjectSource } from "#model/block-store.ts";
 import type { Clock } from "#base/clock.ts";
 import type { DiskFiles } from "./disk-files.ts";
+import type { BufferPool, LendsPages, PageBuffer } from "../pages/index.ts";
 import { blockBytes } from "./entry.ts";
+import { comingPages, takePages } from "./fetched-pages.ts";
 import { type Fetch, Fetches, pieceBytesMax } from "./fetches.ts";
 import type { DiskLimits } from "./room.ts";
 
@@ -33,7 +35,7 @@ export interface DiskCacheStats {
 }
 
 /** A store in front of which copies of what it gave are held on the disk, and ranges that several ask for are fetched once. */
-export class CachedBlocks implements BlockStore, HoldsCopies {
+export class CachedBlocks implements BlockStore, HoldsCopies, LendsPages {
   private readonly store: BlockStore;
   private readonly disk: DiskFiles | null;
   private readonly fetches: Fetches;
@@ -107,6 +109,22 @@ export class CachedBlocks implements BlockStore, HoldsCopies {
       }
     }
     return true;
+  }
+
+  lendFrom(pool: BufferPool): void {
+    this.fetches.pool = pool;
+  }
+
+  coming(key: string, from: number, to: number): Promise<unknown> | null {
+    return comingPages(this.fetches, key, from, to);
+  }
+
+  take(key: string, from: number, to: number): readonly PageBuffer[] | null {
+    const taken = takePages(this.fetches, key, from, to);
+    if (taken === null) return null;
+    this.counts.hitBytes += to - from;
+    this.counts.hits++;
+    return taken;
   }
 
   distrust(key: string, offset: number, length: number): boolean {
@@ -223,7 +241,12 @@ export class CachedBlocks implements BlockStore, HoldsCopies {
   private async fromFetch(fetch: Fetch, from: number, target: Uint8Array): Promise<void> {
     // Before anybody else has a turn: from here on the bytes are kept for this reader.
     fetch.readers++;
-    await fetch.arrived;
+    try {
+      await fetch.upTo(from + target.byteLength);
+    } catch (error) {
+      this.fetches.left(fetch);
+      throw error;
+    }
     target.set(fetch.bytes.subarray(from - fetch.from, from - fetch.from + target.byteLength));
     this.fetches.took(fetch, target.byteLength);
   }

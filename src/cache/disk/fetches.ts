@@ -1,6 +1,7 @@
 import type { Clock } from "#base/clock.ts";
 import { ReusedMemory } from "#base/reused-memory.ts";
 import type { BlockStore } from "#model/block-store.ts";
+import { type BufferPool, type LentPages, type PageBuffer, pageBytes } from "../pages/index.ts";
 import { blockBytes } from "./entry.ts";
 
 /** Longest range of one request that reads ahead. */
@@ -12,6 +13,13 @@ const none = new Uint8Array(0);
 /** What was read ahead and not asked for in this time may go for something else. */
 const staleMs = 10_000;
 
+/** Who waits for the first `bytes` bytes of a fetch. */
+interface Waiting {
+  readonly bytes: number;
+  readonly there: () => void;
+  readonly failed: (error: unknown) => void;
+}
+
 /** Bytes on their way from the store, or just come from there. */
 export class Fetch {
   readonly key: string;
@@ -21,7 +29,13 @@ export class Fetch {
   readonly ahead: boolean;
   /** Empty once they are another fetch's. */
   bytes: Uint8Array;
+  /** Its bytes as pages, held until nobody needs it any more; null where they lie elsewhere. */
+  pages: readonly PageBuffer[] | null;
   readonly arrived: Promise<void>;
+  /** Bytes of it that are there, from the first on. */
+  #came = 0;
+  isFailed = false;
+  readonly #waiting: Waiting[] = [];
   /** What it gives is not to be kept: the object is deleted, or the bytes are not what was put. */
   dropped = false;
   isArrived = false;
@@ -36,13 +50,49 @@ export class Fetch {
   onDisk = false;
   arrivedMs = 0;
 
-  constructor(key: string, from: number, to: number, ahead: boolean, store: BlockStore, bytes: Uint8Array) {
+  constructor(key: string, from: number, to: number, ahead: boolean, store: BlockStore, bytes: Uint8Array, pages: readonly PageBuffer[] | null = null) {
     this.key = key;
     this.from = from;
     this.to = to;
     this.ahead = ahead;
     this.bytes = bytes;
-    this.arrived = store.get(key, from, to - from, this.bytes).then(() => void (this.isArrived = true));
+    this.pages = pages;
+    this.arrived = store.get(key, from, to - from, bytes, (came) => this.#more(came)).then(
+      () => {
+        this.isArrived = true;
+        this.#more(this.length);
+      },
+      (error: unknown) => {
+        this.isFailed = true;
+        for (const { failed } of this.#waiting.splice(0)) failed(error);
+        throw error;
+      },
+    );
+  }
+
+  /** Resolves when the bytes before `to` are there; rejects where they don't come. */
+  async upTo(to: number): Promise<void> {
+    const bytes = to - this.from;
+    if (this.isArrived || this.isFailed) return await this.arrived;
+    if (!this.has(to)) await new Promise<void>((there, failed) => this.#waiting.push({ bytes, there, failed }));
+  }
+
+  /** Whether the bytes before `to` are there. */
+  has(to: number): boolean {
+    return to - this.from <= this.#came;
+  }
+
+  #more(came: number): void {
+    this.#came = came;
+    for (let i = 0; i < this.#waiting.length; ) {
+      const { bytes, there } = this.#waiting[i] as Waiting;
+      if (bytes > came) {
+        i++;
+        continue;
+      }
+      this.#waiting.splice(i, 1);
+      there();
+    }
   }
 
   get length(): number {
@@ -66,6 +116,8 @@ export class Fetches {
   private readonly store: BlockStore;
   private readonly clock: Clock;
   private readonly save: (fetch: Fetch) => boolean;
+  /** Where the memory for what is read ahead comes from, if whoever reads has pages. */
+  pool: BufferPool | null = null;
 
   /** `save` takes what has arrived to be kept, until `saved`; false where it is not going to be. */
   constructor(store: BlockStore, clock: Clock, aheadBytesMax: number, save: (fetch: Fetch) => boolean) {
@@ -97,8 +149,15 @@ export class Fetches {
   beginAhead(key: string, from: number, to: number): boolean {
     if (this.aheadBytes + to - from > this.aheadBytesMax) this.letGo(to - from);
     if (this.aheadBytes + to - from > this.aheadBytesMax) return false;
-    this.add(new Fetch(key, from, to, true, this.store, this.memory.take(to - from)));
+    const lent = this.lent(to - from);
+    this.add(new Fetch(key, from, to, true, this.store, lent?.bytes.subarray(0, to - from) ?? this.memory.take(to - from), lent?.pages));
     return true;
+  }
+
+  /** A small range in a large piece of memory would hold it for nothing. */
+  private lent(bytes: number): LentPages | null {
+    if (this.pool === null || bytes > pieceBytesMax || bytes < pieceBytesMax / 2) return null;
+    return this.pool.lend(Math.ceil(bytes / pageBytes), this.aheadBytesMax);
   }
 
   /** Pieces of memory that were made for what came, rather than used again. */
@@ -109,6 +168,11 @@ export class Fetches {
   /** A reader, of those it counts, took bytes of it. */
   took(fetch: Fetch, bytes: number): void {
     fetch.taken += bytes;
+    this.left(fetch);
+  }
+
+  /** A reader, of those it counts, reads no more of it. */
+  left(fetch: Fetch): void {
     fetch.readers--;
     // What was taken and waits for the disk is no longer ahead of anybody.
     if (fetch.taken >= fetch.length) this.leaveAhead(fetch);
@@ -129,6 +193,7 @@ export class Fetches {
       any = true;
       fetch.dropped = true;
       this.forget(fetch);
+      this.settle(fetch);
     }
     return any;
   }
@@ -153,7 +218,10 @@ export class Fetches {
         if (!fetch.dropped) fetch.saving = this.save(fetch);
         this.settle(fetch);
       },
-      () => this.forget(fetch),
+      () => {
+        this.forget(fetch);
+        this.settle(fetch);
+      },
     );
     return fetch;
   }
@@ -161,12 +229,16 @@ export class Fetches {
   /** It stays in the table until it is on the disk, and what was read ahead until it was taken. */
   private settle(fetch: Fetch): void {
     if (fetch.isArrived && !fetch.saving && (!fetch.ahead || fetch.taken >= fetch.length)) this.forget(fetch);
-    if (fetch.readers === 0 && fetch.isArrived && !fetch.saving && fetch.isForgotten) this.reuse(fetch);
+    if (fetch.readers === 0 && (fetch.isArrived || fetch.isFailed) && !fetch.saving && fetch.isForgotten) this.reuse(fetch);
   }
 
   /** Nobody finds the fetch, nobody reads from it, and nothing is written into it: the store gave its answer. */
   private reuse(fetch: Fetch): void {
-    this.memory.give(fetch.bytes);
+    const { pages } = fetch;
+    if (pages !== null) {
+      fetch.pages = null;
+      for (let i = 0; i < pages.length; i++) (pages[i] as PageBuffer).release();
+    } else this.memory.give(fetch.bytes);
     fetch.bytes = none;
   }
 

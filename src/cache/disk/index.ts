@@ -7,7 +7,8 @@
  *   twice.
  * - It takes no more of the disk than `bytesMax` and leaves `freeBytesMin` free: room is made before anything is written.
  * - Readers wait for no write, and for no removal.
- * - A range that is on its way is not asked for twice.
+ * - A range that is on its way is not asked for twice; what of it has come is given while the rest is still to come.
+ * - What is read ahead comes into page buffers of whoever reads, which are never written again once any of them was given.
  */
 import fs from "node:fs";
 import { join } from "node:path";

@@ -1,7 +1,8 @@
 import type { Clock } from "#base/clock.ts";
 import type { Logger } from "#telemetry/logger.ts";
-import { errorCode, fsyncOf, unlinkOf, writeFully, type FileOps } from "./file-ops.ts";
+import { fsyncOf, unlinkOf, writeFully, type FileOps } from "./file-ops.ts";
 import { encodeHeaders, recordSeed, recordsStart } from "./format.ts";
+import { FullDirectory } from "./full-directory.ts";
 import { putAside } from "./set-aside.ts";
 
 /** Recycled segments kept for the next use; more are deleted. One is the reserve that truncations alone may take. */
@@ -90,11 +91,13 @@ export class SegmentFiles {
   readonly #spares: Spare[];
   #spareNumber: number;
   #retryAtMs = -Infinity;
+  readonly #full: FullDirectory;
 
   constructor(options: SegmentOptions) {
     this.#o = options;
     this.#spares = options.spares;
     this.#spareNumber = options.spareNumber;
+    this.#full = new FullDirectory(options.directory, "a segment of the share's log", options.clock, options.logger);
   }
 
   get spares(): number {
@@ -117,16 +120,17 @@ export class SegmentFiles {
   }
 
   #make(): boolean {
-    const { files, directory, segmentBytes, logger } = this.#o;
+    const { files, directory, segmentBytes } = this.#o;
     const path = `${directory}/spare-${this.#spareNumber++}.log`;
     let fd = -1;
     try {
       fd = files.openSync(path, "wx+");
       files.allocateSync(fd, segmentBytes);
       this.#spares.push({ path, fd });
+      this.#full.worked();
       return true;
     } catch (error) {
-      logger.warn({ path, code: errorCode(error), err: error }, "no room for a log segment");
+      this.#full.refused(error);
       if (fd >= 0) {
         this.#discard(path, fd);
       }

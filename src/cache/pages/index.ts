@@ -3,5 +3,5 @@
  * page is immutable, and a write goes to a copy; what is clean and unused goes first when memory is short.
  */
 export { Page, PageCache } from "./page.ts";
-export { type PageBuffer, pageBytes } from "./pool.ts";
+export { type BufferPool, type LendsPages, type LentPages, type PageBuffer, pageBytes } from "./pool.ts";
 export { Ranges } from "./ranges.ts";

@@ -5,7 +5,7 @@ import { type Dirent, FileType, type Inode } from "#model/inode.ts";
 import type { EngineRows, PackBytes, Totals } from "../rows.ts";
 import { ExtentRows } from "./extent-rows.ts";
 import { Unknown } from "./need.ts";
-import { InodeSlot, OrphanSlot, PackSlot, XattrSlot } from "./slots.ts";
+import { InodeSlot, OrphanSlot, PackSlot, type Slot, XattrSlot } from "./slots.ts";
 import { Transaction } from "./transaction.ts";
 import type { View } from "./view.ts";
 import type { Writes } from "./writes.ts";
@@ -120,19 +120,15 @@ export class PostgresRows implements EngineRows {
 
   private xattrSlot(id: FileId): XattrSlot {
     const { xattrs } = this.view;
-    let slot = xattrs.get(id);
-    const made = slot === undefined;
-    if (slot === undefined) {
-      slot = new XattrSlot(id);
-      xattrs.set(id, slot);
-    }
-    const changed = slot;
+    const known = xattrs.get(id);
+    const slot = known ?? new XattrSlot(id);
+    if (known === undefined) xattrs.set(id, slot);
     const { bare, values } = slot;
     this.writes.slots.push(slot);
     this.transaction.note(() => {
-      changed.bare = bare;
-      changed.values = values;
-      if (made) xattrs.delete(id);
+      slot.bare = bare;
+      slot.values = values;
+      if (known === undefined) xattrs.delete(id);
     });
     return slot;
   }
@@ -153,22 +149,23 @@ export class PostgresRows implements EngineRows {
     this.extentRows.replaceExtent(file, extent);
   }
 
-  private setInode(id: FileId, row: Inode | null): void {
-    const { inodes } = this.view;
-    let slot = inodes.get(id);
-    const made = slot === undefined;
-    if (slot === undefined) {
-      slot = new InodeSlot(id, null);
-      inodes.set(id, slot);
-    }
-    const changed = slot;
+  /** The row there was. */
+  private setRow<Id extends number, Row, S extends Slot & { row: Row | null }>(slots: Map<number, S>, id: Id, row: Row | null, Made: new (id: Id, row: null) => S): Row | null {
+    const known = slots.get(id);
+    const slot = known ?? new Made(id, null);
+    if (known === undefined) slots.set(id, slot);
     const before = slot.row;
     slot.row = row;
     this.writes.slots.push(slot);
     this.transaction.note(() => {
-      changed.row = before;
-      if (made) inodes.delete(id);
+      slot.row = before;
+      if (known === undefined) slots.delete(id);
     });
+    return before;
+  }
+
+  private setInode(id: FileId, row: Inode | null): void {
+    this.setRow(this.view.inodes, id, row, InodeSlot);
   }
 
   insertInode(row: Inode): void {
@@ -198,20 +195,16 @@ export class PostgresRows implements EngineRows {
 
   private setOrphan(id: FileId, present: boolean): void {
     const { orphans } = this.view;
-    let slot = orphans.get(id);
-    const made = slot === undefined;
-    if (slot === undefined) {
-      slot = new OrphanSlot(id, !present);
-      orphans.set(id, slot);
-    }
-    const changed = slot;
+    const known = orphans.get(id);
+    const slot = known ?? new OrphanSlot(id, !present);
+    if (known === undefined) orphans.set(id, slot);
     const before = slot.present;
     slot.present = present;
     this.writes.orphans.set(id, present);
     this.writes.slots.push(slot);
     this.transaction.note(() => {
-      changed.present = before;
-      if (made) orphans.delete(id);
+      slot.present = before;
+      if (known === undefined) orphans.delete(id);
     });
   }
 
@@ -236,22 +229,7 @@ export class PostgresRows implements EngineRows {
   }
 
   private setPack(id: PackId, row: Pack | null): Pack | null {
-    const { packs } = this.view;
-    let slot = packs.get(id);
-    const made = slot === undefined;
-    if (slot === undefined) {
-      slot = new PackSlot(id, null);
-      packs.set(id, slot);
-    }
-    const changed = slot;
-    const before = slot.row;
-    slot.row = row;
-    this.writes.slots.push(slot);
-    this.transaction.note(() => {
-      changed.row = before;
-      if (made) packs.delete(id);
-    });
-    return before;
+    return this.setRow(this.view.packs, id, row, PackSlot);
   }
 
   insertPack(pack: Pack): void {

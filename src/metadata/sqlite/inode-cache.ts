@@ -1,10 +1,11 @@
 import type { Inode } from "#model/inode.ts";
 
 /**
- * Inodes of one generation; two are held at most. Enough that small files which are made as fast as they can be are found here by the flush
- * that stores their content; most of them the cache of the file system holds as well.
+ * Rows of one share that are held at most, in both generations together. Enough that small files which are made as fast as they can be
+ * are found here by the flush that stores their content; most of them the cache of the file system holds as well.
  */
-const generationMax = 16_384;
+const rowsMax = 32_768;
+const generationRowsMax = rowsMax / 2;
 
 /**
  * Committed inode rows that were used lately. Two generations: what is found in the old one moves to the young one; when that
@@ -23,7 +24,7 @@ export class InodeCache {
   }
 
   put(inode: Inode): void {
-    if (this.young.size >= generationMax) {
+    if (this.young.size >= generationRowsMax) {
       this.old = this.young;
       this.young = new Map();
     }

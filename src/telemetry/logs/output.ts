@@ -1,7 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, renameSync, writeSync } from "node:fs";
 import { isatty } from "node:tty";
-
-const mode = 0o640;
+import { logFileMode, openLogFile } from "#base/log-file.ts";
 
 /** When a log file gives way to a new one. */
 export interface Rotation {
@@ -36,7 +35,7 @@ export class LogOutput {
     this.lossLine = lossLine;
     this.path = output === "stderr" || output === "stdout" ? null : output;
     this.rotation = rotation;
-    this.fd = this.path === null ? unblocked(output === "stdout" ? 1 : 2) : openSync(this.path, "a", mode);
+    this.fd = this.path === null ? unblocked(output === "stdout" ? 1 : 2) : openLogFile(this.path);
     this.bytes = this.path === null ? 0 : fstatSync(this.fd).size;
   }
 
@@ -79,7 +78,7 @@ export class LogOutput {
 
   private open(path: string): void {
     try {
-      const next = openSync(path, "a", mode);
+      const next = openSync(path, "a", logFileMode);
       this.bytes = fstatSync(next).size;
       closeSync(this.fd);
       this.fd = next;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { giveBack, lend } from "#base/lent-memory.ts";
-import { type DirectReceive, linuxDirectReceive } from "#net/direct-receive.ts";
+import { type DirectReceive, linuxDirectReceive } from "#base/direct-receive.ts";
 import { SeededRandom } from "../../support/seeded-random.ts";
 import { type RawClient, record, reply, until } from "./helpers.ts";
 import { bytes, endAfterEach, start, text } from "./servers.ts";

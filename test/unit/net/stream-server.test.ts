@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { stopStalledMs } from "#net/stop-stalled.ts";
 import { collector, RawClient, record, reply, turns, until } from "./helpers.ts";
 import { bytes, endAfterEach, start, text } from "./servers.ts";
 
@@ -162,6 +163,49 @@ describe("stopping", () => {
     await stopping;
     await client.untilClosed();
     reply(messages[0]!);
+  });
+
+  test("a client that takes no replies is cut off early; one that reads on, however slowly, gets all of them", async () => {
+    const { server, clock, connect, answerAll } = start();
+    const length = 8 << 20;
+    const payload = new Uint8Array(length).fill(7);
+    answerAll((message) => {
+      message.from.beginMessage();
+      message.from.endMessageWithPayload([payload], length, 0, { release: () => {} });
+      message.from.requestDone(message.length);
+    });
+    const [deaf, slow] = [await connect(), await connect()];
+    for (const client of [deaf, slow]) {
+      client.stopReading();
+      client.send(record(bytes("much")));
+    }
+    await until(() => server.list().filter((connection) => connection.waitsForClient === "receive").length === 2);
+    clock.advance(60);
+    let stopped = false;
+    const stopping = server.stop(15_000).then(() => (stopped = true));
+    clock.advance(stopStalledMs - 1);
+    expect(server.stats.connections).toBe(2);
+    slow.startReading();
+    const reading = slow.record();
+    await until(() => server.stats.connections === 1 || server.list()[1]!.progressMs > 60);
+    clock.advance(1);
+    await until(() => server.list().every((connection) => connection.address !== "" && connection.id !== 1));
+    expect((await reading)?.length).toBe(length);
+    await slow.untilClosed();
+    await stopping;
+    expect([stopped, server.stats.stalled]).toEqual([true, 1]);
+  });
+
+  test("a client that reads nothing does not delay a stop where the kernel has its replies", async () => {
+    const { server, connect, answerAll } = start();
+    answerAll((message) => reply(message));
+    const client = await connect();
+    client.stopReading();
+    client.send(record(bytes("little")));
+    await until(() => server.stats.messagesOut === 1);
+    await server.stop(3_600_000);
+    client.startReading();
+    expect(text(await client.record())).toBe("little");
   });
 
   test("a port that is taken is an error of the start", async () => {

@@ -1,6 +1,8 @@
 import type { Socket, TLSSocketOptions } from "./socket.ts";
 import type { Clock, Timer } from "#base/clock.ts";
-import { type BodyReader, Failure, type HttpAnswer, type HttpRequest, TransportError } from "./message.ts";
+import type { DirectReceive } from "#base/direct-receive.ts";
+import type { DirectBodies, DirectBody } from "./direct-bodies.ts";
+import { type BodyReader, Failure, type HttpAnswer, type HttpRequest, headOf, TransportError } from "./message.ts";
 import { AnswerParser } from "./parser.ts";
 
 export interface ConnectionOptions {
@@ -12,6 +14,8 @@ export interface ConnectionOptions {
   /** Longest time in which nothing moves in either direction while a request is on its way. */
   readonly stallTimeoutMs: number;
   readonly clock: Clock;
+  /** Absent or null: every byte comes through Bun, as with TLS it does anyway. */
+  readonly bodies?: DirectBodies | null;
 }
 
 /**
@@ -20,11 +24,12 @@ export interface ConnectionOptions {
  */
 const outcomeMsMax = 10 * 60_000;
 
+const surplus = new Uint8Array(1);
 /** What TLS makes of an answer that is none of its own, such as one of plain HTTP. */
 const notTls = /WRONG_VERSION_NUMBER|HTTP_REQUEST|PACKET_LENGTH_TOO_LONG|DATA_LENGTH_TOO_LONG|INVALID_ALERT|UNEXPECTED_MESSAGE/;
 
 /** One connection, one request at a time. It is of no more use once `closed`. */
-export class Connection {
+export class Connection implements DirectBody {
   readonly #options: ConnectionOptions;
   #socket: Socket | null = null;
   #exchange: Exchange | null = null;
@@ -107,6 +112,7 @@ export class Connection {
       return answer;
     } finally {
       this.#exchange = null;
+      this.#options.bodies?.remove(this);
       this.#timer?.cancel();
       exchange.end();
     }
@@ -149,7 +155,34 @@ export class Connection {
     } catch (error) {
       return this.#fail(error);
     }
-    if (exchange.parser.done) exchange.answered.resolve(exchange.parser.answer);
+    if (exchange.parser.done) return exchange.answered.resolve(exchange.parser.answer);
+    const { bodies, tls } = this.#options;
+    if (bodies == null || tls !== null || exchange.parser.room() === null) return;
+    bodies.add(this);
+    bodies.drain();
+  }
+
+  receive(receiver: DirectReceive, bytesMax: number): number {
+    const exchange = this.#exchange;
+    const room = exchange?.parser.room() ?? null;
+    if (exchange === null || room === null || this.closed || this.#socket === null) return 0;
+    let got = 0;
+    try {
+      got = receiver.receive(this.#socket.fd, room, Math.min(room.byteLength, bytesMax));
+      if (got === 0) return 0;
+      this.#moved();
+      exchange.parser.took(got);
+    } catch (error) {
+      this.#fail(error);
+      return got;
+    }
+    if (exchange.parser.done) {
+      this.#options.bodies?.remove(this);
+      // The next request must not be answered by what nobody asked for.
+      if (receiver.receive(this.#socket.fd, surplus, 1) > 0) exchange.parser.reusable = false;
+      exchange.answered.resolve(exchange.parser.answer);
+    }
+    return got;
   }
 
   #ended(): void {
@@ -254,16 +287,6 @@ class Exchange {
     this.#at = 0;
     if (piece === null) this.sent = true;
   }
-}
-
-function headOf(request: HttpRequest, hostHeader: string): Uint8Array {
-  let text = `${request.method} ${request.target} HTTP/1.1\r\nhost: ${hostHeader}\r\n`;
-  for (const [name, value] of Object.entries(request.headers)) {
-    if (name.toLowerCase() === "host") continue;
-    if (/[\r\n\0]/.test(name + value)) throw new TransportError(Failure.malformed, `a header ${name} with a line break`);
-    text += `${name}: ${value}\r\n`;
-  }
-  return Buffer.from(`${text}\r\n`, "latin1");
 }
 
 function asTransportError(error: unknown): TransportError {

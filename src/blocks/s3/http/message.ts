@@ -25,6 +25,9 @@ export interface BodyReader {
 export interface ResponseSink {
   begin(head: ResponseHead): void;
   take(bytes: Uint8Array): void;
+  /** Where the next bytes go, for whoever can receive them there itself and then says how many came; null: only by `take`. */
+  room?(): Uint8Array | null;
+  took?(bytes: number): void;
 }
 
 export interface ResponseHead {
@@ -60,3 +63,14 @@ export const Failure = {
   queueFull: "QUEUE_FULL",
   closed: "CLOSED",
 } as const;
+
+/** Request line and headers as they are sent. */
+export function headOf(request: HttpRequest, hostHeader: string): Uint8Array {
+  let text = `${request.method} ${request.target} HTTP/1.1\r\nhost: ${hostHeader}\r\n`;
+  for (const [name, value] of Object.entries(request.headers)) {
+    if (name.toLowerCase() === "host") continue;
+    if (/[\r\n\0]/.test(name + value)) throw new TransportError(Failure.malformed, `a header ${name} with a line break`);
+    text += `${name}: ${value}\r\n`;
+  }
+  return Buffer.from(`${text}\r\n`, "latin1");
+}

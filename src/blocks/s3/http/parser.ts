@@ -52,6 +52,20 @@ export class AnswerParser {
     if (rest.byteLength > 0) this.reusable = false;
   }
 
+  /** Where the next bytes of the body go, if nothing but the body is still to come and its sink has a place for it. */
+  room(): Uint8Array | null {
+    if (this.#state !== State.sized || !this.#toSink) return null;
+    const room = this.#sink?.room?.() ?? null;
+    return room === null || room.byteLength <= this.#left ? room : room.subarray(0, this.#left);
+  }
+
+  /** So many bytes were received there. */
+  took(bytes: number): void {
+    this.#sink?.took?.(bytes);
+    this.#left -= bytes;
+    if (this.#left === 0) this.#state = State.done;
+  }
+
   /** The other side has closed. Throws where the answer is not whole. */
   end(): void {
     if (this.#state === State.untilClose) this.#state = State.done;

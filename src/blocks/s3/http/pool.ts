@@ -1,5 +1,7 @@
 import type { Clock, Timer } from "#base/clock.ts";
+import { type DirectReceive, linuxDirectReceive } from "#base/direct-receive.ts";
 import { Connection } from "./connection.ts";
+import { DirectBodies } from "./direct-bodies.ts";
 import { Failure, type HttpAnswer, type HttpRequest, TransportError } from "./message.ts";
 
 export interface PoolOptions {
@@ -9,6 +11,8 @@ export interface PoolOptions {
   readonly ca: string | null;
   readonly insecure: boolean;
   readonly clock: Clock;
+  /** How bodies are received that have a place; the system's way unless told, null for none. */
+  readonly receiver?: DirectReceive | null;
 }
 
 /** Servers close idle connections after some 20 s; ours are closed earlier, so that few requests meet a connection that is going. */
@@ -30,6 +34,7 @@ export interface Authority {
 /** Connections to the hosts of one store, at most so many in all, kept for the next request. */
 export class ConnectionPool {
   readonly #options: PoolOptions;
+  readonly #bodies: DirectBodies | null;
   readonly #idle = new Map<string, Idle[]>();
   readonly #open = new Set<Connection>();
   readonly #waiting: (() => void)[] = [];
@@ -39,6 +44,8 @@ export class ConnectionPool {
 
   constructor(options: PoolOptions) {
     this.#options = options;
+    const receiver = options.receiver === undefined ? linuxDirectReceive() : options.receiver;
+    this.#bodies = receiver === null ? null : new DirectBodies(receiver, options.clock);
   }
 
   /** Requests on their way. */
@@ -103,7 +110,7 @@ export class ConnectionPool {
   async #newConnection(to: Authority): Promise<Connection> {
     const { connectTimeoutMs, stallTimeoutMs, clock, ca, insecure } = this.#options;
     const tls = to.secure ? { ca, insecure } : null;
-    const connection = await Connection.open({ host: to.host, port: to.port, tls, connectTimeoutMs, stallTimeoutMs, clock });
+    const connection = await Connection.open({ host: to.host, port: to.port, tls, connectTimeoutMs, stallTimeoutMs, clock, bodies: this.#bodies });
     this.#open.add(connection);
     connection.onClose = () => this.#open.delete(connection);
     if (this.#closed) connection.close();

@@ -4,6 +4,8 @@ export interface Socket {
   /** Closes at once, without sending what is left. */
   terminate(): void;
   readonly authorized: boolean;
+  /** Below zero once it is closed. */
+  readonly fd: number;
 }
 
 export interface TLSSocketOptions {

@@ -2,17 +2,23 @@ import { afterEach, expect, test } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { openFilesystemBlocks } from "#blocks/index.ts";
+import { checkS3, openS3Blocks } from "#blocks/s3/index.ts";
 import type { ServerRuntime } from "#app/server/runtime.ts";
 import type { SharePlan } from "#control/index.ts";
-import { leavingOf, newestSnapshot } from "#history/index.ts";
+import { leavingOf, listShares, newestSnapshot } from "#history/index.ts";
 import { type FileId, rootId } from "#model/ids.ts";
 import { FileType } from "#model/inode.ts";
 import { bytesOf, make, write } from "../../../support/damaged-share.ts";
+import { missingPostgres, sharedCluster } from "../../../support/postgres.ts";
+import { missingRadosgw, s3StartMsMax, sharedS3 } from "../../../support/radosgw.ts";
 import { until } from "../../../support/wait.ts";
 import { desired, runtimeOn, sharePlan, storePlan, temporary } from "../kit.ts";
-import { expectWhole, filled, inside, migrated } from "./moving.ts";
+import { expectWhole, filled, files, inside, migrated } from "./moving.ts";
 
 /** Moves into memory, out of it and within it. */
+
+if (missingRadosgw !== null) console.log(`moves into memory of shares in a bucket: skipped, ${missingRadosgw}`);
+if (missingPostgres !== null) console.log(`moves into memory from PostgreSQL: skipped, ${missingPostgres}`);
 
 const stops: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -221,3 +227,64 @@ test("a move that failed leaves no word of it in the bucket, though nobody opens
   expect(runtime.plans()).toEqual([]);
   expect(await leaving()).toBeNull();
 });
+
+// Skips where the S3 server is not installed: the reason is printed.
+test.skipIf(missingRadosgw !== null)(
+  "a share in a bucket moves its names into memory: its objects stay, are nobody's after the next start, and keep no other share from lasting there",
+  async () => {
+    const s3 = await sharedS3();
+    const { accessKeyId, secretAccessKey } = s3.credentials;
+    const bucket = s3.bucketName();
+    await checkS3({ bucket, endpoint: s3.endpoint, credentials: s3.credentials, createBucket: true });
+    const dataDir = temporary();
+    const { runtime: first } = runtimeOn(dataDir, { "gc.grace": "0s" });
+    const from = sharePlan("/export", { blocks: storePlan("block", "s3", { name: "cloud", config: { bucket, endpoint: s3.endpoint, access_key: accessKeyId }, secrets: { secret_key: secretAccessKey } }) });
+    expect(await first.reconcile(desired([from]))).toEqual([]);
+    const ids = await filled(first, "/export");
+    const instance = instanceOf(first);
+    const blocks = await openS3Blocks({ bucket, endpoint: s3.endpoint, credentials: s3.credentials });
+    stops.push(() => blocks.close());
+    const packs = async (): Promise<string[]> => {
+      const found: string[] = [];
+      for await (const { key } of blocks.list(`${instance}/`)) if (!key.includes("/history/")) found.push(key);
+      return found;
+    };
+    await until("a snapshot", 10_000, async () => (await newestSnapshot(blocks, instance)) !== null || null);
+    expect(await migrated(first, inRam(from))).toMatchObject({ state: "done", error: null, result: { objects: 0 } });
+    expect([await newestSnapshot(blocks, instance), await listShares(blocks)]).toEqual([null, []]);
+    await goesOn(first, ids);
+    await first.stopShares(5000);
+    const before = await packs();
+    expect(before.length).toBeGreaterThan(files);
+
+    const runtime = serving(dataDir);
+    expect(await runtime.reconcile(desired([inRam(from)]))).toEqual([]);
+    expect(await inside(runtime, "/export").store.inode(ids[0] as FileId)).toBeNull();
+    const others = await filled(runtime, "/export");
+    // Where the other tree lay there is room: its database and log were set aside.
+    expect(await migrated(runtime, from)).toMatchObject({ state: "done", error: null });
+    await expectWhole(runtime, "/export", others);
+    const other = instanceOf(runtime);
+    await until("a snapshot", 10_000, async () => (await newestSnapshot(blocks, other)) !== null || null);
+    expect(await listShares(blocks)).toEqual([other]);
+    expect(await packs()).toEqual(before);
+  },
+  s3StartMsMax + 60_000,
+);
+
+// Skips where PostgreSQL is not installed: the reason is printed.
+test.skipIf(missingPostgres !== null)(
+  "metadata moves from PostgreSQL into memory and back",
+  async () => {
+    const { password, ...config } = { ...(await (await sharedCluster()).database()), sslmode: "disable" };
+    const runtime = serving(temporary());
+    const from = sharePlan("/export", { metadata: storePlan("metadata", "postgres", { name: "pg", config, secrets: { password } }) });
+    expect(await runtime.reconcile(desired([from]))).toEqual([]);
+    const ids = await filled(runtime, "/export");
+    for (const to of [inRam(from), from, inRam(from)]) {
+      expect(await migrated(runtime, to)).toMatchObject({ state: "done", error: null });
+      await goesOn(runtime, ids);
+    }
+  },
+  60_000,
+);

@@ -4,6 +4,7 @@ import { Time } from "#base/time.ts";
 import { systemFiles, type Done, type FileOps, type WriteAheadLog } from "#cache/log/index.ts";
 import { nullLog } from "#cache/log/null-log.ts";
 import { FsError } from "#model/fs-error.ts";
+import { silentLogger } from "#telemetry/logger.ts";
 import { file, ManualClock, open, payloadOf, segmentNames, temporaryDirectory, turns } from "./world.ts";
 
 const time = new Time(1, 2);
@@ -283,6 +284,32 @@ describe("a full disk", () => {
     const { records, log: again } = await open(directory);
     expect(records.length).toBe(accepted + 102);
     await again.close();
+  });
+
+  test("is told of with its directory, once a minute while it lasts, and when it is over", async () => {
+    const journal = new Journal();
+    const clock = new ManualClock();
+    const said: string[] = [];
+    const say = (_: object, message: string) => void said.push(message);
+    const { log } = await open(directory, { files: journal.files, clock, logger: { ...silentLogger, error: say, info: say } });
+    journal.full = true;
+    while (typeof log.appendWrite(file, 0, [payloadOf(1, 1000)], 1000, 1000, time) === "number");
+    const tries = (times: number, everyMs: number) => {
+      for (let i = 0; i < times; i++) {
+        clock.ms += everyMs;
+        expect(log.appendWrite(file, 0, [payloadOf(1, 1000)], 1000, 1000, time)).toBe(noSpace);
+      }
+    };
+    tries(100, 100);
+    expect(said).toEqual([`no room for a segment of the share's log in ${directory}: its disk is full, or a quota of it is used up. Writers are told that there is no space, removals go on, and nothing acknowledged is at risk; make room on the disk of that directory`]);
+    tries(30, 10_000);
+    expect(said.length).toBe(6);
+    journal.full = false;
+    clock.ms += 1000;
+    expect(append(log, 1000)).toBeGreaterThan(0);
+    expect(said.at(-1)).toBe("there is room for a segment of the share's log again");
+    const closing = log.close();
+    await endTurnsUntil(closing, clock);
   });
 
   test("is no reason not to open; a truncation is taken as soon as there is room for a segment", async () => {
