@@ -100,6 +100,11 @@ export class Connection<C> {
     return this.receiving.paused;
   }
 
+  /** Large messages arrive from its client. */
+  get sendsLarge(): boolean {
+    return this.receiving.direct;
+  }
+
   /** The messages that arrived together are all handed on. */
   letAnswersLeave(): void {
     if (!this.closed) this.flush();

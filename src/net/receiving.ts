@@ -12,6 +12,10 @@ import type { StreamServer } from "./stream-server.ts";
 const turnBytesMax = 1024 * 1024;
 /** The same of large messages: each answer less to be sent wakes a client once less. */
 const directTurnBytesMax = 2 * turnBytesMax;
+/** And where all clients there are send such: nobody who asks little waits for them, and what a turn costs besides is spent half as often. */
+const soleTurnBytesMax = 2 * directTurnBytesMax;
+/** Among more clients one asks little. */
+const soleClientsMax = 4;
 
 const noSlices: readonly Uint8Array[] = [];
 
@@ -25,7 +29,7 @@ export class Receiving<C> {
   /** Received since the last turn end the connection asked for. */
   private turnBytes = 0;
   /** Large messages arrive, so that they are received directly. */
-  private direct = false;
+  direct = false;
   /** Several messages are being received in this turn: their answers leave together. */
   private gathering = false;
   private readonly connection: Connection<C>;
@@ -69,7 +73,8 @@ export class Receiving<C> {
   private receiveDirectly(): void {
     const { assembler } = this.inbox;
     this.gathering = true;
-    while (this.direct && this.turnBytes < directTurnBytesMax && !this.connection.closed && !this.isFull) {
+    const turnMax = this.allSendLarge() ? soleTurnBytesMax : directTurnBytesMax;
+    while (this.direct && this.turnBytes < turnMax && !this.connection.closed && !this.isFull) {
       const bytes = nextBytes(this.server.receiver!, this.connection.fd, assembler);
       this.direct = bytes !== null;
       if (bytes === null) break;
@@ -81,6 +86,11 @@ export class Receiving<C> {
     }
     this.gathering = false;
     this.connection.letAnswersLeave();
+  }
+
+  /** Whether every client of the server sends large messages at present. */
+  private allSendLarge(): boolean {
+    return this.server.stats.connections <= soleClientsMax && this.server.list().every((each) => each.sendsLarge);
   }
 
   /** Whether another message may be handed on: one of `length` bytes. */

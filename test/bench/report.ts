@@ -245,9 +245,11 @@ export function telemetrySection({ machine, date, command, rounds, bounds }: Pic
   return `${telemetryHeading}
 
 Written by \`${command}\` on ${date}, at a ${machine.at(-1) ?? ""}. How many GETATTR fewer a CPU-second of the server answers than one built without
-hooks, 2 connections with 16 calls in flight each: the median of ${rounds} rounds, and the interval it lies in nineteen times of twenty. Each round starts four servers anew and
-loads them by turns of 50 ms, each on the processor of its load generator. What a server does between its turns counts, too, and \`telemetry.max_traces_per_second\` is 50 instead of 200, as each
-is loaded a quarter of the time. A server does next to nothing else for such a call; where files are read or written the same hooks weigh less.
+hooks, 2 connections with 16 calls in flight each: the median of ${rounds} rounds, and the interval it lies in nineteen times of twenty. Each round starts eight servers anew, two of each
+kind, and loads them by turns of 50 ms, each on the processor of its load generator; a round's figure of a kind is the mean of its two. What a server uses when nobody asks it anything is measured before and taken off for the
+time it waits for its turns, which a server that is busy does not have; traces sent meanwhile are not taken off. \`telemetry.max_traces_per_second\` is 25 instead of 200, as each
+is loaded an eighth of the time. What the threads of the engine's compiler use is not counted, of any kind: with traces they still compile when a round ends.
+A server does next to nothing else for such a call; where files are read or written the same hooks weigh less.
 
 ${markdown(boundTable(bounds))}
 `;

@@ -321,7 +321,7 @@ async function reportByScript(machine: readonly string[]): Promise<void> {
 
 async function reportTelemetry(machine: readonly string[]): Promise<void> {
   const pairs = Bun.argv.includes("--rounds") ? rounds : 20;
-  const bounds = await telemetryBounds({ directory: options.dir, program: programOf(options.subject), rounds: pairs, seconds: Number(options.secs ?? "3"), quietSeconds: Number(options.quiet) });
+  const bounds = await telemetryBounds({ directory: options.dir, program: programOf(options.subject), rounds: pairs, seconds: Number(options.secs ?? "1"), quietSeconds: Number(options.quiet) });
   console.log(plain(boundTable(bounds)));
   if (options.publish) await publish(withSection(await published(), telemetrySection({ machine, ...asked(), rounds: pairs, bounds })));
 }

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, renameSync, writeSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, renameSync, writeSync } from "node:fs";
 import { isatty } from "node:tty";
 import { logFileMode, openLogFile } from "#base/log-file.ts";
 
@@ -10,7 +10,10 @@ export interface Rotation {
   readonly keep: number;
 }
 
-/** One file descriptor, written to at once. Logging must never bring the server down, so that what can't be written is dropped. */
+/**
+ * One file descriptor, written to at once. Logging must never bring the server down, nor hold it up, so that what can't be written is dropped:
+ * on a full disk, and where nobody reads the pipe. The first line that can be written again says how many were.
+ */
 export class LogOutput {
   private readonly path: string | null;
   private readonly rotation: Rotation;
@@ -21,10 +24,18 @@ export class LogOutput {
   /** What is written has another name already, but no new file could be opened. */
   private moved = false;
 
-  constructor(output: string, rotation: Rotation) {
+  /** Lines that could not be written since the last one that could. */
+  private lost = 0;
+  /** The last line was written in part. */
+  private torn = false;
+  private readonly lossLine: (lines: number) => string;
+
+  /** `lossLine`: what is said of lines that were lost. */
+  constructor(output: string, rotation: Rotation, lossLine: (lines: number) => string = () => "") {
+    this.lossLine = lossLine;
     this.path = output === "stderr" || output === "stdout" ? null : output;
     this.rotation = rotation;
-    this.fd = this.path === null ? (output === "stdout" ? 1 : 2) : openLogFile(this.path);
+    this.fd = this.path === null ? unblocked(output === "stdout" ? 1 : 2) : openLogFile(this.path);
     this.bytes = this.path === null ? 0 : fstatSync(this.fd).size;
   }
 
@@ -34,13 +45,16 @@ export class LogOutput {
 
   write(line: string): void {
     const { bytesMax } = this.rotation;
-    const length = Buffer.byteLength(line);
+    const text = this.lost === 0 ? line : `${this.torn ? "\n" : ""}${this.lossLine(this.lost)}${line}`;
+    const length = Buffer.byteLength(text);
     if (bytesMax > 0 && this.path !== null && this.bytes > 0 && this.bytes + length > bytesMax) this.rotate(this.path);
     this.bytes += length;
     try {
-      writeSync(this.fd, line);
+      this.torn = writeSync(this.fd, text) < length;
+      this.lost = this.torn ? this.lost + 1 : 0;
     } catch {
-      // A full disk, a closed pipe: there is nobody left to tell.
+      // A full disk, a closed pipe: there is nobody to tell now.
+      this.lost++;
     }
   }
 
@@ -72,6 +86,16 @@ export class LogOutput {
     } catch {
       // The old file goes on being written.
     }
+  }
+}
+
+/** The same pipe, but one that refuses what it has no room for: else a write waits for its reader, and with it everybody's requests. Others who have the pipe are not affected. */
+function unblocked(fd: number): number {
+  try {
+    return fstatSync(fd).isFIFO() ? openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK) : fd;
+  } catch {
+    // Not on Linux, or closed: as it is.
+    return fd;
   }
 }
 

@@ -106,14 +106,22 @@ function codeOf(error: unknown): unknown {
   return error instanceof Error ? ((error as { readonly code?: unknown }).code ?? error.name) : undefined;
 }
 
+/** As the logger writes its lines, which can't be asked while it writes one. */
+function lossLine(lines: number, clock: Clock): string {
+  const { sec, nsec } = clock.now();
+  const time = new Date(sec * 1000 + Math.floor(nsec / 1e6)).toISOString();
+  return `${JSON.stringify({ level: "warn", time, lost: lines, msg: "lines of the log could not be written before this, and are lost: see to what reads it, and to the room on its disk" })}\n`;
+}
+
 const never: Rotation = { bytesMax: 0, keep: 1 };
 
 /** Opens the log. Throws where its file can't be opened. */
 export function openPinoLogger(options: LogOptions, clock: Clock = systemClock): OpenLogger {
-  const output = new LogOutput(options.output, options.rotation ?? never);
+  const output: LogOutput = new LogOutput(options.output, options.rotation ?? never, (lines) => shown(lossLine(lines, clock)));
   const text = options.format === "text" || (options.format === "auto" && output.terminal) ? textOf(output.terminal) : null;
+  const shown = (line: string): string => (text === null ? line : text(line));
   // As a stream: a pino transport names a module to load at run time, which a compiled executable doesn't have.
-  const stream = { write: (line: string): void => output.write(text === null ? line : text(line)) };
+  const stream = { write: (line: string): void => output.write(shown(line)) };
   const inner = pino({ level: "debug", base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } }, stream);
   return new PinoLogger({ pino: inner, output, repeats: new Repeats(options.repeatsPerSecond ?? 0, clock), level: options.level }, {});
 }

@@ -143,6 +143,16 @@ export class RequestWatch<R extends WatchedRequest = WatchedRequest> {
 
   /** Those that were answered as soon as they were taken up have their answers sent: they end now. */
   answersLeft(): void {
+    const { run } = this;
+    // Mostly all were equal.
+    if (this.answered === 0 && run > 0) {
+      const counted = this.of(this.runShare);
+      this.add(counted, this.runOperation, this.runStatus, run, this.runBytes);
+      addDuration(counted, this.runOperation, this.clock.monotonicMs() - this.runBeganMs, run);
+      this.run = 0;
+      this.runBytes = 0;
+      return;
+    }
     this.endRun();
     if (this.answered > 0) this.flushAnswered();
   }

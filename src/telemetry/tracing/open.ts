@@ -7,9 +7,7 @@ import { type ExportStats, ExportQueue } from "./export-queue.ts";
 import { Sampling } from "./sampling.ts";
 import { Tracer } from "./tracer.ts";
 
-/** Bounds of one span, whatever is said of it. */
-const attributesMax = 64;
-const valueCharsMax = 256;
+/** Of one span. */
 const linksRecordedMax = 64;
 
 export interface TracingOptions {
@@ -53,7 +51,7 @@ export async function openTracing(options: TracingOptions): Promise<OpenTracing>
   const provider = new sdk.TracerProvider({
     sampler: new sdk.AlwaysOnSampler(),
     resource: resourceFromAttributes({ "service.name": "dittofs", "service.version": options.version, "service.instance.id": instance }),
-    spanLimits: { attributeCountLimit: attributesMax, attributeValueLengthLimit: valueCharsMax, linkCountLimit: linksRecordedMax },
+    spanLimits: { linkCountLimit: linksRecordedMax },
     spanProcessors: [queue],
   });
   const sampling = new Sampling(options.sampleRate, options.perSecondMax, clock, random);

@@ -1,10 +1,11 @@
-import type { Attributes, Span as RecordedSpan, SpanContext } from "@opentelemetry/api";
+import type { Span as RecordedSpan, SpanContext } from "@opentelemetry/api";
 import type { Maybe } from "#base/brand.ts";
 import { currentSpan } from "./current.ts";
 import type { Links } from "./links.ts";
 import type { Tracer } from "./tracer.ts";
 
-export type { Attributes } from "@opentelemetry/api";
+
+export type Attributes = Record<string, string | number | boolean>;
 
 /** What a request is called in the log. */
 export const requestAttribute = "dittofs.request";
@@ -16,15 +17,27 @@ export type Kind = (typeof Kind)[keyof typeof Kind];
 /** SpanStatusCode.ERROR. */
 const statusError = 2;
 
+/** Bounds of one span, whatever is said of it. */
+const attributesMax = 64;
+const valueCharsMax = 256;
+
+/**
+ * What the SDK records. Attributes are put where it keeps them: whatever else is handed to it, it looks through twice for arrays and maps,
+ * with a set of what it has seen for every number, which is most of what a span costs. Ours are texts, numbers and booleans by their types.
+ */
+export type Recorded = RecordedSpan & { readonly attributes: Attributes };
+
 /** A part of what is done for a request that is followed. To be ended exactly once; a second end does nothing. */
 export class Span {
   private readonly tracer: Tracer;
-  private readonly recorded: RecordedSpan;
+  private readonly recorded: Recorded;
   /** It begins a trace, or goes on with one that another process began. */
   private readonly isFirst: boolean;
   /** The span its trace has here as a whole: that of the request, mostly. */
   readonly request: Span;
   ended = false;
+  /** Attributes that there are or were to be. */
+  private told = 0;
   /** The requests it serves together. */
   serves: Links | null = null;
 
@@ -32,12 +45,13 @@ export class Span {
   private readonly name: string | null;
 
   /** `parent` null: the first. */
-  constructor(tracer: Tracer, recorded: RecordedSpan, parent: Span | null, name: string | null = null) {
+  constructor(tracer: Tracer, recorded: Recorded, attributes: Attributes, parent: Span | null, name: string | null = null) {
     this.name = name;
     this.tracer = tracer;
     this.recorded = recorded;
     this.isFirst = parent === null;
     this.request = parent === null ? this : parent.request;
+    for (const key in attributes) this.set(key, attributes[key] as string | number | boolean);
   }
 
   /** What the request is called in the log, if it has a name there. */
@@ -54,7 +68,10 @@ export class Span {
   }
 
   set(key: string, value: string | number | boolean): void {
-    this.recorded.setAttribute(key, value);
+    if (this.ended) return;
+    const { attributes } = this.recorded;
+    if (attributes[key] === undefined && ++this.told > attributesMax) return;
+    attributes[key] = typeof value === "string" && value.length > valueCharsMax ? value.slice(0, valueCharsMax) : value;
   }
 
   rename(name: string): void {
@@ -75,7 +92,7 @@ export class Span {
 
   /** It failed; `type` is a code or the name of an error, never a text: that may name a file. */
   fail(type: string): void {
-    this.recorded.setAttribute("error.type", type);
+    this.set("error.type", type);
     this.recorded.setStatus({ code: statusError });
   }
 

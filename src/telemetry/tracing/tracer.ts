@@ -4,7 +4,7 @@ import type { Clock } from "#base/clock.ts";
 import type { TraceParent } from "#base/traceparent.ts";
 import type { Links } from "./links.ts";
 import type { Sampling } from "./sampling.ts";
-import { type Attributes, Kind, requestAttribute, Span } from "./span.ts";
+import { type Attributes, Kind, type Recorded, requestAttribute, Span } from "./span.ts";
 
 /** TraceFlags. */
 const flagNone = 0;
@@ -37,7 +37,7 @@ export class Tracer {
     this.live++;
     const context = parent === null ? this.api.ROOT_CONTEXT : this.under({ traceId: parent.traceId, spanId: parent.spanId, traceFlags: parent.sampled ? flagSampled : flagNone, isRemote: true });
     const request = attributes[requestAttribute];
-    return new Span(this, this.recorder.startSpan(name, { kind, attributes, startTime: this.now() }, context), null, typeof request === "string" ? request : null);
+    return new Span(this, this.record(name, kind, context), attributes, null, typeof request === "string" ? request : null);
   }
 
   /** What is done for many requests together: a part of `parent` where it is one's work, else a trace of its own; with links to all. */
@@ -48,7 +48,11 @@ export class Tracer {
   }
 
   childOf(parent: Span, name: string, attributes: Attributes, kind: Kind): Span {
-    return new Span(this, this.recorder.startSpan(name, { kind, attributes, startTime: this.now() }, this.under(parent.context)), parent);
+    return new Span(this, this.record(name, kind, this.under(parent.context)), attributes, parent);
+  }
+
+  private record(name: string, kind: Kind, context: Api.Context): Recorded {
+    return this.recorder.startSpan(name, { kind, startTime: this.now() }, context) as Recorded;
   }
 
   /** Finer than the milliseconds of the SDK's own clock: most spans are shorter. */

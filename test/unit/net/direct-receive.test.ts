@@ -41,6 +41,46 @@ describe.skipIf(system === null)("large messages received directly", () => {
     expect(direct).toBeGreaterThan(mebibyte);
   });
 
+  test("a client that is alone is received from for longer than one beside which another asks little", async () => {
+    const longestTurn = async (idle: number): Promise<number> => {
+      const turns: number[] = [];
+      let turnBytes = 0;
+      let left = 16;
+      // Nothing ever has to be waited for: after the beginning of each message its rest.
+      const receiver: DirectReceive = {
+        receive(_, into, length) {
+          if (length < 16 * 1024 && left-- <= 0) return 0;
+          if (length < 16 * 1024) new DataView(into.buffer, into.byteOffset).setUint32(0, 0x80000000 + mebibyte);
+          if (turnBytes === 0)
+            setImmediate(() => {
+              turns.push(turnBytes);
+              turnBytes = 0;
+            });
+          turnBytes += length;
+          return length;
+        },
+      };
+      let seen = 0;
+      const handler = {
+        message(from: { requestDone(bytes: number): void }, _: Uint8Array, at: number, end: number, tail: readonly Uint8Array[], tailBytes: number): void {
+          seen++;
+          giveBack(tail);
+          from.requestDone(end - at + tailBytes);
+        },
+      };
+      const { connect } = start({ receiver, limits: { messageBytesMax: 4 * mebibyte }, handler });
+      const client = await connect();
+      for (let i = 0; i < idle; i++) await connect();
+      client.send(record(filled(mebibyte, 1)).subarray(0, 64 * 1024));
+      await until(() => seen === 17);
+      return Math.max(...turns);
+    };
+    // Two turns may end in one round of the event loop.
+    const alone = await longestTurn(0);
+    expect(alone).toBeLessThan(9 * mebibyte);
+    expect(alone).toBeGreaterThan(1.5 * (await longestTurn(1)));
+  });
+
   test("in whatever pieces they come, and memory given back meanwhile is used again for others only", async () => {
     for (let seed = 1; seed <= 6; seed++) {
       const random = new SeededRandom(seed);

@@ -81,3 +81,37 @@ test("where no new file can be opened, as with too many open, nothing is lost, a
   expect(readFileSync(`${path}.1`, "utf8") + readFileSync(path, "utf8")).toBe(Array.from({ length: 12 }, (_, i) => `line ${i}\n`).join(""));
   expect(existsSync(`${path}.2`)).toBe(false);
 });
+
+test("what could not be written is counted, and the first line that can be says how much it was", () => {
+  const path = fresh();
+  const output = new LogOutput(path, { bytesMax: 0, keep: 1 }, (lines) => `lost ${lines}\n`);
+  output.write(line(0));
+  const { fd } = output as unknown as { fd: number };
+  // As a pipe is whose reader is away.
+  (output as unknown as { fd: number }).fd = -1;
+  for (let i = 1; i <= 7; i++) output.write(line(i));
+  (output as unknown as { fd: number }).fd = fd;
+  output.write(line(8));
+  output.write(line(9));
+  expect(readFileSync(path, "utf8")).toBe(`${line(0)}lost 7\n${line(8)}${line(9)}`);
+});
+
+test("a pipe that nobody reads holds nobody up", async () => {
+  const path = join(temporary("pipe"), "pipe");
+  const script = `
+    import { openSync, readSync } from "node:fs";
+    import { LogOutput } from ${JSON.stringify(join(import.meta.dir, "../../../../src/telemetry/logs/output.ts"))};
+    const output = new LogOutput("stderr", { bytesMax: 0, keep: 1 }, (lines) => "lost " + lines + "\\n");
+    for (let i = 0; i < 3000; i++) output.write(String(i).padStart(99) + "\\n");
+    const pipe = openSync(${JSON.stringify(path)}, "r+");
+    const held = Buffer.alloc(1 << 20);
+    const length = readSync(pipe, held);
+    output.write("after\\n");
+    const after = held.toString("utf8", length, length + readSync(pipe, held, length, held.length - length, null));
+    process.stdout.write(JSON.stringify({ whole: length % 100 === 0, lines: length / 100, after }));`;
+  const child = Bun.spawn(["sh", "-c", 'mkfifo "$0" && exec "$1" -e "$2" 2<>"$0"', path, process.execPath, script], { stdout: "pipe", stderr: "inherit" });
+  const { whole, lines, after } = JSON.parse(await new Response(child.stdout).text()) as { whole: boolean; lines: number; after: string };
+  expect(whole).toBe(true);
+  expect(lines).toBeLessThan(3000);
+  expect(after).toBe(`lost ${3000 - lines}\nafter\n`);
+}, 20_000);
