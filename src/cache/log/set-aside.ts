@@ -25,6 +25,12 @@ export async function putAside(files: FileOps, directory: string, path: string):
   files.renameSync(path, aside);
   await syncDirectory(files, directory);
   const kept = setAside(directory);
-  for (const old of kept.slice(0, Math.max(0, kept.length - setAsideMax))) await unlinkOf(files, old);
+  for (const old of kept.slice(0, Math.max(0, kept.length - setAsideMax))) {
+    try {
+      await unlinkOf(files, old);
+    } catch {
+      // Whoever looks into it may have made it immutable: it stays, and is listed with the others. That is no reason for the log to fail.
+    }
+  }
   return aside;
 }

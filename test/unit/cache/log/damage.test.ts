@@ -285,4 +285,21 @@ describe("a damaged segment", () => {
     expect(kept).toContain(aside);
     expect(kept.length).toBe(setAsideMax);
   });
+
+  test("an earlier one that can't be deleted stays, and the log goes on", async () => {
+    const { files, names, records } = await synced([24, 28, 31, 35], [4], [6]);
+    const whole = files.get(names[0]!)!;
+    const path = restored(new Map([[names[0]!, flipped(whole, starts(whole)[1]! - 9, 4)]]));
+    const kept = Array.from({ length: setAsideMax }, (_, i) => join(path, `0000000000000${i}00.damaged`));
+    for (const one of kept) fs.mkdirSync(one, { recursive: true });
+    const { log, failures } = await open(path, { files: unsynced });
+    log.release(records[records.length - 1]!.sequence);
+    for (let i = 0; i < 40; i++) log.appendWrite(file, 0, [payloadOf(1, 9000)], 9000, 9000, new Time(1, 1));
+    await log.durable(log.sequence);
+    log.release(log.sequence);
+    await log.close();
+    expect(failures).toEqual([]);
+    expect(fs.existsSync(join(path, names[0]!.replace(/log$/, "damaged")))).toBe(true);
+    for (const one of kept) expect(fs.existsSync(one)).toBe(true);
+  });
 });
