@@ -4,6 +4,7 @@ import { type FoundHeader, recordHeaderBytes, recordSeed, recordsStart } from ".
 import type { LogDamage, LogRecord, LostRecord, Recovered } from "./index.ts";
 import { Scanner, type Source, type Torn } from "./scan.ts";
 import { Segment } from "./segments.ts";
+import { UnreadableFile } from "./window.ts";
 
 /** A segment file as it was found. */
 export interface Found {
@@ -26,8 +27,21 @@ export interface Reading {
 }
 
 /** Follows the run of segments from its start, each header naming the one before, and gives their records. */
-export function readSegments(instance: Uint8Array, found: readonly Found[], replay: (record: LogRecord | LostRecord) => Maybe<void>): Promise<Reading> {
-  return new Walk(instance, found, replay).run();
+export async function readSegments(instance: Uint8Array, found: readonly Found[], replay: (record: LogRecord | LostRecord) => Maybe<void>): Promise<Reading> {
+  try {
+    return await new Walk(instance, found, replay).run();
+  } catch (error) {
+    const file = error instanceof UnreadableFile ? found.find(({ fd }) => fd === error.fd) : undefined;
+    throw file === undefined ? error : new Error(unreadable(file.path, (error as UnreadableFile).cause as Error));
+  }
+}
+
+/** An error may pass, and what can't be read may have been acknowledged: whoever runs the server has to say that it is lost. */
+function unreadable(path: string, { message }: Error): string {
+  return (
+    `the log segment ${path} can't be read (${message}), and it may hold what was acknowledged and not stored yet. Start again when the disk can be read; if it can't, ` +
+    "copy the file with a program that puts zeros where it can't read (ddrescue), put the copy in its place, and start again: what is missing then is found and told"
+  );
 }
 
 /** Where the walk stands in a segment. */

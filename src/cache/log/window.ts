@@ -2,6 +2,16 @@ import fs from "node:fs";
 
 const windowBytes = 1 << 22;
 
+/** The disk does not give what is in a file. */
+export class UnreadableFile extends Error {
+  readonly fd: number;
+
+  constructor(fd: number, cause: unknown) {
+    super("a file can't be read", { cause });
+    this.fd = fd;
+  }
+}
+
 /** Reads files forwards, one at a time, through one reused buffer. */
 export class Window {
   #bytes = new Uint8Array(windowBytes);
@@ -37,9 +47,17 @@ export class Window {
     this.#start = position;
     this.#filled = 0;
     while (this.#filled < this.#bytes.byteLength) {
-      const got = fs.readSync(fd, this.#bytes, this.#filled, this.#bytes.byteLength - this.#filled, position + this.#filled);
+      const got = this.#read(fd, position);
       if (got === 0) return;
       this.#filled += got;
+    }
+  }
+
+  #read(fd: number, position: number): number {
+    try {
+      return fs.readSync(fd, this.#bytes, this.#filled, this.#bytes.byteLength - this.#filled, position + this.#filled);
+    } catch (error) {
+      throw new UnreadableFile(fd, error);
     }
   }
 }

@@ -233,6 +233,20 @@ describe("more than a bit", () => {
   });
 });
 
+test("a segment that the disk does not give is named, with what to do", async () => {
+  const { files, names } = await synced([3, 1, 2], [4]);
+  const path = restored(files);
+  const real = fs.readSync;
+  const reads = spyOn(fs, "readSync").mockImplementation(((fd: number, bytes: Uint8Array, offset: number, length: number, position: number) => {
+    if (position >= recordsStart) throw Object.assign(new Error("EIO: i/o error, read"), { code: "EIO" });
+    return real(fd, bytes, offset, length, position);
+  }) as typeof fs.readSync);
+  const message = await open(path, { files: unsynced }).then(() => "opened", (error: Error) => error.message);
+  reads.mockRestore();
+  expect(message).toContain(join(path, names[0]!));
+  expect(message).toContain("EIO");
+});
+
 describe("behind the end of the log", () => {
   test("bytes of clients that look like one record after the other are read once each, and not a window for each of them", async () => {
     const long = { files: unsynced, segmentBytes: 10 << 20 };
