@@ -71,6 +71,8 @@ export class Call implements WatchedRequest {
   joined: LateCall | null = null;
   /** False: done again it would be refused, and isn't known again either. */
   mayComeBack = true;
+  /** Done again it comes to the same although it is about a name. */
+  isSameAgain = false;
   private answerAt = 0;
 
   constructor(
@@ -120,12 +122,24 @@ export class Call implements WatchedRequest {
   /** The same call, for an answer that is given while this one goes on; who repeats it under the same xid gets that answer. */
   toldInstead(): Call {
     const told = new Call(this.client, this.writer, this.xid, this.procedure, this.claim, this.bytes);
-    told.view = this.view;
-    told.id = this.id;
-    told.otherId = this.otherId;
+    told.standsFor(this);
     told.duplicate = this.duplicate;
     this.duplicate = null;
+    // To whoever watches, the request ends with what its caller is told.
+    told.beganMs = this.beganMs;
+    told.waitsIn = this.waitsIn;
+    told.span = this.span;
+    this.beganMs = -1;
+    this.waitsIn = null;
+    this.span = null;
     return told;
+  }
+
+  /** It is about the same files as `other`. */
+  standsFor({ view, id, otherId }: Call): void {
+    this.view = view;
+    this.id = id;
+    this.otherId = otherId;
   }
 
   /** The answer is complete with `length` borrowed bytes and their padding after what was written. */

@@ -9,6 +9,8 @@ export const lateMs = 10_000;
 const lookMs = 1_000;
 /** Calls that go on behind a "come back" at most; those beyond keep their callers waiting. */
 export const lateCallsMax = 4_096;
+/** Arguments of calls that change names are shorter (two handles, two names, a path); with longer ones a call keeps its caller waiting. */
+export const lateArgsBytesMax = 8_192;
 
 /** An answer that nobody waits for goes here. */
 class LateOut {
@@ -19,16 +21,17 @@ class LateOut {
 /** A call whose caller was told to come back while it goes on: what comes of it is for the same call asked again. */
 export class LateCall {
   readonly out = new LateOut();
-  readonly address: string;
+  readonly call: Call;
   readonly key: string;
   readonly subjects: readonly string[];
   /** Its reply from the xid on; null: it still goes on. */
   answer: Uint8Array | null = null;
-  readonly waiters = new Set<Call>();
+  /** Who came back and waits for it; one at most, as it is the answer to one caller. */
+  waiter: Call | null = null;
   answeredMs = 0;
 
-  constructor(address: string, key: string, subjects: readonly string[]) {
-    this.address = address;
+  constructor(call: Call, key: string, subjects: readonly string[]) {
+    this.call = call;
     this.key = key;
     this.subjects = subjects;
   }
@@ -46,7 +49,11 @@ class LateClient {
  * says while a store is away, has its caller told to come back, and goes on. A client does come back, with the same call under a new
  * xid; doing that again would refuse a name that the first made, or not find one that it took away. So the repeat waits for the same answer
  * and gets it, once: a call is known by its client's address, who asks (without the credential's stamp, which old Linux clients renew), procedure
- * and arguments.
+ * and arguments. Another that asks for the same while one waits is another process, or another machine behind the same address: it is
+ * done by itself, so that of two that make a directory as a lock one hears that it did.
+ *
+ * To come back means another xid (RFC 1813 §2.6, NFS3ERR_JUKEBOX): who sends the one he was told that under once more is told so again, as a client that
+ * listens to that no more would use the answer up.
  *
  * A client whose process was killed meanwhile doesn't come back, and may mean another thing by the same words later. Linux keeps a
  * directory's other changes waiting while it repeats one; so another change of the same name by the same client says that the late call
@@ -59,6 +66,8 @@ export class LateCalls {
   private readonly finish: (call: Call) => void;
   private readonly clients = new Map<string, LateClient>();
   private count = 0;
+  /** Calls whose callers were told to come back and which aren't done yet, kept for the same asked again or not. */
+  private goOn = 0;
   private oldest: Call | null = null;
   private newest: Call | null = null;
   private looks = 0;
@@ -76,6 +85,7 @@ export class LateCalls {
 
   /** The call waits for something. `args`: its arguments as they were received, of which it keeps a copy. */
   waits(call: Call, args: Uint8Array): void {
+    if (args.length > lateArgsBytesMax) return;
     call.args = args.slice();
     call.sinceLook = this.looks;
     call.older = this.newest;
@@ -100,19 +110,21 @@ export class LateCalls {
   /** Whether the call is a late one asked again: then it is answered, now or later. */
   joins(call: Call, args: Uint8Array): boolean {
     const client = this.clients.get(call.client.address);
-    if (client === undefined) return false;
+    if (client === undefined || args.length > lateArgsBytesMax) return false;
     const late = client.byKey.get(keyOf(call, args));
     if (late === undefined) {
       for (const subject of subjectsOf(call, args)) for (const other of client.bySubject.get(subject) ?? []) this.forget(other);
       return false;
     }
+    if (late.waiter !== null) return false;
+    call.standsFor(late.call);
     if (late.answer === null) {
-      late.waiters.add(call);
+      late.waiter = call;
       call.joined = late;
       this.waits(call, args);
     } else {
       this.forget(late);
-      this.answer(call, late.answer, true);
+      this.answer(call, late, late.answer);
     }
     return true;
   }
@@ -120,17 +132,19 @@ export class LateCalls {
   /** The late call was answered. */
   ended(call: Call, late: LateCall): void {
     const answer = late.answer as Uint8Array;
+    this.goOn--;
     late.answeredMs = this.clock.monotonicMs();
-    if (late.waiters.size === 0 && call.repeatable) return;
+    const { waiter } = late;
+    if (waiter === null && call.repeatable) return;
     this.forget(late);
-    for (const waiter of late.waiters) this.answer(waiter, answer, call.repeatable);
-    late.waiters.clear();
+    if (waiter !== null) this.answer(waiter, late, answer);
   }
 
   /** Gives a caller the answer to another call, under his own xid. */
-  private answer(call: Call, answer: Uint8Array, repeatable: boolean): void {
+  private answer(call: Call, late: LateCall, answer: Uint8Array): void {
     this.settled(call);
-    call.repeatable = repeatable;
+    call.repeatable = late.call.repeatable;
+    call.status = late.call.status;
     const w = call.beginRaw();
     w.u32(call.xid);
     w.fixedOpaque(answer.subarray(4));
@@ -164,33 +178,37 @@ export class LateCalls {
     const { comeBack } = call.procedure;
     if (comeBack === undefined || !call.mayComeBack) return;
     const { joined } = call;
-    const args = call.args as Uint8Array;
-    if (joined === null && this.count >= lateCallsMax) return;
-    this.settled(call);
-    this.told++;
     if (joined !== null) {
-      joined.waiters.delete(call);
-      comeBack(call);
-      this.finish(call);
+      joined.waiter = null;
+      this.settled(call);
+      this.tell(call, comeBack);
       return;
     }
+    const args = call.args as Uint8Array;
+    const key = keyOf(call, args);
+    // The answer kept for the other that asked for the same is his.
+    if (this.count >= lateCallsMax || this.goOn >= lateCallsMax || this.clients.get(call.client.address)?.byKey.has(key) === true) return;
+    this.settled(call);
     // The answer to this one; what the call itself is answered with goes elsewhere from here on.
     const told = call.toldInstead();
-    call.late = this.remember(call, args);
-    comeBack(told);
-    this.finish(told);
+    call.late = new LateCall(call, key, call.isSameAgain ? [] : subjectsOf(call, args));
+    this.goOn++;
+    // Without names, done again it comes to the same, and what was written in between must not make it look done.
+    if (call.late.subjects.length > 0) this.remember(call.late);
+    this.tell(told, comeBack);
   }
 
-  private remember(call: Call, args: Uint8Array): LateCall {
-    const { address } = call.client;
-    const late = new LateCall(address, keyOf(call, args), subjectsOf(call, args));
-    // Done again it comes to the same, and what was written in between must not make it look done.
-    if (late.subjects.length === 0) return late;
+  private tell(call: Call, comeBack: (call: Call) => void): void {
+    this.told++;
+    comeBack(call);
+    call.repeatable = true;
+    this.finish(call);
+  }
+
+  private remember(late: LateCall): void {
+    const { address } = late.call.client;
     let client = this.clients.get(address);
     if (client === undefined) this.clients.set(address, (client = new LateClient()));
-    const same = client.byKey.get(late.key);
-    if (same !== undefined) this.forget(same);
-    this.clients.set(address, client);
     client.byKey.set(late.key, late);
     for (const subject of late.subjects) {
       const of = client.bySubject.get(subject);
@@ -198,12 +216,12 @@ export class LateCalls {
       else of.add(late);
     }
     this.count++;
-    return late;
   }
 
   /** Nobody is given its answer any more but those who wait for it already. */
   private forget(late: LateCall): void {
-    const client = this.clients.get(late.address);
+    const { address } = late.call.client;
+    const client = this.clients.get(address);
     if (client === undefined || client.byKey.get(late.key) !== late) return;
     client.byKey.delete(late.key);
     this.count--;
@@ -212,7 +230,7 @@ export class LateCalls {
       of?.delete(late);
       if (of?.size === 0) client.bySubject.delete(subject);
     }
-    if (client.byKey.size === 0) this.clients.delete(late.address);
+    if (client.byKey.size === 0) this.clients.delete(address);
   }
 }
 

@@ -124,7 +124,7 @@ export class Dispatcher {
         return true;
       }
       const { late } = this;
-      if (late !== null && late.size > 0 && tailBytes === 0 && late.joins(call, bytes.subarray(reader.at, end))) return true;
+      if (late !== null && late.size > 0 && tailBytes === 0 && this.joins(late, call, bytes.subarray(reader.at, end))) return true;
     }
     if (hooks && tracer !== null && tracer.samples()) followed(tracer, call, header, this.runIt);
     else this.run(call);
@@ -135,6 +135,15 @@ export class Dispatcher {
   answersLeft(): void {
     const watch = hooks ? this.requests.watch : null;
     if (watch !== null) watch.answersLeft();
+  }
+
+  /** Whether the call is answered, now or later, by what became of a late one. */
+  private joins(late: LateCalls, call: Call, args: Uint8Array): boolean {
+    const watch = hooks ? this.requests.watch : null;
+    if (watch !== null) watch.began(call, call.client.transport.takenMs);
+    if (!late.joins(call, args)) return false;
+    if (!call.answered && call.beganMs >= 0) watch?.waits(call, call.procedure.operation, call.view === null ? "" : call.view.fs.name);
+    return true;
   }
 
   private run(call: Call): void {

@@ -21,7 +21,7 @@ export class Pending {
   readonly bytes: number;
   /** The client wants it no longer, or is gone. */
   cancelled = false;
-  private readonly onCancel: () => void;
+  private onCancel: () => void;
 
   constructor(asyncId: number, messageId: number, session: Session | null, bytes: number, onCancel: () => void) {
     this.asyncId = asyncId;
@@ -29,6 +29,12 @@ export class Pending {
     this.messageId = messageId;
     this.session = session;
     this.onCancel = onCancel;
+  }
+
+  /** The request waits for something else now, which is left by `onCancel`. */
+  waitsElse(onCancel: () => void): void {
+    this.onCancel = onCancel;
+    if (this.cancelled) onCancel();
   }
 
   cancel(): void {

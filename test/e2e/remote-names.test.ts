@@ -1,3 +1,4 @@
+import { spawn } from "bun";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { NtStatus } from "#wire/ntstatus.ts";
@@ -9,10 +10,14 @@ import { missingRadosgw, type S3Server, startS3 } from "../support/radosgw.ts";
 import { closeBody, createBody, emptyBody, SmbClient } from "../support/smb-client.ts";
 import { freePort, Server, temporaryDirectory } from "../support/server.ts";
 import { after, until } from "../support/wait.ts";
+import { kclient, whyNoKernel } from "./kernel/material.ts";
 
 /** Changes of names in durability `remote` that an outage of the S3 server catches under way: told to come back, and done once. */
 
 if (missingRadosgw !== null) console.log(`names in durability remote: skipped, ${missingRadosgw}`);
+
+const why = whyNoKernel();
+if (why !== null) console.log(`kernel client: skipped, ${why}`);
 
 const startMs = 90_000;
 const minuteMs = 60_000;
@@ -84,6 +89,27 @@ describe.skipIf(missingRadosgw !== null)("changes of names in durability remote 
     2 * minuteMs,
   );
 
+  // Skipped where a guest can't be had; the reason is printed above.
+  test.skipIf(why !== null)(
+    "a Linux kernel's changes wait for as long as the server is down, and all succeed, once",
+    async () => {
+      // A name that was not there is looked for again each time.
+      const options = `vers=3,tcp,nolock,lookupcache=positive,mountport=${server.port}`;
+      const guest = spawn([kclient, "--nfs", options, "--server-port", String(server.port), "--export", "/cloud", "--timeout", "150", "--", inGuest], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+      const said = Promise.all([new Response(guest.stdout).text(), new Response(guest.stderr).text(), guest.exited]);
+      await until("the guest to be ready", 2 * minuteMs, async () => ((await client.list(root)).some(({ name }) => name === "ready") ? true : null));
+      // Before the server is gone, as it couldn't be made any more; the kernel sees it a moment later.
+      await client.create(root, "go", { mode: 0o644 });
+      await s3.kill();
+      await after(25_000);
+      await s3.start();
+      const [output, errors, status] = await said;
+      expect([status, errors]).toEqual([0, ""]);
+      expect(output.trim().split("\n").sort()).toEqual(["exclusive", "ln", "mkdir", "mv", "rm", "symlink", "unchecked"].map((what) => `${what} 0 late`));
+    },
+    5 * minuteMs,
+  );
+
   test(
     "over SMB the client is told that its CREATE, SET_INFO or CLOSE goes on, others are answered meanwhile, and each is once the server is back",
     async () => {
@@ -117,6 +143,19 @@ describe.skipIf(missingRadosgw !== null)("changes of names in durability remote 
     2 * minuteMs,
   );
 });
+
+/** Each in a directory of its own, as the kernel has the changes of one wait for each other. */
+const inGuest = `
+set -u
+for i in 1 2 3 4 5 6 7; do mkdir k$i; echo x > k$i/old; done
+touch ready
+while [ ! -e go ]; do sleep 0.2; done
+SECONDS=0
+said() { echo "$1 $2 $([ $SECONDS -ge 15 ] && echo late)"; }
+(mkdir k1/new; said mkdir $?) & (mv k2/old k2/new; said mv $?) & (rm k3/old; said rm $?) & (ln k4/old k4/new; said ln $?) &
+(ln -s there k5/new; said symlink $?) & (set -C; : > k6/new; said exclusive $?) & (: > k7/new; said unchecked $?) &
+wait
+`;
 
 /** FILE_CREATE, FILE_DELETE_ON_CLOSE, and GENERIC_ALL's rights. */
 const createIt = 2;

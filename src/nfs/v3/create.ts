@@ -15,6 +15,8 @@ export const create = (settings: Nfs3Settings) =>
     const how = readHow(args);
     if (args.failure !== XdrFailure.none) return refuse(call, args.failure);
     if (typeof how === "number") return fail(call, how);
+    // Done again it opens what it made; the first's answer to a later one would tell that a file is empty which was written to.
+    call.isSameAgain = how.mode === "unchecked";
     answerCreated(call, await fs.create(whoOf(call), idOf(call), name, how));
   }, firstName);
 

@@ -100,7 +100,8 @@ class Creating {
     if (call.tree!.ended) return NtStatus.NETWORK_NAME_DELETED;
     let cancel: () => void = () => {};
     const cancelled = new Promise<void>((resolve) => (cancel = resolve));
-    if (call.pending === null && call.pend(cancel) === null) return NtStatus.INSUFFICIENT_RESOURCES;
+    if (call.pending !== null) call.pending.waitsElse(cancel);
+    else if (call.pend(cancel) === null) return NtStatus.INSUFFICIENT_RESOURCES;
     const { waits } = call.tree!;
     waits.add(cancel);
     await Promise.race([until, cancelled]);

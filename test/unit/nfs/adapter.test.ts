@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { systemClock } from "#base/clock.ts";
 import { silentLogger } from "#telemetry/logger.ts";
 import { createNfsAdapter, type NfsAdapter, type NfsAdapterOptions } from "#nfs/index.ts";
+import { lateMs } from "#nfs/late.ts";
 import { FsError } from "#model/fs-error.ts";
 import { RawClient, record, TestClock, turns, until } from "../net/helpers.ts";
 import { superuser } from "../../support/policy.ts";
@@ -48,6 +49,42 @@ describe("the adapter", () => {
     client.send(nfs(2, 1, new Words(fs.handleOf(fs.root()))));
     expect(status(await client.record())).toBe(0);
     client.close();
+  });
+
+  test("a call told to come back outlives its connection, and that of who came back: its answer is kept under the xid he asks by again", async () => {
+    const clock = new TestClock();
+    const { port, fs, adapter } = await start({ clock });
+    const gate = Promise.withResolvers<void>();
+    const mkdir = fs.mkdir.bind(fs);
+    let made = 0;
+    fs.mkdir = async (...asked) => {
+      made++;
+      const done = await mkdir(...asked);
+      await gate.promise;
+      return done;
+    };
+    const args = new Words(fs.handleOf(fs.root()), "d", 0, 0, 0, 0, 0, 0);
+    const first = await RawClient.connect(port);
+    first.send(nfs(1, 9, args));
+    await until(() => made === 1);
+    clock.advance(lateMs + 2_000);
+    expect(status(await first.record())).toBe(10_008);
+    first.close();
+    const second = await RawClient.connect(port);
+    second.send(nfs(2, 9, args));
+    second.send(nfs(3, 0, new Words()));
+    await second.record();
+    second.close();
+    await until(() => adapter.clients().length === 0);
+    gate.resolve();
+    const third = await RawClient.connect(port);
+    third.send(nfs(2, 9, args));
+    expect(status(await third.record())).toBe(0);
+    expect(made).toBe(1);
+    third.close();
+    await until(() => adapter.clients().length === 0);
+    const { unfinishedBytes } = (adapter as unknown as { server: { unfinishedBytes: number } }).server;
+    expect(unfinishedBytes).toBe(0);
   });
 
   test("a WRITE of 4 MiB reaches the file in slices, and a READ gives it back, pages uncopied and lent until sent", async () => {

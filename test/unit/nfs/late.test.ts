@@ -4,7 +4,7 @@ import { FsCode } from "#model/fs-error.ts";
 import type { AttributeRequest, Change, Created, CreateHow, Removed, Renamed } from "#vfs/file-system.ts";
 import type { Time } from "#base/time.ts";
 import { answerKeptMs } from "#nfs/drc.ts";
-import { lateMs } from "#nfs/late.ts";
+import { lateArgsBytesMax, lateCallsMax, lateMs } from "#nfs/late.ts";
 import { TestClock } from "../net/helpers.ts";
 import { authSys, callRecord, type Caller, harness } from "./harness.ts";
 import { MemoryFileSystem } from "./memory-file-system.ts";
@@ -258,9 +258,88 @@ describe("a call that takes long", () => {
     await late_();
     expect([first(), second()]).toEqual([jukebox, jukebox]);
     expect([one.transport.done, two.transport.done]).toEqual([1, 1]);
+    // Sent again before its reply arrived: the client hears the reply to the first and asks under another xid, whose answer that must not be.
     const third = call(one, create, guarded("new")(root), { xid: 7 });
     fs.let();
     await settled();
-    expect(third()).toBe(ok);
+    expect(third()).toBe(jukebox);
+    const again = call(world.connect(), create, guarded("new")(root), { xid: 7 });
+    const back = call(one, create, guarded("new")(root));
+    await settled();
+    expect([again(), back()]).toEqual([jukebox, ok]);
+    expect(one.transport.done).toBe(3);
+  });
+
+  test("of two processes that make the same directory, as a lock, one is told that it did", async () => {
+    for (const arrives of ["before the first is late", "after", "when the first is done"] as const) {
+      const { fs, call, root, late_, late, world } = setUp();
+      const [one, two] = [world.connect(), world.connect()];
+      const args = new Words(root, "lock", 0, 0, 0, 0, 0, 0);
+      fs.hold();
+      const first = call(one, mkdir, args);
+      await settled();
+      const early = arrives === "before the first is late" ? call(two, mkdir, args) : null;
+      await late_();
+      if (arrives === "when the first is done") fs.let();
+      await settled();
+      const second = early ?? call(two, mkdir, args);
+      const back = call(one, mkdir, args);
+      await late_();
+      expect(first()).toBe(jukebox);
+      // Whoever was told to come back does.
+      const others = [second, back].map((each, i) => (each() === jukebox ? call(i === 0 ? two : one, mkdir, args) : each));
+      await settled();
+      fs.let();
+      await settled();
+      expect([arrives, ...others.map((each) => each()).sort()]).toEqual([arrives, ok, exists]);
+      expect(late.size).toBe(0);
+      expect(one.transport.done + two.transport.done).toBe(one.transport.replies.length + two.transport.replies.length);
+    }
+  });
+
+  test("CREATE UNCHECKED is done again: it cuts what was written in between", async () => {
+    const { fs, call, root, late_, late, world } = setUp();
+    const caller = world.connect();
+    const args = new Words(root, "f", 0, 0, 0, 0, 1, 0n, 0, 0);
+    fs.hold();
+    const first = call(caller, create, args);
+    await late_();
+    fs.let();
+    await settled();
+    expect(late.size).toBe(0);
+    const again = call(caller, create, args);
+    await settled();
+    expect([first(), again()]).toEqual([jukebox, ok]);
+    expect(fs.log.filter((line) => line.startsWith("create"))).toHaveLength(2);
+  });
+
+  test("what is longer than such calls are is not kept, and its caller waits for as long as it takes", async () => {
+    const { fs, call, root, late_, late, world } = setUp();
+    const caller = world.connect();
+    const args = new Words(root, "d", 0, 0, 0, 0, 0, 0).raw(new Uint8Array(lateArgsBytesMax));
+    fs.hold();
+    const long = call(caller, mkdir, args);
+    await late_();
+    expect([long(), late.size]).toEqual([null, 0]);
+    fs.let();
+    await settled();
+    expect(long()).toBe(ok);
+    expect(caller.transport.done).toBe(1);
+  });
+
+  test("no more go on behind their callers than are allowed, kept or not", async () => {
+    const { fs, call, root, late_, world } = setUp();
+    const caller = world.connect();
+    fs.hold();
+    for (let i = 0; i < lateCallsMax + 2; i++) call(caller, setattr, new Words(root, 1, 0o700, 0, 0, 0, 0, 0, 0));
+    await late_();
+    expect(caller.transport.done).toBe(lateCallsMax);
+    fs.let();
+    await settled();
+    expect(caller.transport.done).toBe(lateCallsMax + 2);
+    fs.hold();
+    const after = call(caller, setattr, new Words(root, 1, 0o700, 0, 0, 0, 0, 0, 0));
+    await late_();
+    expect(after()).toBe(jukebox);
   });
 });

@@ -10,7 +10,9 @@ import { Mount3Procedure } from "#wire/mount3.ts";
 import { Nfs3Procedure, NfsStat3 } from "#wire/nfs3.ts";
 import { AcceptStat } from "#wire/rpc.ts";
 import { TestClock } from "../net/helpers.ts";
+import { lateMs } from "#nfs/late.ts";
 import { callRecord, MemoryTransport } from "./harness.ts";
+import { Words } from "./words.ts";
 
 const { WRITE, REMOVE } = Nfs3Procedure;
 
@@ -28,6 +30,12 @@ describe("calls that are watched", () => {
     name: nfsRequests.operations[operation]!,
     operation,
     remembered,
+    namesAt: [0],
+    comeBack(call) {
+      call.status = NfsStat3.NFS3ERR_JUKEBOX;
+      call.begin();
+      call.end();
+    },
     async run(call) {
       const gate = Promise.withResolvers<void>();
       release = (error) => (error === undefined ? gate.resolve() : gate.reject(error));
@@ -65,6 +73,41 @@ describe("calls that are watched", () => {
     expect(counted().waiting[WRITE]).toBe(0);
     expect(done(WRITE, NfsStat3.NFS3ERR_IO)).toBe(1);
     expect(counted().totalMs[WRITE]).toBe(30);
+  });
+
+  test("one whose caller is told to come back ends with that, and the one he comes back with as it is answered", async () => {
+    requests.hold();
+    const send = (xid: number): void => {
+      const record = callRecord(xid, 1, 1, 1, new Words("directory", "name"));
+      dispatcher.dispatch(client, record, 0, record.length, [], 0);
+    };
+    const tell = async (): Promise<void> => {
+      await new Promise(setImmediate);
+      clock.advance(lateMs + 2_000);
+    };
+    send(7);
+    expect(counted().waiting[REMOVE]).toBe(1);
+    await tell();
+    expect(counted().waiting[REMOVE]).toBe(0);
+    expect(done(REMOVE, NfsStat3.NFS3ERR_JUKEBOX)).toBe(1);
+    send(8);
+    expect(counted().waiting[REMOVE]).toBe(1);
+    await tell();
+    expect(done(REMOVE, NfsStat3.NFS3ERR_JUKEBOX)).toBe(2);
+    send(9);
+    release();
+    await transport.untilDone(3);
+    expect(counted().waiting[REMOVE]).toBe(0);
+    expect([done(REMOVE, NfsStat3.NFS3ERR_JUKEBOX), done(REMOVE, NfsStat3.NFS3ERR_IO)]).toEqual([2, 1]);
+    // Nobody waits when it is done; the answer is there when he asks.
+    send(10);
+    await tell();
+    release();
+    await new Promise(setImmediate);
+    send(11);
+    expect([counted().waiting[REMOVE], done(REMOVE, NfsStat3.NFS3ERR_JUKEBOX), done(REMOVE, NfsStat3.NFS3ERR_IO)]).toEqual([0, 3, 2]);
+    expect(transport.replies).toHaveLength(5);
+    expect(transport.done).toBe(5);
   });
 
   test("one repeated while it is being done is counted once", async () => {

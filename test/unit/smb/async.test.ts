@@ -2,13 +2,14 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { handlers, Needs } from "#smb/commands/index.ts";
 import type { Call } from "#smb/call.ts";
 import type { Session } from "#smb/session/session.ts";
-import { pendingMax } from "#smb/pending.ts";
+import { pendingMax, toldWhenSlow } from "#smb/pending.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { Command } from "#wire/smb2/header.ts";
 import { encodeEmptyBody } from "#wire/smb2/session.ts";
 import { until } from "../../support/wait.ts";
 import { emptyBody } from "../../support/smb-client.ts";
 import { smbServer, type TestSmb } from "../../support/smb-server.ts";
+import { TestClock } from "../net/helpers.ts";
 import { compound, packet } from "../../support/smb-wire.ts";
 
 const async = 2;
@@ -75,6 +76,57 @@ for (const [name, dialect] of [["2.1, unsigned", 0x210], ["3.1.1, signed", 0x311
     expect(waitingIn(server)).toBe(0);
   });
 }
+
+for (const ends of ["is done", "is cancelled", "loses its session", "loses its connection"] as const) {
+  test(`a slow change that ${ends} is answered once after it was said to go on, where anybody is there to hear it`, async () => {
+    const clock = new TestClock();
+    const slow = await smbServer({ clock });
+    const gate = Promise.withResolvers<void>();
+    const begun = Promise.withResolvers<void>();
+    table[Command.FLUSH] = {
+      needs: Needs.session,
+      run(call) {
+        begun.resolve();
+        return toldWhenSlow(call, gate.promise.then(() => (encodeEmptyBody(call.w), NtStatus.SUCCESS)));
+      },
+    };
+    const client = await slow.client({ dialects: [0x311] });
+    client.signs = true;
+    client.send(Command.FLUSH, emptyBody, { credits: 10 });
+    await begun.promise;
+    expect(waitingIn(slow)).toBe(0);
+    clock.advance(2_000);
+    const interim = await client.next();
+    expect([interim.status, interim.flags & async, interim.credits, interim.signed]).toEqual([NtStatus.PENDING, async, 10, false]);
+    if (ends === "is cancelled") client.send(Command.CANCEL, emptyBody, { messageId: Number(interim.messageId) });
+    if (ends === "loses its session") expect((await client.call(Command.LOGOFF, emptyBody)).status).toBe(0);
+    if (ends === "loses its connection") client.close();
+    else if (ends !== "loses its session") expect((await client.call(Command.ECHO, emptyBody)).status).toBe(0);
+    gate.resolve();
+    if (ends !== "loses its connection") {
+      const final = await client.next();
+      expect([final.status, final.messageId, final.asyncId, final.credits, final.flags & async]).toEqual([0, interim.messageId, interim.asyncId, 0, async]);
+      expect(client.verifies(final)).toBeTrue();
+    }
+    await until("it to be forgotten", 5_000, async () => (waitingIn(slow) === 0 ? true : null));
+    await slow.stop();
+  });
+}
+
+test("a request that was said to go on and then waits for another client is cancelled like one that waited from the start", async () => {
+  table[Command.FLUSH] = {
+    needs: Needs.session,
+    async run(call) {
+      const pending = call.pend(() => {});
+      await Promise.resolve();
+      return new Promise((resolve) => pending!.waitsElse(() => resolve(NtStatus.CANCELLED)));
+    },
+  };
+  const client = await server.client();
+  const interim = await client.call(Command.FLUSH, emptyBody);
+  client.send(Command.CANCEL, emptyBody, { messageId: Number(interim.messageId) });
+  expect((await client.next()).status).toBe(NtStatus.CANCELLED);
+});
 
 test("both answers are encrypted where the request was", async () => {
   const client = await server.client();
