@@ -211,7 +211,7 @@ export class ServerRuntime implements Runtime {
     this.kept.volatile.keep(desired.shares);
     this.table.expecting ||= gone.some((share) => plans.has(share.plan.name));
     await Promise.all(gone.map((share) => this.close(share, this.config.server.shutdown_timeout, plans.get(share.plan.name)?.id === share.plan.id)));
-    for (const name of this.failed.keys()) if (!plans.has(name)) this.failed.delete(name);
+    for (const name of this.failed.keys()) if (!plans.has(name) || this.open.has(name)) this.failed.delete(name);
     for (const { plan } of gone) if (!plans.has(plan.name)) forgetShare(this.options.around.telemetry, plan.name);
     if (gone.length > 0) this.shareOut(this.open.size);
   }

@@ -41,6 +41,8 @@ export interface MoveHost {
   hold(name: string, mayOpen: (plan: SharePlan) => boolean): void;
   /** Opens what should be served, if it is not. */
   release(name: string): void;
+  /** Gives a share that is held, and was not closed, back to its clients; false where another has its name by now. */
+  resume(share: OpenShare): boolean;
 }
 
 /** Where a share's data goes, and what of it. */
@@ -212,6 +214,8 @@ async function copyRest(move: Move, host: MoveHost, watch: Watch): Promise<JobRe
   watch.step("switching", null, "share");
   const untilMs = clock.monotonicMs() + drainMs;
   await share.drain(() => clock.monotonicMs() > untilMs);
+  // Without a log it would end with being closed.
+  if (!lasts(share.plan) && share.isUnstored && host.resume(share)) throw unstored(share);
   let rows = 0;
   let objectsWhileClosed = 0;
   await share.closeAfter(async () => {

@@ -46,6 +46,16 @@ export class Moves implements MoveHost {
     if (this.held.delete(name)) void this.reopen().catch(() => {});
   }
 
+  resume(share: OpenShare): boolean {
+    const { name } = share.plan;
+    const { table, open } = this.serving;
+    if (open.has(name)) return false;
+    open.set(name, share);
+    table.add(share.share);
+    this.release(name);
+    return true;
+  }
+
   /** Throws where a share is not to be opened by this plan now. */
   refuse(plan: SharePlan): void {
     const mayOpen = this.held.get(plan.name);

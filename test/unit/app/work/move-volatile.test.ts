@@ -1,13 +1,15 @@
 import { afterEach, expect, test } from "bun:test";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { systemClock } from "#base/clock.ts";
 import { openFilesystemBlocks } from "#blocks/index.ts";
 import { checkS3, openS3Blocks } from "#blocks/s3/index.ts";
 import type { ServerRuntime } from "#app/server/runtime.ts";
 import type { SharePlan } from "#control/index.ts";
 import { leavingOf, listShares, newestSnapshot } from "#history/index.ts";
 import { type FileId, rootId } from "#model/ids.ts";
-import { FileType } from "#model/inode.ts";
+import { FsError } from "#model/fs-error.ts";
+import { FileType, type Inode } from "#model/inode.ts";
 import { bytesOf, make, write } from "../../../support/damaged-share.ts";
 import { missingPostgres, sharedCluster } from "../../../support/postgres.ts";
 import { missingRadosgw, s3StartMsMax, sharedS3 } from "../../../support/radosgw.ts";
@@ -288,3 +290,41 @@ test.skipIf(missingPostgres !== null)(
   },
   60_000,
 );
+
+/** From here on nothing can be put into a directory of blocks. */
+function breakBlocks(directory: string): () => void {
+  renameSync(join(directory, "objects"), join(directory, "objects.away"));
+  writeFileSync(join(directory, "objects"), "");
+  return () => {
+    rmSync(join(directory, "objects"));
+    renameSync(join(directory, "objects.away"), join(directory, "objects"));
+  };
+}
+
+test("a share in memory whose block store goes away as it is closed for a move keeps all it had", async () => {
+  const dataDir = temporary();
+  const runtime = serving(dataDir);
+  const from = inRam(sharePlan("/export"));
+  await runtime.reconcile(desired([from]));
+  const ids = await filled(runtime, "/export");
+  const instance = instanceOf(runtime);
+  const { moves, open } = runtime as unknown as { moves: { hold: (...args: unknown[]) => void }; open: Map<string, { drain: () => Promise<void> }> };
+  const share = open.get("/export") as { drain: () => Promise<void> };
+  const { store, content } = inside(runtime, "/export");
+  const hold = moves.hold.bind(moves);
+  let mend = (): void => {};
+  moves.hold = (...args) => {
+    mend = breakBlocks(join(dataDir, "shares", "export", "ephemeral", "blocks"));
+    // What clients write until it is held, and what takes longer to store than anybody waits.
+    const inode = content.overlay(store.inode(ids[0] as FileId) as Inode);
+    expect(content.write(inode, 0, [bytesOf(0, 90_000)], 90_000, systemClock.now())).not.toBeInstanceOf(FsError);
+    share.drain = async () => {};
+    hold(...args);
+  };
+  expect(await migrated(runtime, sharePlan("/export"))).toMatchObject({ state: "failed", error: expect.stringContaining("it stays where it is") });
+  moves.hold = hold;
+  mend();
+  expect(await runtime.reconcile(desired([from]))).toEqual([]);
+  expect(instanceOf(runtime)).toBe(instance);
+  await goesOn(runtime, ids);
+}, 60_000);
