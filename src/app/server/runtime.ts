@@ -220,9 +220,9 @@ export class ServerRuntime implements Runtime {
   private async close(share: OpenShare, timeoutMs: number, back = false): Promise<boolean> {
     const { name } = share.plan;
     this.table.remove(name, back);
-    this.open.delete(name);
     this.protocols.smb.shareGone(share.share);
-    await this.jobs.stop(name);
+    // One that is not served yet may be opened for a job that moves it, which waits for that.
+    if (this.open.delete(name)) await this.jobs.stop(name);
     const clean = await share.close(timeoutMs, this.options.around.clock);
     this.options.around.logger.info({ share: name, clean }, clean ? "closed a share" : "a share is not closed yet");
     if (!clean) this.lingers(share);

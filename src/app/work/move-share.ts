@@ -213,6 +213,7 @@ async function copyRest(move: Move, host: MoveHost, watch: Watch): Promise<JobRe
   const { clock } = host.around;
   watch.step("switching", null, "share");
   const untilMs = clock.monotonicMs() + drainMs;
+  if (!lasts(share.plan)) await share.share.drain(drainMs);
   await share.drain(() => clock.monotonicMs() > untilMs);
   // Without a log it would end with being closed.
   if (!lasts(share.plan) && share.isUnstored && host.resume(share)) throw unstored(share);

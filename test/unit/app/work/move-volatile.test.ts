@@ -328,3 +328,24 @@ test("a share in memory whose block store goes away as it is closed for a move k
   expect(instanceOf(runtime)).toBe(instance);
   await goesOn(runtime, ids);
 }, 60_000);
+
+test("a share in memory with a directory of its own is served again where it could not be opened from where it went", async () => {
+  const dataDir = temporary();
+  let known: string | null = null;
+  const { runtime } = runtimeOn(dataDir, {}, async (_, instance) => known ?? instance);
+  stops.push(() => runtime.stopShares(5000));
+  const from = inRam(sharePlan("/export"), { blocksPath: join(dataDir, "own") });
+  await runtime.reconcile(desired([from]));
+  const ids = await filled(runtime, "/export");
+  known = "0000000000000000";
+  const to = { ...from, metadata: storePlan("metadata", "sqlite") };
+  const commit = async (): Promise<void> => {
+    const [failure] = await runtime.reconcile(desired([to]));
+    await runtime.reconcile(desired([from]));
+    throw new Error(failure?.reason ?? "it was opened");
+  };
+  const { id } = runtime.jobs.start({ kind: "migrate", share: to.name, plan: to, commit }, "test");
+  expect(await runtime.jobs.ended(id)).toMatchObject({ state: "failed", error: expect.stringContaining("another tree") });
+  expect(await runtime.reconcile(desired([from]))).toEqual([]);
+  await goesOn(runtime, ids);
+});
