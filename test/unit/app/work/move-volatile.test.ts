@@ -252,7 +252,10 @@ test.skipIf(missingRadosgw !== null)(
       return found;
     };
     await until("a snapshot", 10_000, async () => (await newestSnapshot(blocks, instance)) !== null || null);
+    const copies = () => [join("export", "disk"), join("export", "ephemeral", "disk")].map((path) => existsSync(join(dataDir, "shares", path)));
+    expect(copies()).toEqual([true, false]);
     expect(await migrated(first, inRam(from))).toMatchObject({ state: "done", error: null, result: { objects: 0 } });
+    expect(copies()).toEqual([false, true]);
     expect([await newestSnapshot(blocks, instance), await listShares(blocks)]).toEqual([null, []]);
     await goesOn(first, ids);
     await first.stopShares(5000);
