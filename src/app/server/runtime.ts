@@ -166,6 +166,7 @@ export class ServerRuntime implements Runtime {
     if (this.open.has(plan.name)) throw new ControlError("in_use", `share ${plan.name} is being served`, { hint: "Delete it first." });
     if (this.closing.has(plan.name)) throw new ControlError("in_use", stillClosing(plan.name), { hint: "Purge it again in a while; the server's log says what it waits for." });
     await purgeShare(this.config, plan, others, this.options.around);
+    this.kept.volatile.forget(plan);
     this.options.around.logger.info({ share: plan.name }, "removed the data of a share for good");
   }
 
@@ -208,7 +209,6 @@ export class ServerRuntime implements Runtime {
       const plan = plans.get(share.plan.name);
       return plan === undefined || mustReopen(share.plan, plan) || isOther(share, plan) || this.givenUp.has(plan);
     });
-    this.kept.volatile.keep(desired.shares);
     this.table.expecting ||= gone.some((share) => plans.has(share.plan.name));
     await Promise.all(gone.map((share) => this.close(share, this.config.server.shutdown_timeout, plans.get(share.plan.name)?.id === share.plan.id)));
     for (const name of this.failed.keys()) if (!plans.has(name) || this.open.has(name)) this.failed.delete(name);

@@ -127,16 +127,23 @@ test("a move that does not come to be leaves a share in memory with all it had, 
   }
 });
 
-test("a share that is deleted, and one made of its name, begin with nothing", async () => {
+test("a share that is deleted has all it had for whoever takes it over; one that was purged, and one made of its name, begin with nothing", async () => {
   const runtime = serving(temporary());
   const from = inRam(sharePlan("/export"));
   await runtime.reconcile(desired([from]));
-  const [id] = await filled(runtime, "/export");
+  const ids = await filled(runtime, "/export");
   const instance = instanceOf(runtime);
   await runtime.reconcile(desired([]));
   await runtime.reconcile(desired([from]));
-  expect(instanceOf(runtime)).not.toBe(instance);
-  expect(await inside(runtime, "/export").store.inode(id as FileId)).toBeNull();
+  expect(instanceOf(runtime)).toBe(instance);
+  await goesOn(runtime, ids);
+  for (const plan of [{ ...from, id: "another" }, from]) {
+    await runtime.reconcile(desired([]));
+    if (plan === from) await runtime.purge(from, []);
+    expect(await runtime.reconcile(desired([plan]))).toEqual([]);
+    expect(instanceOf(runtime)).not.toBe(instance);
+    expect(await inside(runtime, "/export").store.inode(ids[0] as FileId)).toBeNull();
+  }
 });
 
 test("content in a directory of the share's own stays what it is: it does not become one that is emptied at each start, and stops being one", async () => {
