@@ -164,9 +164,9 @@ export class ServerRuntime implements Runtime {
     // Never beside a run, which might be about to open what goes.
     await this.current?.outcome.promise.catch(() => {});
     if (this.open.has(plan.name)) throw new ControlError("in_use", `share ${plan.name} is being served`, { hint: "Delete it first." });
+    this.moves.refusePurge(plan);
     if (this.closing.has(plan.name)) throw new ControlError("in_use", stillClosing(plan.name), { hint: "Purge it again in a while; the server's log says what it waits for." });
-    await purgeShare(this.config, plan, others, this.options.around);
-    this.kept.volatile.forget(plan);
+    await purgeShare(this.config, plan, others, this.options.around).then(() => this.kept.volatile.forget(plan));
     this.options.around.logger.info({ share: plan.name }, "removed the data of a share for good");
   }
 

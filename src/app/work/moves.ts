@@ -1,5 +1,5 @@
 import type { Config } from "#config/index.ts";
-import type { SharePlan } from "#control/index.ts";
+import { ControlError, type SharePlan } from "#control/index.ts";
 import type { MoveHost } from "./move-share.ts";
 import type { ShareTable } from "#vfs/index.ts";
 import type { OpenShare, Surroundings } from "../share/open-share.ts";
@@ -54,6 +54,11 @@ export class Moves implements MoveHost {
     table.add(share.share);
     this.release(name);
     return true;
+  }
+
+  /** Throws where what would go is being copied. */
+  refusePurge({ name }: SharePlan): void {
+    if (this.held.has(name)) throw new ControlError("in_use", `share ${name} is being moved to other stores`, { hint: "Purge it again in a while, when the move has come to its end." });
   }
 
   /** Throws where a share is not to be opened by this plan now. */

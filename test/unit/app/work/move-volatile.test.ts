@@ -359,3 +359,16 @@ test("a share in memory with a directory of its own is served again where it cou
   expect(await runtime.reconcile(desired([from]))).toEqual([]);
   await goesOn(runtime, ids);
 });
+
+test("a share that is deleted while it moves is not purged under the move's hands, and is once that has ended", async () => {
+  const runtime = serving(temporary());
+  const from = sharePlan("/export");
+  await runtime.reconcile(desired([from]));
+  await filled(runtime, "/export");
+  const meanwhile = async (): Promise<void> => {
+    await runtime.reconcile(desired([]));
+    await expect(runtime.purge(from, [])).rejects.toThrow("is being moved");
+  };
+  expect(await refused(runtime, inRam(from), meanwhile)).toMatchObject({ state: "failed", error: "not now" });
+  await runtime.purge(from, []);
+});
