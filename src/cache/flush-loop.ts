@@ -60,10 +60,18 @@ export class FlushLoop {
     const upTo = log.sequence;
     while (files.oldestSequence() <= upTo && !this.closing && !givenUp()) {
       this.wake();
-      await this.running;
+      await this.ranOr(clock);
       await new Promise<void>((resolve) => clock.atTurnEnd(resolve));
     }
     this.drains--;
+  }
+
+  /** Resolves when what runs has come to its end, or after a while: as long as the store is away, it doesn't. */
+  private async ranOr(clock: Clock): Promise<void> {
+    const late = Promise.withResolvers<void>();
+    const timer = clock.after(retryMs, () => late.resolve());
+    await Promise.race([this.running, late.promise]);
+    timer.cancel();
   }
 
   /** Ends the loop: with some last batches where there is something unstored. */

@@ -27,10 +27,12 @@ export function comingOf(packs: PackTable, sources: readonly Piece[], end: numbe
 
 /** The buffers for all pages of the sources, which begin with one, verified and counted; null where any of them has to be read. */
 export function takenOf(packs: PackTable, sources: readonly Piece[], end: number): PageBuffer[] | null {
+  // What is taken in vain counts as read, and goes before it is.
+  for (let i = 0; i < sources.length; i++) if (!isOfFrames(sources[i] as Piece, end)) return null;
   const taken: PageBuffer[] = [];
   for (let i = 0; i < sources.length; i++) {
     const source = sources[i] as Piece;
-    const pages = source.pack !== 0 && isOfFrames(source, end) ? packs.take(source.pack, source.packOffset, source.end - source.start) : null;
+    const pages = source.pack === 0 ? null : packs.take(source.pack, source.packOffset, source.end - source.start);
     if (pages === null) {
       for (let t = 0; t < taken.length; t++) (taken[t] as PageBuffer).release();
       return null;

@@ -164,8 +164,9 @@ export class ServerRuntime implements Runtime {
     // Never beside a run, which might be about to open what goes.
     await this.current?.outcome.promise.catch(() => {});
     if (this.open.has(plan.name)) throw new ControlError("in_use", `share ${plan.name} is being served`, { hint: "Delete it first." });
+    this.moves.refusePurge(plan);
     if (this.closing.has(plan.name)) throw new ControlError("in_use", stillClosing(plan.name), { hint: "Purge it again in a while; the server's log says what it waits for." });
-    await purgeShare(this.config, plan, others, this.options.around);
+    await purgeShare(this.config, plan, others, this.options.around).then(() => this.kept.volatile.forget(plan));
     this.options.around.logger.info({ share: plan.name }, "removed the data of a share for good");
   }
 
@@ -208,10 +209,9 @@ export class ServerRuntime implements Runtime {
       const plan = plans.get(share.plan.name);
       return plan === undefined || mustReopen(share.plan, plan) || isOther(share, plan) || this.givenUp.has(plan);
     });
-    this.kept.volatile.keep(desired.shares);
     this.table.expecting ||= gone.some((share) => plans.has(share.plan.name));
     await Promise.all(gone.map((share) => this.close(share, this.config.server.shutdown_timeout, plans.get(share.plan.name)?.id === share.plan.id)));
-    for (const name of this.failed.keys()) if (!plans.has(name)) this.failed.delete(name);
+    for (const name of this.failed.keys()) if (!plans.has(name) || this.open.has(name)) this.failed.delete(name);
     for (const { plan } of gone) if (!plans.has(plan.name)) forgetShare(this.options.around.telemetry, plan.name);
     if (gone.length > 0) this.shareOut(this.open.size);
   }
@@ -220,9 +220,9 @@ export class ServerRuntime implements Runtime {
   private async close(share: OpenShare, timeoutMs: number, back = false): Promise<boolean> {
     const { name } = share.plan;
     this.table.remove(name, back);
-    this.open.delete(name);
     this.protocols.smb.shareGone(share.share);
-    await this.jobs.stop(name);
+    // One that is not served yet may be opened for a job that moves it, which waits for that.
+    if (this.open.delete(name)) await this.jobs.stop(name);
     const clean = await share.close(timeoutMs, this.options.around.clock);
     this.options.around.logger.info({ share: name, clean }, clean ? "closed a share" : "a share is not closed yet");
     if (!clean) this.lingers(share);

@@ -12,8 +12,9 @@ interface Parts {
 }
 
 /**
- * What shares have in memory. It ends with the server and not with a share's being closed, which happens when its stores are changed, and when it moves:
- * until a share was opened elsewhere it can be opened where it was, with all it had, and where it goes is made before it is opened there.
+ * What shares have in memory. It ends with the server, or a purge, and not with a share's being closed, which happens when its stores are changed, when it
+ * is deleted, which an adoption undoes, and when it moves: until a share was opened elsewhere it can be opened where it was, with all it had, and where it
+ * goes is made before it is opened there.
  */
 export class Volatile {
   /** By the ids of shares: one of the same name that is made later begins with nothing. */
@@ -51,12 +52,6 @@ export class Volatile {
   /** The share begins anew where it is next opened in memory. */
   forget({ id }: SharePlan): void {
     this.shares.delete(id);
-  }
-
-  /** Forgets shares that nobody wants served any more. */
-  keep(plans: readonly SharePlan[]): void {
-    const ids = new Set(plans.map(({ id }) => id));
-    for (const id of this.shares.keys()) if (!ids.has(id)) this.shares.delete(id);
   }
 
   private partsOf({ id }: SharePlan): Parts {

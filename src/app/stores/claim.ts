@@ -59,8 +59,8 @@ function readText(fd: number): string {
 }
 
 function takeOver(directory: string, before: RegExpExecArray | null, { instance }: Owner): void {
-  // Its metadata was in memory and has moved to where it lasts.
-  if (before?.[1] === instance && before[2] !== undefined) return;
+  // Its metadata was in memory and has moved to where it lasts, or is in memory still, since it could not be opened there.
+  if (before?.[1] === instance) return;
   if (before?.[2] !== undefined) removeContentNow(directory, before[1] as string);
   else refuseContentOf(directory, before?.[1] ?? null);
 }

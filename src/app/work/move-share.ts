@@ -1,4 +1,5 @@
 import { existsSync, renameSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { contentsOf, copyContent, type Watch } from "#check/index.ts";
 import { ControlError, type JobResult, type SharePlan } from "#control/index.ts";
@@ -13,7 +14,7 @@ import { Lifecycle } from "../process/lifecycle.ts";
 import { type Fences, unfenced } from "../stores/fence.ts";
 import { openBareBlocks, openBlocks } from "../stores/open-blocks.ts";
 import type { OpenShare, Surroundings } from "../share/open-share.ts";
-import { placesOf, realPlaces, type SharePlaces } from "../share/places.ts";
+import { diskCacheFolder, placesOf, realPlaces, type SharePlaces } from "../share/places.ts";
 import { MovedHistory } from "./moved-history.ts";
 import { identityIn, leftLog } from "./purge.ts";
 import { otherLogIn } from "../share/other-log.ts";
@@ -41,6 +42,8 @@ export interface MoveHost {
   hold(name: string, mayOpen: (plan: SharePlan) => boolean): void;
   /** Opens what should be served, if it is not. */
   release(name: string): void;
+  /** Gives a share that is held, and was not closed, back to its clients; false where another has its name by now. */
+  resume(share: OpenShare): boolean;
 }
 
 /** Where a share's data goes, and what of it. */
@@ -93,6 +96,7 @@ export async function moveShare(host: MoveHost, share: OpenShare, to: SharePlan,
     throw error;
   });
   if (what.metadata) await leaveMetadata(share, to, around);
+  await leaveCopies(share, to, places, around);
   await history?.end();
   return result;
 }
@@ -211,7 +215,10 @@ async function copyRest(move: Move, host: MoveHost, watch: Watch): Promise<JobRe
   const { clock } = host.around;
   watch.step("switching", null, "share");
   const untilMs = clock.monotonicMs() + drainMs;
+  if (!lasts(share.plan)) await share.share.drain(drainMs);
   await share.drain(() => clock.monotonicMs() > untilMs);
+  // Without a log it would end with being closed.
+  if (!lasts(share.plan) && share.isUnstored && host.resume(share)) throw unstored(share);
   let rows = 0;
   let objectsWhileClosed = 0;
   await share.closeAfter(async () => {
@@ -269,6 +276,13 @@ async function leaveMetadata({ plan, places, instance }: OpenShare, to: SharePla
   } catch (error) {
     around.logger.warn({ share: plan.name, store: plan.metadata.name, error }, "the rows of a share that was moved away from a database could not be set aside there");
   }
+}
+
+/** Nobody looks for copies of what a bucket has where the share has none, or has them elsewhere. */
+async function leaveCopies({ places }: OpenShare, to: SharePlan, goes: SharePlaces, { logger }: Surroundings): Promise<void> {
+  if (to.blocks.type === "s3" && realPlaces(goes).content === realPlaces(places).content) return;
+  const path = join(places.content, diskCacheFolder);
+  await rm(path, { recursive: true, force: true }).catch((error: unknown) => logger.warn({ error, path }, "copies on the disk of what a share had in its bucket could not be removed; delete them"));
 }
 
 /** A database or log that is not the share's keeps its content under another name: nobody is to take it for the one that is. */

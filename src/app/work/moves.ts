@@ -1,5 +1,5 @@
 import type { Config } from "#config/index.ts";
-import type { SharePlan } from "#control/index.ts";
+import { ControlError, type SharePlan } from "#control/index.ts";
 import type { MoveHost } from "./move-share.ts";
 import type { ShareTable } from "#vfs/index.ts";
 import type { OpenShare, Surroundings } from "../share/open-share.ts";
@@ -44,6 +44,21 @@ export class Moves implements MoveHost {
   release(name: string): void {
     // Not waited for: a run that closes the share waits for who moves it.
     if (this.held.delete(name)) void this.reopen().catch(() => {});
+  }
+
+  resume(share: OpenShare): boolean {
+    const { name } = share.plan;
+    const { table, open } = this.serving;
+    if (open.has(name)) return false;
+    open.set(name, share);
+    table.add(share.share);
+    this.release(name);
+    return true;
+  }
+
+  /** Throws where what would go is being copied. */
+  refusePurge({ name }: SharePlan): void {
+    if (this.held.has(name)) throw new ControlError("in_use", `share ${name} is being moved to other stores`, { hint: "Purge it again in a while, when the move has come to its end." });
   }
 
   /** Throws where a share is not to be opened by this plan now. */

@@ -268,3 +268,18 @@ test("one bucket that is down leaves a share on another alone", async () => {
   down.faults.down = null;
   await Promise.all([down.content.close(), up.content.close()]);
 }, 30_000);
+
+test("a drain that is given up ends while the bucket is away, which is tried again and again", async () => {
+  const { clock, faults, content, client, passUntil } = await share({ durability: Durability.local });
+  faults.down = away;
+  await client.write(id, 0, new Uint8Array(100_000), 0);
+  const untilMs = clock.ms + 30_000;
+  let overMs = -1;
+  void content.drain(() => clock.ms > untilMs).then(() => (overMs = clock.ms));
+  await passUntil("more time than the drain has", () => clock.ms > untilMs + 20_000);
+  expect(overMs - untilMs).toBeWithin(0, 2001);
+  expect(content.unstoredBytes).toBeGreaterThan(0);
+  faults.down = null;
+  await passUntil("it to heal", () => content.unstoredBytes === 0);
+  await content.close();
+});

@@ -56,7 +56,9 @@ export class AnswerParser {
   room(): Uint8Array | null {
     if (this.#state !== State.sized || !this.#toSink) return null;
     const room = this.#sink?.room?.() ?? null;
-    return room === null || room.byteLength <= this.#left ? room : room.subarray(0, this.#left);
+    // A body that goes on where its place is full: who takes it says what is wrong with it.
+    if (room === null || room.byteLength === 0) return null;
+    return room.byteLength <= this.#left ? room : room.subarray(0, this.#left);
   }
 
   /** So many bytes were received there. */

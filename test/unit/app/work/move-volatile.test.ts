@@ -1,13 +1,15 @@
 import { afterEach, expect, test } from "bun:test";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { systemClock } from "#base/clock.ts";
 import { openFilesystemBlocks } from "#blocks/index.ts";
 import { checkS3, openS3Blocks } from "#blocks/s3/index.ts";
 import type { ServerRuntime } from "#app/server/runtime.ts";
 import type { SharePlan } from "#control/index.ts";
 import { leavingOf, listShares, newestSnapshot } from "#history/index.ts";
 import { type FileId, rootId } from "#model/ids.ts";
-import { FileType } from "#model/inode.ts";
+import { FsError } from "#model/fs-error.ts";
+import { FileType, type Inode } from "#model/inode.ts";
 import { bytesOf, make, write } from "../../../support/damaged-share.ts";
 import { missingPostgres, sharedCluster } from "../../../support/postgres.ts";
 import { missingRadosgw, s3StartMsMax, sharedS3 } from "../../../support/radosgw.ts";
@@ -125,16 +127,23 @@ test("a move that does not come to be leaves a share in memory with all it had, 
   }
 });
 
-test("a share that is deleted, and one made of its name, begin with nothing", async () => {
+test("a share that is deleted has all it had for whoever takes it over; one that was purged, and one made of its name, begin with nothing", async () => {
   const runtime = serving(temporary());
   const from = inRam(sharePlan("/export"));
   await runtime.reconcile(desired([from]));
-  const [id] = await filled(runtime, "/export");
+  const ids = await filled(runtime, "/export");
   const instance = instanceOf(runtime);
   await runtime.reconcile(desired([]));
   await runtime.reconcile(desired([from]));
-  expect(instanceOf(runtime)).not.toBe(instance);
-  expect(await inside(runtime, "/export").store.inode(id as FileId)).toBeNull();
+  expect(instanceOf(runtime)).toBe(instance);
+  await goesOn(runtime, ids);
+  for (const plan of [{ ...from, id: "another" }, from]) {
+    await runtime.reconcile(desired([]));
+    if (plan === from) await runtime.purge(from, []);
+    expect(await runtime.reconcile(desired([plan]))).toEqual([]);
+    expect(instanceOf(runtime)).not.toBe(instance);
+    expect(await inside(runtime, "/export").store.inode(ids[0] as FileId)).toBeNull();
+  }
 });
 
 test("content in a directory of the share's own stays what it is: it does not become one that is emptied at each start, and stops being one", async () => {
@@ -250,7 +259,10 @@ test.skipIf(missingRadosgw !== null)(
       return found;
     };
     await until("a snapshot", 10_000, async () => (await newestSnapshot(blocks, instance)) !== null || null);
+    const copies = () => [join("export", "disk"), join("export", "ephemeral", "disk")].map((path) => existsSync(join(dataDir, "shares", path)));
+    expect(copies()).toEqual([true, false]);
     expect(await migrated(first, inRam(from))).toMatchObject({ state: "done", error: null, result: { objects: 0 } });
+    expect(copies()).toEqual([false, true]);
     expect([await newestSnapshot(blocks, instance), await listShares(blocks)]).toEqual([null, []]);
     await goesOn(first, ids);
     await first.stopShares(5000);
@@ -288,3 +300,75 @@ test.skipIf(missingPostgres !== null)(
   },
   60_000,
 );
+
+/** From here on nothing can be put into a directory of blocks. */
+function breakBlocks(directory: string): () => void {
+  renameSync(join(directory, "objects"), join(directory, "objects.away"));
+  writeFileSync(join(directory, "objects"), "");
+  return () => {
+    rmSync(join(directory, "objects"));
+    renameSync(join(directory, "objects.away"), join(directory, "objects"));
+  };
+}
+
+test("a share in memory whose block store goes away as it is closed for a move keeps all it had", async () => {
+  const dataDir = temporary();
+  const runtime = serving(dataDir);
+  const from = inRam(sharePlan("/export"));
+  await runtime.reconcile(desired([from]));
+  const ids = await filled(runtime, "/export");
+  const instance = instanceOf(runtime);
+  const { moves, open } = runtime as unknown as { moves: { hold: (...args: unknown[]) => void }; open: Map<string, { drain: () => Promise<void> }> };
+  const share = open.get("/export") as { drain: () => Promise<void> };
+  const { store, content } = inside(runtime, "/export");
+  const hold = moves.hold.bind(moves);
+  let mend = (): void => {};
+  moves.hold = (...args) => {
+    mend = breakBlocks(join(dataDir, "shares", "export", "ephemeral", "blocks"));
+    // What clients write until it is held, and what takes longer to store than anybody waits.
+    const inode = content.overlay(store.inode(ids[0] as FileId) as Inode);
+    expect(content.write(inode, 0, [bytesOf(0, 90_000)], 90_000, systemClock.now())).not.toBeInstanceOf(FsError);
+    share.drain = async () => {};
+    hold(...args);
+  };
+  expect(await migrated(runtime, sharePlan("/export"))).toMatchObject({ state: "failed", error: expect.stringContaining("it stays where it is") });
+  moves.hold = hold;
+  mend();
+  expect(await runtime.reconcile(desired([from]))).toEqual([]);
+  expect(instanceOf(runtime)).toBe(instance);
+  await goesOn(runtime, ids);
+}, 60_000);
+
+test("a share in memory with a directory of its own is served again where it could not be opened from where it went", async () => {
+  const dataDir = temporary();
+  let known: string | null = null;
+  const { runtime } = runtimeOn(dataDir, {}, async (_, instance) => known ?? instance);
+  stops.push(() => runtime.stopShares(5000));
+  const from = inRam(sharePlan("/export"), { blocksPath: join(dataDir, "own") });
+  await runtime.reconcile(desired([from]));
+  const ids = await filled(runtime, "/export");
+  known = "0000000000000000";
+  const to = { ...from, metadata: storePlan("metadata", "sqlite") };
+  const commit = async (): Promise<void> => {
+    const [failure] = await runtime.reconcile(desired([to]));
+    await runtime.reconcile(desired([from]));
+    throw new Error(failure?.reason ?? "it was opened");
+  };
+  const { id } = runtime.jobs.start({ kind: "migrate", share: to.name, plan: to, commit }, "test");
+  expect(await runtime.jobs.ended(id)).toMatchObject({ state: "failed", error: expect.stringContaining("another tree") });
+  expect(await runtime.reconcile(desired([from]))).toEqual([]);
+  await goesOn(runtime, ids);
+});
+
+test("a share that is deleted while it moves is not purged under the move's hands, and is once that has ended", async () => {
+  const runtime = serving(temporary());
+  const from = sharePlan("/export");
+  await runtime.reconcile(desired([from]));
+  await filled(runtime, "/export");
+  const meanwhile = async (): Promise<void> => {
+    await runtime.reconcile(desired([]));
+    await expect(runtime.purge(from, [])).rejects.toThrow("is being moved");
+  };
+  expect(await refused(runtime, inRam(from), meanwhile)).toMatchObject({ state: "failed", error: "not now" });
+  await runtime.purge(from, []);
+});

@@ -123,6 +123,20 @@ describe.skipIf(kernel === null)("a body received directly (skipped where there 
     pool.close();
   });
 
+  test("whose length is said to be more than its range is refused as such, when all of the range is there", async () => {
+    const to = await serve((socket, head, body) => {
+      socket.write(head.replace(/content-length: \d+/, `content-length: ${body.byteLength + 10}`));
+      socket.write(body, () => socket.write("0123456789"));
+    });
+    const pool = new ConnectionPool({ ...settings, receiver: system });
+    for (const length of [1, 100, 700_000]) {
+      const failure = await failureOf(got(pool, to, 0, length));
+      expect(failure).toBeInstanceOf(TransportError);
+      expect(failure.message).toBe("the body is longer than its range");
+    }
+    pool.close();
+  });
+
   test("that is cut fails, and nothing is written into its place once nobody waits for it", async () => {
     const to = await serve((socket, head, body) => {
       socket.write(head);

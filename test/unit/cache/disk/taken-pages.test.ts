@@ -241,3 +241,23 @@ test("what was read ahead and is not what was put is given to nobody: it is read
     });
   }
 });
+
+test("a file with holes between its pages that is read in order is asked for once", async () => {
+  const store = new CountingStore();
+  metadata = await storeWith([id]);
+  const bytes = contentOf(1, 48 * MiB);
+  const data = MiB - block;
+  await withContent(store, async () => {
+    for (let at = 0; at < bytes.length; at += MiB) {
+      bytes.fill(0, at + data, at + MiB);
+      await client.write(id, at, bytes.subarray(at, at + data), 0);
+    }
+    await content.drain();
+  });
+  store.gets.length = 0;
+  await withContent(store, async () => {
+    for (let at = 0; at + MiB <= bytes.length - block; at += MiB) expect(Buffer.compare(await client.read(id, at, MiB), bytes.subarray(at, at + MiB))).toBe(0);
+  });
+  const asked = store.gets.reduce((sum, { length }) => sum + length, 0);
+  expect(asked).toBeLessThan(bytes.length + MiB);
+});
