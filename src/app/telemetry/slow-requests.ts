@@ -133,6 +133,7 @@ function sumsOf({ requests, share, counts }: OpenShare): Sums {
   const sums = new Map<string, readonly [number, number]>();
   const add = (what: string, { count, sum }: Distribution) => sums.set(what, [count, sum * 1000]);
   for (const [operation, { durations }] of Object.entries(requests)) add(`block store ${operation}`, durations);
+  add("block store get, first bytes", requests.get.firstBytes);
   const metadata = countsOf(share.store)?.stats;
   if (metadata !== undefined) {
     add("metadata commit", metadata.commits);

@@ -24,6 +24,8 @@ export class Counts {
   msMax = 0;
   /** Of those that had to wait. */
   readonly durations: Durations = new Durations();
+  /** Until the first bytes came, with which readers may go on: of gets that told. */
+  readonly firstBytes: Durations = new Durations();
 }
 
 export class MeteredBlocks implements BlockStore {
@@ -50,7 +52,7 @@ export class MeteredBlocks implements BlockStore {
   }
 
   get(key: string, offset: number, length: number, target?: Uint8Array, came?: Came): Promise<Uint8Array> {
-    return this.counted("get", length, () => this.blocks.get(key, offset, length, target, came));
+    return this.counted("get", length, () => this.blocks.get(key, offset, length, target, came === undefined ? undefined : this.noteFirst(came)));
   }
 
   size(key: string): Promise<number | null> {
@@ -59,6 +61,16 @@ export class MeteredBlocks implements BlockStore {
 
   delete(keys: readonly string[]): Promise<void> {
     return this.counted("delete", 0, () => this.blocks.delete(keys));
+  }
+
+  private noteFirst(came: Came): Came {
+    const begunMs = this.clock.monotonicMs();
+    let noted = false;
+    return (bytes) => {
+      if (!noted) this.counts.get.firstBytes.add(this.clock.monotonicMs() - begunMs);
+      noted = true;
+      came(bytes);
+    };
   }
 
   async *list(prefix: string): AsyncIterable<{ readonly key: string; readonly size: number | null }> {
