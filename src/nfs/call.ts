@@ -163,9 +163,15 @@ export class Call implements WatchedRequest {
   }
 
   /** For a line of the log that is written on behalf of this call. */
-  get logFields(): { readonly request: string; readonly client: string; readonly share?: string; readonly procedure: string } {
-    const { client, view } = this;
-    return { request: this.requestId, client: client.address, procedure: this.procedure.name, ...(view === null ? {} : { share: view.fs.name }) };
+  get logFields(): { readonly request: string; readonly client: string; readonly share?: string; readonly procedure: string; readonly trace?: string } {
+    const { client, view, span } = this;
+    return {
+      request: this.requestId,
+      client: client.address,
+      procedure: this.procedure.name,
+      ...(view === null ? {} : { share: view.fs.name }),
+      ...(span === null ? {} : { trace: span.context.traceId }),
+    };
   }
 
   /** The answer will take `bytes` of memory while it is waited for. */

@@ -131,14 +131,15 @@ export class Call implements WatchedRequest {
   }
 
   /** For a line of the log that is written on behalf of this request. */
-  get logFields(): { readonly request: string; readonly client: string; readonly command: string; readonly user?: string; readonly share?: string } {
-    const { connection, header, session, tree } = this;
+  get logFields(): { readonly request: string; readonly client: string; readonly command: string; readonly user?: string; readonly share?: string; readonly trace?: string } {
+    const { connection, header, session, tree, span } = this;
     return {
       request: this.requestId,
       client: connection.transport.address,
       command: commandName(header.command),
       ...(session?.user == null ? {} : { user: session.user.name }),
       ...(tree?.fs == null ? {} : { share: tree.fs.name }),
+      ...(span === null ? {} : { trace: span.context.traceId }),
     };
   }
 

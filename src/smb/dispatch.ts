@@ -65,8 +65,8 @@ function attempted(call: Call): Maybe<boolean> {
 function failed(call: Call, error: unknown): void {
   const { connection } = call;
   settle(call);
-  if (hooks && call.span !== null) endedSpan(call, call.span, NtStatus.INTERNAL_ERROR);
   if (hooks && call.beganMs >= 0) told(call, NtStatus.INTERNAL_ERROR);
+  if (hooks && call.span !== null) endedSpan(call, call.span, NtStatus.INTERNAL_ERROR);
   connection.server.logger.error({ ...call.logFields, error }, "an SMB request failed");
   connection.close("a request failed in the server");
 }
@@ -240,8 +240,9 @@ function shareOf({ tree }: Call): string {
 /** Completes an answer: its status, an error's body, where the next one begins, its signature. */
 function finishRequest(call: Call, status: number): void {
   settle(call);
-  if (hooks && call.span !== null) endedSpan(call, call.span, status);
+  // A slow request's line names the trace it is in, which ends here.
   if (hooks && call.beganMs >= 0) told(call, status);
+  if (hooks && call.span !== null) endedSpan(call, call.span, status);
   if (call.counted !== null) uncount(call);
   if (status === noAnswer) return;
   const { w, header, session, signer, answerAt } = call;

@@ -95,11 +95,17 @@ class PinoLogger implements OpenLogger {
   }
 }
 
-/** What lines of the same kind have in common besides the message: the code of what went wrong, the route that was called. */
-function sameIn(fields: object): { readonly code?: string; readonly route?: string } {
-  const { code, route, error, err } = fields as { readonly code?: unknown; readonly route?: unknown; readonly error?: unknown; readonly err?: unknown };
-  const found = code ?? codeOf(error ?? err);
-  return { ...(typeof found === "string" || typeof found === "number" ? { code: String(found) } : {}), ...(typeof route === "string" ? { route } : {}) };
+/** Of a line, where they are words: what was called, and where. One share, or one kind of request, must not hide another's lines. */
+const commonFields = ["route", "procedure", "command", "share"] as const;
+
+/** What lines of the same kind have in common besides the message: the code of what went wrong, and what was called where. */
+function sameIn(fields: object): Readonly<Record<string, string>> {
+  const given = fields as Readonly<Record<string, unknown>>;
+  const same: Record<string, string> = {};
+  const code = given["code"] ?? codeOf(given["error"] ?? given["err"]);
+  if (typeof code === "string" || typeof code === "number") same["code"] = String(code);
+  for (const name of commonFields) if (typeof given[name] === "string") same[name] = given[name];
+  return same;
 }
 
 function codeOf(error: unknown): unknown {

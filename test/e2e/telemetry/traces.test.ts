@@ -29,7 +29,7 @@ describe.skipIf(missingRadosgw !== null)("traces", () => {
   beforeAll(async () => {
     s3 = await startS3();
     receiver = await OtlpReceiver.start();
-    const env = { DITTOFS_TELEMETRY_ENABLED: "true", DITTOFS_TELEMETRY_ENDPOINT: receiver.endpoint, DITTOFS_CACHE_FLUSH_AGE: "300ms" };
+    const env = { DITTOFS_TELEMETRY_ENABLED: "true", DITTOFS_TELEMETRY_ENDPOINT: receiver.endpoint, DITTOFS_CACHE_FLUSH_AGE: "300ms", DITTOFS_LOGGING_FORMAT: "json" };
     server = await Server.start({ dataDir: join(directory.path, "data"), port: 0, env });
     admin = await Admin.at(server);
     for (const [name, more] of [["published", {}], ["stored", { history: false }]] as const) {
@@ -50,6 +50,9 @@ describe.skipIf(missingRadosgw !== null)("traces", () => {
   });
 
   const linksTo = (span: ReceivedSpan, to: ReceivedSpan): boolean => span.links.some(({ trace, id }) => trace === to.trace && id === to.id);
+
+  /** The trace that the log names for the slow request. */
+  const slowTrace = (name: string): string | undefined => server.output.split("\n").filter((line) => line.includes('"a slow request"') && line.includes(`"${name}"`)).map((line) => JSON.parse(line).trace).at(-1);
 
   /** The first PUT that is a part of the span. */
   function putOf(span: ReceivedSpan): ReceivedSpan | undefined {
@@ -172,15 +175,18 @@ describe.skipIf(missingRadosgw !== null)("traces", () => {
       await admin.do("POST", "/api/v1/system/drain-uploads");
       nfs.close();
       await server.stop();
-      server = await Server.start({ dataDir: join(directory.path, "data"), port: 0, env: { DITTOFS_TELEMETRY_ENABLED: "true", DITTOFS_TELEMETRY_ENDPOINT: receiver.endpoint, DITTOFS_CACHE_DISK_SIZE: "0" } });
+      server = await Server.start({ dataDir: join(directory.path, "data"), port: 0, env: { DITTOFS_TELEMETRY_ENABLED: "true", DITTOFS_TELEMETRY_ENDPOINT: receiver.endpoint, DITTOFS_CACHE_DISK_SIZE: "0", DITTOFS_LOGGING_FORMAT: "json" } });
       admin = await Admin.at(server);
       nfs = await NfsClient.connect({ port: server.port, credentials: { uid: 1000, gid: 1000 } });
       receiver.spans.length = 0;
       const { handle } = await nfs.lookup(await nfs.mount("/stored"), `${secretName}-300000`);
+      await admin.do("PUT", "/api/v1/settings/logging.slow_operations", { value: "1ms" });
       const { data } = await nfs.read(handle, 4096, 1000);
       expect(data.equals(Buffer.alloc(300_000, secretContent).subarray(0, 1000))).toBe(true);
       await nfs.read(handle, 4096, 1000);
+      await admin.do("PUT", "/api/v1/settings/logging.slow_operations", { value: "0s" });
       const [read, again] = await receiver.wait("READs", () => (receiver.named("nfs.READ").length === 2 ? receiver.named("nfs.READ") : null));
+      expect([read!.trace, again!.trace]).toContain(slowTrace("READ") ?? "none");
       const get = await receiver.wait("the GET", () => receiver.named("S3.GetObject").find(({ trace }) => trace === read!.trace));
       expect(receiver.pathOf(get)).toEqual(["nfs.READ", "vfs.read", "cache.read", "blocks.get", "S3.GetObject"]);
       expect(read!.attributes["dittofs.file.id"]).toBe(file);
@@ -207,14 +213,17 @@ describe.skipIf(missingRadosgw !== null)("traces", () => {
       const { fileId, status } = await files.create({ name: `${secretName}-smb` });
       expect(status).toBe(0);
       receiver.spans.length = 0;
+      await admin.do("PUT", "/api/v1/settings/logging.slow_operations", { value: "1ms" });
       expect(await files.write(fileId, 0, Buffer.from(secretContent))).toBe(0);
       const flushBody = Buffer.alloc(24);
       flushBody.writeUInt16LE(24, 0);
       flushBody.set(fileId, 8);
       expect((await files.call(7, flushBody)).status).toBe(0);
+      await admin.do("PUT", "/api/v1/settings/logging.slow_operations", { value: "0s" });
       smb.close();
       const write = await receiver.wait("WRITE", () => receiver.named("smb.WRITE")[0]);
       const flush = await receiver.wait("FLUSH", () => receiver.named("smb.FLUSH")[0]);
+      expect(slowTrace("FLUSH")).toBe(flush.trace);
       expect(write).toMatchObject({ parent: "", kind: 2, status: 0, attributes: { "network.peer.address": "127.0.0.1", "dittofs.share": "/stored", "rpc.response.status_code": "STATUS_SUCCESS", "dittofs.bytes": String(secretContent.length) } });
       expect(receiver.childrenOf(write).map(({ name }) => name)).toEqual(["vfs.write"]);
       const wait = receiver.named("cache.stored").find(({ trace }) => trace === flush.trace)!;

@@ -297,6 +297,16 @@ describe.skipIf(promtool === null)("promtool", () => {
     expect([await exited, said.includes("SUCCESS") ? "" : said]).toEqual([0, ""]);
   }, 60_000);
 
+  test("one of two servers that is gone is named", async () => {
+    const path = join(directory, "one-gone.yaml");
+    const of = (instance: string, values: string) => ({ series: `dittofs_build_info{job="dittofs",instance="${instance}",version="1"}`, values });
+    const firing = { expr: 'count by (instance) (ALERTS{alertname="DittofsDown", alertstate="firing"})', eval_time: "40m", exp_samples: [{ labels: '{instance="b"}', value: 1 }] };
+    await Bun.write(path, JSON.stringify({ rule_files: [alertsFile], evaluation_interval: "1m", tests: [{ interval: "1m", input_series: [of("a", "1x120"), of("b", "1x10 _x110")], promql_expr_test: [firing] }] }));
+    const { exited, stdout, stderr } = Bun.spawn([promtool as string, "test", "rules", path], { stdout: "pipe", stderr: "pipe" });
+    const said = (await new Response(stdout).text()) + (await new Response(stderr).text());
+    expect([await exited, said.includes("SUCCESS") ? "" : said]).toEqual([0, ""]);
+  }, 60_000);
+
   test("reads the queries of the dashboards", async () => {
     const rules = queries.map(({ expr }, i) => ({ record: `dashboards:query_${i}`, expr: expr.replaceAll("$__rate_interval", "5m").replaceAll(/\$(?:instance|share)/g, ".*") }));
     const path = join(directory, "queries.yaml");

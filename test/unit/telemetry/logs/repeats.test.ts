@@ -34,7 +34,7 @@ test("the first of a second are written, the rest is one line with their number,
   expect(lines()).toHaveLength(5);
 });
 
-test("what differs in message, code, route, severity or origin is not the same", () => {
+test("what differs in message, code, severity or origin, or in what was called where, is not the same", () => {
   const { logger, lines } = opened({ repeatsPerSecond: 1 });
   const ways = [
     () => logger.error({}, "a"),
@@ -43,6 +43,9 @@ test("what differs in message, code, route, severity or origin is not the same",
     () => logger.error({ code: 5 }, "a"),
     () => logger.error({ err: new Away("no") }, "a"),
     () => logger.error({ route: "users.list" }, "a"),
+    () => logger.error({ procedure: "READ" }, "a"),
+    () => logger.error({ command: "READ", share: "/c" }, "a"),
+    () => logger.error({ command: "READ", share: "/d" }, "a"),
     () => logger.child({ share: "/b" }).error({}, "a"),
   ];
   for (const way of ways) way();
