@@ -106,6 +106,9 @@ async function serve(loaded: Loaded, options: RunOptions, lock: DirectoryLock, l
     publish();
   } catch (error) {
     await lifecycle.stop(config.server.shutdown_timeout);
+    // Whoever started it is told on standard error; whoever reads the log later has nothing but that.
+    if (!["stderr", "stdout"].includes(config.logging.output)) logger.error({ err: error }, "not started");
+    logger.flush();
     throw error;
   }
   const clean = await lifecycle.stop(config.server.shutdown_timeout);

@@ -46,6 +46,14 @@ test("a call of the REST interface is found by the id it was answered with, with
   expect(told).toContainEqual(expect.objectContaining({ route: "shares.create", level: "info" }));
 });
 
+test("why a server did not start is in the file that it logs to, for whoever looks there later", async () => {
+  const file = join(directory.path, "not-started.log");
+  const { exited } = Bun.spawn([binaryPath(), "start", "--data-dir", join(directory.path, "other"), "--nfs-port", String(server.port), "--log-output", file], { env: { ...Bun.env, DITTOFS_LOGGING_FORMAT: "json" }, stdin: "ignore", stdout: "ignore", stderr: "ignore" });
+  expect(await exited).not.toBe(0);
+  const last = JSON.parse(readFileSync(file, "utf8").trimEnd().split("\n").at(-1) as string);
+  expect(last).toMatchObject({ level: "error", msg: "not started", err: { message: expect.stringContaining(String(server.port)) } });
+});
+
 test("what is refused to a client of NFS or SMB names the request, the client and the share", async () => {
   await admin.do("POST", "/api/v1/shares", { name: "/closed", allowed_clients: ["192.0.2.0/24"] });
   const nfs = await NfsClient.connect({ port: server.port });
