@@ -183,7 +183,7 @@ class Rounds {
   private async start(): Promise<void> {
     this.server = await Server.start(this.serverOptions());
     // What was not synced and is missing must not be taken for damage.
-    if (this.options.lossExpected !== true && this.server.output.includes("the disk damaged")) throw new Violation("a log that no disk damaged was taken for damaged");
+    if (this.options.lossExpected !== true && this.server.output.includes("the disk damaged the share's log")) throw new Violation("a log that no disk damaged was taken for damaged");
   }
 
   /** The share under test; on S3 it is made first. */
