@@ -18,8 +18,8 @@ export interface Copied {
 
 /** Content that can't be moved as it is. */
 export class NotWhole extends Error {
-  constructor(pack: Pack, what: string) {
-    super(`the object ${pack.key} of pack ${pack.id} ${what}. Run dittofs fsck --data --repair first: it names the files, and repairs what can be repaired; delete or restore the others`);
+  constructor(pack: Pack, what: string, remedy = "Run dittofs fsck --data --repair first: it names the files, and repairs what can be repaired; delete or restore the others") {
+    super(`the object ${pack.key} of pack ${pack.id} ${what}. ${remedy}`);
   }
 }
 
@@ -50,7 +50,7 @@ export async function copyContent(from: CheckTarget, to: BlockStore, verified: S
       bytes += objectBytes;
     } else continue;
     const bad = await readFrames(target, watch, pack, unpaced);
-    if (bad === null || bad.length > 0) throw new NotWhole(pack, "is not whole in the store it was copied to");
+    if (bad === null || bad.length > 0) throw new NotWhole(pack, "is not whole in the store it was copied to, while it is in the share", "Nothing of the share is damaged: delete that object in the store it goes to, see to that store, and give the same command again");
     verified.add(id);
   }
   return { copied, present, bytes };

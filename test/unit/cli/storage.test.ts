@@ -61,7 +61,7 @@ describe("share delete", () => {
   test("--force also means: although it is in use", async () => {
     api.on(contract.shares.delete, (got) => (got.query.force === true ? (undefined as never) : new Refusal("in_use", "two clients use it", { hint: "dittofs share delete --force" })));
     expect(await run(["share", "delete", "/p", "--yes"])).toMatchObject({ status: 6, err: "error: two clients use it\nhint: dittofs share delete --force\n" });
-    expect(await run(["share", "remove", "/p", "--force"])).toMatchObject({ status: 0, out: "deleted the share /p; its data stays until dittofs share delete /p --purge\n" });
+    expect(await run(["share", "remove", "/p", "--force"])).toMatchObject({ status: 0, out: "deleted the share /p; its data stays until dittofs share delete /p --purge (what a share has in memory, until the server stops)\n" });
     expect(api.last.query).toEqual({ force: true });
   });
   test("--purge asks another question", async () => {

@@ -42,10 +42,15 @@ export const recover: Verb = {
       .recover(loaded, request, ({ phase, done: sofar, of }) => follower.tell({ ...parts[phase], done: sofar, total: of }))
       .finally(() => follower.end());
     const what = `share ${done.name} (instance ${done.instance}): ${done.files} files and directories, ${formatSize(done.bytes)}; ${done.segments} segments of changes, ${done.unstoredRecords} changes of content that were in no pack yet${done.filesWithLoss === 0 ? "" : `; ${done.filesWithLoss} files without what was written to them last`}`;
-    call.done(request.dryRun ? `can be recovered: ${what}. Nothing was changed` : `recovered ${what}. Start the server: dittofs start --data-dir ${loaded.config.data_dir}`, done);
+    call.done(request.dryRun ? `can be recovered: ${what}. Nothing was changed` : `recovered ${what}. ${anew(done.name)} Start the server: dittofs start --data-dir ${loaded.config.data_dir}`, done);
     return undefined;
   },
 };
+
+/** What a store doesn't know of a share: of the tier above all, which decides what the next loss of a machine costs. */
+function anew(name: string): string {
+  return `Unless a backup of the control plane was put back before, its settings are those of a new share: durability local, and open to nobody; dittofs share edit ${name} changes both (--durability remote, --default-permission).`;
+}
 
 /** What each part of a recovery does, and what it counts. */
 const parts: Readonly<Record<RecoverProgress["phase"], { readonly step: string; readonly unit: string }>> = {

@@ -17,6 +17,6 @@ export const remove: Verb = {
   async run(call) {
     await call.session().call(contract.shares.delete, { params: call.params(), query: await call.fields() });
     const name = call.argument("share");
-    call.done(call.has("purge") ? `deleted the share ${name} and its data` : `deleted the share ${name}; its data stays until dittofs share delete ${name} --purge`);
+    call.done(call.has("purge") ? `deleted the share ${name} and its data` : `deleted the share ${name}; its data stays until dittofs share delete ${name} --purge (what a share has in memory, until the server stops)`);
   },
 };
