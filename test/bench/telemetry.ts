@@ -129,7 +129,7 @@ function spentSeconds(before: Spent, after: Spent): number {
   return ns / 1e9;
 }
 
-/** What each uses while nobody asks for anything, in processors. */
+/** What each uses while nobody asks for anything, in processors: nothing is waited for but the time over which it is counted. */
 async function idleCores(servers: readonly Server[]): Promise<readonly number[]> {
   await Bun.sleep(settleSeconds * 1000);
   const before = await Promise.all(servers.map(({ pid }) => cpuOfThreads(pid)));

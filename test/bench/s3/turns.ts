@@ -150,7 +150,7 @@ async function s3Cpu({ s3, proxy }: Site): Promise<number> {
   return all.reduce((sum, one) => sum + one, 0);
 }
 
-/** What is in sockets when a server stops is still taken in. */
+/** What is in sockets when a server stops is still taken in. The S3 server tells nobody when it is done: what it uses in a stretch of time does. */
 async function rested(site: Site): Promise<void> {
   let before = await s3Cpu(site);
   for (let look = 0; look < looksMax; look++) {
