@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { outputOf, run, say } from "./shell.ts";
 
 /** Debian packages the tests use, with what for. */
-export const testPackages: Readonly<Record<string, string>> = {
+const testPackages: Readonly<Record<string, string>> = {
   "ca-certificates": "downloads",
   "ceph-common": "programs that set the S3 server up",
   "ceph-mon": "the S3 server's cluster",

@@ -2,7 +2,7 @@ import { assert } from "#base/assert.ts";
 
 /** Longest key, and longest part of one between slashes. */
 export const keyLengthMax = 1024;
-export const keyPartLengthMax = 200;
+const keyPartLengthMax = 200;
 
 const part = /^[a-zA-Z0-9._-]+$/;
 

@@ -1,6 +1,6 @@
 import type { Clock } from "#base/clock.ts";
 import { giveBack } from "#base/lent-memory.ts";
-import type { Time } from "#base/time.ts";
+import { type Time, timeAfter } from "#base/time.ts";
 import type { ContentReferences } from "#model/file-content.ts";
 import { FsError } from "#model/fs-error.ts";
 import type { FileId } from "#model/ids.ts";
@@ -76,7 +76,8 @@ export class Changes {
     const refused = this.refuse(file, inode);
     if (refused !== null) return refused;
     const size = Math.max(file.size, offset + length);
-    const stamp = this.files.stamp(inode, at);
+    // An explicit mtime in the future ends with the next write, as on a local disk.
+    const stamp = timeAfter(inode.ctime, at);
     const unstored = file.unstoredBytes;
     const error =
       length >= largeWriteBytes
@@ -91,7 +92,7 @@ export class Changes {
     const file = this.files.of(inode);
     const refused = this.refuse(file, inode);
     if (refused !== null) return refused;
-    const stamp = this.files.stamp(inode, at);
+    const stamp = timeAfter(inode.ctime, at);
     const sequence = this.log.appendTruncate(file.id, size, stamp);
     if (sequence instanceof FsError) return sequence;
     const unstored = file.unstoredBytes;
@@ -106,7 +107,7 @@ export class Changes {
     if (refused !== null) return refused;
     const cut = Math.min(length, file.size - offset);
     if (cut <= 0) return inode;
-    const stamp = this.files.stamp(inode, at);
+    const stamp = timeAfter(inode.ctime, at);
     const sequence = this.log.appendPunch(file.id, offset, cut, file.size, stamp);
     if (sequence instanceof FsError) return sequence;
     const unstored = file.unstoredBytes;
@@ -119,7 +120,7 @@ export class Changes {
     const file = this.files.of(inode);
     const refused = this.refuse(file, inode);
     if (refused !== null) return refused;
-    const stamp = this.files.stamp(inode, at);
+    const stamp = timeAfter(inode.ctime, at);
     const size = Math.max(file.size, offset + from.length);
     const sequence = this.log.appendClone(file.id, offset, from.runs, size, stamp);
     if (sequence instanceof FsError) return sequence;
@@ -153,6 +154,7 @@ export class Changes {
   private writeSmall(file: FileState, offset: number, payload: readonly Uint8Array[], length: number, size: number, stamp: Time): FsError | null {
     const sequence = this.log.appendWrite(file.id, offset, payload, length, size, stamp);
     if (sequence instanceof FsError) return sequence;
+    this.loop.rewriting.wrote(file, offset, length);
     this.files.writeToPages(file, offset, payload, length);
     this.files.accept(file, sequence, size, stamp, stamp);
     return null;

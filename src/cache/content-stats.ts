@@ -75,6 +75,12 @@ export function addTo(totals: PackTotals, { size, live }: { readonly size: numbe
   return live;
 }
 
+/** A pack was made of what lives in others: those bytes were counted as alive there. */
+export function addStored(totals: PackTotals, bytes: number): void {
+  totals.count++;
+  totals.bytes += bytes;
+}
+
 /** One pass over all packs. */
 export interface Pass {
   repacked: number;

@@ -92,10 +92,9 @@ export class Content implements FileContent {
     this.changes = new Changes({ ...parts, admission: this.admission, loop: this.loop, storedWaits: this.storedWaits });
   }
 
-  /** What recovery left unstored is on its way from here on. */
-  start(): void {
-    // Records the store has all of go at once: where the disk is full, no write would ever come and let them go.
-    this.flusher.releaseLog();
+  /** What recovery left unstored, the oldest of it made at `oldest`, is on its way from here on. */
+  start(oldest: Time | null): void {
+    this.flusher.started(oldest);
     this.loop.schedule();
   }
 

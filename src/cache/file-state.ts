@@ -1,9 +1,8 @@
 import type { Time } from "#base/time.ts";
 import type { FileId } from "#model/ids.ts";
 import type { Inode } from "#model/inode.ts";
-import type { Links } from "#telemetry/tracing/index.ts";
-import type { Page } from "./pages/index.ts";
-import type { PageBuffer } from "./pages/index.ts";
+import { Links } from "#telemetry/tracing/index.ts";
+import type { Page, PageBuffer } from "./pages/index.ts";
 import { PendingExtents } from "./pending.ts";
 import type { OpenPackRef } from "./pack-table.ts";
 
@@ -66,6 +65,8 @@ export class FileState {
   cutTo = -1;
   /** Bytes in dirty ranges that no cut has taken. */
   dirtyBytes = 0;
+  /** Of small writes to what it had already, since it is in memory. */
+  rewrittenBytes = 0;
   /** Open packs that bytes of this file lie in, with the size they must be synced to. */
   readonly unsynced = new Map<OpenPackRef, number>();
   /** The cut on its way into the store. */
@@ -117,6 +118,45 @@ export class FileState {
     const flushCut = this.flushing === null ? -1 : this.flushing.cutTo;
     if (this.cutTo < 0) return flushCut < 0 ? Number.MAX_SAFE_INTEGER : flushCut;
     return flushCut < 0 ? this.cutTo : Math.min(this.cutTo, flushCut);
+  }
+
+  /** Takes everything unstored as one consistent cut; newer changes begin a new one. */
+  takeCut(): FlushCut {
+    const pieces: FlushPiece[] = [];
+    const pages = [...this.dirtyPages].sort((a, b) => a.index - b.index);
+    for (const page of pages) {
+      const ranges = page.dirty.take();
+      page.flushing = true;
+      for (let i = 0; i < ranges.count; i++) {
+        page.buffer.retain();
+        pieces.push({ page, buffer: page.buffer, start: ranges.start(i), end: ranges.end(i) });
+      }
+    }
+    this.dirtyPages.clear();
+    const { sequence, size, mtime, ctime, cutTo, dirtyBytes, followed } = this;
+    const cut: FlushCut = { sequence, size, mtime, ctime, cutTo, pieces, pending: [...this.pending.list], dirtyBytes, followed };
+    this.flushing = cut;
+    this.followed = null;
+    this.flushingFirst = this.firstSequence;
+    this.flushingSinceMs = this.dirtySinceMs;
+    this.firstSequence = 0;
+    this.cutTo = -1;
+    this.dirtyBytes = 0;
+    return cut;
+  }
+
+  /** The cut is not on its way any more: its changes are the oldest that no cut has taken. */
+  putBack(cut: FlushCut): void {
+    this.flushing = null;
+    this.followed = Links.both(cut.followed, this.followed);
+    this.firstSequence = this.flushingFirst;
+    this.dirtySinceMs = this.flushingSinceMs;
+    if (cut.cutTo >= 0) this.cutStoredAt(cut.cutTo);
+  }
+
+  /** Stored bytes from `size` on are truncated away. */
+  cutStoredAt(size: number): void {
+    this.cutTo = this.cutTo < 0 ? size : Math.min(this.cutTo, size);
   }
 
   pageEvicted(): void {

@@ -1,13 +1,11 @@
 import type { Clock } from "#base/clock.ts";
-import { type Time, timeAfter } from "#base/time.ts";
+import type { Time } from "#base/time.ts";
 import type { FileId } from "#model/ids.ts";
 import type { Inode } from "#model/inode.ts";
-import { Links } from "#telemetry/tracing/index.ts";
-import { type FileState, FileState as State, type FlushCut, type FlushPiece, letGo, type StateOwner } from "./file-state.ts";
+import { FileState, type FlushCut, type FlushPiece, letGo, type StateOwner } from "./file-state.ts";
 import { follow } from "./followed.ts";
 import type { OpenPackRef } from "./pack-table.ts";
-import type { Page, PageCache } from "./pages/index.ts";
-import { pageBytes } from "./pages/index.ts";
+import { type Page, pageBytes, type PageCache } from "./pages/index.ts";
 
 /** A run of a file's bytes below its pages; a null pack: a hole. */
 export interface LaidRun {
@@ -48,7 +46,7 @@ export class FileTable implements StateOwner {
   of(inode: Inode): FileState {
     let file = this.states.get(inode.id);
     if (file === undefined) {
-      file = new State(this, inode);
+      file = new FileState(this, inode);
       this.states.set(inode.id, file);
     } else if (!file.isUnstored) {
       // Nothing is ahead of the store, so the inode speaks.
@@ -143,16 +141,9 @@ export class FileTable implements StateOwner {
   /** Cuts what lies at `size` and above. */
   cutAt(file: FileState, size: number): void {
     file.busy++;
-    for (const page of [...file.pages.values()]) {
-      const start = size - page.index * pageBytes;
-      if (start >= pageBytes) continue;
-      const from = Math.max(0, start);
-      this.clean(page, from, pageBytes);
-      page.valid.remove(from, pageBytes);
-      if (page.valid.isEmpty) this.cache.remove(page);
-    }
+    this.uncover(file, size, Number.MAX_SAFE_INTEGER);
     this.cutPending(file, size, Number.MAX_SAFE_INTEGER);
-    file.cutTo = file.cutTo < 0 ? size : Math.min(file.cutTo, size);
+    file.cutStoredAt(size);
     file.lowerVersion++;
     file.busy--;
   }
@@ -175,40 +166,6 @@ export class FileTable implements StateOwner {
       file.dirtySinceMs = this.clock.monotonicMs();
       this.unstored.add(file);
     }
-  }
-
-  /** Takes everything unstored of the file as one consistent cut; newer changes begin a new one. */
-  cut(file: FileState): FlushCut {
-    const pieces: FlushPiece[] = [];
-    const pages = [...file.dirtyPages].sort((a, b) => a.index - b.index);
-    for (const page of pages) {
-      const ranges = page.dirty.take();
-      page.flushing = true;
-      for (let i = 0; i < ranges.count; i++) {
-        page.buffer.retain();
-        pieces.push({ page, buffer: page.buffer, start: ranges.start(i), end: ranges.end(i) });
-      }
-    }
-    file.dirtyPages.clear();
-    const cut: FlushCut = {
-      sequence: file.sequence,
-      size: file.size,
-      mtime: file.mtime,
-      ctime: file.ctime,
-      cutTo: file.cutTo,
-      pieces,
-      pending: [...file.pending.list],
-      dirtyBytes: file.dirtyBytes,
-      followed: file.followed,
-    };
-    file.flushing = cut;
-    file.followed = null;
-    file.flushingFirst = file.firstSequence;
-    file.flushingSinceMs = file.dirtySinceMs;
-    file.firstSequence = 0;
-    file.cutTo = -1;
-    file.dirtyBytes = 0;
-    return cut;
   }
 
   /** The store has the cut (or the file is gone). */
@@ -249,11 +206,7 @@ export class FileTable implements StateOwner {
       }
     }
     this.dirtyBytes -= cut.dirtyBytes;
-    file.flushing = null;
-    file.followed = Links.both(cut.followed, file.followed);
-    file.firstSequence = file.flushingFirst;
-    file.dirtySinceMs = file.flushingSinceMs;
-    if (cut.cutTo >= 0) file.cutTo = file.cutTo < 0 ? cut.cutTo : Math.min(file.cutTo, cut.cutTo);
+    file.putBack(cut);
   }
 
   /** The file has no link, and that is durable: its content is nobody's, its log records are not needed. */
@@ -262,10 +215,7 @@ export class FileTable implements StateOwner {
     file.followed = null;
     file.firstSequence = 0;
     if (file.flushing === null) this.unstored.delete(file);
-    for (const page of [...file.pages.values()]) {
-      this.clean(page, 0, pageBytes);
-      this.cache.remove(page);
-    }
+    this.uncover(file, 0, Number.MAX_SAFE_INTEGER);
     this.pendingBytes -= file.pending.owned;
     file.pending.clear();
     file.unsynced.clear();
@@ -288,11 +238,6 @@ export class FileTable implements StateOwner {
     let since = Number.POSITIVE_INFINITY;
     for (const file of this.unstored) since = Math.min(since, file.unstoredSinceMs);
     return since === Number.POSITIVE_INFINITY ? null : Math.max(0, Math.round(this.clock.monotonicMs() - since));
-  }
-
-  /** mtime and ctime of a change now. An explicit mtime in the future ends with the next write, as on a local disk. */
-  stamp(inode: Inode, at: Time): Time {
-    return timeAfter(inode.ctime, at);
   }
 
   private copy(file: FileState, offset: number, payload: readonly Uint8Array[], length: number, dirty: boolean): void {

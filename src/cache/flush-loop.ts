@@ -5,9 +5,10 @@ import type { Admission } from "./admission.ts";
 import type { ContentLimits } from "./content-limits.ts";
 import { FlushStats } from "./content-stats.ts";
 import type { FileTable } from "./file-table.ts";
-import type { Flusher } from "./flusher.ts";
+import { type Flusher, packBytes } from "./flusher.ts";
 import type { Garbage } from "./garbage.ts";
 import type { WriteAheadLog } from "./log/index.ts";
+import { Rewriting } from "./rewriting.ts";
 import type { Space } from "./space.ts";
 import { isPassing, type StoreHealth } from "./store-health.ts";
 import type { StoredWaits } from "./stored-waits.ts";
@@ -36,6 +37,7 @@ export interface FlushLoopParts {
 /** When a share's changes are stored: as soon as there is much, else at their age; batch after batch, and again after a pause where one failed. */
 export class FlushLoop {
   limits: ContentLimits;
+  readonly rewriting: Rewriting = new Rewriting();
   /** How they went. */
   readonly flushes: FlushStats = new FlushStats();
   private readonly parts: FlushLoopParts;
@@ -107,10 +109,17 @@ export class FlushLoop {
       admission.isWaitedFor ||
       storedWaits.isWaitedFor ||
       files.dirtyBytes >= flushBytes ||
+      (files.dirtyBytes >= packBytes && this.sparesHistory) ||
       files.dirtyMemory >= dirtyMemoryMax / 2 ||
       files.pendingBytes >= (flusher.isFar ? flushBytes : logBytesDue) ||
       log.bytes >= logBytesDue
     );
+  }
+
+  /** A flush now has the share's history point to what else it would send too. */
+  private get sparesHistory(): boolean {
+    const { history, health } = this.parts;
+    return history !== null && history.leavesToPacks && !this.rewriting.isMost && !health.isFailing("write");
   }
 
   private hasAged(): boolean {

@@ -1,13 +1,16 @@
 import type { Clock } from "#base/clock.ts";
+import type { Time } from "#base/time.ts";
 import { StoreFullError } from "#model/block-store.ts";
+import type { Pack } from "#model/change-set.ts";
 import { FsError } from "#model/fs-error.ts";
+import type { ShareHistory } from "#model/history.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { outside, type Span } from "#telemetry/tracing/index.ts";
 import { DiskPace } from "./disk-pace.ts";
 import type { FileTable } from "./file-table.ts";
 import { flushed } from "./followed.ts";
-import { Gathered, type Job } from "./gathered.ts";
+import { Gathered, type Job, tellPacked } from "./gathered.ts";
 import type { WriteAheadLog } from "./log/index.ts";
 import type { OpenPackRef, PackTable } from "./pack-table.ts";
 import type { PackUploads } from "./pack-uploads.ts";
@@ -20,6 +23,8 @@ export const packBytes = 16 * 1024 * 1024;
 /** Files in a batch: bounds what a failed batch has to do again. */
 const batchFilesMax = 4096;
 const batchBytesMax = 64 * 1024 * 1024;
+/** The clock may have been put back so far between a write and the flush that stored it. */
+const clockStepSec = 300;
 
 /**
  * Takes unstored changes to their home: dirty bytes into packs, packs into the block store, then size, times and extents of each
@@ -35,9 +40,13 @@ export class Flusher {
   private readonly clock: Clock;
   private readonly logger: Logger;
   private readonly health: StoreHealth;
+  private readonly history: ShareHistory | null;
   readonly pace: DiskPace;
   /** The pack large writes go to at present. */
   private current: OpenPackRef | null = null;
+  /** The last change that the start found in the log, until all up to it are stored; 0: they are. */
+  private recoveredUpTo = 0;
+  private recoveredFrom: Time | null = null;
   /** A pack of large writes has become full. */
   onFull: () => void = () => {};
 
@@ -50,7 +59,9 @@ export class Flusher {
     clock: Clock,
     logger: Logger,
     health: StoreHealth,
+    history: ShareHistory | null = null,
   ) {
+    this.history = history;
     this.health = health;
     this.pace = new DiskPace(clock);
     this.files = files;
@@ -99,6 +110,26 @@ export class Flusher {
     }
   }
 
+  /** What the log had is found again; the oldest of it that is not stored was made at `oldest`. */
+  started(oldest: Time | null): void {
+    this.recoveredUpTo = this.log.sequence;
+    this.recoveredFrom = oldest;
+    // Records the store has all of go at once: where the disk is full, no write would ever come and let them go.
+    this.releaseLog();
+  }
+
+  /**
+   * Something that was there at the start is not stored yet, and what is published may have it in a pack made then, though nothing here refers
+   * to that any more. None that is older: a full store gets room for what the log has.
+   */
+  mayHaveRecovered({ since }: Pack): boolean {
+    if (this.recoveredUpTo !== 0 && this.files.oldestSequence() > this.recoveredUpTo) this.recoveredUpTo = 0;
+    if (this.recoveredUpTo === 0) return false;
+    const from = this.recoveredFrom;
+    // A time to come is of a clock that was put right meanwhile, and says nothing.
+    return from === null || from.isAfter(this.clock.now()) || since.sec + clockStepSec >= from.sec;
+  }
+
   /** Whether it takes time to put a pack. */
   get isFar(): boolean {
     return this.packs.areFar;
@@ -115,7 +146,7 @@ export class Flusher {
     let bytes = 0;
     for (const file of this.files.unstored) {
       if (file.flushing !== null || file.gone) continue;
-      const cut = this.files.cut(file);
+      const cut = file.takeCut();
       jobs.push({ file, cut, extents: [] });
       bytes += cut.dirtyBytes;
       for (let i = 0; i < cut.pending.length; i++) bytes += ownedBytes(cut.pending[i] as PendingExtent);
@@ -150,6 +181,7 @@ export class Flusher {
   private async storeHeld(jobs: readonly Job[], packs: Set<OpenPackRef>): Promise<FsError | null> {
     const written = await this.writePieces(jobs, packs);
     if (written !== null) return this.restoreAll(jobs, written);
+    if (this.history?.leavesToPacks === true && !this.health.isFailing("write")) tellPacked(this.history, jobs, packs);
     let last = 0;
     for (const job of jobs) {
       last = Math.max(last, job.cut.sequence);

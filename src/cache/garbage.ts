@@ -6,7 +6,7 @@ import type { ShareHistory } from "#model/history.ts";
 import type { PackId } from "#model/ids.ts";
 import type { FileExtent, MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
-import { addTo, GarbageStats, type Pass } from "./content-stats.ts";
+import { addStored, addTo, GarbageStats, type Pass } from "./content-stats.ts";
 import type { Flusher } from "./flusher.ts";
 import type { OpenPackRef, PackTable } from "./pack-table.ts";
 import { copyInto, type KnownBytes } from "./repack.ts";
@@ -202,10 +202,10 @@ export class Garbage {
     const row = await this.store.pack(id);
     if (row === null || row.live > 0 || this.packs.open.has(id)) return;
     if (!unused) return this.logger.error({ pack: id }, "a pack is said to be unused, and files refer to it: it stays; repair the share's metadata (dittofs fsck --repair)");
-    if (row.state !== PackState.doomed && graceMs > 0) {
-      await this.store.apply({ conditions: [], changes: [{ do: "putPack", pack: { ...row, state: PackState.doomed, since: now } }] });
-      return;
-    }
+    // A published segment may point there for bytes that are not stored anew since the start.
+    const isDoomed = row.state === PackState.doomed;
+    if (this.parting !== null && !isDoomed && this.flusher.mayHaveRecovered(row)) return;
+    if (!isDoomed && graceMs > 0) return void (await this.store.apply({ conditions: [], changes: [{ do: "putPack", pack: { ...row, state: PackState.doomed, since: now } }] }));
     if (graceMs > 0 && (now.sec - row.since.sec) * 1000 < graceMs) return;
     if (this.parting === null) await this.blocks.delete([row.key]);
     await this.store.apply({ conditions: [], changes: [{ do: "deletePack", id: row.id }] });
@@ -221,7 +221,7 @@ export class Garbage {
   /** Repacks; what that emptied goes at once when space is short. */
   private async rewrite(row: Pack, graceMs: number, pass: Pass): Promise<void> {
     pass.repacked++;
-    await this.repack(row);
+    await this.repack(row, pass);
     if (graceMs === 0) await this.retire(row.id, 0, pass);
   }
 
@@ -231,14 +231,14 @@ export class Garbage {
     if (found === null || this.packs.open.has(row.id)) return;
     pass.repacked++;
     this.shared.forget(row.id);
-    if ((await this.move(found)) && graceMs === 0) await this.retire(row.id, 0, pass);
+    if ((await this.move(found, pass)) && graceMs === 0) await this.retire(row.id, 0, pass);
   }
 
   /** Copies what is alive in a pack into fresh ones. A write or truncation that comes between wins: its extents no longer match. */
-  private async repack(row: Pack): Promise<void> {
+  private async repack(row: Pack, pass: Pass): Promise<void> {
     for (let round = 0; round < repackRoundsMax && !this.closed; round++) {
       const found = await this.store.extentsOfPack(row.id, extentsPage);
-      if (found.length === 0 || !(await this.move(found)) || found.length < extentsPage) return;
+      if (found.length === 0 || !(await this.move(found, pass)) || found.length < extentsPage) return;
     }
   }
 
@@ -247,15 +247,15 @@ export class Garbage {
    * same. False: not stored; nothing has changed.
    */
   replace(pieces: readonly KnownBytes[]): Promise<boolean> {
-    return this.closed ? Promise.resolve(false) : this.move(pieces);
+    return this.closed ? Promise.resolve(false) : this.move(pieces, null);
   }
 
-  private async move(found: readonly (FileExtent | KnownBytes)[]): Promise<boolean> {
+  private async move(found: readonly (FileExtent | KnownBytes)[], pass: Pass | null): Promise<boolean> {
     const target = this.packs.create();
     if (target instanceof FsError) return false;
     target.holders++;
     try {
-      return await this.moveTo(target, found);
+      return await this.moveTo(target, found, pass);
     } finally {
       // A flush's end settles it, or gives it up where it was not stored.
       target.holders--;
@@ -263,10 +263,12 @@ export class Garbage {
     }
   }
 
-  private async moveTo(target: OpenPackRef, found: readonly (FileExtent | KnownBytes)[]): Promise<boolean> {
+  private async moveTo(target: OpenPackRef, found: readonly (FileExtent | KnownBytes)[], pass: Pass | null): Promise<boolean> {
     const moves = await copyInto(target, found, this.packs);
     if (moves === null) return false;
+    const bytes = target.file?.size ?? 0;
     if (!(await this.flusher.storeRepacked([target]))) return false;
+    if (pass !== null) addStored(pass.packs, bytes);
     for (let i = 0; i < moves.length; i += movesPerTurn) {
       const turn = moves.slice(i, i + movesPerTurn).map((move) => this.store.apply({ conditions: [], changes: [move] }));
       await Promise.all(turn);

@@ -1,6 +1,7 @@
 import type { Extent } from "#model/change-set.ts";
 import { FsError } from "#model/fs-error.ts";
-import type { PackId } from "#model/ids.ts";
+import type { PackedFile, ShareHistory } from "#model/history.ts";
+import type { FileId, PackId } from "#model/ids.ts";
 import { type FileState, type FlushCut, type FlushPiece, letGo } from "./file-state.ts";
 import { followAlso } from "./followed.ts";
 import type { OpenPackRef } from "./pack-table.ts";
@@ -84,6 +85,19 @@ export class Gathered {
     this.length = 0;
     return null;
   }
+}
+
+/** Tells the history where dirty bytes are now. Packs that it points to are kept as those are that log records point to. */
+export function tellPacked(history: ShareHistory, jobs: readonly Job[], packs: ReadonlySet<OpenPackRef>): void {
+  const files = new Map<FileId, PackedFile>();
+  let last = 0;
+  for (const { file, cut, extents } of jobs) {
+    if (extents.length === 0) continue;
+    files.set(file.id, { sequence: cut.sequence, extents });
+    last = Math.max(last, cut.sequence);
+  }
+  if (files.size === 0 || !history.packed(files)) return;
+  for (const pack of packs) pack.lastSequence = Math.max(pack.lastSequence, last);
 }
 
 /** The pack of an extent that stores nothing. */

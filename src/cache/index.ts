@@ -23,6 +23,7 @@ import { describeDamage } from "./lost-bytes.ts";
 import { PackTable } from "./pack-table.ts";
 import { PackUploads } from "./pack-uploads.ts";
 import { PageCache } from "./pages/index.ts";
+import { PageFiller } from "./page-filler.ts";
 import { Reader } from "./reader.ts";
 import { type Recovered, Replay, removeLeftovers } from "./recovery.ts";
 import { Shipped } from "./shipped-content.ts";
@@ -80,12 +81,12 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
   const log = history === null ? opened : new TappedLog(opened, history);
   await removeLeftovers(packs, logger);
   const uploads = new PackUploads(files, packs, store, blocks, clock, logger, health);
-  const flusher = new Flusher(files, packs, log, store, uploads, clock, logger, health);
+  const flusher = new Flusher(files, packs, log, store, uploads, clock, logger, health, history);
   const garbage = new Garbage(packs, store, blocks, flusher, clock, logger, options.garbage, health, history);
   const space = new Space(blocks);
   await space.read();
   const shipped = new Shipped(files, packs, flusher, log, () => content.admission.letIn());
-  const reader = new Reader(cache, packs, store, clock);
+  const reader = new Reader(new PageFiller(cache, packs, store), clock);
   const content: Content = new Content({
     cache,
     history,
@@ -105,7 +106,7 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
     durability: options.durability,
     writeVerifier: options.random.bytes(verifierBytes),
   });
-  content.start();
+  content.start(replay.oldest);
   garbage.start();
   const upkeep = new Upkeep({ damagedLog: () => (options.ephemeral ? [] : setAside(logDirectory(options))), content, files, packs, garbage, store, blocks: options.uncached ?? blocks, copies: blocks, clock });
   const stats: ContentStats = {

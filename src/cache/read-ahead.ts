@@ -1,5 +1,5 @@
-import type { Maybe } from "#base/brand.ts";
 import type { FileId, PackId } from "#model/ids.ts";
+import type { Below, Piece } from "./below.ts";
 import type { FileState } from "./file-state.ts";
 import type { PackTable } from "./pack-table.ts";
 
@@ -18,14 +18,6 @@ const runBytesMin = 192 * 1024;
 const windowPerRun = 4;
 const streamsMax = 256;
 
-/** Where bytes of a file lie below the pages; pack 0: a hole. */
-export interface Piece {
-  readonly start: number;
-  readonly end: number;
-  readonly pack: PackId | 0;
-  readonly packOffset: number;
-}
-
 interface Stream {
   /** End of the furthest read. */
   position: number;
@@ -41,11 +33,11 @@ export class ReadAhead {
   /** The one used longest ago first. */
   private readonly streams = new Map<FileId, Stream>();
   private readonly packs: PackTable;
-  private readonly piecesOf: (file: FileState, start: number, end: number) => Maybe<readonly Piece[]>;
+  private readonly below: Below;
 
-  constructor(packs: PackTable, piecesOf: (file: FileState, start: number, end: number) => Maybe<readonly Piece[]>) {
+  constructor(packs: PackTable, below: Below) {
     this.packs = packs;
-    this.piecesOf = piecesOf;
+    this.below = below;
   }
 
   /** Bytes `start`..`end` of the file are read, and are not in memory. */
@@ -85,7 +77,7 @@ export class ReadAhead {
     try {
       for (let at = from; at < until; at += stepBytes) {
         const stop = Math.min(at + stepBytes, until);
-        const found = this.piecesOf(file, at, stop);
+        const found = this.below.pieces(file, at, stop);
         for (const { pack, packOffset, start, end } of joined(found instanceof Promise ? await found : found)) {
           if (!(await this.packs.prefetch(pack as PackId, packOffset, end - start))) return;
         }

@@ -2,6 +2,7 @@ import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Maybe } from "#base/brand.ts";
 import type { Clock } from "#base/clock.ts";
+import type { Time } from "#base/time.ts";
 import { PackState } from "#model/change-set.ts";
 import type { Inode } from "#model/inode.ts";
 import type { FileId, PackId } from "#model/ids.ts";
@@ -64,6 +65,8 @@ export class Replay {
   private replayed = 0;
   private replayedBytes = 0;
   private unfinished = 0;
+  /** When the oldest change was made that the store did not have yet; null: there was none. */
+  oldest: Time | null = null;
 
   /** `directory`: where the log lies. */
   constructor(directory: string, files: FileTable, packs: PackTable, store: MetadataStore, clock: Clock, tap: ContentTap | null = null, tellAfter = 0) {
@@ -167,6 +170,7 @@ export class Replay {
     const size = record.kind === "truncate" ? record.newSize : record.kind === "punch" ? file.size : Math.max(file.size, record.offset + lengthOf(record));
     this.files.accept(file, record.sequence, size, mtime, record.mtime.isAfter(file.ctime) ? record.mtime : file.ctime);
     this.replayed++;
+    if (this.oldest === null || this.oldest.isAfter(record.mtime)) this.oldest = record.mtime;
     if (this.tap !== null && record.sequence > this.tellAfter) tell(this.tap, record);
     if (record.kind === "write" || record.kind === "pointer") this.replayedBytes += record.length;
   }

@@ -4,7 +4,7 @@ import type { ByteRange, ContentReferences, ContentRun } from "#model/file-conte
 import { FsError } from "#model/fs-error.ts";
 import type { FileId, PackId } from "#model/ids.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
-import type { FileState, FlushPiece } from "./file-state.ts";
+import type { FileState } from "./file-state.ts";
 import type { FileTable, LaidRun } from "./file-table.ts";
 import { runsMax } from "./log/index.ts";
 import { OpenPackRef, type PackTable } from "./pack-table.ts";
@@ -232,11 +232,29 @@ function addDirty(file: FileState, ranges: ByteRange[], offset: number, end: num
     const base = page.index * pageBytes;
     for (let i = 0; i < page.dirty.count; i++) push(ranges, base + page.dirty.start(i), base + page.dirty.end(i), offset, end);
   }
-  const pieces = file.flushing?.pieces ?? [];
-  for (let i = 0; i < pieces.length; i++) {
-    const { page, start, end: stop } = pieces[i] as FlushPiece;
+  const { flushing } = file;
+  if (flushing === null) return;
+  // What was truncated away since, and is there again, is a hole.
+  const last = Math.min(end, file.cutTo < 0 ? end : file.cutTo);
+  for (const { page, start, end: stop } of flushing.pieces) {
     if (file.pages.get(page.index) !== page) continue;
     const base = page.index * pageBytes;
-    for (let r = 0; r < page.valid.count; r++) push(ranges, base + Math.max(start, page.valid.start(r)), base + Math.min(stop, page.valid.end(r)), offset, end);
+    for (let r = 0; r < page.valid.count; r++) {
+      const from = Math.max(offset, base + Math.max(start, page.valid.start(r)));
+      pushOlder(file, flushing.sequence, ranges, from, Math.min(last, base + Math.min(stop, page.valid.end(r))));
+    }
   }
+}
+
+/** Adds `start`..`end` but for what was laid over it after `sequence`: a hole that was read since is in pages as what lies below is. */
+function pushOlder(file: FileState, sequence: number, ranges: ByteRange[], start: number, end: number): void {
+  const { list } = file.pending;
+  let at = start;
+  for (let i = file.pending.find(start); i < list.length && list[i]!.offset < end; i++) {
+    const newer = list[i]!;
+    if (newer.sequence <= sequence) continue;
+    push(ranges, at, newer.offset, start, end);
+    at = newer.offset + newer.length;
+  }
+  push(ranges, at, end, start, end);
 }

@@ -1,7 +1,7 @@
+import type { Piece } from "./below.ts";
 import { frameBytes } from "./packs/index.ts";
 import type { PackTable } from "./pack-table.ts";
 import { type PageBuffer, pageBytes } from "./pages/index.ts";
-import type { Piece } from "./read-ahead.ts";
 
 /*
  * What was read ahead lies in memory of pages already: where a frame of its pack is a page of the file, the page is made around that

@@ -10,7 +10,7 @@ import { pathsOf, streamMark } from "./paths.ts";
 import { entriesOf, type Named, settledNames } from "./reread.ts";
 import { eachInode, extentsOfPack } from "./scan.ts";
 import { isName, type Survey, whatIsWrongWith, whatIsWrongWithPack } from "./survey.ts";
-import { type CheckTarget, goOn, type Watch } from "./target.ts";
+import { type CheckTarget, goOn, quiet, type Watch } from "./target.ts";
 
 /** Tries to count a share while nothing changes in it. */
 const quietTries = 3;
@@ -218,7 +218,7 @@ async function confirmUsage(target: CheckTarget, survey: Survey, watch: Watch, s
     const before = await store.usage();
     let inodes = 0;
     let bytes = 0;
-    await eachInode(target, watch, (inode) => {
+    await eachInode(target, quiet(watch), (inode) => {
       if (inode.links <= 0) return;
       inodes++;
       if (inode.type === FileType.regular) bytes += inode.used;

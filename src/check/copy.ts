@@ -17,7 +17,7 @@ export interface Copied {
 }
 
 /** Content that can't be moved as it is. */
-export class NotWhole extends Error {
+class NotWhole extends Error {
   constructor(pack: Pack, what: string, remedy = "Run dittofs fsck --data --repair first: it names the files, and repairs what can be repaired; delete or restore the others") {
     super(`the object ${pack.key} of pack ${pack.id} ${what}. ${remedy}`);
   }

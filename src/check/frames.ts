@@ -4,7 +4,7 @@ import type { PackId } from "#model/ids.ts";
 import { type Damage, damage } from "./damage.ts";
 import { FindingKind } from "./finding.ts";
 import { frameBytes, judgeObject, lostIn, patiently } from "./objects.ts";
-import { type CheckTarget, goOn, type Watch } from "./target.ts";
+import { type CheckTarget, goOn, quiet, type Watch } from "./target.ts";
 
 /** Read at once. */
 const chunkBytes = 16 * frameBytes;
@@ -100,14 +100,19 @@ async function damagedIn(target: CheckTarget, watch: Watch, pack: Pack, chunk: U
   return bad;
 }
 
+/** Whether a pack has content that a check of it reads. */
+export function isRead({ content }: Pick<CheckTarget, "content">, pack: Pack): boolean {
+  return pack.live > 0 && pack.state !== PackState.pending && !content.isOpen(pack.id);
+}
+
 /** Checks the content of one pack against its checksums, and its footer. What is damaged is read twice. */
 export async function checkContent(target: CheckTarget, watch: Watch, id: PackId, pace: Pace): Promise<readonly Damage[]> {
   const { store, content } = target;
   const pack = await store.pack(id);
-  if (pack === null || pack.live === 0 || pack.state === PackState.pending || content.isOpen(id)) return [];
+  if (pack === null || !isRead(target, pack)) return [];
   const first = await readFrames(target, watch, pack, pace);
   if (first === null) return judgeObject(target, watch, id, []);
-  const again = first.length === 0 ? first : await readFrames(target, watch, pack, pace);
+  const again = first.length === 0 ? first : await readFrames(target, quiet(watch), pack, pace);
   const now = await store.pack(id);
   if (again === null || now === null || now.key !== pack.key || content.isOpen(id)) return [];
   const bad = first.filter((frame) => again.includes(frame));

@@ -3,7 +3,7 @@ import type { PackId } from "#model/ids.ts";
 import { confirm } from "./confirm.ts";
 import { type Damage, damage } from "./damage.ts";
 import { type Finding, finding, FindingKind, identityOf } from "./finding.ts";
-import { checkContent, unpaced } from "./frames.ts";
+import { checkContent, isRead, unpaced } from "./frames.ts";
 import { checkObjects, locate } from "./objects.ts";
 import { mend } from "./repair.ts";
 import { eachPack, NotScannable } from "./scan.ts";
@@ -85,7 +85,7 @@ async function inspect(target: CheckTarget, options: FsckOptions, watch: Watch):
   let bytes = 0;
   await eachPack(target, watch, (pack) => {
     packs.push(pack.id);
-    bytes += pack.size;
+    if (isRead(target, pack)) bytes += pack.size;
   });
   if (options.data) {
     watch.step("content", bytes, "bytes");

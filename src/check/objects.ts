@@ -89,14 +89,15 @@ interface Expected {
 export async function checkObjects(target: CheckTarget, prefix: string, watch: Watch): Promise<Objects> {
   const expected = new Map<string, Expected>();
   await eachPack(target, watch, (pack) => expected.set(pack.key, { id: pack.id, seen: null }));
-  watch.step("objects", expected.size, "objects");
   const strangers: { readonly key: string; readonly size: number }[] = [];
   await patiently(target, watch, async (blocks) => {
     strangers.length = 0;
+    watch.step("objects", expected.size, "objects");
     for await (const { key, size } of blocks.list(prefix)) {
       goOn(watch);
-      watch.advance(1);
       const row = expected.get(key);
+      // What else lies there is not counted: there is no telling how much it is.
+      if (row !== undefined) watch.advance(1);
       const payload = size ?? (await payloadOf(blocks, key));
       if (row === undefined) strangers.push({ key, size: payload ?? 0 });
       else row.seen = payload;

@@ -1,7 +1,7 @@
 import { type FileId, rootId } from "#model/ids.ts";
 import { ownerOfStreams } from "#model/inode-flags.ts";
 import { eachDirent } from "./scan.ts";
-import type { CheckTarget, Watch } from "./target.ts";
+import { type CheckTarget, quiet, type Watch } from "./target.ts";
 
 /** A name that refers to a file. */
 export interface Name {
@@ -19,7 +19,7 @@ const depthMax = 4096;
 export async function namesOf(target: CheckTarget, watch: Watch, ids: ReadonlySet<number>): Promise<Map<number, Name[]>> {
   const names = new Map<number, Name[]>();
   if (ids.size === 0) return names;
-  await eachDirent(target, watch, ({ child, parent, name }) => {
+  await eachDirent(target, quiet(watch), ({ child, parent, name }) => {
     if (!ids.has(child)) return;
     const list = names.get(child);
     if (list === undefined) names.set(child, [{ parent, name }]);

@@ -1,7 +1,8 @@
 import type { Clock } from "#base/clock.ts";
-import { checkContent, type Pace } from "./frames.ts";
+import { checkContent, isRead, type Pace } from "./frames.ts";
 import { locate } from "./objects.ts";
-import { type CheckTarget, goOn, turn, type Watch } from "./target.ts";
+import { eachPack } from "./scan.ts";
+import { type CheckTarget, goOn, quiet, turn, type Watch } from "./target.ts";
 
 /** How far scrubbing is, kept across restarts. Times are seconds since 1970. */
 export interface ScrubMark {
@@ -19,6 +20,8 @@ export interface ScrubMark {
 /** Where the mark is kept. */
 export interface ScrubMemory {
   load(): ScrubMark | null;
+  /** How far it is at this moment, for who asks; to be saved later. */
+  note(mark: ScrubMark): void;
   save(mark: ScrubMark): void;
 }
 
@@ -55,7 +58,11 @@ export async function scrub(target: CheckTarget, memory: ScrubMemory, pace: Pace
   const { store, clock } = target;
   const kept = memory.load();
   let mark: ScrubMark = kept !== null && kept.beganAt > 0 ? kept : { after: 0, bytes: 0, damaged: 0, beganAt: clock.now().sec, lastEndedAt: kept?.lastEndedAt ?? null, lastDamaged: kept?.lastDamaged ?? null };
-  watch.step("content", (await store.usage()).bytes, "bytes");
+  let total = mark.bytes;
+  await eachPack(target, watch, (pack) => {
+    if (pack.id > mark.after && isRead(target, pack)) total += pack.size;
+  });
+  watch.step("content", total, "bytes");
   watch.advance(mark.bytes);
   let savedMs = clock.monotonicMs();
   try {
@@ -64,8 +71,9 @@ export async function scrub(target: CheckTarget, memory: ScrubMemory, pace: Pace
       for (const pack of packs) {
         goOn(watch);
         const damages = await checkContent(target, watch, pack.id, pace);
-        for (const { finding } of await locate(target, silent(watch), damages)) watch.found(finding);
-        mark = { ...mark, after: pack.id, bytes: mark.bytes + pack.size, damaged: mark.damaged + damages.length };
+        for (const { finding } of await locate(target, quiet(watch), damages)) watch.found(finding);
+        mark = { ...mark, after: pack.id, bytes: mark.bytes + (isRead(target, pack) ? pack.size : 0), damaged: mark.damaged + damages.length };
+        memory.note(mark);
         if (clock.monotonicMs() - savedMs < saveMs) continue;
         memory.save(mark);
         savedMs = clock.monotonicMs();
@@ -80,16 +88,4 @@ export async function scrub(target: CheckTarget, memory: ScrubMemory, pace: Pace
   const ended = { ...mark, after: 0, bytes: 0, damaged: 0, beganAt: 0, lastEndedAt: clock.now().sec, lastDamaged: mark.damaged };
   memory.save(ended);
   return mark;
-}
-
-/** To look for paths is no progress in reading content. */
-function silent(watch: Watch): Watch {
-  return {
-    get cancelled() {
-      return watch.cancelled;
-    },
-    step() {},
-    advance() {},
-    found() {},
-  };
 }

@@ -16,7 +16,7 @@ export * from "./ports.ts";
 /** This process, its terminal, its environment. */
 export function processContext(version: Version, server: Context["server"]): Context {
   const environment = processEnvironment();
-  return { terminal: processTerminal(environment["TERM"]), version, environment, clock: systemClock, wait: sleep, server };
+  return { terminal: processTerminal(environment), version, environment, clock: systemClock, wait: sleep, server };
 }
 
 /** Runs one command; `args` are the words after the program's name. Gives the exit status. */

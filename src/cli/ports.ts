@@ -197,6 +197,8 @@ export interface Terminal {
   err(text: string): void;
   /** Columns of the terminal that results go to; null: they go to a file or a pipe. */
   readonly columns: number | null;
+  /** Results go to a terminal that may have colours. */
+  readonly colours: boolean;
   /** Null: nobody is there to be asked. */
   readonly person: Person | null;
   /** Null: results go to a file or a pipe, or nobody is there to press a key. */

@@ -18,7 +18,7 @@ import { addTo } from "./remote/index.ts";
 
 /** Where commands are only described. */
 const nowhere: Context = {
-  terminal: { out() {}, err() {}, columns: null, person: null, screen: null, readInput: () => Promise.resolve(""), gone: false },
+  terminal: { out() {}, err() {}, columns: null, colours: false, person: null, screen: null, readInput: () => Promise.resolve(""), gone: false },
   version: { version: "", commit: "" },
   environment: {},
   clock: systemClock,

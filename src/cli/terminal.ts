@@ -1,5 +1,6 @@
 import { isatty } from "node:tty";
 import { writeSync } from "node:fs";
+import { coloursFor } from "#base/colours.ts";
 import { processScreen } from "./screen.ts";
 import { Interrupted } from "./interrupted.ts";
 import type { Person, Terminal } from "./ports.ts";
@@ -8,7 +9,7 @@ import type { Person, Terminal } from "./ports.ts";
 const inputBytesMax = 64 * 1024;
 
 /** The terminal, or the files and pipes in its place, of this process. */
-export function processTerminal(term: string | undefined): Terminal {
+export function processTerminal(environment: Readonly<Record<string, string | undefined>>): Terminal {
   let gone = false;
   return {
     out: (text) => {
@@ -19,8 +20,9 @@ export function processTerminal(term: string | undefined): Terminal {
       return gone;
     },
     columns: isatty(1) ? process.stdout.columns || null : null,
+    colours: coloursFor(isatty(1), environment),
     person: isatty(0) && isatty(2) ? typist() : null,
-    screen: processScreen(term),
+    screen: processScreen(environment["TERM"]),
     readInput,
   };
 }

@@ -25,8 +25,12 @@ export function checkHost(value: string): string | null {
   return value === "localhost" ? null : checkAddress(value);
 }
 
+/** What is wrong with an address that names a user, whose password is not to be repeated with it. */
+export const withPassword = "an address with a password in it, which would be shown and logged";
+
 /** Says what is wrong with the place of a server that is spoken to: `localhost:4317`. */
 export function checkEndpoint(value: string): string | null {
+  if (value.includes("@")) return withPassword;
   if (value.includes("://")) return `${JSON.stringify(value)} has a scheme in front`;
   const [, bracketed, name = "", port = ""] = /^(?:\[([^\]]*)\]|([^:[\]\s]*)):(\d{1,5})$/.exec(value) ?? [];
   if (port === "") return `${JSON.stringify(value)} is no host and port`;

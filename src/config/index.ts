@@ -16,4 +16,4 @@ export { configReference } from "./reference.ts";
 export { configSchema } from "./schema.ts";
 export { configTemplate } from "./template.ts";
 export { configYaml, withoutSecrets } from "./show.ts";
-export { formatDuration, formatSize, parseDuration, parseSize } from "./units.ts";
+export { approximateSize, formatDuration, formatSize, parseDuration, parseSize } from "./units.ts";

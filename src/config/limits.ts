@@ -103,6 +103,7 @@ function checkShares({ shares }: Config, must: Must): void {
   shares.forEach((share, i) => {
     must(!names.has(share.name), `shares[${i}].name`, `${share.name} is the name of two shares`);
     names.add(share.name);
+    must(share.durability !== "remote" || (share.metadata.type !== "memory" && share.blocks.type !== "memory"), `shares[${i}].durability`, "must not be remote for a share in memory: what is acknowledged in remote outlives the machine, and this ends with the server");
     if (share.metadata.type !== "sqlite" || share.metadata.path === "") return;
     must(!databases.has(share.metadata.path), `shares[${i}].metadata.path`, "is the database of two shares");
     databases.add(share.metadata.path);

@@ -1,3 +1,4 @@
+import { withPassword } from "./checks.ts";
 import { section, text, texts, toggle } from "./option.ts";
 import { didYouMean } from "./suggest.ts";
 
@@ -27,20 +28,21 @@ function checkProfileType(value: string): string | null {
 
 /** Says what is wrong with the address of a server that is sent something. */
 function checkServerUrl(value: string): string | null {
+  // Anywhere: a password with a / in it ends the host. A path that has one is written with %40.
+  if (value.includes("@")) return withPassword;
+  if (value.includes("?") || value.includes("#")) return "an address with something after its path, where keys may be that would be shown and logged";
   const url = URL.parse(value);
-  if (url === null || !["http:", "https:"].includes(url.protocol)) return `${JSON.stringify(value)} is no address of a server`;
-  if (url.username !== "" || url.password !== "") return "an address with a password in it, which would be shown and logged";
-  return url.search === "" && url.hash === "" ? null : `${JSON.stringify(value)} has more than a path after its host`;
+  return url === null || !["http:", "https:"].includes(url.protocol) ? `${JSON.stringify(value)} is no address of a server` : null;
 }
 
 export const profilingOptions = section("Profiles, pushed to a Pyroscope server every 15 seconds.", {
-  enabled: toggle({ help: "Take profiles all the time and push them. `dittofs profile` needs no such switch.", default: false, example: "true", since: "0.2.0" }),
-  endpoint: text({ help: "Where Pyroscope is.", default: "http://localhost:4040", example: "http://pyroscope.example.com:4040", since: "0.2.0", allowed: "http://HOST:PORT or https://HOST:PORT, maybe with a path", check: checkServerUrl }),
+  enabled: toggle({ help: "Take profiles all the time and push them. `dittofs profile` needs no such switch.", default: false, example: "true", since: "0.1.0" }),
+  endpoint: text({ help: "Where Pyroscope is.", default: "http://localhost:4040", example: "http://pyroscope.example.com:4040", since: "0.1.0", allowed: "http://HOST:PORT or https://HOST:PORT, maybe with a path", check: checkServerUrl }),
   profile_types: texts({
     help: "cpu: where time is spent. inuse_objects: objects on the heap by class. inuse_space: resident memory by kind. Repeatable as a flag.",
     default: ["cpu"],
     example: "[cpu, inuse_objects, inuse_space]",
-    since: "0.2.0",
+    since: "0.1.0",
     allowed,
     of: { enum: profileTypes },
     check: checkProfileType,

@@ -44,6 +44,15 @@ export function formatSize(bytes: number): string {
   return String(bytes);
 }
 
+/** `1.4 GiB`: exact where it is short, else three digits. */
+export function approximateSize(bytes: number): string {
+  const units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"];
+  let value = bytes;
+  let unit = 0;
+  for (; value >= 1024 && unit < units.length - 1; unit++) value /= 1024;
+  return `${unit === 0 || value >= 100 ? Math.round(value) : Number(value.toPrecision(3))} ${units[unit]}`;
+}
+
 const durationUnits: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** Milliseconds of `30s`, `5m`, `200ms`, `1h30m`, `0`; null for anything else. */

@@ -18,7 +18,7 @@ export interface Core {
 
 /** What a change is about in the running server, and what becomes of it where that fails. */
 export interface Effect {
-  readonly target: Target | null;
+  readonly target: Target | readonly Target[] | null;
   readonly onFailure: "undo" | "keep";
 }
 

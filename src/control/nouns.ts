@@ -72,6 +72,8 @@ export interface Share extends ShareFields, Versioned {
   readonly blocks: string;
   readonly rootMode: number;
   readonly deleted: boolean;
+  /** Its metadata or its content is in memory, and gone when the server stops. */
+  readonly volatile: boolean;
   /** Who is let in, defaults and netgroups resolved. */
   readonly effectiveClients: readonly string[];
 }

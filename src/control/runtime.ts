@@ -207,6 +207,8 @@ export interface Runtime {
   storeRequests(plan: StorePlan): readonly StoreRequests[];
   /** Stores what is accepted and not yet in its block store; gives bytes by share. Throws ControlError `no_progress`. */
   drain(share: string | null): Promise<ReadonlyMap<string, number>>;
+  /** Throws ControlError where closing a share now would lose what clients wrote, since it is in memory and its block store does not take it. */
+  refuseLosing(share: string): Promise<void>;
   /** Fetches what a share on a remote store has into its cache on disk, as far as there is room. Throws ControlError. */
   warm(share: string): Promise<{ readonly bytes: number; readonly complete: boolean }>;
   /** Removes the copies in a share's cache on disk and gives their bytes. Throws ControlError. */

@@ -1,6 +1,6 @@
 import { Time } from "#base/time.ts";
 import type { ContentRun } from "#model/file-content.ts";
-import type { ContentTap } from "#model/history.ts";
+import type { ContentTap, PackedFile } from "#model/history.ts";
 import type { FileId, PackId } from "#model/ids.ts";
 import { type ByteReader, type ByteWriter, MalformedBytes } from "./bytes.ts";
 import { ChunkMemory } from "./chunk-memory.ts";
@@ -13,6 +13,9 @@ const nsecMax = 999_999_999;
 /** Fields of any record at their longest, and of a clone's run. */
 const fieldsBytesMax = 128;
 const runBytesMax = 24;
+/** Bytes that were written over are taken out of a chunk when they are such a part of it: at once, and before it is sent, since to copy the rest costs less than to send them. */
+const deadPartAtOnce = 1 / 2;
+const deadPartSent = 1 / 16;
 /** A change of content as the history has it: the log's record but for its checksum. */
 export type ContentRecord =
   | { readonly kind: "write"; readonly file: FileId; readonly sequence: number; readonly offset: number; readonly length: number; readonly newSize: number; readonly mtime: Time; readonly data: Uint8Array }
@@ -39,6 +42,8 @@ export class ContentRecords implements ContentTap {
   private sequences: { first: number; last: number } = { first: 0, last: 0 };
   /** Packs that pointers refer to. */
   private packs = new Set<PackId>();
+  /** Where the last record begins in its chunk. */
+  private begun = 0;
   private readonly overwritten = new Overwritten();
   private readonly memory = new ChunkMemory();
 
@@ -54,6 +59,7 @@ export class ContentRecords implements ContentTap {
   take(needed = 0): TakenRecords {
     this.seal();
     this.forget(needed);
+    this.compact();
     const taken = { slices: this.full.map((chunk) => chunk.taken), memory: this.full.map((chunk) => chunk.memory), bytes: this.fullBytes, ...this.sequences, packs: this.packs };
     this.full = [];
     this.fullBytes = 0;
@@ -86,16 +92,38 @@ export class ContentRecords implements ContentTap {
     if (count > 0) this.full.splice(0, count);
   }
 
+  /** Writes whose bytes packs have by now point to these from here on. Says whether there are any. */
+  packed(files: ReadonlyMap<FileId, PackedFile>): boolean {
+    this.seal();
+    let some = false;
+    for (let i = 0; i < this.full.length; i++) {
+      const chunk = this.full[i] as RecordChunk;
+      if (!chunk.packed(files, this.packs)) continue;
+      this.compactOne(chunk);
+      some = true;
+    }
+    return some;
+  }
+
+  /** Takes out what later writes wrote over. */
+  compact(): void {
+    for (let i = 0; i < this.full.length; i++) {
+      const chunk = this.full[i] as RecordChunk;
+      if (chunk.dead > chunk.bytes * deadPartSent) this.compactOne(chunk);
+    }
+  }
+
   wrote(file: FileId, sequence: number, offset: number, payload: readonly Uint8Array[], length: number, newSize: number, mtime: Time): void {
     const before = this.overwritten.find(file, offset, length);
     if (before !== null) this.absorb(before);
     const out = this.head(RecordKind.write, file, sequence, newSize, mtime, length);
     const at = out.length;
+    const { begun } = this;
     out.uint(offset);
     out.uint(length);
     const data = out.length;
     for (let i = 0; i < payload.length; i++) out.raw(payload[i] as Uint8Array);
-    if (length >= absorbedBytesMin) this.overwritten.note(this.chunk.note(file, offset, length, at, data));
+    if (length >= absorbedBytesMin) this.overwritten.note(this.chunk.note(file, sequence, offset, length, begun, at, data));
   }
 
   pointed(file: FileId, sequence: number, offset: number, length: number, newSize: number, mtime: Time, pack: PackId, packOffset: number, payloadCrc: number): void {
@@ -136,6 +164,7 @@ export class ContentRecords implements ContentTap {
     if (this.chunk.bytes + more + fieldsBytesMax > chunkBytes) this.seal();
     const { chunk, sequences } = this;
     const { out } = chunk;
+    this.begun = out.length;
     if (sequences.last === 0) sequences.first = sequence;
     sequences.last = sequence;
     chunk.lastSequence = sequence;
@@ -149,9 +178,12 @@ export class ContentRecords implements ContentTap {
 
   private absorb(before: GatheredWrite): void {
     const { chunk } = before;
-    const bytes = chunk.bytes;
     chunk.absorb(before);
-    if (chunk === this.chunk || chunk.dead * 2 < chunk.bytes) return;
+    if (chunk !== this.chunk && chunk.dead >= chunk.bytes * deadPartAtOnce) this.compactOne(chunk);
+  }
+
+  private compactOne(chunk: RecordChunk): void {
+    const bytes = chunk.bytes;
     chunk.compact(this.memory);
     this.fullBytes -= bytes - chunk.bytes;
   }
@@ -159,7 +191,7 @@ export class ContentRecords implements ContentTap {
   private seal(): void {
     const { chunk } = this;
     if (chunk.bytes === 0) return;
-    if (chunk.dead * 2 >= chunk.bytes) chunk.compact(this.memory);
+    if (chunk.dead >= chunk.bytes * deadPartAtOnce) chunk.compact(this.memory);
     this.full.push(chunk);
     this.fullBytes += chunk.bytes;
     this.chunk = new RecordChunk(this.memory.take(chunkBytes));

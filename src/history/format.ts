@@ -20,7 +20,7 @@ export const headBytesMax = 2048;
 export const tokenBytes = 16;
 export const textBytesMax = 512;
 
-const magics = { segment: "DFSHIST\n", manifest: "DFSMANI\n", share: "DFSSHAR\n", leaving: "DFSLEFT\n" } as const;
+const magics = { segment: "DFSHIST\n", manifest: "DFSMANI\n", share: "DFSSHAR\n", leaving: "DFSLEFT\n", ended: "DFSENDD\n" } as const;
 export type ObjectKind = keyof typeof magics;
 
 /** What of a history can't be read or believed; says which object, and what to do. */
@@ -64,6 +64,7 @@ export function manifestKey(instance: string, cut: Place): string {
 
 /** Every share that keeps its history in a store has an object here: by these the shares of a store are found. */
 export const sharesPrefix = "shares/";
+export const instancePattern = /^[0-9a-f]{16}$/;
 
 export function shareKey(instance: string): string {
   return `${sharesPrefix}${instance}`;

@@ -10,13 +10,13 @@
  * - Whoever takes a share creates the next segment of its owner's epoch and goes on in an epoch of its own: what the former owner had on its
  *   way then is in nobody's way, and counts for nothing.
  */
-export { ShareTaken, UnfencedStore } from "./chain.ts";
+export { ShareTaken, ShareTakenUnread, UnfencedStore } from "./chain.ts";
 export { TurnWriter } from "./change-sets.ts";
 export type { ContentRecord } from "./content-records.ts";
 export { HistoryError, historyPrefix, type Manifest, type SegmentHead, shareKey } from "./format.ts";
 export { lastSegmentNumber, listShares, newestSnapshot, segmentsFrom, snapshotPieces } from "./reading.ts";
 export { HistoryReader, type RecoveryTarget, type Replayed, takeRecovered } from "./recovering.ts";
 export { endHistory, markBehind, takenElsewhere } from "./ownership.ts";
-export { type Leaving, leavingKey, leavingOf, markLeaving, unmarkLeaving } from "./leaving.ts";
+export { type Ended, endedKey, type Gone, type Leaving, leavingKey, leavingOf, listGone, markLeaving, unmarkLeaving } from "./leaving.ts";
 export { History, lookMs } from "./history.ts";
 export type { HistoryOptions, HistoryStatus } from "./options.ts";

@@ -25,6 +25,8 @@ export interface HistoryOptions {
   readonly snapshotPath: string;
   /** A snapshot is not made for fewer bytes of segments. */
   readonly snapshotBytesMin?: number;
+  /** Nor so soon after the one before, unless the segments are very long. */
+  readonly snapshotPauseMs?: number;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;

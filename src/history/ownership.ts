@@ -3,8 +3,9 @@ import type { BlockStore } from "#model/block-store.ts";
 import type { HistoryMark, Journal } from "#model/history.ts";
 import { describeOwner, isPassing, placeAfter, readHead, sameToken, ShareTaken, unread } from "./chain.ts";
 import { encodeSegmentHead, encodeShare, HistoryError, historyPrefix, type Owner, parseSegmentKey, parseSnapshotKey, type Place, type SegmentHead, segmentKey, shareKey, snapshotPrefix } from "./format.ts";
-import { leavingKey } from "./leaving.ts";
+import { type Ended, endedKey, leavingKey, markEnded } from "./leaving.ts";
 import type { HistoryOptions } from "./options.ts";
+import { crcOf } from "./segment.ts";
 
 /** Tokens of this database's own servers that are remembered once the share is taken: requests of the last few may still be on their way. */
 const tokensKept = 8;
@@ -19,7 +20,7 @@ export interface OwnershipParts {
   readonly clock: Clock;
   /** 16 random bytes, new with every start. */
   readonly token: Uint8Array;
-  readonly journal: Pick<Journal, "mark" | "turn" | "setMark" | "keepMark">;
+  readonly journal: Pick<Journal, "mark" | "turn" | "after" | "setMark" | "keepMark">;
 }
 
 /** The share is ours from the next segment on. */
@@ -61,6 +62,7 @@ export async function takeOver(parts: OwnershipParts): Promise<Taken> {
     });
     if (head !== null) {
       if (!mark.tokens.some((known) => sameToken(known, head.owner.token))) throw known === null ? unknownHistory(parts, head) : new ShareTaken(head);
+      if (known?.continues === true && differs(journal, known, head)) throw olderCopy(`has other transactions from ${head.firstTurn} on`, `has those of a newer copy up to ${head.lastTurn}`);
       last = head;
       next = placeAfter(head);
       mark = marked(mark, head, next.epoch);
@@ -70,6 +72,8 @@ export async function takeOver(parts: OwnershipParts): Promise<Taken> {
     // A store without any snapshot, or without what was published last, is another one than this was published to, or is as it once was.
     const any = await hasSnapshot(parts, next.number);
     if (mark.continues && !(any && (last !== null || (await hasPublished(parts, mark))))) mark = { ...mark, continues: false };
+    // Before the share is taken from whoever has it, who could not have it back: not the server beside which a copy of its disk was started, nor the newest copy.
+    if (mark.continues && mark.turn > journal.turn) throw olderCopy(`ends with transaction ${journal.turn}`, `goes on to ${mark.turn}`);
     const segment: SegmentHead = {
       kind: "owner", anew: !mark.continues, instance, place: next, owner,
       firstTurn: mark.turn + 1, lastTurn: mark.turn, lastSequence: mark.sequence,
@@ -79,7 +83,6 @@ export async function takeOver(parts: OwnershipParts): Promise<Taken> {
     };
     await tryPut(blocks, segmentKey(instance, next), encodeSegmentHead(segment));
   }
-  if (mark.continues && mark.turn > journal.turn) throw olderCopy(`ends with transaction ${journal.turn}`, `goes on to ${mark.turn}`);
   journal.setMark({ ...mark, tokens: mark.tokens.slice(-tokensKept) });
   return { owner, next, turn: mark.turn, sequence: mark.sequence, from: (last as SegmentHead).from, anew: (last as SegmentHead).anew };
 }
@@ -101,13 +104,15 @@ export async function takenElsewhere(blocks: BlockStore, instance: string, { epo
 
 /**
  * Ends a share's history in a store that the share has left: nothing can be recovered from it any more, and nothing goes on with it. Segments
- * stay, which bar the way of whoever had the share once. Can be cut off and done again.
+ * stay, which bar the way of whoever had the share once, and a word of why. Can be cut off and done again: until the word is there, that the share is
+ * leaving is. `blocks`: not encrypted.
  */
-export async function endHistory(blocks: BlockStore, instance: string): Promise<void> {
+export async function endHistory(blocks: BlockStore, instance: string, why: Ended): Promise<void> {
   const manifests: string[] = [];
   const pieces: string[] = [];
   for await (const { key } of blocks.list(snapshotPrefix(instance))) (parseSnapshotKey(key)?.manifest === true ? manifests : pieces).push(key);
   await blocks.delete([...manifests, shareKey(instance)]);
+  await markEnded(blocks, instance, why);
   await blocks.delete([...pieces, leavingKey(instance)]);
 }
 
@@ -125,6 +130,17 @@ export async function markBehind(blocks: BlockStore, instance: string): Promise<
   if (head === null) return null;
   const { epoch, number } = placeAfter(head);
   return { epoch, number: number - 1, turn: head.lastTurn, sequence: head.lastSequence, oldestNeeded: head.oldestNeeded, fromEpoch: head.from.epoch, fromNumber: head.from.number, continues: false, tokens: [head.owner.token] };
+}
+
+/**
+ * Whether the transactions of a segment behind the mark are others than those here: a copy of the database that went on by itself, while its store
+ * could not be asked, has as many as the other, or more. Transactions that the mark covers are not kept here.
+ */
+function differs(journal: OwnershipParts["journal"], known: HistoryMark, { firstTurn, lastTurn, turns }: SegmentHead): boolean {
+  if (firstTurn > lastTurn || firstTurn <= known.turn) return false;
+  const rows = journal.after(firstTurn - 1, lastTurn - firstTurn + 1);
+  // Of a copy that has not so many, that says enough.
+  return rows[0]?.turn === firstTurn && rows[rows.length - 1]?.turn === lastTurn && crcOf(rows.map(({ bytes }) => bytes)) !== turns.crc;
 }
 
 function unknownHistory({ instance }: OwnershipParts, head: SegmentHead): HistoryError {
@@ -187,12 +203,12 @@ async function tryPut(blocks: BlockStore, key: string, bytes: Uint8Array): Promi
   }
 }
 
-/** Puts the object by which the shares of a store are found; a move of this share that was begun has not come to be. */
+/** Puts the object by which the shares of a store are found; a move of this share that was begun has not come to be, and of one that was made it is back. */
 export async function introduce({ unwrapped, instance, share, logger }: HistoryOptions): Promise<void> {
   const key = shareKey(instance);
   try {
     if ((await unwrapped.size(key)) === null) await unwrapped.put(key, { from: "slices", slices: [encodeShare(instance, share)] });
-    await unwrapped.delete([leavingKey(instance)]);
+    await unwrapped.delete([leavingKey(instance), endedKey(instance)]);
   } catch (error) {
     logger.warn({ error: (error as Error).message }, "the share could not be entered into the list of its block store; the next start does it");
   }

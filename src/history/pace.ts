@@ -6,6 +6,11 @@ const hurriedForMs = 10_000;
 /** What nobody waits for goes into one when it is so long, and no part of what may wait: until then what is written over, or stored, need not be sent. */
 const gatheredBytesMax = 128 * 1024 * 1024;
 const gatheredPart = 1 / 4;
+/** What of that is left where it goes on being gathered. */
+const sparedPart = 3 / 4;
+/** From so much on it matters that bytes go up once; sooner where little may wait. */
+const muchBytes = 4 * 1024 * 1024;
+const muchPart = 1 / 32;
 
 export interface PaceBounds {
   readonly clock: Clock;
@@ -40,6 +45,11 @@ export class Pace {
     return false;
   }
 
+  /** Bytes of it that packs have are left to these. */
+  isMuch(bytes: number): boolean {
+    return bytes >= Math.min(muchBytes, this.bounds.unshippedBytesMax * muchPart);
+  }
+
   /** So much need not be looked at. */
   isLittle(bytes: number): boolean {
     return bytes < hurriedBytesMax;
@@ -50,8 +60,8 @@ export class Pace {
     return bytes >= this.bytesMax || (!this.isLittle(bytes) && this.isHurried);
   }
 
-  /** Whether what is left of that after what is stored was let go of is too little for a segment of its own. */
+  /** Whether what is left of that after what is stored or written over was let go of is too little for a segment of its own. */
   isSpared(bytes: number): boolean {
-    return bytes < this.bytesMax / 2;
+    return bytes < this.bytesMax * sparedPart;
   }
 }

@@ -1,7 +1,10 @@
 import type { Timer } from "#base/clock.ts";
+import type { PackedFile } from "#model/history.ts";
+import type { FileId } from "#model/ids.ts";
 import type { Links } from "#telemetry/tracing/index.ts";
 import { ContentRecords } from "./content-records.ts";
 import { encodeSegmentHead, type Owner, type Place, type SegmentHead } from "./format.ts";
+import { insist } from "./insist.ts";
 import { Pace } from "./pace.ts";
 import type { PublisherParts } from "./publisher-parts.ts";
 import { crcOf, putSegment, type Segment } from "./segment.ts";
@@ -9,9 +12,6 @@ import { follow, published } from "./followed.ts";
 
 /** Segments on their way at once; they count in order. */
 const underWayMax = 4;
-/** Pause after a request the store did not take, twice as long each time, up to the bound. */
-const retryMs = 250;
-const retryMsMax = 4_000;
 /** Memory for what is gathered is let go of when nothing was for so long. */
 const restMs = 10_000;
 
@@ -45,6 +45,8 @@ export class Publisher {
   private cutting = false;
   /** A cut is wanted as soon as a segment can be on its way. */
   private due = false;
+  /** What the next cut confirms; 0: nothing. */
+  private confirms = 0;
   private readonly pace: Pace;
   private restTimer: Timer | null = null;
   private ended = false;
@@ -131,14 +133,29 @@ export class Publisher {
     else if (this.lagTimer === null) this.watchLag();
   }
 
+  /** Whether bytes of writes that packs have are left to them: nobody waits for a segment, which then waits for the packs. */
+  get leavesToPacks(): boolean {
+    return this.isOwner && !this.pace.isHurried;
+  }
+
+  /** A flush has put dirty bytes into packs. Says whether segments need them to stay; half-way to the next cut it comes now, when least is left to be sent. */
+  packed(files: ReadonlyMap<FileId, PackedFile>): boolean {
+    const before = this.gatheredBytes;
+    if (!this.leavesToPacks || !this.pace.isMuch(before) || !this.records.packed(files)) return false;
+    const waitedMs = this.parts.clock.monotonicMs() - this.gatheredSinceMs;
+    if (waitedMs >= this.parts.lagMs / 2 && this.gatheredBytes < before / 2 && this.underWay < underWayMax) this.cut();
+    return true;
+  }
+
   private get gatheredBytes(): number {
     return this.turnBytes + this.records.bytes;
   }
 
-  /** So much is gathered that it should go: unless most of it was stored meanwhile. */
+  /** So much is gathered that it should go: unless enough of it was stored or written over meanwhile. */
   private cutFull(): void {
     if (!this.pace.isHurried) {
       this.records.forget(this.parts.oldestNeeded());
+      this.records.compact();
       if (this.pace.isSpared(this.gatheredBytes)) return;
     }
     this.cut();
@@ -151,8 +168,15 @@ export class Publisher {
     else this.cutSoon();
   }
 
-  /** Takes everything gathered into a segment, also where there is nothing; null where that can't be. `confirms`: see SegmentHead. */
-  cut(confirms = 0): { readonly serial: number; readonly head: SegmentHead } | null {
+  /** Has a snapshot confirmed (see SegmentHead): by the next cut that comes anyway where that will do, else by one made now. Gives its serial; null: none will come. */
+  confirm(number: number, later: boolean): number | null {
+    this.confirms = number;
+    if (later && this.isOwner && this.lagTimer !== null && this.hasGathered) return this.cuts + 1;
+    return this.cut()?.serial ?? null;
+  }
+
+  /** Takes everything gathered into a segment, also where there is nothing; null where that can't be. */
+  cut(): { readonly serial: number; readonly head: SegmentHead } | null {
     const { owner, parts } = this;
     if (owner === null || this.ended) return null;
     this.due = false;
@@ -172,10 +196,11 @@ export class Publisher {
       kind: "changes", anew: false, instance: parts.instance, place, owner,
       firstTurn: turns.length === 0 ? this.lastTurn + 1 : this.firstTurn, lastTurn: this.lastTurn, lastSequence: this.lastSequence, oldestNeeded,
       from: (this.needed[0] as Needed).place,
-      confirms,
+      confirms: this.confirms,
       turns: { bytes: this.turnBytes, crc: crcOf(turns) },
       content: { bytes: content.bytes, crc: crcOf(content.slices) },
     };
+    this.confirms = 0;
     const encoded = encodeSegmentHead(head);
     const bytes = encoded.length + this.turnBytes + content.bytes;
     this.turns = [];
@@ -238,12 +263,12 @@ export class Publisher {
   }
 
   private async send(segment: Segment): Promise<void> {
-    await this.insist(async () => {
+    await insist(this.parts, () => this.ended, async () => {
       await this.parts.safeHere();
       return await segment.packs.store();
     });
     segment.packs.release();
-    await this.insist(() => this.put(segment));
+    await insist(this.parts, () => this.ended, () => this.put(segment));
     this.underWay--;
     if (this.ended) return;
     this.records.giveBack(segment.memory);
@@ -261,23 +286,6 @@ export class Publisher {
       this.publishedBytes += first.bytes;
       this.lastPublished = first.head;
       this.parts.published(first.head, first.bytes);
-    }
-  }
-
-  /** Tries until it succeeds, or everything ended. */
-  private async insist(attempt: () => Promise<boolean>): Promise<void> {
-    let failed = false;
-    for (let pauseMs = retryMs; !this.ended; pauseMs = Math.min(pauseMs * 2, retryMsMax)) {
-      try {
-        if (await attempt()) {
-          if (failed) this.parts.trouble(null);
-          return;
-        }
-      } catch (error) {
-        failed = true;
-        if (!this.ended) this.parts.trouble(error);
-      }
-      await new Promise<void>((resolve) => this.parts.clock.after(pauseMs, resolve));
     }
   }
 

@@ -3,7 +3,7 @@ import { ByteReader, MalformedBytes } from "./bytes.ts";
 import { placeAfter } from "./chain.ts";
 import { type ContentRecord, readContentRecord } from "./content-records.ts";
 import {
-  chunkKey, decodeManifest, decodeSegmentHead, headLength, historyPrefix, HistoryError, type Manifest, manifestKey, parseSegmentKey, parseSnapshotKey, type Part, type Place,
+  chunkKey, decodeManifest, decodeSegmentHead, headLength, historyPrefix, HistoryError, instancePattern, type Manifest, manifestKey, parseSegmentKey, parseSnapshotKey, type Part, type Place,
   type SegmentHead, segmentKey, sharesPrefix, snapshotPrefix,
 } from "./format.ts";
 import { readTurn, type Turn } from "./read-change-sets.ts";
@@ -11,7 +11,6 @@ import { readTurn, type Turn } from "./read-change-sets.ts";
 /** Objects fetched ahead of the one that is read: so many, and no further one where they are so long. */
 const fetchedAhead = 8;
 const fetchedAheadBytes = 128 * 1024 * 1024;
-const instancePattern = /^[0-9a-f]{16}$/;
 
 /** The instances of the shares that keep their history in a store. */
 export async function listShares(blocks: BlockStore): Promise<readonly string[]> {

@@ -5,6 +5,10 @@ import { chunkBytes, putSnapshot, removeFile, removeOld, type SnapshotParts } fr
 
 /** A snapshot is made when the segments since the last one are longer than it, and than this. */
 const bytesMinDefault = 4 * chunkBytes;
+/** Nor so soon after the one before: each takes a cut at a moment of its own, and who writes over what was cut sends it again. */
+const pauseMsDefault = 10_000;
+/** Unless the segments since are so long: a recovery reads them. */
+const bytesMax = 2 * 1024 * 1024 * 1024;
 /** After a snapshot that could not be made; sooner where it is the first. */
 const retryMs = 30_000;
 const firstRetryMs = 2_000;
@@ -21,6 +25,7 @@ interface Parts extends SnapshotParts {
   readonly publisher: Publisher;
   readonly snapshotPath: string;
   readonly snapshotBytesMin?: number;
+  readonly snapshotPauseMs?: number;
   readonly isBased: () => boolean;
   /** A snapshot counts. */
   readonly made: () => void;
@@ -33,6 +38,8 @@ export class Snapshots {
   private making: Promise<void> | null = null;
   private packed = 0;
   private since = 0;
+  private begunMs = Number.NEGATIVE_INFINITY;
+  private pausing = false;
 
   constructor(parts: Parts) {
     this.parts = parts;
@@ -41,7 +48,20 @@ export class Snapshots {
   /** A segment of so many bytes was published. */
   published(bytes: number): void {
     this.since += bytes;
-    if (this.since > Math.max(this.parts.snapshotBytesMin ?? bytesMinDefault, this.packed)) this.begin();
+    this.beginWhereDue();
+  }
+
+  private beginWhereDue(): void {
+    const { clock, snapshotBytesMin, snapshotPauseMs, after } = this.parts;
+    if (this.pausing && this.since <= bytesMax) return;
+    if (this.since <= Math.max(snapshotBytesMin ?? bytesMinDefault, this.packed)) return;
+    const leftMs = this.begunMs + (snapshotPauseMs ?? pauseMsDefault) - clock.monotonicMs();
+    if (leftMs <= 0 || this.since > bytesMax) return this.begin();
+    this.pausing = true;
+    after(leftMs, () => {
+      this.pausing = false;
+      this.beginWhereDue();
+    });
   }
 
   async ended(): Promise<void> {
@@ -51,6 +71,7 @@ export class Snapshots {
   begin(): void {
     const { parts } = this;
     if (this.making !== null || parts.ended()) return;
+    this.begunMs = parts.clock.monotonicMs();
     this.making = this.make()
       .catch((error: Error) => {
         if (parts.ended()) return;
@@ -89,9 +110,9 @@ export class Snapshots {
 
   /** A manifest can be put by whoever lost the share meanwhile, a segment can't: only what one confirms counts. */
   private async confirm({ place }: SegmentHead): Promise<void> {
-    const cut = this.parts.publisher.cut(place.number);
-    if (cut === null) throw new Error("the share is being closed");
-    await this.isPublished(cut.serial);
+    const serial = this.parts.publisher.confirm(place.number, this.parts.isBased());
+    if (serial === null) throw new Error("the share is being closed");
+    await this.isPublished(serial);
   }
 
   private async removeOld(head: SegmentHead): Promise<void> {

@@ -1,6 +1,6 @@
 import type { Time } from "#base/time.ts";
 import type { ContentRun } from "#model/file-content.ts";
-import type { ContentTap } from "#model/history.ts";
+import type { ContentTap, PackedFile } from "#model/history.ts";
 import type { FileId, PackId } from "#model/ids.ts";
 import type { Publisher } from "./publisher.ts";
 
@@ -36,5 +36,13 @@ export abstract class ToldContent implements ContentTap {
     this.publisher.began();
     this.publisher.records.punched(file, sequence, offset, length, newSize, mtime);
     this.publisher.added();
+  }
+
+  get leavesToPacks(): boolean {
+    return this.publisher.leavesToPacks;
+  }
+
+  packed(files: ReadonlyMap<FileId, PackedFile>): boolean {
+    return this.publisher.packed(files);
   }
 }

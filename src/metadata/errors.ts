@@ -2,3 +2,6 @@
 export class MetadataStoreError extends Error {
   override readonly name = "MetadataStoreError";
 }
+
+/** Another server has the share, and goes on with what it has. */
+export class MetadataTakenError extends MetadataStoreError {}

@@ -10,7 +10,7 @@
  *
  * PostgreSQL's is a room of its own, `postgres/index.ts`, which a server loads when a share of it needs it.
  */
-export { MetadataStoreError } from "./errors.ts";
+export { MetadataStoreError, MetadataTakenError } from "./errors.ts";
 export { importIntoMemory, type MemoryStore, type MemoryStoreOptions, openMemoryStore } from "./memory/index.ts";
 export { countsOf, type MetadataStats, type SessionStats } from "./stats.ts";
 export { parseMark } from "./sqlite/journal.ts";

@@ -1,6 +1,6 @@
 import type { Maybe } from "#base/brand.ts";
 import type { Time } from "#base/time.ts";
-import type { ChangeSet } from "./change-set.ts";
+import type { ChangeSet, Extent } from "./change-set.ts";
 import type { ContentRun } from "./file-content.ts";
 import type { FsError } from "./fs-error.ts";
 import type { FileId, PackId } from "./ids.ts";
@@ -14,10 +14,24 @@ export interface ContentTap {
   punched(file: FileId, sequence: number, offset: number, length: number, newSize: number, mtime: Time): void;
 }
 
+/** Where a flush has put a file's dirty bytes: everything written up to `sequence` that lies in one of the extents, as it was after that change. */
+export interface PackedFile {
+  readonly sequence: number;
+  /** In order, without overlaps, of packs that are on their way into the block store. */
+  readonly extents: readonly Extent[];
+}
+
 /** The history of a share, for those whose acknowledgements may rest on it. */
 export interface ShareHistory extends ContentTap {
   /** Bytes of changes that are not published yet: they are held in memory. */
   readonly unshippedBytes: number;
+  /** Whether it leaves bytes to packs at present (`packed`). */
+  readonly leavesToPacks: boolean;
+  /**
+   * A flush has put dirty bytes into packs: the history may point to them instead of sending them too. True: it does, and the packs
+   * stay what they are, whatever becomes of the flush, until all changes up to these sequences are stored.
+   */
+  packed(files: ReadonlyMap<FileId, PackedFile>): boolean;
   /** Why nothing may be acknowledged any more: somebody else took the share. Null: nobody did. */
   readonly lost: FsError | null;
   /**

@@ -183,9 +183,10 @@ export class Connection<C> {
     this.server.stats.messagesOut++;
     const out = this.replies.take()!;
     if (this.closed) lender.release();
+    else if (this.receiving.parsing && this.sending.holds(length, this.server.limits.heldBytesMax)) this.sending.hold(out.bytes, out.length, slices, lender);
     else this.sending.sendWithPayload(out.bytes, out.length, slices, lender);
     this.server.pool.give(out);
-    this.afterSend();
+    if (!this.sending.holding) this.afterSend();
     if (padding === 0 || this.closed) return;
     this.replies.pad(padding);
     if (!this.receiving.parsing) this.server.atTurnEnd(this);
@@ -193,6 +194,10 @@ export class Connection<C> {
 
   /** Sends the replies gathered so far, unless earlier ones still wait: then they gather on. */
   flush(): void {
+    if (this.sending.holding) {
+      this.sending.letGo();
+      this.afterSend();
+    }
     const length = this.replies.length;
     if (length === 0 || this.replies.open) return;
     if (this.sending.unsentBytes > 0 && length < flushBytes && !this.closed) return;

@@ -1,8 +1,8 @@
 import { FFIType, type Pointer, ptr } from "bun:ffi";
 import { functionsOfLibc, hasLinuxLayouts } from "#base/libc.ts";
 
-/** Most pieces of one gathered write; more go in the next. */
-const piecesMax = 64;
+/** Most pieces of one gathered write: four replies of a mebibyte in pages of 64 KiB, and more. What is more goes in the next. */
+const piecesMax = 128;
 const iovecWords = 4;
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;

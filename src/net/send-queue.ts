@@ -27,6 +27,8 @@ export class SendQueue {
   unsentBytes = 0;
   /** The socket is closed. */
   broken = false;
+  /** What waits does so for other replies of the turn, none of it for the client. */
+  holding = false;
   private readonly sink: Sink;
   private readonly gather: GatheredWrite | null;
   private readonly queue: Unsent[] = [];
@@ -55,6 +57,30 @@ export class SendQueue {
     const sent = this.unsentBytes > 0 ? 0 : this.write(bytes, 0, length);
     // What is left is copied, so that a slow reader never holds a whole buffer for a few bytes.
     if (sent < length && !this.broken) this.enqueue(bytes.slice(sent, length), 0, length - sent, null);
+  }
+
+  /**
+   * Whether a reply with so much payload is to be held back for others of the turn; where that makes more than `bytesMax`, those before it
+   * leave. Sent one by one, where it takes time to make the next (to sign it), each piece of each reply finds a client on this machine
+   * asleep, and to wake it costs as much as to copy the piece.
+   */
+  holds(length: number, bytesMax: number): boolean {
+    if (this.holding && this.unsentBytes + length > bytesMax) this.letGo();
+    if (!this.holding) this.holding = this.unsentBytes === 0 && length < bytesMax;
+    return this.holding;
+  }
+
+  /** Sends what was held back. */
+  letGo(): void {
+    this.holding = false;
+    this.drain();
+  }
+
+  /** As `sendWithPayload` of a reply that is held back. */
+  hold(bytes: Uint8Array, length: number, slices: readonly Uint8Array[], lender: Lender): void {
+    const last = slices.length - 1;
+    this.enqueue(bytes.slice(0, length), 0, length, last < 0 ? lender : null);
+    for (let i = 0; i <= last; i++) this.enqueue(slices[i]!, 0, slices[i]!.length, i === last ? lender : null);
   }
 
   /** As `send`, followed by borrowed slices, which are not copied. */

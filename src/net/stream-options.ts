@@ -20,7 +20,9 @@ export interface StreamLimits {
   readonly totalKeptBytesMax: number;
   /** Replies a connection has not taken; past it, it is not read. */
   readonly unsentBytesMax: number;
-  /** The same over all connections; past it the one longest without progress is closed. */
+  /** Replies with payloads that are held back until the requests received with theirs are answered; 0: each leaves at once. */
+  readonly heldBytesMax: number;
+  /** As `unsentBytesMax` over all connections; past it the one longest without progress is closed. */
   readonly totalUnsentBytesMax: number;
   /** A client that takes nothing of waiting replies for this long loses its connection. */
   readonly unsentStalledMs: number;
@@ -36,6 +38,7 @@ export const streamLimitDefaults: Omit<StreamLimits, "messageBytesMax"> = {
   guaranteedUnfinishedBytes: 16 * 1024,
   totalKeptBytesMax: 128 * 2 ** 20,
   unsentBytesMax: 4 * 2 ** 20,
+  heldBytesMax: 0,
   totalUnsentBytesMax: 256 * 2 ** 20,
   unsentStalledMs: 60_000,
   messageStalledMs: 60_000,

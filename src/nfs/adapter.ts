@@ -1,6 +1,7 @@
 import type { Clock } from "#base/clock.ts";
 import { type Connection, recordMarking, type StreamLimits, streamLimitDefaults, StreamServer, type StreamStats } from "#net/index.ts";
 import type { Logger } from "#telemetry/logger.ts";
+import { Absence } from "#vfs/absent-shares.ts";
 import type { Shares } from "#vfs/file-system.ts";
 import { mountProgram } from "#wire/mount3.ts";
 import { nfsProgram } from "#wire/nfs3.ts";
@@ -100,7 +101,7 @@ class Adapter implements NfsAdapter {
     this.mountList = new MountList(mountsMax, clock);
     const programs: readonly Program[] = [
       { number: nfsProgram, name: "nfs", versions: [nfs3({ shares, sizes: this.sizes })] },
-      { number: mountProgram, name: "mountd", versions: [mount3({ shares, logger, mounts: this.mountList })] },
+      { number: mountProgram, name: "mountd", versions: [mount3({ shares, logger, clock, mounts: this.mountList })] },
     ];
     this.dispatcher = new Dispatcher(programs, this.duplicates, logger, options.requests);
     const { dispatcher, mountList } = this;
@@ -173,7 +174,8 @@ class Adapter implements NfsAdapter {
   }
 
   mounts(): readonly SeenMount[] {
-    return this.mountList.seen().filter((mount) => this.options.shares.byName(mount.share) !== undefined);
+    const { shares } = this.options;
+    return this.mountList.seen().filter(({ share }) => shares.byName(share) !== undefined || shares.absent.byName(share)?.why === Absence.returning);
   }
 
   private settings(): Required<NfsSettings> {

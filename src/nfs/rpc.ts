@@ -163,7 +163,7 @@ export class Dispatcher {
     const fs = call.view === null ? null : call.view.fs;
     fs?.enter();
     if (call.beganMs >= 0) this.requests.watch?.waits(call, call.procedure.operation, fs === null ? "" : fs.name);
-    if (call.duplicate !== null && this.isWhole) this.late?.waits(call, this.reader.bytes.subarray(this.argsAt, this.reader.end));
+    if (fs?.mayBeLate && call.duplicate !== null && this.isWhole) this.late?.waits(call, this.reader.bytes.subarray(this.argsAt, this.reader.end));
     pending.then(
       () => {
         fs?.leave();

@@ -209,6 +209,8 @@ class Adapter implements SmbAdapter, SmbServer {
   }
 
   private limitsFor(connectionsMax: number): StreamLimits {
-    return { ...streamLimitDefaults, ...this.limits, connectionsMax, messageBytesMax: transferBytesMax + headersBytesMax };
+    // Between two replies there is the time that signing or encrypting one takes.
+    const heldBytesMax = this.limits?.unsentBytesMax ?? streamLimitDefaults.unsentBytesMax;
+    return { ...streamLimitDefaults, heldBytesMax, ...this.limits, connectionsMax, messageBytesMax: transferBytesMax + headersBytesMax };
   }
 }

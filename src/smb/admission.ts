@@ -9,7 +9,7 @@ import type { Session } from "./session/session.ts";
 import type { Tree } from "./tree/tree.ts";
 
 /** A credit pays for so many bytes of payload (MS-SMB2 3.3.5.2.5). */
-export const creditBytes = 65_536;
+const creditBytes = 65_536;
 
 /** Flags a request may have; those that only some dialects or commands know are looked at there. */
 const flagsKnown = HeaderFlag.RELATED_OPERATIONS | HeaderFlag.SIGNED | HeaderFlag.PRIORITY_MASK | HeaderFlag.DFS_OPERATIONS | HeaderFlag.REPLAY_OPERATION;
@@ -71,7 +71,10 @@ function isAboutConnection({ header, bytes, base, end }: Call): boolean {
   return header.command === Command.IOCTL && codeAt + 4 <= end && u32(bytes, codeAt) === FsControl.TORTURE_COUNT_AS_LOST;
 }
 
-/** A client that uses a session on a connection not bound to it is told so in a way it can trust, if it knows the session's key. */
+/**
+ * A client that uses a session on a connection not bound to it is told so in a way it can trust, if it knows the session's key, and if
+ * that may sign the answer to what may have been sent before, elsewhere (dispatch.ts).
+ */
 function signAsUnbound(call: Call): void {
   const { header, connection } = call;
   if ((header.flags & HeaderFlag.SIGNED) === 0) return;

@@ -21,7 +21,7 @@ import { type Setup, setupMs } from "./session/setup.ts";
 export const connectionSessionsMax = 1024;
 /** A connection nobody has logged in on for so long is closed. */
 export const withoutSessionMs = 120_000;
-export const preauthBytes = 64;
+const preauthBytes = 64;
 /** A call whose answer grew past this is not kept for the next. */
 const spareBytesMax = 128 * 1024;
 /** So few bytes are copied faster one by one than by a view of them. */

@@ -1,5 +1,5 @@
 /** Message ids a client may have open at once; more credits are never granted (MS-SMB2 3.3.1.1). */
-export const creditsMax = 8192;
+const creditsMax = 8192;
 
 /**
  * The message ids a client may use: `first` is the lowest not used, `end` the first not granted. A request takes as many as its

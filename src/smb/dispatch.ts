@@ -13,6 +13,7 @@ import { type Call, lentBytesMin } from "./call.ts";
 import { type Handler, handlers, Needs } from "./commands/index.ts";
 import { answerSmb1Negotiate } from "./commands/negotiate.ts";
 import type { SmbConnection } from "./connection.ts";
+import type { Signer } from "./crypto/signing.ts";
 import type { Session } from "./session/session.ts";
 import { uncount } from "./open/channel-sequence.ts";
 import { joined, settle } from "./pending.ts";
@@ -245,7 +246,8 @@ function finishRequest(call: Call, status: number): void {
   if (hooks && call.span !== null) endedSpan(call, call.span, status);
   if (call.counted !== null) uncount(call);
   if (status === noAnswer) return;
-  const { w, header, session, signer, answerAt } = call;
+  const { w, header, session, answerAt } = call;
+  const signer = session === null ? signerOfUnbound(call, status) : call.signer;
   if (status !== 0 && !call.hasBody) {
     if (status === NtStatus.UNEXPECTED_IO_ERROR) call.connection.server.logger.warn(call.logFields, "a request was answered by an I/O error: other lines about its share say why");
     // What a handler wrote before it failed is forgotten.
@@ -273,6 +275,16 @@ function finishRequest(call: Call, status: number): void {
   // One with a short payload is signed where it is put together.
   if (call.payload === null) signer.sign(w.bytes, answerAt, w.at, noSlices);
   else if (call.payload.length >= lentBytesMin) signer.sign(w.bytes, answerAt, w.at, call.payload.slices);
+}
+
+/**
+ * What signs an answer on a connection not bound to its session: nothing, where the key may sign but once under a message id, which anybody
+ * may have sent again who read it on a bound one. The answers to a binding apart: clients go by none, good or bad, that the session's key
+ * hasn't signed (MS-SMB2 3.3.5.5).
+ */
+function signerOfUnbound({ signer, header }: Call, status: number): Signer | null {
+  if (signer === null || !signer.signsIdOnce) return signer;
+  return header.command === Command.SESSION_SETUP && status !== NtStatus.USER_SESSION_DELETED ? signer : null;
 }
 
 function ended(call: Call): boolean {

@@ -7,10 +7,10 @@ import type { Session } from "./session/session.ts";
 /** Requests of one connection that wait for other clients; as many as Windows has. */
 export const pendingMax = 512;
 /** The same over all connections. */
-export const pendingTotalMax = 65_536;
+const pendingTotalMax = 65_536;
 /** Bytes of messages kept for them, of one connection and over all. */
-export const pendingBytesMax = 9 * 2 ** 20;
-export const pendingTotalBytesMax = 128 * 2 ** 20;
+const pendingBytesMax = 9 * 2 ** 20;
+const pendingTotalBytesMax = 128 * 2 ** 20;
 
 /** A request that was answered by STATUS_PENDING and waits (MS-SMB2 3.3.4.2). */
 export class Pending {

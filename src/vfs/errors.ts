@@ -20,4 +20,5 @@ export const badCookie = FsError.of("badCookie");
 export const badHandle = FsError.of("badHandle");
 export const badType = FsError.of("badType");
 export const locked = FsError.of("locked");
+export const io = FsError.of("io");
 export const jukebox = FsError.of("jukebox");

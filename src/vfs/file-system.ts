@@ -5,6 +5,7 @@ import type { ByteRange, ContentRead } from "#model/file-content.ts";
 import type { Credentials } from "#model/credentials.ts";
 import type { FsError } from "#model/fs-error.ts";
 import type { FileType, Inode } from "#model/inode.ts";
+import type { AbsentShares } from "./absent-shares.ts";
 import type { SharePolicy } from "./access/policy.ts";
 import type { AttributedFiles, MakeOptions } from "./attributed.ts";
 import type { LockTable } from "./locks/index.ts";
@@ -144,6 +145,8 @@ export interface FileSystem extends AttributedFiles {
   /** A request goes on after this turn of the event loop: until it leaves, the share's stores stay open. */
   enter(): void;
   leave(): void;
+  /** A change of names that was done may wait for another machine before it is answered: for as long as that is away. */
+  readonly mayBeLate: boolean;
   /** Byte-range locks of its files. */
   readonly locks: LockTable;
   /** Opens that outlive the server; null: none does. */
@@ -237,9 +240,11 @@ export interface Located {
 export interface Shares {
   byName(name: string): FileSystem | undefined;
   list(): readonly FileSystem[];
+  /** Those that are wanted and not served, of which neither of both knows. */
+  readonly absent: AbsentShares;
   /**
    * What `length` bytes of `bytes` at `offset` are the handle of; badHandle for anything no share of ours made, stale where that
-   * share was removed. Whether the file still exists the operation says (stale).
+   * share was removed, jukebox where it is to be served again, io where another server has it. Whether the file still exists the operation says (stale).
    */
   locate(bytes: Uint8Array, offset: number, length: number): Located | FsError;
 }

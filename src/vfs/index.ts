@@ -3,6 +3,7 @@
  * store and content. Every operation is decided here, from cached reads, as one change set whose conditions make it right
  * whatever other clients do meanwhile; a refused set is decided anew.
  */
+export { Absence, absentMsMax, type AbsentShare } from "./absent-shares.ts";
 export { type Claim, credentialsOf } from "./access/credentials.ts";
 export * from "./access/policy.ts";
 export * from "./attributed.ts";

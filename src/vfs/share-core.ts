@@ -71,6 +71,7 @@ export class ShareCore {
   readonly directoryMoves = new OneAtATime();
   /** Pieces of copies that are read and written: each is in memory meanwhile. */
   readonly copies = new FewAtATime(copiesMax);
+  mayBeLate = false;
   private readonly data: FileContent;
   private readonly applying: Applying;
   private readonly requests: Requests;

@@ -1,5 +1,7 @@
 import { fileHandleBytes } from "#model/file-handle.ts";
 import type { FsError } from "#model/fs-error.ts";
+import type { SharePolicy } from "./access/policy.ts";
+import { type Absence, AbsentShares } from "./absent-shares.ts";
 import { badHandle, jukebox, stale } from "./errors.ts";
 import type { FileSystem, Located, Shares } from "./file-system.ts";
 import { word } from "./handle-words.ts";
@@ -17,8 +19,7 @@ export class ShareTable implements Shares {
   private readonly byInstance = new Map<number, Share[]>();
 
   private readonly removed = new RemovedShares();
-  /** Shares that are wanted could not be opened or are being opened: a handle that none here made may be one of theirs, and is worth another try. */
-  expecting = false;
+  readonly absent = new AbsentShares();
 
   constructor(shares: readonly Share[] = []) {
     for (const share of shares) this.add(share);
@@ -27,15 +28,16 @@ export class ShareTable implements Shares {
   add(share: Share): void {
     if (this.named.has(share.name)) throw new Error(`there are two shares named ${share.name}`);
     this.named.set(share.name, share);
+    this.forget(share.name, share.store.identity.instance);
     const key = word(share.store.identity.instance, 0);
     this.byInstance.set(key, [...(this.byInstance.get(key) ?? []), share]);
   }
 
   /**
-   * Takes the share out and gives it: no new request reaches it, and its handles are stale, unless it is to come `back`. Before its
-   * stores are closed it has to be drained.
+   * Takes the share out and gives it: no new request reaches it. Its handles are stale, unless it is still wanted (`why` not null) and absent. Before
+   * its stores are closed it has to be drained.
    */
-  remove(name: string, back = false): Share | undefined {
+  remove(name: string, why: Absence | null = null): Share | undefined {
     const share = this.named.get(name);
     if (share === undefined) return undefined;
     this.named.delete(name);
@@ -43,8 +45,33 @@ export class ShareTable implements Shares {
     const rest = (this.byInstance.get(key) ?? []).filter((other) => other !== share);
     if (rest.length === 0) this.byInstance.delete(key);
     else this.byInstance.set(key, rest);
-    if (!back) this.removed.add(share.store.identity);
+    const { identity } = share.store;
+    if (why === null) this.removed.add(identity);
+    else this.absent.put({ name, policy: share.policy, why, instance: identity.instance, identity });
     return share;
+  }
+
+  /** A share that is wanted could not be opened. `instance`: as an AbsentShare has it; one that was served since the start is known already. */
+  lacks(name: string, policy: SharePolicy, instance: Uint8Array | null, why: Absence): void {
+    const known = this.absent.byName(name)?.identity ?? null;
+    const same = known !== null && (instance === null || instance.length === 0 || sameBytes(known.instance, instance));
+    if (known !== null && !same) this.removed.add(known);
+    this.absent.put({ name, policy, why, instance: same ? known.instance : instance, identity: same ? known : null });
+  }
+
+  /** Of the absent, those that `keep` none of are wanted no more. */
+  keepAbsent(keep: (name: string) => SharePolicy | null): void {
+    for (const share of this.absent.list()) {
+      const policy = keep(share.name);
+      if (policy === null) this.forget(share.name, null);
+      else if (policy !== share.policy) this.absent.put({ ...share, policy });
+    }
+  }
+
+  /** An absent share is no longer that: it is what has this instance now, or nothing is. */
+  private forget(name: string, instance: Uint8Array | null): void {
+    const before = this.absent.take(name)?.identity ?? null;
+    if (before !== null && (instance === null || !sameBytes(before.instance, instance))) this.removed.add(before);
   }
 
   /** Puts a share in the place of the one with its name, and gives that one, to be drained; undefined: there was none. */
@@ -76,9 +103,15 @@ export class ShareTable implements Shares {
   }
 
   private unknown(key: number, bytes: Uint8Array, offset: number): FsError {
+    const absent = this.absent.outcomeOf(bytes, offset);
+    if (absent !== null) return absent;
     if (this.removed.made(key, bytes, offset)) return stale;
-    return this.expecting ? jukebox : badHandle;
+    return this.absent.anybodys ? jukebox : badHandle;
   }
+}
+
+function sameBytes(one: Uint8Array, other: Uint8Array): boolean {
+  return Buffer.compare(one, other) === 0;
 }
 
 function isOf(share: Share, bytes: Uint8Array, at: number): boolean {

@@ -117,7 +117,7 @@ export class Share extends AttributedShare implements fs.FileSystem {
   }
 
   rename(who: Credentials, from: FileId, fromName: string, to: FileId, toName: string, by: OpenFile | null = null, replaces = true): Promise<fs.Renamed | FsError> {
-    return ops.rename(this, who, from, fromName, to, toName, by, replaces);
+    return ops.rename(this, who, { from, fromName, to, toName, by, replaces });
   }
 
   link(who: Credentials, id: FileId, directory: FileId, name: string, replaces = false): Promise<fs.Linked | FsError> {

@@ -6,8 +6,6 @@ export const DerTag = {
   octetString: 0x04,
   objectIdentifier: 0x06,
   enumerated: 0x0a,
-  generalString: 0x1b,
-  bitString: 0x03,
   sequence: 0x30,
   /** [APPLICATION 0], constructed: a GSS-API token (RFC 2743 §3.1). */
   application0: 0x60,

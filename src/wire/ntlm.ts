@@ -46,9 +46,12 @@ export function ntlmType(message: Uint8Array): number {
   return viewOf(message).getUint32(8, true);
 }
 
-/** The flags of a NEGOTIATE_MESSAGE, all that is used of it; null where it is cut. */
+/** Longest NEGOTIATE_MESSAGE: a log-in keeps it for the MIC. Names and version of a client's make up a hundred bytes, seldom two. */
+export const ntlmNegotiateBytesMax = 1024;
+
+/** The flags of a NEGOTIATE_MESSAGE, all that is used of it; null where it is cut, or longer than anybody's. */
 export function decodeNtlmNegotiate(message: Uint8Array): { readonly flags: number } | null {
-  if (ntlmType(message) !== NtlmType.negotiate || message.length < 16) return null;
+  if (ntlmType(message) !== NtlmType.negotiate || message.length < 16 || message.length > ntlmNegotiateBytesMax) return null;
   return { flags: viewOf(message).getUint32(12, true) };
 }
 

@@ -33,6 +33,8 @@ export interface NegTokenResp {
 
 /** Most mechanisms a client may offer. */
 const mechanismsMax = 16;
+/** Longest list of them: a log-in keeps it until it is proven, and sixteen identifiers there are take less than a quarter of this. */
+export const mechanismListBytesMax = 1024;
 
 /** A client's SPNEGO token; null for anything malformed. The parts are views of `bytes`. */
 export function decodeSpnego(bytes: Uint8Array): NegTokenInit | NegTokenResp | null {
@@ -49,7 +51,7 @@ export function decodeSpnego(bytes: Uint8Array): NegTokenInit | NegTokenResp | n
 function decodeInit(bytes: Uint8Array, init: DerElement): NegTokenInit | null {
   const fields = fieldsOf(bytes, init);
   const list = fields?.[0];
-  if (fields === null || list === undefined) return null;
+  if (fields === null || list === undefined || list.to - list.from > mechanismListBytesMax) return null;
   const sequence = derTagged(bytes, list.from, list.to, DerTag.sequence);
   if (sequence === null) return null;
   const mechanisms: Uint8Array[] = [];

@@ -98,11 +98,6 @@ export class XdrReader {
     return this.fixedOpaque(length);
   }
 
-  /** A copy of variable-length opaque data of at most `max` bytes. */
-  opaqueCopy(max: number): Uint8Array {
-    return this.opaque(max) ? copyOf(this.bytes, this.opaqueAt, this.opaqueLength) : empty;
-  }
-
   /** A copy of `length` bytes of fixed-length opaque data. */
   fixedCopy(length: number): Uint8Array {
     return this.fixedOpaque(length) ? copyOf(this.bytes, this.opaqueAt, length) : new Uint8Array(length);
@@ -180,7 +175,6 @@ export class XdrReader {
   }
 }
 
-const empty = new Uint8Array(0);
 const noSlices: readonly Uint8Array[] = [];
 
 /** A copy that keeps nothing else alive. Not `slice`: of a Buffer, which a socket's chunks are, that is a view. */

@@ -83,7 +83,10 @@ test("the section about SMB keeps what was not measured again, and rows of NFS k
   expect(row(again, "open")).toEqual([`| ${tableOf([rowOf("open", 9000)])[1]!.join(" | ")} |`, row(before, "open")[1]!, "| open | 1 |"]);
   expect(row(again, "create")).toEqual(row(before, "create"));
   expect(again.match(/^- \*\*.*?\*\*/gm)).toEqual(["- **create**"]);
-  expect(again).toContain("Measured again by `d` on 2026-01-01, medians of 3 rounds of 1 s each, at a load average at the start: 0: open.");
+  expect(again).toContain("Measured again by `d` on 2026-01-01, medians of 3 rounds of 1 s (after 2 s of each that are not counted) each, at a load average at the start: 0: open.");
+  const more = withSmbRows(before, { ...about, signed: [rowOf("querydir", 9000)], encrypted: [] });
+  expect([row(more, "querydir").length, row(more, "open"), row(more, "create")]).toEqual([1, row(before, "open"), row(before, "create")]);
+  expect(more).toContain("; `querydir` QUERY_DIRECTORY over 100,000 entries, 64 KiB answers.");
   const sealed = withSmbRows(again, { ...about, command: "f", signed: [], encrypted: [rowOf("create", 9)] });
   expect([row(sealed, "open").length, row(sealed, "create").at(-1), sealed.match(/encrypted by AES-128-GCM instead of signed, by `f`/g)?.length]).toEqual([2, `| ${tableOf([rowOf("create", 9)])[1]!.join(" | ")} |`, 1]);
   const worse = withSmbRows(again, { ...about, command: "e", signed: [rowOf("open", 100)], encrypted: [] });
@@ -101,6 +104,12 @@ describe("the control plane's section", () => {
     expect(boundTable([{ what: "w", value: 1999, unit: "u", most: null, least: 2000 }])[1]).toContain("**no**");
     expect(boundTable([{ what: "w", value: 2000, unit: "u", most: null, least: 2000 }])[1]).toContain("yes");
     expect(boundTable([{ what: "w", value: 1, unit: "u", most: null }])[1]?.[4]).toBe("");
+    const judged = (value: number, interval: readonly [number, number]) => boundTable([{ what: "w", value, unit: "%", most: 5, interval }])[1]?.[4];
+    expect(judged(4, [3, 5])).toBe("yes");
+    expect(judged(4, [3, 5.1])).toBe("not decided: interval crosses");
+    expect(judged(6, [5, 7])).toBe("not decided: interval crosses");
+    expect(judged(6, [5.1, 7])).toBe("**no**");
+    expect(boundTable([{ what: "w", value: 2, unit: "×", most: null, least: 2, interval: [1.9, 2.5] }])[1]?.[4]).toBe("not decided: interval crosses");
   });
 
   test("takes the place of the old one and leaves the rest of the page alone", () => {

@@ -1,5 +1,5 @@
 import { type Lag, type Sample, median } from "./measure.ts";
-import type { Workload } from "./workloads.ts";
+import { warmSeconds, type Workload } from "./workloads.ts";
 import { missed, missedInPostgres, missedOnS3, missedOverSmb } from "./notes.ts";
 
 /** What one server did in one workload, medians over the rounds. */
@@ -30,6 +30,8 @@ export interface Bound {
   /** Lowest value that reaches it, where more is better. */
   readonly least?: number;
   readonly peer?: number;
+  /** Where the value lies in nineteen times of twenty, by how much the rounds differ. */
+  readonly interval?: readonly [low: number, high: number];
   readonly detail?: string;
 }
 
@@ -40,13 +42,16 @@ export function figuresOf(workload: Workload, samples: readonly Sample[]): Figur
     rate: of(rate),
     // Below half a hundredth of a core the kernel's clock ticks no longer tell.
     perCpu: of((sample) => (sample.srv_cpu > 0.005 ? rate(sample) / sample.srv_cpu : Number.NaN)),
-    p50Us: of((sample) => sample.p50_us),
-    p99Us: of((sample) => sample.p99_us),
+    p50Us: someOf(of((sample) => sample.p50_us)),
+    p99Us: someOf(of((sample) => sample.p99_us)),
     clientCpu: of((sample) => sample.cli_cpu),
     serverCpu: of((sample) => sample.srv_cpu),
     bad: samples.reduce((sum, sample) => sum + sample.errors + sample.verify_bad, 0),
   };
 }
+
+/** A latency is 0 where nothing was begun and done within the time. */
+const someOf = (latency: number): number => (latency > 0 ? latency : Number.NaN);
 
 export const number = (value: number): string =>
   Number.isFinite(value) ? Math.round(value).toLocaleString("en-US") : "–";
@@ -106,17 +111,28 @@ export function tableOf(rows: readonly Row[]): readonly (readonly string[])[] {
   ];
 }
 
+/** Whether a target is reached, as far as the rounds tell: an interval that has the bound in it leaves that open. */
+function boundVerdict({ value, most, least, interval }: Bound): string {
+  if ((most === null && least === undefined) || !Number.isFinite(value)) return "";
+  const reaches = (of: number): boolean => of <= (most ?? of) && of >= (least ?? of);
+  if (interval !== undefined && reaches(interval[0]) !== reaches(interval[1])) return "not decided: interval crosses";
+  return verdict(reaches(value));
+}
+
 export function boundTable(bounds: readonly Bound[]): readonly (readonly string[])[] {
   return [
     ["what", "ours", "peer", "target", "reached", "detail"],
-    ...bounds.map(({ what, value, unit, most, least, peer, detail }) => [
-      what,
-      `${Number.isFinite(value) ? Number(value.toPrecision(3)).toLocaleString("en-US") : "–"} ${unit}`,
-      peer === undefined || !Number.isFinite(peer) ? "–" : `${Number(peer.toPrecision(3)).toLocaleString("en-US")} ${unit}`,
-      least !== undefined ? `≥ ${least.toLocaleString("en-US")} ${unit}` : most === null ? "" : `≤ ${most.toLocaleString("en-US")} ${unit}`,
-      verdict((most === null && least === undefined) || !Number.isFinite(value) ? null : value <= (most ?? value) && value >= (least ?? value)),
-      detail ?? "",
-    ]),
+    ...bounds.map((bound) => {
+      const { what, value, unit, most, least, peer, detail } = bound;
+      return [
+        what,
+        `${Number.isFinite(value) ? Number(value.toPrecision(3)).toLocaleString("en-US") : "–"} ${unit}`,
+        peer === undefined || !Number.isFinite(peer) ? "–" : `${Number(peer.toPrecision(3)).toLocaleString("en-US")} ${unit}`,
+        least !== undefined ? `≥ ${least.toLocaleString("en-US")} ${unit}` : most === null ? "" : `≤ ${most.toLocaleString("en-US")} ${unit}`,
+        boundVerdict(bound),
+        detail ?? "",
+      ];
+    }),
   ];
 }
 
@@ -247,8 +263,10 @@ export function telemetrySection({ machine, date, command, rounds, bounds }: Pic
 Written by \`${command}\` on ${date}, at a ${machine.at(-1) ?? ""}. How many GETATTR fewer a CPU-second of the server answers than one built without
 hooks, 2 connections with 16 calls in flight each: the median of ${rounds} rounds, and the interval it lies in nineteen times of twenty. Each round starts eight servers anew, two of each
 kind, and loads them by turns of 50 ms, each on the processor of its load generator; a round's figure of a kind is the mean of its two. What a server uses when nobody asks it anything is measured before and taken off for the
-time it waits for its turns, which a server that is busy does not have; traces sent meanwhile are not taken off. \`telemetry.max_traces_per_second\` is 25 instead of 200, as each
-is loaded an eighth of the time. What the threads of the engine's compiler use is not counted, of any kind: with traces they still compile when a round ends.
+time it waits for its turns, which a server that is busy does not have; traces sent meanwhile are not taken off. So many traces a second are followed of each server as
+its row says: an eighth of what \`telemetry.max_traces_per_second\` allows by itself, as each is loaded an eighth of the time. Without that bound a hundredth of these calls would be more than ten thousand
+traces a second, and cost most of the processor. Before anything counts each server is loaded for 3 s by the same turns: what happens once after a start is over then. What the threads of the engine's
+compiler use is not counted, of any kind: with traces they still compile when a round ends.
 A server does next to nothing else for such a call; where files are read or written the same hooks weigh less.
 
 ${markdown(boundTable(bounds))}
@@ -269,7 +287,7 @@ over the connections of our block store. What is written counts from the first W
 with nothing left unstored by the share's status; what is read cold was evicted from the cache on disk and is in no page of memory; the proxy says that it came from the bucket. PUTs are counted by
 the proxy. The filesystem store is a second server of the same program.
 
-Cached reads and local writes are compared by turns of a tenth and a quarter of a second, A B and B A. Who has no turn is stopped (SIGSTOP) with all it has under way, so that each server
+Cached reads and local writes are compared by turns, A B and B A: reads by a tenth of a second, writes in order by a quarter, others by a second, as changes wait so long for the history and the clock of who is stopped goes on. Who has no turn is stopped (SIGSTOP) with all it has under way, so that each server
 flushes, uploads and publishes its history in its own time alone, as under a load that goes on; only \`seqwrite\` begins each turn with nothing unstored, since what is written in order for long
 is taken at the bucket's speed. A ratio is of all turns together, its interval the middle 95 % of what as many pairs drawn from these come to. The S3 server and the proxy run on the server's processors;
 how much of these they took in the S3 share's turns stands beside.
@@ -304,8 +322,9 @@ export function smbSection({ machine, date, command, rounds, seconds, signed, en
 
 Written by \`${command}\` on ${date}, at a ${machine.at(-1) ?? ""}. The peer is Debian's Samba 4.17 with its defaults (\`test/bench/samba.ts\`) on the same disk, in
 turns with ours; client and servers share the machine, over loopback. 2 connections with 16 requests in flight each, medians of ${rounds} rounds of
-${seconds === null ? "1 s (sequential data: 2 s)" : `${seconds} s`} each. Every request and answer is signed by AES-128-GMAC, and checked. Ours answers CREATE, rename and CLOSE of a deletion only when they are on
-stable storage, Samba before they are.
+${seconds === null ? "1 s (sequential data: 2 s)" : `${seconds} s`} each, after a turn of ${warmSeconds} s of each workload against each server that is not counted: ours is compiled while it runs. Every request and
+answer is signed by AES-128-GMAC, and checked. Ours answers CREATE, rename and CLOSE of a deletion only when they are on stable storage, Samba before they are. A listing that the end of a turn cuts short counts by its entries; the files listed were put into Samba's directory with the attributes it gave
+one of them, as it takes a quarter of an hour to make them.
 
 ${markdown(tableOf(signed))}
 
@@ -330,14 +349,24 @@ export function withSmbRows(text: string, report: SmbReport): string {
   const old = sectionIn(text, smbHeading);
   if (old === "") return withSection(text, smbSection(report));
   const { signed, seconds } = report;
-  const note = againNote({ ...report, rows: signed, seconds: `${seconds ?? 1} s` });
+  const note = againNote({ ...report, rows: signed, seconds: `${seconds ?? 1} s (after ${warmSeconds} s of each that are not counted)` });
   const [tables = "", reasons = ""] = old.split(missedOverSmbHeading);
   const at = tables.indexOf(encryptedStart);
-  const judged = replaced(at < 0 ? tables : tables.slice(0, at), signed, note);
+  const judged = replaced(withNewRows(at < 0 ? tables : tables.slice(0, at), signed), signed, note);
   const explained = [...explainOverSmb(signed), ...replaced(reasons, signed, note).split("\n").filter((line) => line !== "")];
   const last = explained.length === 0 ? "" : `${missedOverSmbHeading}${explained.join("\n")}\n`;
   const encrypted = report.encrypted.length === 0 ? (at < 0 ? "" : tables.slice(at)) : encryptedPart(report);
   return withSection(text, `${`${judged.trimEnd()}\n\n${encrypted}`.trimEnd()}\n${last === "" ? "" : `\n${last}`}`);
+}
+
+/** A table's text with a line, to be replaced, for each workload it has none of yet, and what that does. */
+function withNewRows(text: string, rows: readonly Row[]): string {
+  const added = rows.map(({ workload }) => workload).filter(({ name }) => !text.includes(`\n| ${name} |`));
+  if (added.length === 0) return text;
+  const lines = text.split("\n");
+  lines.splice(lines.findLastIndex((line) => line.startsWith("| ")) + 1, 0, ...added.map(({ name }) => `| ${name} |`));
+  const whats = added.map(({ name, what }) => `; \`${name}\` ${what}`).join("");
+  return lines.map((line) => (line.startsWith("What the workloads do:") ? `${line.slice(0, -1)}${whats}.` : line)).join("\n");
 }
 
 const wrappersHeading = "## Compression and encryption";
@@ -350,9 +379,11 @@ Written by \`${command}\` on ${date}, at a ${machine.at(-1) ?? ""}. Eight shares
 on the same two processors; lines of a log are written in order to each in turn, from the first WRITE to the end of \`system drain-uploads\`, in another order each round.
 What something costs is the part of the plain share's speed in the same round that is missing: medians of ${rounds} rounds.
 
-On a filesystem store the targets are missed by what the store does without: a plain pack is never written again, as the store renames the file it was filled
-in, while one that is compressed or encrypted is read, and written a second time. Into a bucket everything is read and sent anyway. Of a put, encrypting 16 MiB takes
-about 5 ms of the event loop; a synced write of as much took this disk 9 ms.
+On a filesystem store the targets are missed until everything is stored, while until COMMIT, which is what a client waits for, they are about met. A plain pack is never
+written again, as the store renames the file it was filled in; one that is compressed or encrypted is read back (2 ms for 16 MiB) and written a second time (8 ms with its
+sync). To encrypt 16 MiB takes about 4 ms of the event loop, to compress them about 30 ms of one processor: on two of them that alone is longer than a plain
+share takes for everything. A pack can't be framed while it is filled: the seal in an object's head, to which each frame is bound, covers its length and how long each
+frame became, and to sync half a frame and fill it up later would encrypt different bytes under one nonce. Into a bucket everything is read and sent anyway.
 
 ${markdown(boundTable(bounds))}
 `;

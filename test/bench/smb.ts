@@ -1,10 +1,12 @@
+import { join } from "node:path";
 import { openClient } from "./api-client.ts";
 import { waitForIdle } from "./machine.ts";
+import { makeFilesLike } from "./many-files.ts";
 import { loadSmb, type Sample } from "./measure.ts";
 import { figuresOf, type Row } from "./report.ts";
 import { startSamba } from "./samba.ts";
 import { type Server, startDittofs } from "./servers.ts";
-import type { Workload } from "./workloads.ts";
+import { warmSeconds, type Workload } from "./workloads.ts";
 
 /** SMB 3.1.1, ours against Samba, signed by AES-GMAC; and the same encrypted by AES-128-GCM. */
 
@@ -51,7 +53,7 @@ export interface SmbFigures {
 const user = "bench";
 const password = "benchmark";
 
-/** Rounds of all workloads, the two servers in turn, signed and then encrypted. */
+/** Rounds of all workloads, the two servers in turn, signed and then encrypted; the first of them, which is longer, counts for nothing. */
 export async function smbFigures(options: SmbBenchOptions): Promise<SmbFigures> {
   const chosen = smbWorkloads.filter(({ name }) => options.names === null || options.names.includes(name));
   const servers: Server[] = [];
@@ -60,9 +62,10 @@ export async function smbFigures(options: SmbBenchOptions): Promise<SmbFigures> 
     servers.push(await startSamba(options.directory, password));
     const [ours, peer] = servers as [Server, Server];
     const samples = new Map<string, Sample[]>();
-    for (let round = 1; round <= options.rounds; round++) {
-      for (const workload of chosen) for (const how of options.signedOnly ? ["signed"] : ["signed", "encrypted"]) for (const server of servers) await measure(options, samples, server, workload, how);
-      console.error(`round ${round} of ${options.rounds} done`);
+    if (chosen.some(({ keeps }) => keeps !== undefined)) await makeManyFiles(options, peer, chosen);
+    for (let round = 0; round <= options.rounds; round++) {
+      for (const workload of chosen) for (const how of options.signedOnly ? ["signed"] : ["signed", "encrypted"]) for (const server of servers) await measure(options, round === 0 ? null : samples, server, workload, how);
+      console.error(round === 0 ? "warmed up" : `round ${round} of ${options.rounds} done`);
     }
     const rows = (how: string): readonly Row[] =>
       chosen.map((workload) => {
@@ -78,17 +81,33 @@ export async function smbFigures(options: SmbBenchOptions): Promise<SmbFigures> 
   }
 }
 
-async function measure({ seconds, quietSeconds }: SmbBenchOptions, samples: Map<string, Sample[]>, server: Server, workload: Workload, how: string): Promise<void> {
+/** What is said to the load generator of any workload. */
+const loginOf = (server: Server): readonly string[] => ["-U", `${server.name === "samba" ? "root" : user}%${password}`, "-C", "2", "-Q", "16"];
+
+/** One turn; `samples` null: one that only warms up. */
+async function measure({ seconds, quietSeconds }: SmbBenchOptions, samples: Map<string, Sample[]> | null, server: Server, workload: Workload, how: string): Promise<void> {
   await waitForIdle(quietSeconds);
   const key = `${how} ${workload.name} ${server.name}`;
   const time = seconds ?? (workload.unit === "MB/s" ? "2" : "1");
+  // Data is written over and over then, however much that is.
+  const length = samples === null ? ["-t", String(warmSeconds), "-P", "0"] : ["-t", time];
   try {
-    const sample = await loadSmb(server, workload.load, ["-U", `${server.name === "samba" ? "root" : user}%${password}`, "-C", "2", "-Q", "16", "-t", time, ...workload.arguments, ...(workload.keeps === undefined ? [] : ["-k", "-B", workload.keeps]), ...(how === "encrypted" ? ["-E"] : [])]);
-    samples.set(key, [...(samples.get(key) ?? []), sample]);
-    // Told as it goes: making a hundred thousand files takes Samba a minute.
-    console.error(`${key}: ${Math.round(workload.unit === "MB/s" ? sample.mb_s : sample.ops_s)} ${workload.unit}, ${sample.srv_cpu} CPUs of the server`);
+    const sample = await loadSmb(server, workload.load, [...loginOf(server), ...workload.arguments, ...length, ...(workload.keeps === undefined ? [] : ["-k", "-B", workload.keeps]), ...(how === "encrypted" ? ["-E"] : [])]);
+    samples?.set(key, [...(samples.get(key) ?? []), sample]);
+    console.error(`${samples === null ? "warming up, " : ""}${key}: ${Math.round(workload.unit === "MB/s" ? sample.mb_s : sample.ops_s)} ${workload.unit}, ${sample.srv_cpu} CPUs of the server`);
   } catch (error) {
     console.error((error as Error).message);
+  }
+}
+
+/** The large directories Samba is to list: their first file is made through it, the others in its file system. */
+async function makeManyFiles({ directory }: SmbBenchOptions, samba: Server, chosen: readonly Workload[]): Promise<void> {
+  for (const { keeps, load, arguments: options } of chosen) {
+    if (keeps === undefined) continue;
+    const count = Number(options[options.indexOf("-n") + 1]);
+    const name = (i: number): string => `f${String(i).padStart(7, "0")}`;
+    await loadSmb(samba, load, [...loginOf(samba), "-n", "1", "-t", "0", "-k", "-B", keeps]);
+    makeFilesLike(join(directory, samba.name, "export", keeps, "big"), name(0), Array.from({ length: count - 1 }, (_, i) => name(i + 1)));
   }
 }
 

@@ -11,15 +11,17 @@
  * - A server that is loaded by turns runs its timers for many times as long as it is loaded. What each kind of server uses when
  *   it has nothing to do is measured before the rounds, and taken off for the time a server waits for its turns; during its turns it stays.
  *   Traces that are sent while it waits are not taken off.
- * - What a server with traces does seldom, but again and again, the engine is still compiling when a round ends. What the compiler's own
- *   threads use is not counted, of any kind of server: it is spent once for each function, not with every second that a server runs.
+ * - What a server with traces does seldom, but again and again, the engine compiles long after its start. So each is loaded for some seconds by turns before
+ *   anything counts, and what the compiler's own threads use is not counted, of any kind of server: it is spent once for each function, not with
+ *   every second that a server runs.
  */
 import { join } from "node:path";
+import { options } from "#config/index.ts";
 import { OtlpReceiver } from "../support/otlp-receiver.ts";
 import { waitForIdle } from "./machine.ts";
 import { cpuOfThreads, likelyMedian, median } from "./measure.ts";
 import { onOneProcessor, RepeatedLoad } from "./repeated-load.ts";
-import type { Bound } from "./report.ts";
+import { type Bound, number } from "./report.ts";
 import { type Server, startDittofs } from "./servers.ts";
 import { projectRoot } from "./tools.ts";
 
@@ -37,28 +39,30 @@ type Environment = Readonly<Record<string, string>>;
 
 /** Servers of each kind in a round: their mean differs less by chance than one of them. */
 const copies = 2;
-/** What telemetry.max_traces_per_second is unless told. */
-const tracesPerSecond = 200;
-
 /** That without hooks included. */
 const kindsOfServer = 4;
+/** A server is loaded for an eighth of the time, so that an eighth of the traces is what falls on a second of load. */
+const tracesPerSecond = Math.ceil(Number(options.telemetry.fields.max_traces_per_second.default) / (kindsOfServer * copies));
 
-/** What is switched on, and the most it may cost. A server is loaded for an eighth of the time, so that an eighth of the traces is what falls on a second of load. */
+/** What is switched on, and the most it may cost. */
 const variants = [
   { name: "everything off", most: 1, environment: (): Environment => ({}) },
   { name: "metrics on", most: 3, environment: (): Environment => ({ DITTOFS_METRICS_ENABLED: "true", DITTOFS_METRICS_PORT: "0" }) },
-  { name: "traces of 1 in 100", most: 5, environment: (collector: string): Environment => ({ DITTOFS_TELEMETRY_ENABLED: "true", DITTOFS_TELEMETRY_ENDPOINT: collector, DITTOFS_TELEMETRY_SAMPLE_RATE: "0.01", DITTOFS_TELEMETRY_MAX_TRACES_PER_SECOND: String(tracesPerSecond / (kindsOfServer * copies)) }) },
+  { name: `traces of 1 in 100, ${tracesPerSecond} a second of each server at most`, most: 5, environment: (collector: string): Environment => ({ DITTOFS_TELEMETRY_ENABLED: "true", DITTOFS_TELEMETRY_ENDPOINT: collector, DITTOFS_TELEMETRY_SAMPLE_RATE: "0.01", DITTOFS_TELEMETRY_MAX_TRACES_PER_SECOND: String(tracesPerSecond) }) },
 ] as const;
 
 const turnSeconds = 0.05;
-/** Until the engine has compiled what is asked for again and again. */
-const warmSeconds = 1;
+/**
+ * So long each is loaded, by the same turns, before anything counts: until the engine has compiled what is asked for again and again, and what some requests a second
+ * have it do, and the collector was sent several messages. What that takes is spent once after a start.
+ */
+const warmSeconds = 3;
 /** From the end of all load until the last traces are sent and the engine has collected its garbage; then what idle servers use is measured. */
 const settleSeconds = 8;
 const idleSeconds = 15;
 /** Threads of the engine that compile. */
 const compilers: ReadonlySet<string> = new Set(["JITWorker", "JSCWarmUp"]);
-const options = ["-C", "2", "-Q", "16", "-n", "1000"];
+const loadOptions = ["-C", "2", "-Q", "16", "-n", "1000"];
 
 /** The program without hooks, as `./scripts/bench --telemetry` builds it. */
 export const withoutHooks: string = join(projectRoot, "dist/dittofs-without-hooks");
@@ -79,7 +83,7 @@ export async function telemetryBounds(bench: TelemetryBench): Promise<readonly B
       console.error(`round ${round + 1} of ${bench.rounds}: ${ratios.map((all) => `${cost(all.at(-1)!).toFixed(1)} %`).join(", ")}`);
     }
     const spent = idle.map((cores) => (cores * 1000).toFixed(1));
-    return variants.map(({ name, most }, i) => ({ what: `GETATTR, ${name}`, value: cost(median(ratios[i]!)), unit: "%", most, detail: `${detailOf(ratios[i]!, most, median(rates))}; idle ${spent[i + 1]} ms of CPU a second, without hooks ${spent[0]}` }));
+    return variants.map(({ name, most }, i) => ({ what: `GETATTR, ${name}`, value: cost(median(ratios[i]!)), unit: "%", most, interval: likelyMedian(ratios[i]!.map(cost)), detail: `${detailOf(ratios[i]!, median(rates))}; idle ${spent[i + 1]} ms of CPU a second, without hooks ${spent[0]}` }));
   } finally {
     await collector.stop();
   }
@@ -107,11 +111,11 @@ async function withServers<T>({ directory, program }: TelemetryBench, collector:
     }
     await Promise.all(
       order.map(async (i) => {
-        loads[i] = await RepeatedLoad.start(servers[i]!, "getattr", options);
+        loads[i] = await RepeatedLoad.start(servers[i]!, "getattr", loadOptions);
         await onOneProcessor(servers[i]!.pid, loads[i]!.pid);
       }),
     );
-    for (const i of order) await loads[i]!.run(warmSeconds);
+    await byTurns(order, warmSeconds, async (i) => void (await loads[i]!.run(turnSeconds)));
     return await work(servers, loads, order);
   } finally {
     for (const load of loads) await load?.end();
@@ -138,26 +142,31 @@ async function idleCores(servers: readonly Server[]): Promise<readonly number[]>
   return after.map((threads, i) => spentSeconds(before[i]!, threads) / idleSeconds);
 }
 
+/** Has each have its turns, A B and B A, until each had `seconds` of them. */
+async function byTurns(order: readonly number[], seconds: number, turn: (i: number) => Promise<void>): Promise<void> {
+  for (let at = 0; at < seconds / turnSeconds; at++) for (const i of at % 2 === 0 ? order : order.toReversed()) await turn(i);
+}
+
 /** Calls a CPU-second of each server, without what it uses by itself while it waits for its turns. */
 async function ratesOf(servers: readonly Server[], loads: readonly RepeatedLoad[], order: readonly number[], seconds: number, idle: readonly number[]): Promise<readonly number[]> {
   const done = servers.map(() => 0);
   const loadedMs = servers.map(() => 0);
   const before = await Promise.all(servers.map(({ pid }) => cpuOfThreads(pid)));
   const began = performance.now();
-  for (let turn = 0; turn < seconds / turnSeconds; turn++) {
-    for (const i of turn % 2 === 0 ? order : order.toReversed()) {
-      const from = performance.now();
-      done[i]! += (await loads[i]!.run(turnSeconds)).ops;
-      loadedMs[i]! += performance.now() - from;
-    }
-  }
+  await byTurns(order, seconds, async (i) => {
+    const from = performance.now();
+    done[i]! += (await loads[i]!.run(turnSeconds)).ops;
+    loadedMs[i]! += performance.now() - from;
+  });
   const after = await Promise.all(servers.map(({ pid }) => cpuOfThreads(pid)));
   const tookMs = performance.now() - began;
   return done.map((ops, i) => ops / (spentSeconds(before[i]!, after[i]!) - (idle[i % idle.length]! * (tookMs - loadedMs[i]!)) / 1000));
 }
 
-function detailOf(ratios: readonly number[], most: number, rate: number): string {
+/** With fewer, even the lowest and the highest have the median between them less often than nineteen times of twenty. */
+const intervalPairsMin = 6;
+
+function detailOf(ratios: readonly number[], rate: number): string {
   const [low, high] = likelyMedian(ratios.map(cost));
-  const wide = low <= most && high > most ? "; the bound lies in it: these rounds don't decide it" : "";
-  return `95 % interval ${low.toFixed(1)} to ${high.toFixed(1)} %, ${ratios.length} pairs; without hooks ${Math.round(rate / 1000)},000 calls a CPU-second${wide}`;
+  return `${ratios.length < intervalPairsMin ? "lowest to highest" : "95 % interval"} ${low.toFixed(1)} to ${high.toFixed(1)} %, ${ratios.length} pairs; without hooks ${number(Math.round(rate / 1000) * 1000)} calls a CPU-second`;
 }

@@ -20,6 +20,9 @@ export interface Workload {
   readonly keeps?: string;
 }
 
+/** How long each workload of SMB is run against each server before anything counts. */
+export const warmSeconds = 2;
+
 const files = ["-n", "5000"];
 const data = ["-s", "128"];
 /** Sequential data moves at least this long: one pass takes that on a slow disk. */

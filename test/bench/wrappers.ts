@@ -88,7 +88,7 @@ async function measure(subject: Subject, store: Store, kind: Kind, sequentialMiB
   const bytes = sequentialMiB * 2 ** 20;
   const cpu = await cpuSecondsOf(subject.server.pid);
   let began = performance.now();
-  const sample = await subject.load("seqwrite", ["-C", "1", "-Q", "16", "-s", String(sequentialMiB), "-P", "1", "-Z"], () => (began = performance.now()), share);
+  const sample = await subject.load("seqwrite", ["-C", "1", "-Q", "16", "-s", String(sequentialMiB), "-P", "1", "-Z", "-k", "-B", "data"], () => (began = performance.now()), share);
   if (sample.errors > 0) throw new Error(`${share}: ${sample.errors} calls failed`);
   await subject.drain(share);
   const seconds = (performance.now() - began) / 1000;

@@ -7,10 +7,10 @@ import { silentLogger } from "#telemetry/logger.ts";
 import { type Cluster, type DatabaseLogin, missingPostgres, sharedCluster } from "../support/postgres.ts";
 import { freePort } from "../support/server.ts";
 import { until, within } from "../support/wait.ts";
-import { TestClock } from "../unit/net/helpers.ts";
 import { persistentContract } from "./control-database-persistent.ts";
 import { Proxy, saying } from "./control-database-proxy.ts";
 import { controlDatabaseContract } from "./control-database.ts";
+import { ManualClock } from "../support/manual-clock.ts";
 
 const defaults = { maxOpen: 25, maxIdle: 5, sslmode: "disable", sslRootCert: null, clock: systemClock, logger: silentLogger } as const;
 const open = (login: DatabaseLogin, more: Partial<PostgresControlOptions> = {}) => openPostgresControlDatabase({ ...login, ...defaults, ...more });
@@ -102,11 +102,11 @@ function suites(): void {
     test("a server that never answers, or never to an end", async () => {
       for (const [answer, sslmode] of [[null, "require"], [null, "disable"], ["HTTP/1.1 400 Bad Request\r\n\r\n", "disable"]] as const) {
         const silent = await saying(answer);
-        const clock = new TestClock();
+        const clock = new ManualClock();
         const waiting = refusal(login, { port: silent.port, sslmode, clock });
         await silent.heard;
         await until("the timer", 5000, () => (clock.pending > 0 ? true : null));
-        clock.advance(10_000);
+        clock.pass(10_000);
         expect(await within("a refusal", 4000, waiting)).toMatch(/did not (?:answer|finish the log-in of user .*) within 10 s/);
         silent.close();
       }
@@ -285,13 +285,13 @@ function suites(): void {
     test("a server that stops answering within a transaction is given up", async () => {
       const own = await cluster.database();
       const proxy = await Proxy.to(cluster.port);
-      const clock = new TestClock();
+      const clock = new ManualClock();
       const db = await open({ ...own, port: proxy.port }, { clock: clock as Clock });
       proxy.watch("insert into", "silence", 3);
       const outcome = db.transaction((tx) => tx.insert(notes, { key: "a", value: "b" })).then(() => "done", String);
       for (let n = 1; n <= 3; n++) {
         await until("silence", 5000, () => (proxy.struck === n ? true : null));
-        clock.advance(36_000);
+        clock.pass(36_000);
       }
       expect(await within("the end", 4000, outcome)).toContain("keeps breaking");
       proxy.close();

@@ -11,11 +11,11 @@ import { missingSteps } from "#control/database/sqlite-migrate.ts";
 import { notes } from "#control/database/tables.ts";
 import { type Logger, silentLogger } from "#telemetry/logger.ts";
 import { within } from "../support/wait.ts";
-import { TestClock } from "../unit/net/helpers.ts";
 import { Child } from "./control-database-processes.ts";
 import { persistentContract } from "./control-database-persistent.ts";
 import { controlDatabaseContract } from "./control-database.ts";
 import { temporary } from "../support/temporary.ts";
+import { ManualClock } from "../support/manual-clock.ts";
 
 const made: string[] = [];
 afterAll(() => made.forEach((path) => rmSync(path, { recursive: true, force: true })));
@@ -176,7 +176,7 @@ describe("control database, sqlite, the file", () => {
 
   test("while another process writes, ours waits, reads go on, and in the end it is told who is in the way", async () => {
     const path = join(directory(), "controlplane.db");
-    const clock = new TestClock();
+    const clock = new ManualClock();
     const db = await openSqliteControlDatabase({ path, clock, logger: silentLogger });
     const other = new Database(path);
     other.run("BEGIN IMMEDIATE");
@@ -194,7 +194,7 @@ describe("control database, sqlite, the file", () => {
     // `expect(…).rejects` runs no turns while it waits.
     const thrown = blocked.then(() => null, String);
     for (let turn = 0; turn < 5; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
-    clock.advance(60_000);
+    clock.pass(60_000);
     expect(await within("the refusal", 4000, thrown)).toMatch(/another process has held .* locked for 15 s/);
     other.run("COMMIT");
     expect(await db.transaction((tx) => tx.all(notes))).toEqual([{ key: "a", value: "b" }]);
@@ -203,7 +203,7 @@ describe("control database, sqlite, the file", () => {
   });
 
   test("a transaction that waits for itself is given up, and the next one runs", async () => {
-    const clock = new TestClock();
+    const clock = new ManualClock();
     const db = await openSqliteControlDatabase({ path: join(directory(), "controlplane.db"), clock, logger: silentLogger });
     const stuck = db.transaction(async (tx) => {
       await tx.insert(notes, { key: "a", value: "b" });
@@ -211,7 +211,7 @@ describe("control database, sqlite, the file", () => {
     });
     const thrown = stuck.then(() => null, String);
     for (let turn = 0; turn < 5; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
-    clock.advance(31_000);
+    clock.pass(31_000);
     expect(await within("the end", 4000, thrown)).toMatch(/did nothing for 30 s/);
     expect(await db.transaction((tx) => tx.all(notes))).toEqual([]);
     await db.close();

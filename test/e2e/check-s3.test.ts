@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Admin } from "../support/admin.ts";
 import { bytesOf } from "../support/damaged-share.ts";
 import { type Handle, NfsClient, Stable } from "../support/nfs-client.ts";
-import { missingRadosgw, type S3Server, s3StartMsMax, startS3 } from "../support/radosgw.ts";
+import { bucketConfig, missingRadosgw, type S3Server, s3StartMsMax, startS3 } from "../support/radosgw.ts";
 import { freePort, Server, temporaryDirectory } from "../support/server.ts";
 import { until } from "../support/wait.ts";
 
@@ -44,8 +44,7 @@ describe.skipIf(missingRadosgw !== null)("a share on S3", () => {
       await client.write(handle as Handle, 0, bytesOf(seed, fileBytes), Stable.fileSync);
       handles.set(seed, handle as Handle);
     }
-    const { accessKeyId, secretAccessKey } = s3.credentials;
-    await admin.do("POST", "/api/v1/store/block", { name: "cloud", type: "s3", config: { bucket, endpoint: s3.endpoint, access_key: accessKeyId, secret_key: secretAccessKey, create_bucket: true } });
+    await admin.do("POST", "/api/v1/store/block", { name: "cloud", type: "s3", config: bucketConfig(s3, bucket) });
   }, s3StartMsMax + 30_000);
 
   afterAll(async () => {

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { openS3Blocks } from "#blocks/s3/index.ts";
 import { Admin } from "../support/admin.ts";
 import { masterKeyLine } from "../support/master-keys.ts";
-import { NfsClient, Stable } from "../support/nfs-client.ts";
-import { missingRadosgw, type S3Server, s3StartMsMax, startS3 } from "../support/radosgw.ts";
+import { NfsClient } from "../support/nfs-client.ts";
+import { bucketConfig, missingRadosgw, type S3Server, s3StartMsMax, startS3 } from "../support/radosgw.ts";
 import { freePort, Server, temporaryDirectory } from "../support/server.ts";
 
 /** A share whose content lies encrypted in a bucket of a real S3 server, with the cache on disk in front of it. */
@@ -42,16 +42,14 @@ describe.skipIf(missingRadosgw !== null)("an encrypted share on S3", () => {
     const keyFile = join(directory.path, "master.keys");
     writeFileSync(keyFile, masterKeyLine("a"), { mode: 0o600 });
     const admin = await Admin.at(server);
-    const place = { bucket, endpoint: s3.endpoint, access_key: s3.credentials.accessKeyId, secret_key: s3.credentials.secretAccessKey, create_bucket: true };
+    const place = bucketConfig(s3, bucket);
     // Slow enough to wait for, fast enough for a test.
     const config = { ...place, encryption: "aes-256-gcm", encryption_key_file: keyFile, limit_upload: "32MiB/s" };
     await admin.do("POST", "/api/v1/store/block", { name: "cloud", type: "s3", config });
     await admin.do("POST", "/api/v1/shares", { name: "/cloud", blocks: "cloud", default_permission: "read-write", durability: "remote" });
     const client = await NfsClient.connect({ port: server.port, credentials: { uid: 1000, gid: 1000 } });
     const root = await client.mount("/cloud");
-    const { handle } = await client.create(root, "large", { mode: 0o644 });
-    for (let at = 0; at < bytes.length; at += MiB) await client.write(handle as Uint8Array, at, bytes.subarray(at, at + MiB), Stable.unstable);
-    await client.commit(handle as Uint8Array);
+    await client.writeFile(root, "large", bytes);
     await admin.do("POST", "/api/v1/shares/cloud/evict");
     client.close();
     await server.kill();

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { masterKeyLine } from "../support/master-keys.ts";
 import { Admin } from "../support/admin.ts";
-import { NfsClient, Stable } from "../support/nfs-client.ts";
+import { NfsClient } from "../support/nfs-client.ts";
 import { SeededRandom } from "../support/seeded-random.ts";
 import { binaryPath, freePort, Server, temporaryDirectory } from "../support/server.ts";
 
@@ -53,12 +53,6 @@ describe("a share on an encrypted and compressed store", () => {
     client = await NfsClient.connect({ port: server.port, credentials: { uid: 1000, gid: 1000 } });
   }
 
-  async function write(root: Uint8Array, name: string, bytes: Buffer): Promise<void> {
-    const { handle } = await client.create(root, name, { mode: 0o644 });
-    for (let at = 0; at < bytes.length; at += MiB) await client.write(handle as Uint8Array, at, bytes.subarray(at, at + MiB), Stable.unstable);
-    await client.commit(handle as Uint8Array);
-  }
-
   const read = async (root: Uint8Array, name: string): Promise<Buffer> => await client.readAll((await client.lookup(root, name)).handle);
   const objects = (): string[] => readdirSync(blocks, { recursive: true, withFileTypes: true }).flatMap((entry) => (entry.isFile() && entry.parentPath.includes("/objects") ? [join(entry.parentPath, entry.name)] : []));
   const config = { path: blocks, compression: "zstd", encryption: "aes-256-gcm", encryption_key_file: keyFile };
@@ -82,8 +76,8 @@ describe("a share on an encrypted and compressed store", () => {
       client = await NfsClient.connect({ port: server.port, credentials: { uid: 1000, gid: 1000 } });
       const root = await client.mount("/sealed");
       const large = text(24 * MiB, 1);
-      await write(root, "large", large);
-      for (let i = 0; i < 10; i++) await write(root, `small-${i}`, text(5000, i + 2));
+      await client.writeFile(root, "large", large);
+      for (let i = 0; i < 10; i++) await client.writeFile(root, `small-${i}`, text(5000, i + 2));
       await admin.do("POST", "/api/v1/system/drain-uploads");
       const stored = objects().map((path) => readFileSync(path));
       expect(stored.reduce((sum, bytes) => sum + bytes.length, 0)).toBeLessThan(6 * MiB);
@@ -100,12 +94,12 @@ describe("a share on an encrypted and compressed store", () => {
     "keys are rotated while clients write and read, on both sides of a kill -9; afterwards the old master key is of no use",
     async () => {
       const root = await client.mount("/sealed");
-      await write(root, "steady", text(4 * MiB, 30));
+      await client.writeFile(root, "steady", text(4 * MiB, 30));
       const written: string[] = [];
       let stop = false;
       const writing = (async () => {
         for (let i = 0; !stop; i++) {
-          await write(root, `during-${i}`, text(300_000, 40 + i));
+          await client.writeFile(root, `during-${i}`, text(300_000, 40 + i));
           written.push(`during-${i}`);
         }
       })();
@@ -141,7 +135,7 @@ describe("a share on an encrypted and compressed store", () => {
       const written: string[] = [];
       for (let round = 0; round < 6; round++) {
         const name = `round-${round}`;
-        await write(root, name, text(200_000, 100 + round));
+        await client.writeFile(root, name, text(200_000, 100 + round));
         written.push(name);
         const rotating = Array.from({ length: 4 }, () => admin.ask("POST", "/api/v1/store/block/sealed/rotate-keys").catch(() => null));
         const stopAt = random.below(25);
@@ -190,7 +184,7 @@ describe("a share on an encrypted and compressed store", () => {
       await admin.do("PUT", "/api/v1/store/block/sealed", { config: { encryption: "off", compression: "off" } });
       const root = await client.mount("/sealed");
       expect((await read(root, "large")).equals(text(24 * MiB, 1))).toBe(true);
-      await write(root, "plain", text(MiB, 50));
+      await client.writeFile(root, "plain", text(MiB, 50));
       await admin.do("POST", "/api/v1/system/drain-uploads");
       expect((await admin.ask("PUT", "/api/v1/store/block/sealed", { config: { encryption: "aes-256-gcm" } })).status).toBe(409);
       await admin.do("PUT", "/api/v1/store/block/sealed", { config: { encryption: "aes-256-gcm", encryption_accept_plain: true } });

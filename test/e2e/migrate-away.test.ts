@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, test } from "bun:test";
 import { join } from "node:path";
 import { missingPostgres, sharedCluster } from "../support/postgres.ts";
-import { missingRadosgw, type S3Server, s3StartMsMax, startS3 } from "../support/radosgw.ts";
+import { bucketConfig, missingRadosgw, type S3Server, s3StartMsMax, startS3 } from "../support/radosgw.ts";
 import { SeededRandom, seedFor } from "../support/seeded-random.ts";
 import { temporaryDirectory } from "../support/server.ts";
 import { KilledMoves } from "./killed-moves.ts";
@@ -27,8 +27,7 @@ describe.skipIf(missing !== null)("a share that is killed at any moment of a mov
   beforeAll(async () => {
     s3 = await startS3();
     const login = await (await sharedCluster()).database();
-    const { accessKeyId, secretAccessKey } = s3.credentials;
-    const config = { bucket: s3.bucketName(), endpoint: s3.endpoint, access_key: accessKeyId, secret_key: secretAccessKey, create_bucket: true };
+    const config = bucketConfig(s3, s3.bucketName());
     moves = await KilledMoves.begin(join(directory.path, "data"), files, async (admin) => {
       await admin.do("POST", "/api/v1/store/metadata", { name: "pg", type: "postgres", config: { ...login, sslmode: "disable" } });
       await admin.do("POST", "/api/v1/store/block", { name: "cloud", type: "s3", config });

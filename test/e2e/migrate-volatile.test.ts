@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { Admin } from "../support/admin.ts";
 import { bytesOf } from "../support/damaged-share.ts";
 import { type Handle, NfsClient, Stable } from "../support/nfs-client.ts";
+import { missingPostgres, sharedCluster } from "../support/postgres.ts";
 import { SeededRandom, seedFor } from "../support/seeded-random.ts";
 import { binaryPath, freePort, Server, serverEnvironment, temporaryDirectory } from "../support/server.ts";
 import { after, until } from "../support/wait.ts";
@@ -12,6 +13,8 @@ import { after, until } from "../support/wait.ts";
  * A share moves into memory as an operator has it moved: asked for twice, whole until the server ends, empty from then on, and back as it was by hand.
  * MIGRATE_SEED runs a seed again, CRASH_ROUNDS sets how many moves are killed.
  */
+
+if (missingPostgres !== null) console.log(`moves between PostgreSQL and memory that are killed: skipped, ${missingPostgres}`);
 
 const directory = temporaryDirectory("migrate-volatile");
 const dataDir = join(directory.path, "data");
@@ -52,8 +55,8 @@ async function kill(): Promise<void> {
   await server.kill();
 }
 
-async function createShare(name: string): Promise<void> {
-  await admin.do("POST", "/api/v1/shares", { name: `/${name}`, default_permission: "read-write", root_mode: 0o1777 });
+async function createShare(name: string, metadata = "default"): Promise<void> {
+  await admin.do("POST", "/api/v1/shares", { name: `/${name}`, metadata, default_permission: "read-write", root_mode: 0o1777 });
   handles.set(name, []);
   for (let seed = 0; seed < files; seed++) await writeFile(name);
 }
@@ -185,3 +188,39 @@ test("killed at any moment of a move: whole where it was, or empty, as was accep
   }
   console.log(`moves into memory: ${moved} of ${rounds} had come to be when the server was killed, ${cutShort} of them before what they left was set aside`);
 }, 60_000 + rounds * 20_000);
+
+// Skips where PostgreSQL is not installed: the reason is printed.
+test.skipIf(missingPostgres !== null)(
+  "killed at any moment of a move between PostgreSQL and memory: whole in PostgreSQL, or empty in memory, and nothing between",
+  async () => {
+    const random = new SeededRandom(seedFor("migrate-volatile-postgres", "MIGRATE_SEED"));
+    const { password, ...login } = await (await sharedCluster()).database();
+    await admin.do("POST", "/api/v1/store/metadata", { name: "pg", type: "postgres", config: { ...login, password, sslmode: "disable" } });
+    const counts = { pg: { pg: 0, ram: 0 }, ram: { pg: 0, ram: 0 } };
+    for (let round = 0; round < rounds; round++) {
+      const [from, to] = round % 2 === 0 ? (["pg", "ram"] as const) : (["ram", "pg"] as const);
+      const name = `pg-round${round}`;
+      await createShare(name, from);
+      await admin.do("POST", `/api/v1/shares/${name}/migrate`, { metadata: to, ...(to === "ram" ? { accept_volatile: true } : {}) });
+      await after(random.below(killMsMax));
+      await kill();
+      await start();
+      const { metadata } = await served(name);
+      counts[from][metadata as "pg" | "ram"]++;
+      if (metadata === "pg") {
+        await expectWhole(name);
+        await writeFile(name);
+        await expectWhole(name);
+      } else {
+        await expectEmpty(name);
+        handles.set(name, []);
+        await writeFile(name);
+        await expectWhole(name);
+      }
+      // Whichever it is, it is one tree that can be checked and moved on.
+      expect(await remote("fsck", `/${name}`, "--data")).toMatchObject({ status: 0, out: expect.stringContaining("no damage") });
+    }
+    console.log(`moves out of PostgreSQL: ${counts.pg.ram} of ${counts.pg.pg + counts.pg.ram} had come to be when the server was killed; into it: ${counts.ram.pg} of ${counts.ram.pg + counts.ram.ram}`);
+  },
+  60_000 + rounds * 20_000,
+);

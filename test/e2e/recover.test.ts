@@ -6,7 +6,7 @@ import { Admin } from "../support/admin.ts";
 import { masterKeyLine } from "../support/master-keys.ts";
 import { NfsClient } from "../support/nfs-client.ts";
 import { Stable } from "../support/nfs-types.ts";
-import { missingRadosgw, type S3Server, startS3 } from "../support/radosgw.ts";
+import { bucketConfig, missingRadosgw, type S3Server, startS3 } from "../support/radosgw.ts";
 import { binaryPath, freePort, Server, serverEnvironment, temporaryDirectory } from "../support/server.ts";
 import { until } from "../support/wait.ts";
 
@@ -68,7 +68,7 @@ async function loseAndRecover({ directory, type, config, flags, durability }: Wo
   expect(recovered).toMatchObject({ status: 0 });
   expect(recovered.out).toContain("recovered share /cloud");
   // Told on standard error, part by part.
-  expect(recovered.err).toMatch(/^fetching the snapshot: \S+ \S+ of \S+ \S+\nreplaying changes: \d+ segments of \d+ segments\n/);
+  expect(recovered.err).toMatch(/^fetching the snapshot: \S+ \S+ of \S+ \S+\nreplaying changes: \d+ of \d+ segments\n/);
   server = await Server.start({ dataDir: found, port: await freePort() });
   await (await Admin.at(server)).do("PUT", "/api/v1/shares/cloud", { default_permission: "read-write" }).catch(() => {});
   client = await NfsClient.connect({ port: server.port, credentials: { uid: 1000, gid: 1000 } });
@@ -133,7 +133,7 @@ describe.skipIf(missingRadosgw !== null)("from S3", () => {
         const directory = temporaryDirectory("recover-s3");
         const bucket = s3.bucketName();
         const { accessKeyId, secretAccessKey } = s3.credentials;
-        const config = { bucket, endpoint: s3.endpoint, access_key: accessKeyId, secret_key: secretAccessKey, create_bucket: true };
+        const config = bucketConfig(s3, bucket);
         const flags = ["--bucket", bucket, "--endpoint", s3.endpoint, "--access-key", accessKeyId, "--secret-key", secretAccessKey];
         await loseAndRecover({ directory: directory.path, type: "s3", config, flags, durability });
         directory.remove();

@@ -1,14 +1,11 @@
 import { spawn } from "bun";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { join } from "node:path";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { Command } from "#wire/smb2/header.ts";
-import { Admin } from "../support/admin.ts";
-import { NfsClient } from "../support/nfs-client.ts";
 import { NfsError, Status } from "../support/nfs-types.ts";
-import { missingRadosgw, type S3Server, startS3 } from "../support/radosgw.ts";
+import { missingRadosgw } from "../support/radosgw.ts";
+import { RemoteShare, remoteStartMsMax } from "../support/remote-share.ts";
 import { closeBody, createBody, emptyBody, SmbClient } from "../support/smb-client.ts";
-import { freePort, Server, temporaryDirectory } from "../support/server.ts";
 import { after, until } from "../support/wait.ts";
 import { kclient, whyNoKernel } from "./kernel/material.ts";
 
@@ -19,36 +16,14 @@ if (missingRadosgw !== null) console.log(`names in durability remote: skipped, $
 const why = whyNoKernel();
 if (why !== null) console.log(`kernel client: skipped, ${why}`);
 
-const startMs = 90_000;
 const minuteMs = 60_000;
 
 // Skips where Ceph's gateway is not installed: the reason is printed.
 describe.skipIf(missingRadosgw !== null)("changes of names in durability remote while the S3 server is down", () => {
-  const directory = temporaryDirectory("remote-names");
-  let s3: S3Server;
-  let server: Server;
-  let admin: Admin;
-  let client: NfsClient;
-  let root: Uint8Array;
+  const share = new RemoteShare();
 
-  beforeAll(async () => {
-    s3 = await startS3();
-    server = await Server.start({ dataDir: join(directory.path, "data"), port: await freePort() });
-    admin = await Admin.at(server);
-    const config = { bucket: s3.bucketName(), endpoint: s3.endpoint, access_key: s3.credentials.accessKeyId, secret_key: s3.credentials.secretAccessKey, create_bucket: true };
-    await admin.do("POST", "/api/v1/store/block", { name: "cloud", type: "s3", config });
-    await admin.do("POST", "/api/v1/shares", { name: "/cloud", blocks: "cloud", durability: "remote", default_permission: "read-write" });
-    client = await NfsClient.connect({ port: server.port, credentials: { uid: 1000, gid: 1000 } });
-    root = await client.mount("/cloud");
-    await until("a snapshot", minuteMs, async () => ((await admin.do("GET", "/api/v1/shares/cloud/status")) as { history: { recoverable: boolean } }).history.recoverable || null);
-  }, startMs);
-
-  afterAll(async () => {
-    client?.close();
-    await server?.stop();
-    await s3?.stop();
-    directory.remove();
-  }, minuteMs);
+  beforeAll(() => share.begin(), remoteStartMsMax);
+  afterAll(() => share.end(), minuteMs);
 
   /** As the kernel's client does it: whoever is told to come back asks again under a new xid. */
   const insist = async (told: { count: number }, ask: () => Promise<unknown>): Promise<unknown> => {
@@ -66,25 +41,25 @@ describe.skipIf(missingRadosgw !== null)("changes of names in durability remote 
   test(
     "each is told to come back within seconds, and asked again it succeeds once the server is back, however often it was asked",
     async () => {
-      for (const name of ["taken", "moved"]) await client.create(root, name, { mode: 0o644 });
-      const file = (await client.create(root, "file", { mode: 0o644 })).handle as Uint8Array;
-      await s3.kill();
+      for (const name of ["taken", "moved"]) await share.client.create(share.root, name, { mode: 0o644 });
+      const file = (await share.client.create(share.root, "file", { mode: 0o644 })).handle as Uint8Array;
+      await share.s3.kill();
       const told = { count: 0 };
       const changes = [
-        () => client.create(root, "made", { mode: 0o644 }, true),
-        () => client.createExclusive(root, "once", new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8])),
-        () => client.mkdir(root, "directory", { mode: 0o755 }),
-        () => client.remove(root, "taken"),
-        () => client.rename(root, "moved", root, "there"),
-        () => client.setattr(file, { mode: 0o600 }),
+        () => share.client.create(share.root, "made", { mode: 0o644 }, true),
+        () => share.client.createExclusive(share.root, "once", new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8])),
+        () => share.client.mkdir(share.root, "directory", { mode: 0o755 }),
+        () => share.client.remove(share.root, "taken"),
+        () => share.client.rename(share.root, "moved", share.root, "there"),
+        () => share.client.setattr(file, { mode: 0o600 }),
       ];
       const begun = performance.now();
       const done = Promise.all(changes.map((change) => insist(told, change)));
       await until("all to be told to come back", 30_000, async () => (told.count >= changes.length ? true : null));
       expect(performance.now() - begun).toBeLessThan(15_000);
-      await s3.start();
+      await share.s3.start();
       await done;
-      expect((await client.list(root)).map(({ name }) => name).sort()).toEqual(["directory", "file", "made", "once", "there"]);
+      expect((await share.client.list(share.root)).map(({ name }) => name).sort()).toEqual(["directory", "file", "made", "once", "there"]);
     },
     2 * minuteMs,
   );
@@ -94,15 +69,15 @@ describe.skipIf(missingRadosgw !== null)("changes of names in durability remote 
     "a Linux kernel's changes wait for as long as the server is down, and all succeed, once",
     async () => {
       // A name that was not there is looked for again each time.
-      const options = `vers=3,tcp,nolock,lookupcache=positive,mountport=${server.port}`;
-      const guest = spawn([kclient, "--nfs", options, "--server-port", String(server.port), "--export", "/cloud", "--timeout", "150", "--", inGuest], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+      const options = `vers=3,tcp,nolock,lookupcache=positive,mountport=${share.server.port}`;
+      const guest = spawn([kclient, "--nfs", options, "--server-port", String(share.server.port), "--export", "/cloud", "--timeout", "150", "--", inGuest], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
       const said = Promise.all([new Response(guest.stdout).text(), new Response(guest.stderr).text(), guest.exited]);
-      await until("the guest to be ready", 2 * minuteMs, async () => ((await client.list(root)).some(({ name }) => name === "ready") ? true : null));
+      await until("the guest to be ready", 2 * minuteMs, async () => ((await share.client.list(share.root)).some(({ name }) => name === "ready") ? true : null));
       // Before the server is gone, as it couldn't be made any more; the kernel sees it a moment later.
-      await client.create(root, "go", { mode: 0o644 });
-      await s3.kill();
+      await share.client.create(share.root, "go", { mode: 0o644 });
+      await share.s3.kill();
       await after(25_000);
-      await s3.start();
+      await share.s3.start();
       const [output, errors, status] = await said;
       expect([status, errors]).toEqual([0, ""]);
       expect(output.trim().split("\n").sort()).toEqual(["exclusive", "ln", "mkdir", "mv", "rm", "symlink", "unchecked"].map((what) => `${what} 0 late`));
@@ -113,14 +88,14 @@ describe.skipIf(missingRadosgw !== null)("changes of names in durability remote 
   test(
     "over SMB the client is told that its CREATE, SET_INFO or CLOSE goes on, others are answered meanwhile, and each is once the server is back",
     async () => {
-      await admin.do("POST", "/api/v1/users", { username: "alice", password: "secret12", uid: 1000, gid: 1000 });
-      const smb = await SmbClient.open(server.smbPort);
+      await share.admin.do("POST", "/api/v1/users", { username: "alice", password: "secret12", uid: 1000, gid: 1000 });
+      const smb = await SmbClient.open(share.server.smbPort);
       await smb.negotiate({ dialects: [0x311] });
       await smb.login("alice", "secret12");
       expect((await smb.treeConnect("cloud")).status).toBe(0);
       const going = await smb.create("going", { disposition: createIt, access: allAccess, options: deleteOnClose });
       const changing = await smb.create("changing", { disposition: createIt });
-      await s3.kill();
+      await share.s3.kill();
       const tree = { treeId: smb.treeId };
       // FileBasicInformation: an attribute; class 4 of type 1.
       const basic = Buffer.alloc(40);
@@ -132,12 +107,12 @@ describe.skipIf(missingRadosgw !== null)("changes of names in durability remote 
       expect(interim.map(({ status }) => status)).toEqual([NtStatus.PENDING, NtStatus.PENDING, NtStatus.PENDING]);
       expect(performance.now() - begun).toBeLessThan(8_000);
       expect((await smb.call(Command.ECHO, emptyBody)).status).toBe(0);
-      await s3.start();
+      await share.s3.start();
       const final = [await smb.next(), await smb.next(), await smb.next()];
       expect(final.map(({ status }) => status)).toEqual([0, 0, 0]);
       expect(new Set(final.map(({ messageId }) => messageId))).toEqual(new Set(interim.map(({ messageId }) => messageId)));
       smb.close();
-      const left = (await client.list(root)).map(({ name }) => name);
+      const left = (await share.client.list(share.root)).map(({ name }) => name);
       expect([left.includes("going"), left.includes("coming"), left.includes("changing")]).toEqual([false, true, true]);
     },
     2 * minuteMs,

@@ -1,53 +1,26 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { join } from "node:path";
-import { Admin } from "../support/admin.ts";
-import { NfsClient } from "../support/nfs-client.ts";
 import { NfsError, Stable, Status } from "../support/nfs-types.ts";
-import { missingRadosgw, type S3Server, startS3 } from "../support/radosgw.ts";
-import { freePort, Server, temporaryDirectory } from "../support/server.ts";
+import { missingRadosgw } from "../support/radosgw.ts";
+import { RemoteShare, remoteStartMsMax, type ShareStatus } from "../support/remote-share.ts";
 import { until } from "../support/wait.ts";
 
 /** Durability `remote` over a real S3 server: what a COMMIT costs and waits for, and what an operator sees while the bucket fails. */
 
 if (missingRadosgw !== null) console.log(`durability remote: skipped, ${missingRadosgw}`);
 
-const startMs = 90_000;
 const minuteMs = 60_000;
 const committers = 64;
 
 // Skips where Ceph's gateway is not installed: the reason is printed.
 describe.skipIf(missingRadosgw !== null)("durability remote", () => {
-  const directory = temporaryDirectory("remote");
-  let s3: S3Server;
-  let bucket: string;
-  let server: Server;
-  let admin: Admin;
-  let client: NfsClient;
-  let root: Uint8Array;
+  const share = new RemoteShare();
 
-  beforeAll(async () => {
-    s3 = await startS3();
-    bucket = s3.bucketName();
-    server = await Server.start({ dataDir: join(directory.path, "data"), port: await freePort(), env: { DITTOFS_CACHE_FLUSH_AGE: "1h", DITTOFS_CONTROLPLANE_DRAIN_STALL_TIMEOUT: "30s" } });
-    admin = await Admin.at(server);
-    const config = { bucket, endpoint: s3.endpoint, access_key: s3.credentials.accessKeyId, secret_key: s3.credentials.secretAccessKey, create_bucket: true, history_lag_ms: 3_600_000 };
-    await admin.do("POST", "/api/v1/store/block", { name: "cloud", type: "s3", config });
-    await admin.do("POST", "/api/v1/shares", { name: "/cloud", blocks: "cloud", durability: "remote", default_permission: "read-write" });
-    client = await NfsClient.connect({ port: server.port, credentials: { uid: 1000, gid: 1000 } });
-    root = await client.mount("/cloud");
-    await until("a snapshot", minuteMs, async () => ((await status()).history.recoverable ? true : null));
-  }, startMs);
+  beforeAll(() => share.begin({ DITTOFS_CACHE_FLUSH_AGE: "1h", DITTOFS_CONTROLPLANE_DRAIN_STALL_TIMEOUT: "30s" }, { history_lag_ms: 3_600_000 }), remoteStartMsMax);
+  afterAll(() => share.end());
 
-  afterAll(async () => {
-    client?.close();
-    await server?.stop();
-    await s3?.stop();
-    directory.remove();
-  });
-
-  const status = (): Promise<{ durability: string; store_error: string | null; history: { recoverable: boolean; lag_segments: number; error: string | null }; unstored_bytes: number; oldest_unstored_ms: number | null; state: string }> => admin.do("GET", "/api/v1/shares/cloud/status");
-  const objects = async (): Promise<number> => JSON.parse(await s3.admin("bucket", "list", `--bucket=${bucket}`)).length;
-  const made = async (name: string, at = root): Promise<Uint8Array> => (await client.create(at, name, { mode: 0o644 })).handle as Uint8Array;
+  const status = (): Promise<ShareStatus> => share.status();
+  const objects = async (): Promise<number> => JSON.parse(await share.s3.admin("bucket", "list", `--bucket=${share.bucket}`)).length;
+  const made = async (name: string, at = share.root): Promise<Uint8Array> => (await share.client.create(at, name, { mode: 0o644 })).handle as Uint8Array;
 
   test("64 files made, written and committed at the same time cost a few objects", async () => {
     const before = await objects();
@@ -55,26 +28,26 @@ describe.skipIf(missingRadosgw !== null)("durability remote", () => {
     await Promise.all(
       Array.from({ length: committers }, async (_, i) => {
         const handle = await made(`together-${i}`);
-        await client.write(handle, 0, Buffer.alloc(4096, i + 1), Stable.unstable);
-        await client.commit(handle);
+        await share.client.write(handle, 0, Buffer.alloc(4096, i + 1), Stable.unstable);
+        await share.client.commit(handle);
       }),
     );
     console.log(`${committers} files committed in ${Math.round(performance.now() - begun)} ms by ${(await objects()) - before} objects`);
     expect((await objects()) - before).toBeLessThanOrEqual(8);
     expect(await status()).toMatchObject({ durability: "remote", history: { lag_segments: 0, lag_bytes: 0, lag_ms: null, error: null }, store_error: null });
-    await admin.do("POST", "/api/v1/system/drain-uploads?share=%2Fcloud");
+    await share.admin.do("POST", "/api/v1/system/drain-uploads?share=%2Fcloud");
     // What the drain changed is published before anything else is counted.
-    await client.commit(await made("last"));
+    await share.client.commit(await made("last"));
   });
 
   test("a FILE_SYNC write is in the bucket, an UNSTABLE one need not be", async () => {
     const handle = await made("stable");
     const before = await objects();
-    await client.write(handle, 0, Buffer.alloc(5000, 1), Stable.unstable);
+    await share.client.write(handle, 0, Buffer.alloc(5000, 1), Stable.unstable);
     expect(await objects()).toBe(before);
     expect((await status()).unstored_bytes).toBe(5000);
     expect((await status()).oldest_unstored_ms).toBeGreaterThanOrEqual(0);
-    expect((await client.write(handle, 0, Buffer.alloc(100, 2), Stable.fileSync)).committed).toBe(Stable.fileSync);
+    expect((await share.client.write(handle, 0, Buffer.alloc(100, 2), Stable.fileSync)).committed).toBe(Stable.fileSync);
     expect(await objects()).toBe(before + 1);
     expect((await status()).history.lag_segments).toBe(0);
   });
@@ -82,18 +55,18 @@ describe.skipIf(missingRadosgw !== null)("durability remote", () => {
   test(
     "while the S3 server is down a COMMIT is told to come back within seconds, another share works as ever, and the status says why; then it heals",
     async () => {
-      const other = await client.mount("/export");
+      const other = await share.client.mount("/export");
       const handle = await made("late");
-      await s3.kill();
-      await client.write(handle, 0, Buffer.alloc(200_000, 7), Stable.unstable);
+      await share.s3.kill();
+      await share.client.write(handle, 0, Buffer.alloc(200_000, 7), Stable.unstable);
       const begun = performance.now();
-      const outcome = client.commit(handle).then(
+      const outcome = share.client.commit(handle).then(
         () => null,
         (error: unknown) => error,
       );
       for (let i = 0; i < 20; i++) {
         const elsewhere = await made(`elsewhere-${i}`, other);
-        await client.write(elsewhere, 0, Buffer.alloc(10_000, 1), Stable.fileSync);
+        await share.client.write(elsewhere, 0, Buffer.alloc(10_000, 1), Stable.fileSync);
       }
       const alone = performance.now() - begun;
       expect(alone).toBeLessThan(5_000);
@@ -105,11 +78,11 @@ describe.skipIf(missingRadosgw !== null)("durability remote", () => {
       const seen = await status();
       expect(seen).toMatchObject({ state: "serving", unstored_bytes: 205_000, store_error: expect.stringMatching(/can't be reached/) });
       expect(seen.oldest_unstored_ms).toBeGreaterThan(9_000);
-      expect((await client.read(handle, 0, 100)).data).toEqual(Buffer.alloc(100, 7));
-      await s3.start();
+      expect((await share.client.read(handle, 0, 100)).data).toEqual(Buffer.alloc(100, 7));
+      await share.s3.start();
       await until("the share to heal", minuteMs, async () => ((await status()).history.error === null ? true : null));
-      await client.commit(handle);
-      await admin.do("POST", "/api/v1/system/drain-uploads?share=%2Fcloud");
+      await share.client.commit(handle);
+      await share.admin.do("POST", "/api/v1/system/drain-uploads?share=%2Fcloud");
       expect((await status()).store_error).toBeNull();
     },
     2 * minuteMs,
@@ -119,34 +92,34 @@ describe.skipIf(missingRadosgw !== null)("durability remote", () => {
     "a key that may nothing any more is named in the status, writes go on in the tier local, and all is stored once it may again",
     async () => {
       const handle = await made("forbidden");
-      await s3.admin("user", "suspend", "--uid=test");
-      await admin.do("PUT", "/api/v1/shares/cloud", { durability: "local" });
-      await client.write(handle, 0, Buffer.alloc(100_000, 8), Stable.unstable);
-      await client.commit(handle);
-      await admin.do("PUT", "/api/v1/shares/cloud", { durability: "remote" });
-      const committed = client.commit(handle).then(
+      await share.s3.admin("user", "suspend", "--uid=test");
+      await share.admin.do("PUT", "/api/v1/shares/cloud", { durability: "local" });
+      await share.client.write(handle, 0, Buffer.alloc(100_000, 8), Stable.unstable);
+      await share.client.commit(handle);
+      await share.admin.do("PUT", "/api/v1/shares/cloud", { durability: "remote" });
+      const committed = share.client.commit(handle).then(
         () => null,
         (error: unknown) => error,
       );
       const error = await until("the reason", minuteMs, async () => (await status()).store_error);
       expect(error).toMatch(/key may not do this/);
-      const { troubled_stores: troubled } = (await admin.do("GET", "/api/v1/status")) as { troubled_stores: { name: string; error: string; since: string; shares: string[] }[] };
+      const { troubled_stores: troubled } = (await share.admin.do("GET", "/api/v1/status")) as { troubled_stores: { name: string; error: string; since: string; shares: string[] }[] };
       expect(troubled).toEqual([{ name: "cloud", error: expect.stringMatching(/it needs s3:ListBucket and s3:ListBucketMultipartUploads/) as unknown as string, since: expect.any(String) as unknown as string, shares: ["/cloud"] }]);
       expect(Math.abs(Date.now() - Date.parse((troubled[0] as { since: string }).since))).toBeLessThan(minuteMs);
       expect((await status()).state).toBe("serving");
       expect((await committed) ?? "answered").toBeInstanceOf(NfsError);
-      await s3.admin("user", "enable", "--uid=test");
-      await admin.do("POST", "/api/v1/system/drain-uploads?share=%2Fcloud");
+      await share.s3.admin("user", "enable", "--uid=test");
+      await share.admin.do("POST", "/api/v1/system/drain-uploads?share=%2Fcloud");
       await until("the history to go on", minuteMs, async () => ((await status()).history.error === null ? true : null));
       expect(await status()).toMatchObject({ store_error: null, store_error_ms: null });
-      expect(await admin.do("GET", "/api/v1/status")).toMatchObject({ troubled_stores: [] });
-      await client.commit(handle);
+      expect(await share.admin.do("GET", "/api/v1/status")).toMatchObject({ troubled_stores: [] });
+      await share.client.commit(handle);
     },
     3 * minuteMs,
   );
 
   test("the log says each change of the store's state once", () => {
-    const lines = server.output.split("\n");
+    const lines = share.server.output.split("\n");
     const said = (what: RegExp): number => lines.filter((line) => what.test(line)).length;
     expect(said(/content can't be stored at present/)).toBe(said(/content is stored again/));
     expect(said(/history can't be published at present/)).toBe(2);

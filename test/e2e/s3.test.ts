@@ -2,8 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Admin } from "../support/admin.ts";
-import { NfsClient, Stable } from "../support/nfs-client.ts";
-import { missingRadosgw, type S3Server, s3StartMsMax, startS3 } from "../support/radosgw.ts";
+import { NfsClient } from "../support/nfs-client.ts";
+import { bucketConfig, missingRadosgw, type S3Server, s3StartMsMax, startS3 } from "../support/radosgw.ts";
 import { freePort, Server, temporaryDirectory } from "../support/server.ts";
 
 /** A share whose content lies in a bucket of a real S3 server: written, killed, cut off from the bucket, purged. */
@@ -60,13 +60,7 @@ describe.skipIf(missingRadosgw !== null)("a share on S3", () => {
     client = await NfsClient.connect({ port: server.port, credentials: { uid: 1000, gid: 1000 } });
   }
 
-  const store = (change: object) => ({ name: "cloud", type: "s3", config: { bucket, endpoint: s3.endpoint, access_key: s3.credentials.accessKeyId, secret_key: s3.credentials.secretAccessKey, create_bucket: true, ...change } });
-
-  async function write(root: Uint8Array, name: string, bytes: Buffer): Promise<void> {
-    const { handle } = await client.create(root, name, { mode: 0o644 });
-    for (let at = 0; at < bytes.length; at += MiB) await client.write(handle as Uint8Array, at, bytes.subarray(at, at + MiB), Stable.unstable);
-    await client.commit(handle as Uint8Array);
-  }
+  const store = (change: object) => ({ name: "cloud", type: "s3", config: { ...bucketConfig(s3, bucket), ...change } });
 
   async function read(root: Uint8Array, name: string): Promise<Buffer> {
     return await client.readAll((await client.lookup(root, name)).handle);
@@ -90,8 +84,8 @@ describe.skipIf(missingRadosgw !== null)("a share on S3", () => {
       await connect();
       const root = await client.mount("/cloud");
       const large = pattern(24 * MiB, 1);
-      await write(root, "large", large);
-      for (let i = 0; i < 20; i++) await write(root, `small-${i}`, pattern(4096, i + 2));
+      await client.writeFile(root, "large", large);
+      for (let i = 0; i < 20; i++) await client.writeFile(root, `small-${i}`, pattern(4096, i + 2));
       await restart();
       expect((await read(root, "large")).equals(large)).toBe(true);
       await admin.do("POST", "/api/v1/system/drain-uploads");
@@ -160,8 +154,8 @@ describe.skipIf(missingRadosgw !== null)("a share on S3", () => {
       const other = await client.mount("/export");
       await s3.kill();
       const late = pattern(8 * MiB, 99);
-      await write(root, "late", late);
-      await write(other, "elsewhere", pattern(4 * MiB, 100));
+      await client.writeFile(root, "late", late);
+      await client.writeFile(other, "elsewhere", pattern(4 * MiB, 100));
       expect((await read(root, "late")).equals(late)).toBe(true);
       expect((await admin.do("GET", "/api/v1/store/block/cloud/health")).healthy).toBe(false);
       await restart();
@@ -188,7 +182,7 @@ describe.skipIf(missingRadosgw !== null)("a share on S3", () => {
       expect(performance.now() - before).toBeLessThan(15_000);
       await connect();
       const written = await client.mount("/fourth");
-      await write(written, "file", pattern(MiB, 7));
+      await client.writeFile(written, "file", pattern(MiB, 7));
       await s3.start();
       await admin.do("POST", "/api/v1/system/drain-uploads?share=%2Ffourth");
       for (const name of more) await admin.do("DELETE", `/api/v1/shares${name}?force=true&purge=true`);

@@ -6,20 +6,7 @@ import { ambientRule, bigIntRule, consoleRule } from "./globals.ts";
 import { importMapRule, importsOf, layerRule, layerTableRule } from "./layers.ts";
 import { readProject } from "./project.ts";
 import { type Rule, planted } from "./rule.ts";
-import {
-  fileLengthRule,
-  fileLinesAim,
-  filesOverAimRecord,
-  filesOverAimRule,
-  focusRule,
-  hasAim,
-  markerRule,
-  nameRule,
-  purposeRule,
-  sleepRule,
-  temporaryRule,
-  ticketRule,
-} from "./tidiness.ts";
+import { fileLengthRule, focusRule, markerRule, nameRule, purposeRule, sleepRule, temporaryRule, ticketRule } from "./tidiness.ts";
 
 // All sources are read; a machine that has other things to do takes its time.
 setDefaultTimeout(60_000);
@@ -32,7 +19,6 @@ const rules: readonly Rule[] = [
   bigIntRule,
   consoleRule,
   fileLengthRule,
-  filesOverAimRule,
   functionLengthRule,
   nameRule,
   purposeRule,
@@ -60,11 +46,6 @@ describe("the project", () => {
 
   test("the record of the longest function is as low as it can be", () => {
     expect(betterRecord(project, functionLinesRecord)).toBeNull();
-  });
-
-  test("the record of long files is as low as it can be", () => {
-    const over = project.filter((file) => hasAim(file.path) && file.text.split("\n").length - 1 > fileLinesAim);
-    expect(over.length).toBeGreaterThanOrEqual(filesOverAimRecord);
   });
 });
 

@@ -6,21 +6,7 @@ import type { Runtime } from "../../src/control/runtime.ts";
 import type { ControlPlane } from "../../src/control/services.ts";
 import type { Logger } from "../../src/telemetry/logger.ts";
 import { fakeProfiles, fakeRuntime } from "./fake-control.ts";
-
-/** Keeps what is logged as JSON lines. */
-export class LogLines implements Logger {
-  readonly lines: string[] = [];
-  debug = (fields: object, message: string): void => this.keep(fields, message);
-  info = (fields: object, message: string): void => this.keep(fields, message);
-  warn = (fields: object, message: string): void => this.keep(fields, message);
-  error = (fields: object, message: string): void => this.keep(fields, message);
-  child(): Logger {
-    return this;
-  }
-  private keep(fields: object, message: string): void {
-    this.lines.push(JSON.stringify({ ...fields, message }));
-  }
-}
+import { LogLines } from "./log-lines.ts";
 
 export interface TestApi {
   readonly api: Api;

@@ -57,7 +57,7 @@ export function fakeUser(name: string, more: Partial<n.User> = {}): n.User {
 
 function fakeShare(name: string): n.Share {
   return {
-    name, metadata: "default", blocks: "default", rootMode: 0o1777, deleted: false, effectiveClients: [], description: "", durability: "local", readOnly: false, defaultPermission: "none",
+    name, metadata: "default", blocks: "default", rootMode: 0o1777, deleted: false, volatile: false, effectiveClients: [], description: "", durability: "local", readOnly: false, defaultPermission: "none",
     squash: "none", anonymousUid: 65534, anonymousGid: 65534, allowedClients: null, netgroups: [], protocols: { nfs: true, smb: false }, manageGroups: false, quotaBytes: null, quotaFiles: null, scrubRate: null,
     smbEncryption: "off",
     smbGuest: false,
@@ -234,6 +234,7 @@ export function fakeRuntime(mounts: readonly MountInfo[] = []): Runtime {
     disconnect: () => false,
     tryStore: async () => health,
     drain: async () => new Map(),
+    refuseLosing: async () => {},
     warm: async () => ({ bytes: 0, complete: true }),
     evict: async () => 0,
     rotateKeys: async () => [],

@@ -52,10 +52,6 @@ export class MountClient {
     (await this.call(3, new XdrWriter().string(path).bytes())).end();
   }
 
-  async unmountAll(): Promise<void> {
-    (await this.call(4)).end();
-  }
-
   async exports(): Promise<{ directory: string; groups: string[] }[]> {
     const reply = await this.call(5);
     const found = [];

@@ -301,4 +301,11 @@ export class NfsClient {
     }
     return verifier;
   }
+
+  /** Makes a file with this content, committed. */
+  async writeFile(directory: Handle, name: Name, data: Uint8Array): Promise<void> {
+    const handle = (await this.create(directory, name, { mode: 0o644 })).handle as Handle;
+    await this.writeAll(handle, 0, data);
+    await this.commit(handle);
+  }
 }

@@ -81,6 +81,8 @@ export class OtlpReceiver {
   resource: Attributes = {};
   /** What it answers from now on; 0: it takes messages. Null: nothing. */
   answers: number | null = status.OK;
+  /** The message it answers with where it takes one. */
+  reply: Buffer = Buffer.alloc(0);
   /** Messages that came, also those that were not taken. */
   asked = 0;
   port = 0;
@@ -132,7 +134,7 @@ export class OtlpReceiver {
       this.resource = attributesOf(resource?.attributes);
       for (const { spans } of scopeSpans ?? []) this.spans.push(...(spans ?? []).map(spanOf));
     }
-    answer(null, Buffer.alloc(0));
+    answer(null, this.reply);
   }
 
   named(name: string): ReceivedSpan[] {

@@ -1,6 +1,6 @@
 import { type Credentials, Squash } from "#model/credentials.ts";
 import { AccessLevel, nobodyKnown } from "#model/identity.ts";
-import { noGrants, SharePolicy, type SharePolicyFields } from "#vfs/access/policy.ts";
+import { SharePolicy, type SharePolicyFields } from "#vfs/access/policy.ts";
 
 /** A share that leaves everything to the files' modes, with some of it replaced. Open to this machine alone. */
 export function policyOf(changes: Partial<SharePolicyFields> = {}): SharePolicy {
@@ -13,7 +13,7 @@ export function policyOf(changes: Partial<SharePolicyFields> = {}): SharePolicy 
     allowedClients: [],
     protocols: { nfs: true, smb: true },
     defaultPermission: AccessLevel.readWrite,
-    grants: noGrants,
+    grants: { users: new Map(), groups: new Map() },
     identity: nobodyKnown,
     manageGroups: false,
     ...changes,

@@ -46,6 +46,11 @@ export interface S3Server {
   stop(): Promise<void>;
 }
 
+/** A block store's configuration for a bucket, which is made when it isn't there. */
+export function bucketConfig({ endpoint, credentials }: Pick<S3Server, "endpoint" | "credentials">, bucket: string) {
+  return { bucket, endpoint, access_key: credentials.accessKeyId, secret_key: credentials.secretAccessKey, create_bucket: true };
+}
+
 let shared: Promise<PrivateS3> | null = null;
 
 /** The server all tests of this process share; it ends with the process. One that did not start is not what later tests get, too. */

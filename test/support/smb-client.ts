@@ -254,7 +254,7 @@ export function negotiateBody(options: NegotiateOptions = {}): Buffer {
 }
 
 /** Type and first chosen value of each negotiate context of an answer. */
-export function contextsOf(reply: Reply): [type: number, value: number][] {
+function contextsOf(reply: Reply): [type: number, value: number][] {
   const found: [number, number][] = [];
   let at = reply.body.readUInt32LE(60);
   for (let i = reply.body.readUInt16LE(6); i > 0; i--) {

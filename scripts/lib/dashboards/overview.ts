@@ -58,6 +58,15 @@ export const overview: Dashboard = {
           { expr: `dittofs_process_open_files_max{${ofInstance}}`, legend: "{{instance}} at most" },
         ], { width: width.third }),
         lines("REST interface", "Calls by status.", Unit.perSecond, [{ expr: rate(["status"], `dittofs_api_requests_total{${ofInstance}}`), legend: "{{status}}" }], { width: width.third }),
+        lines("Traces", "Requests that are followed, and those that were drawn beyond telemetry.max_traces_per_second; none where tracing is off.", Unit.perSecond, [
+          { expr: rate(["instance"], `dittofs_traces_followed_total{${ofInstance}}`), legend: "followed {{instance}}" },
+          { expr: rate(["instance"], `dittofs_traces_passed_over_total{${ofInstance}}`), legend: "passed over {{instance}}" },
+        ], { width: width.third }),
+        lines("Spans", "That the collector of traces took, and that nobody will see.", Unit.perSecond, [
+          { expr: rate(["instance"], `dittofs_spans_exported_total{${ofInstance}}`), legend: "taken {{instance}}" },
+          { expr: rate(["instance", "reason"], `dittofs_spans_dropped_total{${ofInstance}}`), legend: "dropped {{instance}} {{reason}}" },
+        ], { width: width.third }),
+        lines("Spans waiting", "For the collector of traces; of more than 8192 the rest is dropped.", Unit.number, [{ expr: `dittofs_spans_waiting{${ofInstance}}`, legend: "{{instance}}" }], { width: width.third }),
       ],
     },
     {

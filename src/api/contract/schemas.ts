@@ -1,6 +1,6 @@
 import { type Static, type TOptional, type TSchema, Type } from "@sinclair/typebox";
 import { object } from "./route.ts";
-import { Durability, ShareState } from "./share-status.ts";
+import { Durability, ShareState, Volatile } from "./share-status.ts";
 import { Name, one, optional, orNull, ShareName, When } from "./schema-words.ts";
 
 export * from "./job-schemas.ts";
@@ -42,9 +42,7 @@ export const User = object({
   updated_at: When,
 });
 export type User = Static<typeof User>;
-export const NewUser = object({
-  username: Name,
-  password: Password,
+const userFields = {
   uid: optional(Id32),
   gid: optional(Id32),
   email: optional(Text),
@@ -53,17 +51,9 @@ export const NewUser = object({
   enabled: optional(Type.Boolean()),
   must_change_password: optional(Type.Boolean()),
   groups: optional(Type.Array(Name, { maxItems: 1000 })),
-});
-export const UserChange = object({
-  uid: optional(Id32),
-  gid: optional(Id32),
-  email: optional(Text),
-  display_name: optional(Text),
-  role: optional(Role),
-  enabled: optional(Type.Boolean()),
-  must_change_password: optional(Type.Boolean()),
-  groups: optional(Type.Array(Name, { maxItems: 1000 })),
-});
+};
+export const NewUser = object({ username: Name, password: Password, ...userFields });
+export const UserChange = object(userFields);
 export const NewPassword = object({ new_password: Password, must_change_password: optional(Type.Boolean()) });
 export const PasswordChange = object({ current_password: GivenPassword, new_password: Password });
 
@@ -117,6 +107,7 @@ export const Share = object({
   enabled: Type.Boolean(),
   state: ShareState,
   error: orNull(Type.String({ description: "Why it is not served." })),
+  volatile: Volatile,
   effective_clients: Type.Array(Type.String(), { description: "Who is let in, netgroups and defaults resolved." }),
   created_at: When,
   updated_at: When,
@@ -261,7 +252,7 @@ export const Status = object({
   pid: Type.Integer(),
   data_dir: orNull(Type.String({ description: "Null for role user." })),
   database: one(["sqlite", "postgres"]),
-  shares: object({ serving: Type.Integer(), disabled: Type.Integer(), failed: Type.Integer() }),
+  shares: object({ serving: Type.Integer(), disabled: Type.Integer(), failed: Type.Integer(), volatile: Type.Integer({ description: "Those of them whose metadata or content is in memory." }) }),
   troubled_stores: Type.Array(TroubledStore, { description: "Block stores that shares can't store in, or read from, at present. Empty for role user." }),
   adapters: Type.Array(AdapterPort),
   clients: Type.Integer(),

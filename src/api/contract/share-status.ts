@@ -8,6 +8,7 @@ import { one, orNull, ShareName, When } from "./schema-words.ts";
 export const Bytes = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 export const ShareState = one(["serving", "disabled", "failed", "deleted"]);
 export const Durability = one(["writeback", "local", "remote"], "When a COMMIT is answered: with the kernel, synced to the local disk, or in the block store.");
+export const Volatile = Type.Boolean({ description: "Its metadata or its content is in memory: what it holds is gone when the server stops." });
 export const DiskCache = object({
   hit_rate: orNull(Type.Number({ minimum: 0, maximum: 1, description: "The part of the reads since the server's start that are hits. Null: nothing was read." })),
   hits: Type.Integer({ description: "Reads, below the cache in memory, that needed no request of their own to the block store." }),
@@ -29,6 +30,7 @@ export const ShareStatus = object({
   used_bytes: orNull(Bytes),
   used_files: orNull(Bytes),
   durability: Durability,
+  volatile: Volatile,
   dirty_bytes: Type.Integer({ description: "Accepted bytes that are only in memory and the write-ahead log." }),
   unstored_bytes: Type.Integer({ description: "Accepted bytes that are not yet in the block store, the dirty ones included." }),
   oldest_unstored_ms: orNull(Type.Integer({ description: "How long the oldest of them has waited, since the server's start at most. Null: nothing waits." })),

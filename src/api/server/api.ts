@@ -9,7 +9,7 @@ import type { Logger } from "#telemetry/logger.ts";
 import { type Metrics, noMetrics } from "#telemetry/metrics/metrics.ts";
 import type { Profiles } from "#telemetry/profiling/profiler.ts";
 import { Bodies } from "./bodies.ts";
-import { Calls, refuse } from "./calls.ts";
+import { Calls, noSlowCalls, refuse, type SlowCalls } from "./calls.ts";
 import { EventStreams } from "./event-streams.ts";
 import { Exchange, type Peer, targetOf } from "./exchange.ts";
 import { docsPages, servePage } from "./docs-page.ts";
@@ -36,8 +36,8 @@ export interface ApiOptions {
   readonly tls: boolean;
   /** The names it may be called by, besides addresses and localhost; null: any. */
   readonly hosts: readonly string[] | null;
-  /** A call that takes so many milliseconds is slow, and logged as that; 0: none is. Absent: none ever. */
-  readonly slowMs?: () => number;
+  /** Absent: no call is slow. */
+  readonly slow?: SlowCalls;
   readonly metrics?: Metrics;
 }
 
@@ -68,10 +68,9 @@ function refuseUnrouted(paths: Paths, exchange: Exchange): Response {
 const elysiaPath = (path: string): string => path.replace(/\{(\w+)\}/g, ":$1");
 
 /** Builds the REST interface. */
-export function createApi(options: ApiOptions): Api {
+export function createApi(options: ApiOptions, measures: Measures = new Measures(options.metrics ?? noMetrics)): Api {
   const { clock, logger } = options;
-  const measures = new Measures(options.metrics ?? noMetrics);
-  const calls = new Calls(clock, logger, measures, options.slowMs ?? (() => 0));
+  const calls = new Calls(clock, logger, measures, options.slow ?? noSlowCalls);
   const bounds = { bodies: new Bodies(), streams: new EventStreams() };
   const exchanges = new WeakMap<Request, Exchange>();
   const exchangeOf = (request: Request): Exchange => exchanges.get(request) as Exchange;

@@ -9,22 +9,32 @@ import type { Measures } from "./measures.ts";
 import { Refusal } from "./refusal.ts";
 import { problemOf, problemReply } from "./replies.ts";
 
+/** Which calls are slow, and what is known of what held them up. */
+export interface SlowCalls {
+  /** A call that takes so many milliseconds is slow, and logged as that; 0: none is. */
+  readonly ms: number;
+  /** For the log: what was done meanwhile. `share`: the one a call named, or "". */
+  during(share: string, durationMs: number): object;
+}
+
+export const noSlowCalls: SlowCalls = { ms: 0, during: () => ({}) };
+
 /** The calls in hand: how many there may be, how long each may take, and what the log is told of them. */
 export class Calls {
   private readonly clock: Clock;
   private readonly logger: Logger;
-  private readonly slowMs: () => number;
+  private readonly slow: SlowCalls;
   private readonly measures: Measures;
   private inHand = 0;
   private strangers = 0;
   private closing = false;
   private readonly waiting: (() => void)[] = [];
 
-  constructor(clock: Clock, logger: Logger, measures: Measures, slowMs: () => number) {
+  constructor(clock: Clock, logger: Logger, measures: Measures, slow: SlowCalls) {
     this.clock = clock;
     this.measures = measures;
     this.logger = logger;
-    this.slowMs = slowMs;
+    this.slow = slow;
   }
 
   /** From now on every call is refused; resolves when those in hand are answered. */
@@ -98,9 +108,9 @@ export class Calls {
 
   private note(exchange: Exchange, status: number): void {
     const fields = this.fields(exchange, status);
-    const slowMs = this.slowMs();
+    const { slow } = this;
     // What goes on for as long as it makes progress takes its time.
-    if (slowMs > 0 && fields.ms >= slowMs && !exchange.unhurried) this.logger.warn(fields, "a slow request");
+    if (slow.ms > 0 && fields.ms >= slow.ms && !exchange.unhurried) this.logger.warn({ ...fields, ...slow.during(exchange.about.share ?? "", fields.ms) }, "a slow request");
     const { error } = exchange;
     if (status >= 500 && error !== null && (problemOf(error).code === "internal" || error instanceof DatabaseError)) this.logger.error({ ...fields, error: describeError(error) }, "a call of the REST interface failed");
     else if (status >= 400) this.logger[status >= 500 ? "warn" : "debug"]({ ...fields, code: problemOf(error).code }, "a call of the REST interface was refused");

@@ -43,8 +43,8 @@ function ifVersionOf(route: AnyRoute, request: Request): number | null {
 }
 
 /** The share a call is about, where it names one. */
-function shareOf({ params, query, body }: Call<AnyRoute>): string | null {
-  const named = params.share ?? query?.share ?? body?.share;
+function shareOf(route: string, { params, query, body }: Call<AnyRoute>): string | null {
+  const named = params.share ?? query?.share ?? body?.share ?? (route === "shares.create" ? body?.name : undefined);
   return typeof named === "string" && named !== "" ? shareNameOf(named) : null;
 }
 
@@ -72,7 +72,7 @@ export async function answer(bound: Bound, services: Services, { bodies, streams
     host: hostOf(request),
     events: route.events && accepts(request, eventMediaType),
   } as Call<AnyRoute>;
-  const share = shareOf(call);
+  const share = shareOf(bound.name, call);
   if (share !== null) exchange.about.share = share;
   const result = (await bound.handler(call)) as Answer<unknown> | Followed<unknown> | undefined;
   if (result !== undefined && "follow" in result) {

@@ -68,6 +68,7 @@ export function shareView(share: n.Share, runtime: Runtime, whole: boolean): s.S
     enabled: share.enabled,
     state,
     error: errorFor(error, whole),
+    volatile: share.volatile,
     effective_clients: [...share.effectiveClients],
     ...times(share),
   };

@@ -38,7 +38,12 @@ export const offline: Offline = {
     ),
   rotateSecret: (loaded, next) => alone(loaded, "it would go on with the old secret", () => withDatabase(loaded.config, (database) => rotate(loaded.config, database, next))),
   backup: (loaded, file) => explained(() => withDatabase(loaded.config, (database) => backup(database, file))),
-  recover: (loaded, request, tell) => alone(loaded, "the share would be opened under it", async () => (await import("./recover.ts")).recoverShare(loaded, request, tell)),
+  async recover(loaded, request, tell) {
+    const work = async () => (await import("./recover.ts")).recoverShare(loaded, request, tell);
+    // What was never a server's has nobody to be kept from, and is left as it is.
+    if (request.dryRun && !DirectoryLock.isKnown(loaded.config.data_dir)) return await explained(work);
+    return await alone(loaded, "the share would be opened under it", work);
+  },
   restore(loaded, file, { force }) {
     const work = () => restore(loaded.config, file, force);
     return force ? explained(work) : alone(loaded, "shares would be opened and closed, and everybody logged out, under it (--force restores nevertheless: it takes the backup up within a second)", work);
@@ -84,7 +89,7 @@ async function explained<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (error instanceof ControlError && error.hint !== null) throw new Error(`${error.message}; ${error.hint}`, { cause: error });
+    if (error instanceof ControlError && error.hint !== null) throw new Error(`${error.message}${/[.!?]$/.test(error.message) ? "" : ";"} ${error.hint}`, { cause: error });
     throw error;
   } finally {
     alive.cancel();

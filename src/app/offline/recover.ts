@@ -16,10 +16,11 @@ import type { FileId, PackId } from "#model/ids.ts";
 import type { Inode } from "#model/inode.ts";
 import { silentLogger } from "#telemetry/logger.ts";
 import { checkLayout } from "../process/data-directory.ts";
-import { makeDirectory, replaceFile, syncDirectory } from "../process/durable-files.ts";
+import { makeDirectory, missingAbove, removeEmpty, replaceFile, syncDirectory } from "../process/durable-files.ts";
 import { placesOf, recoveredEnd, type SharePlaces } from "../share/places.ts";
+import { isClaimed } from "../stores/claim.ts";
 import { unfenced } from "../stores/fence.ts";
-import { chooseShare, type FoundShare, openRecoveryStore, refuseMoved, sharesOf, storePlan } from "../stores/recovery-store.ts";
+import { chooseShare, type FoundShare, goneFrom, openRecoveryStore, refuseMoved, sharesOf, storePlan } from "../stores/recovery-store.ts";
 import { identityIn } from "../work/purge.ts";
 import { planFor, registerShare } from "./recovery-rows.ts";
 
@@ -34,16 +35,24 @@ const unfinished = ".recovering";
  */
 export async function recoverShare(loaded: Loaded, request: RecoverRequest, tell: (progress: RecoverProgress) => void): Promise<RecoveredShare> {
   const { config } = loaded;
-  checkLayout(config.data_dir);
-  const found = chooseShare(await sharesOf(await openRecoveryStore(request)), request);
+  checkLayout(config.data_dir, !request.dryRun);
+  const store = await openRecoveryStore(request);
+  const found = chooseShare(await sharesOf(store), await goneFrom(store), request);
   const name = request.name ?? found.name;
   if (!request.acceptMoved) refuseMoved(found, found.name);
   const places = placesOf(config, await planFor(loaded, request, found, name));
   removeUnfinished(places);
-  if (!request.dryRun) await refuseUnfenced(request);
+  // Also of a trial run: what it says is what the other does.
+  await refuseUnfenced(request);
+  if (request.type === "filesystem") refuseServed(places, name);
   const done = unregistered(places, found.instance) ?? (await rebuild(loaded, request, found, name, places, tell));
   if (!request.dryRun) {
-    await registerShare(loaded, request, name);
+    await registerShare(loaded, request, name).catch((error: Error) => {
+      throw new Error(
+        `${error.message.replace(/\.$/, "")}. The share was taken for this machine before that, so that a server that had it serves it no more, and lies in ${places.database}. ` +
+          "Put that right and say the same command again, which goes on from there",
+      );
+    });
     rmSync(places.database + recoveredEnd, { force: true });
   }
   return { ...done, name, instance: found.instance, host: found.manifest?.host ?? "", database: places.database };
@@ -51,11 +60,13 @@ export async function recoverShare(loaded: Loaded, request: RecoverRequest, tell
 
 async function rebuild({ config }: Loaded, request: RecoverRequest, found: FoundShare, name: string, places: SharePlaces, tell: (progress: RecoverProgress) => void): Promise<Figures> {
   refuseOverwriting(places, name);
+  const missing = [dirname(places.database), places.content].flatMap(missingAbove);
   const blocks = await found.open();
   try {
     return await new Recovery(blocks, found, name, places, config.cache.log_segment_size, request.acceptLoss, tell).run(request.dryRun);
   } finally {
     await blocks.close();
+    if (request.dryRun) removeEmpty(missing);
   }
 }
 
@@ -74,6 +85,11 @@ function refuseOverwriting({ database, content }: SharePlaces, name: string): vo
   for (const place of [database, join(content, "log")]) {
     if (existsSync(place)) throw new Error(`${place} is there already: share ${name} has data on this machine, which would be overwritten. Give another --data-dir or --name, or move it away`);
   }
+}
+
+/** It could be taken, and not be served here as long as that server has its directory. */
+function refuseServed({ blocks }: SharePlaces, name: string): void {
+  if (isClaimed(blocks)) throw new Error(`a server that runs has ${blocks}, and serves share ${name} from it. Stop that server, or delete the share there, and recover again. Nothing was changed`);
 }
 
 /** Whoever takes a share from a store that doesn't fence may take it from a server that goes on. */
@@ -219,7 +235,7 @@ class Recovery {
     const lost = new Map<FileId, string>();
     let looked = 0;
     for (const [id, files] of this.pointedAt) {
-      this.progress({ phase: "packs", done: looked++, of: this.pointedAt.size });
+      this.progress({ phase: "packs", done: ++looked, of: this.pointedAt.size });
       const needing = [...files].filter(([file, sequence]) => isNeeded(metadata.inode(file), sequence));
       if (needing.length === 0) continue;
       const row = metadata.pack(id);

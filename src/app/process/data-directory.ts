@@ -18,7 +18,7 @@ import { makeDirectory, replaceFile } from "./durable-files.ts";
  *       blocks/           the block store; OWNER in it says whose (see claim.ts)
  *       ephemeral/        what a share with metadata in memory keeps on disk while it lives, apart from what lasts
  */
-export const layoutVersion = 1;
+const layoutVersion = 1;
 
 /** A directory that this program can't use as its data directory: what an operator has to put right. */
 export class DataDirectoryError extends Error {
@@ -47,7 +47,7 @@ export function makeDataDirectory(path: string): void {
 }
 
 /** Makes the directory where it is new, and refuses one of a layout this program doesn't know. The caller holds its lock. */
-export function checkLayout(dataDirectory: string): void {
+export function checkLayout(dataDirectory: string, make = true): void {
   const path = join(dataDirectory, "FORMAT");
   if (existsSync(path)) {
     const found = /^dittofs data directory, layout (\d{1,9})$/m.exec(readFileSync(path, "utf8"))?.[1];
@@ -60,7 +60,7 @@ export function checkLayout(dataDirectory: string): void {
   if (existsSync(join(dataDirectory, "shares"))) {
     throw new DataDirectoryError(`${dataDirectory} has shares but no FORMAT file to say how they are laid out. Nothing was changed.`);
   }
-  replaceFile(path, `dittofs data directory, layout ${layoutVersion}\n`);
+  if (make) replaceFile(path, `dittofs data directory, layout ${layoutVersion}\n`);
 }
 
 /** A share's name as a directory name: no two names give the same one. */

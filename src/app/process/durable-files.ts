@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, statSync, writeSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmdirSync, statSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 
 /** Makes the entries of a directory survive a power cut. */
@@ -33,6 +33,22 @@ export function makeDirectory(path: string): void {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST" || !statSync(path).isDirectory()) throw error;
   }
   syncDirectory(parent);
+}
+
+/** Those of a directory and the ones above it that are not there, the lowest first. */
+export function missingAbove(path: string): readonly string[] {
+  return existsSync(path) ? [] : [path, ...missingAbove(dirname(path))];
+}
+
+/** Removes these directories, the lowest first, as far as there is nothing in them. */
+export function removeEmpty(paths: readonly string[]): void {
+  for (const path of paths) {
+    try {
+      rmdirSync(path);
+    } catch {
+      // Somebody else has it by now.
+    }
+  }
 }
 
 /** Puts a whole new file in place of the old one, durably: a reader and a power cut see one or the other. */

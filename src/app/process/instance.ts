@@ -1,4 +1,4 @@
-import { closeSync, constants, ftruncateSync, openSync, readFileSync, readSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, constants, existsSync, ftruncateSync, openSync, readFileSync, readSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "#base/clock.ts";
 import type { Instance } from "#cli/ports.ts";
@@ -24,6 +24,11 @@ export class DirectoryLock {
   private constructor(fd: number, dataDirectory: string) {
     this.fd = fd;
     this.dataDirectory = dataDirectory;
+  }
+
+  /** Whether a server has ever had it. */
+  static isKnown(dataDirectory: string): boolean {
+    return existsSync(pidFile(dataDirectory));
   }
 
   /** Takes the directory, or gives the process id of the server that has it (0: not known). */

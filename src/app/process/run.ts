@@ -3,7 +3,7 @@ import { rmSync, writeFileSync } from "node:fs";
 import { systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
 import type { Instance, RunOptions } from "#cli/ports.ts";
-import type { Config, Loaded } from "#config/index.ts";
+import { type Config, type Loaded, processEnvironment } from "#config/index.ts";
 import { type LogOptions, type OpenLogger, openPinoLogger } from "#telemetry/logs/index.ts";
 import { checkLayout, DataDirectoryError, makeDataDirectory } from "./data-directory.ts";
 import { syncDirectory } from "./durable-files.ts";
@@ -53,7 +53,7 @@ async function holdAndServe(loaded: Loaded, options: RunOptions): Promise<number
   try {
     checkLayout(config.data_dir);
     syncDirectory(config.data_dir);
-    const logger = openPinoLogger(logOptions(config.logging));
+    const logger = openPinoLogger({ ...logOptions(config.logging), environment: processEnvironment() });
     return await serve(loaded, options, lock, logger);
   } finally {
     lock.release();

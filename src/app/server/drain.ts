@@ -1,6 +1,8 @@
 import type { Clock } from "#base/clock.ts";
+import { approximateSize } from "#config/index.ts";
 import { ControlError } from "#control/index.ts";
 import type { OpenShare } from "../share/open-share.ts";
+import { lasts } from "../share/tree.ts";
 
 /** Looks at a drain's progress per time-out. */
 const looksPerTimeout = 20;
@@ -31,8 +33,8 @@ export async function drainShare(open: OpenShare, stallMs: number, clock: Clock)
       givenUp = true;
       const { storeError } = open.report;
       const why = storeError === null ? "" : `: ${storeError}`;
-      throw new ControlError("no_progress", `nothing of share ${open.plan.name} was stored for ${Math.round(stallMs / 1000)} s; ${open.unstoredBytes} bytes wait${why}`, {
-        hint: "Look at the health of its block store and at the server's log. What waits is in the write-ahead log and is not lost.",
+      throw new ControlError("no_progress", `nothing of share ${open.plan.name} was stored for ${Math.round(stallMs / 1000)} s; ${approximateSize(open.unstoredBytes)} wait${why}`, {
+        hint: `Look at the health of its block store and at the server's log. ${lasts(open.plan) ? "What waits is in the write-ahead log and is not lost." : "What waits is lost when the server stops, as all of a share in memory."}`,
       });
     }
   }

@@ -1,13 +1,15 @@
 import { type Config, deriveLimits, sharesMax } from "#config/index.ts";
 import { type AdapterState, type AdapterType, type ClientInfo, ControlError, type Desired, type Failure, type MountInfo, type Runtime, type SharePlan, type ShareState, type StoreHealth, type StorePlan } from "#control/index.ts";
-import { ShareTable } from "#vfs/index.ts";
+import { type Absence, ShareTable } from "#vfs/index.ts";
 import { drainShares } from "./drain.ts";
 import { JobTable } from "./jobs.ts";
 import { SlowRequests } from "../telemetry/slow-requests.ts";
 import { forgetShare, LiveStats } from "../telemetry/live-stats.ts";
+import { absenceOf, handlesOf, NotNow } from "../share/absence.ts";
 import { evictShare, warmShare } from "../share/share-cache.ts";
 import { Moves } from "../work/moves.ts";
 import { Protocols } from "./protocols.ts";
+import { Runs } from "./runs.ts";
 import type { Listening } from "#cli/ports.ts";
 import type { LoginAttempts } from "#model/identity.ts";
 import { connectionsWithin, openFilesMax } from "../process/open-files.ts";
@@ -43,8 +45,6 @@ export interface RuntimeOptions {
   readonly changed: () => void;
 }
 
-type Run = { desired: Desired; readonly outcome: PromiseWithResolvers<readonly Failure[]> };
-
 /**
  * The running server: shares and adapters, brought to what the control plane desires, one run at a time. Policies are replaced at once, a run that
  * opens or closes something notwithstanding. Closed before anything is opened; a share that can't be opened is a failure of its own, and tried again.
@@ -58,7 +58,11 @@ export class ServerRuntime implements Runtime {
   readonly share = (name: string): ShareState | null => stateOf(name, this.open, this.closing, this.failed);
   readonly clients = (): readonly ClientInfo[] => this.protocols.clients();
   readonly mounts = (): readonly MountInfo[] => this.protocols.mounts();
+  readonly adapter = (type: AdapterType): AdapterState => this.protocols.state(type);
+  readonly plans = (): readonly SharePlan[] => [...this.open.values()].map((share) => share.plan);
+  readonly disconnect = (id: string): boolean => this.protocols.disconnect(id);
   readonly usage = async (name: string) => (await this.open.get(name)?.usage()) ?? null;
+  readonly refuseLosing = (name: string): Promise<void> => this.moves.refuseLosing(name);
   readonly warm = (name: string) => warmShare(this.open.get(name), name);
   readonly evict = (name: string) => evictShare(this.open.get(name), name);
   readonly leftBehind = (plan: SharePlan) => (this.open.has(plan.name) ? null : leftBehind(this.config, plan));
@@ -75,8 +79,7 @@ export class ServerRuntime implements Runtime {
   /** Why shares that are desired are not served. */
   private readonly failed = new Map<string, Error>();
   private readonly givenUp: GivenUp;
-  private current: Run | null = null;
-  private next: Run | null = null;
+  private readonly runs = new Runs((desired: Desired) => this.run(desired));
   /** What was asked for last. */
   private wanted: Desired | null = null;
   private serving = false;
@@ -87,7 +90,7 @@ export class ServerRuntime implements Runtime {
     this.config = options.config;
     const again = (): Promise<unknown> => (this.wanted === null || this.stopping ? Promise.resolve() : this.reconcile(this.wanted));
     this.givenUp = new GivenUp(options.around.clock, again);
-    this.moves = new Moves(options, { table: this.table, open: this.open, ...this.kept }, again);
+    this.moves = new Moves(options, { table: this.table, open: this.open, ...this.kept, gone: (fs) => this.protocols.smb.shareGone(fs) }, again);
     this.jobs = new JobTable(async (request, watch) => (await import("../work/check-share.ts")).workOn(this.moves, this.open.get(request.share), request, watch), (share) => this.open.has(share), options.around);
     this.live = new LiveStats({ ...options.around, shares: () => [...this.open.keys()], share: this.share, clients: this.clients });
     this.slow = new SlowRequests(options.around, (name) => this.open.get(name) ?? null, () => this.open.values());
@@ -98,11 +101,7 @@ export class ServerRuntime implements Runtime {
     if (this.stopping) return Promise.reject(new ControlError("unavailable", "the server is stopping"));
     this.wanted = desired;
     this.followPolicies(desired);
-    if (this.next === null) this.next = { desired, outcome: Promise.withResolvers() };
-    else this.next.desired = desired;
-    const { promise } = this.next.outcome;
-    if (this.current === null) void this.runAll();
-    return promise;
+    return this.runs.ask(desired);
   }
 
   /** Adapters are started from here on: until then reconciling leaves them alone. Gives what failed of them. */
@@ -114,6 +113,7 @@ export class ServerRuntime implements Runtime {
   /** Stops serving: no more requests first, then each share's content on its way into its store. False: not all in time. */
   async stopAdapters(leftMs: number): Promise<void> {
     this.stopping = true;
+    this.table.absent.end();
     await this.protocols.stop(leftMs);
   }
 
@@ -121,7 +121,7 @@ export class ServerRuntime implements Runtime {
     this.stopping = true;
     await this.jobs.stop(null);
     // A share that is being opened is closed once it is.
-    await this.current?.outcome.promise.catch(() => {});
+    await this.runs.settled();
     const closed = await Promise.all([...this.open.values()].map((share) => this.close(share, leftMs)));
     return closed.every((each) => each);
   }
@@ -139,18 +139,6 @@ export class ServerRuntime implements Runtime {
     return this.protocols.listening;
   }
 
-  plans(): readonly SharePlan[] {
-    return [...this.open.values()].map((share) => share.plan);
-  }
-
-  adapter(type: AdapterType): AdapterState {
-    return this.protocols.state(type);
-  }
-
-  disconnect(id: string): boolean {
-    return this.protocols.disconnect(id);
-  }
-
   async tryStore(plan: StorePlan, writing: boolean): Promise<StoreHealth> {
     return await checkKeys(plan, writing, await tryStore(this.config, plan, writing, { ...this.options.around, ...this.kept }), this.open.values());
   }
@@ -162,7 +150,7 @@ export class ServerRuntime implements Runtime {
 
   async purge(plan: SharePlan, others: readonly SharePlan[]): Promise<void> {
     // Never beside a run, which might be about to open what goes.
-    await this.current?.outcome.promise.catch(() => {});
+    await this.runs.settled();
     if (this.open.has(plan.name)) throw new ControlError("in_use", `share ${plan.name} is being served`, { hint: "Delete it first." });
     this.moves.refusePurge(plan);
     if (this.closing.has(plan.name)) throw new ControlError("in_use", stillClosing(plan.name), { hint: "Purge it again in a while; the server's log says what it waits for." });
@@ -176,54 +164,47 @@ export class ServerRuntime implements Runtime {
       const share = this.open.get(plan.name);
       if (share !== undefined && !mustReopen(share.plan, plan)) share.follow(plan);
     }
+    this.table.keepAbsent((name) => desired.shares.find((plan) => plan.name === name)?.policy ?? null);
     this.protocols.smb.followPolicies(desired.accounts);
-  }
-
-  private async runAll(): Promise<void> {
-    for (let run = this.next; run !== null; run = this.next) {
-      this.current = run;
-      this.next = null;
-      try {
-        run.outcome.resolve(await this.run(run.desired));
-      } catch (error) {
-        run.outcome.reject(error);
-      }
-      this.current = null;
-    }
   }
 
   private async run(desired: Desired): Promise<readonly Failure[]> {
     this.options.setLogLevel(desired.logging.level);
     this.slow.set(desired.logging.slowMs);
-    await this.closeOthers(desired);
-    const failures = await this.openMissing(desired);
+    const failures = [...(await this.closeOthers(desired)), ...(await this.openMissing(desired))];
     if (this.serving && !this.stopping) failures.push(...(await this.protocols.follow(desired, this.config.adapters.nfs.bind, this.config.server.shutdown_timeout)));
     this.options.changed();
     return failures;
   }
 
-  /** Closes the shares that are gone, and those whose stores are others now. */
-  private async closeOthers(desired: Desired): Promise<void> {
+  /** Closes the shares that are gone, and those whose stores are others now; gives those that had to stay open for what they hold. */
+  private async closeOthers(desired: Desired): Promise<Failure[]> {
     const plans = new Map(desired.shares.map((plan) => [plan.name, plan]));
     const gone = [...this.open.values()].filter((share) => {
       const plan = plans.get(share.plan.name);
       return plan === undefined || mustReopen(share.plan, plan) || isOther(share, plan) || this.givenUp.has(plan);
     });
-    this.table.expecting ||= gone.some((share) => plans.has(share.plan.name));
-    await Promise.all(gone.map((share) => this.close(share, this.config.server.shutdown_timeout, plans.get(share.plan.name)?.id === share.plan.id)));
+    const kept = await Promise.all(gone.map((share) => this.letGo(share, plans.get(share.plan.name)?.id === share.plan.id)));
     for (const name of this.failed.keys()) if (!plans.has(name) || this.open.has(name)) this.failed.delete(name);
     for (const { plan } of gone) if (!plans.has(plan.name)) forgetShare(this.options.around.telemetry, plan.name);
     if (gone.length > 0) this.shareOut(this.open.size);
+    return kept.filter((failure) => failure !== null);
   }
 
-  /** `back`: it is opened again, and its clients are told to come again meanwhile. */
-  private async close(share: OpenShare, timeoutMs: number, back = false): Promise<boolean> {
+  private async letGo(share: OpenShare, back: boolean): Promise<Failure | null> {
+    const kept = back ? await this.moves.settle(share) : null;
+    if (kept === null) await this.close(share, this.config.server.shutdown_timeout, back ? absenceOf(this.givenUp.why(share.plan)) : null);
+    return kept;
+  }
+
+  /** `why` its clients find it closed; null: it is wanted no more. */
+  private async close(share: OpenShare, timeoutMs: number, why: Absence | null = null): Promise<boolean> {
     const { name } = share.plan;
-    this.table.remove(name, back);
+    this.table.remove(name, why);
     this.protocols.smb.shareGone(share.share);
     // One that is not served yet may be opened for a job that moves it, which waits for that.
     if (this.open.delete(name)) await this.jobs.stop(name);
-    const clean = await share.close(timeoutMs, this.options.around.clock);
+    const clean = await this.slow.lookedAtUntil(share, share.close(timeoutMs, this.options.around.clock));
     this.options.around.logger.info({ share: name, clean }, clean ? "closed a share" : "a share is not closed yet");
     if (!clean) this.lingers(share);
     return clean;
@@ -249,25 +230,25 @@ export class ServerRuntime implements Runtime {
     if (missing.length > 0) this.shareOut(Math.min(most, this.open.size + missing.length));
     for (const plan of missing) {
       try {
-        if (this.stopping) throw new Error("the server is stopping");
+        if (this.stopping) throw new NotNow("the server is stopping");
         this.givenUp.refuse(plan);
         refuseMore(this.config, this.open.size, most);
         await this.openOne(plan, away);
         this.failed.delete(plan.name);
       } catch (error) {
         this.failed.set(plan.name, error as Error);
+        this.table.lacks(plan.name, plan.policy, handlesOf(plan), absenceOf(error as Error));
         failures.push({ target: { type: "share", name: plan.name }, reason: (error as Error).message });
       }
     }
     if (missing.length > 0) this.shareOut(this.open.size);
-    this.table.expecting = this.failed.size > 0;
     this.givenUp.comeBack(this.failed.values());
     return failures;
   }
 
   private async openOne(plan: SharePlan, away: Set<string>): Promise<void> {
     this.moves.refuse(plan);
-    if (this.closing.has(plan.name)) throw new Error(stillClosing(plan.name));
+    if (this.closing.has(plan.name)) throw new NotNow(stillClosing(plan.name));
     refuseCollision(plan.name, placesOf(this.config, plan), [...this.open.values(), ...this.closing.values()]);
     const share = await openShare(this.config, plan, deriveLimits(this.config, this.open.size + 1), { ...this.options.around, broken: this.givenUp.teller(plan), ...this.kept }, away);
     await this.identify(share);

@@ -105,7 +105,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   await openShares(runtime, control, parts);
   const { metrics } = around.telemetry;
   const plane = { ...control.plane, logins: countedLogins(control.plane.logins, metrics) };
-  const api = await startApi(loaded.config, { control: plane, metrics, runtime, profiles, slowMs: () => runtime.slow.ms, about: { version: parts.version, startedAt: parts.startedAt, pid: process.pid, dataDir: loaded.config.data_dir } }, around);
+  const api = await startApi(loaded.config, { control: plane, metrics, runtime, profiles, slow: runtime.slow, about: { version: parts.version, startedAt: parts.startedAt, pid: process.pid, dataDir: loaded.config.data_dir } }, around);
   server.api = api;
   collectConnections(metrics, "api", () => api.stats());
   lifecycle.started("api", (leftMs) => api.stop(leftMs * drainPart));

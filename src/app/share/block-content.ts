@@ -1,7 +1,7 @@
 import { existsSync, lstatSync, readdirSync, rmdirSync, rmSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { leavingKey, shareKey } from "#history/index.ts";
+import { endedKey, leavingKey, shareKey } from "#history/index.ts";
 import { syncDirectory } from "../process/durable-files.ts";
 import { contentFolders } from "./places.ts";
 
@@ -31,9 +31,9 @@ export function removeContentNow(directory: string, instance: string): void {
   removeEmptyFolders(directory);
 }
 
-/** What its objects lie in, and the one by which a share that keeps its history there is found. */
+/** What its objects lie in, and those that say of a share that it keeps its history there, or kept it. */
 function objectsOf(directory: string, instance: string): readonly string[] {
-  return [join(directory, "objects", instance), join(directory, "objects", `${shareKey(instance)}${objectSuffix}`), join(directory, "objects", `${leavingKey(instance)}${objectSuffix}`)];
+  return [join(directory, "objects", instance), ...[shareKey, leavingKey, endedKey].map((key) => join(directory, "objects", `${key(instance)}${objectSuffix}`))];
 }
 
 function looseFiles(directory: string): readonly string[] {

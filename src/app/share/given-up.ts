@@ -59,6 +59,11 @@ export class GivenUp {
     return this.errors.has(id);
   }
 
+  /** Why a share is not served any more; undefined: it was not given up. */
+  why({ id }: SharePlan): Error | undefined {
+    return this.errors.get(id);
+  }
+
   /** Of a share that is closed: throws where it is not to be opened again. */
   refuse({ id }: SharePlan): void {
     const error = this.errors.get(id);

@@ -98,6 +98,7 @@ export class OpenShare {
   constructor(plan: SharePlan, opened: OpenedParts) {
     this.plan = plan;
     this.share = opened.share;
+    this.share.mayBeLate = mayBeLate(plan);
     this.places = opened.places;
     this.recovered = opened.recovered;
     this.config = opened.config;
@@ -179,6 +180,7 @@ export class OpenShare {
     if (this.share.policy !== plan.policy) this.share.setPolicy(plan.policy);
     if (this.tier.durability === Durability.remote && plan.durability !== Durability.remote) void this.history?.release();
     this.tier.durability = plan.durability;
+    this.share.mayBeLate = mayBeLate(plan);
     this.content.setDurability(plan.durability);
     this.scrubber.setRate(plan.scrubRate);
   }
@@ -229,4 +231,9 @@ export class OpenShare {
     await this.share.drain(timeoutMs * drainPart);
     return await this.parts.stop(Math.max(0, deadline - clock.monotonicMs()));
   }
+}
+
+/** Its changes of names are answered by a bucket's word, or by a database's. */
+function mayBeLate({ durability, metadata }: SharePlan): boolean {
+  return durability === Durability.remote || metadata.type === "postgres";
 }

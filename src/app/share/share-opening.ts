@@ -2,7 +2,7 @@ import { existsSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type Content, openContent, type Recovered } from "#cache/index.ts";
 import { CachedBlocks } from "#cache/disk/index.ts";
-import { type Config, formatSize, type Limits } from "#config/index.ts";
+import { approximateSize, type Config, type Limits } from "#config/index.ts";
 import type { SharePlan } from "#control/index.ts";
 import { Durability } from "#model/credentials.ts";
 import { createShare } from "#vfs/index.ts";
@@ -113,9 +113,9 @@ async function closeContent(content: Content, plan: SharePlan, { volatile, logge
 /** What a start found in the log and did about it. */
 export function describeRecovered(recovered: Recovered): string | null {
   if (recovered.records === 0 && recovered.tornBytes === 0 && recovered.damage === null) return null;
-  const parts = [`${recovered.records} log records read, ${recovered.replayed} of them replayed (${formatSize(recovered.replayedBytes)})`];
+  const parts = [`${recovered.records} log records read, ${recovered.replayed} of them replayed (${approximateSize(recovered.replayedBytes)})`];
   if (recovered.unfinished > 0) parts.push(`${recovered.unfinished} writes that were never acknowledged left out`);
-  if (recovered.tornBytes > 0) parts.push(`a torn tail of ${formatSize(recovered.tornBytes)} dropped${recovered.tornWhole > 0 ? ` with ${recovered.tornWhole} whole records in it (see the log's warning)` : ""}`);
+  if (recovered.tornBytes > 0) parts.push(`a torn tail of ${approximateSize(recovered.tornBytes)} dropped${recovered.tornWhole > 0 ? ` with ${recovered.tornWhole} whole records in it (see the log's warning)` : ""}`);
   if (recovered.damage !== null) parts.push(`damage done by the disk to ${recovered.damage.lost + recovered.damage.unknown + recovered.damage.mended} acknowledged records (see the log's error)`);
   return parts.join(", ");
 }

@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, ftruncateSync, openSync, readdirSync, readFileSync, readSync, writeSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, ftruncateSync, openSync, readdirSync, readFileSync, readSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { removeContentNow } from "../share/block-content.ts";
 import { DataDirectoryError } from "../process/data-directory.ts";
@@ -38,6 +38,18 @@ export function claimBlocks(directory: string, owner: Owner): { release(): void 
     throw error;
   }
   return { release: () => closeSync(fd) };
+}
+
+/** Whether a server has a block directory at this moment. */
+export function isClaimed(directory: string): boolean {
+  const path = join(directory, "OWNER");
+  if (!existsSync(path)) return false;
+  const fd = openSync(path, "r+");
+  try {
+    return !tryLock(fd);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** Whose a block directory is, by what was written into it; null: nobody's. */

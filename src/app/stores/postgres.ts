@@ -1,7 +1,8 @@
 import { hostname } from "node:os";
+import type { PostgresPlace } from "#base/postgres/session.ts";
 import type { Config } from "#config/index.ts";
 import { ControlError, type SharePlan, type StorePlan } from "#control/index.ts";
-import { checkPostgres, findPostgresShare, type FoundShare, importIntoPostgres, leftKeysOf, openPostgresStore, type PostgresPlace, removePostgresShare, setPostgresShareAside } from "#metadata/postgres/index.ts";
+import { checkPostgres, findPostgresShare, type FoundShare, importIntoPostgres, leftKeysOf, openPostgresStore, removePostgresShare, setPostgresShareAside } from "#metadata/postgres/index.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import { checkLogIsThere, checkMetadataIsThere } from "../share/away.ts";
 import type { ShareSurroundings, Surroundings } from "../share/open-share.ts";

@@ -6,7 +6,7 @@ import { Time } from "#base/time.ts";
 import { openFilesystemBlocks } from "#blocks/index.ts";
 import type { RecoverRequest } from "#cli/ports.ts";
 import type { SharePlan, StorePlan } from "#control/index.ts";
-import { HistoryError, type Leaving, leavingOf, listShares, type Manifest, newestSnapshot } from "#history/index.ts";
+import { HistoryError, type Leaving, leavingOf, listGone, listShares, type Manifest, newestSnapshot } from "#history/index.ts";
 import { type BlockStore, DamagedObjectError, StoreUnavailableError } from "#model/block-store.ts";
 import { Durability } from "#model/credentials.ts";
 import { silentLogger } from "#telemetry/logger.ts";
@@ -16,6 +16,7 @@ import { safeName } from "../process/data-directory.ts";
 import { blockFilesWithin, openFilesMax } from "../process/open-files.ts";
 import { builtInStore } from "../share/places.ts";
 import { s3OptionsOf } from "./s3.ts";
+import { type GoneShare, isCalled, whyGone } from "./gone-share.ts";
 import { wrapBlocks } from "./wrap-blocks.ts";
 
 /** A share as its store has it. */
@@ -39,6 +40,10 @@ export interface RecoveryStore {
   readonly parts: readonly { readonly name: string | null; open(): Promise<BlockStore> }[];
 }
 
+const noHistory =
+  "this store has no share's history: was it kept there? It is of shares with metadata in SQLite: by default on s3 stores, on others where `history` in the store's configuration says so. " +
+  "Of a share with metadata in PostgreSQL the names are in that database alone: put it back. Of one with metadata in memory nothing can be recovered";
+
 const around = { clock: systemClock, random: systemRandom, logger: silentLogger };
 
 export function storePlan({ type, config, storeName }: RecoverRequest): StorePlan {
@@ -61,9 +66,20 @@ export async function openRecoveryStore(request: RecoverRequest): Promise<Recove
   if (plan.type !== "filesystem") throw new Error(`shares can be recovered from stores of type s3 and filesystem, not from ${plan.type}`);
   const { path } = plan.config;
   if (typeof path !== "string" || !existsSync(path)) throw new Error(`${path === undefined ? "--path is missing: the directory" : `${String(path)} is not there: it should be the directory`} that the filesystem store lies in`);
-  const openAt = (directory: string) => (): Promise<BlockStore> => openFilesystemBlocks({ directory, openFilesMax: blockFilesWithin(openFilesMax()) });
+  // A server may have any of them.
+  const openAt = (directory: string) => (): Promise<BlockStore> => openFilesystemBlocks({ directory, openFilesMax: blockFilesWithin(openFilesMax()), beside: true });
   const within = readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isDirectory() && existsSync(join(path, entry.name, "format")));
   return { plan, parts: within.map(({ name }) => ({ name, open: openAt(join(path, name)) })) };
+}
+
+/** Every share that left a store, and has no history there any more. */
+export async function goneFrom(store: RecoveryStore): Promise<readonly GoneShare[]> {
+  const found: GoneShare[] = [];
+  for (const part of store.parts) {
+    const blocks = await part.open();
+    found.push(...(await listGone(blocks).finally(() => blocks.close())).map((gone) => ({ ...gone, place: part.name })));
+  }
+  return found;
 }
 
 /** Every share a store has the history of. */
@@ -109,8 +125,8 @@ export function refuseMoved({ instance, leaving }: FoundShare, name: string): vo
   );
 }
 
-/** The share that is meant; where that is not clear, an error that lists them. */
-export function chooseShare(found: readonly FoundShare[], { share }: RecoverRequest): FoundShare {
+/** The share that is meant; where that is not clear, an error that lists them, and says of those that left the store why they are not had from it. */
+export function chooseShare(found: readonly FoundShare[], gone: readonly GoneShare[], { share }: RecoverRequest): FoundShare {
   const whole = found.filter(({ manifest }) => manifest !== null);
   const meant = share === null ? whole : whole.filter(({ instance, name }) => instance === share || name === share);
   const [only] = meant;
@@ -118,8 +134,10 @@ export function chooseShare(found: readonly FoundShare[], { share }: RecoverRequ
   if (meant.length === 1 && only !== undefined && (share !== null || unread.length === 0)) return only;
   const because = unread.find(({ instance }) => instance === share || whole.length === 0);
   if (because !== undefined) throw new HistoryError(`the history of the share with instance ${because.instance} can't be read: ${because.error}`);
+  const left = gone.filter((one) => (share === null ? whole.length === 0 : meant.length === 0 && isCalled(one, share)));
+  if (left.length > 0) throw new HistoryError(left.map(whyGone).join("\n"));
   const list = [...unread.map(({ instance, error }) => `  (instance ${instance} can't be read: ${error})`), ...whole.map(({ instance, name, manifest }) => `  ${name}  (instance ${instance}, of ${manifest?.host}, snapshot of ${new Date((manifest?.at.sec ?? 0) * 1000).toISOString()})`)].join("\n");
-  if (whole.length === 0) throw new HistoryError(found.length === 0 ? "this store has no share's history: was it kept there? (it is by default on s3 stores; `history` in the store's configuration)" : "no share in this store has a whole snapshot yet: nothing can be recovered from it");
+  if (whole.length === 0) throw new HistoryError(found.length === 0 ? noHistory : "no share in this store has a whole snapshot yet: nothing can be recovered from it");
   throw new HistoryError(share === null ? `this store has several shares; name one with --share:\n${list}` : `${meant.length === 0 ? "no share" : "more than one share"} of this store is called ${share}; name one by its instance with --share:\n${list}`);
 }
 

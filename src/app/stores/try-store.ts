@@ -1,5 +1,6 @@
-import { access, constants, mkdir, open, readFile, rm, stat } from "node:fs/promises";
+import { access, constants, mkdir, open, readdir, readFile, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
 import type { Config } from "#config/index.ts";
 import type { StoreHealth, StorePlan } from "#control/index.ts";
@@ -12,6 +13,8 @@ import { s3OptionsOf } from "./s3.ts";
 
 /** A probe as long as a page: enough to see that a disk takes bytes and gives them back. */
 const probeBytes = 4096;
+/** No probe takes so long. */
+const probeMsMax = 10 * 60_000;
 /** A disk that is silent for so long is not one to keep files on. */
 const answerMsMax = 10_000;
 
@@ -37,7 +40,6 @@ export async function tryStore(config: Config, plan: StorePlan, writing: boolean
 }
 
 async function probe(config: Config, plan: StorePlan, writing: boolean, around: Pick<ShareSurroundings, "clock" | "random" | "logger" | "fences">): Promise<void> {
-  const { random } = around;
   // The file must be there, in order and private before anything is encrypted with what it says.
   masterKeysOf(plan);
   if (plan.type === "memory") return;
@@ -55,15 +57,16 @@ async function probe(config: Config, plan: StorePlan, writing: boolean, around: 
     return await tryPostgres(plan, writing, around);
   }
   if (plan.type !== "filesystem" && plan.type !== "sqlite") throw new Error(unknownType(plan));
-  await probeDirectory(rootOf(config, plan) ?? join(config.data_dir, "shares"), random);
+  await probeDirectory(rootOf(config, plan) ?? join(config.data_dir, "shares"), around);
 }
 
 /** Makes the directory, and writes, syncs, reads and deletes a file in it. */
-async function probeDirectory(directory: string, random: Random): Promise<void> {
+async function probeDirectory(directory: string, { clock, random }: { readonly clock: Clock; readonly random: Random }): Promise<void> {
   const there = await stat(directory).catch(() => null);
   if (there?.isDirectory() === false) throw new Error(`${directory} is a file, not a directory`);
   await mkdir(directory, { recursive: true, mode: 0o700 });
   await access(directory, constants.R_OK | constants.W_OK | constants.X_OK);
+  await removeLeftProbes(directory, clock);
   const bytes = random.bytes(probeBytes);
   const path = join(directory, `.probe-${Buffer.from(random.bytes(8)).toString("hex")}`);
   try {
@@ -77,6 +80,18 @@ async function probeDirectory(directory: string, random: Random): Promise<void> 
     if (!(await readFile(path)).equals(bytes)) throw new Error(`${directory} gives back other bytes than were written; its disk or file system is broken`);
   } finally {
     await rm(path, { force: true });
+  }
+}
+
+/** What a server that was killed while it tried had no time to remove. */
+async function removeLeftProbes(directory: string, clock: Clock): Promise<void> {
+  const nowMs = clock.now().sec * 1000;
+  for (const name of await readdir(directory)) {
+    if (!/^\.probe-[0-9a-f]{16}$/.test(name)) continue;
+    const path = join(directory, name);
+    const found = await stat(path).catch(() => null);
+    // Another server may be trying the same directory.
+    if (found !== null && nowMs - found.mtimeMs > probeMsMax) await rm(path, { force: true }).catch(() => {});
   }
 }
 

@@ -49,7 +49,7 @@ async function serveMetrics({ metrics: { host, port } }: Config, registry: Metri
 }
 
 /** GET /metrics. `local`: only this machine is to reach it, so that a request by another name comes from a page in a browser (DNS rebinding). */
-export function metricsPage(registry: Pick<MetricsRegistry, "text" | "contentType">, local: boolean): Api {
+function metricsPage(registry: Pick<MetricsRegistry, "text" | "contentType">, local: boolean): Api {
   let scrapes = 0;
   return {
     async fetch(request) {

@@ -51,8 +51,12 @@ export class SlowRequests {
   private readonly shares: () => Iterable<OpenShare>;
   /** From so many milliseconds on; 0: none is logged. */
   ms = 0;
+  /** Shares that are being closed: nobody's any more, but somebody waits for it. */
+  private readonly closing = new Set<OpenShare>();
   private held: readonly Watching<never>[] = [];
   private looks: Look[] = [];
+  /** Shares at the last look: one that was closed since is what a call waited for. */
+  private lookedAt: readonly OpenShare[] = [];
   private timer: Timer | null = null;
   private lateMs = 0;
 
@@ -69,6 +73,7 @@ export class SlowRequests {
     this.timer?.cancel();
     this.timer = null;
     this.looks = [];
+    this.lookedAt = [];
     for (const held of this.held) {
       held.watch.slow = null;
       held.watch.slowMs = Number.POSITIVE_INFINITY;
@@ -81,6 +86,12 @@ export class SlowRequests {
     this.look(this.around.clock.monotonicMs());
   }
 
+  /** What a share does while it is closed is looked at, too. */
+  lookedAtUntil<T>(share: OpenShare, closed: Promise<T>): Promise<T> {
+    this.closing.add(share);
+    return closed.finally(() => this.closing.delete(share));
+  }
+
   private hold<R extends NfsCall | SmbCall>(part: string, requests: RequestSwitch<R>): Watching<R> {
     const held = requests.hold();
     const logger = this.around.logger.child({ part });
@@ -91,10 +102,15 @@ export class SlowRequests {
 
   private tell(logger: Logger, { request, operation, share: name, status, durationMs, bytes }: SlowRequest<NfsCall | SmbCall>): void {
     if (patient.has(operation)) return;
-    const share = this.share(name);
+    logger.warn({ ...request.logFields, status, ms: Math.round(durationMs), bytes, ...this.during(name, durationMs) }, "a slow request");
+  }
+
+  /** What is logged with a request that is answered now: what its share did since it began, and waits for still. `name` "": it was about no share. */
+  during(name: string, durationMs: number): { readonly meanwhile: readonly Spent[] } {
+    const share = this.share(name) ?? this.lookedAt.find(({ plan }) => plan.name === name) ?? null;
     const nowMs = this.around.clock.monotonicMs();
     const waiting = share === null ? {} : { dirtyBytes: share.dirtyBytes, unstoredBytes: share.unstoredBytes, storeError: share.report.storeError };
-    logger.warn({ ...request.logFields, status, ms: Math.round(durationMs), bytes, meanwhile: this.meanwhile(share, nowMs - durationMs, nowMs), ...waiting }, "a slow request");
+    return { meanwhile: this.meanwhile(share, nowMs - durationMs, nowMs), ...waiting };
   }
 
   /** What the share did from `beganMs` on, and what held up the event loop, the longest first. Begins with the last look before. */
@@ -115,7 +131,8 @@ export class SlowRequests {
     const { clock } = this.around;
     const atMs = clock.monotonicMs();
     this.lateMs += Math.max(0, atMs - dueMs);
-    this.looks.push({ atMs, lateMs: this.lateMs, shares: new Map([...this.shares()].map((share) => [share.plan.name, sumsOf(share)])) });
+    this.lookedAt = [...this.shares(), ...this.closing];
+    this.looks.push({ atMs, lateMs: this.lateMs, shares: new Map(this.lookedAt.map((share) => [share.plan.name, sumsOf(share)])) });
     if (this.looks.length > looksMax) this.looks.shift();
     this.timer = clock.after(this.lookMs, () => this.look(atMs + this.lookMs));
   }

@@ -219,27 +219,27 @@ async function copyRest(move: Move, host: MoveHost, watch: Watch): Promise<JobRe
   await share.drain(() => clock.monotonicMs() > untilMs);
   // Without a log it would end with being closed.
   if (!lasts(share.plan) && share.isUnstored && host.resume(share)) throw unstored(share);
-  let rows = 0;
-  let objectsWhileClosed = 0;
+  let [rows, closed] = [0, { copied: 0, bytes: 0 }];
   await share.closeAfter(async () => {
     if (share.isUnstored) throw unstored(share);
-    if (blocks !== null) objectsWhileClosed = (await copyContent(share.checkTarget, blocks, verified, watch)).copied;
+    if (blocks !== null) closed = await copyContent(share.checkTarget, blocks, verified, watch);
     if (move.metadata) rows = await copyMetadata(move, host, watch);
   }, drainMs);
-  return { rows, objectsWhileClosed };
+  return { rows, objectsWhileClosed: closed.copied, bytesWhileClosed: closed.bytes };
 }
 
 /** Makes the share's metadata in its new place; gives the number of rows. */
 async function copyMetadata({ share, places, to, blocks }: Move, { around, config, volatile }: MoveHost, watch: Watch): Promise<number> {
   const { clock, random, logger, fatal } = around;
   const source = share.share.store;
-  const { inodes } = await source.usage();
   // Whoever has files has a log; where the place of the log is another one, everything is stored, and it begins anew.
   makeDirectory(join(places.content, "log"));
+  watch.step("reading metadata", null, "rows");
   const before = await contentsOf(source, clock, watch);
-  watch.step("metadata", inodes, "inodes");
+  watch.step("copying metadata", before.rows, "rows");
   const wrote = (count: number) => watch.advance(count);
   const verify = async (copy: MetadataStore): Promise<void> => {
+    watch.step("comparing metadata", before.rows, "rows");
     const after = await contentsOf(copy, clock, watch);
     if (after.digest !== before.digest) throw new Error(`the metadata that was copied to ${to.metadata.name} is not what it was copied from (${after.rows} rows of ${before.rows}); the share stays where it is`);
   };

@@ -4,7 +4,7 @@ import { rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Config } from "#config/index.ts";
 import { ControlError, type SharePlan } from "#control/index.ts";
-import { type HistoryError, historyPrefix, leavingKey, shareKey, takenElsewhere } from "#history/index.ts";
+import { endedKey, type HistoryError, historyPrefix, leavingKey, shareKey, takenElsewhere } from "#history/index.ts";
 import { wrapBlocks } from "../stores/wrap-blocks.ts";
 import type { HistoryMark } from "#model/history.ts";
 import { parseMark } from "#metadata/index.ts";
@@ -156,7 +156,7 @@ async function removeObjects(plan: SharePlan, places: SharePlaces, { instance, m
     const blocks = await openBareBlocks(plan, places, around);
     try {
       // By this the share is found by who recovers one.
-      let keys: string[] = [shareKey(instance), leavingKey(instance)];
+      let keys: string[] = [shareKey(instance), leavingKey(instance), endedKey(instance)];
       for await (const { key } of blocks.list(`${instance}/`)) {
         if (keys.push(key) < deletedAtOnce) continue;
         await blocks.delete(keys);
@@ -190,7 +190,7 @@ async function refuseTaken(plan: SharePlan, places: SharePlaces, instance: strin
     await blocks.close();
   }
   if (taken === null) return;
-  throw new ControlError("conflict", `The objects of share ${plan.name} are not this server's to remove: ${taken.message}. Nothing was removed.`, {
+  throw new ControlError("conflict", `The objects of share ${plan.name} are not this server's to remove: ${taken.message}`, {
     hint: "Purge it at the server that has it. What lies here is removed by hand, if it may go.",
   });
 }

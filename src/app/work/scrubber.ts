@@ -40,6 +40,10 @@ class MarkFile implements ScrubMemory {
     }
   }
 
+  note(mark: ScrubMark): void {
+    this.known = mark;
+  }
+
   save(mark: ScrubMark): void {
     this.known = mark;
     try {

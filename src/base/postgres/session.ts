@@ -19,6 +19,9 @@ export interface Login extends Account {
   readonly password: string;
 }
 
+/** Where a database is and how to get in, whatever it is used for. */
+export type PostgresPlace = Omit<Login, "terms">;
+
 export interface SessionOptions {
   readonly login: Login;
   readonly clock: Clock;

@@ -21,6 +21,7 @@ import { checkKey, checkPrefix } from "../keys.ts";
 import { Directories, errorCode, removeIfThere, systemDisk, type Disk } from "./disk.ts";
 import { readNow, ReadNow } from "./native.ts";
 import { OpenFiles } from "./open-files.ts";
+import { writeSlices } from "./writing.ts";
 import { checkFormat, makeRoot } from "./root.ts";
 
 export type { Disk } from "./disk.ts";
@@ -42,6 +43,8 @@ const openFilesMaxDefault = 256;
 const objectSuffix = "+";
 /** Deletions that run at a time. */
 const deletesMax = 8;
+/** By this process: stores that are open on one directory at a time, here and in other processes, name what they write differently. */
+let storesOpened = 0;
 
 export async function openFilesystemBlocks(options: FilesystemOptions): Promise<FilesystemBlocks> {
   const disk = options.disk ?? systemDisk;
@@ -64,6 +67,7 @@ class FilesystemStore implements FilesystemBlocks {
   readonly #directories: Directories;
   readonly #open: OpenFiles;
   readonly #arriving = new Set<string>();
+  readonly #tempPrefix = `${process.pid}-${++storesOpened}-`;
   #tempNumber = 0;
   #readsNow = true;
 
@@ -84,7 +88,7 @@ class FilesystemStore implements FilesystemBlocks {
     const path = this.#path(key);
     try {
       await this.#directories.ensure(dirname(path));
-      if (source.from === "slices") await this.#store(path, (file) => writeSlices(file, source.slices));
+      if (source.from === "slices") await this.#store(path, (file) => writeSlices(file.fd, source.slices));
       else await this.#adopt(path, source.path, source.size);
     } catch (error) {
       const code = errorCode(error);
@@ -200,7 +204,7 @@ class FilesystemStore implements FilesystemBlocks {
 
   /** Makes an object of what `fill` writes: nothing is seen of it before all of it is on the disk. */
   async #store(path: string, fill: (file: fs.promises.FileHandle) => Promise<void>): Promise<void> {
-    const temp = join(this.#temp, String(this.#tempNumber++));
+    const temp = join(this.#temp, this.#tempPrefix + this.#tempNumber++);
     try {
       const file = await fs.promises.open(temp, "wx", 0o600);
       try {
@@ -241,19 +245,6 @@ async function isThere(path: string): Promise<boolean> {
   } catch (error) {
     if (errorCode(error) === "ENOENT") return false;
     throw error;
-  }
-}
-
-async function writeSlices(file: fs.promises.FileHandle, slices: readonly Uint8Array[]): Promise<void> {
-  let at = 0;
-  for (const slice of slices) {
-    let done = 0;
-    while (done < slice.byteLength) {
-      const { bytesWritten } = await file.write(slice, done, slice.byteLength - done, at + done);
-      if (bytesWritten <= 0) throw new Error("a write wrote nothing");
-      done += bytesWritten;
-    }
-    at += slice.byteLength;
   }
 }
 

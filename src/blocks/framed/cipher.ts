@@ -6,6 +6,7 @@
  * It runs on the event loop: a frame takes some 10 µs, and handing it to a thread costs the loop more than that.
  */
 import { createCipheriv, createDecipheriv, type KeyObject, timingSafeEqual } from "node:crypto";
+import { freeNow } from "#base/free-memory.ts";
 import { DamagedObjectError } from "#model/block-store.ts";
 import { headBeginning, headParts, tagBytes, wrappedKeyBytes } from "./format.ts";
 
@@ -69,12 +70,14 @@ function headTag(dataKey: KeyObject, object: string, head: Uint8Array): Uint8Arr
 export function encryptFrame(dataKey: KeyObject, headTag: Uint8Array, frame: number, bytes: Uint8Array, target: Uint8Array): void {
   const cipher = createCipheriv(algorithm, dataKey, nonceOf(frame), options);
   cipher.setAAD(headTag);
-  target.set(cipher.update(bytes), 0);
+  const encrypted = cipher.update(bytes);
+  target.set(encrypted, 0);
+  freeNow(encrypted);
   cipher.final();
   target.set(cipher.getAuthTag(), bytes.byteLength);
 }
 
-/** The bytes of a frame of which `stored` is the ciphertext with its tag. Throws DamagedObjectError. */
+/** The bytes of a frame, in memory of their own, of which `stored` is the ciphertext with its tag. Throws DamagedObjectError. */
 export function decryptFrame(dataKey: KeyObject, headTag: Uint8Array, frame: number, stored: Uint8Array): Uint8Array {
   const end = stored.byteLength - tagBytes;
   const decipher = createDecipheriv(algorithm, dataKey, nonceOf(frame), options);

@@ -1,6 +1,7 @@
 /** From the stored frames of an object to a range of its payload. */
 import type { KeyObject } from "node:crypto";
 import type { Clock } from "#base/clock.ts";
+import { freeNow } from "#base/free-memory.ts";
 import { decryptFrame } from "./cipher.ts";
 import { turn } from "./encode.ts";
 import { frameOffset, framePayload, frameStored, isCompressed, type Layout } from "./format.ts";
@@ -41,7 +42,10 @@ export async function decode(opened: Opened, offset: number, target: Uint8Array,
       at += part.byteLength;
       const frame = opened.dataKey === null ? part : decryptFrame(opened.dataKey, opened.headTag, i, part);
       if (isCompressed(layout, i)) waits.push(inflate(layout, i, frame, offset, target));
-      else copyFrame(layout, i, frame, offset, target);
+      else {
+        copyFrame(layout, i, frame, offset, target);
+        if (frame !== part) freeNow(frame);
+      }
       since += part.byteLength;
       if (since < turnBytes || i === last) continue;
       since = 0;
@@ -66,11 +70,13 @@ export function decodeNow(opened: Opened, offset: number, target: Uint8Array, st
     const frame = opened.dataKey === null ? part : decryptFrame(opened.dataKey, opened.headTag, i, part);
     if (!isCompressed(layout, i)) {
       copyFrame(layout, i, frame, offset, target);
+      if (frame !== part) freeNow(frame);
       continue;
     }
     const plain = new Uint8Array(framePayload(layout, i));
     decompressNow(frame, plain);
     copyFrame(layout, i, plain, offset, target);
+    freeNow(plain);
   }
 }
 
@@ -78,6 +84,7 @@ async function inflate(layout: Layout, frame: number, bytes: Uint8Array, offset:
   const plain = new Uint8Array(framePayload(layout, frame));
   await decompress(bytes, plain);
   copyFrame(layout, frame, plain, offset, target);
+  freeNow(plain);
 }
 
 /** What of a frame's payload the range has goes to its place. */

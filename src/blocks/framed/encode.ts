@@ -17,7 +17,7 @@ const nonceBytes = 12;
 const compressionsMax = 8;
 /** What is encrypted before the event loop has its turn. */
 const turnBytes = 512 * 1024;
-const readBytes = 1 << 20;
+const readBytes = 4 << 20;
 
 export interface Encoding {
   readonly compress: boolean;

@@ -32,7 +32,7 @@ const frameBytesMax = 16 * 1024 * 1024;
 const indexAt = 112;
 const sealAt = headBytes - tagBytes;
 /** What a head has room for in its index. */
-export const framesMax = (sealAt - indexAt) / 4;
+const framesMax = (sealAt - indexAt) / 4;
 const compressedBit = 0x8000_0000;
 const magic = new TextEncoder().encode("DFSFRMS\n");
 const two32 = 4294967296;

@@ -21,6 +21,11 @@ export const objectBytesMax = 256 * 2 ** 20;
 const historyBytesMax = 4 * 2 ** 30;
 /** Of objects on their way into the store. */
 const puttingBytesMax = 128 * 2 ** 20;
+/**
+ * Of payload that is being framed at a time: two packs keep the thread pool busy. Were it more, all would be ready together, and
+ * processors and disk would wait for each other in turns.
+ */
+const framingBytesMax = 40 * 2 ** 20;
 /** A full pack with its head and its tags. */
 const packBytesMax = 16 * 2 ** 20 + 64 * 1024;
 /** Below this, fresh memory costs less than it is worth to keep. */
@@ -51,6 +56,7 @@ export class FramedBlocks implements BlockStore {
   /** Of objects on their way into the store. */
   private readonly memory: ReusedMemory;
   private readonly gate = new ByteGate(puttingBytesMax);
+  private readonly framing = new ByteGate(framingBytesMax);
   /** New objects are framed. */
   private readonly frames: boolean;
 
@@ -84,7 +90,9 @@ export class FramedBlocks implements BlockStore {
     await this.gate.run(bytes, async () => {
       const { compress, encrypt, keyring, random } = this.options;
       const kek = encrypt && keyring !== null ? await keyring.current() : null;
-      const object = await encode(key, source, { compress, kek, clock: this.clock, random }, this.memory);
+      const framed = () => encode(key, source, { compress, kek, clock: this.clock, random }, this.memory);
+      // Whoever waits until the history is in the store doesn't wait for packs.
+      const object = raced ? await framed() : await this.framing.run(bytes, framed);
       await this.blocks.put(raced ? key : key + framedSuffix, { from: "slices", slices: sliced(object), atOnce: source.from === "slices" && source.atOnce === true });
       // Where that failed the store may still be at it.
       this.memory.give(object);

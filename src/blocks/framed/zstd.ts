@@ -1,4 +1,5 @@
 /** One frame through zstd and back, off the event loop but for what is read at once. */
+import { freeNow } from "#base/free-memory.ts";
 import { DamagedObjectError } from "#model/block-store.ts";
 
 /** Higher ones cost more than storing what they save. */
@@ -40,6 +41,7 @@ function check(bytes: Uint8Array, target: Uint8Array): void {
 function take(bytes: Uint8Array, target: Uint8Array): void {
   if (bytes.byteLength !== target.byteLength) throw new DamagedObjectError("a compressed frame has another length than its object says");
   target.set(bytes, 0);
+  freeNow(bytes);
 }
 
 const magic = 0xfd2f_b528;

@@ -21,7 +21,7 @@ export const s3Results = ["ok", "not_found", "taken", "throttled", "refused", "e
 export type S3Result = (typeof s3Results)[number];
 
 /** Requests of one action since the store was opened, each attempt by itself. */
-export class S3ActionCounts {
+class S3ActionCounts {
   readonly results: Record<S3Result, number> = { ok: 0, not_found: 0, taken: 0, throttled: 0, refused: 0, error: 0, unreachable: 0 };
   readonly durations: Durations = new Durations();
 }

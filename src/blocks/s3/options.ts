@@ -127,12 +127,13 @@ export function settingsOf(options: S3Options): S3Settings {
   };
 }
 
+/** What may hold a key is not repeated: errors are logged, and shown to others. */
 function checkEndpoint(endpoint: string): void {
-  const url = URL.canParse(endpoint) ? new URL(endpoint) : null;
-  if (url === null || (url.protocol !== "http:" && url.protocol !== "https:"))
-    throw new StoreRefusedError(StoreFault.endpoint, `the endpoint "${endpoint}" is not of the form https://host or http://host:port`);
-  if (url.username !== "" || url.password !== "") throw new StoreRefusedError(StoreFault.endpoint, "the endpoint holds a user name or password: give the keys as keys");
-  if (url.search !== "" || url.hash !== "") throw new StoreRefusedError(StoreFault.endpoint, `the endpoint "${endpoint}" has something after the path`);
+  // Anywhere: a key with a / in it ends the host. A path that has one is written with %40.
+  if (endpoint.includes("@")) throw new StoreRefusedError(StoreFault.endpoint, "the endpoint holds a user name or password: give the keys as keys");
+  if (endpoint.includes("?") || endpoint.includes("#")) throw new StoreRefusedError(StoreFault.endpoint, "the endpoint has something after the path: leave out what begins with ? or #");
+  const url = URL.parse(endpoint);
+  if (url === null || (url.protocol !== "http:" && url.protocol !== "https:")) throw new StoreRefusedError(StoreFault.endpoint, `the endpoint "${endpoint}" is not of the form https://host or http://host:port`);
 }
 
 function readCa(path: string): string {

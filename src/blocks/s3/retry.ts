@@ -34,7 +34,7 @@ export async function withRetries<T>(
   }
 }
 
-export function backoffMs({ backoffMsMin, backoffMsMax, random }: Backoff, before: number): number {
+function backoffMs({ backoffMsMin, backoffMsMax, random }: Backoff, before: number): number {
   const bound = Math.min(backoffMsMax, backoffMsMin * 2 ** before);
   const [high = 0, low = 0] = random.bytes(2);
   return ((high * 256 + low) / 65_536) * bound;

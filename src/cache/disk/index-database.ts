@@ -4,7 +4,7 @@ import type { Clock, Timer } from "#base/clock.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { Entry } from "./entry.ts";
 
-export const indexVersion = 1;
+const indexVersion = 1;
 const applicationId = 0x44465343; // "DFSC"
 /** Changes wait so long for more of their kind. A crash forgets those that wait, never content. */
 const flushMs = 1_000;

@@ -1,5 +1,8 @@
 import fs from "node:fs";
-import { allocateNow, startWriteBack } from "./native.ts";
+import { startWriteBack, writeBackBytes } from "#base/write-back.ts";
+import { allocateNow } from "./native.ts";
+
+export { writeBackBytes };
 
 /** Told of the end of an operation in the thread pool. */
 export type Done = (error: Error | null) => void;
@@ -29,12 +32,6 @@ export interface FileOps {
   /** For directories: makes names durable. */
   fsync(fd: number, done: Done): void;
 }
-
-/**
- * How much is written before the kernel is told to begin writing back: measured to halve the time of streams that end in a
- * sync; a call costs some 50 µs.
- */
-export const writeBackBytes = 2 << 20;
 
 /** The longest gathered write a kernel takes in one call (IOV_MAX of Linux and macOS). */
 const slicesMax = 1024;

@@ -3,7 +3,7 @@ import type { Logger } from "#telemetry/logger.ts";
 import { errorCode, isFull } from "./file-ops.ts";
 
 /** How often it is said that there is still no room. */
-export const fullAgainMs = 60_000;
+const fullAgainMs = 60_000;
 
 /** Tells the server's log of a directory that takes no more files: when that begins, now and then while it lasts, and when it is over. */
 export class FullDirectory {

@@ -32,59 +32,30 @@ export { asidePath, setAside } from "./set-aside.ts";
 /** Runs of one clone: its record stays far below a segment's length. */
 export const runsMax = 512;
 
-/** What replay gives, in sequence order. `data` is valid until the call is done. */
-export type LogRecord =
-  | {
-      readonly kind: "write";
-      readonly file: FileId;
-      readonly sequence: number;
-      readonly offset: number;
-      readonly length: number;
-      readonly newSize: number;
-      readonly mtime: Time;
-      readonly data: Uint8Array;
-    }
-  | {
-      readonly kind: "pointer";
-      readonly file: FileId;
-      readonly sequence: number;
-      readonly offset: number;
-      readonly length: number;
-      readonly newSize: number;
-      readonly mtime: Time;
-      readonly pack: PackId;
-      readonly packOffset: number;
-      readonly payloadCrc: number;
-    }
-  | { readonly kind: "truncate"; readonly file: FileId; readonly sequence: number; readonly newSize: number; readonly mtime: Time }
-  | {
-      readonly kind: "clone";
-      readonly file: FileId;
-      readonly sequence: number;
-      readonly offset: number;
-      readonly newSize: number;
-      readonly mtime: Time;
-      readonly runs: readonly ContentRun[];
-    }
-  | {
-      readonly kind: "punch";
-      readonly file: FileId;
-      readonly sequence: number;
-      readonly offset: number;
-      readonly length: number;
-      readonly newSize: number;
-      readonly mtime: Time;
-    };
-
-/** A write or clone that was synced and then damaged on the disk: its range held something that nobody knows any more. */
-export interface LostRecord {
-  readonly kind: "lost";
+/** What every record says: which file it changed, how long it was from then on, and when. */
+interface Recorded {
   readonly file: FileId;
   readonly sequence: number;
-  readonly offset: number;
-  readonly length: number;
   readonly newSize: number;
   readonly mtime: Time;
+}
+
+interface RecordedRange extends Recorded {
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** What replay gives, in sequence order. `data` is valid until the call is done. */
+export type LogRecord =
+  | (RecordedRange & { readonly kind: "write"; readonly data: Uint8Array })
+  | (RecordedRange & { readonly kind: "pointer"; readonly pack: PackId; readonly packOffset: number; readonly payloadCrc: number })
+  | (Recorded & { readonly kind: "truncate" })
+  | (Recorded & { readonly kind: "clone"; readonly offset: number; readonly runs: readonly ContentRun[] })
+  | (RecordedRange & { readonly kind: "punch" });
+
+/** A write or clone that was synced and then damaged on the disk: its range held something that nobody knows any more. */
+export interface LostRecord extends RecordedRange {
+  readonly kind: "lost";
 }
 
 /** What the disk did to records that were synced. */

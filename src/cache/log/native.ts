@@ -10,7 +10,6 @@ const errnoInterrupted = 4;
 
 const library = functionsOfLibc({
   fallocate: { args: [FFIType.i32, FFIType.i32, FFIType.i64, FFIType.i64], returns: FFIType.i32 },
-  sync_file_range: { args: [FFIType.i32, FFIType.i64, FFIType.i64, FFIType.u32], returns: FFIType.i32 },
   __errno_location: { args: [], returns: FFIType.ptr },
 });
 
@@ -26,11 +25,4 @@ export function allocateNow(fd: number, bytes: number): boolean {
     throw Object.assign(new Error(`fallocate of ${bytes} bytes failed: ${code}`), { code });
   }
   return false;
-}
-
-const startWrite = 2; // SYNC_FILE_RANGE_WRITE
-
-/** Lets the kernel begin to write `length` bytes from `offset` back; says nothing of durability. */
-export function startWriteBack(fd: number, offset: number, length: number): void {
-  library?.sync_file_range(fd, offset, length, startWrite);
 }

@@ -12,7 +12,7 @@ const coveredMax = pointerBytes;
  * How far behind a place where no record begins the next one is looked for. A start does that behind the end of every log, and what proves a damage
  * is a record made after the next sync: it lies near.
  */
-export const searchBytesMax = 8 << 20;
+const searchBytesMax = 8 << 20;
 
 /** A segment file with what its records are known by. */
 export interface Source {

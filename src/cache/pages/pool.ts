@@ -82,6 +82,12 @@ export class PageBuffer {
   isBefore(next: PageBuffer): boolean {
     return next.slab === this.slab && next.slot === this.slot + 1;
   }
+
+  /** `length` bytes from `from` on, in this one and those behind it in memory. */
+  span(from: number, length: number): Uint8Array {
+    const start = this.slot * (classBytes[this.slab.sizeClass] as number) + from;
+    return this.slab.memory.subarray(start, start + length);
+  }
 }
 
 /** Page buffers of one piece of memory, which are not counted before they become pages. */

@@ -36,7 +36,7 @@ export class Call {
   }
 
   get colours(): boolean {
-    return this.terminal.columns !== null && this.options["color"] !== false && !this.context.environment["NO_COLOR"];
+    return this.terminal.colours && this.options["color"] !== false;
   }
 
   get contexts(): ContextStore {

@@ -8,6 +8,7 @@ export { Call, inPath, longOf } from "./call.ts";
 export { ContextStore, contextsPath, type Contexts, type SavedContext, withContext, withoutTokens, withTokens, wrongContextName } from "./contexts.ts";
 export { CommandFailure, notLoggedIn, report, statusOfCode, UsageError } from "./failure.ts";
 export { changes, creates, lists, removes, shows } from "./kinds.ts";
-export { approximateSize, asText, type Column, facts, shown } from "./print.ts";
+export { approximateSize } from "#config/index.ts";
+export { asText, type Column, facts, shown } from "./print.ts";
 export { type Connection, Session } from "./session.ts";
 export { addTo, connectionFlagNames, type Flag, type Noun, type Verb } from "./verb.ts";

@@ -1,4 +1,5 @@
 import { Document, Scalar, visit } from "yaml";
+import { approximateSize } from "#config/index.ts";
 import { table } from "../table.ts";
 
 export const formats = ["table", "json", "yaml"] as const;
@@ -46,13 +47,4 @@ export function shown(value: unknown): string {
   if (Array.isArray(value)) return value.length === 0 ? "-" : value.map(shown).join(", ");
   if (typeof value === "object") return shown(Object.entries(value).map(([key, inner]) => `${key}=${shownField(key, inner)}`));
   return String(value);
-}
-
-/** `1.4 GiB`: exact where it is short, else three digits. */
-export function approximateSize(bytes: number): string {
-  const units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"];
-  let value = bytes;
-  let unit = 0;
-  for (; value >= 1024 && unit < units.length - 1; unit++) value /= 1024;
-  return `${unit === 0 || value >= 100 ? Math.round(value) : Number(value.toPrecision(3))} ${units[unit]}`;
 }

@@ -1,9 +1,9 @@
 import { sql } from "drizzle-orm";
 import { assert } from "#base/assert.ts";
 import type { Clock } from "#base/clock.ts";
-import { nameOf, type SslMode } from "#base/postgres/dial.ts";
+import { nameOf } from "#base/postgres/dial.ts";
 import { loginError } from "#base/postgres/errors.ts";
-import type { Login } from "#base/postgres/session.ts";
+import type { Login, PostgresPlace } from "#base/postgres/session.ts";
 import { ConnectionLost } from "#base/postgres/terms.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { columnName } from "./naming.ts";
@@ -26,16 +26,7 @@ const conflictPauseMs = 5;
 const lossesMax = 3;
 const waitingMax = 1000;
 
-export interface PostgresControlOptions extends PoolLimits {
-  /** A name or address; a path: the directory of a Unix socket. */
-  readonly host: string;
-  readonly port: number;
-  readonly database: string;
-  readonly user: string;
-  readonly password: string;
-  readonly sslmode: SslMode;
-  /** File of the certificates of the authorities that are trusted, "system" for the public ones, or null. */
-  readonly sslRootCert: string | null;
+export interface PostgresControlOptions extends PoolLimits, PostgresPlace {
   readonly clock: Clock;
   readonly logger: Logger;
   /** The schema's steps; those of this program unless a test brings its own. */

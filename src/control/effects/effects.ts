@@ -54,7 +54,7 @@ export class Effects {
    * Brings a change into effect. `target`: what it was about; where that fails, the change is undone and the failure thrown, or with
    * `keep` logged as those of others are.
    */
-  async bringDone(done: Done, target: Target | null, onFailure: "undo" | "keep"): Promise<void> {
+  async bringDone(done: Done, target: Target | readonly Target[] | null, onFailure: "undo" | "keep"): Promise<void> {
     let failures: readonly Failure[];
     try {
       failures = await this.bring();
@@ -62,7 +62,8 @@ export class Effects {
       this.logger.error({ error, action: done.change.action }, "a change is stored, but did not come into effect");
       throw new ControlError("unavailable", `The change is stored, but did not come into effect: ${(error as Error).message}`, { hint: "It does with the server's next start; the server's log says more." });
     }
-    const own = target === null ? undefined : failures.find((failure) => failure.target.type === target.type && failure.target.name === target.name);
+    const targets: readonly Target[] = target === null ? [] : [target].flat();
+    const own = failures.find((failure) => targets.some(({ type, name }) => failure.target.type === type && failure.target.name === name));
     this.log(
       failures.filter((failure) => failure !== own || onFailure === "keep"),
       done.change.action,

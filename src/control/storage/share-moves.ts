@@ -1,3 +1,4 @@
+import { Durability } from "#model/credentials.ts";
 import { Faults, meant } from "../checks.ts";
 import type { ShareRow } from "../effects/index.ts";
 import { ControlError } from "../errors.ts";
@@ -23,6 +24,7 @@ export function movedTo(state: State, row: ShareRow, { metadata, blocks, acceptV
   // A share that lies so already goes elsewhere with its other half.
   if (moved.blockStoreId !== "" && moved.metadataStoreId !== "" && !losesContent(state, row)) checkTogether(state, goes, metadata === undefined ? "blocks" : "metadata", faults);
   faults.refuse(`share ${row.name}`);
+  if (endsWithServer(state, goes) && !endsWithServer(state, row) && row.durability === Durability.remote) throw remoteIntoMemory(row, metadata ?? blocks ?? "");
   if (isVolatile(state, goes) && !isVolatile(state, row) && !acceptVolatile) throw notAccepted(row, metadata ?? "");
   return moved;
 }
@@ -30,6 +32,18 @@ export function movedTo(state: State, row: ShareRow, { metadata, blocks, acceptV
 /** Whether a share's metadata ends with its server. */
 export function isVolatile(state: State, { metadataStoreId }: Pick<ShareRow, "metadataStoreId">): boolean {
   return state.metadataStores.get(metadataStoreId)?.type === inMemory;
+}
+
+/** Whether a share's metadata or its content does. */
+export function endsWithServer(state: State, row: Pick<ShareRow, "metadataStoreId" | "blockStoreId">): boolean {
+  return isVolatile(state, row) || state.blockStores.get(row.blockStoreId)?.type === inMemory;
+}
+
+/** What is acknowledged in `remote` outlives the machine; nothing in memory does. `durability`: what is asked for, if anything is. */
+export function checkTier(state: State, row: Pick<ShareRow, "metadataStoreId" | "blockStoreId">, durability: string | undefined, faults: Faults): void {
+  if (durability !== Durability.remote || !endsWithServer(state, row)) return;
+  const [kind, what, store] = isVolatile(state, row) ? ["metadata", "metadata", state.metadataStores.get(row.metadataStoreId)?.name] : ["block", "content", state.blockStores.get(row.blockStoreId)?.name];
+  faults.add("durability", `remote promises that what is acknowledged outlives the machine, and ${kind} store ${store} keeps the share's ${what} in memory, which ends with the server. local is as much as it can have there; for remote, have the share in stores that last (dittofs store migrate moves one)`);
 }
 
 function losesContent(state: State, row: Pick<ShareRow, "metadataStoreId" | "blockStoreId">): boolean {
@@ -43,6 +57,12 @@ export function checkTogether(state: State, row: Pick<ShareRow, "metadataStoreId
   const [content, kept] = [`block store ${state.blockStores.get(row.blockStoreId)?.name}`, `metadata store ${names?.name} (${names?.type})`];
   const both = field === "blocks" ? `keeps content in memory, and ${kept} keeps names` : `keeps names, and ${content} keeps content in memory`;
   faults.add(field, `${both}: after a restart there would be files without their content. Name a metadata store of type memory, too, or a block store that lasts`);
+}
+
+function remoteIntoMemory({ name }: ShareRow, store: string): ControlError {
+  return new ControlError("conflict", `Share ${name} is of durability remote, which promises that what is acknowledged outlives the machine, and store ${store} is in memory, which ends with the server. Nothing was moved.`, {
+    hint: `If it is to be there all the same, take the promise back first: dittofs share edit ${name} --durability local`,
+  });
 }
 
 function notAccepted({ name }: ShareRow, store: string): ControlError {

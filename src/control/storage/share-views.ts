@@ -2,6 +2,7 @@ import type { Durability, Encryption, Squash } from "#model/credentials.ts";
 import type { ShareRow } from "../effects/index.ts";
 import type { Grant, Level, Share, ShareFields } from "../nouns.ts";
 import { shareDefaults } from "./share-fields.ts";
+import { endsWithServer } from "./share-moves.ts";
 import type { State } from "../state/index.ts";
 
 /** Shares and their grants as they are shown. */
@@ -23,6 +24,7 @@ export class ShareViews {
       rootMode,
       ...this.fields(row),
       deleted: row.deletedAt !== null,
+      volatile: endsWithServer(this.state, row),
       effectiveClients: this.effectiveClients(row),
       version,
       createdAt,
@@ -32,7 +34,7 @@ export class ShareViews {
 
   /** As the audit log holds it: what was set, not what follows from it. */
   audited(row: ShareRow): unknown {
-    const { effectiveClients: _effectiveClients, ...share } = this.share(row);
+    const { effectiveClients: _effectiveClients, volatile: _volatile, ...share } = this.share(row);
     return { ...share, grants: this.grants(row) };
   }
 

@@ -9,7 +9,7 @@ import type { IfVersion, MoveTo, Shares } from "../services.ts";
 import type { Change } from "../state/index.ts";
 import { accessLevels } from "#model/identity.ts";
 import { defaultStore } from "./default-store.ts";
-import { checkTogether, isVolatile, movedTo } from "./share-moves.ts";
+import { checkTier, checkTogether, isVolatile, movedTo } from "./share-moves.ts";
 import { checkShare, foldedName, shareDefaults, shareNameFault } from "./share-fields.ts";
 import type { ShareIdentities } from "./share-identities.ts";
 import { refuseInUse } from "./share-use.ts";
@@ -54,6 +54,7 @@ export class ShareService implements Shares {
       const metadata = this.store("metadata", share.metadata, kept?.metadataStoreId, faults);
       const blocks = this.store("block", share.blocks, kept?.blockStoreId, faults);
       if (metadata !== "" && blocks !== "" && kept === null) checkTogether(this.parts.state, { metadataStoreId: metadata, blockStoreId: blocks }, "blocks", faults);
+      if (metadata !== "" && blocks !== "") checkTier(this.parts.state, { metadataStoreId: metadata, blockStoreId: blocks }, share.durability, faults);
       checkShare(this.parts.state, share, `share ${name}`, faults);
       const { name: _name, metadata: _metadata, blocks: _blocks, adopt: _adopt, rootMode, ...fields } = share;
       const set = { ...this.stored({ ...shareDefaults, ...fields }), deletedAt: null };
@@ -82,7 +83,9 @@ export class ShareService implements Shares {
     const done = await this.change(actor, "edit", name, { target, onFailure: cause ? "undo" : "keep" }, (draft) => {
       const row = this.row(name);
       checkVersion(ifVersion, row, `share ${name}`);
-      checkShare(this.parts.state, change, `share ${name}`);
+      const faults = new Faults();
+      if (change.durability !== row.durability) checkTier(this.parts.state, row, change.durability, faults);
+      checkShare(this.parts.state, change, `share ${name}`, faults);
       draft.update(tables.shares, row, this.stored(change));
     });
     // Nothing to change, but it is not served: somebody has put its store right and wants it tried again.
@@ -125,9 +128,12 @@ export class ShareService implements Shares {
   async delete(actor: Actor, name: string, how: { readonly force: boolean; readonly purge: boolean }, ifVersion: IfVersion): Promise<void> {
     const row = this.parts.state.shares.by("name", name);
     if (row === null || (row.deletedAt !== null && !how.purge)) throw this.missing(name);
-    if (row.deletedAt === null) await this.close(actor, name, how.force, ifVersion);
+    if (row.deletedAt === null) await this.close(actor, name, how, ifVersion);
     else checkVersion(ifVersion, row, `share ${name}`);
-    if (how.purge) await this.purge(actor, row.id);
+    if (!how.purge) return;
+    await this.purge(actor, row.id).catch((error: unknown) => {
+      throw row.deletedAt === null ? notPurged(name, error) : error;
+    });
   }
 
   grants(name: string): readonly Grant[] {
@@ -246,7 +252,9 @@ export class ShareService implements Shares {
     throw notFound(type, name, all.map((one) => one.name));
   }
 
-  private async close(actor: Actor, name: string, force: boolean, ifVersion: IfVersion): Promise<void> {
+  private async close(actor: Actor, name: string, { force, purge }: { readonly force: boolean; readonly purge: boolean }, ifVersion: IfVersion): Promise<void> {
+    // Whoever takes the share over is to have all of it. Before its clients are looked at, whose being in the way is an invitation to use force.
+    if (!force && !purge) await this.parts.runtime.refuseLosing(name);
     await this.change(actor, "delete", name, noTarget, (draft) => {
       const row = this.row(name);
       checkVersion(ifVersion, row, `share ${name}`);
@@ -264,7 +272,7 @@ export class ShareService implements Shares {
     this.purging.add(id);
     try {
       if (this.parts.runtime.share(name) !== null) {
-        throw new ControlError("in_use", `Share ${name} is deleted, but could not be closed: its data was not removed.`, { hint: "Look at the server's log for the reason, then purge it again." });
+        throw new ControlError("in_use", `share ${name} is deleted, and could not be closed yet.`, { hint: "Look at the server's log for the reason, then purge it again." });
       }
       const others = this.parts.state.shares.all().filter((other) => other.id !== id);
       await this.parts.runtime.purge(this.parts.planOf(row), others.map((other) => this.parts.planOf(other)));
@@ -276,6 +284,13 @@ export class ShareService implements Shares {
       this.purging.delete(id);
     }
   }
+}
+
+/** Of two things that were asked for, one was done. */
+function notPurged(name: string, error: unknown): unknown {
+  if (!(error instanceof ControlError)) return error;
+  const { code, message, hint, fields, retryAfterSec } = error;
+  return new ControlError(code, `Share ${name} was deleted, and its data was not removed: ${message}`, { fields, ...(hint === null ? {} : { hint }), ...(retryAfterSec === null ? {} : { retryAfterSec }) });
 }
 
 function nothingToAdopt(name: string): ControlError {

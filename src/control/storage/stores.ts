@@ -1,12 +1,13 @@
 import { alreadyExists, checkVersion, Faults, nameFault, notFound, oneOfFault } from "../checks.ts";
-import { type Core, make, newId } from "../core.ts";
+import { type Core, type Effect, make, newId } from "../core.ts";
 import { tables } from "../database/tables.ts";
-import type { StoreRow } from "../effects/index.ts";
+import type { StoreRow, Target } from "../effects/index.ts";
 import { ControlError } from "../errors.ts";
 import type { Actor, ConfigValue, Store, StoreKind } from "../nouns.ts";
 import type { RotatedShare, StoreHealth, StorePlan, StoreRequests } from "../runtime.ts";
 import type { IfVersion, Stores } from "../services.ts";
 import type { Change, Rows } from "../state/index.ts";
+import { isVolatile } from "./share-moves.ts";
 import { asItIs, type StoreChecks } from "./store-checks.ts";
 import type { StorePlans } from "./store-plans.ts";
 import { isWithin, readConfig, type SortedConfig, storeTypes } from "./store-types.ts";
@@ -51,11 +52,12 @@ export class StoreService implements Stores {
     const { row, sorted } = decide();
     const plan = this.parts.storePlans.make(kind, name, row.type, sorted);
     await this.mustWork(this.sharesOn(kind, row).length > 0 ? asItIs(plan) : plan);
-    await this.change(actor, kind, "edit", name, config, (draft) => {
+    const draft: Change["make"] = (drafted) => {
       const now = decide();
       const set = { config: now.sorted.config, ...(now.secretsChanged ? { secrets: this.parts.storePlans.wrapped(kind, now.row.id, now.sorted.secrets) } : {}) };
-      draft.update(this.table(kind), now.row, set);
-    });
+      drafted.update(this.table(kind), now.row, set);
+    };
+    await this.change(actor, kind, "edit", name, config, draft, {}, { target: this.servedInMemory(kind, row), onFailure: "undo" });
     return this.get(kind, name);
   }
 
@@ -91,7 +93,7 @@ export class StoreService implements Stores {
     return rotated;
   }
 
-  private change(actor: Actor, kind: StoreKind, verb: string, name: string, given: object, draft: Change["make"], more: Readonly<Record<string, unknown>> = {}): Promise<unknown> {
+  private change(actor: Actor, kind: StoreKind, verb: string, name: string, given: object, draft: Change["make"], more: Readonly<Record<string, unknown>> = {}, effect?: Effect): Promise<unknown> {
     const view = () => {
       const row = this.rows(kind).by("name", name);
       if (row === null) return null;
@@ -101,7 +103,7 @@ export class StoreService implements Stores {
     const set = Object.keys(given).filter((key) => this.isSecret(kind, name, key));
     const noted = { ...more, ...(set.length === 0 ? {} : { secretsSet: set }) };
     const also = Object.keys(noted).length === 0 ? {} : { also: noted };
-    return make(this.parts, { actor, action: `${this.table(kind).name}.${verb}`, target: { type: `${kind}_store`, name }, view, ...also, make: draft });
+    return make(this.parts, { actor, action: `${this.table(kind).name}.${verb}`, target: { type: `${kind}_store`, name }, view, ...also, make: draft }, effect);
   }
 
   private isSecret(kind: StoreKind, name: string, key: string): boolean {
@@ -182,6 +184,16 @@ export class StoreService implements Stores {
   private sharesOn(kind: StoreKind, row: StoreRow): readonly string[] {
     const shares = this.parts.state.shares.all();
     return shares.filter((share) => (kind === "metadata" ? share.metadataStoreId : share.blockStoreId) === row.id).map(({ name }) => name);
+  }
+
+  /** Those that would be empty, where other settings of the store can't be brought into effect with what they hold. */
+  private servedInMemory(kind: StoreKind, row: StoreRow): readonly Target[] {
+    const { state, runtime } = this.parts;
+    const names = this.sharesOn(kind, row).filter((name) => {
+      const share = state.shares.by("name", name);
+      return share !== null && isVolatile(state, share) && runtime.share(name)?.state === "serving";
+    });
+    return names.map((name) => ({ type: "share", name }));
   }
 
   private table(kind: StoreKind): typeof tables.metadataStores {

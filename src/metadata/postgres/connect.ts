@@ -1,8 +1,7 @@
 import postgres from "postgres";
 import type { Clock } from "#base/clock.ts";
-import type { SslMode } from "#base/postgres/dial.ts";
 import { isOfConnection } from "#base/postgres/errors.ts";
-import type { Login, PostgresSession } from "#base/postgres/session.ts";
+import type { Login, PostgresPlace, PostgresSession } from "#base/postgres/session.ts";
 import { PostgresFailure } from "#base/postgres/terms.ts";
 import { StoreUnavailableError } from "#model/block-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
@@ -10,19 +9,6 @@ import { MetadataStoreError } from "../errors.ts";
 import { inWords, storeTerms, verdictOf } from "./errors.ts";
 import { migrate } from "./open.ts";
 import { openSession, run, type Server } from "./sessions.ts";
-
-/** Where a database is and how to get in. */
-export interface PostgresPlace {
-  /** A name or address; a path: the directory of a Unix socket. */
-  readonly host: string;
-  readonly port: number;
-  readonly database: string;
-  readonly user: string;
-  readonly password: string;
-  readonly sslmode: SslMode;
-  /** File of the certificates of the authorities that are trusted, "system" for the public ones, or null. */
-  readonly sslRootCert: string | null;
-}
 
 /** A place, and what a session is handed. */
 export type PostgresAccess = PostgresPlace & { readonly clock: Clock; readonly logger: Logger };

@@ -7,13 +7,13 @@
  */
 import type { Clock } from "#base/clock.ts";
 import { nameOf } from "#base/postgres/dial.ts";
-import type { PostgresSession } from "#base/postgres/session.ts";
+import type { PostgresPlace, PostgresSession } from "#base/postgres/session.ts";
 import type { Random } from "#base/random.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { MetadataStats } from "../stats.ts";
 import { Applier } from "./applier.ts";
-import { asStoreError, connect, type PostgresPlace } from "./connect.ts";
+import { asStoreError, connect } from "./connect.ts";
 import { Fetcher } from "./fetcher.ts";
 import { foldNames } from "./fold-names.ts";
 import { Holds } from "./holds.ts";
@@ -28,7 +28,7 @@ import { PostgresStore } from "./store.ts";
 import { View } from "./view.ts";
 import { Writer } from "./writer.ts";
 
-export { checkPostgres, findPostgresShare, type PostgresAccess, type PostgresPlace, removePostgresShare } from "./connect.ts";
+export { checkPostgres, findPostgresShare, type PostgresAccess, removePostgresShare } from "./connect.ts";
 export { importIntoPostgres, leftKeysOf, setPostgresShareAside } from "./import.ts";
 export type { FoundShare } from "./open.ts";
 

@@ -1,5 +1,5 @@
 import type { PostgresSession } from "#base/postgres/session.ts";
-import { MetadataStoreError } from "../errors.ts";
+import { MetadataStoreError, MetadataTakenError } from "../errors.ts";
 import type { MetadataStats } from "../stats.ts";
 import { inWords, verdictOf } from "./errors.ts";
 import { openSession, run, type Server, type Value } from "./sessions.ts";
@@ -272,7 +272,7 @@ function strangeError(name: string, last: number, sent: number): MetadataStoreEr
   return new MetadataStoreError(`the database of share ${name} is at batch ${last}, but this server sent ${sent}: somebody else has written in its place (two databases put together, or rows that were edited). The share is stopped so that nothing is made worse; start the server anew to go on from what the database has`);
 }
 
-function takenError(name: string, now: readonly [number, number, string, string] | undefined): MetadataStoreError {
+function takenError(name: string, now: readonly [number, number, string, string] | undefined): MetadataTakenError {
   const who = now === undefined ? "was removed from its database" : `was taken over by ${now[2]} at ${now[3]}`;
-  return new MetadataStoreError(`share ${name} ${who}: this server serves it no longer. What this server had not had committed was not acknowledged and is not there`);
+  return new MetadataTakenError(`share ${name} ${who}: this server serves it no longer. What this server had not had committed was not acknowledged and is not there`);
 }

@@ -2,6 +2,7 @@
  * MOUNT version 3 (RFC 1813 §5): gives the first handle of a share, or of a directory in it, to whom the share is open. The list of
  * who mounted what is for people to read; nothing rests on it.
  */
+import type { Clock } from "#base/clock.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { Shares } from "#vfs/file-system.ts";
 import { mountPathBytesMax, Mount3Procedure as P, mountVersion3 } from "#wire/mount3.ts";
@@ -19,6 +20,7 @@ export { type Mount, MountList, type SeenMount } from "./mount-list.ts";
 export interface MountSettings {
   readonly shares: Shares;
   readonly mounts: MountList;
+  readonly clock: Clock;
   readonly logger: Logger;
 }
 
@@ -89,13 +91,13 @@ const umntall = ({ mounts }: MountSettings): MountProcedure => ({
   },
 });
 
-/** EXPORT (§5.2.5): the shares that are open to the caller, without groups: to others they are none of their business. */
+/** EXPORT (§5.2.5): the shares that are open to the caller, those that are back in a moment too; without groups: to others they are none of their business. */
 const exports = ({ shares }: MountSettings): MountProcedure => ({
   name: "EXPORT",
   remembered: false,
   run(call) {
     const w = call.begin();
-    for (const fs of shares.list()) {
+    for (const fs of [...shares.list(), ...shares.absent.returning]) {
       // Not by the client's view: who looks at the list uses no share.
       if (!fs.policy.admits("nfs", call.client.address)) continue;
       w.reserve(4);

@@ -1,5 +1,7 @@
 import { FsError } from "#model/fs-error.ts";
 import { FileType, type Inode } from "#model/inode.ts";
+import { Absence } from "#vfs/absent-shares.ts";
+import type { FileSystem } from "#vfs/file-system.ts";
 import { fhBytesMax } from "#wire/nfs3.ts";
 import { mountPathBytesMax, MountStat3 } from "#wire/mount3.ts";
 import { AcceptStat, AuthFlavor } from "#wire/rpc.ts";
@@ -13,40 +15,68 @@ import type { MountProcedure, MountSettings } from "./index.ts";
 const flavors = [AuthFlavor.AUTH_SYS, AuthFlavor.AUTH_NONE];
 
 /** MNT (RFC 1813 §5.2.1): the handle of a share's root, or of a directory below it that the caller may walk to. */
-export const mnt = ({ shares, mounts, logger }: MountSettings): MountProcedure => ({
+export const mnt = (settings: MountSettings): MountProcedure => ({
   name: "MNT",
   remembered: false,
-  async run(call, args) {
+  run(call, args) {
     const path = args.string(mountPathBytesMax);
     if (args.failure === XdrFailure.tooLong) return fail(call, MountStat3.MNT3ERR_NAMETOOLONG);
     if (args.failure === XdrFailure.badName) return fail(call, MountStat3.MNT3ERR_INVAL);
     if (args.failure !== XdrFailure.none) return call.reject(AcceptStat.GARBAGE_ARGS);
-    const found = resolveExport(shares, path);
-    if (found === null) return fail(call, MountStat3.MNT3ERR_NOENT);
-    const view = call.client.view(found.fs);
-    if (!view.allowed) {
-      logger.info({ ...call.logFields, share: found.fs.name }, "refused a mount: the share is not open to this client");
-      return fail(call, MountStat3.MNT3ERR_ACCES);
-    }
-    call.view = view;
-    let inode: Inode = await found.fs.root();
-    for (const name of found.below) {
-      if (name === "..") return fail(call, MountStat3.MNT3ERR_ACCES);
-      const next = await found.fs.lookup(view.credentials(call.claim), inode.id, name);
-      if (next instanceof FsError) return fail(call, mount3StatusOf(next));
-      inode = next.inode;
-    }
-    if (inode.type !== FileType.directory) return fail(call, MountStat3.MNT3ERR_NOTDIR);
-    mounts.add(call.client.address, path, found.fs.name);
-    const w = call.begin();
-    w.reserve(4 + 4 + fhBytesMax + 4 + 4 * flavors.length);
-    w.u32(MountStat3.MNT3_OK);
-    w.opaque(found.fs.handleOf(inode));
-    w.u32(flavors.length);
-    for (const flavor of flavors) w.u32(flavor);
-    call.end();
+    return mountPath(settings, call, path);
   },
 });
+
+async function mountPath(settings: MountSettings, call: Call, path: string): Promise<void> {
+  const { shares } = settings;
+  const found = resolveExport(shares, path);
+  if (found === null) return fail(call, MountStat3.MNT3ERR_NOENT);
+  if (found.fs !== null) return await mountBelow(settings, call, path, found.fs, found.below);
+  // Whom the share is closed to has nothing to wait for.
+  if (!found.absent.policy.admits("nfs", call.client.address)) return refuse(settings, call, found.absent.name);
+  await shares.absent.settled(settings.clock, () => resolveExport(shares, path)?.absent?.why === Absence.returning);
+  const left = resolveExport(shares, path);
+  if (left === null) return fail(call, MountStat3.MNT3ERR_NOENT);
+  if (left.fs === null) {
+    settings.logger.info({ ...call.logFields, share: left.absent.name }, "refused a mount: the share is not served at present");
+    // No status says "later" (RFC 1813 §5.1.5); this one doesn't say that there is no such share.
+    return fail(call, left.absent.why === Absence.gone ? MountStat3.MNT3ERR_IO : MountStat3.MNT3ERR_SERVERFAULT);
+  }
+  // Whoever runs the calls knows of no share this one is in.
+  left.fs.enter();
+  try {
+    await mountBelow(settings, call, path, left.fs, left.below);
+  } finally {
+    left.fs.leave();
+  }
+}
+
+async function mountBelow(settings: MountSettings, call: Call, path: string, fs: FileSystem, below: readonly string[]): Promise<void> {
+  const view = call.client.view(fs);
+  if (!view.allowed) return refuse(settings, call, fs.name);
+  call.view = view;
+  let inode: Inode = await fs.root();
+  for (const name of below) {
+    if (name === "..") return fail(call, MountStat3.MNT3ERR_ACCES);
+    const next = await fs.lookup(view.credentials(call.claim), inode.id, name);
+    if (next instanceof FsError) return fail(call, mount3StatusOf(next));
+    inode = next.inode;
+  }
+  if (inode.type !== FileType.directory) return fail(call, MountStat3.MNT3ERR_NOTDIR);
+  settings.mounts.add(call.client.address, path, fs.name);
+  const w = call.begin();
+  w.reserve(4 + 4 + fhBytesMax + 4 + 4 * flavors.length);
+  w.u32(MountStat3.MNT3_OK);
+  w.opaque(fs.handleOf(inode));
+  w.u32(flavors.length);
+  for (const flavor of flavors) w.u32(flavor);
+  call.end();
+}
+
+function refuse({ logger }: MountSettings, call: Call, share: string): void {
+  logger.info({ ...call.logFields, share }, "refused a mount: the share is not open to this client");
+  fail(call, MountStat3.MNT3ERR_ACCES);
+}
 
 function fail(call: Call, status: MountStat3): void {
   call.status = status;

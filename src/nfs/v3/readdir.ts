@@ -1,47 +1,6 @@
-import { FsError } from "#model/fs-error.ts";
-import { fileSizeMax } from "#model/ids.ts";
-import type { Listing } from "#vfs/file-system.ts";
-import { NfsStat3, verifierBytes } from "#wire/nfs3.ts";
-import { XdrFailure } from "#wire/xdr-reader.ts";
-import { writePostOp } from "../attributes.ts";
-import type { Call } from "../call.ts";
-import { ListingBudget, listingFixedBytes } from "./listing.ts";
-import { fail, failWith, FailureBody, idOf, locate, type Nfs3Settings, procedure, refuse, settle, whoOf } from "./reply.ts";
+import { list } from "./listing.ts";
+import { FailureBody, type Nfs3Settings, procedure } from "./reply.ts";
 
 /** READDIR (RFC 1813 §3.3.16). */
 export const readdir = (settings: Nfs3Settings) =>
-  procedure("READDIR", FailureBody.attributes, false, (call, args) => {
-    const fs = locate(call, args, settings);
-    if (fs === null) return;
-    const cookie = args.u64();
-    const verifier = args.fixedCopy(verifierBytes);
-    const count = args.u32();
-    if (args.failure !== XdrFailure.none) return refuse(call, args.failure);
-    if (cookie > fileSizeMax) return fail(call, NfsStat3.NFS3ERR_BAD_COOKIE);
-    const budget = new ListingBudget(count, Number.POSITIVE_INFINITY, false);
-    return settle(call, fs.readdir(whoOf(call), idOf(call), cookie, verifier, false, budget.accept), answer);
-  });
-
-function answer(call: Call, listing: Listing | FsError): void {
-  if (listing instanceof FsError) return failWith(call, listing);
-  const entries = listing.entries;
-  if (entries.length === 0 && !listing.end) return fail(call, NfsStat3.NFS3ERR_TOOSMALL);
-  const w = call.begin();
-  w.reserve(4 + listingFixedBytes);
-  w.u32(NfsStat3.NFS3_OK);
-  writePostOp(w, listing.directory, call.view);
-  w.fixedOpaque(listing.verifier);
-  for (let i = 0; i < entries.length; i++) {
-    const entry = entries[i]!;
-    w.reserve(12);
-    w.u32(1);
-    w.u64(entry.id);
-    w.string(entry.name);
-    w.reserve(8);
-    w.u64(entry.cookie);
-  }
-  w.reserve(8);
-  w.u32(0);
-  w.u32(listing.end ? 1 : 0);
-  call.end();
-}
+  procedure("READDIR", FailureBody.attributes, false, (call, args) => list(call, args, settings, false));

@@ -3,7 +3,7 @@ import { NtStatus } from "#wire/ntstatus.ts";
 import { OplockLevel } from "#wire/smb2/create.ts";
 import { decodeBreakAck, encodeLeaseAnswer, encodeOplockBreak } from "#wire/smb2/lease.ts";
 import type { Call } from "../call.ts";
-import { cachedBy, leaseKey } from "../lease/index.ts";
+import { cachedBy, LeaseClient, leaseKey } from "../lease/index.ts";
 import { fileOf } from "./file-of.ts";
 
 /** OPLOCK_BREAK (MS-SMB2 3.3.5.22): the client agrees to the break of an oplock or a lease. */
@@ -19,10 +19,10 @@ const leaseStatus = {
   tooMuch: NtStatus.REQUEST_NOT_ACCEPTED,
 } satisfies Record<Acknowledged, NtStatus>;
 
-/** MS-SMB2 3.3.5.22.2. */
+/** MS-SMB2 3.3.5.22.2. A client's GUID and key are no secrets: to others than its users there is no such lease. */
 function leaseAgreed(call: Call, key: Uint8Array, state: number): number {
   const lease = call.tree!.fs?.opens.lease(leaseKey(call.connection, key)) ?? null;
-  if (lease === null) return NtStatus.OBJECT_NAME_NOT_FOUND;
+  if (lease === null || !(lease.holder instanceof LeaseClient) || !lease.holder.isOf(call.session!)) return NtStatus.OBJECT_NAME_NOT_FOUND;
   const status = leaseStatus[lease.acknowledge(state)];
   if (status === NtStatus.SUCCESS) encodeLeaseAnswer(call.w, key, state);
   return status;

@@ -11,6 +11,8 @@ const nonce = new Uint8Array(12);
 
 /** Signs and checks messages with one key (MS-SMB2 3.1.4.1). */
 export class Signer {
+  /** Two messages of one direction signed under one message id, GMAC's nonce, give the key of its hash away (NIST SP 800-38D, appendix A). */
+  readonly signsIdOnce: boolean;
   private readonly algorithm: SigningAlgorithm;
   private readonly key: KeyObject;
   private readonly cmac: Cmac | null;
@@ -19,6 +21,7 @@ export class Signer {
 
   constructor(algorithm: SigningAlgorithm, key: Uint8Array) {
     this.algorithm = algorithm;
+    this.signsIdOnce = algorithm === SigningAlgorithm.AES_GMAC;
     this.key = createSecretKey(key);
     this.cmac = algorithm === SigningAlgorithm.AES_CMAC ? new Cmac(this.key) : null;
     this.short = algorithm === SigningAlgorithm.AES_GMAC ? ShortGmac.make(this.key) : null;

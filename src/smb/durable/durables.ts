@@ -138,10 +138,15 @@ export class Durables {
   }
 
   private async close(open: Open): Promise<void> {
+    const { fs } = open.tree;
+    // Its name may go with it: who closes the share waits for that as for a request.
+    fs?.enter();
     try {
       await closeOpen(this.server, open);
     } catch (error) {
       this.server.logger.error({ error, ...openFields(open) }, "a file could not be closed whose client did not come back to it");
+    } finally {
+      fs?.leave();
     }
   }
 

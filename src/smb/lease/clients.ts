@@ -1,6 +1,10 @@
 import type { SmbConnection } from "../connection.ts";
+import type { Session } from "../session/session.ts";
 
-/** The connections of each client that uses leases, the oldest first: a lease is its client's, and its breaks go where they find him (MS-SMB2 3.3.4.7). */
+/**
+ * The connections of each client that uses leases, the oldest first: a lease is its client's, and its breaks go where they find him
+ * (MS-SMB2 3.3.4.7). Whoever knows a client's GUID can claim to be it: what is a user's goes where he is logged in.
+ */
 export class LeaseClients {
   private readonly byGuid = new Map<string, SmbConnection[]>();
 
@@ -18,10 +22,15 @@ export class LeaseClients {
     else this.byGuid.set(guid, left);
   }
 
-  /** Where the client of this connection is found now; null: nowhere. */
-  of(connection: SmbConnection): SmbConnection | null {
-    return this.byGuid.get(guidOf(connection))?.find((each) => !each.transport.closed && !each.deaf) ?? null;
+  /** Where the client of this connection is found now, for what is to reach the user of a session; null: nowhere. */
+  of(connection: SmbConnection, session: Session): SmbConnection | null {
+    return this.byGuid.get(guidOf(connection))?.find((each) => !each.transport.closed && !each.deaf && serves(each, session)) ?? null;
   }
+}
+
+function serves(connection: SmbConnection, session: Session): boolean {
+  for (const channel of connection.channels.values()) if (channel.session.isOfSameUser(session)) return true;
+  return false;
 }
 
 export function guidOf(connection: SmbConnection): string {

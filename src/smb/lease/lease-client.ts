@@ -3,6 +3,7 @@ import { Command } from "#wire/smb2/header.ts";
 import { encodeLeaseBreak, encodeLeaseContext, type LeaseContext, LeaseFlag } from "#wire/smb2/lease.ts";
 import type { Durables } from "../durable/index.ts";
 import type { Open } from "../open/open.ts";
+import type { Session } from "../session/session.ts";
 
 /** Opens that are kept in mind before closed ones among them are looked for. */
 const keptLeast = 16;
@@ -57,6 +58,12 @@ export class LeaseClient implements LeaseHolder {
     return true;
   }
 
+  /** Whether the user of a session has something open that shares the lease: nobody else agrees to its breaks. */
+  isOf(session: Session): boolean {
+    for (const open of this.opens) if (open.file !== null && !open.file.closed && open.tree.session.isOfSameUser(session)) return true;
+    return false;
+  }
+
   /** What a CREATE answers of the lease (MS-SMB2 3.3.5.9.8, 3.3.5.9.11). */
   answer(lease: Lease, parentKey: Uint8Array | null): Uint8Array {
     const { version, key } = this;
@@ -69,7 +76,7 @@ export class LeaseClient implements LeaseHolder {
       const own = session.reachable();
       if (own === null || session.ended || open.file === null || open.file.closed) continue;
       // What has to be encrypted goes where the session is.
-      const found = session.seals ? own : (own.server.leaseClients.of(own) ?? own);
+      const found = session.seals ? own : (own.server.leaseClients.of(own, session) ?? own);
       found.notify(session, Command.OPLOCK_BREAK, (w) => encodeLeaseBreak(w, epoch, acknowledged, this.key, from, to));
       if (acknowledged) found.told.add(lease, found !== own || session.channels.length > 1);
       return true;

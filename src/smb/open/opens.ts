@@ -50,10 +50,6 @@ export class Opens {
     return same ? open : null;
   }
 
-  ofTree(tree: Tree): readonly Open[] {
-    return [...tree.opens];
-  }
-
   list(): readonly Open[] {
     return [...this.all.values()];
   }

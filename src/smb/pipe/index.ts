@@ -15,6 +15,6 @@ export const pipes: ReadonlyMap<string, (server: SmbServer) => RpcInterface> = n
 
 /** The shares that are offered over SMB, without the slash their names begin with, and IPC$. A name with a further slash can't be asked for. */
 function announcedBy({ shares }: SmbServer) {
-  const files = shares.list().flatMap(({ name, policy }) => (policy.enabled && policy.protocols.smb && !name.includes("/", 1) ? [{ name: name.slice(1), comment: "", pipe: false }] : []));
+  const files = [...shares.list(), ...shares.absent.returning].flatMap(({ name, policy }) => (policy.enabled && policy.protocols.smb && !name.includes("/", 1) ? [{ name: name.slice(1), comment: "", pipe: false }] : []));
   return [...files, { name: "IPC$", comment: "remote procedure calls", pipe: true }];
 }

@@ -37,7 +37,10 @@ export async function endSession(server: SmbServer, session: Session, ending: En
 export async function endTree(server: SmbServer, tree: Tree, ending: Ending): Promise<void> {
   tree.ended = true;
   for (const end of tree.waits) end();
+  // Names go with it: who closes the share waits for that as for a request.
+  tree.fs?.enter();
   await Promise.all([...tree.opens].map((open) => letGo(server, open, ending)));
+  tree.fs?.leave();
 }
 
 async function letGo(server: SmbServer, open: Open, ending: Ending): Promise<void> {

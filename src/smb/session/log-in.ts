@@ -170,12 +170,13 @@ function bind(call: Call, setup: Setup, { user, kind, proven }: Somebody): numbe
   return NtStatus.SUCCESS;
 }
 
-/** Keys stay as they are; what somebody may open from now on goes by whom he has become (MS-SMB2 3.3.5.5.3). */
-function renew(call: Call, setup: Setup, { user, kind, epoch }: Somebody): number {
-  const { session } = setup;
-  if (!call.connection.server.sessions.give(session, user.uid)) return tooMany(call, user);
+/**
+ * Keys stay as they are; what he may open from now on goes by the groups he has by now (MS-SMB2 3.3.5.5.3). Nobody becomes another by it: shares
+ * let in whom the session was of when it was connected to them, and its key proves that it is that user's.
+ */
+function renew(call: Call, { session }: Setup, { user, kind, epoch }: Somebody): number {
+  if (kind !== session.kind || user.uid !== session.user!.uid) return NtStatus.ACCESS_DENIED;
   session.user = user;
-  session.kind = kind;
   session.epoch = epoch;
   for (const tree of session.trees.values()) tree.userChanged();
   call.header.flags |= HeaderFlag.SIGNED;

@@ -77,6 +77,11 @@ export class Session {
     return this.user !== null && !this.ended;
   }
 
+  /** Guests are one user, who are not told apart by anything. */
+  isOfSameUser({ kind, user }: Session): boolean {
+    return this.user !== null && this.kind === kind && this.user.uid === user?.uid;
+  }
+
   /** An id no tree of this session has. */
   nextTreeId(): number {
     return ++this.treeIds;

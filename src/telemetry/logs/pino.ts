@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from "#base/clock.ts";
+import { coloursFor } from "#base/colours.ts";
 import { pino, type Logger as Pino } from "pino";
 import type { Logger } from "../logger.ts";
 import { LogOutput, type Rotation } from "./output.ts";
@@ -14,6 +15,8 @@ export interface LogOptions {
   readonly output: string;
   /** Of a file; absent: never. */
   readonly rotation?: Rotation;
+  /** What says whether a terminal is to have colours (`coloursFor`); absent: nothing says otherwise. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
   /** Lines of one kind that are written in a second, before the rest is summed up; 0 and absent: all. */
   readonly repeatsPerSecond?: number;
 }
@@ -124,7 +127,7 @@ const never: Rotation = { bytesMax: 0, keep: 1 };
 /** Opens the log. Throws where its file can't be opened. */
 export function openPinoLogger(options: LogOptions, clock: Clock = systemClock): OpenLogger {
   const output: LogOutput = new LogOutput(options.output, options.rotation ?? never, (lines) => shown(lossLine(lines, clock)));
-  const text = options.format === "text" || (options.format === "auto" && output.terminal) ? textOf(output.terminal) : null;
+  const text = options.format === "text" || (options.format === "auto" && output.terminal) ? textOf(coloursFor(output.terminal, options.environment ?? {})) : null;
   const shown = (line: string): string => (text === null ? line : text(line));
   // As a stream: a pino transport names a module to load at run time, which a compiled executable doesn't have.
   const stream = { write: (line: string): void => output.write(shown(line)) };

@@ -5,6 +5,7 @@ import { processMetrics } from "./declared/process.ts";
 import { requestMetrics } from "./declared/requests.ts";
 import { shareMetrics } from "./declared/shares.ts";
 import { storeMetrics } from "./declared/stores.ts";
+import { tracingMetrics } from "./declared/tracing.ts";
 
 /** Every metric there is, in the order of its documentation. A layer's are declared in a file of their own; no two declare the same. */
 export const declared = {
@@ -14,10 +15,11 @@ export const declared = {
   ...contentMetrics,
   ...storeMetrics,
   ...processMetrics,
+  ...tracingMetrics,
 };
 
 /** The tables it is put together from. */
-export const declaredTables: readonly object[] = [requestMetrics, networkMetrics, shareMetrics, contentMetrics, storeMetrics, processMetrics];
+export const declaredTables: readonly object[] = [requestMetrics, networkMetrics, shareMetrics, contentMetrics, storeMetrics, processMetrics, tracingMetrics];
 
 export type Declared = typeof declared;
 export type MetricName = keyof Declared;

@@ -1,6 +1,6 @@
 import type { Clock } from "#base/clock.ts";
 
-/** Longest part of a server's refusal that is repeated in the log. */
+/** Longest part of a server's refusal that is repeated in the log, and so much of an answer is read: whoever listens there may send without end. */
 const refusalCharsMax = 200;
 
 export interface PyroscopeOptions {
@@ -48,8 +48,8 @@ export class Pyroscope {
     const timer = clock.after(timeoutMs, () => abort.abort());
     try {
       const response = await fetch(`${this.base}?${query.toString()}`, { method: "POST", body: form, redirect: "manual", signal: AbortSignal.any([abort.signal, late]) });
-      const text = await response.text();
-      return response.ok ? null : `it answered ${response.status}${text === "" ? "" : `: ${text.slice(0, refusalCharsMax).trim()}`}`;
+      const text = await beginningOf(response);
+      return response.ok ? null : `it answered ${response.status}${text === "" ? "" : `: ${text}`}`;
     } catch (error) {
       if (late.aborted) return "no answer before this server had to stop";
       return abort.signal.aborted ? `no answer within ${timeoutMs / 1000} seconds` : `it can't be reached: ${error instanceof Error ? error.message : String(error)}`;
@@ -57,4 +57,19 @@ export class Pyroscope {
       timer.cancel();
     }
   }
+}
+
+/** What is said first in an answer; of one that is longer the rest is not waited for. */
+async function beginningOf({ body }: Response): Promise<string> {
+  if (body === null) return "";
+  const reader = body.getReader();
+  const decoder = new TextDecoder();
+  let text = "";
+  while (text.length < refusalCharsMax) {
+    const { done, value } = await reader.read();
+    if (done) return text.trim();
+    text += decoder.decode(value, { stream: true });
+  }
+  await reader.cancel();
+  return text.slice(0, refusalCharsMax).trim();
 }

@@ -2,7 +2,7 @@
  * Durations in buckets whose width is a quarter of their power of two: within 25 % of the truth from a microsecond to two minutes. A
  * bucket's bounds are whole microseconds, and every power of two is one, so that coarser histograms can be read from it exactly.
  */
-export const bucketsPerDoubling = 4;
+const bucketsPerDoubling = 4;
 const doublings = 27;
 export const durationBuckets: number = (doublings - 1) * bucketsPerDoubling;
 const longestUs = 2 ** doublings - 1;

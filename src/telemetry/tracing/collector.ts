@@ -9,6 +9,10 @@ import type { Clock } from "#base/clock.ts";
 const exportMethod = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 /** After this a message is given up, and sent again. */
 const messageMsMax = 10_000;
+/** Longest part of a collector's own words that is repeated in the log. */
+const wordsCharsMax = 500;
+/** gRPC's INTERNAL, of a client: the answer is none. */
+const unreadable = 13;
 
 /** What came of a message. */
 export interface Taken {
@@ -32,14 +36,12 @@ export function collectorAt(endpoint: string, insecure: boolean, grpc: typeof Gr
   const passed = (bytes: Buffer): Buffer => bytes;
   return {
     take(spans) {
-      const message = Buffer.from(serializer.serializeRequest(spans) ?? []);
+      const message = bytesOf(serializer.serializeRequest(spans) ?? new Uint8Array(0));
       const { sec, nsec } = clock.now();
       const deadline = sec * 1000 + nsec / 1e6 + messageMsMax;
       return new Promise((resolve) => {
         client.makeUnaryRequest(exportMethod, passed, passed, message, { deadline }, (error, answer) => {
-          if (error !== null) return resolve({ rejected: 0, message: error.message, code: error.code });
-          const { partialSuccess } = serializer.deserializeResponse(answer ?? new Uint8Array(0));
-          resolve({ rejected: partialSuccess?.rejectedSpans ?? 0, message: partialSuccess?.errorMessage ?? "", code: 0 });
+          resolve(error !== null ? { rejected: 0, message: error.message.slice(0, wordsCharsMax), code: error.code } : takenOf(answer ?? new Uint8Array(0), spans.length, serializer));
         });
       });
     },
@@ -47,6 +49,17 @@ export function collectorAt(endpoint: string, insecure: boolean, grpc: typeof Gr
       client.close();
     },
   };
+}
+
+/** What an answer says. Whoever listens at the endpoint may have sent anything. */
+function takenOf(answer: Uint8Array, sent: number, serializer: typeof ProtobufTraceSerializer): Taken {
+  try {
+    const { partialSuccess } = serializer.deserializeResponse(answer);
+    const rejected = Number(partialSuccess?.rejectedSpans ?? 0);
+    return { rejected: Math.min(sent, Math.max(0, rejected)), message: (partialSuccess?.errorMessage ?? "").slice(0, wordsCharsMax), code: 0 };
+  } catch {
+    return { rejected: 0, message: "its answer is none of OTLP's: does something else than a collector listen there?", code: unreadable };
+  }
 }
 
 /** Trusts what this machine does, and the authorities that NODE_EXTRA_CA_CERTS names: by itself the client looks at neither. */
@@ -58,4 +71,9 @@ function secured(endpoint: string, grpc: typeof Grpc, options: Grpc.ClientOption
   // An address is none to ask for by SNI (RFC 6066 §3), and the client would; the certificate has to be the address's all the same.
   const credentials = grpc.credentials.createSsl(trusted, null, null, { checkServerIdentity: (_, certificate) => checkServerIdentity(address, certificate as Parameters<typeof checkServerIdentity>[1]) });
   return new grpc.Client(endpoint, credentials, { ...options, "grpc.ssl_target_name_override": "localhost" });
+}
+
+/** The same bytes, as the client wants them. */
+function bytesOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
 }

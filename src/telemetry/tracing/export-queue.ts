@@ -3,6 +3,7 @@ import type { ReadableSpan, SpanProcessor } from "@opentelemetry/sdk-trace";
 import { type Clock, keepAlive, type Timer } from "#base/clock.ts";
 import type { Logger } from "../logger.ts";
 import type { Collector } from "./collector.ts";
+import { Losses } from "./losses.ts";
 
 /** Spans that wait to be sent, at most: about 1 KiB of memory each. Further ones are dropped, and counted. */
 export const spansMax = 8192;
@@ -20,9 +21,11 @@ export const closeMsMax = 2_000;
 const retryable = new Set([1, 4, 8, 10, 11, 14, 15]);
 
 export interface ExportStats {
-  exported: number;
-  /** For want of room while the collector was away, or because it refused them. */
-  dropped: number;
+  readonly exported: number;
+  /** For want of room while the collector was away. */
+  readonly full: number;
+  /** Since it would not have them. */
+  readonly refused: number;
 }
 
 /**
@@ -30,7 +33,9 @@ export interface ExportStats {
  * tried again while spans are kept up to a bound; the log hears of it once, and once more when it is back.
  */
 export class ExportQueue implements SpanProcessor {
-  readonly stats: ExportStats = { exported: 0, dropped: 0 };
+  private exported = 0;
+  private refused = 0;
+  private readonly full: Losses;
   private readonly collector: Collector;
   private readonly endpoint: string;
   private readonly clock: Clock;
@@ -50,6 +55,11 @@ export class ExportQueue implements SpanProcessor {
     this.endpoint = endpoint;
     this.clock = clock;
     this.logger = logger;
+    this.full = new Losses(clock, (spans) => logger.warn({ endpoint, spans, kept: spansMax }, "spans are dropped for want of room: the collector (telemetry.endpoint) is away or too slow for them; see to it, or lower telemetry.sample_rate or telemetry.max_traces_per_second"));
+  }
+
+  get stats(): ExportStats {
+    return { exported: this.exported, full: this.full.total, refused: this.refused };
   }
 
   get waiting(): number {
@@ -60,7 +70,7 @@ export class ExportQueue implements SpanProcessor {
 
   onEnd(span: ReadableSpan): void {
     if (this.closed || this.queue.length >= spansMax) {
-      this.stats.dropped++;
+      this.full.add(1);
       return;
     }
     this.queue.push(span);
@@ -101,22 +111,26 @@ export class ExportQueue implements SpanProcessor {
     }
     this.queue.splice(0, spans.length);
     this.retryMs = 0;
-    const dropped = code === 0 ? rejected : spans.length;
-    this.stats.exported += spans.length - dropped;
-    this.stats.dropped += dropped;
-    if (dropped > 0) this.away(message, "it refused spans for good, and they are dropped: check what it says");
+    const refused = code === 0 ? rejected : spans.length;
+    this.exported += spans.length - refused;
+    this.refused += refused;
+    if (refused > 0) this.away(message, "it refused spans for good, and they are dropped: check what it says");
     else this.back();
   }
 
   private away(error: string, what: string): void {
     if (this.droppedBefore !== null) return;
-    this.droppedBefore = this.stats.dropped;
+    this.droppedBefore = this.dropped;
     this.logger.warn({ endpoint: this.endpoint, error }, `the collector of traces (telemetry.endpoint) does not take them; requests are served as ever, ${what}`);
+  }
+
+  private get dropped(): number {
+    return this.full.total + this.refused;
   }
 
   private back(): void {
     if (this.droppedBefore === null) return;
-    this.logger.info({ endpoint: this.endpoint, dropped: this.stats.dropped - this.droppedBefore }, "the collector of traces takes them again");
+    this.logger.info({ endpoint: this.endpoint, dropped: this.dropped - this.droppedBefore }, "the collector of traces takes them again");
     this.droppedBefore = null;
   }
 
@@ -145,7 +159,7 @@ export class ExportQueue implements SpanProcessor {
     await this.forceFlush();
     this.closed = true;
     this.timer?.cancel();
-    this.stats.dropped += this.queue.length;
+    this.full.end();
     if (this.queue.length > 0) this.logger.warn({ endpoint: this.endpoint, spans: this.queue.length }, "stopping with traces that the collector did not take");
     this.queue = [];
     this.collector.close();

@@ -25,13 +25,19 @@ export interface TracingOptions {
   readonly logger: Logger;
 }
 
-/** Tracing that is on. */
-export interface OpenTracing {
-  readonly stats: Readonly<ExportStats>;
-  /** Spans that wait to be sent. */
-  readonly waiting: number;
+/** What became of requests that were drawn, and of the spans of those that are followed. */
+export interface TracingStats extends ExportStats {
+  /** Requests that are followed, those that their callers ask for included. */
+  readonly followed: number;
   /** Requests that were drawn and not followed, since there were too many of them. */
   readonly passedOver: number;
+  /** Spans that wait to be sent. */
+  readonly waiting: number;
+}
+
+/** Tracing that is on. */
+export interface OpenTracing {
+  readonly stats: TracingStats;
   /** Turns it off, and sends what it can of the rest within a bound. */
   close(): Promise<void>;
 }
@@ -54,21 +60,20 @@ export async function openTracing(options: TracingOptions): Promise<OpenTracing>
     spanLimits: { linkCountLimit: linksRecordedMax },
     spanProcessors: [queue],
   });
-  const sampling = new Sampling(options.sampleRate, options.perSecondMax, clock, random);
+  const sampling = new Sampling(options.sampleRate, options.perSecondMax, clock, random, (requests) =>
+    logger.warn({ requests, perSecondMax: options.perSecondMax, sampleRate: options.sampleRate }, "more requests were drawn than telemetry.max_traces_per_second lets be followed: traces are of the first of each second; lower telemetry.sample_rate, or allow more"),
+  );
   const tracer = new Tracer(api, provider.getTracer("dittofs", options.version), sampling, clock);
   useTracer(tracer);
   let closing: Promise<void> | null = null;
   const shut = async (): Promise<void> => {
     if (current === tracer) useTracer(null);
+    sampling.passedOver.end();
     await provider.shutdown();
   };
   return {
-    stats: queue.stats,
-    get waiting() {
-      return queue.waiting;
-    },
-    get passedOver() {
-      return sampling.passedOver;
+    get stats() {
+      return { ...queue.stats, waiting: queue.waiting, followed: tracer.followed, passedOver: sampling.passedOver.total };
     },
     close: () => (closing ??= shut()),
   };

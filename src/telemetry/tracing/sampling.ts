@@ -1,5 +1,6 @@
 import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
+import { Losses } from "./losses.ts";
 
 const secondMs = 1_000;
 /** Random bytes are fetched for so many draws together: the system's generator is asked seldom. */
@@ -12,7 +13,7 @@ const drawBytes = 4;
  */
 export class Sampling {
   /** Requests that were drawn beyond the bound. */
-  passedOver = 0;
+  readonly passedOver: Losses;
   private readonly rate: number;
   /** What the logarithm of a draw is divided by. */
   private readonly perLog: number;
@@ -26,8 +27,9 @@ export class Sampling {
   private left: number;
   private counting = false;
 
-  /** `rate`: the part, from 0 to 1. */
-  constructor(rate: number, perSecondMax: number, clock: Clock, random: Random) {
+  /** `rate`: the part, from 0 to 1. `tell`: how many were drawn beyond the bound since it was told the last time. */
+  constructor(rate: number, perSecondMax: number, clock: Clock, random: Random, tell: (passedOver: number) => void) {
+    this.passedOver = new Losses(clock, tell);
     this.rate = rate;
     this.perLog = 1 / Math.log1p(-rate);
     this.perSecondMax = perSecondMax;
@@ -45,7 +47,7 @@ export class Sampling {
     if (--this.toNext > 0) return false;
     this.toNext = this.distance();
     if (this.left === 0) {
-      this.passedOver++;
+      this.passedOver.add(1);
       return false;
     }
     this.left--;

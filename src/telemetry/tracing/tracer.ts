@@ -14,6 +14,8 @@ const flagSampled = 1;
 export class Tracer {
   /** Traces with a span that has not ended: while there are none, nobody asks for the current one. */
   live = 0;
+  /** Requests that are or were followed. */
+  followed = 0;
   private readonly api: typeof Api;
   private readonly recorder: Api.Tracer;
   private readonly sampling: Sampling;
@@ -35,6 +37,7 @@ export class Tracer {
   /** Begins a trace, or goes on with `parent`'s. */
   begin(name: string, kind: Kind, attributes: Attributes, parent: TraceParent | null = null): Span {
     this.live++;
+    if (kind === Kind.server) this.followed++;
     const context = parent === null ? this.api.ROOT_CONTEXT : this.under({ traceId: parent.traceId, spanId: parent.spanId, traceFlags: parent.sampled ? flagSampled : flagNone, isRemote: true });
     const request = attributes[requestAttribute];
     return new Span(this, this.record(name, kind, context), attributes, null, typeof request === "string" ? request : null);

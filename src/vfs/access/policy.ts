@@ -25,8 +25,6 @@ export interface ShareGrants {
   readonly groups: ReadonlyMap<number, AccessLevel>;
 }
 
-export const noGrants: ShareGrants = { users: new Map(), groups: new Map() };
-
 export interface SharePolicyFields {
   /** False: every request is refused, and the data stays. */
   readonly enabled: boolean;

@@ -37,52 +37,36 @@ interface Move {
   readonly treeVersion: number | null;
 }
 
+/** What is asked: which name becomes which, through which open, and whether it may replace what has the new one. */
+interface Asked {
+  readonly from: FileId;
+  readonly fromName: string;
+  readonly to: FileId;
+  readonly toName: string;
+  readonly by: OpenFile | null;
+  readonly replaces: boolean;
+}
+
 /** RENAME (RFC 1813 §3.3.14). */
-export function rename(
-  share: Share,
-  who: Credentials,
-  from: FileId,
-  fromName: string,
-  to: FileId,
-  toName: string,
-  by: OpenFile | null,
-  replaces: boolean,
-): Promise<Renamed | FsError> {
+export function rename(share: Share, who: Credentials, asked: Asked): Promise<Renamed | FsError> {
+  const { to, by } = asked;
   const child = by === null ? null : share.inodes.hit(by.file.id);
   // Those who only keep handles learn of it in the turn it was asked for.
   const held = child === null ? null : beforeMove(share, to, child, null, by);
-  if (held instanceof Promise) return held.then((refused) => refused ?? move(share, who, from, fromName, to, toName, by, replaces));
-  return held === null ? move(share, who, from, fromName, to, toName, by, replaces) : Promise.resolve(held);
+  if (held instanceof Promise) return held.then((refused) => refused ?? move(share, who, asked));
+  return held === null ? move(share, who, asked) : Promise.resolve(held);
 }
 
-function move(
-  share: Share,
-  who: Credentials,
-  from: FileId,
-  fromName: string,
-  to: FileId,
-  toName: string,
-  by: OpenFile | null,
-  replaces: boolean,
-): Promise<Renamed | FsError> {
+function move(share: Share, who: Credentials, asked: Asked): Promise<Renamed | FsError> {
   return untilApplied((attempt) => {
-    const work = (): Promise<Renamed | FsError | null> => attemptRename(share, who, from, fromName, to, toName, by, replaces, attempt);
+    const work = (): Promise<Renamed | FsError | null> => attemptRename(share, who, asked, attempt);
     // Each move of a directory makes all others decide anew: those that lost queue up, so that every round one gets through.
-    return attempt === 0 || from === to ? work() : share.directoryMoves.run(work);
+    return attempt === 0 || asked.from === asked.to ? work() : share.directoryMoves.run(work);
   });
 }
 
-async function attemptRename(
-  share: Share,
-  who: Credentials,
-  from: FileId,
-  fromName: string,
-  to: FileId,
-  toName: string,
-  by: OpenFile | null,
-  replaces: boolean,
-  attempt: number,
-): Promise<Renamed | FsError | null> {
+async function attemptRename(share: Share, who: Credentials, asked: Asked, attempt: number): Promise<Renamed | FsError | null> {
+  const { from, fromName, to, toName, by, replaces } = asked;
   const changer = changerOf(share.policy, who);
   if (changer instanceof FsError) return changer;
   const opened = openDirectory(share, who, from);
@@ -93,7 +77,7 @@ async function attemptRename(
   if (destination instanceof FsError) return destination;
   const refusedName = judgeRenamedName(fromName) ?? judgeRenamedName(toName);
   if (refusedName !== null) return refusedName;
-  const move = await decide(share, changer, source, fromName, destination, toName, judgedBy(by));
+  const move = await decide(share, changer, asked, source, destination);
   if (move === null || move instanceof FsError) return move;
   // Two names of one object, or one name: POSIX has it succeed and do nothing.
   if (move.target?.id === move.child.id) return { from: unchanged(move.from), to: unchanged(move.to) };
@@ -117,18 +101,10 @@ function judgedBy(by: OpenFile | null): FileId | null {
   return by !== null && (by.access & Right.delete) !== 0 ? by.file.id : null;
 }
 
-async function decide(
-  share: Share,
-  who: Changer,
-  source: Node,
-  fromName: string,
-  destination: Node,
-  toName: string,
-  judged: FileId | null,
-): Promise<Move | FsError | null> {
+async function decide(share: Share, who: Changer, { fromName, toName, by }: Asked, source: Node, destination: Node): Promise<Move | FsError | null> {
   // Read before the climb: a move that changes the way up meanwhile makes the condition fail.
   const treeVersion = source === destination ? null : await share.store.treeVersion();
-  const removable = await openRemovable(share, who, source, fromName, judged);
+  const removable = await openRemovable(share, who, source, fromName, judgedBy(by));
   if (removable === null || removable instanceof FsError) return removable;
   const child = removable.child;
   const replaced = await openTarget(share, who, destination, toName, addingOf(child.type));
@@ -160,13 +136,7 @@ function kindOf(target: Inode | null): Kind {
 }
 
 /** What the new name refers to now, if `who` may replace it. */
-async function openTarget(
-  share: Share,
-  who: Changer,
-  node: Node,
-  name: string,
-  adding: EntryChange,
-): Promise<{ readonly target: Inode | null } | FsError | null> {
+async function openTarget(share: Share, who: Changer, node: Node, name: string, adding: EntryChange): Promise<{ readonly target: Inode | null } | FsError | null> {
   const entry = await share.names.load(node, name);
   if (entry.id !== nobody) {
     const removable = await openRemovable(share, who, node, name, null);

@@ -116,7 +116,7 @@ static int r_file(struct slot *s, struct reply *p)
     return MORE;
 }
 
-/* querydir: open the big directory, list it all, close it */
+/* querydir: open the big directory, list it all (or until the time is up), close it */
 static int s_querydir(struct slot *s)
 {
     char nm[128];
@@ -143,8 +143,8 @@ static int r_querydir(struct slot *s, struct reply *p)
         enc_querydir(s, s->fid, true);
         return MORE;
     }
-    if (s->step == 2)
-        return DONE;
+    if (s->step >= 2)
+        return s->step == 2 ? DONE : NOLAT;
     if (p->status) {                            /* no more files */
         if (s->entries != o_files)
             R->bad++;
@@ -164,6 +164,11 @@ static int r_querydir(struct slot *s, struct reply *p)
         if (!next)
             break;
         o += next;
+    }
+    if (stopping) {                             /* a listing takes some servers a minute */
+        s->step = 3;
+        enc_close(s, s->fid);
+        return MORE;
     }
     enc_querydir(s, s->fid, false);
     return MORE;

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { Admin } from "../../support/admin.ts";
 import { ownName } from "../../support/own-name.ts";
 import { missingPostgres, sharedCluster } from "../../support/postgres.ts";
-import { missingRadosgw, type S3Server, s3StartMsMax, startS3 } from "../../support/radosgw.ts";
+import { bucketConfig, missingRadosgw, type S3Server, s3StartMsMax, startS3 } from "../../support/radosgw.ts";
 import { adminPassword, binaryPath, freePort, Server, serverEnvironment, temporaryDirectory } from "../../support/server.ts";
 
 /** What `dittofs doctor` checks, broken one by one: each is named, and what it says to do is the remedy. */
@@ -334,7 +334,7 @@ describe("with a server that runs, logged in", () => {
     test("answers; then with the key taken away, then missing, then without anybody at the address", async () => {
       const bucket = s3.bucketName();
       const { accessKeyId, secretAccessKey } = s3.credentials;
-      await admin.do("POST", "/api/v1/store/block", { name: "cloud", type: "s3", config: { bucket, endpoint: s3.endpoint, access_key: accessKeyId, secret_key: secretAccessKey, create_bucket: true } });
+      await admin.do("POST", "/api/v1/store/block", { name: "cloud", type: "s3", config: bucketConfig(s3, bucket) });
       await admin.do("PUT", "/api/v1/store/block/cloud", { config: { create_bucket: null } });
       expect(wrong(await look())).toEqual([]);
       const s3admin = (...args: readonly string[]) => s3.admin(...args);

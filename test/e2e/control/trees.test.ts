@@ -59,7 +59,7 @@ describe("a share whose files are gone", () => {
         expect(server.output).toContain(said);
       }
       expect((await admin.do("GET", "/health/ready")).data).toMatchObject({ shares: 2, shares_failed: 1 });
-      expect((await admin.do("GET", "/api/v1/status")).shares).toEqual({ serving: 1, disabled: 0, failed: 1 });
+      expect((await admin.do("GET", "/api/v1/status")).shares).toEqual({ serving: 1, disabled: 0, failed: 1, volatile: 0 });
       expect(await names(server, "/other")).toEqual(["beside"]);
       await expect(names(server, "/export")).rejects.toThrow();
       expect(existsSync(join(data, "shares/export/metadata.db"))).toBe(false);

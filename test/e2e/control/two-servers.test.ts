@@ -89,7 +89,7 @@ describe.skipIf(missingPostgres !== null)("two servers on one control plane", ()
     expect(there.state).toBe("failed");
     expect(there.error).toContain(join(directory.path, "b/shares/export/metadata.db"));
     expect(there.error).toContain("another server of this control plane");
-    expect((await adminB.do("GET", "/api/v1/status")).shares).toEqual({ serving: 0, disabled: 0, failed: 1 });
+    expect((await adminB.do("GET", "/api/v1/status")).shares).toEqual({ serving: 0, disabled: 0, failed: 1, volatile: 0 });
     expect((await adminB.do("GET", "/health/ready")).status).toBe("degraded");
     expect(b.output).toContain("has been in use, but its metadata is not here");
     const client = await connect(b, 1000);

@@ -5,7 +5,7 @@ import { type Declaration, declared } from "#telemetry/metrics/index.ts";
 import { Admin } from "../../support/admin.ts";
 import { type FaultyProxy, faultyProxy } from "../../support/faulty-proxy.ts";
 import { NfsClient, Stable } from "../../support/nfs-client.ts";
-import { missingRadosgw, type S3Server, startS3 } from "../../support/radosgw.ts";
+import { bucketConfig, missingRadosgw, type S3Server, startS3 } from "../../support/radosgw.ts";
 import { risen, Scrape } from "../../support/scrape.ts";
 import { Server, temporaryDirectory } from "../../support/server.ts";
 import { until } from "../../support/wait.ts";
@@ -35,11 +35,11 @@ describe.skipIf(missingRadosgw !== null)("metrics of stores", () => {
     s3 = await startS3();
     proxy = await faultyProxy(s3.port);
     // Nothing is flushed before it is asked for, and no history puts segments in between: what is counted is this load's.
-    const env = { DITTOFS_CACHE_FLUSH_AGE: "1h", DITTOFS_METRICS_ENABLED: "true", DITTOFS_METRICS_PORT: "0", DITTOFS_CONTROLPLANE_DRAIN_STALL_TIMEOUT: "30s", DITTOFS_GC_GRACE: "0s" };
+    const env = { DITTOFS_CACHE_FLUSH_AGE: "1h", DITTOFS_METRICS_ENABLED: "true", DITTOFS_METRICS_PORT: "0", DITTOFS_CONTROLPLANE_DRAIN_STALL_TIMEOUT: "30s", DITTOFS_GC_GRACE: "0s", DITTOFS_TELEMETRY_ENABLED: "true", DITTOFS_TELEMETRY_SAMPLE_RATE: "0" };
     server = await Server.start({ dataDir: join(directory.path, "data"), port: 0, env });
     url = server.metricsUrl;
     admin = await Admin.at(server);
-    const config = { bucket: s3.bucketName(), endpoint: proxy.endpoint, access_key: s3.credentials.accessKeyId, secret_key: s3.credentials.secretAccessKey, create_bucket: true, history: false };
+    const config = { ...bucketConfig({ endpoint: proxy.endpoint, credentials: s3.credentials }, s3.bucketName()), history: false };
     await admin.do("POST", "/api/v1/store/block", { name: store, type: "s3", config });
     await admin.do("POST", "/api/v1/shares", { name: share, blocks: store, default_permission: "read-write" });
     client = await NfsClient.connect({ port: server.port, credentials: { uid: 1000, gid: 1000 } });

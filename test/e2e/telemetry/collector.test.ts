@@ -1,11 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { status } from "@grpc/grpc-js";
 import { spawn } from "bun";
 import { join } from "node:path";
 import { Admin, request } from "../../support/admin.ts";
 import { Certificates } from "../../support/certificates.ts";
 import { NfsClient, Stable } from "../../support/nfs-client.ts";
 import { OtlpReceiver } from "../../support/otlp-receiver.ts";
+import { Scrape } from "../../support/scrape.ts";
 import { binaryPath, Server, temporaryDirectory } from "../../support/server.ts";
+import { until } from "../../support/wait.ts";
 
 /** The compiled server and its collector: whom it follows, and what becomes of requests while the collector is away. */
 
@@ -103,9 +106,36 @@ test(
 );
 
 test(
+  "what the bound on traces passes over is counted and said; what is followed is what the receiver gets",
+  async () => {
+    const server = await start("bound", { DITTOFS_TELEMETRY_MAX_TRACES_PER_SECOND: "7", DITTOFS_METRICS_ENABLED: "true", DITTOFS_METRICS_PORT: "0" });
+    const nfs = await NfsClient.connect({ port: server.port, credentials: { uid: 0, gid: 0 } });
+    receiver.spans.length = 0;
+    const root = await nfs.mount("/export");
+    for (let i = 0; i < 10; i++) await Promise.all(Array.from({ length: 100 }, () => nfs.getattr(root)));
+    await server.printed(/WARN: more requests were drawn than telemetry\.max_traces_per_second .*\}/);
+    const requests = Number(/more requests were drawn .*"requests":(\d+)/.exec(server.output)?.[1]);
+    const found = await Scrape.at(server.metricsUrl);
+    nfs.close();
+    expect(await server.stop()).toBe(0);
+    const begun = receiver.spans.filter(({ kind }) => kind === 2);
+    // Seven a second, for as long as it took.
+    expect(begun.length).toBeGreaterThanOrEqual(7);
+    expect(begun.length).toBeLessThan(500);
+    expect(found.value("dittofs_traces_followed_total")).toBe(begun.length);
+    // One mount beside the look-ups of attributes.
+    expect(found.value("dittofs_traces_passed_over_total")).toBe(1001 - begun.length);
+    expect(requests).toBeGreaterThan(0);
+    expect(requests).toBeLessThanOrEqual(1001 - begun.length);
+  },
+  minuteMs,
+);
+
+test(
   "while the collector is away requests are served, the log says so once, and once when it is back",
   async () => {
-    const server = await start("away", { DITTOFS_TELEMETRY_MAX_TRACES_PER_SECOND: "1000000" });
+    const server = await start("away", { DITTOFS_METRICS_ENABLED: "true", DITTOFS_METRICS_PORT: "0", DITTOFS_TELEMETRY_MAX_TRACES_PER_SECOND: "1000000" });
+    receiver.spans.length = 0;
     const nfs = await NfsClient.connect({ port: server.port, credentials: { uid: 0, gid: 0 } });
     const root = await nfs.mount("/export");
     const { handle } = await nfs.create(root, "file", { mode: 0o644 });
@@ -115,6 +145,15 @@ test(
     for (let i = 0; i < 100; i++) await Promise.all(Array.from({ length: 100 }, () => nfs.write(handle!, 0, Buffer.alloc(100), Stable.unstable)));
     await nfs.commit(handle!);
     await server.printed(/collector of traces .* does not take them/);
+    await server.printed(/WARN: spans are dropped for want of room: .*telemetry\.endpoint.*"kept":8192/);
+    const away = await Scrape.at(server.metricsUrl);
+    expect(away.value("dittofs_spans_waiting")).toBe(8192);
+    const droppedSpans = away.value("dittofs_spans_dropped_total", { reason: "full" });
+    // A WRITE is two spans at least.
+    expect(droppedSpans).toBeGreaterThanOrEqual(2 * 10_000 - 8192);
+    expect(away.has("dittofs_spans_dropped_total", { reason: "refused" })).toBe(true);
+    const before = away.value("dittofs_spans_exported_total");
+    expect(receiver.spans.length).toBe(before);
     receiver.spans.length = 0;
     await receiver.start();
     await server.printed(/collector of traces takes them again \{.*"dropped":\d+/);
@@ -123,6 +162,12 @@ test(
     await receiver.wait("a GETATTR from after", () => receiver.named("nfs.GETATTR")[0]);
     nfs.close();
     expect(server.output.match(/collector of traces/g)).toHaveLength(2);
+    const after = await until("everything to be sent", 20_000, async () => {
+      const scrape = await Scrape.at(server.metricsUrl);
+      return scrape.value("dittofs_spans_waiting") === 0 ? scrape : null;
+    });
+    expect(after.value("dittofs_spans_exported_total") - before).toBe(receiver.spans.length);
+    expect(Number(/takes them again \{.*"dropped":(\d+)/.exec(server.output)?.[1])).toBe(after.value("dittofs_spans_dropped_total", { reason: "full" }));
     receiver.stop();
     const begun = performance.now();
     expect(await server.stop()).toBe(0);
@@ -130,6 +175,42 @@ test(
     await receiver.start();
   },
   minuteMs,
+);
+
+test(
+  "spans that the collector refuses, and those it leaves no room for, are counted to the span",
+  async () => {
+    const server = await start("dropped", { DITTOFS_METRICS_ENABLED: "true", DITTOFS_METRICS_PORT: "0", DITTOFS_TELEMETRY_MAX_TRACES_PER_SECOND: "1000000" });
+    const settled = (what: string, is: (now: Scrape) => boolean): Promise<Scrape> => until(what, 40_000, async () => ((now) => (is(now) ? now : null))(await Scrape.at(server.metricsUrl)));
+    const waiting = (spans: number) => (now: Scrape) => now.value("dittofs_spans_waiting") === spans;
+    receiver.spans.length = 0;
+    const nfs = await NfsClient.connect({ port: server.port, credentials: { uid: 0, gid: 0 } });
+    const root = await nfs.mount("/export");
+    await receiver.wait("MNT", () => receiver.spans[0]);
+    const before = await settled("the mount to be sent", waiting(0));
+    expect(before.value("dittofs_spans_exported_total")).toBe(receiver.spans.length);
+    // A GETATTR is two spans: the call, and what is done for it.
+    receiver.answers = status.INVALID_ARGUMENT;
+    await Promise.all(Array.from({ length: 20 }, () => nfs.getattr(root)));
+    await settled("them to be refused", (now) => waiting(0)(now) && now.value("dittofs_spans_dropped_total", { reason: "refused" }) > 0);
+    // It may come to its senses.
+    receiver.answers = status.UNAVAILABLE;
+    for (let i = 0; i < 50; i++) await Promise.all(Array.from({ length: 100 }, () => nfs.getattr(root)));
+    const full = await settled("all that is kept", waiting(8192));
+    expect(full.value("dittofs_spans_dropped_total", { reason: "refused" })).toBe(2 * 20);
+    expect(full.value("dittofs_spans_dropped_total", { reason: "full" })).toBe(2 * 5000 - 8192);
+    expect(full.value("dittofs_traces_followed_total") - before.value("dittofs_traces_followed_total")).toBe(5020);
+    receiver.answers = status.OK;
+    receiver.spans.length = 0;
+    const after = await settled("what was kept to be sent", waiting(0));
+    expect(after.value("dittofs_spans_exported_total") - before.value("dittofs_spans_exported_total")).toBe(8192);
+    expect(receiver.spans.length).toBe(8192);
+    expect(after.value("dittofs_spans_dropped_total", { reason: "refused" })).toBe(2 * 20);
+    expect(after.value("dittofs_spans_dropped_total", { reason: "full" })).toBe(2 * 5000 - 8192);
+    nfs.close();
+    await server.stop();
+  },
+  2 * minuteMs,
 );
 
 test(

@@ -172,8 +172,24 @@ test("files are rotated, so many are kept, and dittofs logs reads and follows al
   expect(seen).toEqual(ids);
   expect(files().map((file) => file.slice(logFile.length)).sort()).toEqual(["", ".1", ".2", ".3"]);
   expect(existsSync(`${logFile}.4`)).toBe(false);
-  const dittofs = (...args: readonly string[]) => Bun.spawnSync([binaryPath(), "logs", "--data-dir", dataDir, ...args], { env: { ...Bun.env, XDG_CONFIG_HOME: directory.path } }).stdout.toString();
-  expect(dittofs("-n", "500", "--since", "10m").trimEnd().split("\n")).toHaveLength(500);
-  const warned = dittofs("--level", "warn", "--since", "10m").trimEnd().split("\n").filter((line) => line !== "");
-  for (const line of warned) expect(JSON.parse(line).level).toMatch(/warn|error/);
+  // A known warning among them: whatever takes a password's hash takes longer than this.
+  await admin.do("PUT", "/api/v1/settings/logging.slow_operations", { value: "1ms" });
+  const slow = (await admin.ask("POST", "/api/v1/users", { username: "slow", password, uid: 1001 })).headers.get("x-request-id");
+  await admin.do("PUT", "/api/v1/settings/logging.slow_operations", { value: "0s" });
+  const dittofs = (...args: readonly string[]) => {
+    const { stdout, exitCode } = Bun.spawnSync([binaryPath(), "logs", "--data-dir", dataDir, ...args], { env: { ...Bun.env, XDG_CONFIG_HOME: directory.path } });
+    expect(exitCode).toBe(0);
+    return stdout.toString().split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
+  };
+  expect(dittofs("-n", "500", "--since", "10m")).toHaveLength(500);
+  const warned = dittofs("--level", "warn", "--since", "10m");
+  expect(warned).toContainEqual(expect.objectContaining({ request: slow, level: "warn", msg: "a slow request" }));
+  expect(warned.filter(({ level }) => !/^(warn|error)$/.test(level))).toEqual([]);
+  // From the middle of what was asked on: what was written before, which the files still have, is left out.
+  const written = lines().filter(({ request: id }) => ids.includes(id)).map(({ request: id, time }) => ({ id: id as string, time: time as string }));
+  const { time: middle } = written.toSorted((one, other) => ids.indexOf(one.id) - ids.indexOf(other.id))[written.length >> 1]!;
+  const since = dittofs("--since", middle).map(({ request: id }) => id as string).filter((id) => ids.includes(id));
+  expect(since).toEqual(ids.filter((id) => written.some((line) => line.id === id && line.time >= middle)));
+  expect(written.filter(({ time }) => time < middle).length).toBeGreaterThan(100);
+  expect(since.length).toBeGreaterThan(100);
 });

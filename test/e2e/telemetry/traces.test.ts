@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { Admin } from "../../support/admin.ts";
 import { NfsClient, Stable } from "../../support/nfs-client.ts";
 import { OtlpReceiver, type ReceivedSpan } from "../../support/otlp-receiver.ts";
-import { missingRadosgw, type S3Server, s3StartMsMax, startS3 } from "../../support/radosgw.ts";
+import { bucketConfig, missingRadosgw, type S3Server, s3StartMsMax, startS3 } from "../../support/radosgw.ts";
 import { Server, temporaryDirectory } from "../../support/server.ts";
 import { SmbClient } from "../../support/smb-client.ts";
 import { SmbFiles } from "../../support/smb-requests.ts";
@@ -33,7 +33,7 @@ describe.skipIf(missingRadosgw !== null)("traces", () => {
     server = await Server.start({ dataDir: join(directory.path, "data"), port: 0, env });
     admin = await Admin.at(server);
     for (const [name, more] of [["published", {}], ["stored", { history: false }]] as const) {
-      const config = { bucket: s3.bucketName(), endpoint: s3.endpoint, access_key: s3.credentials.accessKeyId, secret_key: s3.credentials.secretAccessKey, create_bucket: true, ...more };
+      const config = { ...bucketConfig(s3, s3.bucketName()), ...more };
       await admin.do("POST", "/api/v1/store/block", { name, type: "s3", config });
       await admin.do("POST", "/api/v1/shares", { name: `/${name}`, blocks: name, durability: "remote", default_permission: "read-write", root_mode: 0o777 });
     }

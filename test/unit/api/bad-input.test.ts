@@ -3,10 +3,11 @@ import type { TSchema } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { type AnyRoute, allRoutes, contract, errorCodes, none } from "../../../src/api/contract/index.ts";
 import { errorsOf } from "../../../src/api/contract/route-errors.ts";
-import { type TestApi, LogLines, serveApi } from "../../support/api-server.ts";
+import { type TestApi, serveApi } from "../../support/api-server.ts";
 import { faultOf, pathOf, sampleOf, secretShapes, traces } from "../../support/api-checks.ts";
 import { type RealControl, adminPassword, controlSecret, realControl } from "../../support/real-control.ts";
 import { fakeRuntime } from "../../support/fake-control.ts";
+import { LogLines } from "../../support/log-lines.ts";
 
 const secrets = [adminPassword, controlSecret];
 

@@ -6,7 +6,7 @@ import type { Tokens } from "../../../src/api/contract/schemas.ts";
 import type { ControlPlane } from "../../../src/control/services.ts";
 import { type TestApi, serveApi } from "../../support/api-server.ts";
 import { type FakeControl, fakeControl, fakeUser } from "../../support/fake-control.ts";
-import { HandClock } from "../control/sessions/world.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 
 let control: FakeControl;
 let server: TestApi;
@@ -148,12 +148,12 @@ describe("an address", () => {
   });
 
   test("that does not answer is given up after the time limit", async () => {
-    const clock = new HandClock();
+    const clock = new ManualClock();
     const silent = Bun.serve({
       port: 0,
       hostname: "127.0.0.1",
       fetch: () => {
-        clock.advance(5000);
+        clock.pass(5000);
         return new Promise<Response>(() => {});
       },
     });

@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { allRoutes, contract } from "../../../src/api/contract/index.ts";
-import { LogLines, type TestApi, serveApi } from "../../support/api-server.ts";
+import { type TestApi, serveApi } from "../../support/api-server.ts";
 import { secretShapes } from "../../support/api-checks.ts";
 import { fakeControl, fakeRuntime, fakeUser } from "../../support/fake-control.ts";
 import { type RealControl, adminPassword, controlSecret, realControl } from "../../support/real-control.ts";
 import { fuzz } from "./fuzz.ts";
+import { LogLines } from "../../support/log-lines.ts";
 
 const password = "planted-password-of-others";
 const secrets = [adminPassword, controlSecret, password];

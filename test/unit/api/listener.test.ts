@@ -9,13 +9,13 @@ import { type Api, type ApiListener, ListenError, type TlsFiles, createApi, list
 import { CertificateError } from "../../../src/api/server/certificate.ts";
 import { limits } from "../../../src/api/server/limits.ts";
 import type { ControlPlane } from "../../../src/control/services.ts";
-import { LogLines } from "../../support/api-server.ts";
 import { Certificates } from "../../support/certificates.ts";
 import { fakeControl, fakeProfiles, fakeRuntime, fakeUser } from "../../support/fake-control.ts";
 import { RawConnection } from "../../support/raw-connection.ts";
 import { until } from "../../support/wait.ts";
-import { HandClock } from "../control/sessions/world.ts";
 import { temporary } from "../../support/temporary.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
+import { LogLines } from "../../support/log-lines.ts";
 
 const directory = temporary("tls");
 const made = new Certificates(directory);
@@ -44,7 +44,7 @@ function use(name: string): TlsFiles {
   return { certFile: made.path("server.pem"), keyFile: made.path("server.key"), clientCa: null };
 }
 
-async function listen(tls: TlsFiles | null, more: { readonly clock?: HandClock; readonly control?: ControlPlane; readonly port?: number; readonly connectionsMax?: number } = {}) {
+async function listen(tls: TlsFiles | null, more: { readonly clock?: ManualClock; readonly control?: ControlPlane; readonly port?: number; readonly connectionsMax?: number } = {}) {
   const log = new LogLines();
   const clock = more.clock ?? systemClock;
   const about = { version: "0.0.0-test", startedAt: 0, pid: 1, dataDir: "/srv/dittofs" };
@@ -98,23 +98,23 @@ describe("a certificate", () => {
   });
 
   test("that is replaced is served to new connections within the polling's interval, and no call in hand is cut", async () => {
-    const clock = new HandClock();
+    const clock = new ManualClock();
     const plane = control();
     let release = (): void => {};
     const held = new Promise<void>((resolve) => (release = resolve));
     const { listener, log } = await listen(use("one"), { clock, control: { ...plane, health: () => held.then(() => null) } });
-    await eventually("the first look at the files", () => clock.waiting > 0);
+    await eventually("the first look at the files", () => clock.pending > 0);
     const slow = client(listener).call(contract.health.live);
-    await eventually("the call in hand", () => clock.waiting > 1);
+    await eventually("the call in hand", () => clock.pending > 1);
     use("two");
-    clock.advance(limits.certificatePollMs);
+    clock.pass(limits.certificatePollMs);
     await eventually("the reload", () => log.lines.some((line) => line.includes("serves the new certificate")));
     expect(await shown(listener.port)).toBe("two");
     release();
     expect((await slow).status).toBe("healthy");
     use("one");
-    await eventually("the next look at the files", () => clock.waiting > 0);
-    clock.advance(limits.certificatePollMs);
+    await eventually("the next look at the files", () => clock.pending > 0);
+    clock.pass(limits.certificatePollMs);
     await eventually("the second reload", () => log.lines.filter((line) => line.includes("serves the new certificate")).length === 2);
     expect(await shown(listener.port)).toBe("one");
   });
@@ -238,7 +238,7 @@ describe("connections", () => {
   test("with a call in hand are never closed for others: what is too much then is", async () => {
     let release = (): void => {};
     const held = new Promise<void>((resolve) => (release = resolve));
-    const clock = new HandClock();
+    const clock = new ManualClock();
     const { listener } = await listen(null, { clock, connectionsMax: 3, control: { ...control(), health: () => held.then(() => null) } });
     const busy: RawConnection[] = [];
     for (let i = 0; i < 3; i++) {
@@ -246,7 +246,7 @@ describe("connections", () => {
       connection.send(get);
       busy.push(connection);
       // Each has its time-out, beside the sweep.
-      await eventually("a call in hand", () => clock.waiting > i + 1);
+      await eventually("a call in hand", () => clock.pending > i + 1);
     }
     const [late] = await crowd(listener.port, 1) as [RawConnection];
     await late.wait("its end", 5000, () => false);
@@ -256,14 +256,14 @@ describe("connections", () => {
   });
 
   test("whose call waits for the rest of its body make room when nobody else does", async () => {
-    const clock = new HandClock();
+    const clock = new ManualClock();
     const { listener } = await listen(null, { clock, connectionsMax: 3 });
     const slow: RawConnection[] = [];
     for (let i = 0; i < 3; i++) {
       const connection = await RawConnection.open(listener.port);
       connection.send(Buffer.from("POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"));
       slow.push(connection);
-      await eventually("a call in hand", () => clock.waiting > i + 1);
+      await eventually("a call in hand", () => clock.pending > i + 1);
     }
     expect((await client(listener, {}).call(contract.health.live)).status).toBe("healthy");
     expect(closed(slow)).toEqual([0]);
@@ -271,7 +271,7 @@ describe("connections", () => {
   });
 
   test("have to make their first call within a time, however slowly they send, and another one in another", async () => {
-    const clock = new HandClock();
+    const clock = new ManualClock();
     const { listener } = await listen(null, { clock });
     const [drips, rests] = [await RawConnection.open(listener.port), await RawConnection.open(listener.port)];
     rests.send(get);
@@ -279,11 +279,11 @@ describe("connections", () => {
     for (let ms = 0; ms < limits.firstCallMs; ms += limits.sweepMs) {
       expect(drips.open).toBe(true);
       drips.send(Buffer.from("G"));
-      clock.advance(limits.sweepMs);
+      clock.pass(limits.sweepMs);
     }
     await drips.wait("its end", 5000, () => false);
     expect(rests.open).toBe(true);
-    for (let ms = 0; ms < limits.idleSec * 1000; ms += limits.sweepMs) clock.advance(limits.sweepMs);
+    for (let ms = 0; ms < limits.idleSec * 1000; ms += limits.sweepMs) clock.pass(limits.sweepMs);
     await rests.wait("its end", 5000, () => false);
   });
 

@@ -11,10 +11,11 @@ import { ControlError } from "../../../src/control/errors.ts";
 import { DatabaseError } from "#control/database/port.ts";
 import type { Runtime } from "../../../src/control/runtime.ts";
 import type { ControlPlane } from "../../../src/control/services.ts";
-import { LogLines, type TestApi, serveApi } from "../../support/api-server.ts";
+import { type TestApi, serveApi } from "../../support/api-server.ts";
 import type { Profiles } from "#telemetry/profiling/profiler.ts";
 import { type FakeControl, fakeControl, fakeProfiles, fakeRuntime, fakeUser } from "../../support/fake-control.ts";
-import { HandClock } from "../control/sessions/world.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
+import { LogLines } from "../../support/log-lines.ts";
 
 function withAdmin(): FakeControl {
   const control = fakeControl();
@@ -23,8 +24,8 @@ function withAdmin(): FakeControl {
   return control;
 }
 
-function apiOver(control: ControlPlane, runtime: Runtime = fakeRuntime(), tls = false, hosts: readonly string[] | null = null, profiles: Profiles = fakeProfiles()): { readonly api: Api; readonly clock: HandClock; readonly log: LogLines } {
-  const clock = new HandClock();
+function apiOver(control: ControlPlane, runtime: Runtime = fakeRuntime(), tls = false, hosts: readonly string[] | null = null, profiles: Profiles = fakeProfiles()): { readonly api: Api; readonly clock: ManualClock; readonly log: LogLines } {
+  const clock = new ManualClock();
   const log = new LogLines();
   const about = { version: "0", startedAt: 1_800_000_000_000, pid: 1, dataDir: "/srv/dittofs" };
   return { api: createApi({ control, runtime, profiles, clock, random: systemRandom, logger: log, about, tls, hosts }), clock, log };
@@ -66,8 +67,8 @@ describe("a call that takes too long", () => {
     const control = withAdmin();
     const { api, clock, log } = apiOver({ ...control, stores: { ...control.stores, check: () => new Promise((_, reject) => (fail = reject)) } });
     const answer = api.fetch(request("GET", "/api/v1/store/block/default/health"), peer);
-    while (clock.waiting === 0) await turn();
-    clock.advance(limits.callMs);
+    while (clock.pending === 0) await turn();
+    clock.pass(limits.callMs);
     const problem = await unavailable(await answer);
     expect(problem).toMatchObject({ code: "unavailable", detail: "The call was not done within 30 seconds. What it began goes on." });
     fail(new Error("it ended badly"));
@@ -81,7 +82,7 @@ describe("a call that takes too long", () => {
     const { api, clock } = apiOver(withAdmin(), { ...fakeRuntime(), drain: () => new Promise((resolve) => (done = resolve)) });
     const answer = api.fetch(request("POST", "/api/v1/system/drain-uploads"), { ...peer, unhurried: () => void unhurried++ });
     await turn();
-    clock.advance(100 * limits.callMs);
+    clock.pass(100 * limits.callMs);
     done(new Map([["/export", 5]]));
     expect(await (await answer).json()).toMatchObject({ bytes: 5, shares: [{ name: "/export", bytes: 5 }], duration_ms: 100 * limits.callMs });
     expect(unhurried).toBe(1);
@@ -280,7 +281,7 @@ describe("health", () => {
     const { api, clock } = apiOver({ ...withAdmin(), health: async () => (queries++, null) });
     for (let i = 0; i < 20; i++) await api.fetch(new Request("http://server/health"), peer);
     expect(queries).toBe(1);
-    clock.advance(limits.healthMs);
+    clock.pass(limits.healthMs);
     await api.fetch(new Request("http://server/health"), peer);
     expect(queries).toBe(2);
   });

@@ -4,7 +4,7 @@ import { faultyBlocks, openMemoryBlocks, PlannedFaults } from "#blocks/index.ts"
 import { StoreUnavailableError } from "#model/block-store.ts";
 import { pattern } from "../../contract/blocks.ts";
 import { SeededRandom } from "../../support/seeded-random.ts";
-import { TestClock } from "../net/helpers.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 
 const bytes = pattern(1000, 1);
 
@@ -38,22 +38,22 @@ describe("planned faults", () => {
   });
 
   test("make every operation wait, and fail while the store is down", async () => {
-    const clock = new TestClock();
+    const clock = new ManualClock();
     const faults = new PlannedFaults({ clock, random: new SeededRandom(3), latencyMsMax: 100 });
     const store = faultyBlocks(openMemoryBlocks(), faults);
     let done = false;
     const put = store.put("k", { from: "slices", slices: [bytes] }).then(() => void (done = true));
     await Promise.resolve();
     expect([done, clock.pending]).toEqual([false, 1]);
-    clock.advance(100);
+    clock.pass(100);
     await put;
     faults.down = new StoreUnavailableError("down");
     const size = store.size("k");
-    clock.advance(100);
+    clock.pass(100);
     expect(await size.catch((error: Error) => error.message)).toBe("down");
     faults.down = null;
     const again = store.size("k");
-    clock.advance(100);
+    clock.pass(100);
     expect(await again).toBe(1000);
   });
 });

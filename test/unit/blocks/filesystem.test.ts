@@ -23,7 +23,8 @@ const slices = { from: "slices", slices: [bytes] } as const;
 function journal(failAt: (event: string) => string | null = () => null): { disk: Disk; events: string[] } {
   const events: string[] = [];
   const note = (event: string) => {
-    const shown = event.replaceAll(directory, "");
+    // Of a temporary file its number alone.
+    const shown = event.replaceAll(directory, "").replace(/\/temp\/\d+-\d+-/, "/temp/");
     events.push(shown);
     const code = failAt(shown);
     if (code !== null) throw Object.assign(new Error(code), { code });
@@ -52,6 +53,32 @@ function journal(failAt: (event: string) => string | null = () => null): { disk:
   };
   return { disk, events };
 }
+
+test("who opens a store beside the one that has it disturbs nothing that is being written, and is not disturbed", async () => {
+  const syncing = Promise.withResolvers<void>();
+  const go = Promise.withResolvers<void>();
+  let putting = false;
+  const disk: Disk = {
+    ...systemDisk,
+    async sync(file) {
+      if (putting) {
+        syncing.resolve();
+        await go.promise;
+      }
+      await systemDisk.sync(file);
+    },
+  };
+  const live = await openFilesystemBlocks({ directory, disk });
+  putting = true;
+  const first = live.put("a/1", slices);
+  await syncing.promise;
+  const beside = await openFilesystemBlocks({ directory, beside: true });
+  await beside.put("a/2", slices);
+  go.resolve();
+  await first;
+  for (const key of ["a/1", "a/2"]) expect(await live.size(key)).toBe(bytes.byteLength);
+  for (const store of [live, beside]) await store.close();
+});
 
 /** A synced file in the store's staging directory. */
 function staged(stagingDirectory: string): { path: string; source: { from: "file"; path: string; size: number } } {

@@ -10,10 +10,10 @@ import { FsError } from "#model/fs-error.ts";
 import type { FileId } from "#model/ids.ts";
 import { Inode } from "#model/inode.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
-import type { Logger } from "#telemetry/logger.ts";
 import { SeededRandom, seedFor } from "../../support/seeded-random.ts";
 import { until } from "../../support/wait.ts";
 import { addFile, Client, compare, type Content, grown, open, removeFile, sizeMax, storeWith, temporary } from "./content-kit.ts";
+import { LogLines } from "../../support/log-lines.ts";
 
 const id = 101 as FileId;
 const mib = 1024 * 1024;
@@ -30,33 +30,13 @@ function hurried(factor: number): Clock {
   };
 }
 
-class Lines implements Logger {
-  readonly lines: { readonly level: string; readonly fields: object; readonly message: string }[] = [];
-  private add(level: string, fields: object, message: string): void {
-    this.lines.push({ level, fields, message });
-  }
-  debug(): void {}
-  info(fields: object, message: string): void {
-    this.add("info", fields, message);
-  }
-  warn(fields: object, message: string): void {
-    this.add("warn", fields, message);
-  }
-  error(fields: object, message: string): void {
-    this.add("error", fields, message);
-  }
-  child(): Logger {
-    return this;
-  }
-}
-
 interface World {
   readonly store: MetadataStore;
   readonly memory: BlockStore;
   readonly faults: PlannedFaults;
   readonly content: Content;
   readonly client: Client;
-  readonly logger: Lines;
+  readonly logger: LogLines;
   readonly clock: Clock;
   readonly puts: () => number;
 }
@@ -65,7 +45,7 @@ async function world(options: Partial<ContentOptions> = {}, store?: MetadataStor
   const rows = store ?? (await storeWith([id]));
   const clock = hurried(50);
   const faults = new PlannedFaults({ clock, random: new SeededRandom(1) });
-  const logger = new Lines();
+  const logger = new LogLines();
   let puts = 0;
   const counted = faultyBlocks(faultyBlocks(memory, faults), { before: (operation) => void (operation === "put" && puts++) });
   const limits = { dirtyBytesMax: 2 * mib, unstoredBytesMax: 16 * mib, flushAgeMs: 1000, flushBytes: mib };
@@ -104,12 +84,12 @@ describe("a bucket that is away", () => {
       const tookMs = w.clock.monotonicMs() - before;
       expect(tookMs).toBeGreaterThan(8_000);
       expect(w.content.storeError).toBe(trouble.message);
-      expect(w.logger.lines.filter(({ level }) => level === "error").map(({ fields }) => (fields as { error: Error }).error)).toEqual([trouble]);
-      expect(w.logger.lines.filter(({ message }) => message.includes("damaged"))).toEqual([]);
+      expect(w.logger.entries.filter(({ level }) => level === "error").map(({ fields }) => (fields as { error: Error }).error)).toEqual([trouble]);
+      expect(w.logger.entries.filter(({ message }) => message.includes("damaged"))).toEqual([]);
       w.faults.down = null;
       expect(await readOf(w, 0, 300_000)).toEqual(Buffer.from(bytes));
       expect(w.content.storeError).toBeNull();
-      expect(w.logger.lines.at(-1)?.message).toBe("stored content can be read again");
+      expect(w.logger.entries.at(-1)?.message).toBe("stored content can be read again");
       await w.content.close();
     }
   }, 20_000);
@@ -172,7 +152,7 @@ describe("a bucket that is away", () => {
     // Fewer where the machine is busy: on this clock each ms counts as fifty.
     expect(w.puts()).toBeGreaterThan(10);
     expect(w.puts()).toBeLessThan(60);
-    const said = w.logger.lines.filter(({ level }) => level !== "info");
+    const said = w.logger.entries.filter(({ level }) => level !== "info");
     expect(said.length).toBe(1);
     expect(w.content.storeError).toBe(why.message);
     away = false;

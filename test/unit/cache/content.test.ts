@@ -121,6 +121,48 @@ test("files agree with a model through writes large and small, truncations, hole
   await content.close();
 }, 60_000);
 
+test("a hole made in what is on its way into the store is not said to be allocated, also when it was read since", async () => {
+  const directory = temporary();
+  const store = await openMemoryStore({ clock: systemClock, random: systemRandom });
+  const gate = Promise.withResolvers<void>();
+  const arrived = Promise.withResolvers<void>();
+  const blocks = await openFilesystemBlocks({ directory: join(directory, "blocks") });
+  const late = new Proxy(store, {
+    get(target, name) {
+      const value = Reflect.get(target, name) as unknown;
+      if (name === "apply")
+        return async (set: Parameters<typeof store.apply>[0]) => {
+          if (set.changes.some((change) => change.do === "storeContent")) {
+            arrived.resolve();
+            await gate.promise;
+          }
+          return await target.apply(set);
+        };
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+  const id = 101 as FileId;
+  await store.apply({ conditions: [], changes: [{ do: "insertInode", inode: inodeOf(id) }] });
+  const { content } = await open(late, blocks, directory);
+  const client = new Client(store, content);
+  await client.write(id, 0, new Uint8Array(10_000).fill(7), 0);
+  const drained = content.drain();
+  await arrived.promise;
+  content.punch(await client.inode(id), 2000, 3000, systemClock.now());
+  content.truncate(await client.inode(id), 8000, systemClock.now());
+  content.truncate(await client.inode(id), 9000, systemClock.now());
+  await client.read(id, 0, 9000);
+  const expected = [
+    { start: 0, end: 2000 },
+    { start: 5000, end: 8000 },
+  ];
+  expect(await content.allocated(await client.inode(id), 0, 10_000, 100)).toEqual(expected);
+  gate.resolve();
+  await drained;
+  expect(await content.allocated(await client.inode(id), 0, 10_000, 100)).toEqual(expected);
+  await content.close();
+});
+
 test("a hole reads as zeros and stores nothing", async () => {
   const directory = temporary();
   const store = await openMemoryStore({ clock: systemClock, random: systemRandom });

@@ -1,12 +1,12 @@
 import { expect, test } from "bun:test";
 import { DiskPace } from "#cache/disk-pace.ts";
 import type { OpenPack } from "#cache/packs/index.ts";
-import { SimulatedClock } from "./simulated-clock.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 
 const mebibyte = 2 ** 20;
 
 function paced() {
-  const clock = new SimulatedClock();
+  const clock = new ManualClock();
   const pace = new DiskPace(clock);
   const write = (tookMs: number): void => {
     const since = clock.monotonicMs();

@@ -18,7 +18,7 @@ function gathered(append: (slices: readonly Uint8Array[]) => number | FsError) {
     table.accept(file, file.sequence + 1, pageBytes, file.mtime, file.ctime);
   };
   write(1);
-  const job: Job = { file, cut: table.cut(file), extents: [] };
+  const job: Job = { file, cut: file.takeCut(), extents: [] };
   const bundle = new Gathered();
   expect(bundle.add(job, 0)).toBe(1);
   const pack = { id: 9 as PackId, file: { appendAside: async (slices: readonly Uint8Array[]) => append(slices) } } as unknown as OpenPackRef;
@@ -54,7 +54,7 @@ test("a cut given back keeps its page, whether a pack had taken its bytes or not
     await bundle.appendTo(pack);
     table.restore(file, job.cut);
     expect([cache.pool.bytes, table.dirtyBytes]).toEqual([pageBytes, pageBytes]);
-    const again = table.cut(file);
+    const again = file.takeCut();
     expect(again.pieces.map(({ start, end }) => [start, end])).toEqual([[0, pageBytes]]);
     table.stored(file, again);
     table.drop(file);
@@ -72,7 +72,7 @@ test("bytes that lie one behind the other in memory are one slice, others are no
     const length = id === 13 ? small - 1 : small;
     table.writeToPages(file, 0, [new Uint8Array(length).fill(id)], length);
     table.accept(file, id, length, file.mtime, file.ctime);
-    const job: Job = { file, cut: table.cut(file), extents: [] };
+    const job: Job = { file, cut: file.takeCut(), extents: [] };
     return job;
   });
   for (const job of jobs) bundle.add(job, 0);

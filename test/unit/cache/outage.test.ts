@@ -12,10 +12,10 @@ import { FsError } from "#model/fs-error.ts";
 import type { FileId } from "#model/ids.ts";
 import type { Inode } from "#model/inode.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
-import type { Logger } from "#telemetry/logger.ts";
 import { until } from "../../support/wait.ts";
 import { Client, compare, open, storeWith, temporary } from "./content-kit.ts";
-import { SimulatedClock } from "./simulated-clock.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
+import { LogLines } from "../../support/log-lines.ts";
 
 /** The bucket is slow, full, wrong or gone: nothing is lost, nobody gets an error that would have passed, and it heals by itself. */
 
@@ -37,22 +37,6 @@ class BucketFaults extends PlannedFaults {
   }
 }
 
-class Lines implements Logger {
-  readonly errors: string[] = [];
-  readonly infos: string[] = [];
-  debug(): void {}
-  info(_fields: object, message: string): void {
-    this.infos.push(message);
-  }
-  warn(): void {}
-  error(_fields: object, message: string): void {
-    this.errors.push(message);
-  }
-  child(): Logger {
-    return this;
-  }
-}
-
 type Apply = MetadataStore["apply"];
 
 function withApply(store: MetadataStore, apply: Apply): MetadataStore {
@@ -69,19 +53,19 @@ async function share(
   from: { readonly plain: MetadataStore; readonly memory: BlockStore } | null = null,
   applying: (store: MetadataStore) => Apply = (store) => (set) => store.apply(set),
 ) {
-  const clock = new SimulatedClock();
+  const clock = new ManualClock();
   const plain = from?.plain ?? (await storeWith([id, other]));
   const store = withApply(plain, applying(plain));
   const memory = from?.memory ?? openMemoryBlocks();
   const faults = new BucketFaults({ clock, random: systemRandom });
-  const lines = new Lines();
+  const lines = new LogLines();
   const directory = temporary();
   const more = { clock, logger: lines, limits, cacheBytes: 8 * MiB, segmentBytes: MiB, garbage: { graceMs: 1000, intervalMs: 60_000 }, ...options };
   const { content } = await open(store, faultyBlocks(memory, faults), directory, more);
   /** Time passes until `holds`; how much of it depends on the disk. */
   const passUntil = (what: string, holds: () => boolean): Promise<true> =>
     until(what, 20_000, async () => {
-      await clock.pass(500);
+      await clock.passInTurns(500);
       return holds() ? true : null;
     });
   return { clock, plain, store, memory, faults, lines, directory, content, client: new Client(store, content), passUntil };
@@ -99,9 +83,9 @@ for (const [what, error] of [["away", away], ["forbidden", forbidden], ["missing
     void committed.then(() => {
       answeredMs = clock.ms - begun;
     });
-    await clock.pass(9_900);
+    await clock.passInTurns(9_900);
     expect(answeredMs).toBe(-1);
-    await clock.pass(200);
+    await clock.passInTurns(200);
     expect(await committed).toBe(FsError.of("jukebox"));
     expect(answeredMs).toBe(10_000);
     await passUntil("the reason to be known", () => content.storeError !== null);
@@ -109,7 +93,7 @@ for (const [what, error] of [["away", away], ["forbidden", forbidden], ["missing
     await passUntil("many tries", () => faults.asked >= asked + 8);
     expect(content.storeError).toBe(error.message);
     expect(content.oldestUnstoredMs).toBeGreaterThanOrEqual(10_000);
-    expect(lines.errors.filter((line) => /content can't be stored/.test(line)).length).toBe(1);
+    expect(lines.of("error").filter((line) => /content can't be stored/.test(line)).length).toBe(1);
     // What was accepted is served meanwhile, and more is accepted.
     expect(await client.read(id, 0, 300_000)).toEqual(Buffer.from(model));
     await client.write(id, 0, model.fill(6, 0, 1000).slice(0, 1000), 0);
@@ -117,7 +101,7 @@ for (const [what, error] of [["away", away], ["forbidden", forbidden], ["missing
     await passUntil("it to heal", () => content.oldestUnstoredMs === null);
     expect(await content.durable(id)).toBeNull();
     expect([content.storeError, content.unstoredBytes]).toEqual([null, 0]);
-    expect(lines.infos.filter((line) => /content is stored again/.test(line)).length).toBe(1);
+    expect(lines.of("info").filter((line) => /content is stored again/.test(line)).length).toBe(1);
     const copy = await open(store, memory, temporary());
     await compare(new Client(store, copy.content), id, model);
     await copy.content.close();
@@ -145,7 +129,7 @@ test("writes go on until the limit, then are told to come back after a bounded t
   void waited.then(() => {
     answeredMs = clock.ms - begun;
   });
-  await clock.pass(11_000);
+  await clock.passInTurns(11_000);
   expect(await waited).toBe(FsError.of("jukebox"));
   expect(answeredMs).toBeLessThanOrEqual(10_000);
   expect(Buffer.compare(await client.read(id, 0, accepted), model.subarray(0, accepted))).toBe(0);
@@ -166,7 +150,7 @@ test("large writes sent again and again during an outage don't fill the disk", a
     await client.write(id, 0, new Uint8Array(MiB).fill(i), 0);
     accepted++;
   }
-  await clock.pass(11_000);
+  await clock.passInTurns(11_000);
   expect(accepted).toBeLessThanOrEqual(16);
   const packs = join(directory, "packs");
   const bytes = readdirSync(packs).reduce((sum, name) => sum + statSync(join(packs, name)).size, 0);
@@ -201,20 +185,20 @@ for (const [what, error] of [["away", away], ["forbidden", forbidden]] as const)
     void waiting.then(() => {
       answeredMs = clock.ms - begun;
     });
-    await clock.pass(9_900);
+    await clock.passInTurns(9_900);
     expect(answeredMs).toBe(-1);
     expect(content.storeError).toBe(error.message);
-    await clock.pass(1_000);
+    await clock.passInTurns(1_000);
     expect(await waiting).toBe(FsError.of("jukebox"));
     expect(answeredMs).toBe(10_000);
     const patient = client.read(id, 0, 200_000);
-    await clock.pass(5_000);
+    await clock.passInTurns(5_000);
     faults.down = null;
-    await clock.pass(1_000);
+    await clock.passInTurns(1_000);
     expect(await patient).toEqual(Buffer.alloc(200_000, 1));
     expect(content.storeError).toBeNull();
-    expect(lines.errors.filter((line) => /can't be read/.test(line)).length).toBe(1);
-    expect(lines.infos.filter((line) => /can be read again/.test(line)).length).toBe(1);
+    expect(lines.of("error").filter((line) => /can't be read/.test(line)).length).toBe(1);
+    expect(lines.of("info").filter((line) => /can be read again/.test(line)).length).toBe(1);
     await content.close();
   }, 30_000);
 }
@@ -237,7 +221,7 @@ for (const ending of ["putPack", "storeContent"] as const) {
     expect(readdirSync(join(first.directory, "packs"))).toEqual([]);
     const copy = temporary();
     cpSync(first.directory, copy, { recursive: true });
-    const clock = new SimulatedClock();
+    const clock = new ManualClock();
     const faults = new BucketFaults({ clock, random: systemRandom });
     faults.down = away;
     const again = await open(first.plain, faultyBlocks(first.memory, faults), copy, { clock, limits });
@@ -259,11 +243,11 @@ test("one bucket that is down leaves a share on another alone", async () => {
   for (let i = 0; i < 20; i++) {
     await up.client.write(id, i * 10_000, new Uint8Array(10_000).fill(i), 0);
     const committed = Promise.resolve(up.content.durable(id));
-    await up.clock.pass(10);
+    await up.clock.passInTurns(10);
     expect(await committed).toBeNull();
   }
   expect([up.content.storeError, up.content.unstoredBytes]).toEqual([null, 0]);
-  await down.clock.pass(10_000);
+  await down.clock.passInTurns(10_000);
   expect(await waits).toBe(FsError.of("jukebox"));
   down.faults.down = null;
   await Promise.all([down.content.close(), up.content.close()]);

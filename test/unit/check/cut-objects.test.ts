@@ -110,7 +110,7 @@ for (const { name, to, lostFrom } of cuts) {
   });
 }
 
-const noMemory = { load: (): ScrubMark | null => null, save(): void {} };
+const noMemory = { load: (): ScrubMark | null => null, note(): void {}, save(): void {} };
 
 test("scrubbing names an object that is missing, with what lies in it", async () => {
   await withShare(async (opened, object) => {

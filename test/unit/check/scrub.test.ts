@@ -19,6 +19,7 @@ class Memory implements ScrubMemory {
   load(): ScrubMark | null {
     return this.mark;
   }
+  note(): void {}
   save(mark: ScrubMark): void {
     this.mark = mark;
   }

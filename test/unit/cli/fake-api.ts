@@ -175,6 +175,7 @@ export function share(name: string, more: Partial<schemas.Share> = {}): schemas.
     enabled: true,
     state: "serving",
     error: null,
+    volatile: false,
     effective_clients: ["127.0.0.0/8", "::1"],
     created_at: when,
     updated_at: when,

@@ -136,7 +136,7 @@ test("share warm and share evict say what they fetched and removed", async () =>
 
 test("system drain-uploads says within seconds which store keeps it, once for each reason, and waits on", async () => {
   let drained = Promise.withResolvers<void>();
-  const status = { version: "9", started_at: "2026-01-02T03:04:05.000Z", uptime_seconds: 5, pid: 3, data_dir: "/d", database: "sqlite" as const, shares: { serving: 2, disabled: 0, failed: 0 }, adapters: [], clients: 0 };
+  const status = { version: "9", started_at: "2026-01-02T03:04:05.000Z", uptime_seconds: 5, pid: 3, data_dir: "/d", database: "sqlite" as const, shares: { serving: 2, disabled: 0, failed: 0, volatile: 0 }, adapters: [], clients: 0 };
   const [a, b] = [{ name: "one", error: 'there is no bucket "b"', since: null, shares: ["/a", "/c"] }, { name: "two", error: "the key may not", since: null, shares: ["/b"] }];
   api.on(contract.system.drainUploads, async () => {
     await drained.promise;

@@ -260,7 +260,7 @@ describe("the contexts' file", () => {
 });
 
 describe("status", () => {
-  const said = { version: "9", started_at: "t", uptime_seconds: 5, pid: 3, data_dir: "/d", database: "sqlite" as const, shares: { serving: 2, disabled: 0, failed: 1 }, troubled_stores: [{ name: "cloud", error: "there is no bucket \"b\"", since: "2026-01-02T03:04:05.000Z", shares: ["/one", "/two"] }], adapters: [{ type: "nfs" as const, port: 2049, enabled: true, running: false }], clients: 4 };
+  const said = { version: "9", started_at: "t", uptime_seconds: 5, pid: 3, data_dir: "/d", database: "sqlite" as const, shares: { serving: 2, disabled: 0, failed: 1, volatile: 1 }, troubled_stores: [{ name: "cloud", error: "there is no bucket \"b\"", since: "2026-01-02T03:04:05.000Z", shares: ["/one", "/two"] }], adapters: [{ type: "nfs" as const, port: 2049, enabled: true, running: false }], clients: 4 };
   beforeEach(() => void api.on(contract.system.status, said));
   test("without a log-in is of this machine alone", async () => {
     expect(await run(["status"])).toMatchObject({ status: 3, out: expect.stringMatching(/^no server runs on \S+\n$/) });
@@ -269,7 +269,7 @@ describe("status", () => {
     await logIn();
     const { status, out } = await run(["status"]);
     expect([status, out]).toEqual([0, expect.stringMatching(/^no server runs on .*\n\nserver +http.*\nversion +9\n/)]);
-    expect(out).toContain("shares      2 serving, 1 FAILED\n");
+    expect(out).toContain("shares      2 serving, 1 FAILED, 1 of them in memory, gone when the server stops\n");
     expect(out).toContain("adapters    nfs 2049 (not running)\n");
     expect(out).toContain('\nblock store cloud FAILS since 2026-01-02T03:04:05.000Z, for /one, /two:\n  there is no bucket "b"\n');
     expect(JSON.parse((await run(["status", "-o", "json"])).out)).toMatchObject({ running: false, server: said });

@@ -91,6 +91,15 @@ test("a table is no wider than the terminal, and whole in a file", async () => {
   expect((await run(["share", "list"])).out).toContain("none     127.0.0.0/8, ::1, 192.168.1.0/24, 10.0.0.0/8\n");
 });
 
+test("a share in memory is said to be volatile where shares are listed, shown and made", async () => {
+  const ram = share("/scratch", { metadata: "ram", volatile: true });
+  api.onList(contract.shares.list, [ram, share("/export")]).on(contract.shares.show, ram).on(contract.shares.create, ram);
+  const { out } = await run(["share", "list"]);
+  expect(out).toMatch(/^\/scratch .* local, volatile .*\n\/export .* local  /m);
+  expect((await run(["share", "show", "/scratch"])).out).toMatch(/^volatile +yes$/m);
+  expect((await run(["share", "create", "--name", "/scratch", "--metadata", "ram"])).out).toContain("everything in it is gone when the server stops");
+});
+
 test("what a client chose speaks to no terminal and forges no line", async () => {
   api.onList(contract.clients.mounts, [{ client: "c", protocol: "nfs", share: "/e", path: "/a\u001b[2J\nroot\u202e", mounted_at: "now" }]);
   expect((await run(["share", "mounts"])).out).toContain("/a␛[2J␊root\ufffd");

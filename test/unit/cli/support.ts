@@ -69,6 +69,7 @@ export async function cli(args: readonly string[], world: World = {}): Promise<O
       out: (text) => void (out += text),
       err: (text) => void (err += text),
       columns: world.columns ?? null,
+      colours: world.columns !== undefined,
       person:
         world.answers === undefined
           ? null

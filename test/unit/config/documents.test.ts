@@ -2,10 +2,16 @@ import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { allOptions, configReference, configSchema, configTemplate, configYaml, defaultConfigPath, withoutSecrets } from "#config/index.ts";
+import manifest from "../../../package.json" with { type: "json" };
 import { isDerived } from "#config/option.ts";
 import { load, machine, refuse } from "./support.ts";
 
 const defaults = load({}).config;
+
+test("no option says that it came with a version there has not been", () => {
+  const later = allOptions.filter(({ option }) => Bun.semver.order(option.since, manifest.version) > 0);
+  expect(later.map(({ path, option }) => `${path} since ${option.since}`)).toEqual([]);
+});
 
 test("the template means the defaults", () => {
   expect(load({ file: configTemplate() }).config).toEqual(defaults);

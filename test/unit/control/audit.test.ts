@@ -5,7 +5,9 @@ import { FailedLogins, sumMs, sumsMax } from "#control/server/failed-logins.ts";
 import type { LoginEvent } from "#control/sessions/port.ts";
 import { openKit, root } from "./kit.ts";
 import { MemoryDatabase } from "./sessions/memory-database.ts";
-import { HandClock, LogLines, refusal } from "./sessions/world.ts";
+import { refusal } from "./sessions/world.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
+import { LogLines } from "../../support/log-lines.ts";
 
 const dayMs = 86_400_000;
 
@@ -26,7 +28,8 @@ async function opened(lines: number, ageDays: number) {
   });
   const old = (): number => database.rowsOf(auditTable).filter(({ action }) => action === "users.edit").length;
   const after = async (ms: number): Promise<void> => {
-    kit.clock.advance(ms);
+    kit.clock.ms += ms;
+    kit.clock.pass(0);
     await settled();
   };
   return { ...kit, database, old, after };
@@ -92,7 +95,7 @@ describe("failed log-ins", () => {
 
   test("are summed for so many names at once; others are written by themselves, and a database that is away is said", async () => {
     const log = new LogLines();
-    const clock = new HandClock();
+    const clock = new ManualClock();
     let broken = false;
     let written = 0;
     const sums = new FailedLogins(clock, log, async () => {
@@ -102,7 +105,7 @@ describe("failed log-ins", () => {
     for (let i = 0; i < 2 * sumsMax; i++) for (let n = 0; n < 2; n++) await sums.note(failed(`user${i}`, "10.0.0.1"), clock.ms);
     expect(written).toBe(3 * sumsMax);
     broken = true;
-    clock.advance(sumMs);
+    clock.pass(sumMs);
     await sums.close();
     expect(log.lines.length).toBe(sumsMax);
     expect(JSON.stringify(log.lines[0])).toContain("could not be written to the audit log");

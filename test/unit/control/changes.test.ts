@@ -96,7 +96,7 @@ describe("the audit log", () => {
   test("is asked by who, what and when, page by page", async () => {
     const { users, groups, audit, clock } = await openKit();
     await users.create(root, alice);
-    clock.advance(1000);
+    clock.pass(1000);
     for (let i = 0; i < 5; i++) await groups.create({ name: "bob", address: "" }, { name: `g${i}` });
     const page = { newestFirst: true, offset: 1, limit: 2 };
     expect(await audit.list({ ...page, actor: "bob" })).toMatchObject({ total: 5, entries: [{ target: "g3" }, { target: "g2" }] });
@@ -112,16 +112,16 @@ describe("two nodes of one database", () => {
     await one.users.create(root, { ...alice, role: "admin" });
     await one.shares.create(root, { name: "/x" });
     expect(other.users.list().length).toBe(1);
-    other.clock.advance(followIntervalMs);
+    other.clock.pass(followIntervalMs);
     await settled();
     expect(other.runtime.plan("/x").policy.identity.userByName("alice")?.enabled).toBe(true);
     await one.users.edit(root, "alice", { enabled: false }, null);
-    other.clock.advance(followIntervalMs);
+    other.clock.pass(followIntervalMs);
     await settled();
     expect(other.control.directory.byName("alice")).toMatchObject({ enabled: false, sessionEpoch: 2 });
     expect(other.runtime.plan("/x").policy.identity.userByName("alice")?.enabled).toBe(false);
     const asked = other.runtime.asked.length;
-    other.clock.advance(followIntervalMs);
+    other.clock.pass(followIntervalMs);
     await settled();
     expect(other.runtime.asked.length).toBe(asked);
   });
@@ -171,13 +171,13 @@ describe("two nodes of one database", () => {
       throw new Error("connection refused");
     };
     for (let i = 0; i < 3; i++) {
-      other.clock.advance(followIntervalMs);
+      other.clock.pass(followIntervalMs);
       await settled();
     }
     expect(other.users.list().length).toBe(1);
     expect(other.log.lines.filter((line) => line.includes("does not answer")).length).toBe(1);
     database.beforeCommit = () => {};
-    other.clock.advance(followIntervalMs);
+    other.clock.pass(followIntervalMs);
     await settled();
     expect(other.log.lines.some((line) => line.includes("answers again"))).toBe(true);
   });

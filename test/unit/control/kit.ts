@@ -1,11 +1,13 @@
 import type { ControlDatabase } from "#control/database/port.ts";
-import { type Actor, type AdapterState, type ClientInfo, type ControlOptions, type Desired, type Failure, type MountInfo, openControlPlane, type RotatedShare, type Runtime, type SharePlan, type ShareState, type StoreHealth, type StorePlan, type StoreRequests } from "#control/index.ts";
+import { type Actor, type AdapterState, type ClientInfo, ControlError, type ControlOptions, type Desired, type Failure, type MountInfo, openControlPlane, type RotatedShare, type Runtime, type SharePlan, type ShareState, type StoreHealth, type StorePlan, type StoreRequests } from "#control/index.ts";
 import { openPasswords } from "#control/passwords/index.ts";
 import { openKeyring } from "#control/secrets/index.ts";
 import { noJobs, stillLive } from "../../support/fake-control.ts";
 import { SeededRandom } from "../../support/seeded-random.ts";
 import { MemoryDatabase } from "./sessions/memory-database.ts";
-import { CountingBcrypt, HandClock, LogLines } from "./sessions/world.ts";
+import { CountingBcrypt } from "./sessions/world.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
+import { LogLines } from "../../support/log-lines.ts";
 
 export const root: Actor = { name: "admin", address: "192.0.2.1" };
 export const adminPassword = "the first password";
@@ -24,6 +26,8 @@ export class FakeRuntime implements Runtime {
   /** Databases of shares nobody knows any more, by name. */
   readonly left = new Map<string, string>();
   readonly inUse = new Map<string, string>();
+  /** A share that would lose something if it were closed. */
+  losing: string | null = null;
   /** What became of the keys of the shares it serves. */
   rotated: readonly RotatedShare[] = [];
   /** Addresses of clients with a connection. */
@@ -93,6 +97,10 @@ export class FakeRuntime implements Runtime {
     return new Map();
   }
 
+  async refuseLosing(name: string): Promise<void> {
+    if (this.losing === name) throw new ControlError("conflict", "its block store takes nothing");
+  }
+
   async warm(): Promise<{ readonly bytes: number; readonly complete: boolean }> {
     return { bytes: 0, complete: true };
   }
@@ -130,7 +138,7 @@ export interface Given extends Partial<ControlOptions> {
 
 /** A control plane over a database in memory and a server that only pretends, started. */
 export async function openKit(given: Given = {}) {
-  const clock = new HandClock();
+  const clock = new ManualClock();
   const random = new SeededRandom(given.seed ?? 1);
   const runtime = new FakeRuntime();
   const log = new LogLines();

@@ -56,7 +56,7 @@ describe("after changes drawn at random, memory is what the database holds", () 
         const fresh = everything(await openKit({ database: databases[0] as ControlDatabase, seed: seed + 2 }));
         for (const kit of kits) {
           await until("the node follows", 20_000, () => {
-            kit.clock.advance(followIntervalMs);
+            kit.clock.pass(followIntervalMs);
             return Bun.deepEquals(everything(kit), fresh) ? true : null;
           });
           expectSound(kit);

@@ -24,7 +24,7 @@ test("what another server creates is that one's to begin, until it is known or a
   const a = await openKit({ database });
   const b = await openKit({ database, seed: 2 });
   await a.shares.create(root, { name: "/x" });
-  b.clock.advance(500);
+  b.clock.pass(500);
   while (!b.control.desired().shares.some(({ name }) => name === "/x")) await new Promise((resolve) => setImmediate(resolve));
   const plan = () => b.control.desired().shares.find(({ name }) => name === "/x");
   expect(plan()).toMatchObject({ instance: null, mayBegin: false });
@@ -69,4 +69,23 @@ test("accepting forgets what was known, and only where the share isn't served; a
   await shares.create(root, { name: "/x" });
   expect(runtime.plan("/x")).toMatchObject({ instance: null, mayBegin: true });
   await expect(control.identify(id, one)).rejects.toMatchObject({ code: "not_found" });
+});
+
+test("in memory a share is no tree that anybody knows: it is forgotten by the move there, and noted anew by the one back", async () => {
+  const { shares, stores, runtime, control } = await openKit();
+  await stores.create(root, "metadata", { name: "ram", type: "memory" });
+  await stores.create(root, "metadata", { name: "other", type: "sqlite" });
+  await shares.create(root, { name: "/x" });
+  const { id } = runtime.plan("/x");
+  const plan = () => control.desired().shares.find((each) => each.id === id);
+  await control.identify(id, one);
+  // What lasts stays the tree it is, wherever it goes.
+  await shares.moved(root, "/x", { metadata: "other" });
+  expect(plan()).toMatchObject({ instance: one, mayBegin: false });
+  await shares.moved(root, "/x", { metadata: "ram", acceptVolatile: true });
+  expect(plan()).toMatchObject({ instance: null, mayBegin: true });
+  // After a restart of the server it is another.
+  await shares.moved(root, "/x", { metadata: "default" });
+  expect(await control.identify(id, other)).toBe(other);
+  expect(plan()).toMatchObject({ instance: other, mayBegin: false });
 });

@@ -38,6 +38,31 @@ describe("shares", () => {
     expect(await fieldsOf(shares.create(root, { name }))).toContain("name");
   });
 
+  test("in memory are said to be volatile, and are refused the tier that outlives the machine, which is taken back before one moves there", async () => {
+    const { shares, stores } = await openKit();
+    await stores.create(root, "metadata", { name: "ram", type: "memory" });
+    await stores.create(root, "block", { name: "ram", type: "memory" });
+    const inMemory = { name: "/ram", metadata: "ram" };
+    for (const stored of [inMemory, { ...inMemory, blocks: "ram" }]) {
+      const refused = shares.create(root, { ...stored, durability: "remote" });
+      expect(await fieldsOf(refused)).toEqual(["durability"]);
+      await expect(refused).rejects.toThrow("outlives the machine, and metadata store ram keeps the share's metadata in memory");
+    }
+    expect(await shares.create(root, inMemory)).toMatchObject({ volatile: true, durability: "local" });
+    expect(await fieldsOf(shares.edit(root, "/ram", { durability: "remote", squash: "x" as "none" }, null))).toEqual(["durability", "squash"]);
+    expect(await shares.edit(root, "/ram", { durability: "writeback" }, null)).toMatchObject({ durability: "writeback" });
+    expect(await shares.create(root, { name: "/x", durability: "remote" })).toMatchObject({ volatile: false });
+    const to = { metadata: "ram", acceptVolatile: true };
+    const moved = await shares.moved(root, "/x", to).catch((error: ControlError) => error);
+    expect(moved).toMatchObject({ code: "conflict", hint: expect.stringContaining("dittofs share edit /x --durability local") });
+    expect(() => shares.movePlan("/x", { ...to, acceptVolatile: false })).toThrow("is of durability remote");
+    await shares.edit(root, "/x", { durability: "local" }, null);
+    await shares.moved(root, "/x", to);
+    expect(shares.get("/x")).toMatchObject({ volatile: true, metadata: "ram" });
+    await shares.moved(root, "/x", { metadata: "default" });
+    expect(await shares.edit(root, "/x", { durability: "remote" }, null)).toMatchObject({ volatile: false, durability: "remote" });
+  });
+
   test("whose names differ only in case are the same share", async () => {
     const { shares } = await openKit();
     await shares.create(root, { name: "/Straße/É" });
@@ -96,13 +121,28 @@ describe("deleting a share", () => {
     expect(shares.list()).toEqual([]);
   });
 
+  test("that would lose what clients wrote is refused, but by force or with its data", async () => {
+    const { shares, runtime } = await openKit();
+    for (const how of [{ force: true, purge: false }, { force: false, purge: true }]) {
+      await shares.create(root, { name: "/x" });
+      runtime.losing = "/x";
+      runtime.inUse.set("/x", "10.0.0.7");
+      expect(await refusal(shares.delete(root, "/x", keep, null))).toBe("conflict");
+      expect(shares.list().length).toBe(1);
+      runtime.inUse.clear();
+      await shares.delete(root, "/x", how, null);
+      expect(shares.list()).toEqual([]);
+      if (!how.purge) await shares.delete(root, "/x", { force: false, purge: true }, null);
+    }
+  });
+
   test("is not barred by the mounts of a client that has had no connection for an hour, and is by those of one that has one", async () => {
     const { shares, runtime, clock } = await openKit();
     await shares.create(root, { name: "/x" });
     runtime.inUse.set("/x", "10.0.0.7");
-    clock.advance(3_599_999);
+    clock.pass(3_599_999);
     expect(await refusal(shares.delete(root, "/x", keep, null))).toBe("in_use");
-    clock.advance(1);
+    clock.pass(1);
     runtime.connected.push("10.0.0.7");
     expect(await refusal(shares.delete(root, "/x", keep, null))).toBe("in_use");
     runtime.connected[0] = "10.0.0.8";

@@ -33,6 +33,22 @@ describe("stores", () => {
     expect(stores.get("metadata", "fast").usedBy).toEqual(["/x"]);
   });
 
+  test("keep their settings where a share in memory is served that can't be closed for others, and take them where one that lasts can't be opened", async () => {
+    const { stores, runtime, shares } = await openKit();
+    await stores.create(root, "metadata", { name: "ram", type: "memory" });
+    await shares.create(root, { name: "/lasts" });
+    await shares.create(root, { name: "/ram", metadata: "ram" });
+    const serving = runtime.share("/ram");
+    runtime.share = () => serving;
+    runtime.failing.set("share /ram", "its block store has not taken 5 bytes");
+    const error = await refused(stores.edit(root, "block", "default", { limit_requests: 7 }, null));
+    expect(error).toMatchObject({ code: "store_unreachable", message: "Share /ram: its block store has not taken 5 bytes", hint: "Nothing was changed." });
+    expect([stores.get("block", "default").config["limit_requests"], runtime.plan("/ram")?.blocks.config["limit_requests"]]).toEqual([undefined, undefined]);
+    runtime.failing.clear();
+    runtime.failing.set("share /lasts", "away");
+    expect((await stores.edit(root, "block", "default", { limit_requests: 7 }, null)).config).toMatchObject({ limit_requests: 7 });
+  });
+
   test("of an unknown type or with unknown keys are refused by name", async () => {
     const { stores, runtime } = await openKit();
     const create = (type: string, config = {}) => refused(stores.create(root, "block", { name: "a", type, config }));
@@ -124,7 +140,7 @@ describe("the health of stores", () => {
     expect(stores.known("block", "default").healthy).toBe(true);
     runtime.unreachable.set("default", "gone");
     expect(stores.known("block", "default").healthy).toBe(true);
-    clock.advance(storeCheckIntervalMs);
+    clock.pass(storeCheckIntervalMs);
     for (let i = 0; i < 40; i++) await Promise.resolve();
     expect(stores.known("block", "default")).toMatchObject({ healthy: false, error: "gone" });
     runtime.unreachable.clear();
@@ -138,7 +154,7 @@ describe("the health of stores", () => {
     runtime.tryStore = () => new Promise(() => {});
     const checked = stores.check("block", "default");
     await Promise.resolve();
-    clock.advance(storeCheckTimeoutMs);
+    clock.pass(storeCheckTimeoutMs);
     expect(await checked).toMatchObject({ healthy: false, error: `no answer within ${storeCheckTimeoutMs} ms` });
   });
 });

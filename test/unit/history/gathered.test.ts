@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { Time } from "#base/time.ts";
 import { ByteReader } from "#history/bytes.ts";
 import { type ContentRecord, ContentRecords, readContentRecord } from "#history/content-records.ts";
+import type { Extent } from "#model/change-set.ts";
 import type { FileId, PackId } from "#model/ids.ts";
 import { SeededRandom, seedFor } from "../../support/seeded-random.ts";
 
@@ -19,6 +20,8 @@ function read(slices: readonly Uint8Array[]): ContentRecord[] {
 
 /** Files as bytes: what a replay makes of records above a number, over what was stored up to it. */
 class Files {
+  /** What flushes put into packs. */
+  packs: ReadonlyMap<PackId, Uint8Array> = new Map();
   readonly bytes = new Map<FileId, { readonly data: Uint8Array; size: number }>();
 
   of(id: FileId): { readonly data: Uint8Array; size: number } {
@@ -36,11 +39,17 @@ class Files {
     else if (record.kind === "write") {
       file.data.set(record.data, record.offset);
       file.size = Math.max(file.size, record.offset + record.length);
+    } else if (record.kind === "clone") {
+      for (const { length, pack, packOffset } of record.runs) {
+        file.data.set((this.packs.get(pack) as Uint8Array).subarray(packOffset, packOffset + length), record.offset);
+        file.size = Math.max(file.size, record.offset + length);
+      }
     } else throw new Error("no such change is made here");
   }
 
   copy(): Files {
     const copy = new Files();
+    copy.packs = this.packs;
     for (const [id, { data, size }] of this.bytes) copy.bytes.set(id, { data: data.slice(), size });
     return copy;
   }
@@ -54,14 +63,34 @@ function isSame(a: Files, b: Files): boolean {
   return true;
 }
 
+/** Ranges of a file that a flush puts into a pack one behind the other, and the pack. */
+function flush(file: { readonly data: Uint8Array; readonly size: number }, pack: PackId, random: SeededRandom): { readonly extents: readonly Extent[]; readonly bytes: Uint8Array } {
+  const extents: Extent[] = [];
+  const pieces: Uint8Array[] = [];
+  let packOffset = random.below(300);
+  pieces.push(new Uint8Array(packOffset).fill(255));
+  for (let offset = random.below(2) * 512; offset < file.size; ) {
+    const length = Math.min(file.size - offset, random.pick([512, 4096, 8192, 5000]));
+    extents.push({ offset, length, pack, packOffset });
+    pieces.push(file.data.slice(offset, offset + length));
+    packOffset += length;
+    offset += length + random.pick([0, 0, 512]);
+  }
+  return { extents, bytes: Buffer.concat(pieces) };
+}
+
 test("whatever was stored before, what is gathered makes of it what was written: 40 worlds", () => {
   const first = seedFor("gathered", "GATHERED_SEED");
+  let pointed = 0;
   for (let world = 0; world < 40; world++) {
     const random = new SeededRandom(first + world);
     const places = random.pick([2, 10, 40]);
     const blocks = random.pick([[512], [4096], [100, 512, 4096, 10_000]]);
     const records = new ContentRecords();
     const moments: Files[] = [new Files()];
+    const packs = new Map<PackId, Uint8Array>();
+    (moments[0] as Files).packs = packs;
+    const flushes = random.chance(0.7);
     for (let sequence = 1; sequence <= 200; sequence++) {
       // Numbers that are alike in their lower half.
       const file = random.pick([1, 2, 2 ** 32 + 1]) as FileId;
@@ -84,9 +113,17 @@ test("whatever was stored before, what is gathered makes of it what was written:
         files.apply({ kind: "punch", file, sequence, offset, length, newSize: size, mtime });
       }
       moments.push(files);
+      if (!flushes || !random.chance(0.05)) continue;
+      const pack = (1000 + sequence) as PackId;
+      // A flush took them some changes ago.
+      const cut = sequence - Math.min(sequence, random.below(10));
+      const { extents, bytes } = flush((moments[cut] as Files).of(file), pack, random);
+      packs.set(pack, bytes);
+      pointed += records.packed(new Map([[file, { sequence: cut, extents }]])) ? 1 : 0;
     }
     const taken = records.take();
     expect(taken.bytes).toBe(taken.slices.reduce((sum, { length }) => sum + length, 0));
+    for (const record of read(taken.slices)) if (record.kind === "clone") for (const run of record.runs) expect(taken.packs.has(run.pack as PackId)).toBe(true);
     const found = read(taken.slices);
     expect(found.map(({ sequence }) => sequence)).toEqual(Array.from({ length: 200 }, (_, i) => i + 1));
     for (let covered = 0; covered <= 200; covered += 1 + random.below(30)) {
@@ -95,6 +132,7 @@ test("whatever was stored before, what is gathered makes of it what was written:
       if (!isSame(files, moments[200] as Files)) throw new Error(`world ${first + world}: with ${covered} changes stored, the rest makes other files`);
     }
   }
+  expect(pointed).toBeGreaterThan(20);
 });
 
 test("what is written over again and again is sent once, and held little more often", () => {

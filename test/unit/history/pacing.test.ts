@@ -8,8 +8,8 @@ import type { FileId } from "#model/ids.ts";
 import { silentLogger } from "#telemetry/logger.ts";
 import { SeededRandom } from "../../support/seeded-random.ts";
 import { temporary } from "../../support/temporary.ts";
-import { SimulatedClock } from "../cache/simulated-clock.ts";
 import { Disk, instance, random } from "./world.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 
 /** When what is gathered goes into a segment, and what need not. */
 
@@ -17,10 +17,12 @@ const mib = 1024 * 1024;
 const lagMs = 1_000;
 const unshippedBytesMax = 64 * mib;
 const mtime = new Time(1_700_000_000, 5);
+/** Of what is checked byte by byte, on a machine with much else to do. */
+const realMsMax = 30_000;
 const block = new Uint8Array(64 * 1024);
 
 class Paced {
-  readonly clock = new SimulatedClock();
+  readonly clock = new ManualClock();
   readonly store = openMemoryBlocks();
   readonly disk = new Disk();
   readonly history: History;
@@ -38,7 +40,7 @@ class Paced {
     const seeded = new SeededRandom(5);
     this.history = new History({
       blocks: faultyBlocks(this.store, faults), unwrapped: this.store, journal: this.disk, instance, share: "/share", host: "here", lagMs, unshippedBytesMax, snapshotPath: `${temporary("pacing")}/snapshot`,
-      snapshotBytesMin: 2 ** 30, clock: this.clock, random: random(seeded), logger: silentLogger, lost: (error) => {
+      snapshotBytesMin: 2 ** 30, snapshotPauseMs: 0, clock: this.clock, random: random(seeded), logger: silentLogger, lost: (error) => {
         throw error;
       },
     });
@@ -52,7 +54,7 @@ class Paced {
     // The first snapshot is there once something is published.
     this.disk.commit(0);
     expect(await this.clock.until(Promise.resolve(this.history.published(Number.POSITIVE_INFINITY)))).toBeNull();
-    await this.clock.pass(10_000 + 2 * lagMs);
+    await this.clock.passInTurns(10_000 + 2 * lagMs);
     this.putting.length = 0;
   }
 
@@ -78,10 +80,10 @@ test("what nobody waits for goes once a second, however much it is below its bou
   await paced.start();
   for (let i = 0; i < 9; i++) {
     paced.write(mib);
-    await paced.clock.pass(100);
+    await paced.clock.passInTurns(100);
   }
   expect(await paced.put()).toEqual([]);
-  await paced.clock.pass(100);
+  await paced.clock.passInTurns(100);
   const sizes = await paced.put();
   expect(sizes).toHaveLength(1);
   expect(sizes[0]).toBeGreaterThan(9 * mib);
@@ -93,7 +95,7 @@ test("a quarter of what may wait is not waited with", async () => {
   const paced = new Paced();
   await paced.start();
   paced.write(unshippedBytesMax / 4 + mib);
-  await paced.clock.pass(1);
+  await paced.clock.passInTurns(1);
   const sizes = await paced.put();
   expect(sizes).toHaveLength(1);
   expect(sizes[0]).toBeGreaterThanOrEqual(unshippedBytesMax / 4);
@@ -105,16 +107,16 @@ test("who waits has it go at once, and for a while what comes then by a few MiB"
   await paced.start();
   paced.write(mib);
   const published = Promise.resolve(paced.history.published(10_000));
-  await paced.clock.pass(20);
+  await paced.clock.passInTurns(20);
   expect(await published).toBeNull();
   expect(await paced.put()).toHaveLength(1);
   paced.write(9 * mib);
-  await paced.clock.pass(1);
+  await paced.clock.passInTurns(1);
   expect(await paced.put()).toHaveLength(1);
-  await paced.clock.pass(10_000);
+  await paced.clock.passInTurns(10_000);
   await paced.put();
   paced.write(9 * mib);
-  await paced.clock.pass(1);
+  await paced.clock.passInTurns(1);
   expect(await paced.put()).toEqual([]);
   await paced.close();
 });
@@ -126,7 +128,7 @@ test("what was stored meanwhile is not sent, and what is recovered knows up to w
   paced.stored = paced.sequence;
   paced.disk.commit(paced.stored);
   paced.write(mib);
-  await paced.clock.pass(lagMs);
+  await paced.clock.passInTurns(lagMs);
   const sizes = await paced.put();
   expect(sizes).toHaveLength(1);
   expect(sizes[0]).toBeGreaterThan(mib);
@@ -156,7 +158,7 @@ test("what is stored as fast as it is written reaches the bound and is not sent 
     paced.stored = paced.sequence;
     paced.disk.commit(paced.stored);
   }
-  await paced.clock.pass(1);
+  await paced.clock.passInTurns(1);
   expect(await paced.put()).toEqual([]);
   expect(paced.history.unshippedBytes).toBeLessThan(unshippedBytesMax / 4);
   await paced.close();
@@ -196,4 +198,4 @@ test("memory that is used again holds what came last, never what was sent or sto
   expect((await reader.read()).sequence).toBe(paced.sequence);
   for (const [place, fill] of last) expect(found.get(place)).toBe(fill);
   await paced.close();
-});
+}, realMsMax);

@@ -12,8 +12,8 @@ import { silentLogger } from "#telemetry/logger.ts";
 import { masterKeys } from "../../support/master-keys.ts";
 import { SeededRandom, seedFor } from "../../support/seeded-random.ts";
 import { temporary } from "../../support/temporary.ts";
-import { SimulatedClock } from "../cache/simulated-clock.ts";
 import { Disk, instance, random, recover } from "./world.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 
 /** Who has a share: of several who take it one does, and whoever had it before notices. */
 
@@ -21,19 +21,21 @@ const content: ShippedContent = { oldestNeeded: () => 1, logged: () => undefined
 const directory = temporary("races");
 let machines = 0;
 const realMsMax = 20_000;
+/** Of many races at once on a machine with much else to do. */
+const racesMsMax = 60_000;
 
-function machine(blocks: BlockStore, disk: Disk, clock: SimulatedClock, seeded: SeededRandom, snapshotBytesMin = 2 ** 24) {
+function machine(blocks: BlockStore, disk: Disk, clock: ManualClock, seeded: SeededRandom, snapshotBytesMin = 2 ** 24) {
   const lost: Error[] = [];
   const host = `machine-${++machines}`;
   const history = new History({
-    blocks, unwrapped: blocks, journal: disk, instance, share: "/share", host, lagMs: 100, unshippedBytesMax: 2 ** 30, snapshotPath: join(directory, host), snapshotBytesMin,
+    blocks, unwrapped: blocks, journal: disk, instance, share: "/share", host, lagMs: 100, unshippedBytesMax: 2 ** 30, snapshotPath: join(directory, host), snapshotBytesMin, snapshotPauseMs: 0,
     clock, random: random(seeded), logger: silentLogger, lost: (error) => lost.push(error),
   });
   return { history, lost, host, disk };
 }
 
 /** Whether what was committed is published; false: it never will be. */
-async function publish(clock: SimulatedClock, { history, disk }: { readonly history: History; readonly disk: Disk }): Promise<boolean> {
+async function publish(clock: ManualClock, { history, disk }: { readonly history: History; readonly disk: Disk }): Promise<boolean> {
   disk.commit(0);
   for (;;) {
     const outcome = await clock.until(Promise.resolve(history.published(10_000)));
@@ -46,7 +48,7 @@ test("of two machines that go on from one copy of the metadata exactly one has t
   const first = seedFor("history races", "HISTORY_RACES_SEED");
   for (let race = 0; race < 100; race++) {
     const seeded = new SeededRandom(first + race);
-    const clock = new SimulatedClock();
+    const clock = new ManualClock();
     const store = openMemoryBlocks();
     const slow: Faults = { before: () => new Promise((resolve) => void clock.after(seeded.below(30), resolve)) };
     const begun = machine(store, new Disk(), clock, seeded);
@@ -58,12 +60,12 @@ test("of two machines that go on from one copy of the metadata exactly one has t
       const disk = Object.assign(new Disk(), { rows: [...begun.disk.rows], turn: begun.disk.turn, mark: begun.disk.mark });
       return machine(faultyBlocks(store, slow), disk, clock, seeded);
     });
-    const starts = contenders.map(({ history }) => history.start(content, 60_000).then(() => true, (error: unknown) => {
+    const starts = contenders.map(({ history }) => history.start(content, Number.POSITIVE_INFINITY).then(() => true, (error: unknown) => {
       expect(error).toBeInstanceOf(ShareTaken);
       return false;
     }));
     const won = await clock.until(Promise.all(starts));
-    await clock.pass(lookMs * 2);
+    await clock.passInTurns(lookMs * 2);
     const published = await Promise.all(contenders.map(async (one, i) => won[i] === true && (await publish(clock, one))));
     expect(published.filter((has) => has)).toHaveLength(1);
     const winner = contenders[published.indexOf(true)];
@@ -73,10 +75,10 @@ test("of two machines that go on from one copy of the metadata exactly one has t
     expect(loser?.history.lost?.code).toBe("io");
     for (const { history } of contenders) await clock.until(history.close());
   }
-});
+}, racesMsMax);
 
 test("an owner that has nothing to publish notices within seconds that the share was recovered elsewhere, and answers nobody any more", async () => {
-  const clock = new SimulatedClock();
+  const clock = new ManualClock();
   const seeded = new SeededRandom(7);
   const store = openMemoryBlocks();
   const owner = machine(store, new Disk(), clock, seeded);
@@ -84,7 +86,7 @@ test("an owner that has nothing to publish notices within seconds that the share
   expect(await publish(clock, owner)).toBe(true);
   const taken = await recover(store, clock, seeded, true);
   expect(taken?.turn).toBe(1);
-  await clock.pass(lookMs + 100);
+  await clock.passInTurns(lookMs + 100);
   expect(owner.lost[0]).toBeInstanceOf(ShareTaken);
   expect(owner.lost[0]?.message).toContain("the server on other, which took it as /taken");
   expect(owner.history.published(1)).toMatchObject({ code: "io" });
@@ -94,7 +96,7 @@ test("an owner that has nothing to publish notices within seconds that the share
 });
 
 test("a segment whose answer was lost is our own: nobody is taken for a thief", async () => {
-  const clock = new SimulatedClock();
+  const clock = new ManualClock();
   const seeded = new SeededRandom(8);
   const store = openMemoryBlocks();
   let lostAnswers = 0;
@@ -113,9 +115,10 @@ test("a segment whose answer was lost is our own: nobody is taken for a thief", 
   expect((await recover(store, clock, seeded, false))?.turn).toBe(5);
 });
 
-test("an older copy of the metadata is not gone on with", async () => {
-  const clock = new SimulatedClock();
-  const seeded = new SeededRandom(9);
+/** A machine that has a share, and a copy of its disk from before it published the last time. */
+async function ownerAndCopy(seed: number) {
+  const clock = new ManualClock();
+  const seeded = new SeededRandom(seed);
   const store = openMemoryBlocks();
   const owner = machine(store, new Disk(), clock, seeded);
   await clock.until(owner.history.start(content, 1000));
@@ -123,21 +126,35 @@ test("an older copy of the metadata is not gone on with", async () => {
   await owner.disk.keepMark();
   const copy = { rows: [...owner.disk.rows], turn: owner.disk.turn, mark: owner.disk.mark };
   expect(await publish(clock, owner)).toBe(true);
+  return { clock, seeded, store, owner, copy };
+}
+
+test("an older copy of the metadata is not gone on with", async () => {
+  const { clock, seeded, store, owner, copy } = await ownerAndCopy(9);
   await clock.until(owner.history.close());
   const older = machine(store, Object.assign(new Disk(), copy), clock, seeded);
-  await expect(clock.until(older.history.start(content, 1000))).rejects.toThrow("an older copy of it was put in place");
+  const refused = await clock.until(older.history.start(content, 1000)).catch((error: Error) => error.message);
+  expect(refused).toContain("an older copy of it was put in place");
+  // As the message says to: the newest is put back, and has the share still.
+  const newest = machine(store, owner.disk, clock, seeded);
+  expect(await clock.until(newest.history.start(content, 1000))).toBe(true);
+  expect(await publish(clock, newest)).toBe(true);
+  await clock.until(newest.history.close());
+});
+
+test("an older copy of the metadata that is started beside its server takes nothing from that", async () => {
+  const { clock, seeded, store, owner, copy } = await ownerAndCopy(17);
+  const older = machine(store, Object.assign(new Disk(), copy), clock, seeded);
+  const refused = await clock.until(older.history.start(content, 1000)).catch((error: Error) => error.message);
+  expect(refused).toContain("an older copy of it was put in place");
+  await clock.passInTurns(lookMs * 2);
+  expect(await publish(clock, owner)).toBe(true);
+  expect(owner.lost).toEqual([]);
+  await clock.until(owner.history.close());
 });
 
 test("an older copy of the metadata that was served while its store was away is not gone on with once the store is back", async () => {
-  const clock = new SimulatedClock();
-  const seeded = new SeededRandom(10);
-  const store = openMemoryBlocks();
-  const owner = machine(store, new Disk(), clock, seeded);
-  await clock.until(owner.history.start(content, 1000));
-  expect(await publish(clock, owner)).toBe(true);
-  await owner.disk.keepMark();
-  const copy = { rows: [...owner.disk.rows], turn: owner.disk.turn, mark: owner.disk.mark };
-  expect(await publish(clock, owner)).toBe(true);
+  const { clock, seeded, store, owner, copy } = await ownerAndCopy(10);
   await clock.until(owner.history.close());
   let away = true;
   const faults: Faults = {
@@ -148,13 +165,37 @@ test("an older copy of the metadata that was served while its store was away is 
   const older = machine(faultyBlocks(store, faults), Object.assign(new Disk(), copy), clock, seeded);
   await clock.until(older.history.start(content, 1000));
   away = false;
-  await clock.pass(10_000);
+  await clock.passInTurns(10_000);
   expect(older.lost[0]?.message).toContain("an older copy of it was put in place");
   expect(older.history.publication(() => false).refuses()).toMatchObject({ code: "io" });
 });
 
+for (const restarted of [false, true]) {
+  test(`an older copy of the metadata that took changes while its store was away${restarted ? ", and was started anew," : ""} is not gone on with, however many they are`, async () => {
+    const { clock, seeded, store, owner, copy } = await ownerAndCopy(18);
+    let away = true;
+    const before = (): void => {
+      if (away) throw new StoreUnavailableError("the bucket is away");
+    };
+    let older = machine(faultyBlocks(store, { before }), Object.assign(new Disk(), copy), clock, seeded);
+    await clock.until(older.history.start(content, 1000));
+    for (let stored = 1; stored < 6; stored++) older.disk.commit(stored);
+    if (restarted) {
+      await clock.until(older.history.close());
+      older = machine(faultyBlocks(store, { before }), older.disk, clock, seeded);
+      await clock.until(older.history.start(content, 1000));
+    }
+    away = false;
+    await clock.passInTurns(10_000);
+    expect(older.lost[0]?.message).toContain("an older copy of it was put in place");
+    expect(await publish(clock, owner)).toBe(true);
+    expect(owner.lost).toEqual([]);
+    for (const { history } of [owner, older]) await clock.until(history.close());
+  });
+}
+
 test("a store that was left and is come back to begins a history anew: what it has of before is not gone on with", async () => {
-  const clock = new SimulatedClock();
+  const clock = new ManualClock();
   const seeded = new SeededRandom(11);
   const [here, there] = [openMemoryBlocks(), openMemoryBlocks()];
   const disk = new Disk();
@@ -168,7 +209,7 @@ test("a store that was left and is come back to begins a history anew: what it h
 });
 
 test("who recovers a share while its server makes a newer snapshot and deletes what it covers is told that there is more", async () => {
-  const clock = new SimulatedClock();
+  const clock = new ManualClock();
   const seeded = new SeededRandom(12);
   const store = openMemoryBlocks();
   const disk = new Disk();
@@ -182,28 +223,28 @@ test("who recovers a share while its server makes a newer snapshot and deletes w
   for (const end = performance.now() + realMsMax; performance.now() < end; ) {
     history.wrote(5 as FileId, ++sequence, 0, [new Uint8Array(600)], 600, 600, new Time(1, 0));
     expect(await publish(clock, { history, disk })).toBe(true);
-    await clock.pass(1000);
+    await clock.passInTurns(1000);
     if ((await readHead(store, instance, placeAfter(read.last))) === null) break;
   }
   await clock.until(takeRecovered({ blocks: store, share: "/taken", host: "other", clock, random: random(seeded) }, reader, read));
   expect(await reader.isOutdated()).toBe(true);
   expect((await recover(store, clock, seeded, true))?.turn).toBe(disk.turn);
-  await clock.pass(lookMs + 100);
+  await clock.passInTurns(lookMs + 100);
   expect(history.lost?.code).toBe("io");
   await clock.until(history.close());
 });
 
 test("what is published already need not be waited for by who deletes what it lets go of", async () => {
-  const clock = new SimulatedClock();
+  const clock = new ManualClock();
   const owner = machine(openMemoryBlocks(), new Disk(), clock, new SeededRandom(13));
   await clock.until(owner.history.start(content, 1000));
   expect(await publish(clock, owner)).toBe(true);
-  expect(await Promise.race([owner.history.passed(), clock.pass(1000)])).toBe(true);
+  expect(await Promise.race([owner.history.passed(), clock.passInTurns(1000)])).toBe(true);
   await clock.until(owner.history.close());
 });
 
 test("who deletes what it lets go of looks first whether somebody else has the share by now, however little there is to publish", async () => {
-  const clock = new SimulatedClock();
+  const clock = new ManualClock();
   const seeded = new SeededRandom(16);
   let isAway = false;
   const store = openMemoryBlocks();
@@ -223,7 +264,7 @@ test("who deletes what it lets go of looks first whether somebody else has the s
 });
 
 test("when acknowledgements come to mean less, who waits is answered once the bytes of large writes are safe here, too", async () => {
-  const clock = new SimulatedClock();
+  const clock = new ManualClock();
   const owner = machine(faultyBlocks(openMemoryBlocks(), { before: () => { throw new StoreUnavailableError("the bucket is away"); } }), new Disk(), clock, new SeededRandom(14));
   const safe = Promise.withResolvers<void>();
   await clock.until(owner.history.start({ ...content, safe: () => safe.promise }, 1000));
@@ -231,7 +272,7 @@ test("when acknowledgements come to mean less, who waits is answered once the by
   let answered = false;
   const waited = Promise.resolve(owner.history.published(60_000)).then(() => (answered = true));
   const released = owner.history.release();
-  await clock.pass(100);
+  await clock.passInTurns(100);
   expect(answered).toBe(false);
   safe.resolve();
   await released;
@@ -240,7 +281,7 @@ test("when acknowledgements come to mean less, who waits is answered once the by
 });
 
 test("who lost the share to another machine knows that its objects are not to be deleted, also when the other has made snapshots since", async () => {
-  const clock = new SimulatedClock();
+  const clock = new ManualClock();
   const seeded = new SeededRandom(15);
   const store = openMemoryBlocks();
   const owner = machine(store, new Disk(), clock, seeded);
@@ -260,7 +301,7 @@ test("who lost the share to another machine knows that its objects are not to be
 
 for (const compressedFirst of [true, false]) {
   test(`who recovers a share ${compressedFirst ? "without the compression" : "with a compression"} its server has not is its only owner nevertheless`, async () => {
-    const clock = new SimulatedClock();
+    const clock = new ManualClock();
     const seeded = new SeededRandom(14);
     const store = openMemoryBlocks();
     const framed = (compress: boolean): BlockStore => openFramedBlocks({ blocks: store, keyPrefix: `${instance}/`, compress, encrypt: false, keyring: null, acceptPlain: false, raced: `${instance}/history/`, clock, random: random(seeded) });
@@ -273,13 +314,13 @@ for (const compressedFirst of [true, false]) {
 }
 
 /** A store as a machine has it that encrypts, and knows of objects from before. */
-function encrypting(store: BlockStore, clock: SimulatedClock, seeded: SeededRandom, acceptPlain = true): BlockStore {
+function encrypting(store: BlockStore, clock: ManualClock, seeded: SeededRandom, acceptPlain = true): BlockStore {
   const keyring = new Keyring({ blocks: store, keyPrefix: `${instance}/`, masters: masterKeys("m"), mayBegin: true, random: random(seeded) });
   return openFramedBlocks({ blocks: store, keyPrefix: `${instance}/`, compress: false, encrypt: true, keyring, acceptPlain, raced: `${instance}/history/`, clock, random: random(seeded) });
 }
 
 /** Looks into objects as one that neither compresses nor encrypts any more, and was given no master keys. */
-function framing(store: BlockStore, clock: SimulatedClock, seeded: SeededRandom): BlockStore {
+function framing(store: BlockStore, clock: ManualClock, seeded: SeededRandom): BlockStore {
   return openFramedBlocks({ blocks: store, keyPrefix: `${instance}/`, compress: true, encrypt: false, keyring: null, acceptPlain: false, raced: `${instance}/history/`, clock, random: random(seeded) });
 }
 
@@ -287,7 +328,7 @@ const openings = {
   "as they are": (store: BlockStore) => store,
   compressed: framing,
   encrypted: encrypting,
-  "encrypted alone": (store: BlockStore, clock: SimulatedClock, seeded: SeededRandom) => encrypting(store, clock, seeded, false),
+  "encrypted alone": (store: BlockStore, clock: ManualClock, seeded: SeededRandom) => encrypting(store, clock, seeded, false),
 } as const;
 
 for (const [one, other] of [["as they are", "encrypted"], ["compressed", "encrypted"], ["as they are", "encrypted alone"]] as const) {
@@ -296,7 +337,7 @@ for (const [one, other] of [["as they are", "encrypted"], ["compressed", "encryp
     const winners = new Set<string>();
     for (let race = 0; race < 30; race++) {
       const seeded = new SeededRandom(first + race);
-      const clock = new SimulatedClock();
+      const clock = new ManualClock();
       const store = openMemoryBlocks();
       // Who encrypts asks for its keyring first.
       const slow = (i: number): Faults => ({ before: () => new Promise((resolve) => void clock.after(seeded.below(i === 0 && race % 2 === 0 ? 200 : 20), resolve)) });
@@ -308,12 +349,12 @@ for (const [one, other] of [["as they are", "encrypted"], ["compressed", "encryp
         const disk = Object.assign(new Disk(), { rows: [...begun.disk.rows], turn: begun.disk.turn, mark: begun.disk.mark });
         return machine(openings[kind](faultyBlocks(store, slow(i)), clock, seeded), disk, clock, seeded);
       });
-      const starts = contenders.map(({ history }) => history.start(content, 60_000).then(() => true, (error: unknown) => {
+      const starts = contenders.map(({ history }) => history.start(content, Number.POSITIVE_INFINITY).then(() => true, (error: unknown) => {
         expect(error).toBeInstanceOf(HistoryError);
         return false;
       }));
       const won = await clock.until(Promise.all(starts));
-      await clock.pass(lookMs * 2);
+      await clock.passInTurns(lookMs * 2);
       const published = await Promise.all(contenders.map(async (each, i) => won[i] === true && (await publish(clock, each))));
       expect(published.filter((has) => has)).toHaveLength(1);
       winners.add(published[0] === true ? one : other);
@@ -321,13 +362,13 @@ for (const [one, other] of [["as they are", "encrypted"], ["compressed", "encryp
       for (const { history } of contenders) await clock.until(history.close());
     }
     expect(winners.size).toBe(2);
-  });
+  }, racesMsMax);
 }
 
 for (const owned of ["as they are", "compressed", "encrypted"] as const) {
   test(`an owner with its objects ${owned} is told by what one with another encryption put in its place, idle or not`, async () => {
     for (const idle of [true, false]) {
-      const clock = new SimulatedClock();
+      const clock = new ManualClock();
       const seeded = new SeededRandom(21);
       const store = openMemoryBlocks();
       const owner = machine(openings[owned](store, clock, seeded), new Disk(), clock, seeded);
@@ -338,7 +379,7 @@ for (const owned of ["as they are", "compressed", "encrypted"] as const) {
       const thief = machine(openings[owned === "encrypted" ? "as they are" : "encrypted"](store, clock, seeded), disk, clock, seeded);
       await clock.until(thief.history.start(content, 1000)).catch((error: unknown) => expect(error).toBeInstanceOf(HistoryError));
       const thiefHas = thief.history.lost === null;
-      if (idle) await clock.pass(lookMs + 100);
+      if (idle) await clock.passInTurns(lookMs + 100);
       expect(await publish(clock, owner)).toBe(!thiefHas);
       if (thiefHas) expect(owner.lost[0]).toBeInstanceOf(HistoryError);
       for (const { history } of [owner, thief]) await clock.until(history.close());
@@ -348,7 +389,7 @@ for (const owned of ["as they are", "compressed", "encrypted"] as const) {
 
 test("started while the bucket is away it says what was so before: that it could be recovered, as far as was published", async () => {
   const seeded = new SeededRandom(7);
-  const clock = new SimulatedClock();
+  const clock = new ManualClock();
   const store = openMemoryBlocks();
   const faults = new PlannedFaults({ clock, random: random(seeded), latencyMsMax: 5, errors: 0, lost: 0 });
   const blocks = faultyBlocks(store, faults);
@@ -377,7 +418,7 @@ test("started while the bucket is away it says what was so before: that it could
 
 test("a store that refuses is named while there is nothing to publish, too, until it doesn't; one that is away for a moment isn't", async () => {
   const seeded = new SeededRandom(8);
-  const clock = new SimulatedClock();
+  const clock = new ManualClock();
   const faults = new PlannedFaults({ clock, random: random(seeded), latencyMsMax: 5, errors: 0, lost: 0 });
   const owner = machine(faultyBlocks(openMemoryBlocks(), faults), new Disk(), clock, seeded);
   await clock.until(owner.history.start(content, 1000));

@@ -11,7 +11,7 @@ import type { FileId, PackId } from "#model/ids.ts";
 import { silentLogger } from "#telemetry/logger.ts";
 import { SeededRandom } from "../../support/seeded-random.ts";
 import { temporary } from "../../support/temporary.ts";
-import { SimulatedClock } from "../cache/simulated-clock.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 
 /**
  * A share's history under a simulated clock, over objects in memory whose store errs, loses answers and goes away; machines are killed at any
@@ -114,7 +114,7 @@ export interface Recovered {
 }
 
 /** Reads the share from its objects; `take`: and takes it. */
-export async function recover(blocks: BlockStore, clock: SimulatedClock, seeded: SeededRandom, take: boolean): Promise<Recovered | null> {
+export async function recover(blocks: BlockStore, clock: ManualClock, seeded: SeededRandom, take: boolean): Promise<Recovered | null> {
   const manifest = await newestSnapshot(blocks, instance);
   if (manifest === null) return null;
   let text = "";
@@ -136,7 +136,7 @@ export async function recover(blocks: BlockStore, clock: SimulatedClock, seeded:
 }
 
 export class World {
-  readonly clock = new SimulatedClock();
+  readonly clock = new ManualClock();
   readonly seeded: SeededRandom;
   readonly store = openMemoryBlocks();
   readonly faults: PlannedFaults;
@@ -166,7 +166,7 @@ export class World {
     this.lost = null;
     const history: History = new History({
       blocks: connection.blocks, unwrapped: connection.blocks, journal: disk, instance, share: "/share", host: `host-${++this.lives}`, lagMs: 200, unshippedBytesMax: 2 ** 30,
-      snapshotPath: join(this.directory, `snapshot-${this.lives}`), snapshotBytesMin: 2000, clock, random: random(this.seeded), logger: silentLogger,
+      snapshotPath: join(this.directory, `snapshot-${this.lives}`), snapshotBytesMin: 2000, snapshotPauseMs: 0, clock, random: random(this.seeded), logger: silentLogger,
       lost: (error) => {
         if (this.history === history) this.lost = error;
       },

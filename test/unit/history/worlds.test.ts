@@ -29,7 +29,7 @@ async function takeOver(world: World): Promise<void> {
   if (world.seeded.chance(0.5)) world.kill();
   else {
     // It finds out: by what it publishes, or by looking.
-    await world.clock.pass(8_000);
+    await world.clock.passInTurns(8_000);
     expect(world.lost).toBeInstanceOf(ShareTaken);
     // What it had published by then is recovered; nothing else ever will be.
     if ((await world.clock.until(waited)) === null) expect(moment).toBe(world.happened.length);
@@ -54,7 +54,7 @@ async function play(seed: number): Promise<string> {
     if (draw < 35) world.write();
     else if (draw < 60) world.commit();
     else if (draw < 75) world.acknowledge();
-    else if (draw < 90) await world.clock.pass(seeded.below(300));
+    else if (draw < 90) await world.clock.passInTurns(seeded.below(300));
     else if (draw < 93) world.setOutage(seeded.chance(0.5));
     else if (draw < 97) {
       world.kill();
@@ -72,7 +72,7 @@ async function play(seed: number): Promise<string> {
   world.acknowledge();
   // Packing a snapshot takes real time.
   for (const end = performance.now() + realMsMax; performance.now() < end && world.acknowledged < world.happened.length; ) {
-    await world.clock.pass(1_000);
+    await world.clock.passInTurns(1_000);
     if (world.acknowledged < world.happened.length) world.acknowledge();
   }
   expect(world.acknowledged).toBe(world.happened.length);

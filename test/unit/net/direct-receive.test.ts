@@ -172,7 +172,7 @@ test("a client that stops in the middle of a large message costs no more than th
   // It was paused for others' turns, and is read again.
   await until(() => !server.list()[0]!.paused);
   expect(server.stats.pauses).toBeGreaterThan(0);
-  for (let i = 0; i < 8; i++) clock.advance(5_000);
+  for (let i = 0; i < 8; i++) clock.pass(5_000);
   expect(server.stats).toMatchObject({ connections: 0, stalled: 1 });
   expect(server.keptBytes).toBe(0);
   await client.untilClosed();

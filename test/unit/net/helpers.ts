@@ -1,41 +1,7 @@
-import { type Clock, systemClock, type Timer } from "#base/clock.ts";
-import { Time } from "#base/time.ts";
+import { systemClock } from "#base/clock.ts";
 import { silentLogger } from "#telemetry/logger.ts";
 import { Connection, recordMarking, streamLimitDefaults, StreamServer, type StreamServerOptions } from "#net/index.ts";
-
-/** A clock whose time moves only by `advance`; turns end as they really do. */
-export class TestClock implements Clock {
-  private ms = 0;
-  private timers: { at: number; run: () => void }[] = [];
-  now(): Time {
-    return new Time(0, 0);
-  }
-  monotonicMs(): number {
-    return this.ms;
-  }
-  after(delayMs: number, run: () => void): Timer {
-    const timer = { at: this.ms + delayMs, run };
-    this.timers.push(timer);
-    return { cancel: () => void (this.timers = this.timers.filter((each) => each !== timer)) };
-  }
-  atTurnEnd(run: () => void): void {
-    systemClock.atTurnEnd(run);
-  }
-  get pending(): number {
-    return this.timers.length;
-  }
-  advance(ms: number): void {
-    const until = this.ms + ms;
-    for (;;) {
-      const next = this.timers.filter((timer) => timer.at <= until).sort((a, b) => a.at - b.at)[0];
-      if (next === undefined) break;
-      this.timers = this.timers.filter((each) => each !== next);
-      this.ms = next.at;
-      next.run();
-    }
-    this.ms = until;
-  }
-}
+import { ManualClock } from "../../support/manual-clock.ts";
 
 /** A record of one fragment, or of several cut at `cuts`. */
 export function record(payload: Uint8Array, ...cuts: number[]): Uint8Array {
@@ -167,7 +133,7 @@ export type Message = { readonly from: Connection<null>; readonly bytes: Uint8Ar
 /** A server that keeps its messages for the test to answer. */
 export function collector(options: Partial<Omit<StreamServerOptions<null>, "limits">> & { limits?: object } = {}) {
   const messages: Message[] = [];
-  const clock = new TestClock();
+  const clock = new ManualClock(0);
   let onMessage: ((message: Message) => void) | null = null;
   const server = new StreamServer<null>({
     bind: "127.0.0.1",

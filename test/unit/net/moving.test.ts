@@ -38,9 +38,9 @@ describe("a server that moves", () => {
     await until(() => messages.length === 1);
     const client = await RawClient.connect(server.move(here(0), 5000));
     await until(() => server.stats.connections === 2);
-    clock.advance(4999);
+    clock.pass(4999);
     expect(server.stats.connections).toBe(2);
-    clock.advance(1);
+    clock.pass(1);
     await old.untilClosed();
     await turns(10);
     expect([server.stats.connections, client.closed]).toEqual([1, false]);
@@ -149,7 +149,7 @@ test("a connection knows who it is and what it moved", async () => {
   answerAll((message) => reply(message));
   const [one, two] = [await connect(), await connect()];
   await until(() => server.stats.connections === 2);
-  clock.advance(1000);
+  clock.pass(1000);
   one.send(record(bytes("hello")));
   await one.record();
   one.send(record(bytes("!")));

@@ -117,6 +117,23 @@ for (const gathered of [true, false]) {
       expect(releases()).toBe(1);
     });
 
+    test("what is held leaves in order when it is drained, with what is sent behind it", () => {
+      const { kernel, gather, queue, lender, releases } = setUp();
+      const head = bytes(0, 5);
+      queue.hold(head, 5, [bytes(5, 5)], lender);
+      head.fill(99);
+      queue.hold(bytes(10, 2), 2, [], lender);
+      expect([kernel.taken.length, releases(), queue.unsentBytes]).toEqual([0, 0, 12]);
+      queue.send(bytes(12, 3), 3);
+      queue.drain();
+      expect(kernel.taken).toEqual(Array.from({ length: 15 }, (_, i) => i));
+      expect([releases(), queue.unsentBytes]).toEqual([2, 0]);
+      if (gather !== null) expect(gather.sends).toBe(1);
+      queue.hold(bytes(0, 5), 5, [bytes(5, 5)], lender);
+      queue.dispose();
+      expect([releases(), queue.unsentBytes, kernel.taken.length]).toEqual([3, 0, 15]);
+    });
+
     test("a payload is one system call where gathering is, and each piece's write otherwise", () => {
       const { kernel, gather, queue, lender } = setUp();
       queue.sendWithPayload(bytes(0, 5), 5, [bytes(5, 5), bytes(10, 5)], lender);

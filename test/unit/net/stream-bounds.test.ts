@@ -89,7 +89,7 @@ describe("what a client may cost a stream server", () => {
       const pauses = server.stats.pauses;
       await until(() => server.stats.pauses > pauses || server.stats.evicted > 0);
       expect(server.unsentBytes).toBeLessThanOrEqual(8 * 2 ** 20);
-      clock.advance(1);
+      clock.pass(1);
       reader.send(record(bytes("read")));
       expect((await reader.record())?.length).toBe(payload.length);
     }
@@ -121,9 +121,9 @@ describe("what a client may cost a stream server", () => {
     expect(messages.length).toBeLessThan(200);
     expect(unsent).toBeLessThanOrEqual(2 ** 20 + slice.length + 4);
     expect(lent).toBe(messages.length);
-    clock.advance(29_000);
+    clock.pass(29_000);
     expect(server.stats.connections).toBe(1);
-    clock.advance(10_000);
+    clock.pass(10_000);
     expect(server.stats).toMatchObject({ connections: 0, stalled: 1 });
     expect(borrowed).toBe(0);
     client.startReading();
@@ -139,7 +139,7 @@ describe("what a client may cost a stream server", () => {
     for (let i = 0; i < 20; i++) client.send(record(bytes("read")));
     await until(() => server.stats.pauses > 0);
     for (let read = 0; read < 20; ) {
-      clock.advance(20_000);
+      clock.pass(20_000);
       client.startReading();
       // The client's kernel holds some megabytes: the server sees progress only when these have been read.
       for (const before = server.stats.bytesOut; read < 20 && server.stats.bytesOut === before; read++) {
@@ -155,12 +155,12 @@ describe("what a client may cost a stream server", () => {
     const [slow, idle] = [await connect(), await connect()];
     slow.send(record(new Uint8Array(1000)).subarray(0, 500));
     await until(() => server.keptBytes > 0);
-    clock.advance(9000);
+    clock.pass(9000);
     slow.send(new Uint8Array(1));
     await until(() => server.stats.bytesIn === 501);
-    clock.advance(9000);
+    clock.pass(9000);
     expect(server.stats.connections).toBe(2);
-    clock.advance(9000);
+    clock.pass(9000);
     // The one in the middle of a message is gone; one that just says nothing costs nothing and stays.
     expect(server.stats).toMatchObject({ connections: 1, stalled: 1 });
     expect(server.keptBytes).toBe(0);
@@ -181,7 +181,7 @@ describe("what a client may cost a stream server", () => {
       const before = server.stats.bytesIn;
       client.send(part);
       await until(() => server.stats.bytesIn === before + part.length);
-      clock.advance(1);
+      clock.pass(1);
       expect(server.keptBytes).toBeLessThanOrEqual(300_000);
     }
     await until(() => server.stats.evicted > 0);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { linuxGatheredWrite } from "#net/gathered-write.ts";
 import { stopStalledMs } from "#net/stop-stalled.ts";
 import { collector, RawClient, record, reply, turns, until } from "./helpers.ts";
 import { bytes, endAfterEach, start, text } from "./servers.ts";
@@ -113,6 +114,33 @@ describe("a stream server", () => {
     });
   }
 
+  test("payloads asked for together leave together, as far as so much may wait", async () => {
+    const real = linuxGatheredWrite();
+    if (real === null) return expect(process.platform).not.toBe("linux");
+    let sends = 0;
+    const gather = { clear: () => real.clear(), add: (of: Uint8Array, from: number, to: number) => real.add(of, from, to), send: (fd: number) => (sends++, real.send(fd)) };
+    const { server, connect, answerAll } = start({ gather, limits: { heldBytesMax: 32_768 } });
+    const payload = new Uint8Array(10_000).fill(3);
+    let lent = 0;
+    answerAll((message) => {
+      message.from.beginMessage();
+      lent++;
+      message.from.endMessageWithPayload([payload], payload.length, 0, { release: () => void lent-- });
+      message.from.requestDone(message.length);
+    });
+    const client = await connect();
+    const ask = async (times: number): Promise<void> => {
+      sends = 0;
+      client.send(new Uint8Array(Buffer.concat(Array.from({ length: times }, () => record(bytes("read"))))));
+      for (let i = 0; i < times; i++) expect((await client.record())?.length).toBe(payload.length);
+    };
+    await ask(3);
+    expect(sends).toBe(1);
+    await ask(7);
+    expect(sends).toBe(3);
+    expect([lent, server.list()[0]!.unsentBytes]).toEqual([0, 0]);
+  });
+
   test("a connection that died: answers go nowhere, payloads come back, counts go to zero", async () => {
     const { server, connect, messages } = start();
     const client = await connect();
@@ -157,9 +185,9 @@ describe("stopping", () => {
     client.send(record(bytes("never answered")));
     await until(() => messages.length === 1);
     const stopping = server.stop(5000);
-    clock.advance(4999);
+    clock.pass(4999);
     expect(server.stats.connections).toBe(1);
-    clock.advance(1);
+    clock.pass(1);
     await stopping;
     await client.untilClosed();
     reply(messages[0]!);
@@ -180,15 +208,15 @@ describe("stopping", () => {
       client.send(record(bytes("much")));
     }
     await until(() => server.list().filter((connection) => connection.waitsForClient === "receive").length === 2);
-    clock.advance(60);
+    clock.pass(60);
     let stopped = false;
     const stopping = server.stop(15_000).then(() => (stopped = true));
-    clock.advance(stopStalledMs - 1);
+    clock.pass(stopStalledMs - 1);
     expect(server.stats.connections).toBe(2);
     slow.startReading();
     const reading = slow.record();
     await until(() => server.stats.connections === 1 || server.list()[1]!.progressMs > 60);
-    clock.advance(1);
+    clock.pass(1);
     await until(() => server.list().every((connection) => connection.address !== "" && connection.id !== 1));
     expect((await reading)?.length).toBe(length);
     await slow.untilClosed();
@@ -222,14 +250,14 @@ describe("stopping", () => {
     socket.write(record(bytes("much")));
     await until(() => server.list().some((connection) => connection.waitsForClient === "receive"));
     await turns(200);
-    clock.advance(60);
+    clock.pass(60);
     const stopping = server.stop(3_600_000);
     while (received < length && !closed) {
       const before = received;
       socket.resume();
       await until(() => received > before || closed);
       await turns(5);
-      clock.advance(stopStalledMs / 2);
+      clock.pass(stopStalledMs / 2);
     }
     expect([received > length, server.stats.stalled]).toEqual([true, 0]);
     await stopping;

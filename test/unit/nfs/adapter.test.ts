@@ -4,12 +4,13 @@ import { silentLogger } from "#telemetry/logger.ts";
 import { createNfsAdapter, type NfsAdapter, type NfsAdapterOptions } from "#nfs/index.ts";
 import { lateMs } from "#nfs/late.ts";
 import { FsError } from "#model/fs-error.ts";
-import { RawClient, record, TestClock, turns, until } from "../net/helpers.ts";
+import { RawClient, record, turns, until } from "../net/helpers.ts";
 import { superuser } from "../../support/policy.ts";
 import { callRecord } from "./harness.ts";
 import { MemoryFileSystem } from "./memory-file-system.ts";
 import { MemoryShares } from "./memory-shares.ts";
 import { Words } from "./words.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 
 const running: NfsAdapter[] = [];
 afterEach(async () => {
@@ -52,7 +53,7 @@ describe("the adapter", () => {
   });
 
   test("a call told to come back outlives its connection, and that of who came back: its answer is kept under the xid he asks by again", async () => {
-    const clock = new TestClock();
+    const clock = new ManualClock();
     const { port, fs, adapter } = await start({ clock });
     const gate = Promise.withResolvers<void>();
     const mkdir = fs.mkdir.bind(fs);
@@ -67,7 +68,7 @@ describe("the adapter", () => {
     const first = await RawClient.connect(port);
     first.send(nfs(1, 9, args));
     await until(() => made === 1);
-    clock.advance(lateMs + 2_000);
+    clock.pass(lateMs + 2_000);
     expect(status(await first.record())).toBe(10_008);
     first.close();
     const second = await RawClient.connect(port);
@@ -173,7 +174,7 @@ describe("the adapter", () => {
   });
 
   test("transfer sizes out of range are refused", () => {
-    const options = { shares: new MemoryShares(), clock: new TestClock(), logger: silentLogger, bind: "127.0.0.1", port: 0 };
+    const options = { shares: new MemoryShares(), clock: new ManualClock(), logger: silentLogger, bind: "127.0.0.1", port: 0 };
     for (const size of [0, 4095, 2 ** 24 + 1, 1.5, Number.NaN]) {
       expect(() => createNfsAdapter({ ...options, readMax: size })).toThrow(RangeError);
       expect(() => createNfsAdapter({ ...options, writeMax: size })).toThrow(RangeError);

@@ -2,17 +2,17 @@ import { describe, expect, test } from "bun:test";
 import { FsCode } from "#model/fs-error.ts";
 import type { Call } from "#nfs/call.ts";
 import { answerKeptMs, DuplicateCache } from "#nfs/drc.ts";
-import { TestClock } from "../net/helpers.ts";
 import { authSys, callRecord, harness } from "./harness.ts";
 import { MemoryFileSystem } from "./memory-file-system.ts";
 import { Words } from "./words.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 
 const hex = (bytes: Uint8Array | null | undefined): string => Buffer.from(bytes ?? []).toString("hex");
 
 describe("the duplicate-request cache", () => {
   const setUp = () => {
     const fs = new MemoryFileSystem("/export");
-    const clock = new TestClock();
+    const clock = new ManualClock();
     const world = harness([fs], { clock });
     const root = fs.handleOf(fs.root());
     return { fs, world, clock, root, mkdir: (xid: number, name: string) => callRecord(xid, 100003, 3, 9, new Words(root, name, 0, 0, 0, 0, 0, 0)) };
@@ -57,10 +57,10 @@ describe("the duplicate-request cache", () => {
   test("an answer is given again for two minutes; then the same xid is another call", async () => {
     const { fs, world, clock, mkdir } = setUp();
     const first = await world.connect("10.0.0.1").ask(mkdir(5, "d"));
-    clock.advance(119_999);
+    clock.pass(119_999);
     expect(hex(await world.connect("10.0.0.1").ask(mkdir(5, "d")))).toBe(hex(first));
     expect(fs.log).toEqual(["mkdir 0"]);
-    clock.advance(1);
+    clock.pass(1);
     expect(hex((await world.connect("10.0.0.1").ask(mkdir(5, "d")))?.slice(24, 28))).toBe("00000011");
     expect(fs.log).toEqual(["mkdir 0", "mkdir 0"]);
     // And its answer is kept as any other.
@@ -73,7 +73,7 @@ describe("the duplicate-request cache", () => {
     const { fs, world, clock, mkdir } = setUp();
     const [one, two] = [world.connect(), world.connect()];
     one.send(mkdir(5, "d"));
-    clock.advance(10 * answerKeptMs);
+    clock.pass(10 * answerKeptMs);
     two.send(mkdir(5, "d"));
     await two.transport.untilDone(1);
     expect(fs.log).toEqual(["mkdir 0"]);
@@ -81,7 +81,7 @@ describe("the duplicate-request cache", () => {
 
   test("a call that was refused at once and is repeated in the same turn is answered twice", async () => {
     const { world, clock, mkdir } = setUp();
-    clock.advance(10 * answerKeptMs);
+    clock.pass(10 * answerKeptMs);
     const caller = world.connect();
     const unknown = callRecord(5, 100003, 3, 9, new Words(new Uint8Array(44), "d", 0, 0, 0, 0, 0, 0));
     caller.send(unknown);
@@ -134,7 +134,7 @@ describe("its bounds", () => {
   };
 
   test("a client's oldest answers go first", () => {
-    const cache = new DuplicateCache(new TestClock(), { perClientMax: 3, entriesMax: 100, bytesMax: 2 ** 20 });
+    const cache = new DuplicateCache(new ManualClock(), { perClientMax: 3, entriesMax: 100, bytesMax: 2 ** 20 });
     for (let xid = 0; xid < 5000; xid++) fill(cache, "a", xid);
     expect(cache.size).toBe(3);
     expect(fill(cache, "a", 4999)).toBe(false);
@@ -142,7 +142,7 @@ describe("its bounds", () => {
   });
 
   test("one client's flood leaves another's answers alone, until the total is reached; the quietest client's go then", () => {
-    const cache = new DuplicateCache(new TestClock(), { perClientMax: 10, entriesMax: 25, bytesMax: 2 ** 20 });
+    const cache = new DuplicateCache(new ManualClock(), { perClientMax: 10, entriesMax: 25, bytesMax: 2 ** 20 });
     fill(cache, "quiet", 1);
     for (let xid = 0; xid < 1000; xid++) fill(cache, "flood", xid);
     expect(fill(cache, "quiet", 1)).toBe(false);
@@ -153,7 +153,7 @@ describe("its bounds", () => {
   });
 
   test("a client that comes again is not the quietest any more", () => {
-    const cache = new DuplicateCache(new TestClock(), { perClientMax: 10, entriesMax: 3, bytesMax: 2 ** 20 });
+    const cache = new DuplicateCache(new ManualClock(), { perClientMax: 10, entriesMax: 3, bytesMax: 2 ** 20 });
     fill(cache, "a", 1);
     fill(cache, "b", 1);
     fill(cache, "a", 2);
@@ -163,24 +163,24 @@ describe("its bounds", () => {
   });
 
   test("what is too old makes room, the quietest clients' first", () => {
-    const clock = new TestClock();
+    const clock = new ManualClock();
     const cache = new DuplicateCache(clock);
     for (let xid = 0; xid < 3; xid++) fill(cache, "old", xid);
-    clock.advance(answerKeptMs / 2);
+    clock.pass(answerKeptMs / 2);
     fill(cache, "old", 3);
     fill(cache, "other", 0);
     expect(cache.size).toBe(5);
-    clock.advance(answerKeptMs / 2);
+    clock.pass(answerKeptMs / 2);
     fill(cache, "new", 0);
     expect(cache.size).toBe(3);
     expect([fill(cache, "old", 3), fill(cache, "other", 0)]).toEqual([false, false]);
-    clock.advance(answerKeptMs);
+    clock.pass(answerKeptMs);
     fill(cache, "new", 1);
     expect([cache.size, cache.sizeBytes]).toEqual([1, 256]);
   });
 
   test("bytes", () => {
-    const cache = new DuplicateCache(new TestClock(), { perClientMax: 1000, entriesMax: 1000, bytesMax: 10_000 });
+    const cache = new DuplicateCache(new ManualClock(), { perClientMax: 1000, entriesMax: 1000, bytesMax: 10_000 });
     for (let xid = 0; xid < 100; xid++) fill(cache, "a", xid, 744);
     expect(cache.size).toBe(10);
     expect(cache.sizeBytes).toBe(10_000);

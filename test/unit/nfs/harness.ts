@@ -81,7 +81,7 @@ export function harness(fileSystems: readonly MemoryFileSystem[], options: Harne
   const dispatcher = new Dispatcher(
     [
       { number: 100003, name: "nfs", versions: [nfs3(settings)] },
-      { number: 100005, name: "mountd", versions: [mount3({ shares, logger, mounts })] },
+      { number: 100005, name: "mountd", versions: [mount3({ shares, logger, clock: options.clock ?? systemClock, mounts })] },
     ],
     duplicates,
     logger,

@@ -5,11 +5,11 @@ import type { AttributeRequest, Change, Created, CreateHow, Removed, Renamed } f
 import type { Time } from "#base/time.ts";
 import { answerKeptMs } from "#nfs/drc.ts";
 import { lateArgsBytesMax, lateCallsMax, lateMs } from "#nfs/late.ts";
-import { TestClock } from "../net/helpers.ts";
 import { authSys, callRecord, type Caller, harness } from "./harness.ts";
 import { MemoryFileSystem } from "./memory-file-system.ts";
 import { error } from "./memory-tree.ts";
 import { Words } from "./words.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 
 /** Does what it is asked at once and answers when it is let, as a share does whose store is away. */
 class HeldFileSystem extends MemoryFileSystem {
@@ -49,7 +49,7 @@ const guarded = (name: string) => (root: Uint8Array) => new Words(root, name, 1,
 
 function setUp() {
   const fs = new HeldFileSystem("/export");
-  const clock = new TestClock();
+  const clock = new ManualClock();
   const world = harness([fs], { clock });
   const root = fs.handleOf(fs.root());
   let xid = 100;
@@ -62,7 +62,7 @@ function setUp() {
       return reply === undefined ? null : Buffer.from(reply.subarray(24, 28)).toString("hex");
     };
   };
-  return { fs, clock, world, root, call, late: world.dispatcher.late!, late_: async () => void (await settled(), clock.advance(lateMs + 2_000), await settled()) };
+  return { fs, clock, world, root, call, late: world.dispatcher.late!, late_: async () => void (await settled(), clock.pass(lateMs + 2_000), await settled()) };
 }
 
 /** Everything that goes on by itself has. */
@@ -84,10 +84,10 @@ describe("a call that takes long", () => {
       fs.hold();
       const first = call(caller, procedure, args(root));
       await settled();
-      clock.advance(lateMs - 1_000);
+      clock.pass(lateMs - 1_000);
       await settled();
       expect(first()).toBeNull();
-      clock.advance(2_000);
+      clock.pass(2_000);
       await settled();
       expect(first()).toBe(jukebox);
       // While it still goes on, the repeat is told to come back in its turn.
@@ -203,9 +203,9 @@ describe("a call that takes long", () => {
     await late_();
     fs.let();
     await settled();
-    clock.advance(answerKeptMs - 2_000);
+    clock.pass(answerKeptMs - 2_000);
     expect(late.size).toBe(1);
-    clock.advance(4_000);
+    clock.pass(4_000);
     expect(late.size).toBe(0);
     expect(clock.pending).toBe(0);
     const again = call(caller, create, guarded("new")(root));
@@ -325,6 +325,20 @@ describe("a call that takes long", () => {
     await settled();
     expect(long()).toBe(ok);
     expect(caller.transport.done).toBe(1);
+  });
+
+  test("a share that waits for no other machine has nothing kept of its calls, and their callers wait", async () => {
+    const { fs, call, root, clock, late_, late, world } = setUp();
+    fs.mayBeLate = false;
+    const caller = world.connect();
+    fs.hold();
+    const made = call(caller, mkdir, new Words(root, "d", 0, 0, 0, 0, 0, 0));
+    expect(clock.pending).toBe(0);
+    await late_();
+    expect([made(), late.told]).toEqual([null, 0]);
+    fs.let();
+    await settled();
+    expect(made()).toBe(ok);
   });
 
   test("no more go on behind their callers than are allowed, kept or not", async () => {

@@ -7,9 +7,10 @@ import { createNfsAdapter, type NfsAdapter, type NfsAdapterOptions } from "#nfs/
 import { silentLogger } from "#telemetry/logger.ts";
 import { RawClient, record } from "../net/helpers.ts";
 import { policyOf } from "../../support/policy.ts";
-import { HeldStore, openOn, TestClock, type TestRandom, type World } from "../vfs/kit.ts";
+import { HeldStore, openOn, type TestRandom, type World } from "../vfs/kit.ts";
 import { authSys, callRecord, rootCredential } from "./harness.ts";
 import { Words } from "./words.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 
 const adapters: NfsAdapter[] = [];
 const callers: LiveCaller[] = [];
@@ -33,7 +34,7 @@ export async function live(options: Partial<NfsAdapterOptions> = {}) {
 
 /** A share with a store of its own. */
 export async function openNamed(name: string, changes: Partial<SharePolicyFields> = {}): Promise<World> {
-  const clock = new TestClock();
+  const clock = new ManualClock();
   const random = { bytes: (length: number) => crypto.getRandomValues(new Uint8Array(length)) } as unknown as TestRandom;
   return openOn(new HeldStore(openMemoryStore({ clock, random })), clock, { name, policy: policyOf(changes) });
 }

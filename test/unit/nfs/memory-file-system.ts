@@ -28,6 +28,7 @@ import { error, MemoryTree } from "./memory-tree.ts";
 export class MemoryFileSystem extends MemoryTree implements FileSystem {
   readonly locks = new LockTable();
   readonly persistent = null;
+  mayBeLate = true;
   /** Nobody watches. */
   readonly notify = { size: 0 } as unknown as Notifier;
   readonly opens = new OpenTable(systemClock, () => false);

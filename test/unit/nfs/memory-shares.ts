@@ -1,10 +1,12 @@
 import { decodeFileHandle, FsCode, FsError } from "#model/index.ts";
+import { AbsentShares } from "#vfs/absent-shares.ts";
 import type { FileSystem, Located, Shares } from "#vfs/file-system.ts";
 import type { MemoryFileSystem } from "./memory-file-system.ts";
 
 /** The handles are checked as the real ones are; their ids are then remembered, as the real ones are. */
 export class MemoryShares implements Shares {
   private readonly all: readonly MemoryFileSystem[];
+  readonly absent = new AbsentShares();
   private readonly known = new Map<number, { bytes: Uint8Array; located: Located }>();
   constructor(...all: MemoryFileSystem[]) {
     this.all = all;

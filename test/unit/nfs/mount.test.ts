@@ -2,12 +2,11 @@ import { describe, expect, test } from "bun:test";
 import { Squash } from "#model/credentials.ts";
 import { FsCode } from "#model/fs-error.ts";
 import { MountList } from "#nfs/mount/index.ts";
-import { HandClock } from "../control/sessions/world.ts";
-import { TestClock } from "../net/helpers.ts";
 import { superuser as root } from "../../support/policy.ts";
 import { harness } from "./harness.ts";
 import { MemoryFileSystem } from "./memory-file-system.ts";
 import { Words } from "./words.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 
@@ -99,27 +98,27 @@ describe("MOUNT version 3", () => {
   });
 
   test("the list says when a client was last there: when it mounted, or when a connection of it ended", () => {
-    const clock = new HandClock();
+    const clock = new ManualClock();
     const mounts = new MountList(2, clock);
     const at = () => mounts.seen().map(({ host, seenAt }) => [host, seenAt.sec]);
     const begun = clock.now().sec;
     mounts.add("one", "/a", "/export");
     mounts.add("two", "/a", "/export");
-    clock.advance(10_000);
+    clock.pass(10_000);
     mounts.left("two");
     mounts.left("nobody");
     expect(at()).toEqual([["one", begun], ["two", begun + 10]]);
     mounts.add("three", "/a", "/export");
     expect(at()).toEqual([["two", begun + 10], ["three", begun + 10]]);
     mounts.remove("two", "/a");
-    clock.advance(10_000);
+    clock.pass(10_000);
     mounts.left("two");
     mounts.add("two", "/b", "/export");
     expect(at()).toEqual([["three", begun + 10], ["two", begun + 20]]);
   });
 
   test("the list of mounts is bounded", () => {
-    const mounts = new MountList(3, new TestClock());
+    const mounts = new MountList(3, new ManualClock());
     for (let i = 0; i < 10; i++) mounts.add("host", `/${i}`, "/export");
     expect([...mounts.list()].map((mount) => mount.path)).toEqual(["/7", "/8", "/9"]);
   });

@@ -8,9 +8,10 @@ import { pmap2 } from "#nfs/portmap/pmap2.ts";
 import { Registry } from "#nfs/portmap/registry.ts";
 import { rpcbind } from "#nfs/portmap/rpcbind.ts";
 import { Dispatcher } from "#nfs/rpc.ts";
-import { RawClient, record, TestClock } from "../net/helpers.ts";
+import { RawClient, record } from "../net/helpers.ts";
 import { callRecord, MemoryTransport, noCredential } from "./harness.ts";
 import { Words } from "./words.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 
 const hex = (bytes: Uint8Array | null | undefined): string => Buffer.from(bytes ?? []).toString("hex");
 type Fields = readonly (number | bigint | string | Uint8Array)[];
@@ -27,7 +28,7 @@ describe("the port mapper over TCP and UDP", () => {
       { program: 100003, versions: [3], netid: "tcp", port: 12049 },
       { program: 100005, versions: [3], netid: "tcp", port: 12049 },
     ] as const;
-    mapper = createPortmapper({ bind: "127.0.0.1", port: 0, services, clock: new TestClock(), logger: silentLogger });
+    mapper = createPortmapper({ bind: "127.0.0.1", port: 0, services, clock: new ManualClock(0), logger: silentLogger });
     port = (await mapper.start()).port;
   });
   afterEach(() => mapper.stop(0));
@@ -132,7 +133,7 @@ describe("the port mapper over TCP and UDP", () => {
 
 test("others may ask, but not register", () => {
   const registry = new Registry();
-  const settings = { registry, netid: "tcp", clock: new TestClock(), localAddress: () => "10.0.0.1" } as const;
+  const settings = { registry, netid: "tcp", clock: new ManualClock(0), localAddress: () => "10.0.0.1" } as const;
   const dispatcher = new Dispatcher([{ number: 100000, name: "portmapper", versions: [pmap2(settings), rpcbind(3, settings), rpcbind(4, settings)] }], null, silentLogger);
   const ask = (address: string, message: Uint8Array): string => {
     const transport = new MemoryTransport(address);
@@ -155,7 +156,7 @@ test("others may ask, but not register", () => {
 });
 
 test("the address of ours that a client reaches", () => {
-  const addresses = new LocalAddresses(new TestClock());
+  const addresses = new LocalAddresses(new ManualClock(0));
   expect(addresses.towards("127.0.0.1")).toBe("127.0.0.1");
   expect(addresses.towards("::1")).toBe("::1");
   const own = Object.values(networkInterfaces()).flat().find((each) => each !== undefined && !each.internal && each.family === "IPv4");

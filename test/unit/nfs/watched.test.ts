@@ -9,15 +9,16 @@ import { mountOperations, nfsRequests, rpcErrorStatus } from "#nfs/watched.ts";
 import { Mount3Procedure } from "#wire/mount3.ts";
 import { Nfs3Procedure, NfsStat3 } from "#wire/nfs3.ts";
 import { AcceptStat } from "#wire/rpc.ts";
-import { TestClock } from "../net/helpers.ts";
 import { lateMs } from "#nfs/late.ts";
 import { callRecord, MemoryTransport } from "./harness.ts";
+import { MemoryFileSystem } from "./memory-file-system.ts";
 import { Words } from "./words.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 
 const { WRITE, REMOVE } = Nfs3Procedure;
 
 describe("calls that are watched", () => {
-  let clock: TestClock;
+  let clock: ManualClock;
   let transport: MemoryTransport;
   let dispatcher: Dispatcher;
   let requests: RequestSwitch<Call>;
@@ -37,6 +38,7 @@ describe("calls that are watched", () => {
       call.end();
     },
     async run(call) {
+      call.view = client.view(new MemoryFileSystem(""));
       const gate = Promise.withResolvers<void>();
       release = (error) => (error === undefined ? gate.resolve() : gate.reject(error));
       await gate.promise;
@@ -47,7 +49,7 @@ describe("calls that are watched", () => {
   });
 
   beforeEach(() => {
-    clock = new TestClock();
+    clock = new ManualClock(0);
     requests = new RequestSwitch<Call>(nfsRequests, clock);
     transport = new MemoryTransport();
     const procedures = [slow(WRITE, false), slow(REMOVE, true), { name: "READ", operation: Nfs3Procedure.READ, remembered: false, run: (call: Call) => call.reject(AcceptStat.GARBAGE_ARGS) }];
@@ -67,7 +69,7 @@ describe("calls that are watched", () => {
     requests.hold();
     send(0);
     expect(counted().waiting[WRITE]).toBe(1);
-    clock.advance(30);
+    clock.pass(30);
     release();
     await transport.untilDone(1);
     expect(counted().waiting[WRITE]).toBe(0);
@@ -83,7 +85,7 @@ describe("calls that are watched", () => {
     };
     const tell = async (): Promise<void> => {
       await new Promise(setImmediate);
-      clock.advance(lateMs + 2_000);
+      clock.pass(lateMs + 2_000);
     };
     send(7);
     expect(counted().waiting[REMOVE]).toBe(1);

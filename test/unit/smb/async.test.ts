@@ -9,8 +9,8 @@ import { encodeEmptyBody } from "#wire/smb2/session.ts";
 import { until } from "../../support/wait.ts";
 import { emptyBody } from "../../support/smb-client.ts";
 import { smbServer, type TestSmb } from "../../support/smb-server.ts";
-import { TestClock } from "../net/helpers.ts";
 import { compound, packet } from "../../support/smb-wire.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 
 const async = 2;
 const related = 4;
@@ -79,7 +79,7 @@ for (const [name, dialect] of [["2.1, unsigned", 0x210], ["3.1.1, signed", 0x311
 
 for (const ends of ["is done", "is cancelled", "loses its session", "loses its connection"] as const) {
   test(`a slow change that ${ends} is answered once after it was said to go on, where anybody is there to hear it`, async () => {
-    const clock = new TestClock();
+    const clock = new ManualClock();
     const slow = await smbServer({ clock });
     const gate = Promise.withResolvers<void>();
     const begun = Promise.withResolvers<void>();
@@ -95,7 +95,7 @@ for (const ends of ["is done", "is cancelled", "loses its session", "loses its c
     client.send(Command.FLUSH, emptyBody, { credits: 10 });
     await begun.promise;
     expect(waitingIn(slow)).toBe(0);
-    clock.advance(2_000);
+    clock.pass(2_000);
     const interim = await client.next();
     expect([interim.status, interim.flags & async, interim.credits, interim.signed]).toEqual([NtStatus.PENDING, async, 10, false]);
     if (ends === "is cancelled") client.send(Command.CANCEL, emptyBody, { messageId: Number(interim.messageId) });

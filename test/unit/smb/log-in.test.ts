@@ -3,8 +3,11 @@ import { systemClock } from "#base/clock.ts";
 import { addressBurst, pairFreeAttempts, Throttle } from "#control/sessions/throttle.ts";
 import { Squash } from "#model/credentials.ts";
 import { smbSettingDefaults, type SmbSettings } from "#smb/settings.ts";
+import { contextTag, derOf, DerTag } from "#wire/der.ts";
+import { ntlmNegotiateBytesMax } from "#wire/ntlm.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { Command } from "#wire/smb2/header.ts";
+import { Mechanism, mechanismListBytesMax } from "#wire/spnego.ts";
 import { createBody, emptyBody, negotiateBody, sessionSetupBody, type SmbClient, tokenOf } from "../../support/smb-client.ts";
 import { ntlmAuthenticate, ntlmFlags, ntlmNegotiate } from "../../support/smb-ntlm.ts";
 import { smbServer, type TestSmb } from "../../support/smb-server.ts";
@@ -44,6 +47,32 @@ async function anonymous(client: SmbClient): Promise<{ status: number; flags: nu
   if (reply.status === 0) client.sessionId = reply.sessionId;
   return { status: reply.status, flags: reply.status === 0 ? reply.body.readUInt16LE(2) : 0 };
 }
+
+test("what a log-in keeps until it is proven is short: a longer first message or list of mechanisms is refused", async () => {
+  const server = await start();
+  const client = await negotiated(server);
+  const begin = async (token: Uint8Array): Promise<number> => (await client.call(Command.SESSION_SETUP, sessionSetupBody(token), { sessionId: 0n })).status;
+  const message = (bytes: number): Buffer => Buffer.concat([ntlmNegotiate(), Buffer.alloc(bytes - 32)]);
+  const offer = (bytes: number, token: Uint8Array | null): Uint8Array => {
+    const ntlm = derOf(DerTag.objectIdentifier, Mechanism.ntlm);
+    // Tags and lengths, two bytes of length each: of the list and of the other mechanism.
+    const other = derOf(DerTag.objectIdentifier, new Uint8Array(bytes - 4 - ntlm.length - 4));
+    const list = derOf(DerTag.sequence, ntlm, other);
+    expect(list.length).toBe(bytes);
+    const fields = [derOf(contextTag(0), list), ...(token === null ? [] : [derOf(contextTag(2), derOf(DerTag.octetString, token))])];
+    return derOf(DerTag.application0, derOf(DerTag.objectIdentifier, Uint8Array.of(0x2b, 6, 1, 5, 5, 2)), derOf(contextTag(0), derOf(DerTag.sequence, ...fields)));
+  };
+  expect(await begin(message(ntlmNegotiateBytesMax))).toBe(NtStatus.MORE_PROCESSING_REQUIRED);
+  expect(await begin(message(ntlmNegotiateBytesMax + 1))).toBe(NtStatus.INVALID_PARAMETER);
+  expect(await begin(message(65_000))).toBe(NtStatus.INVALID_PARAMETER);
+  expect(await begin(offer(mechanismListBytesMax, null))).toBe(NtStatus.MORE_PROCESSING_REQUIRED);
+  expect(await begin(offer(mechanismListBytesMax, message(ntlmNegotiateBytesMax)))).toBe(NtStatus.MORE_PROCESSING_REQUIRED);
+  expect(await begin(offer(mechanismListBytesMax, message(ntlmNegotiateBytesMax + 1)))).toBe(NtStatus.INVALID_PARAMETER);
+  expect(await begin(offer(mechanismListBytesMax + 1, null))).toBe(NtStatus.INVALID_PARAMETER);
+  expect(await begin(offer(60_000, ntlmNegotiate()))).toBe(NtStatus.INVALID_PARAMETER);
+  // What was refused keeps nothing.
+  expect(server.state.sessions.size).toBe(3);
+});
 
 test("a log-in is proven by NTLMv2 with its MIC; everything less is refused", async () => {
   const server = await start();

@@ -14,7 +14,7 @@ import { ioctlBody, readBody, SmbFiles } from "../../support/smb-requests.ts";
 import { ntlmNegotiate } from "../../support/smb-ntlm.ts";
 import { smbServer, type TestSmb } from "../../support/smb-server.ts";
 import { until } from "../../support/wait.ts";
-import { TestClock } from "../net/helpers.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 
 const binding = 1;
 const servers: TestSmb[] = [];
@@ -107,10 +107,53 @@ test("a session's key signs nothing for a connection that doesn't know it", asyn
   ];
   expect(answers.map(({ status }) => status)).toEqual([NtStatus.USER_SESSION_DELETED, NtStatus.ACCESS_DENIED, NtStatus.USER_SESSION_DELETED]);
   expect(answers.map((each) => each.bytes.subarray(48, 64).every((byte) => byte === 0))).toEqual([true, true, true]);
-  // Who knows it, but isn't bound, is told so in a way he can trust.
-  stranger.keys = client.keys;
-  const told = await stranger.call(Command.QUERY_INFO, queryInfoBody(file), { treeId: client.treeId });
-  expect([told.status, stranger.verifies(told)]).toEqual([NtStatus.USER_SESSION_DELETED, true]);
+});
+
+test("who knows a session's key, but isn't bound to it, is told so in a way he can trust, where the key may sign under one message id twice", async () => {
+  const server = await start();
+  for (const dialect of [0x210, 0x302]) {
+    const { client, file } = await withFile(server, dialect);
+    const other = await server.connect();
+    await other.negotiate({ dialects: [dialect] });
+    Object.assign(other, { sessionId: client.sessionId, keys: client.keys, signs: true });
+    const told = await other.call(Command.QUERY_INFO, queryInfoBody(file), { treeId: client.treeId });
+    expect([told.status, other.verifies(told)]).toEqual([NtStatus.USER_SESSION_DELETED, true]);
+  }
+});
+
+// GMAC's nonce is the message id: two answers signed under one tell who has both enough to sign as he likes.
+test("a request signed with GMAC that is sent again on a connection not bound to its session has no answer signed", async () => {
+  const server = await start();
+  const { client, file } = await withFile(server);
+  expect(client.algorithm).toBe("gmac");
+  const stranger = async (options: Parameters<SmbClient["negotiate"]>[0] = { dialects: [0x311] }): Promise<SmbClient> => {
+    const other = await server.connect();
+    await other.negotiate(options);
+    return other;
+  };
+  const again = async (message: Buffer, on: SmbClient, answers = 1): Promise<readonly (readonly [number, boolean])[]> => {
+    on.sendRaw(message);
+    const told: (readonly [number, boolean])[] = [];
+    for (let i = 0; i < answers; i++) {
+      const reply = await on.next();
+      told.push([reply.status, reply.bytes.subarray(48, 64).some((byte) => byte !== 0)]);
+    }
+    return told;
+  };
+  const captured = (command: number, body: Buffer): Buffer => client.signed(client.request(command, body, { treeId: client.treeId, messageId: 1 }));
+  const gone = [NtStatus.USER_SESSION_DELETED, false] as const;
+  expect(await again(captured(Command.QUERY_INFO, queryInfoBody(file)), await stranger())).toEqual([gone]);
+  expect(await again(captured(Command.SESSION_SETUP, sessionSetupBody(ntlmNegotiate())), await stranger())).toEqual([gone]);
+  const body = queryInfoBody(file);
+  const padded = Buffer.concat([body, Buffer.alloc((8 - (body.length % 8)) % 8)]);
+  const first = client.signed(client.request(Command.QUERY_INFO, padded, { treeId: client.treeId, messageId: 1, next: 64 + padded.length }));
+  const related = client.signed(client.request(Command.QUERY_INFO, body, { treeId: client.treeId, messageId: 2, flags: 4 }));
+  expect(await again(Buffer.concat([first, related]), await stranger(), 2)).toEqual([gone, [NtStatus.INVALID_PARAMETER, false]]);
+  // An answer to a binding is signed: clients take no other, not even one that refuses.
+  const bind = captured(Command.SESSION_SETUP, sessionSetupBody(ntlmNegotiate(), { flags: binding }));
+  expect(await again(bind, await stranger())).toEqual([[NtStatus.MORE_PROCESSING_REQUIRED, true]]);
+  expect(await again(bind, await stranger({ dialects: [0x311], signing: [1] }))).toEqual([[NtStatus.REQUEST_OUT_OF_SEQUENCE, true]]);
+  expect(await query(client, file)).toBe(0);
 });
 
 test("what the connections agreed on has to be the same", async () => {
@@ -219,7 +262,7 @@ for (const oplock of [9, 0xff]) {
 
 for (const oplock of [9, 0xff]) {
   test(`so is one that the client's machine does not acknowledge (${oplock === 9 ? "oplock" : "lease"})`, async () => {
-    const clock = new TestClock();
+    const clock = new ManualClock();
     const server = await start({ clock, settings: { ...smbSettingDefaults, testControls: true } });
     const first = await server.client();
     first.signs = true;
@@ -236,7 +279,7 @@ for (const oplock of [9, 0xff]) {
     expect((await other.next()).status).toBe(NtStatus.PENDING);
     const message = await told.next();
     expect(message.command).toBe(Command.OPLOCK_BREAK);
-    clock.advance(heardMs);
+    clock.pass(heardMs);
     const again = await left.next();
     expect(again.command).toBe(Command.OPLOCK_BREAK);
     expect(again.body).toEqual(message.body);
@@ -277,10 +320,10 @@ test("a session has no more open at a time than its share of all", async () => {
 });
 
 test("a session whose time is up answers only what ends or closes something, until its user proves who he is", async () => {
-  const clock = new TestClock();
+  const clock = new ManualClock();
   const server = await start({ clock });
   const { client, file } = await withFile(server);
-  clock.advance(1);
+  clock.pass(1);
   server.state.sessions.list()[0]!.expiresMs = 1;
   expect(await query(client, file)).toBe(NtStatus.NETWORK_SESSION_EXPIRED);
   expect((await client.call(Command.ECHO, emptyBody)).status).toBe(0);
@@ -289,14 +332,14 @@ test("a session whose time is up answers only what ends or closes something, unt
 });
 
 test("log-ins that are only begun are bounded, and end by themselves", async () => {
-  const clock = new TestClock();
+  const clock = new ManualClock();
   const server = await start({ clock });
   const client = await server.connect();
   await client.negotiate();
   for (let i = 0; i < setupsMax; i++) expect((await client.call(Command.SESSION_SETUP, sessionSetupBody(ntlmNegotiate()))).status).toBe(NtStatus.MORE_PROCESSING_REQUIRED);
   expect((await client.call(Command.SESSION_SETUP, sessionSetupBody(ntlmNegotiate()))).status).toBe(NtStatus.INSUFFICIENT_RESOURCES);
   expect(server.state.sessions.size).toBe(setupsMax);
-  clock.advance(setupMs);
+  clock.pass(setupMs);
   expect(server.state.sessions.size).toBe(0);
   const begun = await client.call(Command.SESSION_SETUP, sessionSetupBody(ntlmNegotiate()));
   expect(begun.status).toBe(NtStatus.MORE_PROCESSING_REQUIRED);
@@ -361,15 +404,15 @@ test("connections nobody is logged in on make room for others, the oldest first;
 });
 
 test("a connection nobody logs in on is closed; one with a session stays", async () => {
-  const clock = new TestClock();
+  const clock = new ManualClock();
   const server = await start({ clock });
   const idle = await server.connect();
   await idle.negotiate();
   const used = await server.client();
-  clock.advance(withoutSessionMs);
+  clock.pass(withoutSessionMs);
   await idle.closedByServer();
   expect((await used.call(Command.ECHO, emptyBody)).status).toBe(0);
   await used.call(Command.LOGOFF, emptyBody);
-  clock.advance(withoutSessionMs);
+  clock.pass(withoutSessionMs);
   await used.closedByServer();
 });

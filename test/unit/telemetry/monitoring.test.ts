@@ -229,6 +229,8 @@ const wellSeries: Readonly<Record<string, string>> = {
   'dittofs_metadata_commit_duration_seconds_bucket{share="/s",store="m",type="sqlite",le="0.005"}': "0+600x120",
   'dittofs_metadata_commit_duration_seconds_bucket{share="/s",store="m",type="sqlite",le="5"}': "0+600x120",
   'dittofs_metadata_commit_duration_seconds_bucket{share="/s",store="m",type="sqlite",le="+Inf"}': "0+600x120",
+  'dittofs_spans_dropped_total{reason="full"}': "100x120",
+  'dittofs_spans_dropped_total{reason="refused"}': "0x120",
 };
 
 /** What is other where an alert is to fire. */
@@ -262,6 +264,7 @@ const illSeries: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   DittofsBlockStoreThrottled: { 'dittofs_blockstore_throttled_total{share="/s",store="b"}': "0+100x120" },
   DittofsSlowDisk: { 'dittofs_log_sync_duration_seconds_bucket{share="/s",le="0.005"}': "0+100x120" },
   DittofsMetadataSlow: { 'dittofs_metadata_commit_duration_seconds_bucket{share="/s",store="m",type="sqlite",le="0.005"}': "0+100x120" },
+  DittofsSpansDropped: { 'dittofs_spans_dropped_total{reason="full"}': "0+60x120" },
 };
 
 const promtool = Bun.which("promtool");

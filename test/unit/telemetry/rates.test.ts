@@ -2,13 +2,13 @@ import { expect, test } from "bun:test";
 import { ActivitySum, percentileMs, Rates } from "#telemetry/requests/rates.ts";
 import { RequestSwitch, type WatchedRequest } from "#telemetry/requests/index.ts";
 import { bucketOf, durationBuckets } from "#telemetry/requests/durations.ts";
-import { SimulatedClock } from "../cache/simulated-clock.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 
 const protocol = { operations: ["NULL", "READ", "WRITE"], statuses: [0, 5], statusName: (_: number, status: number) => String(status) };
 const request = (): WatchedRequest => ({ beganMs: -1, waitsIn: null });
 
 test("what was done since the last look, by operation and share, and nothing of what was before the first", () => {
-  const clock = new SimulatedClock();
+  const clock = new ManualClock();
   const held = new RequestSwitch(protocol, clock).hold();
   const { watch } = held;
   const done = (operation: number, share: string, status: number, ms: number, bytes: number) => {

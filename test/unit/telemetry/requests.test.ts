@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { bucketOf, durationBuckets, otherShares, type ShareRequests, RequestSwitch, RequestWatch, type SlowRequest, type WatchedProtocol, type WatchedRequest, watchedSharesMax } from "#telemetry/requests/index.ts";
-import { TestClock } from "../net/helpers.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 
 const protocol: WatchedProtocol = { operations: ["LOOK", "WRITE"], statuses: [0, 2, 5, -1], statusName: (_, status) => `status ${status}` };
 
@@ -9,13 +9,13 @@ function request(): WatchedRequest {
 }
 
 describe("a request watch", () => {
-  let clock: TestClock;
+  let clock: ManualClock;
   let watch: RequestWatch;
   const of = (share: string): ShareRequests => [...watch.counted()].find((each) => each.share === share)!;
   const inBucket = (share: string, operation: number, ms: number): number => of(share).durations[operation * durationBuckets + bucketOf(ms)]!;
 
   beforeEach(() => {
-    clock = new TestClock();
+    clock = new ManualClock();
     watch = new RequestWatch(protocol, clock);
   });
 
@@ -37,9 +37,9 @@ describe("a request watch", () => {
       watch.began(one, takenMs);
       watch.ended(one, 0, "/a", 0, 0);
     }
-    clock.advance(8);
+    clock.pass(8);
     watch.answersLeft();
-    clock.advance(1000);
+    clock.pass(1000);
     watch.answersLeft();
     expect(inBucket("/a", 0, 8)).toBe(3);
     expect(of("/a").totalMs[0]).toBe(24);
@@ -50,7 +50,7 @@ describe("a request watch", () => {
       const one = request();
       watch.began(one, clock.monotonicMs());
       watch.ended(one, i % 2, `/${i % 100}`, 0, 0);
-      clock.advance(1);
+      clock.pass(1);
     }
     watch.answersLeft();
     const counted = [...watch.counted()];
@@ -65,9 +65,9 @@ describe("a request watch", () => {
       watch.waits(each, 1, "/a");
     }
     expect(of("/a").waiting[1]).toBe(2);
-    clock.advance(5);
+    clock.pass(5);
     watch.ended(one, 1, "/a", 0, 4096);
-    clock.advance(100);
+    clock.pass(100);
     watch.ended(other, 1, "/a", 5, 4096);
     expect(of("/a").waiting[1]).toBe(0);
     expect([inBucket("/a", 1, 5), inBucket("/a", 1, 105)]).toEqual([1, 1]);
@@ -76,10 +76,10 @@ describe("a request watch", () => {
   });
 
   test("what is begun late is timed from then on, and never seen waiting", () => {
-    clock.advance(1000);
+    clock.pass(1000);
     const one = request();
     watch.beganLate(one);
-    clock.advance(3);
+    clock.pass(3);
     watch.ended(one, 0, "/a", 0, 0);
     expect(inBucket("/a", 0, 3)).toBe(1);
     expect(of("/a").waiting[0]).toBe(0);
@@ -127,7 +127,7 @@ describe("a request watch", () => {
     watch.began(fast, clock.monotonicMs());
     watch.ended(fast, 0, "/a", 0, 0);
     watch.began(slow, clock.monotonicMs());
-    clock.advance(100);
+    clock.pass(100);
     watch.ended(slow, 1, "/a", 2, 10);
     expect(told).toEqual([{ request: slow, operation: "WRITE", share: "/a", status: "status 2", durationMs: 100, bytes: 10 }]);
   });
@@ -135,7 +135,7 @@ describe("a request watch", () => {
 
 describe("a switch", () => {
   test("watches while at least one asks, and begins anew", () => {
-    const all = new RequestSwitch(protocol, new TestClock());
+    const all = new RequestSwitch(protocol, new ManualClock());
     expect(all.watch).toBeNull();
     const [one, other] = [all.hold(), all.hold()];
     expect(all.watch).toBe(one.watch);

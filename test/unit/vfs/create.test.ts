@@ -11,7 +11,7 @@ const exclusive = (verifier: number) => ({ mode: "exclusive", verifier: new Uint
 
 test("a new file belongs to its maker, has the mode asked for and one link, and its directory changed", async () => {
   const { share, clock } = await openWorld();
-  clock.advance(5);
+  clock.ms += 5_000;
   const created = ok(await share.create(alice, rootId, "a", guarded({ mode: 0o640 })));
   expect(created.inode).toMatchObject({ type: FileType.regular, mode: 0o640, links: 1, uid: 1000, gid: 1000, size: 0 });
   expect(created.inode.mtime).toEqual(clock.now());

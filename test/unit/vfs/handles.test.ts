@@ -5,7 +5,8 @@ import { FsError } from "#model/fs-error.ts";
 import { fileId, rootId } from "#model/ids.ts";
 import type { Share } from "#vfs/share.ts";
 import { ShareTable } from "#vfs/share-table.ts";
-import { alice, fails, file, folder, HeldStore, ok, openOn, openWorld, TestClock, TestRandom } from "./kit.ts";
+import { alice, fails, file, folder, HeldStore, ok, openOn, openWorld, TestRandom } from "./kit.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 
 /** Twice: the first time the MAC is verified, afterwards bytes are compared. */
 function locateTwice(table: ShareTable, bytes: Uint8Array, offset = 0, length = bytes.length): ReturnType<ShareTable["locate"]> {
@@ -73,7 +74,7 @@ test("another generation of the id, or a snapshot's epoch, is stale", async () =
 
 test("two shares never answer for each other's handles, and a removed one's are stale", async () => {
   const one = await openWorld({ name: "/one" });
-  const clock = new TestClock();
+  const clock = new ManualClock();
   const random = new TestRandom();
   random.bytes(100);
   const two = await openOn(new HeldStore(openMemoryStore({ clock, random })), clock, { name: "/two" });
@@ -97,7 +98,7 @@ test("two shares never answer for each other's handles, and a removed one's are 
 
 test("a share takes the place of another: with a store of its own, and on the same store", async () => {
   const old = await openWorld();
-  const clock = new TestClock();
+  const clock = new ManualClock();
   const random = new TestRandom();
   random.bytes(100);
   const other = await openOn(new HeldStore(openMemoryStore({ clock, random })), clock);

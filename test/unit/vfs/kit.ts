@@ -1,6 +1,4 @@
 import { expect } from "bun:test";
-import type { Clock, Timer } from "#base/clock.ts";
-import { Time } from "#base/time.ts";
 import { openMemoryStore } from "#metadata/index.ts";
 import type { ApplyResult, ChangeSet } from "#model/change-set.ts";
 import type { Credentials } from "#model/credentials.ts";
@@ -14,34 +12,7 @@ import { type LeaseHolder, OpenFile, type OpenRequest, type OpenTable, Sharing }
 import type { Share } from "#vfs/share.ts";
 import { policyOf, superuser } from "../../support/policy.ts";
 import { MemoryContent } from "./memory-content.ts";
-
-/** Time that stands still unless told, timers that fire when told; turns are the real event loop's. */
-export class TestClock implements Clock {
-  private time = new Time(1_000_000, 0);
-  readonly timers: { readonly delayMs: number; readonly run: () => void; cancelled: boolean }[] = [];
-
-  now(): Time {
-    return this.time;
-  }
-  monotonicMs(): number {
-    return this.time.sec * 1000;
-  }
-  after(delayMs: number, run: () => void): Timer {
-    const timer = { delayMs, run, cancelled: false };
-    this.timers.push(timer);
-    return { cancel: () => void (timer.cancelled = true) };
-  }
-  atTurnEnd(run: () => void): void {
-    setImmediate(run);
-  }
-  advance(sec: number): void {
-    this.time = new Time(this.time.sec + sec, this.time.nsec);
-  }
-  /** Fires the timers set so far. */
-  fire(): void {
-    for (const timer of this.timers.splice(0)) if (!timer.cancelled) timer.run();
-  }
-}
+import { ManualClock } from "../../support/manual-clock.ts";
 
 /** A generator whose bytes are the same in each run. */
 export class TestRandom {
@@ -165,17 +136,17 @@ export interface World {
   readonly share: Share;
   readonly store: HeldStore;
   readonly content: MemoryContent;
-  readonly clock: TestClock;
+  readonly clock: ManualClock;
 }
 
 export async function openWorld(options: Partial<CreateShareOptions> = {}): Promise<World> {
-  const clock = new TestClock();
+  const clock = new ManualClock();
   const random = new TestRandom();
   const store = new HeldStore(openMemoryStore({ clock, random }));
   return openOn(store, clock, options);
 }
 
-export async function openOn(store: HeldStore, clock: TestClock, options: Partial<CreateShareOptions> = {}): Promise<World> {
+export async function openOn(store: HeldStore, clock: ManualClock, options: Partial<CreateShareOptions> = {}): Promise<World> {
   const content = new MemoryContent(store);
   const share = await createShare({
     name: "/export",

@@ -4,7 +4,8 @@ import { type FileId, rootId } from "#model/ids.ts";
 import type { Node } from "#vfs/cache/node.ts";
 import type { Listing } from "#vfs/file-system.ts";
 import type { Share } from "#vfs/share.ts";
-import { alice, bob, fails, file, folder, type HeldStore, listAll, ok, openOn, openWorld, root, TestClock } from "./kit.ts";
+import { alice, bob, fails, file, folder, type HeldStore, listAll, ok, openOn, openWorld, root } from "./kit.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 
 const none = new Uint8Array(8);
 
@@ -170,7 +171,7 @@ test("pages read from the middle and from the start fit together", async () => {
   await fill(share, rootId, 1500);
   const verifier = share.store.identity.instance;
   const all = [...(await page(share, rootId, 0, none, 2000, false)).entries].map((entry) => entry.cookie);
-  const { share: other } = await openOn(share.store as HeldStore, new TestClock());
+  const { share: other } = await openOn(share.store as HeldStore, new ManualClock());
   for (const from of [700, 1400, 300]) await page(other, rootId, all[from] ?? 0, verifier, 5, false);
   expect((await listAll(other, rootId)).size).toBe(1500);
   for (const from of [0, 299, 301, 699, 1213, 1399]) {

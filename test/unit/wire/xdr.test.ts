@@ -74,10 +74,8 @@ describe("reading", () => {
   });
 
   test("copies keep nothing of the chunk they came in, a Buffer, alive", () => {
-    const r = reader(Buffer.from(new Words("abcde").then(new Words(7n)).bytes()));
-    const [text, verifier] = [r.opaqueCopy(5), r.fixedCopy(8)];
-    expect([text.buffer.byteLength, verifier.buffer.byteLength]).toEqual([5, 8]);
-    expect([Buffer.from(text).toString(), verifier[7]]).toEqual(["abcde", 7]);
+    const verifier = reader(Buffer.from(new Words(7n).bytes())).fixedCopy(8);
+    expect([verifier.buffer.byteLength, verifier[7]]).toEqual([8, 7]);
   });
 
   test("a payload comes in the slices it was received in, uncopied, wherever it is cut", () => {

@@ -108,6 +108,7 @@ export function sharesHandlers(services: Services) {
           used_bytes: usage?.bytes ?? null,
           used_files: usage?.files ?? null,
           durability: share.durability,
+          volatile: share.volatile,
           dirty_bytes: running?.dirtyBytes ?? 0,
           unstored_bytes: running?.unstoredBytes ?? 0,
           oldest_unstored_ms: running?.oldestUnstoredMs ?? null,

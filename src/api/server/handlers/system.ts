@@ -16,10 +16,11 @@ export function nowMs(clock: Clock): number {
 export function systemHandlers({ control, runtime, clock, about }: Services) {
   return {
     status: (call) => {
-      const shares = { serving: 0, disabled: 0, failed: 0 };
+      const shares = { serving: 0, disabled: 0, failed: 0, volatile: 0 };
       for (const share of control.shares.list()) {
         const { state } = shareStateOf(share, runtime);
         if (state !== "deleted") shares[state]++;
+        if (share.volatile) shares.volatile++;
       }
       return {
         body: {

@@ -1,7 +1,6 @@
-import { formatSize } from "#config/index.ts";
 import { ExitStatus, type RecoverProgress, type RecoverRequest } from "../../ports.ts";
 import { Follower } from "../../progress.ts";
-import { UsageError, type Verb } from "../../remote/index.ts";
+import { approximateSize, UsageError, type Verb } from "../../remote/index.ts";
 import { addPlaceFlags, loadFor, offlineOf } from "../../settings.ts";
 import { configFlags, configOf } from "../store/config.ts";
 
@@ -32,6 +31,8 @@ export const recover: Verb = {
     const loaded = loadFor(call.command, call.context);
     if (typeof loaded === "number") return ExitStatus.usage;
     const config = (await configOf(call, "block", "store-config")) ?? {};
+    if (type === "s3" && typeof config["bucket"] !== "string") throw new UsageError("--bucket is missing: the bucket that the share's content and history are in; on another service than AWS also --endpoint");
+    if (type === "filesystem" && typeof config["path"] !== "string") throw new UsageError("--path is missing: the directory of the filesystem store that the share's content and history are in");
     const request: RecoverRequest = {
       type, config,
       storeName: call.text("store-name") ?? storeNameDefault,
@@ -41,7 +42,7 @@ export const recover: Verb = {
     const done = await (await offlineOf(call.context))
       .recover(loaded, request, ({ phase, done: sofar, of }) => follower.tell({ ...parts[phase], done: sofar, total: of }))
       .finally(() => follower.end());
-    const what = `share ${done.name} (instance ${done.instance}): ${done.files} files and directories, ${formatSize(done.bytes)}; ${done.segments} segments of changes, ${done.unstoredRecords} changes of content that were in no pack yet${done.filesWithLoss === 0 ? "" : `; ${done.filesWithLoss} files without what was written to them last`}`;
+    const what = `share ${done.name} (instance ${done.instance}): ${done.files} files and directories, ${approximateSize(done.bytes)}; ${done.segments} segments of changes, ${done.unstoredRecords} changes of content that were in no pack yet${done.filesWithLoss === 0 ? "" : `; ${done.filesWithLoss} files without what was written to them last`}`;
     call.done(request.dryRun ? `can be recovered: ${what}. Nothing was changed` : `recovered ${what}. ${anew(done.name)} Start the server: dittofs start --data-dir ${loaded.config.data_dir}`, done);
     return undefined;
   },

@@ -1,7 +1,8 @@
+import { ConnectError } from "#api/client/index.ts";
 import { contract, type schemas } from "#api/contract/index.ts";
 import { ExitStatus } from "../../ports.ts";
 import { Follower } from "../../progress.ts";
-import type { Call } from "../../remote/index.ts";
+import { type Call, CommandFailure } from "../../remote/index.ts";
 import { printable } from "../../table.ts";
 
 /** How often a job is asked how far it is. */
@@ -12,7 +13,10 @@ export async function follow(call: Call, begun: schemas.Job): Promise<schemas.Jo
   const follower = new Follower(call);
   try {
     for (;;) {
-      const job = await call.session().call(contract.jobs.show, { params: { id: begun.id } });
+      const job = await call
+        .session()
+        .call(contract.jobs.show, { params: { id: begun.id } })
+        .catch((error: unknown) => gone(error, begun));
       if (job.state !== "running") return job;
       follower.tell(job.progress);
       await call.context.wait(pollMs);
@@ -20,6 +24,12 @@ export async function follow(call: Call, begun: schemas.Job): Promise<schemas.Jo
   } finally {
     follower.end();
   }
+}
+
+/** The server answered a moment ago: that it doesn't speak this or that is not what is wrong. Jobs end with it; where it goes on, so do they. */
+function gone(error: unknown, { id, kind }: schemas.Job): never {
+  if (!(error instanceof ConnectError)) throw error;
+  throw new CommandFailure(ExitStatus.unreachable, `the server at ${error.url} does not answer any more; how far the ${kind} came is not known`, `If the server ended, the ${kind} ended with it: start the server and give the same command again. If only the connection broke, it goes on: dittofs job show ${id}`);
 }
 
 /** One finding as a line: what, where, and whether it was put right. */

@@ -1,4 +1,5 @@
 import { contract } from "#api/contract/index.ts";
+import { figures } from "../../progress.ts";
 import { lists, shows, type Verb } from "../../remote/index.ts";
 
 const id = { name: "<id>", help: "the job, as dittofs job list shows it" } as const;
@@ -8,7 +9,7 @@ export const list = lists({ route: contract.jobs.list, summary: "List long work 
   ["KIND", (job) => job.kind],
   ["SHARE", (job) => job.share],
   ["STATE", (job) => job.state],
-  ["PROGRESS", ({ progress, state }) => (state === "running" ? `${progress.step} ${progress.done}${progress.total === null ? "" : `/${progress.total}`} ${progress.unit}` : null)],
+  ["PROGRESS", ({ progress, state }) => (state === "running" ? figures(progress) : null)],
   ["FINDINGS", (job) => job.findings_total],
   ["STARTED", (job) => job.started_at],
 ]);

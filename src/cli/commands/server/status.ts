@@ -49,7 +49,7 @@ async function ofContext(call: Call): Promise<ServerStatus | null> {
 function describeServer(url: string, found: ServerStatus): string {
   const { shares, adapters, troubled_stores: troubled, uptime_seconds: _, ...rest } = found;
   const running = adapters.map((adapter) => `${adapter.type} ${adapter.port}${adapter.running ? "" : adapter.enabled ? " (not running)" : " (disabled)"}`);
-  const counted = `${shares.serving} serving${shares.disabled > 0 ? `, ${shares.disabled} disabled` : ""}${shares.failed > 0 ? `, ${shares.failed} FAILED` : ""}`;
+  const counted = `${shares.serving} serving${shares.disabled > 0 ? `, ${shares.disabled} disabled` : ""}${shares.failed > 0 ? `, ${shares.failed} FAILED` : ""}${shares.volatile > 0 ? `, ${shares.volatile} of them in memory, gone when the server stops` : ""}`;
   return facts({ server: url, ...rest, shares: counted, adapters: running }) + troubled.map(describeTrouble).join("");
 }
 

@@ -16,5 +16,5 @@ export const create = creates(
       { flags: "--adopt [boolean]", help: "take over the data of a deleted share of that name, or of one that a restored backup does not know", field: "adopt" },
     ],
   },
-  (share) => `created the share ${share.name} (${share.metadata} metadata, ${share.blocks} blocks, ${share.state}${share.error === null ? "" : `: ${share.error}`})`,
+  (share) => `created the share ${share.name} (${share.metadata} metadata, ${share.blocks} blocks, ${share.state}${share.error === null ? "" : `: ${share.error}`})${share.volatile ? "; it is in memory: everything in it is gone when the server stops" : ""}`,
 );

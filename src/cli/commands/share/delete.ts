@@ -10,7 +10,7 @@ export const remove: Verb = {
   examples: ["dittofs share delete /projects", "dittofs share delete /projects --purge", "dittofs share delete /projects --force"],
   args: [shareArgument],
   flags: [
-    { flags: "-f, --force", help: "even while clients use it, and without asking", field: "force" },
+    { flags: "-f, --force", help: "even while clients use it, or its block store does not take what a share in memory holds, which is lost then; and without asking", field: "force" },
     { flags: "--purge", help: "its data, too, for good; also of a share that was deleted before", field: "purge" },
   ],
   confirm: (call) => (call.has("purge") ? `Delete the share ${call.argument("share")} AND ALL ITS DATA, for good?` : `Delete the share ${call.argument("share")}? Its data stays.`),

@@ -23,8 +23,10 @@ export const migrate: Verb = {
     return workOn(call, {
       begin: async () => await call.session().call(contract.shares.migrate, { params: call.params(), body: { ...to, ...(acceptVolatile ? { accept_volatile: true } : {}) } }),
       offline: { kind: "migrate", share: shareName(call), to: { ...to, acceptVolatile } },
-      said: ({ objects, objectsPresent, objectsWhileClosed, bytes, rows }) =>
-        `moved: ${Number(objects) + Number(objectsWhileClosed)} objects copied (${approximateSize(Number(bytes))}), ${objectsPresent} were there, ${rows} rows of metadata; all compared`,
+      said: ({ objects, objectsPresent, objectsWhileClosed, bytes, bytesWhileClosed, rows }) => {
+        const content = `${Number(objects) + Number(objectsWhileClosed)} objects of content copied (${approximateSize(Number(bytes) + Number(bytesWhileClosed ?? 0))}), ${objectsPresent} were there`;
+        return `moved: ${[...(blocks === null ? [] : [content]), ...(metadata === null ? [] : [`${rows} rows of metadata copied`])].join("; ")}; all compared`;
+      },
     });
   },
 };

@@ -29,7 +29,7 @@ function addKey(path: string, id: string, random: Random): boolean {
   const taken = text.split(/[\n;]/).some((line) => !line.trim().startsWith("#") && line.split("=")[0]?.trim() === id);
   if (taken) throw new UsageError(`${path} has a key ${id} already; give another --id`);
   const temporary = `${path}.${Buffer.from(random.bytes(6)).toString("hex")}.new`;
-  const fd = openSync(temporary, "wx", 0o600);
+  const fd = made(temporary);
   try {
     writeSync(fd, `${id} = ${Buffer.from(random.bytes(keyBytes)).toString("base64")}\n${text}`);
     fsyncSync(fd);
@@ -45,13 +45,28 @@ function addKey(path: string, id: string, random: Random): boolean {
   return text.trim() === "";
 }
 
+function made(path: string): number {
+  try {
+    return openSync(path, "wx", 0o600);
+  } catch (error) {
+    const directory = dirname(path);
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") throw new UsageError(`there is no directory ${directory} to put the key file in. Make it first (mkdir -p -m 700 '${directory}'), or name another path`);
+    if (code === "ENOTDIR") throw new UsageError(`${directory} is no directory; name another path`);
+    if (code === "EACCES" || code === "EPERM" || code === "EROFS") throw new UsageError(`${directory} can't be written to by this user; run this as the server's user, or name another path`);
+    throw error;
+  }
+}
+
 /** What the file has, and whose it is; nothing where there is none. */
 function present(path: string): { readonly text: string; readonly owner: number | null } {
   let fd: number;
   try {
     fd = openSync(path, "r");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return { text: "", owner: null };
+    const { code = "" } = error as NodeJS.ErrnoException;
+    // What is wrong above it is said where the file is made.
+    if (code === "ENOENT" || code === "ENOTDIR") return { text: "", owner: null };
     throw error;
   }
   try {

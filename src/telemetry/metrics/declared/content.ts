@@ -71,7 +71,7 @@ export const contentMetrics = declare({
     labels: ["share", "reason"],
     bound: `${share}; backlog and no_space`,
   },
-  dittofs_log_bytes: { type: "gauge", help: "Bytes of the write-ahead log that are still needed.", unit: "bytes", labels: ["share"], bound: share },
+  dittofs_log_bytes: { type: "gauge", help: "Bytes of the write-ahead log in segments of which any is still needed, the one that is being written among them.", unit: "bytes", labels: ["share"], bound: share },
   dittofs_log_limit_bytes: { type: "gauge", help: "Bytes in log and packs that are not stored, past which writers wait.", unit: "bytes", labels: ["share"], bound: share },
   dittofs_log_full_ratio: { type: "gauge", help: "How much of that limit is taken, by the log or by packs, whichever is more: writers wait at 1.", unit: "ratio", labels: ["share"], bound: share },
   dittofs_log_records_total: { type: "counter", help: "Records appended to the write-ahead log.", unit: "records", labels: ["share"], bound: share },

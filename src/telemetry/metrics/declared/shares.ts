@@ -27,7 +27,7 @@ export const shareMetrics = declare({
   dittofs_history_lag_seconds: { type: "gauge", help: "How long the oldest change has waited to be published in the share's history: what a recovery from the bucket would lack; 0: nothing.", unit: "seconds", labels: ["share"], bound: share },
   dittofs_history_waiting_bytes: { type: "gauge", help: "Bytes of changes that are not published yet.", unit: "bytes", labels: ["share"], bound: share },
   dittofs_history_waiting_segments: { type: "gauge", help: "Segments of the history that are not published yet, one that is being gathered included.", unit: "segments", labels: ["share"], bound: share },
-  dittofs_history_published_segments_total: { type: "counter", help: "Segments of the history that were published.", unit: "segments", labels: ["share"], bound: share },
+  dittofs_history_published_segments_total: { type: "counter", help: "Segments of the history that were published; those in which a server takes the share are not counted.", unit: "segments", labels: ["share"], bound: share },
   dittofs_history_published_bytes_total: { type: "counter", help: "Bytes of those segments.", unit: "bytes", labels: ["share"], bound: share },
   dittofs_history_ready: { type: "gauge", help: "1 where the share could be recovered from its bucket, 0 where it could not yet.", unit: "0 or 1", labels: ["share"], bound: share },
   dittofs_history_owner_epoch: { type: "gauge", help: "Ownership epoch of the share's history: it rises whenever a server takes the share.", unit: "number", labels: ["share"], bound: share },

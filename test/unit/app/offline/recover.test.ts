@@ -2,6 +2,7 @@ import { afterEach, expect, test } from "bun:test";
 import { cpSync, existsSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { openControl, type RunningControl } from "#app/control/control.ts";
+import { offline } from "#app/offline/index.ts";
 import { recoverShare } from "#app/offline/recover.ts";
 import { storeFor } from "#app/offline/recovery-rows.ts";
 import { ServerRuntime } from "#app/server/runtime.ts";
@@ -95,6 +96,13 @@ test("a recovered share has the flags, extended attributes and streams it had, a
     // Root, file and stream.
     return found?.files === 3 ? found : null;
   });
+  // A dry run leaves nothing, here nor where there is no data directory yet, though it is asked for by the command.
+  const nowhere = join(elsewhere, "not", "there");
+  for (const dir of [elsewhere, nowhere]) {
+    const there = { ...loaded, config: { ...loaded.config, data_dir: dir } };
+    expect(await offline.recover(there, request, () => {})).toMatchObject({ files: 3 });
+    expect(readdirSync(elsewhere)).toEqual([]);
+  }
   const first = await recoverShare(loaded, { ...request, dryRun: false }, () => {});
   await expect(recoverShare(loaded, request, () => {})).rejects.toThrow("is there already");
   // As a kill leaves it that comes when the log has its name and the database not yet.

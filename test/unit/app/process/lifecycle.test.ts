@@ -1,33 +1,11 @@
 import { expect, test } from "bun:test";
 import { Lifecycle } from "#app/process/lifecycle.ts";
-import type { Clock } from "#base/clock.ts";
-import { Time } from "#base/time.ts";
 import { silentLogger } from "#telemetry/logger.ts";
-
-/** A clock whose timers fire when told to. */
-class HandClock implements Clock {
-  private timers: (() => void)[] = [];
-  now(): Time {
-    return Time.zero;
-  }
-  monotonicMs(): number {
-    return 0;
-  }
-  after(_: number, run: () => void) {
-    this.timers.push(run);
-    return { cancel: () => void (this.timers = this.timers.filter((one) => one !== run)) };
-  }
-  atTurnEnd(run: () => void): void {
-    run();
-  }
-  fire(): void {
-    for (const run of this.timers.splice(0)) run();
-  }
-}
+import { ManualClock } from "../../../support/manual-clock.ts";
 
 test("parts stop in the opposite order of their start, each after the one before", async () => {
   const order: string[] = [];
-  const lifecycle = new Lifecycle(new HandClock(), silentLogger);
+  const lifecycle = new Lifecycle(new ManualClock(), silentLogger);
   for (const name of ["a", "b", "c"]) {
     lifecycle.started(name, async () => {
       order.push(`${name} begins`);
@@ -43,7 +21,7 @@ test("parts stop in the opposite order of their start, each after the one before
 
 test("a part that fails keeps none from being stopped", async () => {
   const order: string[] = [];
-  const lifecycle = new Lifecycle(new HandClock(), silentLogger);
+  const lifecycle = new Lifecycle(new ManualClock(), silentLogger);
   lifecycle.started("a", () => void order.push("a"));
   lifecycle.started("b", () => Promise.reject(new Error("no")));
   expect(await lifecycle.stop(1000)).toBe(false);
@@ -51,7 +29,7 @@ test("a part that fails keeps none from being stopped", async () => {
 });
 
 test("a part that takes too long ends the waiting, not the stopping", async () => {
-  const clock = new HandClock();
+  const clock = new ManualClock();
   const lifecycle = new Lifecycle(clock, silentLogger);
   const held = Promise.withResolvers<void>();
   const order: string[] = [];

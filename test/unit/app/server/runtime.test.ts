@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, unlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Lifecycle } from "#app/process/lifecycle.ts";
 import type { RuntimeOptions, ServerRuntime } from "#app/server/runtime.ts";
@@ -440,6 +440,12 @@ describe("trying a store", () => {
     const at = (path: string) => storePlan("block", "filesystem", { name: "b", config: { path } });
     expect(await runtime.tryStore(at(join(dataDir, "new/deep")), true)).toMatchObject({ healthy: true, error: null, latencyMs: expect.any(Number) });
     expect(readdirSync(join(dataDir, "new/deep"))).toEqual([]);
+    // Of a server that was killed while it tried, and of one that is trying.
+    const [left, trying] = [".probe-0123456789abcdef", ".probe-fedcba9876543210"];
+    for (const name of [left, trying, "probe-0"]) writeFileSync(join(dataDir, "new/deep", name), "");
+    for (const name of [left, "probe-0"]) utimesSync(join(dataDir, "new/deep", name), 1, 1);
+    expect(await runtime.tryStore(at(join(dataDir, "new/deep")), true)).toMatchObject({ healthy: true });
+    expect(readdirSync(join(dataDir, "new/deep")).sort()).toEqual([trying, "probe-0"]);
     writeFileSync(join(dataDir, "file"), "");
     expect(await runtime.tryStore(at(join(dataDir, "file")), true)).toMatchObject({ healthy: false, error: expect.stringContaining("is a file, not a directory") });
     expect(await runtime.tryStore(at("/proc/nowhere"), true)).toMatchObject({ healthy: false, error: expect.stringContaining("/proc/nowhere") });

@@ -10,7 +10,7 @@ import { masterKeysOf } from "../../../../src/app/stores/key-file.ts";
 import { wrapBlocks } from "../../../../src/app/stores/wrap-blocks.ts";
 import { masterKeyLine } from "../../../support/master-keys.ts";
 import { temporary } from "../../../support/temporary.ts";
-import { HandClock } from "../../control/sessions/world.ts";
+import { ManualClock } from "../../../support/manual-clock.ts";
 
 const directory = temporary("wrap-blocks");
 const keyFile = join(directory, "keys");
@@ -20,7 +20,7 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }));
 const plan = (config: StorePlan["config"]): StorePlan => ({ kind: "block", name: "b", type: "memory", config, secrets: {} });
 const encrypted = plan({ encryption: "aes-256-gcm", encryption_key_file: keyFile });
 const fresh = { keyPrefix: "0123456789abcdef/", filled: false, serves: true };
-const around = (clock = new HandClock()) => ({ clock, random: systemRandom, logger: silentLogger });
+const around = (clock = new ManualClock()) => ({ clock, random: systemRandom, logger: silentLogger });
 const bytes = new Uint8Array(1000).fill(5);
 
 describe("a block store as a share uses it", () => {
@@ -61,11 +61,11 @@ describe("a block store as a share uses it", () => {
   });
 
   test("that gives no answer holds up no start", async () => {
-    const clock = new HandClock();
+    const clock = new ManualClock();
     const under = faultyBlocks(openMemoryBlocks(), { before: () => new Promise(() => {}) });
     const opening = wrapBlocks(encrypted, under, fresh, around(clock));
-    while (clock.waiting === 0) await new Promise((resolve) => setImmediate(resolve));
-    clock.advance(5_000);
+    while (clock.pending === 0) await new Promise((resolve) => setImmediate(resolve));
+    clock.pass(5_000);
     expect((await opening).keyring).not.toBeNull();
   });
 });

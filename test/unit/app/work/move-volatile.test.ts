@@ -3,10 +3,13 @@ import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from "node
 import { join } from "node:path";
 import { systemClock } from "#base/clock.ts";
 import { openFilesystemBlocks } from "#blocks/index.ts";
+import type { RecoverRequest } from "#cli/ports.ts";
+import { loadConfig } from "#config/index.ts";
+import { recoverShare } from "#app/offline/recover.ts";
 import { checkS3, openS3Blocks } from "#blocks/s3/index.ts";
 import type { ServerRuntime } from "#app/server/runtime.ts";
 import type { SharePlan } from "#control/index.ts";
-import { leavingOf, listShares, newestSnapshot } from "#history/index.ts";
+import { endedKey, leavingOf, listGone, listShares, newestSnapshot } from "#history/index.ts";
 import { type FileId, rootId } from "#model/ids.ts";
 import { FsError } from "#model/fs-error.ts";
 import { FileType, type Inode } from "#model/inode.ts";
@@ -197,6 +200,7 @@ test("the history that the share had is that of nobody: ended by the move, said 
   };
   const recoverable = () => inBucket(async (blocks) => (await newestSnapshot(blocks, instance)) !== null || null);
   const leaving = () => inBucket((blocks) => leavingOf(blocks, instance));
+  const gone = () => inBucket(listGone);
   for (let times = 0; times < 2; times++) {
     await until("a snapshot", 10_000, recoverable);
     let said: Awaited<ReturnType<typeof leaving>> = null;
@@ -209,11 +213,19 @@ test("the history that the share had is that of nobody: ended by the move, said 
     expect(await runtime.jobs.ended(id)).toMatchObject({ state: "done", error: null });
     expect(said).toMatchObject({ to: "metadata store ram (memory, which ends with that server)" });
     expect([await recoverable(), await leaving()]).toEqual([null, null]);
+    expect(await gone()).toMatchObject([{ instance, ended: { share: "/export", names: "memory", to: "metadata store ram (memory, which ends with that server)" } }]);
     await goesOn(runtime, ids);
     expect(await migrated(runtime, from)).toMatchObject({ state: "done", error: null });
     await goesOn(runtime, ids);
+    await until("the share to be in the list again", 10_000, async () => (await inBucket((blocks) => blocks.size(endedKey(instance)))) === null || null);
+    expect(await gone()).toEqual([]);
   }
   await until("a snapshot", 10_000, recoverable);
+  await runtime.reconcile(desired([]));
+  // As of one that was served by an older version since, which does not know of that.
+  await inBucket((blocks) => blocks.put(endedKey(instance), { from: "slices", slices: [new Uint8Array(1)] }));
+  await runtime.purge({ ...from, instance }, []);
+  expect(existsSync(join(dataDir, "one", "export", "objects", "shares"))).toBeFalse();
 }, 60_000);
 
 test("a move that failed leaves no word of it in the bucket, though nobody opens the share again", async () => {
@@ -264,6 +276,10 @@ test.skipIf(missingRadosgw !== null)(
     expect(await migrated(first, inRam(from))).toMatchObject({ state: "done", error: null, result: { objects: 0 } });
     expect(copies()).toEqual([false, true]);
     expect([await newestSnapshot(blocks, instance), await listShares(blocks)]).toEqual([null, []]);
+    const request: RecoverRequest = { ...{ type: "s3", storeName: "recovered", share: null, name: null }, config: { bucket, endpoint: s3.endpoint, access_key: accessKeyId, secret_key: secretAccessKey }, dryRun: true, acceptLoss: false, acceptMoved: true };
+    const loaded = loadConfig({ machine: { memoryBytes: 2 ** 33, dataHome: "/home/d", configHome: "/home/c" }, environment: {}, configPath: null, flags: new Map([["data_dir", temporary()]]) });
+    if (!loaded.ok) throw new Error("no configuration");
+    await expect(recoverShare(loaded, request, () => {})).rejects.toThrow(new RegExp(`share /export .instance ${instance}.* was ended at .* moved it to metadata store ram .*nothing can be recovered`));
     await goesOn(first, ids);
     await first.stopShares(5000);
     const before = await packs();
@@ -311,6 +327,13 @@ function breakBlocks(directory: string): () => void {
   };
 }
 
+/** Writes what the first file has anew. */
+function writeFirst(runtime: ServerRuntime, ids: readonly FileId[]): void {
+  const { store, content } = inside(runtime, "/export");
+  const inode = content.overlay(store.inode(ids[0] as FileId) as Inode);
+  expect(content.write(inode, 0, [bytesOf(0, 90_000)], 90_000, systemClock.now())).not.toBeInstanceOf(FsError);
+}
+
 test("a share in memory whose block store goes away as it is closed for a move keeps all it had", async () => {
   const dataDir = temporary();
   const runtime = serving(dataDir);
@@ -336,6 +359,114 @@ test("a share in memory whose block store goes away as it is closed for a move k
   mend();
   expect(await runtime.reconcile(desired([from]))).toEqual([]);
   expect(instanceOf(runtime)).toBe(instance);
+  await goesOn(runtime, ids);
+}, 60_000);
+
+test("a share in memory stays open as it is where other settings of its store would close it with what that store does not take", async () => {
+  const dataDir = temporary();
+  const runtime = serving(dataDir);
+  const from = inRam(sharePlan("/export"), { blocks: storePlan("block", "filesystem", { config: { limit_requests: 1000 } }) });
+  const edited = { ...from, blocks: { ...from.blocks, config: { limit_requests: 2000 } } };
+  await runtime.reconcile(desired([from]));
+  const ids = await filled(runtime, "/export");
+  const instance = instanceOf(runtime);
+  const directory = join(dataDir, "shares", "export", "ephemeral", "blocks");
+  // Away before, and gone away while the clients are told to come again.
+  const { table } = runtime as unknown as { table: { remove: (...args: unknown[]) => void; get: (name: string) => unknown } };
+  const remove = table.remove.bind(table);
+  for (const when of ["before", "meanwhile"]) {
+    let mend = (): void => {};
+    if (when === "before") mend = breakBlocks(directory);
+    else {
+      table.remove = (...args) => {
+        mend = breakBlocks(directory);
+        writeFirst(runtime, ids);
+        remove(...args);
+      };
+    }
+    writeFirst(runtime, ids);
+    const failures = await runtime.reconcile(desired([edited]));
+    table.remove = remove;
+    expect(failures, when).toEqual([{ target: { type: "share", name: "/export" }, reason: expect.stringMatching(/has not taken .*It is served as before/) }]);
+    expect(await runtime.reconcile(desired([from]))).toEqual([]);
+    expect([instanceOf(runtime), runtime.plans(), runtime.share("/export")?.state]).toEqual([instance, [from], "serving"]);
+    await expectWhole(runtime, "/export", ids);
+    mend();
+  }
+  expect(await runtime.reconcile(desired([edited]))).toEqual([]);
+  expect(runtime.plans()).toEqual([edited]);
+  await goesOn(runtime, ids);
+}, 60_000);
+
+test("a share in memory is not to be deleted while its block store takes nothing, and has all it had once it does", async () => {
+  const dataDir = temporary();
+  const runtime = serving(dataDir);
+  const from = inRam(sharePlan("/export"));
+  await runtime.reconcile(desired([from, sharePlan("/lasting")]));
+  const ids = await filled(runtime, "/export");
+  const mend = breakBlocks(join(dataDir, "shares", "export", "ephemeral", "blocks"));
+  writeFirst(runtime, ids);
+  await expect(runtime.refuseLosing("/export")).rejects.toThrow(/was not deleted: .*has not taken .*would be empty/);
+  await runtime.refuseLosing("/lasting");
+  mend();
+  await runtime.refuseLosing("/export");
+  await runtime.reconcile(desired([]));
+  await runtime.reconcile(desired([from]));
+  await goesOn(runtime, ids);
+}, 60_000);
+
+test("who has something open in a share in memory writes nothing more into it before it is looked at whether it may be closed", async () => {
+  const dataDir = temporary();
+  const runtime = serving(dataDir);
+  const from = inRam(sharePlan("/export"), { blocks: storePlan("block", "filesystem", { config: { limit_requests: 1000 } }) });
+  await runtime.reconcile(desired([from]));
+  const ids = await filled(runtime, "/export");
+  const { open, protocols } = runtime as unknown as { open: Map<string, { drain: (givenUp: () => boolean) => Promise<void> }>; protocols: { smb: { shareGone: (fs: unknown) => void } } };
+  let hasOpen = true;
+  const { smb } = protocols;
+  const shareGone = smb.shareGone.bind(smb);
+  smb.shareGone = (fs) => {
+    hasOpen = false;
+    shareGone(fs);
+  };
+  const share = open.get("/export") as { drain: (givenUp: () => boolean) => Promise<void> };
+  const drain = share.drain.bind(share);
+  let mend = (): void => {};
+  let drains = 0;
+  share.drain = async (givenUp) => {
+    await drain(givenUp);
+    // The last moment before it is closed.
+    if (++drains < 2 || !hasOpen) return;
+    mend = breakBlocks(join(dataDir, "shares", "export", "ephemeral", "blocks"));
+    queueMicrotask(() => queueMicrotask(() => queueMicrotask(() => queueMicrotask(() => writeFirst(runtime, ids)))));
+  };
+  await runtime.reconcile(desired([{ ...from, blocks: { ...from.blocks, config: { limit_requests: 2000 } } }]));
+  mend();
+  expect([hasOpen, drains]).toEqual([false, 2]);
+  await goesOn(runtime, ids);
+}, 60_000);
+
+test("a share in memory whose move to other stores closes it while it is to be opened by other settings is left to the move", async () => {
+  const runtime = serving(temporary());
+  const from = inRam(sharePlan("/export"), { blocks: storePlan("block", "filesystem", { config: { limit_requests: 1000 } }) });
+  await runtime.reconcile(desired([from]));
+  const ids = await filled(runtime, "/export");
+  const { open, moves } = runtime as unknown as {
+    open: Map<string, { drain: (givenUp: () => boolean) => Promise<void> }>;
+    moves: { hold: (name: string, mayOpen: () => boolean) => void; resume: (share: unknown) => boolean };
+  };
+  const share = open.get("/export") as { drain: (givenUp: () => boolean) => Promise<void> };
+  const drain = share.drain.bind(share);
+  let drains = 0;
+  share.drain = async (givenUp) => {
+    await drain(givenUp);
+    if (++drains === 2) moves.hold("/export", () => false);
+  };
+  const failures = await runtime.reconcile(desired([{ ...from, blocks: { ...from.blocks, config: { limit_requests: 2000 } } }]));
+  expect(failures[0]).toEqual({ target: { type: "share", name: "/export" }, reason: expect.stringContaining("being moved to other stores; try again") });
+  const again = runtime.reconcile(desired([from]));
+  expect(moves.resume(share)).toBe(true);
+  await again;
   await goesOn(runtime, ids);
 }, 60_000);
 

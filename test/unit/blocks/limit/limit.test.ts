@@ -2,13 +2,13 @@ import { expect, test } from "bun:test";
 import { limitBlocks, openMemoryBlocks, type Rates } from "#blocks/index.ts";
 import { waitersMax } from "#blocks/limit/index.ts";
 import { type BlockStore, StoreUnavailableError, type SynchronousReads } from "#model/block-store.ts";
-import { HandClock } from "../../control/sessions/world.ts";
+import { ManualClock } from "../../../support/manual-clock.ts";
 
 const KiB = 1024;
 const none: Rates = { requests: null, uploadBytes: null, downloadBytes: null };
 
-function limited(rates: Partial<Rates>): { readonly store: BlockStore; readonly clock: HandClock } {
-  const clock = new HandClock();
+function limited(rates: Partial<Rates>): { readonly store: BlockStore; readonly clock: ManualClock } {
+  const clock = new ManualClock();
   return { store: limitBlocks(openMemoryBlocks(), { ...none, ...rates }, clock), clock };
 }
 
@@ -28,7 +28,7 @@ test("uploads keep to their rate over time, in their order", async () => {
   expect(done).toEqual(["k0", "k1"]);
   for (let second = 1; second <= 5; second++) {
     for (let i = 0; i < 20; i++) {
-      clock.advance(50);
+      clock.pass(50);
       await turns();
     }
     expect(done.length).toBeLessThanOrEqual(2 + 2 * second + 1);
@@ -44,10 +44,10 @@ test("one that is larger than a second's part goes, and those after it pay for i
   let done = false;
   void store.get("large", 0, 1).then(() => (done = true));
   await turns();
-  clock.advance(8900);
+  clock.pass(8900);
   await turns();
   expect(done).toBe(false);
-  clock.advance(200);
+  clock.pass(200);
   await turns();
   expect(done).toBe(true);
 });
@@ -65,7 +65,7 @@ test("requests of every kind are counted, reads at once are not given beyond the
   })();
   await turns();
   expect(listed).toBe(false);
-  clock.advance(1000);
+  clock.pass(1000);
   await turns();
   expect(listed).toBe(true);
 });

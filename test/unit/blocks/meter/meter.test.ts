@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
 import { faultyBlocks, MeteredBlocks, openMemoryBlocks } from "#blocks/index.ts";
 import { StoreFault, StoreRefusedError, StoreUnavailableError, type SynchronousReads } from "#model/block-store.ts";
-import { HandClock } from "../../control/sessions/world.ts";
+import { ManualClock } from "../../../support/manual-clock.ts";
 
 test("requests are counted by kind and outcome, with their bytes and how long they took", async () => {
-  const clock = new HandClock();
+  const clock = new ManualClock();
   let fails: Error | null = null;
   const under = faultyBlocks(openMemoryBlocks({ bytesMax: 1000 }), {
     before() {
@@ -32,7 +32,7 @@ test("requests are counted by kind and outcome, with their bytes and how long th
 });
 
 test("reads at once are counted where they gave something", async () => {
-  const store = new MeteredBlocks(openMemoryBlocks(), new HandClock()) as MeteredBlocks & SynchronousReads;
+  const store = new MeteredBlocks(openMemoryBlocks(), new ManualClock()) as MeteredBlocks & SynchronousReads;
   await store.put("a", { from: "slices", slices: [new Uint8Array(100)] });
   expect([store.getNow("a", 0, new Uint8Array(60)), store.getNow("none", 0, new Uint8Array(60))]).toEqual([true, false]);
   expect([store.counts.get.results.ok, store.counts.get.bytes]).toEqual([1, 60]);

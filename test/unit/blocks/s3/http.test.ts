@@ -5,8 +5,8 @@ import { type HttpRequest, type ResponseHead, TransportError } from "#blocks/s3/
 import { AnswerParser } from "#blocks/s3/http/parser.ts";
 import { ConnectionPool } from "#blocks/s3/http/pool.ts";
 import { after, until } from "../../../support/wait.ts";
-import { SimulatedClock } from "../../cache/simulated-clock.ts";
 import { failureOf } from "./kit.ts";
+import { ManualClock } from "../../../support/manual-clock.ts";
 
 function parse(text: string, cuts: readonly number[] = [], method = "GET"): AnswerParser {
   const parser = new AnswerParser(method, null);
@@ -155,7 +155,7 @@ describe("a pool of connections", () => {
     const server = createServer((socket) => void sockets.push(socket.on("error", () => {})));
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const to = { secure: false, host: "127.0.0.1", port: (server.address() as AddressInfo).port };
-    const clock = new SimulatedClock();
+    const clock = new ManualClock();
     const pool = new ConnectionPool({ ...settings, stallTimeoutMs: 20_000, clock });
     for (const ends of [true, false]) {
       const answer = pool.send(to, get("/")).then(
@@ -170,7 +170,7 @@ describe("a pool of connections", () => {
         for (let i = 0; i < 6; i++) {
           socket.write(" ");
           await after(2);
-          await clock.pass(10_000);
+          await clock.passInTurns(10_000);
         }
         if (ends && minute === 8) socket.end("done");
         await after(2);

@@ -35,6 +35,12 @@ async function refuses(options: S3Options, fault: StoreFault, text: string): Pro
   }
 }
 
+test.each([`http://me:${secret}@127.0.0.1:1`, `http://me:/${secret}@127.0.0.1:1`, `http://127.0.0.1:1/?key=${secret}`, `http://127.0.0.1:1/#${secret}`, `http://127.0.0.1:port/?key=${secret}`])("an endpoint that holds a key is refused and not repeated: %s", async (endpoint) => {
+  const error = (await failureOf(checkS3({ bucket: "bucket", endpoint, credentials: { accessKeyId: "me", secretAccessKey: secret } }))) as StoreRefusedError;
+  expect([error.name, error.fault]).toEqual(["StoreRefusedError", StoreFault.endpoint]);
+  expect(`${error.message} ${Bun.inspect(error)}`).not.toContain(secret);
+});
+
 // Skipped where it needs an S3 server that is not there: the reason stands in the name.
 describe.skipIf(missingRadosgw !== null)(`wrong settings of an S3 store${missingRadosgw === null ? "" : `: ${missingRadosgw}`}`, () => {
   beforeAll(async () => void (await sharedS3()), s3StartMsMax);

@@ -5,7 +5,7 @@ import { systemFiles, type Done, type FileOps, type WriteAheadLog } from "#cache
 import { nullLog } from "#cache/log/null-log.ts";
 import { FsError } from "#model/fs-error.ts";
 import { silentLogger } from "#telemetry/logger.ts";
-import { file, ManualClock, open, payloadOf, segmentNames, temporaryDirectory, turns } from "./world.ts";
+import { file, TurnClock, open, payloadOf, segmentNames, temporaryDirectory, turns } from "./world.ts";
 
 const time = new Time(1, 2);
 const noSpace = FsError.of("noSpace");
@@ -70,7 +70,7 @@ function watch(promise: void | Promise<void>): { done: boolean } {
 }
 
 /** Ends turns until `promise` is settled. */
-async function endTurnsUntil(promise: Promise<void>, clock: ManualClock): Promise<void> {
+async function endTurnsUntil(promise: Promise<void>, clock: TurnClock): Promise<void> {
   const seen = watch(promise);
   while (!seen.done) {
     clock.endTurn();
@@ -181,7 +181,7 @@ describe("durable", () => {
 describe("written", () => {
   test("is at the end of the turn, in one write", async () => {
     const journal = new Journal();
-    const clock = new ManualClock();
+    const clock = new TurnClock();
     const { log } = await open(directory, { files: journal.files, clock });
     journal.events.length = 0;
     const handed = watch(log.written(append(log)));
@@ -263,7 +263,7 @@ describe("release", () => {
 describe("a full disk", () => {
   test("refuses writes, takes truncations into the reserve, and heals when there is room", async () => {
     const journal = new Journal();
-    const clock = new ManualClock();
+    const clock = new TurnClock();
     const { log } = await open(directory, { files: journal.files, clock });
     journal.full = true;
     let accepted = 0;
@@ -288,7 +288,7 @@ describe("a full disk", () => {
 
   test("is told of with its directory, once a minute while it lasts, and when it is over", async () => {
     const journal = new Journal();
-    const clock = new ManualClock();
+    const clock = new TurnClock();
     const said: string[] = [];
     const say = (_: object, message: string) => void said.push(message);
     const { log } = await open(directory, { files: journal.files, clock, logger: { ...silentLogger, error: say, info: say } });
@@ -319,7 +319,7 @@ describe("a full disk", () => {
     for (const name of fs.readdirSync(directory)) if (name.startsWith("spare")) fs.rmSync(`${directory}/${name}`);
     const journal = new Journal();
     journal.full = true;
-    const clock = new ManualClock();
+    const clock = new TurnClock();
     const again = await open(directory, { files: journal.files, clock });
     expect(again.records.length).toBe(1);
     expect(again.log.appendTruncate(file, 0, time)).toBe(noSpace);

@@ -1,30 +1,21 @@
 import fs from "node:fs";
 import { join } from "node:path";
-import { systemClock, type Clock, type Timer } from "#base/clock.ts";
+import { systemClock } from "#base/clock.ts";
 import { Time } from "#base/time.ts";
 import { openLog, systemFiles, type FileOps, type LogOptions, type LogRecord, type LostRecord, type Recovered, type WriteAheadLog } from "#cache/log/index.ts";
 import type { FileId, PackId } from "#model/ids.ts";
 import { silentLogger } from "#telemetry/logger.ts";
+import { ManualClock } from "../../../support/manual-clock.ts";
 import { temporary } from "../../../support/temporary.ts";
 
 export const instance = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8);
 export const segmentBytes = 32768;
 export const file = 42 as FileId;
 
-/** Turns and time as the test says. */
-export class ManualClock implements Clock {
-  ms = 0;
+/** A clock whose turns of the event loop end when a test says so. */
+export class TurnClock extends ManualClock {
   #ends: (() => void)[] = [];
-  now(): Time {
-    return new Time(Math.floor(this.ms / 1000), 0);
-  }
-  monotonicMs(): number {
-    return this.ms;
-  }
-  after(delayMs: number, run: () => void): Timer {
-    return systemClock.after(delayMs, run);
-  }
-  atTurnEnd(run: () => void): void {
+  override atTurnEnd(run: () => void): void {
     this.#ends.push(run);
   }
   /** Ends the turn: runs what waited for it, and what that asked for. */

@@ -6,16 +6,16 @@ import type { PackId } from "#model/ids.ts";
 import { silentLogger } from "#telemetry/logger.ts";
 import { pattern } from "../../../contract/blocks.ts";
 import { temporary } from "../../../support/temporary.ts";
-import { SimulatedClock } from "../simulated-clock.ts";
+import { ManualClock } from "../../../support/manual-clock.ts";
 
 const instance = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8);
 const packBytes = 16 * 2 ** 20;
 const bytes = pattern(packBytes, 1);
 let directory = "";
-let clock: SimulatedClock;
+let clock: ManualClock;
 beforeEach(() => {
   directory = temporary("spares");
-  clock = new SimulatedClock();
+  clock = new ManualClock();
 });
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
@@ -126,7 +126,7 @@ test("only as many are kept as the disk has room for, and not for ever", async (
   for (const pack of all) pack.append([bytes], packBytes);
   for (const pack of all) await pack.abandon();
   expect(names()).toEqual(["spare-0.pack", "spare-1.pack"]);
-  await clock.pass(130_000);
+  await clock.passInTurns(130_000);
   await gone(0);
 
   const last = create(4);

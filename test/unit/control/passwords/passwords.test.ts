@@ -4,7 +4,8 @@ import { systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
 import { ControlError } from "#control/errors.ts";
 import { bcryptCost, checkPassword, generatePassword, hashesWaitingMax, ntHashOf, openPasswords, passwordFault, verificationsWaitingMax } from "#control/passwords/index.ts";
-import { CountingBcrypt, HandClock } from "../sessions/world.ts";
+import { CountingBcrypt } from "../sessions/world.ts";
+import { ManualClock } from "../../../support/manual-clock.ts";
 
 async function code(work: Promise<unknown>): Promise<string | null> {
   try {
@@ -83,7 +84,7 @@ describe("real bcrypt", () => {
 });
 
 async function opened() {
-  const clock = new HandClock();
+  const clock = new ManualClock();
   const bcrypt = new CountingBcrypt();
   const passwords = openPasswords({ clock, bcrypt });
   return { clock, bcrypt, passwords };

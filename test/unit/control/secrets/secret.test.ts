@@ -7,8 +7,9 @@ import { notes, users } from "#control/database/tables.ts";
 import { ControlError } from "#control/errors.ts";
 import { SecretDirectory, type SecretFiles, changeSecret, openSecrets, tokenKeyOf } from "#control/secrets/index.ts";
 import { MemoryDatabase } from "../sessions/memory-database.ts";
-import { LogLines, aliceId, userRow } from "../sessions/world.ts";
+import { aliceId, userRow } from "../sessions/world.ts";
 import { temporary } from "../../../support/temporary.ts";
+import { LogLines } from "../../../support/log-lines.ts";
 
 const given = "a control-plane secret of some length";
 const directories: string[] = [];

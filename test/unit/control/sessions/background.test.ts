@@ -7,7 +7,8 @@ import { sessionsPerUserMax } from "#control/sessions/session-table.ts";
 import { RevokedSessions } from "#control/sessions/revoked.ts";
 import { silentLogger } from "#telemetry/logger.ts";
 import { MemoryDatabase } from "./memory-database.ts";
-import { HandClock, makeWorld, refusal } from "./world.ts";
+import { makeWorld, refusal } from "./world.ts";
+import { ManualClock } from "../../../support/manual-clock.ts";
 
 /** Lets what a timer began come to its end: everything around it is in memory, so that some turns of the loop are enough. */
 async function settled(): Promise<void> {
@@ -20,13 +21,14 @@ describe("in the background", () => {
     const ended = await login();
     await login();
     await logins.logout(await logins.authenticate(ended.accessToken));
-    clock.advance(10 * 60_000);
+    clock.pass(10 * 60_000);
     await settled();
     expect(db.rowsOf(sessions).length).toBe(2);
-    clock.advance(10 * 60_000);
+    clock.pass(10 * 60_000);
     await settled();
     expect(db.rowsOf(sessions).map((row) => row.revokedAt)).toEqual([null]);
-    clock.advance(8 * 24 * 3600_000);
+    clock.ms += 8 * 24 * 3600_000;
+    clock.pass(0);
     await settled();
     expect(db.rowsOf(sessions)).toEqual([]);
     await logins.close();
@@ -39,28 +41,29 @@ describe("in the background", () => {
     await db.transaction(async (tx) => {
       for (let i = 0; i < 1100; i++) await tx.insert(sessions, { ...row!, id: `made-${i}` });
     });
-    clock.advance(8 * 24 * 3600_000);
+    clock.ms += 8 * 24 * 3600_000;
+    clock.pass(0);
     await settled();
     expect(db.rowsOf(sessions)).toEqual([]);
     await logins.close();
   });
 
   test("what another node ended is refused within a second", async () => {
-    const clock = new HandClock();
+    const clock = new ManualClock();
     const db = new MemoryDatabase("postgres");
     const one = await makeWorld({ clock, db });
     const other = await makeWorld({ clock, db, users: one.users, seed: 2 });
     const pair = await one.login();
     expect(await refusal(other.logins.authenticate(pair.accessToken))).toBe(null);
     await one.logins.logout(await one.logins.authenticate(pair.accessToken));
-    clock.advance(600);
+    clock.pass(600);
     await settled();
     expect(await refusal(other.logins.authenticate(pair.accessToken))).toBe("invalid_token");
     // A clock that is behind by some seconds must not hide it.
     const late = await one.login();
     const { sessionId } = await one.logins.authenticate(late.accessToken);
     await db.transaction((tx) => tx.update(sessions, { id: sessionId }, { revokedAt: clock.ms - 5000 }));
-    clock.advance(600);
+    clock.pass(600);
     await settled();
     expect(await refusal(other.logins.authenticate(late.accessToken))).toBe("invalid_token");
     await one.logins.close();
@@ -68,18 +71,18 @@ describe("in the background", () => {
   });
 
   test("what had ended before a start is refused after it", async () => {
-    const clock = new HandClock();
+    const clock = new ManualClock();
     const one = await makeWorld({ clock });
     const pair = await one.login();
     await one.logins.logout(await one.logins.authenticate(pair.accessToken));
     await one.logins.close();
-    clock.advance(10 * 60_000);
+    clock.pass(10 * 60_000);
     const again = await makeWorld({ clock, db: one.db, users: one.users, seed: 2 });
     expect(await refusal(again.logins.authenticate(pair.accessToken))).toBe("invalid_token");
   });
 
   test("however many", async () => {
-    const clock = new HandClock();
+    const clock = new ManualClock();
     const one = await makeWorld({ clock });
     const pair = await one.login();
     const { sessionId } = await one.logins.authenticate(pair.accessToken);
@@ -87,14 +90,14 @@ describe("in the background", () => {
       const row = await tx.one(sessions, { id: sessionId });
       for (let i = 0; i < 1100; i++) await tx.insert(sessions, { ...row!, id: `made-${i}`, revokedAt: clock.ms - 1100 + i });
     });
-    clock.advance(1000);
+    clock.pass(1000);
     await one.logins.logout(await one.logins.authenticate(pair.accessToken));
     const again = await makeWorld({ clock, db: one.db, users: one.users, seed: 2 });
     expect(await refusal(again.logins.authenticate(pair.accessToken))).toBe("invalid_token");
   });
 
   test("what fails is said once, tried again, and said to work again", async () => {
-    const clock = new HandClock();
+    const clock = new ManualClock();
     const db = new MemoryDatabase("postgres");
     const { logins, log, login } = await makeWorld({ clock, db });
     const pair = await login();
@@ -102,23 +105,23 @@ describe("in the background", () => {
       throw new Error("no connection");
     };
     for (let i = 0; i < 4; i++) {
-      clock.advance(600);
+      clock.pass(600);
       await settled();
     }
     expect(await refusal(logins.authenticate(pair.accessToken))).toBe(null);
     db.beforeCommit = () => {};
-    clock.advance(600);
+    clock.pass(600);
     await settled();
-    const about = log.lines.filter((line) => line.includes("sessions others ended"));
-    expect(about.map((line) => line.split(" ")[0])).toEqual(["error", "info"]);
+    const about = log.entries.filter(({ message }) => message.includes("sessions others ended"));
+    expect(about.map(({ level }) => level)).toEqual(["error", "info"]);
     await logins.close();
   });
 
   test("the end waits for what is under way", async () => {
-    const clock = new HandClock();
+    const clock = new ManualClock();
     const held = Promise.withResolvers<void>();
     const background = new Background(clock, silentLogger, 1000, "a test", () => held.promise);
-    clock.advance(1000);
+    clock.pass(1000);
     let closed = false;
     const closing = background.close().then(() => (closed = true));
     await settled();
@@ -131,7 +134,7 @@ describe("in the background", () => {
     const { logins, clock, db } = await makeWorld({ db: new MemoryDatabase("postgres") });
     await logins.close();
     const before = db.transactions;
-    clock.advance(3600_000);
+    clock.pass(3600_000);
     await settled();
     expect(db.transactions).toBe(before);
   });
@@ -172,7 +175,7 @@ test("sessions of one user are bounded, in rows too", async () => {
   const { login, db, clock } = await makeWorld();
   for (let i = 0; i < sessionsPerUserMax + 20; i++) {
     await login();
-    clock.advance(10);
+    clock.pass(10);
   }
   expect(db.rowsOf(sessions).filter((row) => row.revokedAt === null).length).toBe(sessionsPerUserMax);
 });

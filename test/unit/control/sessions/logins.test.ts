@@ -80,7 +80,7 @@ describe("a log-in", () => {
     await refusal(logins.login("alice", "a secret typed wrong", address));
     await refusal(logins.login("a secret in the wrong field", "x", address));
     const next = await logins.refresh(pair.refreshToken, address);
-    clock.advance(60_000);
+    clock.pass(60_000);
     await refusal(logins.refresh(pair.refreshToken, address));
     const written = JSON.stringify(events) + log.lines.join();
     for (const secret of [alicePassword, "a secret", pair.accessToken, pair.refreshToken, next.refreshToken]) expect(written).not.toContain(secret);
@@ -91,7 +91,7 @@ describe("a log-in", () => {
     const first = await login();
     const second = await login();
     for (let i = 2; i < sessionsPerUserMax; i++) await login();
-    clock.advance(1000);
+    clock.pass(1000);
     await logins.refresh(first.refreshToken, address);
     expect(await refusal(logins.authenticate(second.accessToken))).toBe(null);
     await login();

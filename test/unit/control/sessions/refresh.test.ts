@@ -1,13 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import { sessions } from "#control/database/tables.ts";
 import { refreshGraceMs } from "#control/sessions/logins.ts";
-import { HandClock, address, claimsOf, makeWorld, refusal } from "./world.ts";
+import { address, claimsOf, makeWorld, refusal } from "./world.ts";
+import { ManualClock } from "../../../support/manual-clock.ts";
 
 describe("a refresh token", () => {
   test("gives new tokens of the same session, and is replaced", async () => {
     const { logins, login, clock, db } = await makeWorld();
     const first = await login();
-    clock.advance(600_000);
+    clock.pass(600_000);
     const second = await logins.refresh(first.refreshToken, address);
     expect(second.refreshToken).not.toBe(first.refreshToken);
     expect(second.accessToken).not.toBe(first.accessToken);
@@ -21,7 +22,7 @@ describe("a refresh token", () => {
     const { logins, login, clock } = await makeWorld();
     let { refreshToken } = await login();
     for (let day = 0; day < 30; day++) {
-      clock.advance(24 * 3600_000);
+      clock.pass(24 * 3600_000);
       refreshToken = (await logins.refresh(refreshToken, address)).refreshToken;
     }
   });
@@ -30,9 +31,9 @@ describe("a refresh token", () => {
     const { logins, login, clock, events, log } = await makeWorld();
     const stolen = await login();
     const bystander = await login();
-    clock.advance(60_000);
+    clock.pass(60_000);
     const owner = await logins.refresh(stolen.refreshToken, address);
-    clock.advance(refreshGraceMs + 1);
+    clock.pass(refreshGraceMs + 1);
     expect(await refusal(logins.refresh(stolen.refreshToken, "198.51.100.9"))).toBe("invalid_token");
     expect(await refusal(logins.authenticate(owner.accessToken))).toBe("invalid_token");
     expect(await refusal(logins.authenticate(stolen.accessToken))).toBe("invalid_token");
@@ -52,7 +53,7 @@ describe("a refresh token", () => {
   });
 
   test("of a session that another node ended is refused at once", async () => {
-    const clock = new HandClock();
+    const clock = new ManualClock();
     const one = await makeWorld({ clock });
     const other = await makeWorld({ clock, db: one.db, users: one.users, seed: 2 });
     const pair = await one.login();
@@ -65,7 +66,7 @@ describe("a refresh token", () => {
     const one = await login();
     const other = await login();
     await logins.refresh(one.refreshToken, address);
-    clock.advance(60_000);
+    clock.pass(60_000);
     await refusal(logins.refresh(one.refreshToken, address));
     expect(await refusal(logins.refresh(other.refreshToken, address))).toBe(null);
   });
@@ -75,24 +76,24 @@ describe("two at the same moment", () => {
   test("get the same successor, and both go on", async () => {
     const { logins, login, clock } = await makeWorld();
     const first = await login();
-    clock.advance(60_000);
+    clock.pass(60_000);
     const [a, b] = await Promise.all([logins.refresh(first.refreshToken, address), logins.refresh(first.refreshToken, address)]);
     expect(a.refreshToken).toBe(b.refreshToken);
     expect(await refusal(logins.authenticate(a.accessToken))).toBe(null);
     expect(await refusal(logins.authenticate(b.accessToken))).toBe(null);
-    clock.advance(refreshGraceMs - 60);
+    clock.pass(refreshGraceMs - 60);
     const late = await logins.refresh(first.refreshToken, address);
     expect(late.refreshToken).toBe(a.refreshToken);
     expect(await refusal(logins.refresh(late.refreshToken, address))).toBe(null);
   });
 
   test("on two nodes, too", async () => {
-    const clock = new HandClock();
+    const clock = new ManualClock();
     const one = await makeWorld({ clock });
     const other = await makeWorld({ clock, db: one.db, users: one.users, seed: 2 });
     const first = await one.login();
     const a = await one.logins.refresh(first.refreshToken, address);
-    clock.advance(2000);
+    clock.pass(2000);
     const b = await other.logins.refresh(first.refreshToken, address);
     expect(b.refreshToken).toBe(a.refreshToken);
   });
@@ -102,9 +103,9 @@ describe("two at the same moment", () => {
     const first = await login();
     const owner = await logins.refresh(first.refreshToken, address);
     const thief = await logins.refresh(first.refreshToken, "198.51.100.9");
-    clock.advance(60_000);
+    clock.pass(60_000);
     const goesOn = await logins.refresh(thief.refreshToken, "198.51.100.9");
-    clock.advance(60_000);
+    clock.pass(60_000);
     expect(await refusal(logins.refresh(owner.refreshToken, address))).toBe("invalid_token");
     expect(await refusal(logins.authenticate(goesOn.accessToken))).toBe("invalid_token");
   });

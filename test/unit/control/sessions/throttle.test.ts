@@ -2,7 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { ControlError } from "#control/errors.ts";
 import { networkOf } from "#control/sessions/network.ts";
 import * as t from "#control/sessions/throttle.ts";
-import { HandClock, address, alicePassword, makeWorld, refusal } from "./world.ts";
+import { address, alicePassword, makeWorld, refusal } from "./world.ts";
+import { ManualClock } from "../../../support/manual-clock.ts";
 
 /** Tries once; gives the seconds to wait, 0 where it was let through. */
 function attempt(throttle: t.Throttle, account: string, from: string): number {
@@ -25,60 +26,60 @@ const strangers = (i: number) => `198.51.${i >> 8}.${i & 255}`;
 
 describe("one account from one address", () => {
   test("has some attempts, then waits twice as long each time, and no longer than a quarter of an hour", () => {
-    const clock = new HandClock();
+    const clock = new ManualClock();
     const throttle = new t.Throttle(clock);
     for (let i = 0; i < t.pairFreeAttempts; i++) expect(attempt(throttle, "alice", address)).toBe(0);
     const waits: number[] = [];
     for (let i = 0; i < 14; i++) {
       const wait = attempt(throttle, "alice", address);
       waits.push(wait);
-      clock.advance(wait * 1000 - 1);
+      clock.pass(wait * 1000 - 1);
       expect(attempt(throttle, "alice", address)).toBe(1);
-      clock.advance(1);
+      clock.pass(1);
       expect(attempt(throttle, "alice", address)).toBe(0);
     }
     expect(waits).toEqual([1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900, 900]);
   });
 
   test.each(["127.0.0.1", "127.8.9.10", "::1", "0:0:0:0:0:0:0:1", "::ffff:127.0.0.1"])("waits no longer than half a minute from this machine itself (%s)", (from) => {
-    const clock = new HandClock();
+    const clock = new ManualClock();
     const throttle = new t.Throttle(clock);
     letThrough(throttle, t.pairFreeAttempts, () => "admin", () => from);
     let longest = 0;
     for (let i = 0; i < 14; i++) {
       const wait = attempt(throttle, "admin", from);
       longest = Math.max(longest, wait);
-      clock.advance(wait * 1000);
+      clock.pass(wait * 1000);
       expect(attempt(throttle, "admin", from)).toBe(0);
     }
     expect(longest).toBe(30);
   });
 
   test("is free again after a success", () => {
-    const throttle = new t.Throttle(new HandClock());
+    const throttle = new t.Throttle(new ManualClock());
     for (let i = 1; i < t.pairFreeAttempts; i++) attempt(throttle, "alice", address);
     throttle.begin("alice", address).succeeded();
     expect(letThrough(throttle, 100, () => "alice", () => address)).toBe(t.pairFreeAttempts);
   });
 
   test("is free again after an hour without attempts", () => {
-    const clock = new HandClock();
+    const clock = new ManualClock();
     const throttle = new t.Throttle(clock);
     letThrough(throttle, 100, () => "alice", () => address);
-    clock.advance(t.pairForgetMs + 1);
+    clock.pass(t.pairForgetMs + 1);
     expect(letThrough(throttle, 100, () => "alice", () => address)).toBe(t.pairFreeAttempts);
   });
 
   test("what is refused does not make the wait longer", () => {
-    const clock = new HandClock();
+    const clock = new ManualClock();
     const throttle = new t.Throttle(clock);
     letThrough(throttle, 1000, () => "alice", () => address);
-    clock.advance(t.pairWaitMsFirst);
+    clock.pass(t.pairWaitMsFirst);
     expect(attempt(throttle, "alice", address)).toBe(0);
   });
 
   test("an attempt that never came to pass does not count, at the edge either", () => {
-    const throttle = new t.Throttle(new HandClock());
+    const throttle = new t.Throttle(new ManualClock());
     for (let i = 0; i < 500; i++) throttle.begin("alice", address).withdraw();
     for (let i = 1; i < t.pairFreeAttempts; i++) attempt(throttle, "bob", address);
     throttle.begin("bob", address).withdraw();
@@ -89,17 +90,17 @@ describe("one account from one address", () => {
 
 describe("one address", () => {
   test("can't try password after password on account after account", () => {
-    const clock = new HandClock();
+    const clock = new ManualClock();
     const throttle = new t.Throttle(clock);
     expect(letThrough(throttle, 1000, (i) => `user-${i}`, () => address)).toBe(t.addressBurst);
-    clock.advance(600_000);
+    clock.pass(600_000);
     expect(letThrough(throttle, 1000, (i) => `other-${i}`, () => address)).toBe(t.addressBurst);
-    clock.advance(t.addressRefillMs);
+    clock.pass(t.addressRefillMs);
     expect(letThrough(throttle, 1000, (i) => `more-${i}`, () => address)).toBe(1);
   });
 
   test("gains nothing by logging in to an account of its own in between", () => {
-    const throttle = new t.Throttle(new HandClock());
+    const throttle = new t.Throttle(new ManualClock());
     let guesses = 0;
     for (let i = 0; i < 500; i++) {
       if (attempt(throttle, `user-${i}`, address) === 0) guesses++;
@@ -113,19 +114,19 @@ describe("one address", () => {
   });
 
   test("that many share does not keep out who was logged in from it before, and gives nobody more guesses at them", () => {
-    const clock = new HandClock();
+    const clock = new ManualClock();
     const throttle = new t.Throttle(clock);
     throttle.begin("admin", address).succeeded();
     for (let i = 0; i < 20; i++) {
       letThrough(throttle, 100, (n) => `nobody-${i}-${n}`, () => address);
       throttle.begin("admin", address).succeeded();
-      clock.advance(t.addressRefillMs);
+      clock.pass(t.addressRefillMs);
     }
     expect(letThrough(throttle, 100, () => "admin", () => address)).toBe(t.pairFreeAttempts);
   });
 
   test("is a whole /64 of IPv6", () => {
-    const throttle = new t.Throttle(new HandClock());
+    const throttle = new t.Throttle(new ManualClock());
     expect(letThrough(throttle, 200, () => "alice", (i) => `2001:db8:1:2::${i.toString(16)}`)).toBe(t.pairFreeAttempts);
     expect(attempt(throttle, "alice", "2001:db8:1:3::1")).toBe(0);
   });
@@ -133,44 +134,44 @@ describe("one address", () => {
 
 describe("an attacker with many addresses", () => {
   test("is slowed to one attempt in two seconds on one account", () => {
-    const clock = new HandClock();
+    const clock = new ManualClock();
     const throttle = new t.Throttle(clock);
     expect(letThrough(throttle, 1000, () => "admin", strangers)).toBe(t.accountBurst);
     let passed = 0;
     for (let sec = 0; sec < 100; sec++) {
-      clock.advance(1000);
+      clock.pass(1000);
       passed += letThrough(throttle, 10, () => "admin", (i) => strangers(2000 + sec * 10 + i));
     }
     expect(passed).toBe(50);
   });
 
   test("keeps the owner waiting at an unknown address for two seconds at most, and not at all where they were before", () => {
-    const clock = new HandClock();
+    const clock = new ManualClock();
     const throttle = new t.Throttle(clock);
     throttle.begin("admin", address).succeeded();
     letThrough(throttle, 10_000, () => "admin", strangers);
     expect(attempt(throttle, "admin", address)).toBe(0);
     const wait = attempt(throttle, "admin", "203.0.113.1");
     expect(wait).toBe(2);
-    clock.advance(wait * 1000);
+    clock.pass(wait * 1000);
     expect(attempt(throttle, "admin", "203.0.113.1")).toBe(0);
   });
 
   test("has to begin anew once the owner was there", () => {
-    const throttle = new t.Throttle(new HandClock());
+    const throttle = new t.Throttle(new ManualClock());
     letThrough(throttle, t.accountBurst - 1, () => "admin", strangers);
     throttle.begin("admin", "203.0.113.1").succeeded();
     expect(letThrough(throttle, 1000, () => "admin", (i) => strangers(2000 + i))).toBe(t.accountBurst);
   });
 
   test("does not stop anybody else's log-ins", () => {
-    const throttle = new t.Throttle(new HandClock());
+    const throttle = new t.Throttle(new ManualClock());
     letThrough(throttle, 10_000, () => "admin", strangers);
     expect(attempt(throttle, "alice", "203.0.113.1")).toBe(0);
   });
 
   test("can't fill the memory", () => {
-    const throttle = new t.Throttle(new HandClock(), 100);
+    const throttle = new t.Throttle(new ManualClock(), 100);
     letThrough(throttle, 5000, (i) => `user-${i}`, strangers);
     const held = throttle as unknown as Record<"pairs" | "addresses" | "accounts" | "trusted", { size: number }>;
     for (let i = 0; i < 5000; i++) throttle.begin(`good-${i}`, strangers(i)).succeeded();
@@ -209,7 +210,7 @@ describe("log-ins that are slowed", () => {
       expect(answers).toEqual([...Array<string>(t.pairFreeAttempts).fill("wrong_credentials"), ...Array<string>(30 - t.pairFreeAttempts).fill("too_many_attempts")]);
       expect(bcrypt.verified.length).toBe(t.pairFreeAttempts);
       expect(await refusal(logins.login("alice", alicePassword, "203.0.113.1"))).toBe(null);
-      clock.advance(1000);
+      clock.pass(1000);
       if (name === "alice") expect(await refusal(logins.login("alice", alicePassword, address))).toBe(null);
     }
   });

@@ -110,9 +110,9 @@ describe("a token's time", () => {
     const world = await makeWorld();
     const seen = await world.login();
     const unseen = await world.login();
-    world.clock.advance(900_000 - 1000);
+    world.clock.pass(900_000 - 1000);
     expect(await refusal(world.logins.authenticate(seen.accessToken))).toBe(null);
-    world.clock.advance(1000);
+    world.clock.pass(1000);
     expect(await refusal(world.logins.authenticate(seen.accessToken))).toBe("token_expired");
     expect(await refusal(world.logins.authenticate(seen.accessToken))).toBe("token_expired");
     expect(await refusal(world.logins.authenticate(unseen.accessToken))).toBe("token_expired");
@@ -122,9 +122,9 @@ describe("a token's time", () => {
     const world = await makeWorld();
     const one = await world.login();
     const other = await world.login();
-    world.clock.advance(7 * 24 * 3600_000 - 1000);
+    world.clock.pass(7 * 24 * 3600_000 - 1000);
     expect(await refusal(world.logins.refresh(one.refreshToken, address))).toBe(null);
-    world.clock.advance(1000);
+    world.clock.pass(1000);
     expect(await refusal(world.logins.refresh(other.refreshToken, address))).toBe("token_expired");
   });
 
@@ -132,9 +132,9 @@ describe("a token's time", () => {
     const world = await makeWorld({ lifetimes: { accessSec: 60, refreshSec: 120 } });
     const pair = await world.login();
     expect(pair.expiresInSec).toBe(60);
-    world.clock.advance(60_000);
+    world.clock.pass(60_000);
     expect(await refusal(world.logins.authenticate(pair.accessToken))).toBe("token_expired");
-    world.clock.advance(60_000);
+    world.clock.pass(60_000);
     expect(await refusal(world.logins.refresh(pair.refreshToken, address))).toBe("token_expired");
   });
 });

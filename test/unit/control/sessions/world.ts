@@ -1,53 +1,14 @@
 import { createHmac } from "node:crypto";
-import { type Clock, type Timer, systemClock } from "#base/clock.ts";
-import { Time } from "#base/time.ts";
 import type { ControlDatabase } from "#control/database/port.ts";
 import { ControlError, type ControlErrorCode } from "#control/errors.ts";
 import type { User } from "#control/nouns.ts";
 import { type Bcrypt, openPasswords } from "#control/passwords/index.ts";
 import { type LoginDirectory, type LoginEvent, type LoginUser, openLogins } from "#control/sessions/index.ts";
 import type { Lifetimes } from "#control/sessions/tokens.ts";
-import type { Logger } from "#telemetry/logger.ts";
 import { SeededRandom } from "../../../support/seeded-random.ts";
 import { MemoryDatabase } from "./memory-database.ts";
-
-/** Time that moves when it is told to; what was planned runs then. */
-export class HandClock implements Clock {
-  ms = 1_800_000_000_250;
-  private readonly planned: { readonly at: number; readonly run: () => void }[] = [];
-
-  now(): Time {
-    return new Time(Math.floor(this.ms / 1000), (this.ms % 1000) * 1_000_000);
-  }
-
-  monotonicMs(): number {
-    return this.ms;
-  }
-
-  after(delayMs: number, run: () => void): Timer {
-    const entry = { at: this.ms + delayMs, run };
-    this.planned.push(entry);
-    return { cancel: () => void (this.planned.includes(entry) && this.planned.splice(this.planned.indexOf(entry), 1)) };
-  }
-
-  atTurnEnd(run: () => void): void {
-    systemClock.atTurnEnd(run);
-  }
-
-  /** How many runs are planned. */
-  get waiting(): number {
-    return this.planned.length;
-  }
-
-  advance(ms: number): void {
-    this.ms += ms;
-    const due = this.planned.filter((one) => one.at <= this.ms);
-    for (const one of due) {
-      this.planned.splice(this.planned.indexOf(one), 1);
-      one.run();
-    }
-  }
-}
+import { ManualClock } from "../../../support/manual-clock.ts";
+import { LogLines } from "../../../support/log-lines.ts";
 
 /** Bcrypt that costs nothing and says what it was asked; it can be held back. */
 export class CountingBcrypt implements Bcrypt {
@@ -65,28 +26,6 @@ export class CountingBcrypt implements Bcrypt {
     this.verified.push({ password, hash });
     await this.hold;
     return hash === `$2b$10$${Bun.hash(password).toString(16).padEnd(53, "0")}`;
-  }
-}
-
-export class LogLines implements Logger {
-  readonly lines: string[] = [];
-  private add(level: string, fields: object, message: string): void {
-    this.lines.push(`${level} ${message} ${JSON.stringify(fields)}`);
-  }
-  debug(fields: object, message: string): void {
-    this.add("debug", fields, message);
-  }
-  info(fields: object, message: string): void {
-    this.add("info", fields, message);
-  }
-  warn(fields: object, message: string): void {
-    this.add("warn", fields, message);
-  }
-  error(fields: object, message: string): void {
-    this.add("error", fields, message);
-  }
-  child(): Logger {
-    return this;
   }
 }
 
@@ -133,8 +72,8 @@ export function userRow(id: string, name: string, uid = 1000) {
 }
 
 /** Logins with everything around them simulated but the tokens and the rows. */
-export async function makeWorld<D extends ControlDatabase = MemoryDatabase>(more: { readonly db?: D; readonly clock?: HandClock; readonly users?: Users; readonly lifetimes?: Lifetimes; readonly tokenKey?: Uint8Array; readonly seed?: number } = {}) {
-  const clock = more.clock ?? new HandClock();
+export async function makeWorld<D extends ControlDatabase = MemoryDatabase>(more: { readonly db?: D; readonly clock?: ManualClock; readonly users?: Users; readonly lifetimes?: Lifetimes; readonly tokenKey?: Uint8Array; readonly seed?: number } = {}) {
+  const clock = more.clock ?? new ManualClock();
   const db = more.db ?? (new MemoryDatabase() as ControlDatabase as D);
   const users = more.users ?? new Users();
   const random = new SeededRandom(more.seed ?? 1);

@@ -64,7 +64,7 @@ test("an open whose client does not come back in time is closed, and deleted whe
   await files.create(kept([durable.v2(guid(1), 5_000)], { access: 0x13019f, options: 0x1000 }));
   await files.create(kept([durable.v2(guid(2), 0xffff_ffff)], { name: "other" }));
   await world.lose(files);
-  expect(world.clock.waits.map(({ delayMs }) => delayMs)).toEqual([5_000, 300_000]);
+  expect(world.clock.waits).toEqual([5_000, 300_000]);
   expect(await exists("file")).toBe(true);
   world.clock.fire();
   await world.waits(0);
@@ -173,6 +173,19 @@ test("a share that goes takes the opens that wait along", async () => {
   world.server.smb.shareGone(world.server.world.share);
   await world.waits(0);
   expect(world.server.world.share.opens.size).toBe(0);
+});
+
+test("who closes a share that goes waits until what was open is closed, with what is deleted by that", async () => {
+  const deleteOnClose = 0x1000;
+  const { share } = world.server.world;
+  await files.create(kept([durable.v1], { name: "away", access: 0x1f01ff, options: deleteOnClose }));
+  await world.lose(files);
+  expect(world.waiting).toBe(1);
+  files = await world.files(8);
+  await files.create({ name: "here", options: deleteOnClose });
+  world.server.smb.shareGone(share);
+  expect(await share.drain(5_000)).toBe(true);
+  expect([share.opens.size, await exists("away"), await exists("here")]).toEqual([0, false, false]);
 });
 
 test("a LOCK that was done is not done again where it is sent again to a durable open", async () => {

@@ -1,38 +1,27 @@
-import { type Clock, systemClock, type Timer } from "#base/clock.ts";
+import { systemClock, type Timer } from "#base/clock.ts";
 import type { SmbAdapterOptions } from "#smb/index.ts";
+import { ManualClock } from "../../../support/manual-clock.ts";
 import { until } from "../../../support/wait.ts";
 import { type CreateFields, SmbFiles } from "../../../support/smb-requests.ts";
 import { smbServer, type TestSmb } from "../../../support/smb-server.ts";
 
 /** The machine's clock, but for the timers of opens that wait for their clients, which fire when told. */
-export class PatientClock implements Clock {
-  readonly waits: { readonly delayMs: number; run: (() => void) | null }[] = [];
+export class PatientClock extends ManualClock {
   private readonly held: ReadonlySet<number>;
 
   constructor(held: readonly number[]) {
+    super();
     this.held = new Set(held);
   }
 
-  now() {
+  override now() {
     return systemClock.now();
   }
-  monotonicMs() {
+  override monotonicMs() {
     return systemClock.monotonicMs();
   }
-  after(delayMs: number, run: () => void): Timer {
-    if (!this.held.has(delayMs)) return systemClock.after(delayMs, run);
-    const wait = { delayMs, run: run as (() => void) | null };
-    this.waits.push(wait);
-    return { cancel: () => void (wait.run = null) };
-  }
-  atTurnEnd(run: () => void): void {
-    systemClock.atTurnEnd(run);
-  }
-  get pending(): number {
-    return this.waits.filter(({ run }) => run !== null).length;
-  }
-  fire(): void {
-    for (const wait of this.waits.splice(0)) wait.run?.();
+  override after(delayMs: number, run: () => void): Timer {
+    return this.held.has(delayMs) ? super.after(delayMs, run) : systemClock.after(delayMs, run);
   }
 }
 

@@ -3,12 +3,12 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type LogOptions, openPinoLogger } from "#telemetry/logs/index.ts";
 import { kindsMax, Repeats } from "#telemetry/logs/repeats.ts";
-import { SimulatedClock } from "../../cache/simulated-clock.ts";
 import { temporary } from "../../../support/temporary.ts";
+import { ManualClock } from "../../../support/manual-clock.ts";
 
 function opened(options: Partial<LogOptions> = {}) {
   const output = join(temporary("repeats"), "log");
-  const clock = new SimulatedClock();
+  const clock = new ManualClock();
   const logger = openPinoLogger({ level: "debug", format: "json", output, repeatsPerSecond: 3, ...options }, clock);
   const lines = () => readFileSync(output, "utf8").split("\n").filter((line) => line !== "").map((line) => JSON.parse(line) as Record<string, unknown>);
   return { clock, logger, lines };
@@ -23,14 +23,14 @@ test("the first of a second are written, the rest is one line with their number,
   const share = logger.child({ share: "/export" });
   for (let i = 0; i < 1000; i++) share.error({ error: new Away("no"), attempt: i }, "the store is away");
   expect(lines().map(({ attempt }) => attempt)).toEqual([0, 1, 2]);
-  await clock.pass(999);
+  await clock.passInTurns(999);
   expect(lines()).toHaveLength(3);
-  await clock.pass(1);
+  await clock.passInTurns(1);
   const { time: _, ...summary } = lines()[3] ?? {};
   expect(summary).toEqual({ level: "error", share: "/export", code: "ECONNREFUSED", repeated: 997, msg: "the store is away" });
   share.error({ attempt: 1000 }, "the store is away");
   expect(lines()).toHaveLength(5);
-  await clock.pass(5000);
+  await clock.passInTurns(5000);
   expect(lines()).toHaveLength(5);
 });
 
@@ -77,7 +77,7 @@ test("what is not severe enough is neither written nor counted, also after the l
 });
 
 test("who invents messages fills no memory: the oldest is summed up early", async () => {
-  const clock = new SimulatedClock();
+  const clock = new ManualClock();
   const repeats = new Repeats(1, clock);
   const said: string[] = [];
   const say = (kind: string) => repeats.admits(kind, (count) => said.push(`${kind} ${count}`));
@@ -85,6 +85,6 @@ test("who invents messages fills no memory: the oldest is summed up early", asyn
   for (let i = 0; i < 10 * kindsMax; i++) say(`kind ${i}`);
   expect(repeats.kinds).toBe(kindsMax);
   expect(said).toEqual(["first 2"]);
-  await clock.pass(10_000);
+  await clock.passInTurns(10_000);
   expect(said).toEqual(["first 2"]);
 });

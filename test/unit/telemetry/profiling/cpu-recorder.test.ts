@@ -4,7 +4,7 @@ import { encodeCpu } from "#telemetry/profiling/pprof.ts";
 import { openSampler, type SampledNode, type Sampler } from "#telemetry/profiling/sampler.ts";
 import { systemClock } from "#base/clock.ts";
 import { readProfile, samplesIn } from "../../../support/pprof.ts";
-import { HandClock } from "../../control/sessions/world.ts";
+import { ManualClock } from "../../../support/manual-clock.ts";
 
 /** A profiler that sees, in each recording, three samples in `read` under `data` and one in `data` itself. */
 class FakeSampler implements Sampler {
@@ -40,7 +40,7 @@ class FakeSampler implements Sampler {
 
 /** The fake's clock of processors moves where a recording begins, so that every one has used as much. */
 function world() {
-  const clock = new HandClock();
+  const clock = new ManualClock();
   const sampler = new FakeSampler();
   let opened = 0;
   const recorder = new CpuRecorder(async () => {
@@ -57,7 +57,7 @@ describe("a recorder", () => {
     const { clock, sampler, recorder, opened } = world();
     expect(opened()).toBe(0);
     const recording = await recorder.begin();
-    clock.advance(4_000);
+    clock.pass(4_000);
     const profile = readProfile(await encodeCpu(await recording.end(), "dittofs"));
     expect(sampler.running).toBe(false);
     expect(profile).toMatchObject({ types: ["samples/count", "cpu/nanoseconds"], periodNs: 10_000_000, durationMs: 4_000, timeSec: 1_800_000_000 });
@@ -95,7 +95,7 @@ describe("a recorder", () => {
     const { recorder, sampler, clock } = world();
     const recording = await recorder.begin();
     for (let i = 0; i < 5; i++) {
-      clock.advance(10_000);
+      clock.pass(10_000);
       // What is asked for now waits its turn.
       await (await recorder.begin()).end();
     }
@@ -106,7 +106,7 @@ describe("a recorder", () => {
   test("that could not be opened can be another time", async () => {
     const sampler = new FakeSampler();
     let broken = true;
-    const recorder = new CpuRecorder(async () => (broken ? Promise.reject(new Error("not now")) : sampler), new HandClock());
+    const recorder = new CpuRecorder(async () => (broken ? Promise.reject(new Error("not now")) : sampler), new ManualClock());
     expect(recorder.begin()).rejects.toThrow("not now");
     broken = false;
     expect((await (await recorder.begin()).end()).stacks.samples).toBeGreaterThan(0);

@@ -6,7 +6,7 @@ import { seriesName } from "#telemetry/profiling/pyroscope.ts";
 import { Stacks } from "#telemetry/profiling/stacks.ts";
 import { systemClock } from "#base/clock.ts";
 import { readProfile, samplesIn } from "../../../support/pprof.ts";
-import { HandClock } from "../../control/sessions/world.ts";
+import { ManualClock } from "../../../support/manual-clock.ts";
 
 test("configuration, REST interface and profiler know the same types", () => {
   const words = Object.keys(profileTypes);
@@ -15,30 +15,30 @@ test("configuration, REST interface and profiler know the same types", () => {
 });
 
 test("one profile is taken at a time", async () => {
-  const clock = new HandClock();
+  const clock = new ManualClock();
   const sampler = { intervalUs: 10_000, start: async () => {}, stop: async () => [], cpuTime: () => ({ main: 0, process: 0 }) };
   const profiler = new Profiler(clock, async () => sampler);
   const first = profiler.take("cpu", 30);
   expect(profiler.busySec).toBe(30);
   expect(await profiler.take("cpu", 1)).toBeNull();
   expect(await profiler.take("inuse_space", 1)).toBeNull();
-  while (clock.waiting < 2) await Promise.resolve();
-  clock.advance(30_000);
+  while (clock.pending < 2) await Promise.resolve();
+  clock.pass(30_000);
   expect(readProfile((await first) as Uint8Array).durationMs).toBe(30_000);
   expect(profiler.busySec).toBe(0);
   expect(await profiler.take("inuse_space", 1)).not.toBeNull();
 });
 
 test("a stop ends the profile in hand: whoever asked gets what was seen until then", async () => {
-  const clock = new HandClock();
+  const clock = new ManualClock();
   const sampler = { intervalUs: 10_000, start: async () => {}, stop: async () => [], cpuTime: () => ({ main: 0, process: 0 }) };
   const profiler = new Profiler(clock, async () => sampler);
   const taken = profiler.take("cpu", 30);
-  while (clock.waiting < 2) await new Promise((resolve) => setImmediate(resolve));
-  clock.advance(2_000);
+  while (clock.pending < 2) await new Promise((resolve) => setImmediate(resolve));
+  clock.pass(2_000);
   profiler.stop();
   expect(readProfile((await taken) as Uint8Array).durationMs).toBe(2_000);
-  expect(clock.waiting).toBe(0);
+  expect(clock.pending).toBe(0);
   expect(readProfile((await profiler.take("cpu", 30)) as Uint8Array).durationMs).toBe(0);
 });
 

@@ -3,11 +3,11 @@ import { Profiler } from "#telemetry/profiling/profiler.ts";
 import type { ProfileType } from "#telemetry/profiling/profile-types.ts";
 import { Pusher } from "#telemetry/profiling/pusher.ts";
 import type { Sampler } from "#telemetry/profiling/sampler.ts";
-import { LogLines } from "../../../support/api-server.ts";
 import { readProfile, samplesIn } from "../../../support/pprof.ts";
 import { PyroscopeReceiver } from "../../../support/pyroscope.ts";
-import { until } from "../../../support/wait.ts";
-import { HandClock } from "../../control/sessions/world.ts";
+import { until, within } from "../../../support/wait.ts";
+import { ManualClock } from "../../../support/manual-clock.ts";
+import { LogLines } from "../../../support/log-lines.ts";
 
 const receiver = new PyroscopeReceiver();
 beforeEach(() => receiver.clear());
@@ -29,7 +29,7 @@ const sampler: Sampler = {
 };
 
 function pushing(types: readonly ProfileType[], endpoint = receiver.url) {
-  const clock = new HandClock();
+  const clock = new ManualClock();
   let windows = 0;
   const after = clock.after.bind(clock);
   clock.after = (ms, run) => {
@@ -45,7 +45,7 @@ function pushing(types: readonly ProfileType[], endpoint = receiver.url) {
   const passWindow = async (): Promise<void> => {
     passed++;
     await until(`window ${passed}`, secondsMax, () => (windows >= passed ? true : null));
-    clock.advance(windowMs);
+    clock.pass(windowMs);
   };
   return { clock, log, pusher, passWindow };
 }
@@ -68,11 +68,11 @@ describe("profiles are pushed", () => {
 
   test("and what there is at the stop, too", async () => {
     const { pusher, clock } = pushing(["cpu"]);
-    await until("the profiler", secondsMax, () => (clock.waiting > 0 ? true : null));
-    clock.advance(3_000);
+    await until("the profiler", secondsMax, () => (clock.pending > 0 ? true : null));
+    clock.pass(3_000);
     await pusher.stop();
     expect(receiver.uploads.map(({ query }) => [query["from"], query["until"]])).toEqual([["1800000000", "1800000003"]]);
-    expect(clock.waiting).toBe(0);
+    expect(clock.pending).toBe(0);
   });
 
   test("a server that refuses or is away costs a line when it goes and one when it comes back", async () => {
@@ -133,26 +133,41 @@ describe("profiles are pushed", () => {
     const silent = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
     const { pusher, passWindow, clock, log } = pushing(["inuse_space"], `http://127.0.0.1:${silent.port}`);
     await passWindow();
-    await until("the request", secondsMax, () => (clock.waiting > 0 ? true : null));
-    clock.advance(10_000);
+    await until("the request", secondsMax, () => (clock.pending > 0 ? true : null));
+    clock.pass(10_000);
     await until("the complaint", secondsMax, () => (log.lines.length > 0 ? true : null));
     expect(log.lines[0]).toContain("no answer within 10 seconds");
     const stopping = pusher.stop();
-    await until("the last request", secondsMax, () => (clock.waiting > 0 ? true : null));
-    clock.advance(2_000);
+    await until("the last request", secondsMax, () => (clock.pending > 0 ? true : null));
+    clock.pass(2_000);
     await stopping;
     silent.stop(true);
+  });
+
+  test("of what listens there and answers without end no more is read than the log repeats", async () => {
+    let sent = 0;
+    const gone = Promise.withResolvers<void>();
+    const endless = (): ReadableStream<Uint8Array> => new ReadableStream({ pull: (to) => void to.enqueue(new Uint8Array(64 * 1024).fill(97 + (sent++ % 2))), cancel: () => gone.resolve() });
+    const flood = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response(endless(), { status: 500 }) });
+    const { pusher, passWindow, log } = pushing(["inuse_space"], `http://127.0.0.1:${flood.port}`);
+    await passWindow();
+    await until("the complaint", secondsMax, () => (log.lines.length > 0 ? true : null));
+    expect(log.lines[0]).toContain("it answered 500: aaaa");
+    expect(log.lines[0]!.length).toBeLessThan(1000);
+    await within("the end of the answer", secondsMax, gone.promise);
+    await pusher.stop();
+    await flood.stop(true);
   });
 
   test("a stop waits two seconds for all of them, and for one that was on its way already", async () => {
     const silent = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
     const { pusher, passWindow, clock } = pushing(["inuse_space", "inuse_objects"], `http://127.0.0.1:${silent.port}`);
     await passWindow();
-    await until("the request", secondsMax, () => (clock.waiting > 0 ? true : null));
+    await until("the request", secondsMax, () => (clock.pending > 0 ? true : null));
     const stopping = pusher.stop();
-    clock.advance(2_000);
+    clock.pass(2_000);
     await stopping;
-    expect(clock.waiting).toBe(0);
+    expect(clock.pending).toBe(0);
     silent.stop(true);
   });
 });

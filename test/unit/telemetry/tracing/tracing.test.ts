@@ -6,20 +6,29 @@ import { Time } from "#base/time.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { childSpan, currentSpan, instrument, Kind, Links, linksMax, openTracing, type OpenTracing, outside, spanned, tracer, waited } from "#telemetry/tracing/index.ts";
 import { closeMsMax, spansMax } from "#telemetry/tracing/export-queue.ts";
+import { Losses } from "#telemetry/tracing/losses.ts";
 import { OtlpReceiver } from "../../../support/otlp-receiver.ts";
-import { SimulatedClock } from "../../cache/simulated-clock.ts";
 import { SeededRandom } from "../../../support/seeded-random.ts";
 import { until } from "../../../support/wait.ts";
+import { ManualClock } from "../../../support/manual-clock.ts";
 
 const endpointOfNobody = "127.0.0.1:1";
 
 /** Keeps what is logged. */
 class Lines implements Logger {
   readonly lines: string[] = [];
+  readonly fields: Readonly<Record<string, unknown>>[] = [];
+  /** On whose behalf each is. */
+  readonly spans: unknown[] = [];
   readonly debug = (): void => {};
-  readonly info = (_: object, message: string): void => void this.lines.push(`info ${message}`);
-  readonly warn = (_: object, message: string): void => void this.lines.push(`warn ${message}`);
-  readonly error = (_: object, message: string): void => void this.lines.push(`error ${message}`);
+  readonly info = (fields: object, message: string): void => this.keep(fields, `info ${message}`);
+  readonly warn = (fields: object, message: string): void => this.keep(fields, `warn ${message}`);
+  readonly error = (fields: object, message: string): void => this.keep(fields, `error ${message}`);
+  private keep(fields: object, line: string): void {
+    this.lines.push(line);
+    this.fields.push({ ...fields });
+    this.spans.push(currentSpan());
+  }
   child(): Logger {
     return this;
   }
@@ -98,7 +107,7 @@ describe("tracing", () => {
     expect(batch).toMatchObject({ parent: "", links: [{ trace: linked!.trace, id: linked!.id, attributes: { "dittofs.link": "serves" } }], attributes: { "dittofs.links": "1" } });
     expect(root!.startNs <= child!.startNs && child!.endNs <= root!.endNs && root!.startNs < root!.endNs).toBe(true);
     expect(Buffer.concat(receiver.messages).includes("secret")).toBe(false);
-    expect(tracing!.stats).toEqual({ exported: 5, dropped: 0 });
+    expect(tracing!.stats).toEqual({ exported: 5, full: 0, refused: 0, waiting: 0, followed: 2, passedOver: 0 });
   });
 
   test("values arrive as they are, whatever their kind and length, and a trace of another process goes on", async () => {
@@ -212,15 +221,51 @@ describe("tracing", () => {
   });
 
   test("in a second never more are followed than the bound says, and in the next as many again", async () => {
-    const clock = new SimulatedClock();
+    const clock = new ManualClock();
     tracing = await openTracing({ endpoint: receiver.endpoint, insecure: true, sampleRate: 0.5, perSecondMax: 100, version: "9.9", clock, random: new SeededRandom(1), logger: logged });
     const followed = (): number => Array.from({ length: 1_000 }, () => tracer!.samples()).filter(Boolean).length;
     expect([followed(), followed()]).toEqual([100, 0]);
-    expect(Math.abs(tracing.passedOver - 900)).toBeLessThan(100);
-    await clock.pass(999);
+    const { passedOver } = tracing.stats;
+    expect(Math.abs(passedOver - 900)).toBeLessThan(100);
+    expect(logged.lines).toEqual([]);
+    await clock.passInTurns(999);
     expect(followed()).toBe(0);
-    await clock.pass(1);
+    await clock.passInTurns(1);
+    expect(logged.lines).toEqual([expect.stringMatching(/^warn more requests were drawn than telemetry\.max_traces_per_second/)]);
+    const told = logged.fields[0]!["requests"] as number;
+    expect(told).toBe(tracing.stats.passedOver);
     expect(followed()).toBe(100);
+    // As long as it goes on that is said now and then, with how many they were.
+    const beyond = tracing.stats.passedOver - told;
+    await clock.passInTurns(600_000);
+    expect(logged.fields[1]).toMatchObject({ requests: beyond, perSecondMax: 100, sampleRate: 0.5 });
+    await clock.passInTurns(3_600_000);
+    expect(logged.lines).toHaveLength(2);
+  });
+
+  test("what was drawn beyond the bound is told on behalf of no request", async () => {
+    await open(1, receiver.endpoint, 1);
+    const span = begin("a request");
+    span.run(() => {
+      while (tracer!.samples());
+    });
+    await until("the log to say so", 5_000, () => (logged.lines.length > 0 ? true : null));
+    expect(logged.spans).toEqual([null]);
+    span.end();
+  });
+
+  test("a span that ends after the stop is counted, and nobody is told that the collector is away", () => {
+    const clock = new ManualClock();
+    const told: number[] = [];
+    const losses = new Losses(clock, (count) => told.push(count));
+    losses.add(1);
+    losses.end();
+    losses.add(1);
+    expect(clock.pending).toBe(0);
+    const unused = new Losses(clock, (count) => told.push(count));
+    unused.end();
+    unused.add(1);
+    expect([clock.pending, losses.total, unused.total, told]).toEqual([0, 2, 1, []]);
   });
 
   test("a collector that goes away and comes back is told what waited; the log hears of each once", async () => {
@@ -237,18 +282,21 @@ describe("tracing", () => {
     expect(receiver.spans).toHaveLength(3);
     await until("the log", 5_000, () => (logged.lines.length === 2 ? true : null));
     expect(logged.lines[1]).toMatch(/^info .*again/);
-    expect(tracing!.stats).toEqual({ exported: 3, dropped: 0 });
+    expect(tracing!.stats).toMatchObject({ exported: 3, full: 0, refused: 0 });
   });
 
   test("without a collector spans are kept up to a bound, and a stop is not held up", async () => {
     await open(1, endpointOfNobody);
     for (let i = 0; i < spansMax + 100; i++) begin("x").end();
-    expect(tracing!.waiting).toBe(spansMax);
-    expect(tracing!.stats.dropped).toBe(100);
+    expect(tracing!.stats).toMatchObject({ waiting: spansMax, full: 100 });
+    await until("the log to say so", 5_000, () => logged.fields.find(({ spans }) => spans === 100) ?? null);
+    expect(logged.lines.find((_, i) => logged.fields[i]!["spans"] === 100)).toMatch(/^warn spans are dropped for want of room/);
     const begun = performance.now();
     await tracing!.close();
     expect(performance.now() - begun).toBeLessThan(closeMsMax + 500);
-    expect(tracing!.stats).toEqual({ exported: 0, dropped: spansMax + 100 });
+    expect(tracing!.stats).toMatchObject({ exported: 0, full: 100, refused: 0, waiting: 0 });
+    expect(logged.lines.at(-1)).toMatch(/^warn stopping with traces/);
+    expect(logged.fields.at(-1)).toMatchObject({ spans: spansMax });
     expect(tracer).toBeNull();
   });
 
@@ -267,13 +315,35 @@ describe("tracing", () => {
     await open();
     receiver.answers = status.INVALID_ARGUMENT;
     begin("refused").end();
-    await until("the refusal", 5_000, () => (tracing!.stats.dropped === 1 ? true : null));
+    await until("the refusal", 5_000, () => (tracing!.stats.refused === 1 ? true : null));
     expect(logged.lines).toHaveLength(1);
     expect(logged.lines[0]).toMatch(/dropped/);
     receiver.answers = status.OK;
     begin("taken").end();
     await receiver.wait("the other", () => receiver.named("taken")[0]);
     expect(receiver.named("refused")).toEqual([]);
+  });
+
+  test.each([
+    ["cut off", Buffer.from([0x0a, 0xff]), 0],
+    ["no protobuf", Buffer.alloc(11, 0xff), 0],
+    ["more refused than there were", Buffer.from([0x0a, 0x0a, 0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]), 0],
+    ["one refused, and why at length", Buffer.concat([Buffer.from([0x0a, 0xd5, 0x0f, 0x08, 0x01, 0x12, 0xd0, 0x0f]), Buffer.alloc(2000, "x")]), 2],
+  ])("what listens at the endpoint and answers with nonsense (%s) costs a line of the log, and counts stay true", async (_, reply, exported) => {
+    receiver.reply = reply;
+    const { stats } = await open();
+    expect(stats.exported).toBe(0);
+    for (let i = 0; i < 3; i++) begin(`told ${i}`).end();
+    await receiver.wait("the message", () => receiver.named("told 2")[0]);
+    const after = await until("the answer", 20_000, () => (tracing!.stats.waiting === 0 ? tracing!.stats : null));
+    expect([after.exported, after.refused]).toEqual([exported, 3 - exported]);
+    expect(logged.lines).toHaveLength(1);
+    expect(logged.lines[0]).toMatch(/^warn .*telemetry\.endpoint/);
+    for (const { error } of logged.fields) expect(String(error).length).toBeLessThan(600);
+    receiver.reply = Buffer.alloc(0);
+    begin("later").end();
+    await receiver.wait("later", () => receiver.named("later")[0]);
+    expect((await until("it to be counted", 20_000, () => (tracing!.stats.waiting === 0 ? tracing!.stats : null))).exported).toBe(exported + 1);
   });
 
   test("many more spans than one message takes arrive whole", async () => {

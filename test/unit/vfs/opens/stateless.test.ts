@@ -71,8 +71,7 @@ test("a read takes write caching alone", async () => {
 test("whoever waits too long is told to come again, and finds the break where it was", async () => {
   const { share, id, lease, clock } = await opened(Right.readData, Sharing.all, Cached.all);
   const writing = share.write(alice, id, 0, payload, 3, false);
-  const patience = clock.timers.find((timer) => timer.delayMs === patienceMs && !timer.cancelled)!;
-  patience.run();
+  clock.pass(patienceMs);
   fails(await writing, "jukebox");
   expect(lease!.breaking).toBe(true);
   const again = share.setattr(alice, id, { size: 0 }, null);
