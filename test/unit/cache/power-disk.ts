@@ -62,6 +62,11 @@ export class PowerDisk {
     this.ends.resolve();
   }
 
+  /** A file was removed by somebody who goes past this. */
+  removed(path: string, bytes: Uint8Array): void {
+    if (!this.ended) this.names.push({ from: this.relative(path), to: null, replaced: bytes });
+  }
+
   /** The next life's disk: after a kill with all that the kernel had, after a power cut with what the disk made of it. */
   next(powerCut: boolean, steps: number): PowerDisk {
     const copy = copyOf(this.directory);

@@ -1,8 +1,10 @@
 import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
 import { systemClock } from "#base/clock.ts";
 import { faultyBlocks } from "#blocks/fault/index.ts";
 import { openMemoryBlocks } from "#blocks/index.ts";
 import type { BlockStore } from "#model/block-store.ts";
+import { Durability } from "#model/credentials.ts";
 import { FsError } from "#model/fs-error.ts";
 import type { FileId } from "#model/ids.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
@@ -21,7 +23,7 @@ const unit = 16 * 1024;
 const units = 32;
 /** From this on a write goes into a pack at once. */
 const largeUnits = 8;
-const worldsDefault = 30;
+const worldsDefault = 24;
 const livesMax = 14;
 const never: Promise<never> = Promise.withResolvers<never>().promise;
 
@@ -48,12 +50,17 @@ class World {
   private readonly models = new Map(ids.map((id) => [id, new Model()]));
   private disk: PowerDisk;
   private writes = 0;
+  /** Promises that a kill alone is to keep. */
+  private readonly killsOnly: boolean;
+  private readonly isFar: boolean;
   readonly seen = { leftOut: 0, halfStarts: 0 };
 
   constructor(store: MetadataStore, random: SeededRandom) {
     this.store = store;
     this.random = random;
     this.disk = new PowerDisk(temporary("power"), random, 1_000_000);
+    this.isFar = random.chance(0.5);
+    this.killsOnly = random.chance(0.25);
   }
 
   async run(): Promise<void> {
@@ -62,7 +69,7 @@ class World {
       try {
         await Promise.race([this.life(), this.disk.end]);
         this.disk.kill();
-        this.disk = this.disk.next(this.random.chance(0.6), this.random.chance(0.5) ? this.random.between(2, 30) : 1_000_000);
+        this.disk = this.disk.next(!this.killsOnly && this.random.chance(0.6), this.random.chance(0.5) ? this.random.between(2, 30) : 1_000_000);
       } finally {
         remove();
       }
@@ -73,8 +80,9 @@ class World {
   private async life(): Promise<void> {
     const { disk, random } = this;
     const limits = { dirtyBytesMax: 8 << 20, unstoredBytesMax: 64 << 20, flushAgeMs: random.pick([1, 3_600_000]), flushBytes: 64 << 20 };
+    const durability = this.killsOnly ? Durability.writeback : Durability.local;
     const fatal = (error: Error): void => void (disk.ended || this.failed(error));
-    const { content, recovered } = await open(this.dying(disk), this.dyingBlocks(disk), disk.directory, { limits, segmentBytes: 256 << 10, garbage: { graceMs: 0, intervalMs: 5 }, fatal });
+    const { content, recovered } = await open(this.dying(disk), this.dyingBlocks(disk), disk.directory, { limits, segmentBytes: 256 << 10, garbage: { graceMs: 0, intervalMs: 5 }, durability, fatal });
     this.seen.leftOut += recovered.unfinished;
     const client = new Client(this.store, content);
     for (const [id, model] of this.models) await this.check(client, id, model);
@@ -163,7 +171,15 @@ class World {
 
   private dyingBlocks(disk: PowerDisk): BlockStore {
     const step = (): Promise<never> | undefined => (disk.step() ? undefined : never);
-    return faultyBlocks(this.blocks, { before: (operation) => (operation === "put" || operation === "delete" ? step() : undefined), after: (operation) => (operation === "put" ? step() : undefined) });
+    const blocks = faultyBlocks(this.blocks, { before: (operation) => (operation === "put" || operation === "delete" ? step() : undefined), after: (operation) => (operation === "put" ? step() : undefined) });
+    const put: BlockStore["put"] = async (key, source) => {
+      const bytes = source.from === "file" ? readFileSync(source.path) : null;
+      await blocks.put(key, source);
+      // The store has removed it, and its name may be there again.
+      if (source.from === "file" && bytes !== null) disk.removed(source.path, bytes);
+    };
+    // Packs go ahead of their flush where a store is far.
+    return { ...blocks, put, ...(this.isFar ? { prefetch: () => true, answers: 0, distrust: () => false } : {}) };
   }
 }
 
