@@ -28,6 +28,8 @@ interface NameChange {
 export class PowerDisk {
   readonly directory: string;
   private readonly random: SeededRandom;
+  /** No room for segments of the log. */
+  private readonly isFull: boolean;
   private readonly bodies: Map<string, Body>;
   private names: NameChange[];
   private readonly open = new Map<number, Body | string>();
@@ -41,6 +43,7 @@ export class PowerDisk {
   constructor(directory: string, random: SeededRandom, steps: number, bodies = new Map<string, Body>(), names: NameChange[] = []) {
     this.directory = directory;
     this.random = random;
+    this.isFull = random.chance(0.1);
     this.left = steps;
     this.bodies = bodies;
     this.names = names;
@@ -212,6 +215,10 @@ export class PowerDisk {
         });
       },
       startWriteBack: () => {},
+      allocateSync: (fd, bytes) => {
+        if (this.isFull) throw Object.assign(new Error("no room for a segment"), { code: "ENOSPC" });
+        real.allocateSync(fd, bytes);
+      },
     };
   }
 }

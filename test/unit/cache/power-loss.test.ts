@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { systemClock } from "#base/clock.ts";
+import { type Clock, systemClock } from "#base/clock.ts";
 import { faultyBlocks } from "#blocks/fault/index.ts";
 import { openMemoryBlocks } from "#blocks/index.ts";
 import type { BlockStore } from "#model/block-store.ts";
@@ -23,7 +23,7 @@ const unit = 16 * 1024;
 const units = 32;
 /** From this on a write goes into a pack at once. */
 const largeUnits = 8;
-const worldsDefault = 24;
+const worldsDefault = 60;
 const livesMax = 14;
 const never: Promise<never> = Promise.withResolvers<never>().promise;
 
@@ -60,7 +60,7 @@ class World {
     this.random = random;
     this.disk = new PowerDisk(temporary("power"), random, 1_000_000);
     this.isFar = random.chance(0.5);
-    this.killsOnly = random.chance(0.25);
+    this.killsOnly = random.chance(0.15);
   }
 
   async run(): Promise<void> {
@@ -69,7 +69,7 @@ class World {
       try {
         await Promise.race([this.life(), this.disk.end]);
         this.disk.kill();
-        this.disk = this.disk.next(!this.killsOnly && this.random.chance(0.6), this.random.chance(0.5) ? this.random.between(2, 30) : 1_000_000);
+        this.disk = this.disk.next(!this.killsOnly && this.random.chance(0.7), this.random.chance(0.5) ? this.random.between(2, 30) : 1_000_000);
       } finally {
         remove();
       }
@@ -81,8 +81,10 @@ class World {
     const { disk, random } = this;
     const limits = { dirtyBytesMax: 8 << 20, unstoredBytesMax: 64 << 20, flushAgeMs: random.pick([1, 3_600_000]), flushBytes: 64 << 20 };
     const durability = this.killsOnly ? Durability.writeback : Durability.local;
+    // Who is dead does nothing more.
+    const clock: Clock = { ...systemClock, after: (ms, run) => systemClock.after(ms, () => (disk.ended ? undefined : run())) };
     const fatal = (error: Error): void => void (disk.ended || this.failed(error));
-    const { content, recovered } = await open(this.dying(disk), this.dyingBlocks(disk), disk.directory, { limits, segmentBytes: 256 << 10, garbage: { graceMs: 0, intervalMs: 5 }, durability, fatal });
+    const { content, recovered } = await open(this.dying(disk), this.dyingBlocks(disk), disk.directory, { limits, segmentBytes: 256 << 10, garbage: { graceMs: 0, intervalMs: 5 }, durability, fatal, clock });
     this.seen.leftOut += recovered.unfinished;
     const client = new Client(this.store, content);
     for (const [id, model] of this.models) await this.check(client, id, model);
@@ -116,11 +118,9 @@ class World {
       if (disk.ended) return never;
       if (!(content.write(await client.inode(id), from * unit, [bytes], bytes.length, systemClock.now()) instanceof FsError)) model.set(from, from + count, () => number);
     } else if (kind === "truncate") {
-      content.truncate(await client.inode(id), from * unit, systemClock.now());
-      model.set(from, units, () => 0);
+      if (!(content.truncate(await client.inode(id), from * unit, systemClock.now()) instanceof FsError)) model.set(from, units, () => 0);
     } else if (kind === "punch") {
-      content.punch(await client.inode(id), from * unit, largeUnits * unit, systemClock.now());
-      model.set(from, from + largeUnits, () => 0);
+      if (!(content.punch(await client.inode(id), from * unit, largeUnits * unit, systemClock.now()) instanceof FsError)) model.set(from, from + largeUnits, () => 0);
     } else if (kind === "clone") await this.clone(content, client, id, from);
     else if (kind === "wait") for (let i = random.below(40); i > 0; i--) await new Promise((resolve) => setImmediate(resolve));
     else {
@@ -138,8 +138,8 @@ class World {
     const source = (this.models.get(other) as Model).now;
     if (this.disk.ended) return never;
     if (references.length > 0 && references.length % unit === 0) {
-      content.clone(await client.inode(id), from * unit, references, systemClock.now());
-      (this.models.get(id) as Model).set(from, from + references.length / unit, (at) => source[at] as number);
+      const cloned = content.clone(await client.inode(id), from * unit, references, systemClock.now());
+      if (!(cloned instanceof FsError)) (this.models.get(id) as Model).set(from, from + references.length / unit, (at) => source[at] as number);
     }
     references.release();
   }
