@@ -238,7 +238,7 @@ export class SmbConnection {
 
   close(why: string): void {
     this.server.logger.info({ client: this.transport.address, connection: this.transport.id }, `closed an SMB connection: ${why}`);
-    this.transport.close();
+    this.transport.refuse();
   }
 }
 

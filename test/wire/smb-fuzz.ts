@@ -43,6 +43,9 @@ export class FakeTransport {
     this.unfinished -= bytes;
     if (this.unfinished <= 0) this.idle?.();
   }
+  refuse(): void {
+    this.close();
+  }
   close(): void {
     if (this.closed) return;
     this.closed = true;
