@@ -20,7 +20,7 @@ export function setInfo(call: Call): Promise<number> {
 
 async function set(call: Call): Promise<number> {
   const request = decodeSetInfo(call.bytes, call.base, call.end);
-  if (request === null) return NtStatus.INVALID_PARAMETER;
+  if (request === null || request.input.length > call.connection.transactBytesMax) return NtStatus.INVALID_PARAMETER;
   const open = fileOf(call, request.fileIdAt);
   if (typeof open === "number") return open;
   if (open.pipe !== null) return NtStatus.INVALID_DEVICE_REQUEST;
