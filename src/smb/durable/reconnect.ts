@@ -66,13 +66,13 @@ export function reattach(call: Call, open: Open): void {
 
 /**
  * Whether an open is his who comes back to it (MS-SMB2 3.3.5.9.7, 3.3.5.9.12). By version 1 he may come back to one that was opened by
- * version 2, as long as it is not persistent; the other way round there is no GUID to know it by.
+ * version 2, as long as it is not persistent; the other way round the GUID is zeros.
  */
 function judge(call: Call, open: Open, request: CreateRequest, ask: DurableAsk, context: LeaseContext | null): number {
   const durable = open.durable!;
   if (call.tree!.ended) return NtStatus.NETWORK_NAME_DELETED;
   if (open.tree.fs !== call.tree!.fs) return NtStatus.OBJECT_NAME_NOT_FOUND;
-  if (ask.version === 2 && (durable.version !== 2 || durable.createGuid !== ask.createGuid || durable.persistent !== ask.persistent)) return NtStatus.OBJECT_NAME_NOT_FOUND;
+  if (ask.version === 2 && (durable.createGuid !== ask.createGuid || durable.persistent !== ask.persistent)) return NtStatus.OBJECT_NAME_NOT_FOUND;
   if (ask.version === 1 && durable.persistent) return NtStatus.OBJECT_NAME_NOT_FOUND;
   const lease = open.file!.lease;
   const isLease = lease !== null && lease.key !== null;

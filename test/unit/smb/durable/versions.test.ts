@@ -6,9 +6,10 @@ import { emptyBody } from "../../../support/smb-client.ts";
 import { DurableWorld, guid, kept } from "./kit.ts";
 
 /**
- * Which contexts come back to which open (MS-SMB2 3.3.5.9.7, 3.3.5.9.12). One of version 1 comes back to an open of version 2, too: the
- * clauses have no condition against it, clients do so (Samba's durable-v2-open.reopen2b), and what keeps others away, the owner and
- * the lease with its client's GUID, is asked all the same.
+ * Which contexts come back to which open (MS-SMB2 3.3.5.9.7, 3.3.5.9.12). One of version 1 comes back to an open of version 2, too, and
+ * one of version 2 with a GUID of zeros to one of version 1: the clauses have no condition against it, clients do so (smbtorture's
+ * durable-v2-open.reopen2b, durable-open.reopen2-lease), and what keeps others away, the owner and the lease with its client's GUID, is
+ * asked all the same.
  */
 
 let world: DurableWorld;
@@ -35,6 +36,8 @@ type Case = readonly [made: keyof typeof made, leased: boolean, back: keyof type
 const comesBack: readonly Case[] = [
   ["v1", false, "v1", "none"],
   ["v1", true, "v1", "its own"],
+  ["v1", false, "v2, GUID of zeros", "none"],
+  ["v1", true, "v2, GUID of zeros", "its own"],
   ["v2", false, "v1", "none"],
   ["v2", true, "v1", "its own"],
   ["v2", false, "v2", "none"],
