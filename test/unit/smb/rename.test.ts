@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
+import type { Credentials } from "#model/credentials.ts";
 import { rootId } from "#model/ids.ts";
+import type { Inode } from "#model/inode.ts";
 import { FileAttribute, FileInfo } from "#wire/fscc.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { Command } from "#wire/smb2/header.ts";
@@ -13,6 +15,7 @@ const replace = 0x1;
 const posix = 0x2;
 const evenReadonly = 0x40;
 const shareReadWrite = 3;
+const batchOplock = 9;
 
 let server: TestSmb;
 let files: SmbFiles;
@@ -29,9 +32,9 @@ const open = async (name: string, more: Partial<CreateFields> = {}): Promise<Buf
   return answer.fileId;
 };
 
-async function made(name: string, content: string, who = alice): Promise<void> {
-  const { id } = await file(server.world.share, name, 0o644, who);
-  ok(await server.world.share.write(who, id, 0, [bytesOf(content)], content.length, true));
+async function made(name: string, content: string): Promise<void> {
+  const { id } = await file(server.world.share, name);
+  ok(await server.world.share.write(alice, id, 0, [bytesOf(content)], content.length, true));
 }
 
 async function set(fileId: Uint8Array, infoClass: number, input: Uint8Array): Promise<number> {
@@ -64,10 +67,10 @@ const content = async (name: string): Promise<string> => {
   return text;
 };
 
-async function makeReadonly(name: string): Promise<void> {
-  const { share } = server.world;
-  const { inode } = ok(await share.lookup(alice, rootId, name));
-  ok(await share.setattr({ ...alice, uid: inode.uid }, inode.id, { flags: FileAttribute.READONLY }, null));
+const found = async (name: string): Promise<Inode> => ok(await server.world.share.lookup(alice, rootId, name)).inode;
+
+async function makeReadonly(who: Credentials, { id }: Inode): Promise<void> {
+  ok(await server.world.share.setattr(who, id, { flags: FileAttribute.READONLY }, null));
 }
 
 test("a rename with flags replaces where they say so, and takes none it does not know", async () => {
@@ -90,15 +93,19 @@ test("a rename with flags replaces where they say so, and takes none it does not
 });
 
 test("a read-only file is replaced by whoever says that he means it, and might make it writable", async () => {
+  const { share } = server.world;
   for (const name of ["a", "b"]) await made(name, `of ${name}`);
-  await made("bobs", "of bob", bob);
-  for (const name of ["b", "bobs"]) await makeReadonly(name);
+  const shared = await folder(share, "d", 0o777);
+  await makeReadonly(alice, await found("b"));
+  await makeReadonly(bob, await file(share, "bobs", 0o644, bob, shared.id));
   const a = await open("a");
-  for (const [infoClass, flags, name] of [[FileInfo.Rename, replace, "b"], [FileInfo.RenameEx, replace, "b"], [FileInfo.RenameEx, replace | posix, "b"], [FileInfo.RenameEx, replace | evenReadonly, "bobs"], [FileInfo.Link, replace, "b"], [FileInfo.LinkEx, replace, "b"], [FileInfo.LinkEx, replace | evenReadonly, "bobs"]] as const) {
+  for (const [infoClass, flags, name] of [[FileInfo.Rename, replace, "b"], [FileInfo.RenameEx, replace, "b"], [FileInfo.RenameEx, replace | posix, "b"], [FileInfo.RenameEx, replace | evenReadonly, "d\\bobs"], [FileInfo.Link, replace, "b"], [FileInfo.LinkEx, replace, "b"], [FileInfo.LinkEx, replace | evenReadonly, "d\\bobs"]] as const) {
     expect([infoClass, flags, await set(a, infoClass, named(flags, name))]).toEqual([infoClass, flags, NtStatus.ACCESS_DENIED]);
   }
   expect(await rename(a, replace | evenReadonly, "b")).toBe(0);
-  expect([await names(), await content("b")]).toEqual([["b", "bobs"], "of a"]);
+  expect([await names(), await content("b")]).toEqual([["b", "d"], "of a"]);
+  ok(await share.setattr(bob, (await file(share, "free", 0o644, bob, shared.id)).id, { flags: 0 }, null));
+  expect(await rename(a, replace, "d\\free")).toBe(0);
 });
 
 test("a file that is open is replaced with POSIX semantics alone, where its opens let it be deleted; they go on with what they opened", async () => {
@@ -125,6 +132,29 @@ test("a file that is open is replaced with POSIX semantics alone, where its open
   expect(share.opens.size).toBe(0);
 });
 
+test("what is replaced while it is open is not kept by who caches its handle, but by who has a stream of it open and lets nobody delete that", async () => {
+  for (const name of ["a", "b", "c"]) await made(name, `of ${name}`);
+  const a = await open("a");
+  const other = await SmbFiles.of(await server.client());
+  const cached = await other.create({ name: "b", disposition: 1, oplock: batchOplock });
+  expect(cached.oplock).toBe(batchOplock);
+  const renamed = rename(a, replace | posix, "b");
+  const told = await other.client.next();
+  expect(told.command).toBe(Command.OPLOCK_BREAK);
+  const agreed = Buffer.alloc(24);
+  agreed.writeUInt16LE(24, 0);
+  agreed.set(cached.fileId, 8);
+  expect((await other.call(Command.OPLOCK_BREAK, agreed)).status).toBe(0);
+  // A slow machine is told meanwhile that it takes longer.
+  const first = await renamed;
+  expect(first === NtStatus.PENDING ? (await files.client.next()).status : first).toBe(0);
+  const stream = await open("c:s", { disposition: 2, share: shareReadWrite });
+  expect(await rename(a, replace | posix, "c")).toBe(NtStatus.SHARING_VIOLATION);
+  await files.close(stream);
+  expect(await rename(a, replace | posix, "c")).toBe(0);
+  expect([await names(), await content("c")]).toEqual([["c"], "of a"]);
+});
+
 test("no semantics replace a directory", async () => {
   await made("a", "of a");
   await folder(server.world.share, "d");
@@ -149,7 +179,7 @@ test("a link with flags replaces where they say so, and takes none it does not k
   for (let length = 0; length < 20; length++) expect(await set(a, FileInfo.LinkEx, new Uint8Array(length))).toBe(NtStatus.INFO_LENGTH_MISMATCH);
   expect(await link(a, 0, "c")).toBe(0);
   expect(await link(a, replace, "b")).toBe(0);
-  await makeReadonly("a");
+  await makeReadonly(alice, await found("a"));
   await made("d", "of d");
   expect(await link(await open("d"), replace | evenReadonly, "a")).toBe(0);
   expect([await names(), await content("a"), await content("b"), await content("c")]).toEqual([["a", "b", "c", "d"], "of d", "of a", "of a"]);
