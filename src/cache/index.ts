@@ -80,6 +80,7 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
   const { log: opened, torn } = options.ephemeral ? { log: nullLog(await aboveEverything(options)), torn: { tornBytes: 0, tornWhole: 0, damage: null } } : await openShareLog(options, replay, health);
   const log = history === null ? opened : new TappedLog(opened, history);
   await removeLeftovers(packs, logger);
+  await replay.keepLeftOut();
   const uploads = new PackUploads(files, packs, store, blocks, clock, logger, health);
   const flusher = new Flusher(files, packs, log, store, uploads, clock, logger, health, history);
   const garbage = new Garbage(packs, store, blocks, flusher, clock, logger, options.garbage, health, history);

@@ -4,13 +4,15 @@ import type { Maybe } from "#base/brand.ts";
 import type { Clock } from "#base/clock.ts";
 import type { Time } from "#base/time.ts";
 import { PackState } from "#model/change-set.ts";
+import type { FsCode } from "#model/fs-error.ts";
+import { MissingObjectError } from "#model/block-store.ts";
 import type { Inode } from "#model/inode.ts";
 import type { FileId, PackId } from "#model/ids.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import type { FileTable, LaidRun } from "./file-table.ts";
 import type { ContentTap } from "#model/history.ts";
-import type { LogDamage, LogRecord, LostRecord } from "./log/index.ts";
+import { LeftOut, systemFiles, type LogDamage, type LogRecord, type LostRecord } from "./log/index.ts";
 import { lostBytes } from "./lost-bytes.ts";
 import { OpenPackRef, type PackTable } from "./pack-table.ts";
 import { listOpenPacks, packKey, payloadCrc, spareName } from "./packs/index.ts";
@@ -57,6 +59,7 @@ export class Replay {
   private readonly inodes = new Map<FileId, Inode | null>();
   private readonly directory: string;
   private readonly clock: Clock;
+  private readonly leftOut: LeftOut;
   /** The first of those that can't be read any more. */
   readonly lost: LostRange[] = [];
   /** Damaged records that were left out: the store has their change, or the file is gone. */
@@ -77,6 +80,12 @@ export class Replay {
     this.files = files;
     this.packs = packs;
     this.store = store;
+    this.leftOut = new LeftOut(systemFiles, directory, store.identity.instance);
+  }
+
+  /** To be done before any pack is stored: what this start left out, no later one takes for written. */
+  keepLeftOut(): Promise<void> {
+    return this.leftOut.keep();
   }
 
   get result(): Omit<Recovered, "tornBytes" | "tornWhole" | "damage"> {
@@ -86,6 +95,7 @@ export class Replay {
 
   accept(record: LogRecord | LostRecord): Maybe<void> {
     if (record.kind !== "lost") this.records++;
+    if (this.leftOut.has(record.sequence)) this.leftOut.add(record.sequence);
     const inode = this.inodes.get(record.file);
     if (inode !== undefined) return this.apply(record, inode);
     const stored = this.store.inode(record.file);
@@ -116,13 +126,42 @@ export class Replay {
 
   private async point(record: LogRecord & { kind: "pointer" }, inode: Inode): Promise<void> {
     const pack = await packOf(record.pack, this.packs, this.store);
-    if (pack === null || !(await payloadMatches(this.packs, record))) {
+    if (pack === null || this.leftOut.has(record.sequence) || !(await this.matches(record, pack))) {
+      if (pack !== null) this.leftOut.add(record.sequence);
       this.unfinished++;
       return;
     }
     const file = this.files.of(inode);
     this.files.writeToPack(file, record.offset, null, record.length, pack, record.packOffset, record.sequence);
     this.done(record, inode);
+  }
+
+  private async matches(record: LogRecord & { kind: "pointer" }, pack: OpenPackRef): Promise<boolean> {
+    if (record.packOffset + record.length > (pack.file?.size ?? pack.stored?.size ?? 0)) return false;
+    if (pack.file !== null) return (await this.crcOf(record)) === record.payloadCrc;
+    // A pack is put only after every payload of it was written and synced, or found wrong by a start that noted it: one that is stored has this
+    // one. Reading it again would ask a bucket that may be away, and to leave the record out then would lose what was acknowledged.
+    if (!this.leftOut.isDamaged) return true;
+    const crc = await this.crcOf(record);
+    if (crc === "jukebox") throw new Error(`the log's list of writes that were left out, ${this.directory}/left-out, is damaged, and the block store, which could tell them, is away: start again when it is back`);
+    return typeof crc === "string" || crc === record.payloadCrc;
+  }
+
+  /** The CRC-32 of what is there, or why it can't be read. */
+  private async crcOf({ pack, packOffset, length }: LogRecord & { kind: "pointer" }): Promise<number | FsCode> {
+    const pieces: Uint8Array[] = [];
+    for (let at = 0; at < length; at += checkBytes) {
+      const piece = new Uint8Array(Math.min(checkBytes, length - at));
+      try {
+        const error = await this.packs.read(pack, packOffset + at, piece);
+        if (error !== null) return error.code;
+      } catch (error) {
+        if (error instanceof MissingObjectError) return "io";
+        throw error;
+      }
+      pieces.push(piece);
+    }
+    return payloadCrc(pieces);
   }
 
   /**
@@ -224,20 +263,4 @@ async function packOf(id: PackId, packs: PackTable, store: MetadataStore): Promi
   ref.adopted = row.state === PackState.live;
   packs.open.set(id, ref);
   return ref;
-}
-
-async function payloadMatches(packs: PackTable, record: LogRecord & { kind: "pointer" }): Promise<boolean> {
-  const pack = packs.open.get(record.pack);
-  const size = pack?.file?.size ?? pack?.stored?.size ?? 0;
-  if (record.packOffset + record.length > size) return false;
-  // A pack is put only after every payload of it was written and synced: one that is stored has this one. Reading it again would
-  // ask a bucket that may be away, and to leave the record out then would lose what was acknowledged.
-  if (pack?.file === null && pack.stored !== null) return true;
-  const pieces: Uint8Array[] = [];
-  for (let at = 0; at < record.length; at += checkBytes) {
-    const piece = new Uint8Array(Math.min(checkBytes, record.length - at));
-    if ((await packs.read(record.pack, record.packOffset + at, piece)) !== null) return false;
-    pieces.push(piece);
-  }
-  return payloadCrc(pieces) === record.payloadCrc;
 }

@@ -73,7 +73,7 @@ describe.skipIf(missingRadosgw !== null)("changes of names in durability remote 
       const guest = spawn([kclient, "--nfs", options, "--server-port", String(share.server.port), "--export", "/cloud", "--timeout", "150", "--", inGuest], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
       const said = Promise.all([new Response(guest.stdout).text(), new Response(guest.stderr).text(), guest.exited]);
       await until("the guest to be ready", 2 * minuteMs, async () => ((await share.client.list(share.root)).some(({ name }) => name === "ready") ? true : null));
-      // Before the server is gone, as it couldn't be made any more; the kernel sees it a moment later.
+      // Before the server is gone, as it couldn't be made any more. The kernel may see it before this is answered, and waits a while then.
       await share.client.create(share.root, "go", { mode: 0o644 });
       await share.s3.kill();
       await after(25_000);
@@ -125,6 +125,7 @@ set -u
 for i in 1 2 3 4 5 6 7; do mkdir k$i; echo x > k$i/old; done
 touch ready
 while [ ! -e go ]; do sleep 0.2; done
+sleep 5
 SECONDS=0
 said() { echo "$1 $2 $([ $SECONDS -ge 15 ] && echo late)"; }
 (mkdir k1/new; said mkdir $?) & (mv k2/old k2/new; said mv $?) & (rm k3/old; said rm $?) & (ln k4/old k4/new; said ln $?) &

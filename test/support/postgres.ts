@@ -1,9 +1,9 @@
 import { SQL } from "bun";
 import { type ChildProcess, spawn } from "node:child_process";
 import { chmodSync, chownSync, closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePort } from "./ports.ts";
 import { until, within } from "./wait.ts";
 
 /** Where Debian puts each major version's programs. */
@@ -74,17 +74,6 @@ function unprivileged(): { readonly prefix: readonly string[]; readonly uid: num
 function run(command: readonly string[], cwd: string): void {
   const { exitCode, stderr } = Bun.spawnSync([...command], { cwd, env: { PATH: process.env["PATH"] ?? "", HOME: cwd, LC_ALL: "C.UTF-8" } });
   if (exitCode !== 0) throw new Error(`${command.join(" ")}: ${stderr.toString()}`);
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
-    });
-  });
 }
 
 /** An authority and a certificate of it for localhost, made on the spot; another authority that signed nothing. */

@@ -1,10 +1,11 @@
 import { type Subprocess, spawn } from "bun";
 import { existsSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { temporary } from "./temporary.ts";
 import { until, within } from "./wait.ts";
+
+export { freePort } from "./ports.ts";
 
 /** The compiled server, started as a user would start it. */
 
@@ -15,19 +16,6 @@ export function binaryPath(): string {
   const path = Bun.env.DITTOFS_BINARY ?? join(projectRoot, "dist/dittofs");
   if (!existsSync(path)) throw new Error(`no ${path}: run ./scripts/build first`);
   return path;
-}
-
-/** A port nobody listens on just now. */
-export function freePort(): Promise<number> {
-  return new Promise((done, fail) => {
-    const probe = createServer();
-    probe.once("error", fail);
-    probe.listen(0, "127.0.0.1", () => {
-      const address = probe.address();
-      const port = typeof address === "object" && address !== null ? address.port : 0;
-      probe.close(() => done(port));
-    });
-  });
 }
 
 /** A new directory that `remove` takes away again. */
@@ -79,7 +67,12 @@ export class Server {
     this.process = spawn(command, { stdin: "ignore", stdout: "pipe", stderr: "pipe", env: { ...Bun.env, ...serverEnvironment, ...options.env } });
     const ready = Promise.withResolvers<void>();
     const outputs = [this.collect(this.process.stdout, ready.resolve, options.echo), this.collect(this.process.stderr, () => {}, options.echo)];
-    void Promise.all(outputs).then(() => ready.reject(new Error("the server ended before it accepted")));
+    void Promise.all(outputs).then(async () => {
+      await this.process.exited;
+      // A summary shows one line of it.
+      const { exitCode, signalCode } = this.process;
+      ready.reject(new Error(`the server ended before it accepted (${signalCode ?? exitCode}): ${this.text.trimEnd().split("\n").slice(-3).join(" | ")}`));
+    });
     this.accepting = ready.promise;
     this.accepting.catch(() => {});
   }

@@ -25,6 +25,7 @@ import type { FileOps } from "./file-ops.ts";
 
 export type { Done, FileOps } from "./file-ops.ts";
 export { systemFiles } from "./file-ops.ts";
+export { LeftOut } from "./left-out.ts";
 export { nullLog } from "./null-log.ts";
 export { openLog } from "./open.ts";
 export { asidePath, setAside } from "./set-aside.ts";

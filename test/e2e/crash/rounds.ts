@@ -82,6 +82,8 @@ const smallLimitsS3 = { ...smallLimits, DITTOFS_CACHE_FLUSH_AGE: "250ms", DITTOF
 const operationsMaxS3 = 300;
 /** An outage lasts up to this longer than the S3 server takes to start. */
 const outageMsMax = 800;
+/** A start is killed up to this late: some have stored a part of what they found by then. */
+const hastyMsMax = 600;
 const mountOffset = Number(Bun.env.DITTOFS_TEST_MOUNT_OFFSET ?? 0);
 
 class Rounds {
@@ -153,7 +155,7 @@ class Rounds {
 
   private async hastyStart(): Promise<void> {
     const server = Server.launch(this.serverOptions());
-    await after(this.random.below(300));
+    await after(this.random.below(hastyMsMax));
     await server.kill();
   }
 

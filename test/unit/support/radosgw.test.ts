@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { createServer } from "node:net";
-import { freePorts, missingRadosgw, s3StartMsMax, startS3 } from "../../support/radosgw.ts";
+import { freePorts } from "../../support/ports.ts";
+import { missingRadosgw, s3StartMsMax, startS3 } from "../../support/radosgw.ts";
 
 // Skipped where it needs an S3 server that is not there: the reason stands in the name.
 describe.skipIf(missingRadosgw !== null)(`an S3 server of the tests${missingRadosgw === null ? "" : `: ${missingRadosgw}`}`, () => {

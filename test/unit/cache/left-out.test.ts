@@ -1,0 +1,106 @@
+import { expect, test } from "bun:test";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { openMemoryBlocks } from "#blocks/index.ts";
+import type { ChangeSet } from "#model/change-set.ts";
+import type { FileId } from "#model/ids.ts";
+import type { MetadataStore } from "#model/metadata-store.ts";
+import { until } from "../../support/wait.ts";
+import { Client, copyOf, open, storeWith, temporary } from "./content-kit.ts";
+
+/**
+ * A power cut may take the payload of a large write that nobody was promised and leave the log's record of it. The start that finds
+ * this leaves the write out; so must every later one, though the pack it lay in has been stored meanwhile, for others' sake.
+ */
+
+const torn = 101 as FileId;
+const whole = 102 as FileId;
+const length = 300_000;
+const before = Buffer.alloc(length, 7);
+const after = Buffer.alloc(length, 8);
+const calm = { limits: { dirtyBytesMax: 64 << 20, unstoredBytesMax: 256 << 20, flushAgeMs: 3_600_000, flushBytes: 64 << 20 }, garbage: { graceMs: 0, intervalMs: 3_600_000 } };
+
+/** A store that does nothing more once a set holds what `ends` names. */
+function killedAt(store: MetadataStore, ends: (set: ChangeSet) => boolean): { readonly store: MetadataStore; readonly killed: () => true | null } {
+  let killed = false;
+  const apply = (set: ChangeSet): ReturnType<MetadataStore["apply"]> => {
+    killed ||= ends(set);
+    return killed ? new Promise(() => {}) : store.apply(set);
+  };
+  return { store: Object.assign(Object.create(store) as MetadataStore, { apply }), killed: () => (killed ? true : null) };
+}
+
+/** What a power cut leaves where two writes lie in one pack and the first one's bytes did not get to the disk. */
+async function cutOff(store: MetadataStore, blocks: ReturnType<typeof openMemoryBlocks>): Promise<string> {
+  const directory = temporary();
+  let cut = false;
+  const { content } = await open(killedAt(store, () => cut).store, blocks, directory, calm);
+  const client = new Client(store, content);
+  await client.write(torn, 0, before, 0);
+  await content.drain();
+  await client.write(torn, 0, after, 0);
+  await client.write(whole, 0, after, 0);
+  await content.durable(whole);
+  cut = true;
+  const copy = copyOf(directory);
+  const [pack] = readdirSync(join(copy, "packs")).filter((name) => name.endsWith(".open"));
+  const path = join(copy, "packs", pack as string);
+  writeFileSync(path, readFileSync(path).fill(0, 0, length));
+  return copy;
+}
+
+/** Starts, stores packs, and is killed before any file's row says that it has bytes in them. */
+async function startKilledHalfWay(store: MetadataStore, blocks: ReturnType<typeof openMemoryBlocks>, directory: string): Promise<string> {
+  const half = killedAt(store, (set) => set.changes.some((change) => change.do === "storeContent" || change.do === "layExtents"));
+  const { content, recovered } = await open(half.store, blocks, directory, calm);
+  expect(recovered.unfinished).toBe(1);
+  void content.drain();
+  await until("the kill", 5_000, half.killed);
+  return copyOf(directory);
+}
+
+async function expectLeftOut(store: MetadataStore, blocks: ReturnType<typeof openMemoryBlocks>, directory: string): Promise<void> {
+  const { content, recovered } = await open(store, blocks, directory, calm);
+  const client = new Client(store, content);
+  expect(Buffer.compare(await client.read(torn, 0, length), before)).toBe(0);
+  expect(Buffer.compare(await client.read(whole, 0, length), after)).toBe(0);
+  expect(recovered.unfinished).toBe(1);
+  await content.drain();
+  expect(Buffer.compare(await client.read(torn, 0, length), before)).toBe(0);
+  await content.close();
+}
+
+async function world(): Promise<{ store: MetadataStore; blocks: ReturnType<typeof openMemoryBlocks>; left: string }> {
+  const store = await storeWith([torn, whole]);
+  const blocks = openMemoryBlocks();
+  return { store, blocks, left: await cutOff(store, blocks) };
+}
+
+test("a write whose payload a power cut took is left out again when a start was killed that had stored its pack", async () => {
+  const { store, blocks, left } = await world();
+  await expectLeftOut(store, blocks, await startKilledHalfWay(store, blocks, left));
+});
+
+test("a list of them that is damaged is made up for by reading the packs", async () => {
+  const { store, blocks, left } = await world();
+  const killed = await startKilledHalfWay(store, blocks, left);
+  const path = join(killed, "log", "left-out");
+  const bytes = readFileSync(path);
+  bytes[20]! ^= 1;
+  writeFileSync(path, bytes);
+  await expectLeftOut(store, blocks, killed);
+});
+
+test("the list goes when the log has none of the records any more", async () => {
+  const { store, blocks, left } = await world();
+  const list = join(left, "log", "left-out");
+  const first = await open(store, blocks, left, calm);
+  expect(existsSync(list)).toBe(true);
+  await first.content.drain();
+  await first.content.close();
+  const second = await open(store, blocks, left, calm);
+  await second.content.close();
+  const third = await open(store, blocks, left, calm);
+  expect([third.recovered.records, existsSync(list)]).toEqual([0, false]);
+  await third.content.close();
+});
