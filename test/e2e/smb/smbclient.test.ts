@@ -128,7 +128,7 @@ describe.skipIf(smbclientMissing !== null)("smbclient", () => {
   });
 
   test("lists to whoever comes without a name the shares that let him in, and names nobody", async () => {
-    await target.admin.do("POST", "/api/v1/shares", { name: "/open", smb_guest: true });
+    await target.admin.do("POST", "/api/v1/shares", { name: "/open", smb_guest: true, default_permission: "read" });
     const { text } = await attempt("", { share: "IPC$", user: null, args: ["-L", "127.0.0.1"] });
     expect(text).toMatch(/^\s+open +Disk/m);
     expect(text).not.toMatch(/^\s+share +Disk/m);
