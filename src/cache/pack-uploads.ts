@@ -1,3 +1,4 @@
+import fs from "node:fs";
 import type { Clock } from "#base/clock.ts";
 import type { Time } from "#base/time.ts";
 import type { Change, Pack } from "#model/change-set.ts";
@@ -127,7 +128,7 @@ export class PackUploads {
     } catch (error) {
       if (error instanceof StoreFullError || error instanceof StoreRefusedError || isFull(error)) throw error;
       const there = await this.whatIsThere(pack, whole);
-      if (there === "nothing") throw error;
+      if (there === "nothing") throw isPassing(error) ? error : await blamed(error, file.path);
       if (there === "ours") this.logger.warn({ error, pack: pack.id }, "the block store failed to put an object, and has it");
       else {
         await this.takeOtherKey(pack, whole, error);
@@ -167,6 +168,17 @@ export class PackUploads {
 
 function sealed(pack: OpenPackRef): Promise<SealedPack> {
   return (pack.file as NonNullable<OpenPackRef["file"]>).seal();
+}
+
+/** Why a pack could not be put: where its own file can't be read that says so, with its path, as no store gets better of itself then. */
+async function blamed(error: unknown, path: string): Promise<unknown> {
+  try {
+    for await (const _ of fs.createReadStream(path));
+    return error;
+  } catch (reason) {
+    const why = reason instanceof Error ? reason.message : String(reason);
+    return new Error(`the file ${path}, in which content waits to be stored, can't be read (${why}): until it can, nothing more of this share is stored or put into its history. See to that disk`, { cause: error });
+  }
 }
 
 /** Waits for all; false where there was no room for one, throws what else went wrong. */

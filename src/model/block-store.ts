@@ -31,6 +31,11 @@ export class StoreUnavailableError extends Error {
   override readonly name = "StoreUnavailableError";
 }
 
+/** The store refuses what it was asked, and would again: the message says why. Who asked gets an I/O error. */
+export class StoreFailedError extends Error {
+  override readonly name = "StoreFailedError";
+}
+
 /** What of a store's settings is wrong. */
 export const StoreFault = {
   key: "key",

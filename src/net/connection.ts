@@ -259,6 +259,18 @@ export class Connection<C> {
     return this.receiving.waitsForRest ? "send" : null;
   }
 
+  /**
+   * As `close`, because of a message of the client's: what answers those before it is sent in their order, as far as the kernel takes it,
+   * and not by a reset, which would have the client forget what it has not read yet.
+   */
+  refuse(): void {
+    if (!this.closed) this.flush();
+    if (this.closed) return;
+    this.server.closing(this);
+    this.onClosed();
+    this.socket.end();
+  }
+
   /** Closes at once; unsent replies are lost. */
   close(): void {
     if (this.closed) return;

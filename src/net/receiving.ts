@@ -145,7 +145,7 @@ export class Receiving<C> {
     if (assembler.failed) {
       this.server.stats.malformed++;
       this.server.logger.info({ client: connection.address, connection: connection.id }, "closed a connection: its message is longer than the maximum");
-      connection.close();
+      connection.refuse();
     } else if (assembler.complete) {
       const { head, tail, tailBytes } = assembler;
       assembler.clear();

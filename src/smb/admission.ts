@@ -90,7 +90,8 @@ export function signatureHolds(call: Call): boolean {
 function findTree(call: Call, session: Session): number {
   if (!call.isRelated) call.tree = session.trees.get(call.header.treeId) ?? null;
   const { tree } = call;
-  if (tree === null) return NtStatus.NETWORK_NAME_DELETED;
+  // One that a request before this ended, or somebody else since, is no more than any id nobody has.
+  if (tree === null || tree.ended) return NtStatus.NETWORK_NAME_DELETED;
   return mayUse(call, tree) ? 0 : NtStatus.ACCESS_DENIED;
 }
 

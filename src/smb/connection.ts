@@ -26,8 +26,8 @@ const preauthBytes = 64;
 const spareBytesMax = 128 * 1024;
 /** So few bytes are copied faster one by one than by a view of them. */
 const fewBytes = 192;
-/** Of buffers of the dialect without multi-credit requests. */
-const transactBytesSmall = 65_536;
+/** Most bytes of anything in the dialect without multi-credit requests. */
+const transferBytesSmall = 65_536;
 
 /** What a message that answers no request has for the request's header (MS-SMB2 2.2.23): all ones for its id. */
 const unasked = new RequestHeader();
@@ -67,6 +67,8 @@ export class SmbConnection {
   clientSecurityMode = 0;
   clientDialects: readonly number[] = [];
   capabilities = 0;
+  /** Most bytes of a READ or a WRITE, as NEGOTIATE said (MS-SMB2 3.3.1.7, Connection.MaxReadSize, MaxWriteSize). */
+  transferBytesMax: number = transferBytesSmall;
   /** As the client was told in the answer to its NEGOTIATE. */
   securityMode = 0;
   signing = 0;
@@ -101,9 +103,15 @@ export class SmbConnection {
     return this.dialect !== 0 && this.dialect !== Dialect.WILDCARD;
   }
 
-  /** Most bytes of an answer's buffer, as NEGOTIATE said. */
+  /** Most bytes of any other request's or answer's buffer, as NEGOTIATE said (MaxTransactSize). */
   get transactBytesMax(): number {
-    return (this.capabilities & Capability.LARGE_MTU) === 0 ? transactBytesSmall : this.server.transferBytesMax;
+    return (this.capabilities & Capability.LARGE_MTU) === 0 ? transferBytesSmall : this.server.transferBytesMax;
+  }
+
+  /** What it is told it can do, and how much at a time: with `bytesMax` where the dialect has multi-credit requests. */
+  offer(capabilities: number, bytesMax: number): void {
+    this.capabilities = capabilities;
+    this.transferBytesMax = (capabilities & Capability.LARGE_MTU) === 0 ? transferBytesSmall : bytesMax;
   }
 
   /** Nothing gets through to the client, and nothing has come from it since that was found. */
@@ -238,7 +246,7 @@ export class SmbConnection {
 
   close(why: string): void {
     this.server.logger.info({ client: this.transport.address, connection: this.transport.id }, `closed an SMB connection: ${why}`);
-    this.transport.close();
+    this.transport.refuse();
   }
 }
 

@@ -43,7 +43,7 @@ export interface SmbServer {
   /** The address it listens at. */
   readonly bind: string;
   readonly signingRequired: boolean;
-  /** Most bytes of a READ, a WRITE and any other answer, whatever a connection was told. */
+  /** Most bytes of what is neither a READ nor a WRITE, where the dialect has multi-credit requests. */
   readonly transferBytesMax: number;
   readonly sessions: Sessions;
   /** Every open file that a session has. */

@@ -57,6 +57,7 @@ export const FileInfo = {
   DispositionEx: 64,
   RenameEx: 65,
   Stat: 68,
+  LinkEx: 72,
 } as const;
 
 /** Classes of file system information (MS-FSCC 2.5). */

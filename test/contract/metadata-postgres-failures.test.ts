@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, te
 import { type Clock, systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
 import { openPostgresStore, type PostgresStoreOptions } from "#metadata/postgres/index.ts";
-import { StoreUnavailableError } from "#model/block-store.ts";
+import { StoreFailedError, StoreUnavailableError } from "#model/block-store.ts";
 import type { ApplyResult } from "#model/change-set.ts";
 import { type FileId, rootId } from "#model/ids.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
@@ -249,6 +249,17 @@ describe.skipIf(missingPostgres !== null)("metadata in PostgreSQL, when somethin
     await create(store, "f");
     expect(await store.inode((2 ** 40 + 1) as FileId)).toBeNull();
     expect(await sessions("dittofs_inode i ON")).not.toContain(reader);
+  });
+
+  test("a read that the server refuses for good is the store's failure, and says why", async () => {
+    const other = await cluster.database();
+    const store = await openStore({ ...other, key: "refused" });
+    await cluster.sql("alter table dittofs_inode rename to dittofs_elsewhere", other.database);
+    const read = Promise.resolve(store.inode(2 ** 40 as FileId));
+    await expect(read).rejects.toBeInstanceOf(StoreFailedError);
+    await expect(read).rejects.toThrow(/the metadata can't be read: PostgreSQL at .*dittofs_inode/);
+    await cluster.sql("alter table dittofs_elsewhere rename to dittofs_inode", other.database);
+    expect(await store.inode(2 ** 40 as FileId)).toBeNull();
   });
 
   test("a batch is not taken for committed because somebody else's number is in the row", async () => {

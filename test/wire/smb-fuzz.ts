@@ -43,6 +43,9 @@ export class FakeTransport {
     this.unfinished -= bytes;
     if (this.unfinished <= 0) this.idle?.();
   }
+  refuse(): void {
+    this.close();
+  }
   close(): void {
     if (this.closed) return;
     this.closed = true;
@@ -130,7 +133,7 @@ export async function subject(world: World, dialect: number): Promise<Subject> {
   session.channels[0] = moved;
   session.signingRequired = false;
   connection.channels.set(session.id, moved);
-  Object.assign(connection, { dialect: real.dialect, capabilities: real.capabilities, signing: real.signing, cipher: real.cipher, clientGuid: real.clientGuid });
+  Object.assign(connection, { dialect: real.dialect, capabilities: real.capabilities, transferBytesMax: real.transferBytesMax, signing: real.signing, cipher: real.cipher, clientGuid: real.clientGuid });
   connection.credits.take(0, 1);
   connection.credits.grant(8000);
   client.close();

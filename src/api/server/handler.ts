@@ -39,6 +39,8 @@ export interface Call<R extends AnyRoute> {
   readonly host: string;
   /** The caller takes an event stream, and the route has one. */
   readonly events: boolean;
+  /** The caller goes away, or has its answer. */
+  readonly gone: AbortSignal;
 }
 
 export interface Answer<T> {
@@ -66,6 +68,16 @@ export type Handlers<T extends Readonly<Record<string, AnyRoute>>> = { readonly 
 export function callerOf(call: { readonly caller: Caller | null }): Caller {
   if (call.caller === null) throw new Refusal("unauthenticated", "This call needs a token.");
   return call.caller;
+}
+
+/** `promise`, for as long as the caller waits for it: of what changes nothing. */
+export function whileWaiting<T>(gone: AbortSignal, promise: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const left = (): void => reject(new Refusal("invalid_request", "The caller has gone."));
+    if (gone.aborted) left();
+    gone.addEventListener("abort", left, { once: true });
+    promise.then(resolve, reject);
+  });
 }
 
 type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> };

@@ -24,8 +24,10 @@ export function createHttp(api: Api, connections: Connections, callerOf: (reques
     if (bodied) incoming.once("end", () => connections.received(connection));
     // One answer is owed at a time: what a client asks for and doesn't take would pile up in memory, sixteen times what it is worth.
     const before = connection.left;
+    const gone = new AbortController();
     connection.left = new Promise((resolve) => {
       outgoing.once("close", () => {
+        gone.abort();
         connections.end(connection);
         resolve();
       });
@@ -38,7 +40,7 @@ export function createHttp(api: Api, connections: Connections, callerOf: (reques
     const answering = async (): Promise<void> => {
       await before;
       if (outgoing.destroyed) return;
-      const response = await answerOf(api, incoming, { address, unhurried });
+      const response = await answerOf(api, incoming, gone.signal, { address, unhurried });
       if (response.body !== null && response.headers.get("content-type") === eventMediaType) {
         return await stream(outgoing, response, response.body, () => connections.answered(connection));
       }
@@ -51,10 +53,10 @@ export function createHttp(api: Api, connections: Connections, callerOf: (reques
   return server;
 }
 
-function answerOf(api: Api, incoming: IncomingMessage, peer: { readonly address: string; unhurried(): void }): Promise<Response> {
+function answerOf(api: Api, incoming: IncomingMessage, gone: AbortSignal, peer: { readonly address: string; unhurried(): void }): Promise<Response> {
   let request: Request;
   try {
-    request = requestOf(incoming);
+    request = requestOf(incoming, gone);
   } catch {
     // Neither a method nor a host that any call could have.
     return Promise.resolve(new Response(null, { status: 400, headers: { connection: "close" } }));
@@ -62,7 +64,7 @@ function answerOf(api: Api, incoming: IncomingMessage, peer: { readonly address:
   return api.fetch(request, peer);
 }
 
-function requestOf(incoming: IncomingMessage): Request {
+function requestOf(incoming: IncomingMessage, gone: AbortSignal): Request {
   const { headers, method = "GET", url = "/", rawHeaders } = incoming;
   const fields = new Headers();
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) fields.append(rawHeaders[i] as string, rawHeaders[i + 1] as string);
@@ -77,6 +79,7 @@ function requestOf(incoming: IncomingMessage): Request {
   return new Request(`http://${host}${target}`, {
     method,
     headers: fields,
+    signal: gone,
     ...(hasBody(incoming) && method !== "GET" && method !== "HEAD" ? { body: bodyOf(incoming) } : {}),
   });
 }

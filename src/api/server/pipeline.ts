@@ -71,6 +71,7 @@ export async function answer(bound: Bound, services: Services, { bodies, streams
     address: peer.address,
     host: hostOf(request),
     events: route.events && accepts(request, eventMediaType),
+    gone: request.signal,
   } as Call<AnyRoute>;
   const share = shareOf(bound.name, call);
   if (share !== null) exchange.about.share = share;

@@ -35,6 +35,9 @@ export function nameOf(endpoint: Pick<Endpoint, "host" | "port">): string {
 /** A connection to the server, encrypted and verified as `sslmode` says; throws a PostgresFailure that says what to do. */
 export async function dial(endpoint: Endpoint, clock: Clock): Promise<Socket> {
   const local = endpoint.host.startsWith("/");
+  const { terms } = endpoint;
+  // Said before the host is: there may be a password in it.
+  if (!local && endpoint.host.includes("@")) throw new PostgresFailure(`${terms.host} is a name, an address or the directory of a socket, and nothing more; user and password are given as ${terms.user} and ${terms.password}`);
   // libpq, too, has no TLS over a Unix socket, whatever the mode.
   const tls = local || endpoint.sslmode === "disable" ? null : trust(endpoint);
   const socket = local ? connectTcp({ path: `${endpoint.host}/.s.PGSQL.${endpoint.port}` }) : connectTcp({ host: endpoint.host, port: endpoint.port, noDelay: true });

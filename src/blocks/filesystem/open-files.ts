@@ -22,6 +22,8 @@ export class OpenFiles {
   readonly #max: number;
   readonly #pathOf: (key: string) => string;
   readonly #files = new Map<string, OpenFile>();
+  /** Dropped and not yet closed. */
+  readonly #closing = new Set<OpenFile>();
 
   constructor(max: number, pathOf: (key: string) => string) {
     this.#max = max;
@@ -70,8 +72,10 @@ export class OpenFiles {
     await file.closed.promise;
   }
 
+  /** Resolves when every file is closed, also those that were dropped before. */
   async dropAll(): Promise<void> {
-    await Promise.all([...this.#files.keys()].map((key) => this.drop(key)));
+    for (const file of [...this.#files.values()]) this.#drop(file);
+    await Promise.all([...this.#closing].map((file) => file.closed.promise));
   }
 
   #dropOldest(): void {
@@ -81,6 +85,7 @@ export class OpenFiles {
   #drop(file: OpenFile): void {
     this.#files.delete(file.key);
     file.dropped = true;
+    this.#closing.add(file);
     this.#closeIfDone(file);
   }
 
@@ -102,8 +107,12 @@ export class OpenFiles {
     if (!file.dropped || file.users > 0) return;
     const fd = file.fd;
     file.fd = -1;
-    if (fd < 0) return file.closed.resolve();
+    const closed = (): void => {
+      this.#closing.delete(file);
+      file.closed.resolve();
+    };
+    if (fd < 0) return closed();
     // The last close of a deleted file frees its blocks: in the thread pool.
-    fs.close(fd, () => file.closed.resolve());
+    fs.close(fd, closed);
   }
 }

@@ -9,6 +9,8 @@ interface OpenFile {
 /** Files kept open, at most so many: the one used longest ago is closed first, each when nobody uses it. */
 export class OpenFiles {
   private readonly files = new Map<number, OpenFile>();
+  /** Closes that made room, under way. */
+  private readonly closing = new Set<Promise<void>>();
   private readonly io: CacheFiles;
   private readonly max: number;
 
@@ -46,12 +48,14 @@ export class OpenFiles {
 
   async closeAll(): Promise<void> {
     for (const id of [...this.files.keys()]) await this.forget(id);
+    await Promise.all(this.closing);
   }
 
   private dropOldest(): void {
     for (const [id, file] of this.files) {
       this.drop(id, file);
-      void this.closeIfDone(file);
+      const closing = this.closeIfDone(file).then(() => void this.closing.delete(closing));
+      this.closing.add(closing);
       return;
     }
   }

@@ -1,5 +1,5 @@
 import type { PostgresSession } from "#base/postgres/session.ts";
-import { StoreUnavailableError } from "#model/block-store.ts";
+import { StoreFailedError, StoreUnavailableError } from "#model/block-store.ts";
 import type { Row } from "./decode.ts";
 import type { MetadataStats } from "../stats.ts";
 import { inWords, verdictOf } from "./errors.ts";
@@ -25,7 +25,7 @@ export class Reader {
     this.stats = stats;
   }
 
-  /** Rows of a prepared statement; throws a StoreUnavailableError where the server stays away. */
+  /** Rows of a prepared statement; throws a StoreUnavailableError where the server stays away, a StoreFailedError where it refuses. */
   async rows(statement: string, values: readonly Value[], serverMsMax?: number): Promise<readonly Row[]> {
     const { clock } = this.server;
     const begunMs = clock.monotonicMs();
@@ -50,7 +50,7 @@ export class Reader {
         return await run(await this.ready(), statement, values, serverMsMax);
       } catch (error) {
         if (this.closed) throw new Error("the metadata store is closed");
-        if (verdictOf(error) === "broken") throw error;
+        if (verdictOf(error) === "broken") throw new StoreFailedError(`the metadata can't be read: ${inWords(login, error)}`);
         if (clock.monotonicMs() + pauseMs - begun > readMsMax) throw new StoreUnavailableError(`the metadata can't be read for now: ${inWords(login, error)}`);
       }
       await new Promise<void>((resolve) => clock.after(pauseMs, resolve));

@@ -1,6 +1,6 @@
 import { assert } from "#base/assert.ts";
 import type { Maybe } from "#base/brand.ts";
-import { StoreUnavailableError } from "#model/block-store.ts";
+import { StoreFailedError, StoreUnavailableError } from "#model/block-store.ts";
 import type { Credentials } from "#model/credentials.ts";
 import { FsError } from "#model/fs-error.ts";
 import type { FileId } from "#model/ids.ts";
@@ -60,8 +60,13 @@ function comeBack(call: Call): void {
   fail(call, NfsStat3.NFS3ERR_JUKEBOX);
 }
 
-/** A store that is away heals: the client comes again. Nothing of what was asked for has happened. */
+/** A store that is away heals: the client comes again. Nothing of what was asked for has happened. One that refuses for good is an I/O error. */
 function trouble(call: Call, error: unknown): boolean {
+  if (error instanceof StoreFailedError) {
+    call.client.logger.error({ ...call.logFields, error }, "a request was answered by an I/O error: the share's store refuses what it needs");
+    fail(call, NfsStat3.NFS3ERR_IO);
+    return true;
+  }
   if (!(error instanceof StoreUnavailableError)) return false;
   fail(call, NfsStat3.NFS3ERR_JUKEBOX);
   return true;

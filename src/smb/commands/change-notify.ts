@@ -18,7 +18,7 @@ export function changeNotify(call: Call): Maybe<number> {
   if (open.pipe !== null || !open.directory || outputBytesMax > call.connection.transactBytesMax) return NtStatus.INVALID_PARAMETER;
   if ((open.access & AccessMask.READ_DATA) === 0) return NtStatus.ACCESS_DENIED;
   if (open.deletePending) return NtStatus.DELETE_PENDING;
-  const watch = (open.watch ??= new DirectoryWatch(open.tree.fs!, open.id, (flags & notifyWatchTree) !== 0, filter, outputBytesMax));
+  const watch = (open.watch ??= new DirectoryWatch(open, (flags & notifyWatchTree) !== 0, filter, outputBytesMax));
   const now = watch.take();
   return now === null ? waitFor(call, watch, outputBytesMax) : answer(call, now, outputBytesMax);
 }

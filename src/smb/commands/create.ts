@@ -241,7 +241,7 @@ function openPipe(call: Call, request: CreateRequest): number {
   const { opens } = call.connection;
   if (!mayOpen(call)) return NtStatus.INSUFFICIENT_RESOURCES;
   const one = new Open(opens.next(), call.tree!, 0 as FileId, false, allRights, null, request.name);
-  one.pipe = new Pipe(request.name, served(call.connection.server));
+  one.pipe = new Pipe(request.name, served(call.connection.server, call.session!));
   opens.add(one);
   call.related = one;
   const zero = Time.zero;

@@ -10,7 +10,7 @@ export function ioctl(call: Call): Maybe<number> {
   const request = decodeIoctl(call.bytes, call.base, call.end);
   if (request === null) return NtStatus.INVALID_PARAMETER;
   if (request.flags !== ioctlIsFsctl) return NtStatus.NOT_SUPPORTED;
-  const most = call.connection.server.transferBytesMax;
+  const most = call.connection.transactBytesMax;
   if (request.input.length > most || request.inputBytesMax > most || request.outputBytesMax > most) return NtStatus.INVALID_PARAMETER;
   const { settings } = call.connection.server;
   const test = settings.testControls ? testControls.get(request.code) : undefined;

@@ -99,13 +99,12 @@ function agree(connection: SmbConnection, request: NegotiateRequest): readonly N
 function answer(call: Call, dialect: number, contexts: readonly NegotiateContext[]): void {
   const { server } = call.connection;
   const large = dialect >= Dialect.SMB_2_1;
-  const sizeMax = large ? server.settings.transferBytesMax : 65_536;
   const encrypts = dialect >= Dialect.SMB_3_0 && dialect < Dialect.SMB_3_1_1 && call.connection.cipher !== 0;
   const both = Capability.MULTI_CHANNEL | Capability.PERSISTENT_HANDLES;
   const mutual = dialect >= Dialect.SMB_3_0 && dialect <= Dialect.SMB_3_1_1 ? call.connection.clientCapabilities & both : 0;
   const capabilities = (large ? Capability.LARGE_MTU : 0) | (encrypts ? Capability.ENCRYPTION : 0) | leasing(dialect) | mutual;
   const securityMode = SecurityMode.SIGNING_ENABLED | (server.signingRequired ? SecurityMode.SIGNING_REQUIRED : 0);
-  call.connection.capabilities = capabilities;
+  call.connection.offer(capabilities, server.settings.transferBytesMax);
   call.connection.securityMode = securityMode;
   encodeNegotiate(call.w, call.answerAt, {
     securityMode,
@@ -113,8 +112,8 @@ function answer(call: Call, dialect: number, contexts: readonly NegotiateContext
     serverGuid: server.guid,
     capabilities,
     transactBytesMax: call.connection.transactBytesMax,
-    readBytesMax: sizeMax,
-    writeBytesMax: sizeMax,
+    readBytesMax: call.connection.transferBytesMax,
+    writeBytesMax: call.connection.transferBytesMax,
     systemTime: fileTimeNow(call.connection),
     securityBuffer: encodeSpnegoOffer([Mechanism.ntlm]),
     contexts,

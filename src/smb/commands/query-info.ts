@@ -26,7 +26,7 @@ export function queryInfo(call: Call): Maybe<number> {
   const open = fileOf(call, request.fileIdAt);
   if (typeof open === "number") return open;
   if (open.pipe !== null) return NtStatus.INVALID_DEVICE_REQUEST;
-  if (request.outputBytesMax > call.connection.server.transferBytesMax) return NtStatus.INVALID_PARAMETER;
+  if (request.outputBytesMax > call.connection.transactBytesMax) return NtStatus.INVALID_PARAMETER;
   switch (request.infoType) {
     case InfoType.FILE:
       return queryFile(call, request, open);

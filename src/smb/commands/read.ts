@@ -18,7 +18,7 @@ const transfer = new Transfer();
 export function read(call: Call): Maybe<number> {
   if (!decodeRead(call.bytes, call.base, call.end, transfer)) return NtStatus.INVALID_PARAMETER;
   const { length, offset, minimum, fileIdAt } = transfer;
-  if (length > call.connection.server.transferBytesMax || offset < 0) return NtStatus.INVALID_PARAMETER;
+  if (length > call.connection.transferBytesMax || offset < 0) return NtStatus.INVALID_PARAMETER;
   const open = fileOf(call, fileIdAt);
   if (typeof open === "number") return open;
   if (open.pipe !== null) return readPipe(call, open.pipe, length);

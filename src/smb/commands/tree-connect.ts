@@ -16,6 +16,18 @@ import { Tree } from "../tree/tree.ts";
 
 /** TREE_CONNECT (MS-SMB2 3.3.5.7): \\\\server\\share, in any case. */
 export function treeConnect(call: Call): Maybe<number> {
+  const status = connect(call);
+  return status instanceof Promise ? status.then((settled) => connected(call, settled)) : connected(call, status);
+}
+
+/** Related requests behind it go on with its tree, and nothing else: with none where there is none (MS-SMB2 3.3.5.2.7.2). */
+function connected(call: Call, status: number): number {
+  call.related = null;
+  call.relatedStatus = status === NtStatus.SUCCESS ? NtStatus.SUCCESS : NtStatus.INVALID_PARAMETER;
+  return status;
+}
+
+function connect(call: Call): Maybe<number> {
   const request = decodeTreeConnect(call.bytes, call.base, call.end);
   if (request === null) return NtStatus.INVALID_PARAMETER;
   const { connection } = call;
@@ -55,6 +67,7 @@ function connectTo(call: Call, fs: FileSystem | null): number {
   if (encryption === Encryption.required && session.sealer === null) return NtStatus.ACCESS_DENIED;
   if (encryption !== Encryption.off && session.sealer !== null) tree.encryptionRequired = session.seals = true;
   session.trees.set(tree.id, tree);
+  call.tree = tree;
   call.w.setU32(call.answerAt + treeIdAt, tree.id);
   encodeTreeConnect(call.w, fs === null ? ShareType.PIPE : ShareType.DISK, tree.encryptionRequired ? ShareFlag.ENCRYPT_DATA : 0, capabilitiesOf(call, fs), fs === null ? allRights : shareAccess(fs, tree.credentials()));
   return NtStatus.SUCCESS;

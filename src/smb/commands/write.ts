@@ -21,7 +21,7 @@ const farBytes = 2 ** 40;
 export function write(call: Call): Maybe<number> {
   if (!decodeWrite(call.bytes, call.base, call.end, transfer)) return NtStatus.INVALID_PARAMETER;
   const { length, offset, fileIdAt, flags, dataOffset } = transfer;
-  if (length > call.connection.server.transferBytesMax || offset < 0) return NtStatus.INVALID_PARAMETER;
+  if (length > call.connection.transferBytesMax || offset < 0) return NtStatus.INVALID_PARAMETER;
   const payload = payloadOf(call, dataOffset, length);
   if (payload === null) return NtStatus.INVALID_PARAMETER;
   const open = fileOf(call, fileIdAt);

@@ -14,8 +14,8 @@ import type { Open } from "../open/open.ts";
 import { ntStatusOf } from "../status.ts";
 import { clientOf, ownerOf } from "./durable.ts";
 import { underWay } from "./durables.ts";
-import { restoredOf } from "./persisting.ts";
-import { levelOf, reattach, reconnect, seenOf } from "./reconnect.ts";
+import { creationOf, restoredOf } from "./persisting.ts";
+import { isAway, levelOf, reattach, reconnect, seenOf } from "./reconnect.ts";
 
 /** What a CREATE that succeeded is answered. */
 export interface Answered {
@@ -57,10 +57,10 @@ function outcomeOf(made: Maybe<Open | number>): Maybe<number> {
 /** One that has a GUID is done once, however often it is sent (MS-SMB2 3.3.5.9.10). */
 async function createOnce(call: Call, request: CreateRequest, ask: DurableAsk, make: Make, answer: Answer): Promise<number> {
   const { durables } = call.connection.server;
-  const key = `${clientOf(call)}:${ask.createGuid}`;
+  const key = creationOf(clientOf(call), ask.createGuid);
   const known = durables.begin(key);
   if (known !== null) return repeat(call, request, known, answer);
-  const back = restoredOf(call, clientOf(call), ask.createGuid);
+  const back = restoredOf(call, key);
   if (back !== null) {
     durables.done(key, null);
     return repeat(call, request, back, answer);
@@ -82,13 +82,12 @@ function statusOf(made: Open | number): number {
 async function repeat(call: Call, request: CreateRequest, open: Open | typeof underWay, answer: Answer): Promise<number> {
   if ((call.header.flags & HeaderFlag.REPLAY_OPERATION) === 0) return NtStatus.DUPLICATE_OBJECTID;
   if (open === underWay) return NtStatus.FILE_NOT_AVAILABLE;
-  const { durables } = call.connection.server;
   const asked = askedFor(call.connection, request);
   if (asked === null) return NtStatus.INVALID_PARAMETER;
   const lease = open.file!.lease;
   const key = asked.context === null ? null : leaseKey(call.connection, asked.context.key);
   if (open.tree.fs !== call.tree!.fs || key !== (lease?.key ?? null)) return NtStatus.ACCESS_DENIED;
-  if (durables.isDetached(open) || open.tree.fs!.persistent?.find(open.persistentId)?.open === open.file) {
+  if (isAway(call, open)) {
     if (open.durable!.owner !== ownerOf(call.session!)) return NtStatus.ACCESS_DENIED;
     reattach(call, open);
   } else if (open.tree.session !== call.session) return NtStatus.DUPLICATE_OBJECTID;

@@ -61,12 +61,32 @@ export function restored(call: Call, persistentId: string): Open | null {
 }
 
 /** The same of the CREATE that made it. */
-export function restoredOf(call: Call, clientGuid: string, createGuid: string): Open | null {
-  for (const found of call.tree!.fs!.persistent?.list() ?? []) {
+export function restoredOf(call: Call, creation: string): Open | null {
+  const { persistent } = call.tree!.fs!;
+  const key = persistent === null ? undefined : madeBy(persistent).get(creation);
+  return key === undefined ? null : restored(call, key);
+}
+
+/** A CREATE that is done once, by its client and GUID. */
+export function creationOf(clientGuid: string, createGuid: string): string {
+  return `${clientGuid}:${createGuid}`;
+}
+
+type PersistentOpens = NonNullable<FileSystem["persistent"]>;
+
+/** Of each share, the opens found at its start by the CREATEs that made them: read once, since none is added later. */
+const made = new WeakMap<PersistentOpens, ReadonlyMap<string, string>>();
+
+function madeBy(persistent: PersistentOpens): ReadonlyMap<string, string> {
+  const known = made.get(persistent);
+  if (known !== undefined) return known;
+  const keys = new Map<string, string>();
+  for (const found of persistent.list()) {
     const kept = keptOf(found);
-    if (kept !== null && kept.clientGuid === clientGuid && kept.createGuid === createGuid) return openOf(call, found);
+    if (kept !== null) keys.set(creationOf(kept.clientGuid, kept.createGuid), found.key);
   }
-  return null;
+  made.set(persistent, keys);
+  return keys;
 }
 
 /** Its client has it from now on. True: it outlived the server, and its client is to be told of breaks through it. */

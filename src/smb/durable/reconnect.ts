@@ -25,8 +25,10 @@ export async function reconnect(call: Call, request: CreateRequest, ask: Durable
   if (open === null) return NtStatus.OBJECT_NAME_NOT_FOUND;
   const lease = leaseIn(request);
   const named = pathNow(open);
-  // It may be anybody's by then.
-  if (named instanceof Promise) return named.then(() => reconnect(call, request, ask, answer));
+  if (named instanceof Promise) {
+    await named;
+    if (!isAway(call, open)) return NtStatus.OBJECT_NAME_NOT_FOUND;
+  }
   const refused = judge(call, open, request, ask, lease);
   if (refused !== NtStatus.SUCCESS) return refused;
   reattach(call, open);
@@ -34,6 +36,11 @@ export async function reconnect(call: Call, request: CreateRequest, ask: Durable
   if (seen instanceof FsError) return ntStatusOf(seen);
   answer(call, { request, open, parent: null, ...seen, action: CreateAction.OPENED, oplock: levelOf(open), lease, durable: false });
   return NtStatus.SUCCESS;
+}
+
+/** An open that waits for its client: for one that was lost, or since the server's start. */
+export function isAway(call: Call, open: Open): boolean {
+  return call.connection.server.durables.isDetached(open) || open.tree.fs!.persistent?.find(open.persistentId)?.open === open.file;
 }
 
 /** The open's client has it again, in another session. */
@@ -57,8 +64,13 @@ export function reattach(call: Call, open: Open): void {
   };
 }
 
+/**
+ * Whether an open is his who comes back to it (MS-SMB2 3.3.5.9.7, 3.3.5.9.12). By version 1 he may come back to one that was opened by
+ * version 2, as long as it is not persistent; the other way round the GUID is zeros.
+ */
 function judge(call: Call, open: Open, request: CreateRequest, ask: DurableAsk, context: LeaseContext | null): number {
   const durable = open.durable!;
+  if (call.tree!.ended) return NtStatus.NETWORK_NAME_DELETED;
   if (open.tree.fs !== call.tree!.fs) return NtStatus.OBJECT_NAME_NOT_FOUND;
   if (ask.version === 2 && (durable.createGuid !== ask.createGuid || durable.persistent !== ask.persistent)) return NtStatus.OBJECT_NAME_NOT_FOUND;
   if (ask.version === 1 && durable.persistent) return NtStatus.OBJECT_NAME_NOT_FOUND;

@@ -1,9 +1,9 @@
-import type { FileId } from "#model/ids.ts";
 import type { FileSystem } from "#vfs/file-system.ts";
 import type { Watch, WatchedChange } from "#vfs/notify/index.ts";
 import type { NotifyEntry } from "#wire/fscc-notify.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { shownName, shownStream } from "./names.ts";
+import type { Open } from "./open.ts";
 
 /** Bytes of changes kept for one open directory, whatever its client has room for; as Windows over a network. */
 const bufferBytesMax = 65_536;
@@ -26,9 +26,16 @@ export class DirectoryWatch {
   private readonly waiters: Waiter[] = [];
   private closed = false;
 
-  constructor(fs: FileSystem, directory: FileId, recursive: boolean, concerns: number, bytesMax: number) {
-    this.fs = fs;
-    this.watch = fs.notify.watch({ directory, recursive, concerns, bytesMax: Math.min(bytesMax, bufferBytesMax), told: () => this.tell() });
+  constructor(open: Open, recursive: boolean, concerns: number, bytesMax: number) {
+    this.fs = open.tree.fs!;
+    this.watch = this.fs.notify.watch({
+      directory: open.id,
+      recursive,
+      who: () => open.tree.credentials(),
+      concerns,
+      bytesMax: Math.min(bytesMax, bufferBytesMax),
+      told: () => this.tell(),
+    });
   }
 
   /** What there is to answer now; null: nothing yet. */

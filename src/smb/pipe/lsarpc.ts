@@ -11,7 +11,8 @@ export interface Directory {
   readonly server: string;
   /** 16 bytes: what the server's own domain is told from others by. */
   readonly guid: Uint8Array;
-  readonly identity: () => Identity;
+  /** Null: none of its users and groups is named to who asks. */
+  readonly identity: () => Identity | null;
 }
 
 const someNotMapped = 0x107;

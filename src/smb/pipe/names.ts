@@ -33,17 +33,19 @@ const wellKnown: readonly Named[] = [
   { sid: WellKnown.users, use: SidUse.alias, name: "Users", ...builtin },
 ];
 
-/** Whose SID it is; null: nobody's this server knows. A number without a name is its own. */
-export function whoIs(identity: Identity, sid: Sid): Named | null {
+/** Whose SID it is; null: nobody's this server knows. A number without a name is its own. `identity` null: who asks is named nobody but those all servers have. */
+export function whoIs(identity: Identity | null, sid: Sid): Named | null {
+  const known = wellKnown.find((each) => each.sid === sid) ?? null;
+  if (known !== null || identity === null) return known;
   const uid = uidOf(sid);
   if (uid !== null) return { sid, use: SidUse.user, name: identity.userByUid(uid)?.name ?? String(uid), ...users };
   const gid = gidOf(sid);
   if (gid !== null) return { sid, use: SidUse.group, name: groupNamesOf(identity)?.groupName(gid) ?? String(gid), ...groups };
-  return wellKnown.find((each) => each.sid === sid) ?? null;
+  return null;
 }
 
-/** Whom a client means by "name", "domain\name" or "name@domain"; `server` is a domain too, which everybody is in. */
-export function named(identity: Identity, server: string, text: string): Named | null {
+/** Whom a client means by "name", "domain\name" or "name@domain"; `server` is a domain too, which everybody is in. `identity` as in `whoIs`. */
+export function named(identity: Identity | null, server: string, text: string): Named | null {
   const backslash = text.indexOf("\\");
   const domain = backslash < 0 ? "" : text.slice(0, backslash).toLowerCase();
   const name = (backslash < 0 ? text.replace(/@.*$/s, "") : text.slice(backslash + 1)).toLowerCase();
@@ -51,6 +53,7 @@ export function named(identity: Identity, server: string, text: string): Named |
   const local = domain === server.toLowerCase();
   const known = wellKnown.find((each) => each.name.toLowerCase() === name && within(each.domain));
   if (known !== undefined) return known;
+  if (identity === null) return null;
   const user = local || within(users.domain) ? identity.userByName(name) : null;
   if (user !== null) return { sid: userSid(user.uid), use: SidUse.user, name: user.name, ...users };
   const gid = local || within(groups.domain) ? (groupNamesOf(identity)?.gidOfGroup(name) ?? null) : null;

@@ -1,10 +1,12 @@
 import type { ChangeSet, Touched } from "#model/change-set.ts";
+import type { Credentials } from "#model/credentials.ts";
 import { FsError } from "#model/fs-error.ts";
 import { type FileId, rootId } from "#model/ids.ts";
 import { FileType, type Inode, isStream } from "#model/inode.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { InodeCache } from "../cache/inode-cache.ts";
 import { reportsOf } from "./applied.ts";
+import { Permission, permissions } from "../access/permissions.ts";
 import { Action, Concern } from "./concern.ts";
 import { type Above, Places } from "./places.ts";
 import { type Buffered, Watch, type WatchOptions } from "./watch.ts";
@@ -13,6 +15,17 @@ import { type Buffered, Watch, type WatchOptions } from "./watch.ts";
 const bufferedBytesMax = 64 * 2 ** 20;
 /** Reports that wait until the path of an earlier one is known; past it every watch has to list anew. */
 const waitingMax = 4_096;
+
+/** Directories between a watched one and a change of which it is asked who may list them; of what changes deeper nothing but that is told. */
+const levelsMax = 256;
+const listed: number = Permission.read | Permission.execute;
+const nobody: readonly Watch[] = [];
+
+/** Who is told of a change, and where it was from there; null: too deep. */
+interface Told {
+  readonly watch: Watch;
+  readonly path: string | null;
+}
 
 /** What happened to one entry of a directory. */
 export interface Report {
@@ -105,31 +118,35 @@ export class Notifier {
     if (this.finding || !this.deliver(report, null)) this.wait(report);
   }
 
-  /** Tells the watches concerned; false: the names of directories above have to be found out first. */
-  private deliver(report: Report, names: ReadonlyMap<number, Above> | null): boolean {
-    const found: { watch: Watch; path: string }[] = [];
+  /** Tells the watches concerned; false: the directories above have to be found out first. */
+  private deliver(report: Report, known: ReadonlyMap<number, Above> | null): boolean {
+    const found: Told[] = [];
     let path = report.name;
-    this.collect(report.directory, path, false, found);
-    if (this.recursive > 0) {
-      for (let at = report.directory; at !== rootId; ) {
-        const above = names?.get(at) ?? this.places.ofDirectory(at);
-        if (above === null) return false;
-        path = `${above.name}/${path}`;
-        at = above.parent;
-        this.collect(at, path, true, found);
+    for (const watch of this.minding(report.directory, report)) found.push({ watch, path });
+    const way: Inode[] = [];
+    for (let at = report.directory; this.recursive > 0 && at !== rootId; ) {
+      const above = known?.get(at) ?? this.places.ofDirectory(at);
+      if (above === null) return false;
+      path = `${above.name}/${path}`;
+      if (way.length <= levelsMax) way.push(above.inode);
+      at = above.parent;
+      for (const watch of this.minding(at, report)) {
+        if (!watch.recursive) continue;
+        const inode = known?.get(at)?.inode ?? this.places.inode(at);
+        if (inode === null) return false;
+        if (way.length > levelsMax) found.push({ watch, path: null });
+        else if (sees(watch.who(), inode, way)) found.push({ watch, path });
       }
     }
-    for (const each of found) each.watch.add(report.action, each.path, report.concerns, report.otherwise);
+    for (const { watch, path: told } of found) {
+      if (told === null) watch.overflow();
+      else watch.add(report.action, told, report.concerns);
+    }
     return true;
   }
 
-  private collect(directory: FileId, path: string, below: boolean, found: { watch: Watch; path: string }[]): void {
-    const watches = this.byDirectory.get(directory);
-    if (watches === undefined) return;
-    for (let i = 0; i < watches.length; i++) {
-      const watch = watches[i] as Watch;
-      if (watch.recursive || !below) found.push({ watch, path });
-    }
+  private minding(directory: FileId, { concerns, otherwise }: Report): readonly Watch[] {
+    return this.byDirectory.get(directory)?.filter((watch) => watch.minds(concerns | otherwise)) ?? nobody;
   }
 
   /** What follows a report whose path is not known yet waits with it, so that everything is told in order. */
@@ -177,4 +194,13 @@ export class Notifier {
     this.buffered.news = [];
     for (let i = 0; i < news.length; i++) (news[i] as Watch).tell();
   }
+}
+
+/**
+ * Whether somebody who watches a directory is to know what happens in one below it: he would find it himself, as he may look names up in
+ * the watched one and list and look up in each from there down, which `way` has from the last one up.
+ */
+function sees(who: Credentials, watched: Inode, way: readonly Inode[]): boolean {
+  for (let i = 0; i < way.length; i++) if ((permissions(way[i]!, who) & listed) !== listed) return false;
+  return (permissions(watched, who) & Permission.execute) !== 0;
 }

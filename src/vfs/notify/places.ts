@@ -1,5 +1,5 @@
 import { type FileId, rootId } from "#model/ids.ts";
-import { FileType, isStream } from "#model/inode.ts";
+import { FileType, type Inode, isStream } from "#model/inode.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { InodeCache } from "../cache/inode-cache.ts";
 import { pageEntries } from "../cache/pages.ts";
@@ -10,8 +10,9 @@ export interface Place {
   readonly name: string;
 }
 
-/** The directory a directory lies in, and its name there. */
+/** A directory, the one it lies in, and its name there. */
 export interface Above {
+  readonly inode: Inode;
   readonly parent: FileId;
   readonly name: string;
 }
@@ -50,7 +51,12 @@ export class Places {
   ofDirectory(id: FileId): Above | null {
     const node = this.inodes.peek(id);
     if (node === undefined || node.inode === null || node.name === null) return null;
-    return { parent: node.inode.parent as FileId, name: node.name };
+    return { inode: node.inode, parent: node.inode.parent as FileId, name: node.name };
+  }
+
+  /** An object as it is now; null where memory does not have it. */
+  inode(id: FileId): Inode | null {
+    return this.inodes.peek(id)?.inode ?? null;
   }
 
   /** Whether the object's place is not known, for the first time that it is asked. */
@@ -61,19 +67,19 @@ export class Places {
     return true;
   }
 
-  /** The places of a directory and of all above it; null where it is gone. */
+  /** The places of a directory and of all above it, the root's with no name; null where it is gone. */
   async find(directory: FileId): Promise<ReadonlyMap<number, Above> | null> {
     const places = new Map<number, Above>();
-    for (let at = directory; at !== rootId; ) {
+    for (let at = directory; ; ) {
       const inode = await this.inodes.load(at);
       if (inode === null || inode.type !== FileType.directory || places.has(at)) return null;
       const parent = inode.parent as FileId;
+      if (at === rootId) return places.set(at, { inode, parent, name: "" });
       const name = this.inodes.peek(at)?.name ?? (await this.nameOf(at, parent));
       if (name === null) return null;
-      places.set(at, { parent, name });
+      places.set(at, { inode, parent, name });
       at = parent;
     }
-    return places;
   }
 
   /** The name `child` has in `parent`, by its entries. */

@@ -1,3 +1,4 @@
+import type { Credentials } from "#model/credentials.ts";
 import type { FileId } from "#model/ids.ts";
 import { Action } from "./concern.ts";
 
@@ -10,8 +11,10 @@ export interface WatchedChange {
 
 export interface WatchOptions {
   readonly directory: FileId;
-  /** Everything below it too, not its own entries alone. */
+  /** Everything below it too that its owner may see, not its own entries alone. */
   readonly recursive: boolean;
+  /** Who its owner is, asked anew for each change below the directory's own entries. */
+  readonly who: () => Credentials;
   /** Bits of `Concern`. */
   readonly concerns: number;
   /** Most bytes of changes that wait to be taken: `changeBytes` for each, and two for each UTF-16 unit of its path. */
@@ -36,6 +39,7 @@ export interface Buffered {
 export class Watch {
   readonly directory: FileId;
   readonly recursive: boolean;
+  readonly who: () => Credentials;
   readonly concerns: number;
   /** The directory is gone, or going: nothing more will be told. */
   removed = false;
@@ -50,6 +54,7 @@ export class Watch {
   constructor(options: WatchOptions, buffered: Buffered) {
     this.directory = options.directory;
     this.recursive = options.recursive;
+    this.who = options.who;
     this.concerns = options.concerns;
     this.bytesMax = options.bytesMax;
     this.told = options.told;
@@ -69,11 +74,15 @@ export class Watch {
     return overflowed ? null : changes;
   }
 
-  /** `concerns` are those of the change; who minds none of them but one of `otherwise` sees the entry modified. */
-  add(action: Action, path: string, concerns: number, otherwise: number): void {
-    const minded = (this.concerns & concerns) !== 0;
-    if ((!minded && (this.concerns & otherwise) === 0) || this.overflowed || this.removed) return;
-    const shown = minded ? action : Action.modified;
+  /** Whether its owner is to be told of a change with these concerns. */
+  minds(concerns: number): boolean {
+    return (this.concerns & concerns) !== 0 && !this.overflowed && !this.removed;
+  }
+
+  /** Of a change that it minds. `concerns` are those of the change; who minds none of them but one of the others sees the entry modified. */
+  add(action: Action, path: string, concerns: number): void {
+    if (this.overflowed || this.removed) return;
+    const shown = (this.concerns & concerns) !== 0 ? action : Action.modified;
     const last = this.changes[this.changes.length - 1];
     // To be told twice in a row that a file changed says nothing more.
     if (last !== undefined && last.action === shown && (shown === Action.modified || shown === Action.streamModified) && last.path === path) return;

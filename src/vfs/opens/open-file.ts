@@ -39,6 +39,8 @@ export class OpenFile {
   closed = false;
   /** A directory it renames goes whoever has something beneath it open, as POSIX has it. */
   movesOpen = false;
+  /** A file whose name it takes may be open, by opens that let it be deleted, as POSIX has it. */
+  replacesOpen = false;
 
   constructor(file: FileOpens, request: OpenRequest) {
     this.file = file;

@@ -23,16 +23,17 @@ export function beforeMove(share: Share, to: FileId, child: Inode, target: Inode
   const directory = share.opens.of(to);
   // A client's rename opens the directory it goes to for writing, as Windows does.
   if (directory !== null && conflicts(directory, Right.writeData, Sharing.read | Sharing.write, null)) return sharing;
-  const held = beforeName(share, child.id, by) ?? (target === null ? null : beforeReplaced(share, target));
+  const held = beforeName(share, child.id, by) ?? (target === null ? null : beforeReplaced(share, target, by));
   return held !== null || child.type !== FileType.directory || by.movesOpen ? held : beforeDirectory(share, child.id, by);
 }
 
-/** Nothing that is open is replaced, and no directory. */
-function beforeReplaced(share: Share, target: Inode): Maybe<FsError | null> {
+/** Nothing that is open is replaced but by whoever asks for that, and no directory. */
+function beforeReplaced(share: Share, target: Inode, by: OpenFile): Maybe<FsError | null> {
   if (target.type === FileType.directory) return denied;
   const file = share.opens.of(target.id);
   if (file === null) return null;
-  return file.breakFor(Cause.name, null) ? file.change().then(() => null) : denied;
+  if (file.breakFor(Cause.name, null)) return file.change().then(() => null);
+  return by.replacesOpen && !conflicts(file, Right.delete, Sharing.all, null) ? null : denied;
 }
 
 /** A directory goes nowhere as long as something beneath it is open. */

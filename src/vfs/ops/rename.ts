@@ -8,7 +8,7 @@ import { FileType, type Inode } from "#model/inode.ts";
 import { type Changer, changerOf, type EntryChange, Permission, permissions } from "../access/permissions.ts";
 import type { OpenFile } from "../opens/open-file.ts";
 import { type Node, nobody } from "../cache/node.ts";
-import { denied, exists, invalid, isDirectory, notDirectory, stale } from "../errors.ts";
+import { denied, exists, invalid, isDirectory, noEntry, notDirectory, stale } from "../errors.ts";
 import type { Renamed } from "../file-system.ts";
 import { judgeRenamedName } from "../names.ts";
 import { changeOf, Operation, unchanged, untilApplied } from "../operation.ts";
@@ -86,7 +86,7 @@ async function attemptRename(share: Share, who: Credentials, asked: Asked, attem
   const at = share.clock.now();
   const going = move.target === null ? nothingGoes : await streamsGoing(share, move.target);
   // Asked last: what follows is done in the turn of the answer.
-  const held = beforeMove(share, to, move.child, move.target, by) ?? (by === null ? beforeStreams(share, going) : null);
+  const held = beforeMove(share, to, move.child, move.target, by) ?? (by === null || by.replacesOpen ? beforeStreams(share, going) : null);
   if (held !== null) return held;
   const operation = new Operation([...conditionsOf(move), ...going.conditions], [...changesOf(share, move, at), ...going.changes]);
   operation.moved = { id: move.child.id, from: { parent: from, name: fromName }, to: { parent: to, name: toName } };
@@ -107,6 +107,8 @@ async function decide(share: Share, who: Changer, { fromName, toName, by }: Aske
   const removable = await openRemovable(share, who, source, fromName, judgedBy(by));
   if (removable === null || removable instanceof FsError) return removable;
   const child = removable.child;
+  // Something else has the name by now, and keeps it.
+  if (by !== null && child.id !== by.file.id) return noEntry;
   const replaced = await openTarget(share, who, destination, toName, addingOf(child.type));
   if (replaced === null || replaced instanceof FsError) return replaced;
   const target = replaced.target;

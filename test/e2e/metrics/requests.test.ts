@@ -80,7 +80,7 @@ test("SMB requests are counted by command, share and status: each of a compound,
   expect(requests("NEGOTIATE", "")).toBe(2);
   expect(requests("SESSION_SETUP", "", "STATUS_MORE_PROCESSING_REQUIRED")).toBe(2);
   expect(requests("SESSION_SETUP", "")).toBe(2);
-  expect(requests("TREE_CONNECT", "")).toBe(2);
+  expect(requests("TREE_CONNECT")).toBe(2);
   expect(requests("CREATE")).toBe(3);
   expect(requests("CREATE", "/export", "STATUS_OBJECT_NAME_NOT_FOUND")).toBe(1);
   expect(requests("QUERY_INFO")).toBe(1);

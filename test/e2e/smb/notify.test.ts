@@ -67,4 +67,17 @@ describe.skipIf(smbclientMissing !== null)("a directory watched over SMB", () =>
     await smbclient({ port: target.port, share: targetShare }, "mkdir watched\\by-smb; rmdir watched\\by-smb");
     expect(await toldUntil("0002 by-smb")).toEqual(["0001 by-smb", "0002 by-smb"]);
   }, minuteMs);
+
+  test("tells nothing of what is in directories the watching user may not list", async () => {
+    const watched = (await nfs.lookup(root, "watched")).handle;
+    const shared = (await nfs.mkdir(watched, "shared", { mode: 0o777 })).handle!;
+    const stranger = await NfsClient.connect({ port: target.server.port, credentials: { uid: 4711, gid: 4711 } });
+    const closed = (await stranger.mkdir(shared, "closed", { mode: 0o700 })).handle!;
+    const deep = (await stranger.mkdir(closed, "deep", { mode: 0o777 })).handle!;
+    await stranger.create(deep, "secret", { mode: 0o644 });
+    await stranger.rename(deep, "secret", shared, "shown");
+    await stranger.rename(shared, "shown", closed, "hidden");
+    stranger.close();
+    expect(await toldUntil("0002 shared\\shown")).toEqual(["0001 shared", "0001 shared\\closed", "0001 shared\\shown", "0002 shared\\shown"]);
+  }, minuteMs);
 });

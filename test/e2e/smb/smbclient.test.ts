@@ -127,6 +127,17 @@ describe.skipIf(smbclientMissing !== null)("smbclient", () => {
     expect((await attempt("ls", { share: "nothing" })).text).toContain("NT_STATUS_BAD_NETWORK_NAME");
   });
 
+  test("lists to whoever comes without a name the shares that let him in, and names nobody", async () => {
+    await target.admin.do("POST", "/api/v1/shares", { name: "/open", smb_guest: true, default_permission: "read" });
+    const { text } = await attempt("", { share: "IPC$", user: null, args: ["-L", "127.0.0.1"] });
+    expect(text).toMatch(/^\s+open +Disk/m);
+    expect(text).not.toMatch(/^\s+share +Disk/m);
+    expect(await run("ls", { share: "open", user: null })).toContain("blocks available");
+    const named = spawnSync(["rpcclient", "-p", String(target.port), "-U", "%", "127.0.0.1", "-c", "lookupnames alice"], { timeout: 20_000, env: { ...Bun.env, SMB_CONF_PATH: "/dev/null" } });
+    expect(named.stdout.toString()).toMatch(/NONE_MAPPED/);
+    await target.admin.do("DELETE", "/api/v1/shares/open?force=true");
+  });
+
   test("answers what Explorer and rpcclient ask of the server and its shares", async () => {
     const asked = ["srvinfo", "netshareenumall 1", `netsharegetinfo ${targetShare} 1005`, `netsharegetinfo ${targetShare} 2`, "netsharegetinfo nothing 1", "netremotetod", "wkssvc_wkstagetinfo 101", "lookupnames alice"];
     const answers: string[] = [];

@@ -49,6 +49,22 @@ test("JSON is one answer, for the interval that is asked for", async () => {
   await expect(server.client("access.user").call(contract.system.stats)).rejects.toMatchObject({ code: "forbidden" });
 });
 
+test("an answer whose caller goes away is waited for no longer", async () => {
+  const asked = Promise.withResolvers<void>();
+  const figures = (): Promise<LiveFigures> => {
+    asked.resolve();
+    return new Promise(() => {});
+  };
+  const own = await serveApi(control, { ...fakeRuntime(), live: { figures, follow: () => ({ end() {} }) } });
+  const caller = new AbortController();
+  const answer = fetch(`${own.listener.url}/api/v1/stats?interval=20`, { headers: { authorization: "Bearer access.operator" }, signal: caller.signal });
+  answer.catch(() => {});
+  await within("the call", 5000, asked.promise);
+  caller.abort();
+  await within("the end of the call", 5000, own.api.close());
+  await own.listener.stop(0);
+});
+
 describe("a stream", () => {
   test("gives what comes until its reader has enough", async () => {
     const stream = follow("access.operator", 2);

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { cpSync, readdirSync, statSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, renameSync, rmdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { systemRandom } from "#base/random.ts";
 import { faultyBlocks, type Operation, PlannedFaults } from "#blocks/fault/index.ts";
@@ -108,6 +108,29 @@ for (const [what, error] of [["away", away], ["forbidden", forbidden], ["missing
     await content.close();
   }, 30_000);
 }
+
+test("a pack whose own file can't be read is named with the reason, in the share's state and once in the log; it heals", async () => {
+  const { lines, directory, content, client, passUntil } = await share();
+  const model = new Uint8Array(300_000).fill(5);
+  await client.write(id, 0, model.slice(), 0);
+  expect(await content.durable(id)).toBeNull();
+  const path = (readdirSync(directory, { recursive: true }) as string[]).map((name) => join(directory, name)).find((name) => name.endsWith(".open")) as string;
+  // A directory opens as a file on a failing disk does: what fails is the read.
+  renameSync(path, `${path}.aside`);
+  mkdirSync(path);
+  await passUntil("the reason to be known", () => content.storeError !== null);
+  await passUntil("more tries", () => content.oldestUnstoredMs !== null && content.oldestUnstoredMs > 60_000);
+  expect(content.storeError).toMatch(/^the file .*\.open, in which .* can't be read \(EISDIR/);
+  expect(content.storeError).toContain(path);
+  const said = lines.entries.flatMap(({ level, fields }) => (level === "error" ? [(fields as { error?: unknown }).error] : []));
+  expect(said.map((error) => (error as Error).message)).toEqual([content.storeError as string]);
+  rmdirSync(path);
+  renameSync(`${path}.aside`, path);
+  await passUntil("it to heal", () => content.oldestUnstoredMs === null);
+  expect([content.storeError, content.unstoredBytes]).toEqual([null, 0]);
+  await compare(client, id, model);
+  await content.close();
+}, 30_000);
 
 test("writes go on until the limit, then are told to come back after a bounded time, and none of those accepted is lost", async () => {
   const { clock, faults, content, client, passUntil } = await share({ durability: Durability.local });

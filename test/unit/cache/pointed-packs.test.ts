@@ -26,6 +26,11 @@ class Pointing {
   readonly leavesToPacks = true;
   readonly lost = null;
   readonly markedSequence = 0;
+  /** Whether its segments need what it is told of. */
+  readonly keeps: boolean;
+  constructor(keeps = true) {
+    this.keeps = keeps;
+  }
   wrote(): void {}
   pointed(): void {}
   truncated(): void {}
@@ -39,7 +44,7 @@ class Pointing {
   }
   packed(files: ReadonlyMap<FileId, PackedFile>): boolean {
     this.told.resolve(files);
-    return true;
+    return this.keeps;
   }
   async pack(): Promise<PackId> {
     const packed = (await this.told.promise).get(file) as PackedFile;
@@ -103,6 +108,40 @@ test("a cut of the history gets the packs it points to into the bucket, though t
   await first.content.drain();
   await compare(new Client(store, first.content), file, bytes.slice(0, 60_000));
   await first.content.close();
+});
+
+test("a pack of a flush under way is not given up by whoever else lets go of it meanwhile", async () => {
+  const store = await storeWith([file]);
+  const { faults, blocks } = bucket(openMemoryBlocks());
+  const begun = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  let puts = 0;
+  faults.put = () => {
+    puts++;
+    begun.resolve();
+    return gate.promise;
+  };
+  // No log record speaks of the pack: only the flush keeps it.
+  const pointing = new Pointing(false);
+  const { content, shipped } = await open(store, blocks, temporary(), { history: historyOf(pointing), limits, garbage });
+  await new Client(store, content).write(file, 0, bytes.subarray(0, 60_000), 0);
+  const pack = await pointing.pack();
+  await begun.promise;
+  shipped.hold([pack]).release();
+  // A cut that points to it still waits for it: one that was given up is taken for stored.
+  const held = shipped.hold([pack]);
+  const stored = held.store();
+  let isStored = false;
+  void stored.then(() => void (isStored = true));
+  for (let i = 0; i < 20; i++) await new Promise<void>((resolve) => systemClock.atTurnEnd(resolve));
+  expect(isStored).toBe(false);
+  gate.resolve();
+  expect(await stored).toBe(true);
+  held.release();
+  await content.drain();
+  expect(puts).toBe(1);
+  await compare(new Client(store, content), file, bytes.slice(0, 60_000));
+  await content.close();
 });
 
 test("after a kill they stay until all that the log had is stored again; what was unused before that was written goes, so that a full store gets room", async () => {

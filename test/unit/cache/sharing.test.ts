@@ -239,6 +239,26 @@ test("of a store that answers late, what is taken holds although its pack is rep
   await content.close();
 });
 
+test("what is taken holds until it is let go of, whatever is stored, cut and collected meanwhile", async () => {
+  const { content, upkeep, client } = await share([a, b, c]);
+  const bytes = bytesOf(mebibyte, 1);
+  await client.write(a, 0, bytes, 0);
+  await content.drain();
+  const references = await content.references(await client.inode(a), 0, mebibyte);
+  if (references instanceof FsError) throw new Error(references.code);
+  // The end of a flush lets go of packs that nobody holds.
+  await client.write(c, 0, bytesOf(1000, 2), 0);
+  await content.drain();
+  content.truncate(await client.inode(a), 0, systemClock.now());
+  await content.drain();
+  for (let i = 0; i < 3; i++) await upkeep.collect();
+  content.clone(await client.inode(b), 0, references, systemClock.now());
+  references.release();
+  await content.drain();
+  await compare(client, b, bytes);
+  await content.close();
+});
+
 test("after a kill a file without a name has what was written to it: somebody may have it open still", async () => {
   const { store, content, client, reopened } = await share([a]);
   const model = bytesOf(100_000, 1);

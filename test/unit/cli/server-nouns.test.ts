@@ -1,5 +1,5 @@
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Clock, systemClock, Time } from "#base/index.ts";
 import type { schemas } from "#api/contract/index.ts";
@@ -185,6 +185,13 @@ describe("profile", () => {
     expect(await run(["profile", "inuse_objects", "-o", file])).toMatchObject({ status: 6, err: expect.stringContaining(`${file} is there already`) });
     expect(readFileSync(file, "utf8")).toBe("precious");
     expect(api.got).toEqual([]);
+  });
+  test("where it can't be written is said before it is taken, and nothing is left there", async () => {
+    for (const file of [join(folder, "nowhere", "d.pb.gz"), join(folder, "d".repeat(300)), join(folder, "d/")]) {
+      expect(await run(["profile", "cpu", "--output", file])).toMatchObject({ status: 1, err: expect.stringContaining(`the profile can't be written: `) });
+    }
+    expect(api.got).toEqual([]);
+    expect(readdirSync(folder).filter((name) => name.startsWith("d"))).toEqual([]);
   });
   test("has a name of its own for the file, the type's and the time's", async () => {
     api.on(contract.profiles.take, new Uint8Array([1]));

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { Logger } from "#telemetry/logger.ts";
+import { StoreFailedError } from "#model/block-store.ts";
 import { Squash } from "#model/credentials.ts";
 import { FsError } from "#model/fs-error.ts";
 import { authSys, callRecord, harness, noCredential } from "./harness.ts";
@@ -101,6 +102,19 @@ describe("RPC", () => {
     fs.getattr = () => FsError.of("io");
     await caller.ask(callRecord(0xfedcba98 | 0, 100003, 3, 1, root));
     expect(warnings).toEqual([{ request: "nfs-1:fedcba98", client: "192.0.2.7", procedure: "GETATTR", share: "/export" }]);
+  });
+
+  test("a store that refuses for good: NFS3ERR_IO, and the cause in the log", async () => {
+    const { logger, errors } = memoryLogger();
+    const fs = new MemoryFileSystem("/export");
+    const caller = harness([fs], { logger }).connect();
+    const root = new Words(fs.handleOf(fs.root()));
+    const refusal = new StoreFailedError("permission denied for table inode");
+    fs.getattr = () => {
+      throw refusal;
+    };
+    expect(hex(await caller.nfs(1, root))).toBe("00000005");
+    expect(errors).toMatchObject([{ procedure: "GETATTR", client: "127.0.0.1", share: "/export", error: refusal }]);
   });
 
   test("a share counts the requests that wait, however they end", async () => {

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from "bun:test";
 import { Command } from "#wire/smb2/header.ts";
-import { emptyBody, type SmbClient } from "../../support/smb-client.ts";
+import { emptyBody, negotiateBody, type SmbClient } from "../../support/smb-client.ts";
 import { smbServer, type TestSmb } from "../../support/smb-server.ts";
 import { compound } from "../../support/smb-wire.ts";
 import { superuser } from "../../support/policy.ts";
@@ -77,3 +77,33 @@ test("large READs are encrypted whole", async () => {
   expect([reply.status, client.lastSealed]).toEqual([0, true]);
   expect(dataOf(reply.bytes).equals(content.subarray(0, 150_000))).toBeTrue();
 });
+
+function frame(message: Uint8Array): Buffer {
+  const head = Buffer.alloc(4);
+  head.writeUInt32BE(message.length);
+  return Buffer.concat([head, message]);
+}
+
+/** What costs a client its connection, as it is sent. */
+const lastMessages: readonly (readonly [what: string, sent: (client: SmbClient) => Uint8Array])[] = [
+  ["is none of SMB2", () => frame(Buffer.from("none of SMB2"))],
+  ["uses an id it was not granted", (client) => frame(client.signed(client.request(Command.ECHO, emptyBody, { messageId: 100_000 })))],
+  ["negotiates again", (client) => frame(client.request(Command.NEGOTIATE, negotiateBody()))],
+  ["promises to be too long", () => Buffer.from([0, 0xff, 0xff, 0xff])],
+];
+
+for (const [what, last] of lastMessages) {
+  test(`large READs and what came with them are answered before the connection is closed for a message that ${what}`, async () => {
+    const { client, file } = await reading(0x311);
+    const read = (at: number): Buffer => frame(client.signed(client.request(Command.READ, readBody(file, at, 60_000), { treeId: client.treeId })));
+    const echo = frame(client.signed(client.request(Command.ECHO, emptyBody)));
+    client.raw.send(Buffer.concat([read(0), read(60_000), echo, read(120_000), last(client)]));
+    for (const at of [0, 60_000, null, 120_000]) {
+      const reply = await client.next();
+      expect([reply.status, client.verifies(reply)]).toEqual([0, true]);
+      if (at === null) expect(reply.command).toBe(Command.ECHO);
+      else expect(dataOf(reply.bytes).equals(content.subarray(at, at + 60_000))).toBe(true);
+    }
+    await client.closedByServer();
+  });
+}

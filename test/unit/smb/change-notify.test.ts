@@ -1,13 +1,15 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
+import { AccessLevel } from "#model/identity.ts";
 import { rootId } from "#model/ids.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { Command } from "#wire/smb2/header.ts";
 import type { SmbServer } from "#smb/server.ts";
+import { policyOf } from "../../support/policy.ts";
 import { emptyBody } from "../../support/smb-client.ts";
 import { closeBody, SmbFiles } from "../../support/smb-requests.ts";
 import { smbServer, type TestSmb } from "../../support/smb-server.ts";
 import type { Reply } from "../../support/smb-wire.ts";
-import { alice, bytesOf, file, folder, ok } from "../vfs/kit.ts";
+import { alice, bob, bytesOf, file, folder, ok } from "../vfs/kit.ts";
 
 let server: TestSmb;
 let files: SmbFiles;
@@ -66,6 +68,23 @@ test("changes by another protocol answer the request that waits, later ones the 
   const f = ok(await share.lookup(alice, d.id, "f")).inode;
   ok(await share.makeStream(alice, f.id, "s"));
   expect(changesOf(await files.call(Command.CHANGE_NOTIFY, body(root)))).toEqual(["1 d\\what\uf025", "4 d\\what\uf025", "5 d\\f"]);
+});
+
+test("whoever watches a tree is told nothing of directories he may not list, until he may", async () => {
+  const { share } = server.world;
+  const hidden = await folder(share, "hidden", 0o700, bob);
+  await ask(root, { deep: true });
+  await file(share, "f", 0o644, bob, hidden.id);
+  ok(await share.rename(bob, hidden.id, "f", rootId, "seen"));
+  expect(changesOf(await files.client.next())).toEqual(["1 seen"]);
+  ok(await share.rename(bob, rootId, "seen", hidden.id, "f"));
+  await file(share, "g", 0o644, bob, hidden.id);
+  expect(changesOf(await files.call(Command.CHANGE_NOTIFY, body(root)))).toEqual(["2 seen"]);
+  await ask(root);
+  // The policy of this moment holds.
+  share.setPolicy(policyOf({ defaultPermission: AccessLevel.admin }));
+  await file(share, "h", 0o644, bob, hidden.id);
+  expect(changesOf(await files.client.next())).toEqual(["1 hidden\\h"]);
 });
 
 test("the first request decides what is told, how deep, and how much is kept", async () => {

@@ -14,7 +14,7 @@ const RH = 3;
 let server: TestSmb;
 
 beforeEach(async () => {
-  server = await smbServer();
+  server = await smbServer({}, { smb: { encryption: "off", guest: true, continuouslyAvailable: false } });
   await file(server.world.share, "hers", 0o600, alice);
   await file(server.world.share, "his", 0o600, bob);
 });
@@ -31,7 +31,7 @@ async function as(user: string, clientGuid: Uint8Array): Promise<SmbFiles> {
 /** Opens a file with a lease. */
 async function leased(files: SmbFiles, name: string, leaseKey: Uint8Array): Promise<void> {
   const context = encodeLeaseContext({ version: 2, key: leaseKey, state: RWH, parentKey: null, epoch: 5 }, 0);
-  expect(await files.create({ name, oplock: 0xff, contexts: [["RqLs", context]] })).toMatchObject({ status: 0, oplock: 0xff });
+  expect(await files.create({ name, access: 0x12019f, oplock: 0xff, contexts: [["RqLs", context]] })).toMatchObject({ status: 0, oplock: 0xff });
 }
 
 async function agrees(files: SmbFiles): Promise<number> {
@@ -80,4 +80,36 @@ test("the user of a lease is told of its break on the oldest connection of his c
   expect((await first.client.next()).command).toBe(Command.OPLOCK_BREAK);
   expect(await agrees(first)).toBe(0);
   expect(createAnswer(await other.client.next()).status).toBe(0);
+});
+
+test("guests are one user, and their clients are not: neither hears of the other's leases, nor agrees to their breaks, though they chose the same key", async () => {
+  await file(server.world.share, "any", 0o666, alice);
+  await file(server.world.share, "other", 0o666, alice);
+  const first = await as("stranger", guid);
+  const second = await as("another", new Uint8Array(16).fill(0x43));
+  await leased(first, "any", key);
+  // No key of the second's: it takes another file's as if there were no such lease.
+  await leased(second, "other", key);
+  const third = await as("third", new Uint8Array(16).fill(9));
+  third.send(Command.CREATE, createBody({ name: "any", access: 0x12019f }));
+  expect((await third.client.next()).status).toBe(NtStatus.PENDING);
+  expect((await first.client.next()).command).toBe(Command.OPLOCK_BREAK);
+  // The first it hears is that its own lease is in no break.
+  expect(await agrees(second)).toBe(NtStatus.UNSUCCESSFUL);
+  expect(await agrees(third)).toBe(NtStatus.OBJECT_NAME_NOT_FOUND);
+  expect(await agrees(first)).toBe(0);
+  expect(createAnswer(await third.client.next()).status).toBe(0);
+});
+
+test("nor is a lease of one shared by the other: he has it broken like anybody", async () => {
+  await file(server.world.share, "any", 0o666, alice);
+  const first = await as("stranger", guid);
+  await leased(first, "any", key);
+  const second = await as("another", new Uint8Array(16).fill(0x43));
+  const context = encodeLeaseContext({ version: 2, key, state: RWH, parentKey: null, epoch: 5 }, 0);
+  second.send(Command.CREATE, createBody({ name: "any", access: 0x12019f, oplock: 0xff, contexts: [["RqLs", context]] }));
+  expect((await second.client.next()).status).toBe(NtStatus.PENDING);
+  expect((await first.client.next()).command).toBe(Command.OPLOCK_BREAK);
+  expect(await agrees(first)).toBe(0);
+  expect(createAnswer(await second.client.next()).status).toBe(0);
 });

@@ -1,6 +1,6 @@
 import type { system } from "#api/contract/routes/server.ts";
 import type { Clock } from "#base/clock.ts";
-import { callerOf, type Handlers, type Services } from "../handler.ts";
+import { callerOf, type Handlers, type Services, whileWaiting } from "../handler.ts";
 import type { Stats } from "#api/contract/schemas.ts";
 import { statsView } from "./stats.ts";
 import { seesAll, shareNameOf } from "../share-access.ts";
@@ -37,10 +37,10 @@ export function systemHandlers({ control, runtime, clock, about }: Services) {
         },
       };
     },
-    stats: async ({ query, events }) => {
+    stats: async ({ query, events, gone }) => {
       const seconds = query.interval ?? 1;
       if (events) return { follow: (told: (body: Stats) => void) => runtime.live.follow(seconds, (figures) => told(statsView(figures))) };
-      return { body: statsView(await runtime.live.figures(seconds)) };
+      return { body: statsView(await whileWaiting(gone, runtime.live.figures(seconds))) };
     },
     drainUploads: async ({ query }) => {
       const share = query.share === undefined ? null : control.shares.get(shareNameOf(query.share)).name;

@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from "node:fs";
+import { unlinkSync, writeFileSync } from "node:fs";
 import { contract } from "#api/contract/index.ts";
 import { profileSeconds } from "#api/contract/routes/server.ts";
 import { ExitStatus } from "../../ports.ts";
@@ -21,7 +21,8 @@ export const profile: Verb = {
     if (seconds < min || seconds > max) throw new UsageError(`--seconds: ${seconds} is not allowed here; allowed: a whole number from ${min} to ${max}`);
     const file = call.text("output") ?? `${type}-${stamp(call)}.pb.gz`;
     // Better said before the profile is taken than after.
-    if (existsSync(file)) throw new CommandFailure(ExitStatus.conflict, `${file} is there already`, "give another name with --output, or remove it");
+    write(file, new Uint8Array());
+    unlinkSync(file);
     if (type === "cpu") call.terminal.err(`recording for ${seconds} s\n`);
     const taken = await call.session().call(contract.profiles.take, { params: { type }, query: { seconds } });
     write(file, taken);
@@ -45,6 +46,7 @@ function write(file: string, bytes: Uint8Array): void {
   try {
     writeFileSync(file, bytes, { flag: "wx" });
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") throw new CommandFailure(ExitStatus.conflict, `${file} is there already`, "give another name with --output, or remove it");
     throw new CommandFailure(ExitStatus.failed, `the profile can't be written: ${(error as Error).message}`);
   }
 }

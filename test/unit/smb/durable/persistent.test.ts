@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from "bun:test";
+import { afterEach, expect, spyOn, test } from "bun:test";
 import { systemClock } from "#base/clock.ts";
 import { Encryption } from "#model/credentials.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
@@ -91,6 +91,24 @@ test("the CREATE sent again after a restart means the open it made", async () =>
   const again = await files.create(persistent({ oplock: batch }), { flags: replayed });
   expect([again.status, again.action, again.oplock]).toEqual([0, 2, batch]);
   expect(again.fileId.subarray(0, 8)).toEqual(fileId.subarray(0, 8));
+});
+
+test("each record is read once for all CREATEs after a restart, however many wait", async () => {
+  const { files } = await opened();
+  const numbers = [2, 3, 4];
+  const request = (number: number) => kept([durable.v2(guid(number), 0, true)], { name: `file${number}`, oplock: 0 });
+  for (const number of numbers) expect((await files.create(request(number))).status).toBe(0);
+  await restart();
+  const again = await world.files();
+  const parse = spyOn(JSON, "parse");
+  const reads = () => parse.mock.calls.filter(([text]) => text.includes("createGuid")).length;
+  try {
+    for (let i = 10; i < 15; i++) expect((await again.create(kept([durable.v2(guid(i))], { name: `new${i}` }))).status).toBe(0);
+    expect(reads()).toBe(1 + numbers.length);
+    for (const number of numbers) expect((await again.create(request(number), { flags: replayed })).status).toBe(0);
+  } finally {
+    parse.mockRestore();
+  }
 });
 
 test("an open that can't be recorded is durable at most", async () => {

@@ -1,8 +1,11 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
+import { FsError } from "#model/fs-error.ts";
+import { rootId } from "#model/ids.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { Command } from "#wire/smb2/header.ts";
 import { FsControl } from "#wire/smb2/io.ts";
 import { durable, ioctlBody, LockFlags, SmbFiles } from "../../../support/smb-requests.ts";
+import { superuser } from "../../../support/policy.ts";
 import { DurableWorld, guid, kept } from "./kit.ts";
 
 let world: DurableWorld;
@@ -68,6 +71,20 @@ test("while it waits it gives up what it caches without being asked, and stays",
   files = await clientOf("alice");
   const back = await files.create({ name: "file", contexts: [durable.reconnectV1(fileId)] });
   expect([back.status, back.oplock]).toEqual([0, 0]);
+});
+
+test("it is come back to although its file and the directory that was in are gone", async () => {
+  const { share } = world.server.world;
+  for (const name of ["d", "e"]) await files.close((await files.create({ name, options: 1 })).fileId);
+  const { fileId } = await files.create(kept([], { oplock: 0, name: "d\\file", share: 7 }));
+  expect(await request(files, fileId, asked(5_000))).toBe(0);
+  await world.lose(files);
+  const directory = await share.lookup(superuser, rootId, "d");
+  if (directory instanceof FsError) throw new Error(directory.code);
+  for (const gone of [await share.remove(superuser, directory.inode.id, "file"), await share.rmdir(superuser, rootId, "d"), await share.rename(superuser, rootId, "e", rootId, "f")]) expect(gone).not.toBeInstanceOf(FsError);
+  files = await clientOf("alice");
+  const back = await files.create({ name: "d\\file", contexts: [durable.reconnectV1(fileId)] });
+  expect([back.status, world.waiting]).toEqual([0, 0]);
 });
 
 test("a durable open that is made resilient stays what it was besides", async () => {

@@ -8,9 +8,9 @@ const names = Concern.fileName | Concern.directoryName;
 const everything = 0xfff;
 const actionNames = new Map<number, string>(Object.entries(Action).map(([name, action]) => [action, name]));
 
-function watching(share: Share, directory: FileId, recursive: boolean, concerns = names, bytesMax = 10_000): Watch & { tellings: number } {
+function watching(share: Share, directory: FileId, recursive: boolean, concerns = names, bytesMax = 10_000, who = root): Watch & { tellings: number } {
   const counted = { told: 0 };
-  const watch = share.notify.watch({ directory, recursive, concerns, bytesMax, told: () => counted.told++ });
+  const watch = share.notify.watch({ directory, recursive, who: () => who, concerns, bytesMax, told: () => counted.told++ });
   return Object.defineProperty(watch, "tellings", { get: () => counted.told }) as Watch & { tellings: number };
 }
 const taken = (watch: Watch) => watch.take()?.map(({ action, path }) => `${actionNames.get(action)} ${path.replace("\0", ":")}`) ?? "list anew";
