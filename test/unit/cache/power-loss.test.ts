@@ -23,7 +23,7 @@ const unit = 16 * 1024;
 const units = 32;
 /** From this on a write goes into a pack at once. */
 const largeUnits = 8;
-const worldsDefault = 60;
+const worldsDefault = 40;
 const livesMax = 14;
 const never: Promise<never> = Promise.withResolvers<never>().promise;
 
