@@ -248,12 +248,13 @@ async function packOf(id: PackId, packs: PackTable, store: MetadataStore): Promi
   const open = packs.open.get(id);
   if (open !== undefined) return open;
   const file = await packs.reopen(id);
+  const row = await store.pack(id);
   if (file !== null) {
-    const ref = new OpenPackRef(id, packKey(store.identity.instance, id), file);
+    // Files may refer to it already: a power cut brings back the name of one that was stored.
+    const ref = new OpenPackRef(id, row?.key ?? packKey(store.identity.instance, id), file);
     packs.open.set(id, ref);
     return ref;
   }
-  const row = await store.pack(id);
   if (row === null) return null;
   const { key, size, frames } = row;
   const ref = new OpenPackRef(id, key, null);

@@ -1,9 +1,16 @@
-import { readdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { RecoveredLog } from "#cache/log/recovered-log.ts";
 import { segmentsFrom } from "#history/index.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import type { HistoryMark } from "#model/history.ts";
+import { syncDirectory } from "../process/durable-files.ts";
 import type { Surroundings } from "./open-share.ts";
+
+/** Folders of the log's directory, which may be a mount point: the segments of a log that is being made, and of one that is whole. */
+const unfinished = "restoring";
+const finished = "restored";
+export const restoreFolders = [unfinished, finished] as const;
 
 interface LostLog {
   readonly share: string;
@@ -21,7 +28,11 @@ interface LostLog {
  */
 export async function restoreLostLog({ share, instance, directory, segmentBytes, blocks, mark }: LostLog, { clock, logger }: Pick<Surroundings, "clock" | "logger">): Promise<void> {
   if (mark === null || !mark.continues || readdirSync(directory).some((name) => name.endsWith(".log"))) return;
-  const log = new RecoveredLog(directory, instance, segmentBytes, clock.now().nsec);
+  // Who is killed while this comes in leaves no segment that would be taken for the log.
+  const folder = join(directory, unfinished);
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { mode: 0o700 });
+  const log = new RecoveredLog(folder, instance, segmentBytes, clock.now().nsec);
   let last = mark.oldestNeeded - 1;
   try {
     for await (const segment of segmentsFrom(blocks, Buffer.from(instance).toString("hex"), { epoch: mark.fromEpoch, number: mark.fromNumber })) {
@@ -32,12 +43,25 @@ export async function restoreLostLog({ share, instance, directory, segmentBytes,
       }
     }
   } catch (error) {
-    await log.discard();
+    await log.discard().catch(() => {});
     throw new Error(
       `the log of share ${share} in ${directory} is gone, and the part of it that its block store keeps can't be read (${(error as Error).message}). ` +
         "It starts once the store answers; to start without what the log had, put the old log back or turn the store's history off",
     );
   }
   await log.finish();
+  renameSync(folder, join(directory, finished));
+  syncDirectory(directory);
+  takeRestored(directory);
   logger.warn({ records: log.records }, "the share's log was gone; what its block store keeps of it was put in its place");
+}
+
+/** Puts the segments of a log that was made whole where the log is, also for a start that was killed meanwhile. To be done before the log is looked for. */
+export function takeRestored(directory: string): void {
+  const folder = join(directory, finished);
+  if (!existsSync(folder)) return;
+  for (const name of readdirSync(folder)) renameSync(join(folder, name), join(directory, name));
+  syncDirectory(directory);
+  rmdirSync(folder);
+  syncDirectory(directory);
 }

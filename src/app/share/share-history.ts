@@ -8,7 +8,7 @@ import type { BlockStore } from "#model/block-store.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import type { Lifecycle } from "../process/lifecycle.ts";
 import { unfenced } from "../stores/fence.ts";
-import { restoreLostLog } from "./lost-log.ts";
+import { restoreLostLog, takeRestored } from "./lost-log.ts";
 import type { ShareSurroundings } from "./open-share.ts";
 import type { SharePlaces } from "./places.ts";
 
@@ -41,6 +41,7 @@ interface HistoryParts {
 
 /** The history of a share that keeps one, before its log is read; null for others. */
 export async function openHistory({ plan, places, store, blocks, unwrapped, config, limits, parts }: HistoryParts, around: ShareSurroundings): Promise<History | null> {
+  takeRestored(join(places.content, "log"));
   const journal = store instanceof SqliteStore ? store.journal : null;
   if (journal === null || !keepsHistory(plan)) return null;
   const { instance } = store.identity;

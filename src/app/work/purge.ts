@@ -19,6 +19,7 @@ import type { Surroundings } from "../share/open-share.ts";
 import { damageFile } from "./damage-record.ts";
 import { scrubFile } from "./scrubber.ts";
 import { strayFile } from "./stray-file.ts";
+import { restoreFolders } from "../share/lost-log.ts";
 import { openRecordsFolder } from "../share/open-records.ts";
 import { collision, diskCacheFolder, placesOf, realPlaces, type SharePlaces } from "../share/places.ts";
 
@@ -41,7 +42,7 @@ export async function purgeShare(config: Config, plan: SharePlan, others: readon
   if (blocks !== null && existsSync(blocks)) await removeBlocks(places, plan, known, around);
   if (plan.blocks.type === "s3" && known !== null) await removeObjects(plan, places, known, around);
   for (const name of [scrubFile, strayFile, damageFile]) await rm(join(places.content, name), { force: true });
-  for (const folder of [diskCacheFolder, openRecordsFolder]) await rm(join(places.content, folder), { recursive: true, force: true });
+  for (const folder of [diskCacheFolder, openRecordsFolder, ...restoreFolders.map((name) => join("log", name))]) await rm(join(places.content, folder), { recursive: true, force: true });
   for (const part of ["log", "packs"]) await removeFiles(join(places.content, part));
   if (sqlite) await removeDatabase(places.database);
   for (const place of new Set([dirname(places.database), places.content])) await removeMovedAway(place, known?.instance ?? plan.instance);

@@ -1,8 +1,9 @@
 import fs from "node:fs";
-import { errorCode, fdatasyncOf, syncDirectory, unlinkOf, writeFully, type FileOps } from "./file-ops.ts";
+import { errorCode, fdatasyncOf, isFull, syncDirectory, unlinkOf, writeFully, type FileOps } from "./file-ops.ts";
+import { getUint64, putUint64 } from "./format.ts";
 
 const fileName = "left-out";
-const magic = 0x54554f5446454c44n; // "DLEFTOUT"
+const magic = new TextEncoder().encode("DLEFTOUT");
 const version = 1;
 const headerBytes = 32;
 const crcAt = 24;
@@ -42,7 +43,7 @@ export class LeftOut {
     this.found.add(sequence);
   }
 
-  /** Writes down what was added since this was made, instead of what was known before. Rejects as the file operations do. */
+  /** Writes down what was added since this was made, instead of what was known before; on a full disk that nothing is known. Rejects as the file operations do. */
   async keep(): Promise<void> {
     const same = !this.isDamaged && this.found.size === this.known.size && [...this.found].every((sequence) => this.known.has(sequence));
     if (same) return;
@@ -64,6 +65,9 @@ export class LeftOut {
     try {
       writeFully(files, fd, bytes, 0, bytes.byteLength, 0);
       await fdatasyncOf(files, fd);
+    } catch (error) {
+      // The start goes on, and what is there of it is no whole list: the next one reads the packs.
+      if (!isFull(error)) throw error;
     } finally {
       files.closeSync(fd);
     }
@@ -83,11 +87,11 @@ function readIfThere(path: string): Uint8Array | null {
 function encode(sequences: readonly number[], instance: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(headerBytes + sequences.length * 8);
   const view = new DataView(bytes.buffer);
-  view.setBigUint64(0, magic, true);
+  bytes.set(magic);
   view.setUint32(8, version, true);
   view.setUint32(12, sequences.length, true);
   bytes.set(instance, 16);
-  for (let i = 0; i < sequences.length; i++) view.setBigUint64(headerBytes + i * 8, BigInt(sequences[i] as number), true);
+  for (let i = 0; i < sequences.length; i++) putUint64(view, headerBytes + i * 8, sequences[i] as number);
   view.setUint32(crcAt, Bun.hash.crc32(bytes), true);
   return bytes;
 }
@@ -96,7 +100,7 @@ function encode(sequences: readonly number[], instance: Uint8Array): Uint8Array 
 function decode(bytes: Uint8Array, instance: Uint8Array): number[] | null {
   const copy = bytes.slice();
   const view = new DataView(copy.buffer);
-  if (copy.byteLength < headerBytes || view.getBigUint64(0, true) !== magic) return null;
+  if (copy.byteLength < headerBytes || magic.some((byte, i) => byte !== copy[i])) return null;
   const count = view.getUint32(12, true);
   if (copy.byteLength !== headerBytes + count * 8) return null;
   const crc = view.getUint32(crcAt, true);
@@ -105,5 +109,5 @@ function decode(bytes: Uint8Array, instance: Uint8Array): number[] | null {
   const found = view.getUint32(8, true);
   if (found > version) throw new Error(`the log's list of writes that were left out is of version ${found}, and this program knows version ${version}: use a newer one`);
   for (let i = 0; i < 8; i++) if (copy[16 + i] !== instance[i]) return null;
-  return Array.from({ length: count }, (_, i) => Number(view.getBigUint64(headerBytes + i * 8, true)));
+  return Array.from({ length: count }, (_, i) => getUint64(view, headerBytes + i * 8));
 }

@@ -1,9 +1,11 @@
 import { expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { systemClock } from "#base/clock.ts";
+import { faultyBlocks } from "#blocks/fault/index.ts";
 import { openMemoryBlocks } from "#blocks/index.ts";
 import type { ChangeSet } from "#model/change-set.ts";
-import type { FileId } from "#model/ids.ts";
+import { type FileId, rootId } from "#model/ids.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import { until } from "../../support/wait.ts";
 import { Client, copyOf, open, storeWith, temporary } from "./content-kit.ts";
@@ -103,4 +105,50 @@ test("the list goes when the log has none of the records any more", async () => 
   const third = await open(store, blocks, left, calm);
   expect([third.recovered.records, existsSync(list)]).toEqual([0, false]);
   await third.content.close();
+});
+
+test("a pack of which a power cut brought the name back stays the object it was stored as, whatever key that has", async () => {
+  const [first, second] = [torn, whole];
+  const store = await storeWith([first, second]);
+  const blocks = openMemoryBlocks();
+  const put = blocks.put.bind(blocks);
+  // As after an older state of the metadata was put back: another object has the pack's own key.
+  blocks.put = async (key, source) => {
+    if (!key.includes("-") && (await blocks.size(key)) === null) await put(key, { from: "slices", slices: [before] });
+    return put(key, source);
+  };
+  const directory = temporary();
+  let killed = false;
+  const half = killedAt(store, () => killed);
+  // The first file is stored, the second is not.
+  const apply: MetadataStore["apply"] = async (set) => {
+    if (killed || !set.changes.some((change) => change.do === "storeContent")) return half.store.apply(set);
+    await store.apply({ ...set, changes: set.changes.filter((change) => !("id" in change) || change.id === first) });
+    killed = true;
+    return half.store.apply(set);
+  };
+  const { content } = await open(Object.assign(Object.create(store) as MetadataStore, { apply }), blocks, directory, calm);
+  const client = new Client(store, content);
+  await client.write(first, 0, after, 0);
+  await client.write(second, 0, after, 0);
+  await content.durable(second);
+  const left = copyOf(directory);
+  void content.drain();
+  await until("the first kill", 5_000, () => (killed ? true : null));
+  // The next start is killed while it puts the pack.
+  let putting = false;
+  const dying = faultyBlocks(blocks, {
+    before: (operation) => {
+      putting ||= operation === "put";
+      return putting ? new Promise(() => {}) : undefined;
+    },
+  });
+  const opened = await open(store, dying, left, calm);
+  void opened.content.drain();
+  await until("the second kill", 5_000, () => (putting ? true : null));
+  await store.apply({ conditions: [], changes: [{ do: "deleteDirent", parent: rootId, name: `f${second}` }, { do: "addLinks", id: second, delta: -1, at: systemClock.now() }] });
+  await store.apply({ conditions: [], changes: [{ do: "freeOrphan", id: second, extentsMax: 1_000_000 }] });
+  const last = await open(store, blocks, copyOf(left), calm);
+  expect(Buffer.compare(await new Client(store, last.content).read(first, 0, length), after)).toBe(0);
+  await last.content.close();
 });

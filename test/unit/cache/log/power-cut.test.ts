@@ -66,16 +66,18 @@ async function world(seed: number): Promise<Count> {
 async function live(files: FileOps, directory: string, disk: CrashDisk, lottery: Lottery, truth: Truth, count: Count): Promise<void> {
   const opening = open(directory, { files });
   let opened = false;
+  let refused: unknown = null;
   opening.then(
     () => (opened = true),
-    () => {},
+    (error: unknown) => (refused = error),
   );
   // Sometimes the end comes while the log is opened.
   const cutAt = lottery.below(4) === 0 ? lottery.below(6) : 500;
-  for (let i = 0; !opened && i < cutAt; i++) {
+  for (let i = 0; !opened && refused === null && i < cutAt; i++) {
     await turns(2);
     disk.endSync();
   }
+  if (refused !== null) throw refused;
   if (!opened) return;
   const { log, records, recovered } = await opening;
   truth.check(records);
