@@ -260,12 +260,12 @@ export class Connection<C> {
   }
 
   /**
-   * As `close`, because of a message of the client's: what answers those before it is sent in their order, as far as the kernel takes it,
-   * and not by a reset, which would have the client forget what it has not read yet.
+   * As `close`, because of a message of the client's: what answers those before it is sent in their order, and without a reset, which would
+   * have the client forget what it has not read yet. Where it is behind with reading the kernel would keep all it has of them for minutes.
    */
   refuse(): void {
     if (!this.closed) this.flush();
-    if (this.closed) return;
+    if (this.closed || this.sending.unsentBytes > 0) return this.close();
     this.server.closing(this);
     this.onClosed();
     this.socket.end();

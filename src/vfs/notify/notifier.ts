@@ -124,6 +124,7 @@ export class Notifier {
     let path = report.name;
     for (const watch of this.minding(report.directory, report)) found.push({ watch, path });
     const way: Inode[] = [];
+    const sight: Sight = new Map();
     for (let at = report.directory; this.recursive > 0 && at !== rootId; ) {
       const above = known?.get(at) ?? this.places.ofDirectory(at);
       if (above === null) return false;
@@ -135,7 +136,7 @@ export class Notifier {
         const inode = known?.get(at)?.inode ?? this.places.inode(at);
         if (inode === null) return false;
         if (way.length > levelsMax) found.push({ watch, path: null });
-        else if (sees(watch.who(), inode, way)) found.push({ watch, path });
+        else if (sees(watch.who(), inode, way, sight)) found.push({ watch, path });
       }
     }
     for (const { watch, path: told } of found) {
@@ -196,11 +197,22 @@ export class Notifier {
   }
 }
 
+/** For how much of a way up, from its lower end, it is known that somebody sees it; `hidden`: he does not see all. He is judged once, however many watches he has. */
+type Sight = Map<Credentials, number>;
+const hidden = -1;
+
 /**
  * Whether somebody who watches a directory is to know what happens in one below it: he would find it himself, as he may look names up in
  * the watched one and list and look up in each from there down, which `way` has from the last one up.
  */
-function sees(who: Credentials, watched: Inode, way: readonly Inode[]): boolean {
-  for (let i = 0; i < way.length; i++) if ((permissions(way[i]!, who) & listed) !== listed) return false;
+function sees(who: Credentials, watched: Inode, way: readonly Inode[], sight: Sight): boolean {
+  const known = sight.get(who) ?? 0;
+  if (known === hidden) return false;
+  for (let i = known; i < way.length; i++) {
+    if ((permissions(way[i]!, who) & listed) === listed) continue;
+    sight.set(who, hidden);
+    return false;
+  }
+  if (known < way.length) sight.set(who, way.length);
   return (permissions(watched, who) & Permission.execute) !== 0;
 }

@@ -6,7 +6,7 @@ import { type FileId, linksMax } from "#model/ids.ts";
 import { FileType, type Inode } from "#model/inode.ts";
 import { changerOf, EntryChange } from "../access/permissions.ts";
 import { nobody } from "../cache/node.ts";
-import { exists, isDirectory, notPermitted, stale, tooManyLinks } from "../errors.ts";
+import { exists, isDirectory, noEntry, notPermitted, stale, tooManyLinks } from "../errors.ts";
 import type { Linked } from "../file-system.ts";
 import { judgeNewName } from "../names.ts";
 import { changeOf, madeBy, Operation, untilApplied } from "../operation.ts";
@@ -31,6 +31,8 @@ export function link(share: Share, who: Credentials, id: FileId, directory: File
     const entry = await share.names.load(node, name);
     const inode = await share.inodes.load(id);
     if (inode === null) return stale;
+    // It lost its last name, and goes with its last open.
+    if (inode.links === 0) return noEntry;
     if (entry.id !== nobody && !replaces) return exists;
     if (node.inode === null) return null;
     const refused = refuseChange(node.inode, changer, EntryChange.addFile);

@@ -92,6 +92,24 @@ describe("a stream server", () => {
     expect(text(await other.record())).toBe("still here");
   });
 
+  test("who takes no answers and sends what costs the connection leaves none of them to the kernel, which would keep them for minutes", async () => {
+    const { server, connect, answerAll } = start({ limits: { unsentBytesMax: 2 ** 30 } });
+    answerAll((message) => reply(message, new Uint8Array(24 * 2 ** 20)));
+    const client = await connect();
+    client.stopReading();
+    client.send(record(bytes("much")));
+    await until(() => server.list()[0]?.waitsForClient === "receive");
+    const { socket } = server.list()[0]! as unknown as { socket: Record<"end" | "terminate", () => void> };
+    const left: string[] = [];
+    for (const how of ["end", "terminate"] as const) {
+      const original = socket[how].bind(socket);
+      socket[how] = () => (left.push(how), original());
+    }
+    client.send(Uint8Array.of(0xff, 0xff, 0xff, 0xff));
+    await until(() => server.stats.connections === 0);
+    expect([left, server.unsentBytes, server.stats.malformed]).toEqual([["terminate"], 0, 1]);
+  });
+
   for (const gather of [undefined, null]) {
     test(`borrowed payloads arrive whole, padded, and are given back (${gather === null ? "without" : "with"} gathering)`, async () => {
       const { connect, answerAll } = start(gather === null ? { gather } : {});

@@ -125,6 +125,8 @@ test("a file that is open is replaced with POSIX semantics alone, where its open
   expect((await files.bytes(old, 0, 100)).toString()).toBe("OF B");
   // The name is not its own any more: it neither moves nor deletes what has it now.
   expect(await rename(old, 0, "c")).toBe(NtStatus.OBJECT_NAME_NOT_FOUND);
+  // Nor does what has no name any more get one: it goes with its last open.
+  expect(await link(old, 0, "c")).toBe(NtStatus.OBJECT_NAME_NOT_FOUND);
   expect(await set(old, FileInfo.Disposition, Uint8Array.of(1))).toBe(0);
   await files.close(old);
   expect([await names(), await content("b")]).toEqual([["b"], "of a"]);

@@ -156,3 +156,18 @@ test("nobody's rights are looked up where nobody watches a tree, nor for changes
   await file(share, "f", 0o644, alice, rootId);
   expect(asked).toBe(0);
 });
+
+test("whoever watches by many opens is judged once for a change, however deep it lies", async () => {
+  const { share } = await openWorld();
+  const depth = 40;
+  const watches = 50;
+  let at: FileId = rootId;
+  for (let i = 0; i < depth; i++) at = (await folder(share, "d", 0o755, alice, at)).id;
+  let judged = 0;
+  // Whoever is judged is asked for his access to the share.
+  const counted: Credentials = Object.defineProperty({ ...bob }, "access", { get: () => (judged++, bob.access) });
+  const opened = Array.from({ length: watches }, () => watching(share, () => counted));
+  await file(share, "f", 0o644, alice, at);
+  for (const watch of opened) expect(taken(watch)).toEqual([`added ${"d/".repeat(depth)}f`]);
+  expect(judged).toBeLessThan(3 * (depth + watches));
+});
