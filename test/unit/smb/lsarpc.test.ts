@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
-import { groupSid, type Sid, userSid, WellKnown } from "#model/acl.ts";
+import { groupSid, userSid, WellKnown } from "#model/acl.ts";
 import type { Identity, KnownUser, NamesGroups } from "#model/identity.ts";
-import { encodeSid, sidBytes } from "#model/security-descriptor.ts";
 import { lsarpc } from "#smb/pipe/lsarpc.ts";
 import { named, whoIs } from "#smb/pipe/names.ts";
-import { NdrReader, NdrWriter } from "#wire/dcerpc.ts";
+import { NdrReader } from "#wire/dcerpc.ts";
+import { namesArgs, sidsArgs } from "../../support/lsarpc.ts";
 
 const alice: KnownUser = { name: "alice", uid: 1000, gid: 1000, groups: [50], groupNames: ["staff"], enabled: true };
 const identity: Identity & NamesGroups = {
@@ -18,33 +18,16 @@ const call = (operation: number, args: Uint8Array): Buffer => Buffer.from(served
 const policy = call(44, new Uint8Array(0)).subarray(0, 20);
 const noHandle = 0xc0000008;
 
-function sidsArgs(...sids: Sid[]): Uint8Array {
-  const out = new NdrWriter().raw(policy).u32(sids.length).pointer().u32(sids.length);
-  for (const _ of sids) out.pointer();
-  for (const sid of sids) {
-    const bytes = new Uint8Array(sidBytes(sid));
-    encodeSid(bytes, 0, sid);
-    out.u32(bytes[1]!).raw(bytes);
-  }
-  return out.u32(0).u32(0).u16(1).u32(0).bytes();
-}
-
-function namesArgs(...names: string[]): Uint8Array {
-  const out = new NdrWriter().raw(policy).u32(names.length).u32(names.length);
-  for (const name of names) out.countedString(name);
-  return out.flush().u32(0).u32(0).u16(1).u32(0).bytes();
-}
-
 const text = (answer: Buffer): string => answer.toString("utf16le") + answer.subarray(2).toString("utf16le");
 
 test("SIDs have names, those of nobody are their own, and the answer says how many it knew", () => {
-  const all = call(15, sidsArgs(userSid(1000), groupSid(50), WellKnown.everyone));
+  const all = call(15, sidsArgs(policy, userSid(1000), groupSid(50), WellKnown.everyone));
   for (const name of ["alice", "Unix User", "staff", "Unix Group", "Everyone"]) expect(text(all)).toContain(name);
   expect([all.readUInt32LE(all.length - 8), all.readUInt32LE(all.length - 4)]).toEqual([3, 0]);
-  const some = call(57, sidsArgs(userSid(1000), "S-1-5-21-1-2-3-4"));
+  const some = call(57, sidsArgs(policy, userSid(1000), "S-1-5-21-1-2-3-4"));
   expect(text(some)).toContain("S-1-5-21-1-2-3-4");
   expect([some.readUInt32LE(some.length - 8), some.readUInt32LE(some.length - 4)]).toEqual([1, 0x107]);
-  const none = call(15, sidsArgs("S-1-5-21-1-2-3-4"));
+  const none = call(15, sidsArgs(policy, "S-1-5-21-1-2-3-4"));
   expect(none.readUInt32LE(none.length - 4)).toBe(0xc0000073);
 });
 
@@ -54,17 +37,17 @@ test("names have SIDs, with their domain, without one, and within the server", (
   expect(named(identity, "files", "NT AUTHORITY\\Authenticated Users")?.sid).toBe(WellKnown.authenticated);
   for (const name of ["nobody", "Elsewhere\\alice", "Unix Group\\alice", ""]) expect(named(identity, "files", name)).toBeNull();
   expect(whoIs(identity, userSid(7))?.name).toBe("7");
-  const answer = call(68, namesArgs("alice", "nobody"));
+  const answer = call(68, namesArgs(policy, "alice", "nobody"));
   expect([answer.readUInt32LE(answer.length - 8), answer.readUInt32LE(answer.length - 4)]).toEqual([1, 0x107]);
 });
 
 test("a handle that was not given is none, and arguments that are cut or random are malformed or answered", () => {
-  const args = sidsArgs(userSid(1000));
+  const args = sidsArgs(policy, userSid(1000));
   const other = args.slice();
   other[5] = 99;
   expect(call(15, other).readUInt32LE(0)).toBe(noHandle);
   let state = 3;
-  for (const [operation, given] of [[15, args], [57, args], [14, namesArgs("alice")], [68, namesArgs("a", "b")], [7, args]] as const) {
+  for (const [operation, given] of [[15, args], [57, args], [14, namesArgs(policy, "alice")], [68, namesArgs(policy, "a", "b")], [7, args]] as const) {
     for (let length = 0; length < given.length; length++) served.operations.get(operation)!(new NdrReader(given.slice(0, length)));
     for (let round = 0; round < 3000; round++) {
       const changed = given.slice();

@@ -1,10 +1,10 @@
 import { afterEach, expect, test } from "bun:test";
-import { groupSid, type Sid, userSid, WellKnown } from "#model/acl.ts";
+import { groupSid, userSid, WellKnown } from "#model/acl.ts";
 import type { Identity, KnownUser, NamesGroups } from "#model/identity.ts";
-import { encodeSid, sidBytes } from "#model/security-descriptor.ts";
 import { Absence } from "#vfs/absent-shares.ts";
 import { ShareTable } from "#vfs/share-table.ts";
 import { NdrWriter } from "#wire/dcerpc.ts";
+import { namesArgs, sidsArgs } from "../../support/lsarpc.ts";
 import { policyOf } from "../../support/policy.ts";
 import { SmbFiles } from "../../support/smb-requests.ts";
 import { smbServer, type TestSmb } from "../../support/smb-server.ts";
@@ -109,20 +109,3 @@ test("who logged in is told whose SIDs are whose, guests are named none of the s
   expect(await lookups("alice")).toEqual([0, true, true, 0]);
   expect(await lookups("stranger")).toEqual([noneMapped, false, false, noneMapped]);
 });
-
-function sidsArgs(policy: Uint8Array, ...sids: readonly Sid[]): Uint8Array {
-  const out = new NdrWriter().raw(policy).u32(sids.length).pointer().u32(sids.length);
-  for (const _ of sids) out.pointer();
-  for (const sid of sids) {
-    const bytes = new Uint8Array(sidBytes(sid));
-    encodeSid(bytes, 0, sid);
-    out.u32(bytes[1]!).raw(bytes);
-  }
-  return out.u32(0).u32(0).u16(1).u32(0).bytes();
-}
-
-function namesArgs(policy: Uint8Array, ...names: readonly string[]): Uint8Array {
-  const out = new NdrWriter().raw(policy).u32(names.length).u32(names.length);
-  for (const name of names) out.countedString(name);
-  return out.flush().u32(0).u32(0).u16(1).u32(0).bytes();
-}
