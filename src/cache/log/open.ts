@@ -36,10 +36,12 @@ export async function openLog(
     const recovery = await readSegments(options.instance, found, replay);
     // Names, too: of segments where none is begun, and of spares, which are never to be found under an old name with a new header.
     await fsyncOf(files, directoryFd);
+    const isNew = found.every(({ header }) => header === null);
+    const above = isNew ? 0 : (options.goesOnAbove?.(recovery.recovered.reached) ?? 0);
     const pool = new SegmentFiles({ ...options, directoryFd, files, spares, spareNumber });
     const generation = found.length === 0 ? 0 : found[found.length - 1]!.generation;
     const log = new SegmentedLog(options, files, directoryFd, pool, recovery.dead, {
-      sequence: found.every(({ header }) => header === null) ? ((await options.beginsAbove?.()) ?? 0) : recovery.sequence + sequenceSkip,
+      sequence: isNew ? ((await options.beginsAbove?.()) ?? 0) : Math.max(recovery.sequence, above) + sequenceSkip,
       lastRecord: recovery.lastRecord,
       generation,
       previousGeneration: recovery.live[recovery.live.length - 1]?.generation ?? 0,
