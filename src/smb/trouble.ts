@@ -5,13 +5,18 @@ import { Command } from "#wire/smb2/header.ts";
 import type { Call } from "./call.ts";
 import type { Handler } from "./commands/index.ts";
 
+/** Whether a store threw it that is away or refuses. */
+export function isOfStore(error: unknown): error is StoreFailedError | StoreUnavailableError {
+  return error instanceof StoreFailedError || error instanceof StoreUnavailableError;
+}
+
 /**
  * The status of a request that met a store which is away, or refuses for good; any other error is thrown on, and costs its connection. Nothing
  * of what was asked for has happened, and whoever took something for it has given that back.
  */
 export function troubled(call: Call, error: unknown): NtStatus {
+  if (!isOfStore(error)) throw error;
   const refused = error instanceof StoreFailedError;
-  if (!refused && !(error instanceof StoreUnavailableError)) throw error;
   if (refused) call.refusal = error;
   const status = refused ? NtStatus.UNEXPECTED_IO_ERROR : NtStatus.INSUFFICIENT_SERVER_RESOURCES;
   if (call.header.command !== Command.CREATE) return status;

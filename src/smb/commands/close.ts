@@ -8,6 +8,7 @@ import type { Open } from "../open/open.ts";
 import { openedFacts } from "../info/known.ts";
 import { settleWriteTime } from "../open/write-times.ts";
 import { toldWhenSlow } from "../pending.ts";
+import { isOfStore } from "../trouble.ts";
 import { fileOf } from "./file-of.ts";
 
 /** CLOSE (MS-SMB2 3.3.5.10). */
@@ -23,14 +24,34 @@ function closed(call: Call): Maybe<number> {
   if (typeof open === "number") return open;
   const settled = open.pipe === null ? settleWriteTime(open) : null;
   const telling = (flags & closePostQueryAttributes) !== 0 && open.pipe === null;
-  return settled === null ? tell(call, open, telling) : settled.then(() => tell(call, open, telling));
+  const told = settled === null ? tell(call, open, telling) : settled.then(() => tell(call, open, telling));
+  return told instanceof Promise ? closedYet(call, open, told) : told;
+}
+
+/** What its close was to store may not be stored. It is closed all the same, as nobody closes it again; its client is told. */
+async function closedYet(call: Call, open: Open, told: Promise<number>): Promise<number> {
+  const { server } = call.connection;
+  try {
+    return await told;
+  } catch (error) {
+    server.logger.warn({ ...call.logFields, path: open.path, error }, "a file was closed, but what its close was to store was not stored: its name stays if it was to be deleted, and its write time is that of the last write");
+    if (server.opens.has(open)) await closeOpen(server, open);
+    throw error;
+  }
 }
 
 /** The file as it is before it is let go of. */
 function tell(call: Call, open: Open, telling: boolean): Maybe<number> {
   if (!telling) return letGo(call, open, null);
   const opened = openedFacts(open);
-  return opened instanceof Promise ? opened.then((known) => letGo(call, open, factsOf(known))) : letGo(call, open, factsOf(opened));
+  if (!(opened instanceof Promise)) return letGo(call, open, factsOf(opened));
+  return opened.then(factsOf, unknown).then((facts) => letGo(call, open, facts));
+}
+
+/** What can't be read is not told (MS-SMB2 3.3.5.10). */
+function unknown(error: unknown): null {
+  if (isOfStore(error)) return null;
+  throw error;
 }
 
 function factsOf(known: { readonly facts: OpenedFile } | number): OpenedFile | null {

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { MetadataStoreError } from "#metadata/index.ts";
 import { StoreFailedError } from "#model/block-store.ts";
 import { FsError } from "#model/fs-error.ts";
+import { FileInfo } from "#wire/fscc.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { Command } from "#wire/smb2/header.ts";
 import { until } from "../../support/wait.ts";
@@ -15,6 +16,19 @@ import { away, later, TroubledWorld } from "./trouble-kit.ts";
 const related = 4;
 const async = 2;
 const noFile = Buffer.alloc(16, 0xff);
+
+/** Asks for all names of an open directory. */
+function queryDirectoryBody(fileId: Uint8Array): Buffer {
+  const body = Buffer.alloc(34);
+  body.writeUInt16LE(33, 0);
+  body[2] = FileInfo.Names;
+  body.set(fileId, 8);
+  body.writeUInt16LE(64 + 32, 24);
+  body.writeUInt16LE(2, 26);
+  body.writeUInt32LE(4096, 28);
+  body.write("*", 32, "utf16le");
+  return body;
+}
 
 let world: TroubledWorld;
 
@@ -85,20 +99,37 @@ test("what follows a CREATE in its compound fails as that did, and a compound go
   expect(await sent(first(Command.FLUSH, flush), next(Command.CLOSE, closeBody(noFile)), first(Command.ECHO, emptyBody))).toEqual([later, 0, 0]);
 });
 
-test("one whose client was told that it goes on ends by its status, once", async () => {
-  const { files, world: durables } = world;
-  const { store } = durables.server.world;
-  const stored = Promise.withResolvers<never>();
-  store.apply = () => stored.promise;
-  durables.clock.hold(2_000);
-  files.send(Command.CREATE, createBody({ name: "new" }), { credits: 5 });
-  await until("the CREATE to wait", 5_000, () => (durables.clock.waits.includes(2_000) ? true : null));
-  durables.clock.pass(2_000);
-  const interim = await files.client.next();
-  expect([interim.status, interim.flags & async, interim.credits]).toEqual([NtStatus.PENDING, async, 5]);
-  stored.reject(away);
-  const final = await files.client.next();
-  expect([final.status, final.messageId, final.asyncId, final.credits]).toEqual([later, interim.messageId, interim.asyncId, 0]);
-  world.nothingLeft();
-  expect((await files.call(Command.ECHO, emptyBody, { treeId: 0 })).status).toBe(0);
-});
+const waits: Readonly<Record<string, (held: Promise<never>, fileId: Uint8Array) => readonly [command: number, body: Uint8Array]>> = {
+  CREATE: (held) => {
+    world.world.server.world.store.apply = () => held;
+    return [Command.CREATE, createBody({ name: "new" })];
+  },
+  QUERY_INFO: (held, fileId) => {
+    world.share.getattr = () => held;
+    return [Command.QUERY_INFO, queryInfoBody(fileId)];
+  },
+  QUERY_DIRECTORY: (held, fileId) => {
+    world.share.readdir = () => held;
+    return [Command.QUERY_DIRECTORY, queryDirectoryBody(fileId)];
+  },
+};
+
+for (const [name, begin] of Object.entries(waits)) {
+  test(`${name}: one whose client was told that it goes on ends by its status, once`, async () => {
+    const { files, world: durables } = world;
+    const { fileId } = await files.create({ name: "", disposition: 1, options: 1, access: 0x100081 });
+    const held = Promise.withResolvers<never>();
+    const [command, body] = begin(held.promise, fileId);
+    durables.clock.hold(2_000);
+    files.send(command, body, { credits: 5 });
+    await until("the request to wait", 5_000, () => (durables.clock.waits.includes(2_000) ? true : null));
+    durables.clock.pass(2_000);
+    const interim = await files.client.next();
+    expect([interim.status, interim.flags & async, interim.credits]).toEqual([NtStatus.PENDING, async, 5]);
+    held.reject(away);
+    const final = await files.client.next();
+    expect([final.status, final.messageId, final.asyncId, final.credits]).toEqual([later, interim.messageId, interim.asyncId, 0]);
+    expect(await files.close(fileId)).toBe(0);
+    world.nothingLeft();
+  });
+}
