@@ -20,8 +20,7 @@ export function troubled(call: Call, error: unknown): NtStatus {
   if (refused) call.refusal = error;
   const status = refused ? NtStatus.UNEXPECTED_IO_ERROR : NtStatus.INSUFFICIENT_SERVER_RESOURCES;
   if (call.header.command !== Command.CREATE) return status;
-  // What is related to it has no file, and its status.
-  call.related = null;
+  // What is related to it has its status.
   call.relatedStatus = status;
   return status;
 }

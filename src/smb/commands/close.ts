@@ -24,20 +24,19 @@ function closed(call: Call): Maybe<number> {
   if (typeof open === "number") return open;
   const settled = open.pipe === null ? settleWriteTime(open) : null;
   const telling = (flags & closePostQueryAttributes) !== 0 && open.pipe === null;
-  const told = settled === null ? tell(call, open, telling) : settled.then(() => tell(call, open, telling));
-  return told instanceof Promise ? closedYet(call, open, told) : told;
+  const done = settled === null ? tell(call, open, telling) : settled.then(() => tell(call, open, telling), (error: unknown) => closedYet(call, open, error));
+  return done instanceof Promise ? done.catch((error: unknown) => notStored(call, open, error)) : done;
 }
 
-/** What its close was to store may not be stored. It is closed all the same, as nobody closes it again; its client is told. */
-async function closedYet(call: Call, open: Open, told: Promise<number>): Promise<number> {
-  const { server } = call.connection;
-  try {
-    return await told;
-  } catch (error) {
-    server.logger.warn({ ...call.logFields, path: open.path, error }, "a file was closed, but what its close was to store was not stored: its name stays if it was to be deleted, and its write time is that of the last write");
-    if (server.opens.has(open)) await closeOpen(server, open);
-    throw error;
-  }
+/** It is closed all the same: nobody closes it again. */
+async function closedYet(call: Call, open: Open, error: unknown): Promise<never> {
+  await closeOpen(call.connection.server, open);
+  throw error;
+}
+
+function notStored(call: Call, { path }: Open, error: unknown): never {
+  call.connection.server.logger.warn({ ...call.logFields, path, error }, "a file was closed, but what its close was to store was not stored: its name stays if it was to be deleted, and its write time is that of the last write");
+  throw error;
 }
 
 /** The file as it is before it is let go of. */

@@ -1,8 +1,11 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
+import { FsError } from "#model/fs-error.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { Command } from "#wire/smb2/header.ts";
 import { FileInfo } from "#wire/fscc.ts";
-import { closeBody, type CreateFields, durable } from "../../support/smb-requests.ts";
+import { emptyBody } from "../../support/smb-client.ts";
+import { closeBody, createBody, type CreateFields, durable } from "../../support/smb-requests.ts";
+import { until } from "../../support/wait.ts";
 import { kept } from "./durable/kit.ts";
 import { alice, ok } from "../vfs/kit.ts";
 import { away, later, TroubledWorld } from "./trouble-kit.ts";
@@ -64,9 +67,10 @@ for (const [what, fields] of Object.entries(creates)) {
 for (const [reads, fields] of [
   ["streams", { name: "file", disposition: OVERWRITE_IF, options: deleteOnClose }],
   ["streams", { name: "file", disposition: OPEN }],
+  ["setattr", { name: "file:stream", disposition: OVERWRITE }],
   ["openStream", { name: "file:stream", disposition: OPEN }],
 ] as const) {
-  test(`a CREATE of ${fields.name} that can't read what it needs (${reads})`, async () => {
+  test(`a CREATE of ${fields.name} that lacks what it needs (${reads})`, async () => {
     await world.made("file");
     await world.made("file:stream");
     expect((await world.without(reads, () => world.files.create(fields))).status).toBe(later);
@@ -74,6 +78,37 @@ for (const [reads, fields] of [
     await world.alone("file:stream");
   });
 }
+
+test("a CREATE that comes to nothing has no file go with it", async () => {
+  await world.made("file");
+  await world.made("file:stream");
+  for (const name of ["file", "file:stream"]) {
+    const full = (): Promise<FsError> => Promise.resolve(FsError.of("noSpace"));
+    const tried = await world.without("setattr", () => world.files.create({ name, disposition: OVERWRITE_IF, options: deleteOnClose }), full);
+    expect(tried.status).toBe(NtStatus.DISK_FULL);
+    await world.alone(name);
+  }
+});
+
+test("a CREATE of a stream that ends as the last of somebody's who had it go: neither it nor its file stays open", async () => {
+  const other = await world.world.files(8);
+  const theirs = await other.create({ name: "file:stream", options: deleteOnClose });
+  const asked = Promise.withResolvers<void>();
+  const held = Promise.withResolvers<never>();
+  const waits = (): Promise<never> => {
+    asked.resolve();
+    return held.promise;
+  };
+  const tried = world.without("setattr", () => world.files.create({ name: "file:stream", disposition: OVERWRITE }), waits);
+  await asked.promise;
+  expect(await other.close(theirs.fileId)).toBe(0);
+  world.breaks();
+  held.reject(away);
+  expect((await tried).status).toBe(later);
+  world.mend();
+  await world.alone("file:stream");
+  await world.alone("file");
+});
 
 test("a CLOSE whose name can't go: it is closed, it says so, and the name stays until somebody deletes it", async () => {
   const { files, log } = world;
@@ -151,6 +186,16 @@ test("a CLOSE that is asked for what can't be read: it is closed, and says nothi
   await world.alone("file");
 });
 
+test("a CLOSE that meets a fault of ours costs its connection, which closes what is open", async () => {
+  const { files, log } = world;
+  const { fileId } = await files.create({ name: "file" });
+  const body = closeBody(fileId);
+  body.writeUInt16LE(1, 2);
+  await expect(world.without("getattr", () => files.call(Command.CLOSE, body), () => Promise.reject(new Error("a fault of ours")))).rejects.toThrow("closed the connection");
+  expect(log.of("error")).toEqual(["an SMB request failed"]);
+  await until("it to be closed", 5_000, () => (world.share.opens.size === 0 ? true : null));
+});
+
 test("a write time that could not be set is not set by the close either", async () => {
   const { files } = world;
   const { fileId } = await files.create({ name: "file" });
@@ -193,6 +238,64 @@ test("a CREATE sent again (replay) while the store is away leaves its open waiti
   const { status, fileId } = await again();
   expect([status, await world.files.close(fileId)]).toEqual([0, 0]);
   await world.alone("file");
+});
+
+/** Asks to come back to an open, or sends its CREATE again, and does `meanwhile` while it is looked up. */
+async function comingBack(contexts: CreateFields["contexts"], flags: number, meanwhile: () => Promise<void>): Promise<number> {
+  const { share, files } = world;
+  const asked = Promise.withResolvers<void>();
+  const held = Promise.withResolvers<void>();
+  const read = share.getattr.bind(share);
+  share.getattr = async (id) => {
+    asked.resolve();
+    await held.promise;
+    return read(id);
+  };
+  files.send(Command.CREATE, createBody(kept(contexts)), { flags });
+  await asked.promise;
+  share.getattr = read;
+  await meanwhile();
+  held.resolve();
+  return (await files.client.next()).status;
+}
+
+const repeated = 0x20000000;
+const created = durable.v2(new Uint8Array(16).fill(6));
+const back = (id: Uint8Array): CreateFields["contexts"] => [durable.reconnectV2(id, new Uint8Array(16).fill(6))];
+
+test("of two that come back to an open at once one has it", async () => {
+  const made = await world.files.create(kept([created]));
+  await world.world.lose(world.files);
+  world.files = await world.world.files();
+  const other = await world.world.files();
+  let theirs: Uint8Array = Buffer.alloc(0);
+  const status = await comingBack(back(made.fileId), 0, async () => {
+    const answer = await other.create(kept(back(made.fileId)));
+    expect(answer.status).toBe(0);
+    theirs = answer.fileId;
+  });
+  expect(status).toBe(NtStatus.OBJECT_NAME_NOT_FOUND);
+  expect(await other.close(theirs)).toBe(0);
+  world.nothingLeft();
+});
+
+test("who comes back to an open by a CREATE sent again, and leaves the share before that is looked up, does not have it", async () => {
+  await world.files.create(kept([created]));
+  await world.world.lose(world.files);
+  world.files = await world.world.files();
+  const status = await comingBack([created], repeated, async () => {
+    expect((await world.files.call(Command.TREE_DISCONNECT, emptyBody)).status).toBe(0);
+  });
+  expect([status, world.world.waiting, world.world.server.state.opens.size]).toEqual([NtStatus.NETWORK_NAME_DELETED, 1, 0]);
+});
+
+test("a CREATE sent again is not answered by a file that is closed before that is looked up", async () => {
+  const { fileId } = await world.files.create(kept([created]));
+  const status = await comingBack([created], repeated, async () => {
+    expect(await world.files.close(fileId)).toBe(0);
+  });
+  expect(status).toBe(NtStatus.DUPLICATE_OBJECTID);
+  world.nothingLeft();
 });
 
 test("a CREATE with a GUID that failed is done when it is sent again", async () => {

@@ -54,7 +54,11 @@ for (const [error, status, lines] of [
     world.mend();
     expect(await world.exists("new")).toBeFalse();
     expect(await files.write(fileId, 0, new Uint8Array(10))).toBe(0);
-    // It is said of this one alone.
+    world.share.write = () => {
+      throw error;
+    };
+    expect([await files.write(fileId, 0, new Uint8Array(10)), log.of("error")]).toEqual([status, [...lines, ...lines]]);
+    // Its cause is none of another's.
     world.share.write = () => FsError.of("io");
     expect([await files.write(fileId, 0, new Uint8Array(10)), log.of("warn").length]).toEqual([NtStatus.UNEXPECTED_IO_ERROR, 1]);
     expect(await files.close(fileId)).toBe(0);

@@ -46,15 +46,15 @@ export class TroubledWorld {
     store.apply = (set) => HeldStore.prototype.apply.call(store, set);
   }
 
-  /** While `work` is done the store does not answer what is read by this. */
-  async without<T>(reads: "getattr" | "streams" | "openStream", work: () => Promise<T>): Promise<T> {
+  /** While `work` is done this comes to an error, or to what `instead` does before. */
+  async without<T>(operation: "getattr" | "setattr" | "streams" | "openStream", work: () => Promise<T>, instead: () => Promise<unknown> = () => Promise.reject(away)): Promise<T> {
     const { share } = this;
-    const before = share[reads];
-    share[reads] = (() => Promise.reject(away)) as FileSystem[typeof reads] as never;
+    const before = share[operation];
+    share[operation] = instead as FileSystem[typeof operation] as never;
     try {
       return await work();
     } finally {
-      share[reads] = before as never;
+      share[operation] = before as never;
     }
   }
 
