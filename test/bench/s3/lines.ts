@@ -243,8 +243,12 @@ export async function measureRound(bench: Bench, chosen: ReadonlySet<string>): P
 export function comeTo(all: readonly Figure[]): { readonly value: number; readonly detail: string } {
   const [first] = all as readonly [Figure, ...Figure[]];
   if (first.combined !== undefined) return first.combined(all.map(({ parts }) => parts));
-  const parts = Object.fromEntries(Object.keys(first.parts).map((name) => [name, median(all.map(({ parts: { [name]: value = Number.NaN } }) => value))]));
+  const parts = medians(all.map((figure) => figure.parts));
   return { value: first.value(parts), detail: partsText(parts) };
+}
+
+export function medians(all: readonly Parts[]): Parts {
+  return Object.fromEntries(Object.keys(all[0] ?? {}).map((name) => [name, median(all.map(({ [name]: value = Number.NaN }) => value))]));
 }
 
 export function partsText(parts: Parts): string {
