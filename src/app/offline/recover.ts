@@ -187,7 +187,7 @@ class Recovery {
         if (await reader.isOutdated()) return null;
         replayed = reader.replayed;
         const filesWithLoss = await this.knowPacks(metadata);
-        await log.finish();
+        await log.finish(mark.sequence);
         figures = { ...figuresOf(metadata, replayed, log), filesWithLoss };
         metadata.finish(mark);
         open = false;

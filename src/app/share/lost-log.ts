@@ -34,6 +34,7 @@ export async function restoreLostLog({ share, instance, directory, segmentBytes,
   mkdirSync(folder, { mode: 0o700 });
   const log = new RecoveredLog(folder, instance, segmentBytes, clock.now().nsec);
   let last = mark.oldestNeeded - 1;
+  let reached = mark.sequence;
   try {
     for await (const segment of segmentsOf(blocks, Buffer.from(instance).toString("hex"), mark)) {
       for (const record of segment.content()) {
@@ -41,6 +42,7 @@ export async function restoreLostLog({ share, instance, directory, segmentBytes,
         last = record.sequence;
         log.add(record);
       }
+      reached = Math.max(reached, segment.head.lastSequence);
     }
   } catch (error) {
     await log.discard().catch(() => {});
@@ -49,7 +51,7 @@ export async function restoreLostLog({ share, instance, directory, segmentBytes,
         "It starts once the store answers and has it: name the bucket that the share was in, or put back from a backup of it what is missing. To start without that, put the old log back, or turn the store's history off and lose what was written last",
     );
   }
-  await log.finish();
+  await log.finish(reached);
   renameSync(folder, join(directory, finished));
   syncDirectory(directory);
   takeRestored(directory);

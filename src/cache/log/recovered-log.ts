@@ -96,8 +96,12 @@ export class RecoveredLog {
     for (; this.generation > 0; this.generation--) await fs.promises.unlink(segmentPath(this.directory, this.generation));
   }
 
-  /** Everything is durable, the names of the files included. */
-  async finish(): Promise<void> {
+  /**
+   * Everything is durable, the names of the files included. `reached`: the last change that its source knows of, which it may have left out since nobody
+   * needs it; the log says that it is accounted for.
+   */
+  async finish(reached = 0): Promise<void> {
+    if (this.records > 0 && reached > this.last) this.begin(reached + 1);
     this.finishSegment();
     const fd = fs.openSync(this.directory, "r");
     await fsyncOf(systemFiles, fd);

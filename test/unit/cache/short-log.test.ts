@@ -15,7 +15,7 @@ import type { FileId } from "#model/ids.ts";
 import { silentLogger } from "#telemetry/logger.ts";
 import { temporary as temporaryNamed } from "../../support/temporary.ts";
 import { until } from "../../support/wait.ts";
-import { addFile, Client, copyOf, open, temporary } from "./content-kit.ts";
+import { addFile, Client, copyOf, open, removeFile, temporary } from "./content-kit.ts";
 import { segmentNames } from "./log/world.ts";
 
 /** A share whose acknowledgements mean that its history has what was written, and the history knows of more than the log. */
@@ -136,4 +136,44 @@ test("beside an older log that lacks nothing, numbers go on above what was publi
   await third.content.close();
   await last.history.close();
   await last.store.close();
+});
+
+test("a log made of a history that was begun anew beside one with later changes, which nobody needs any more, lacks none", async () => {
+  const blocks = openMemoryBlocks();
+  const gone = 102 as FileId;
+  const directory = temporary();
+  const { store, journal, history, content: opened } = await start(directory, blocks);
+  await addFile(store, id);
+  await addFile(store, gone);
+  const { content, shipped } = await opened();
+  await history.start(shipped, 10_000);
+  await until("a snapshot", 10_000, () => (history.status.ready ? true : null));
+  const client = new Client(store, content);
+  await client.write(id, 0, Buffer.alloc(5000, 1), 0);
+  await client.write(gone, 0, Buffer.alloc(5000, 2), 0);
+  expect(await content.durable(gone)).toBeNull();
+  await removeFile(store, content, gone);
+  await journal.keepMark();
+  const { sequence } = journal.mark as { sequence: number };
+  const left = killed(directory);
+
+  // The history is turned off, and on again.
+  const off = openSqliteStore({ path: join(left, "metadata.db"), ...surroundings });
+  await off.close();
+  const on = await start(left, blocks);
+  const anew = await on.content();
+  await on.history.start(anew.shipped, 10_000);
+  await until("a snapshot", 10_000, () => (on.history.status.ready ? true : null));
+  expect(await on.history.published(10_000)).toBeNull();
+  await on.journal.keepMark();
+  expect(on.journal.mark).toMatchObject({ continues: true, sequence });
+  expect((on.journal.mark as { oldestNeeded: number }).oldestNeeded).toBeLessThan(sequence);
+  const lost = killed(left);
+
+  for (const name of fs.readdirSync(join(lost, "log"))) if (name.endsWith(".log")) fs.rmSync(join(lost, "log", name));
+  const last = await start(lost, blocks);
+  await last.restored();
+  const made = await last.content();
+  expect(await new Client(last.store, made.content).read(id, 0, 5000)).toEqual(Buffer.alloc(5000, 1));
+  expect(await last.history.start(made.shipped, 10_000)).toBe(true);
 });
