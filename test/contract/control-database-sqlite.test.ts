@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { afterAll, describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, ftruncateSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
+import { chmodSync, existsSync, ftruncateSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "#base/clock.ts";
 import { DatabaseError, openSqliteControlDatabase } from "#control/database/index.ts";
@@ -66,6 +66,19 @@ describe("control database, sqlite, the file", () => {
     const again = await openSqliteControlDatabase({ path, clock: systemClock, logger: silentLogger, drop });
     expect((await again.transaction((tx) => tx.all(notes))).map(({ key }) => key)).toEqual(["synced"]);
     await again.close();
+  });
+
+  test("the log of a database that is opened by a symbolic link is read from the disk, too", async () => {
+    const from = join(directory(), "controlplane.db");
+    const db = await open(from);
+    await db.transaction((tx) => tx.insert(notes, { key: "a", value: "b" }));
+    const path = join(directory(), "link.db");
+    symlinkSync(from, path);
+    let dropped = 0;
+    const again = await openSqliteControlDatabase({ path, clock: systemClock, logger: silentLogger, drop: () => void dropped++ });
+    expect(dropped).toBe(1);
+    await again.close();
+    await db.close();
   });
 
   const modeOf = (path: string): string => (statSync(path).mode & 0o777).toString(8);

@@ -1,3 +1,4 @@
+import { realpathSync } from "node:fs";
 import { sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/bun-sqlite";
 import type { Clock } from "#base/clock.ts";
@@ -37,7 +38,8 @@ export async function openSqliteControlDatabase(options: SqliteControlOptions): 
   let connection: SqliteConnection;
   try {
     // A commit whose sync failed is in the kernel's memory still, and SQLite would take it for one and go on behind it.
-    readFromDisk(`${path}-wal`, drop && { drop });
+    // It lies beside the file itself where the path is a link to that.
+    readFromDisk(`${realpathSync(path)}-wal`, drop && { drop });
     connection = new SqliteConnection(path, clock);
   } catch (error) {
     throw sqliteError(path, "", error);
