@@ -93,7 +93,8 @@ describe("records", () => {
     const deadline = performance.now() + 15_000;
     let [calls, closed, answered] = [0, 0, 0];
     const attack = async (): Promise<void> => {
-      while (performance.now() < deadline) {
+      // Until one was answered at least: the machine may be slow.
+      while (performance.now() < deadline || answered === 0) {
         const connection = await RawConnection.open(scene.server.port);
         const breaksFraming = random.chance(0.15);
         for (let i = random.between(1, 40); i > 0 && connection.open; i--) {

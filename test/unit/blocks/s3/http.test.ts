@@ -169,7 +169,8 @@ describe("a pool of connections", () => {
       for (let minute = 0; minute < 11 && outcome === null; minute++) {
         for (let i = 0; i < 6; i++) {
           socket.write(" ");
-          await after(2);
+          // Two that are late, one after the other, would be a connection that stalls.
+          await after(10);
           await clock.passInTurns(10_000);
         }
         if (ends && minute === 8) socket.end("done");
