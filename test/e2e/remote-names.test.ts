@@ -71,7 +71,7 @@ describe.skipIf(missingRadosgw !== null)("changes of names in durability remote 
     async () => {
       // A name that was not there is looked for again each time.
       const options = `vers=3,tcp,nolock,lookupcache=positive,mountport=${share.server.port}`;
-      const guest = spawn([kclient, "--nfs", options, "--server-port", String(share.server.port), "--export", "/cloud", "--timeout", "150", "--", inGuest], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+      const guest = spawn([kclient, "--nfs", options, "--server-port", String(share.server.port), "--export", "/cloud", "--timeout", "280", "--", inGuest], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
       const said = Promise.all([new Response(guest.stdout).text(), new Response(guest.stderr).text(), guest.exited]);
       await until("the guest to be ready", 2 * minuteMs, async () => ((await share.client.list(share.root)).some(({ name }) => name === "ready") ? true : null));
       // Before the server is gone, as it couldn't be made any more. The kernel may see it before this is answered, and waits a while then.
