@@ -17,11 +17,11 @@ export async function until<T>(what: string, limitMs: number, probe: () => Promi
   }
 }
 
-/** `promise`, or an error after `limitMs`, with patience. */
-export async function within<T>(what: string, limitMs: number, promise: Promise<T>): Promise<T> {
+/** `promise`, or an error after `limitMs`, with patience unless told (1: what is done anew then). */
+export async function within<T>(what: string, limitMs: number, promise: Promise<T>, times = patience): Promise<T> {
   let timer: Timer | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what}: not within ${limitMs * patience} ms`)), limitMs * patience);
+    timer = setTimeout(() => reject(new Error(`${what}: not within ${limitMs * times} ms`)), limitMs * times);
   });
   try {
     return await Promise.race([promise, late]);

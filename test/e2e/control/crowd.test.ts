@@ -58,4 +58,4 @@ test("files are served beside it as if it were not there, the processor rests, a
     for (const connection of open) connection.close();
     expect(await server.stop()).toBe(0);
   }
-}, 60_000);
+}, 180_000);

@@ -14,7 +14,7 @@ const canMount = process.getuid?.() === 0 && Bun.spawnSync(["unshare", "--mount"
 if (!canMount) console.log("host names: skipped, a mount namespace needs root");
 
 const obeyedMsMax = 10_000;
-const testMsMax = 120_000;
+const testMsMax = 180_000;
 
 // Skips where nothing can be mounted: the reason is printed.
 describe.skipIf(!canMount)("host names in netgroups", () => {

@@ -132,7 +132,7 @@ describe.skipIf(missingRadosgw !== null)("metrics of caches and packs", () => {
     expect(after.value("dittofs_gc_last_run_timestamp_seconds", { share })).toBeWithin(Date.now() / 1000 - 60, Date.now() / 1000 + 1);
     expect(rose("dittofs_jobs_ended_total", { kind: "gc", state: "done" })).toBe(1);
     expect((await client.readAll(most)).equals(Buffer.alloc(quarter, 3)) && kept.length > 0).toBe(true);
-  }, minuteMs);
+  }, 3 * minuteMs);
 
   test("an object that is gone is counted by each read that finds it so, and once as what is lost; a scrub finds it, too", async () => {
     const { client, root } = world;
@@ -174,5 +174,5 @@ describe.skipIf(missingRadosgw !== null)("metrics of caches and packs", () => {
     await client.remove(root, "gone");
     await world.job("gc", { delete: true });
     expect((await world.scrape()).value("dittofs_damaged_objects", { share })).toBe(0);
-  }, minuteMs);
+  }, 3 * minuteMs);
 });

@@ -55,5 +55,5 @@ describe.skipIf(missingRadosgw !== null)("metrics of histories", () => {
     expect(risen(based, after)("dittofs_history_published_bytes_total", { share })).toBe(lengths[0]! + lengths[1]!);
     expect([after.value("dittofs_history_lag_seconds", { share }), after.value("dittofs_history_waiting_bytes", { share })]).toEqual([0, 0]);
     expect(after.value("dittofs_history_ready", { share })).toBe(1);
-  }, minuteMs);
+  }, 3 * minuteMs);
 });

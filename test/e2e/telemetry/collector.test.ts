@@ -45,7 +45,7 @@ describe("calls of the REST interface", () => {
     // Of what no caller asks for, nothing is followed.
     server = await start("rest", { DITTOFS_TELEMETRY_SAMPLE_RATE: "0" });
     admin = await Admin.at(server);
-  }, minuteMs);
+  }, 3 * minuteMs);
   afterAll(() => server.stop());
 
   const users = (traceparent: string) => request(server.apiUrl, "GET", "/api/v1/users/admin", undefined, { authorization: `Bearer ${admin.token}`, traceparent });
@@ -64,7 +64,7 @@ describe("calls of the REST interface", () => {
       expect(spans[1]).toMatchObject({ trace, parent, status: 0, attributes: { "http.response.status_code": "401" } });
       expect(Buffer.concat(receiver.messages).includes("nobody-there")).toBe(false);
     },
-    minuteMs,
+    3 * minuteMs,
   );
 
   test(
@@ -81,7 +81,7 @@ describe("calls of the REST interface", () => {
       expect(first).toMatchObject({ trace: said, name: "GET /api/v1/users" });
       expect(second).toMatchObject({ trace, parent, name: "GET /api/v1/shares" });
     },
-    minuteMs,
+    3 * minuteMs,
   );
 });
 
@@ -102,7 +102,7 @@ test(
     expect(Math.abs(followed.length - total * 0.01)).toBeLessThan(5 * sigma);
     for (const span of followed) expect(receiver.childrenOf(span).map(({ name }) => name)).toEqual(["vfs.getattr"]);
   },
-  minuteMs,
+  3 * minuteMs,
 );
 
 test(
@@ -128,7 +128,7 @@ test(
     expect(requests).toBeGreaterThan(0);
     expect(requests).toBeLessThanOrEqual(1001 - begun.length);
   },
-  minuteMs,
+  3 * minuteMs,
 );
 
 test(
@@ -238,7 +238,7 @@ test(
     }
     secure.stop();
   },
-  minuteMs,
+  3 * minuteMs,
 );
 
 test.each([

@@ -12,7 +12,7 @@ import { until, within } from "../../support/wait.ts";
 
 /** What the compiled server writes about itself, and what it never does. */
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(180_000);
 
 const directory = temporaryDirectory("logs-e2e");
 const dataDir = join(directory.path, "data");

@@ -80,7 +80,7 @@ describe.skipIf(missingRadosgw !== null)("the log of slow requests", () => {
     expect((await admin.ask("PUT", "/api/v1/settings/logging.slow_operations", { value: "soon" })).status).toBe(422);
     client.close();
     proxy.plan = () => ({ kind: "pass" });
-  }, 90_000);
+  }, 180_000);
 
   /** The one line of such a request since there were `before`. Others there may be on a busy machine, and of those that took as long alone. */
   async function slowLine(before: number, slowMs: number, such: (line: Line) => boolean): Promise<Line> {
@@ -151,5 +151,5 @@ describe.skipIf(missingRadosgw !== null)("the log of slow requests", () => {
     await admin.do("PUT", "/api/v1/settings/logging.slow_operations", { value: "0s" });
     smb.close();
     nfs.close();
-  }, 90_000);
+  }, 180_000);
 });

@@ -14,7 +14,7 @@ import { until, within } from "../../support/wait.ts";
 
 /** What is seen of the compiled server while it works: as JSON, as a stream, and at a terminal. */
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(180_000);
 
 type Stats = Reply<typeof contract.system.stats>;
 

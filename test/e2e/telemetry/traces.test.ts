@@ -113,7 +113,7 @@ describe.skipIf(missingRadosgw !== null)("traces", () => {
       expect(batches.map((batch) => receiver.pathOf(batch).join(" "))).toContain("cache.flush metadata.apply metadata.batch");
       expect(receiver.named("metadata.sync").some(({ trace }) => trace === flush.trace)).toBe(true);
     },
-    minuteMs,
+    3 * minuteMs,
   );
 
   test(
@@ -130,7 +130,7 @@ describe.skipIf(missingRadosgw !== null)("traces", () => {
       const pack = await receiver.wait("the pack", () => receiver.named("cache.upload").find((span) => linksTo(span, write)));
       await receiver.wait("the pack's PUT", () => putOf(pack));
     },
-    minuteMs,
+    3 * minuteMs,
   );
 
   test(
@@ -149,7 +149,7 @@ describe.skipIf(missingRadosgw !== null)("traces", () => {
       expect((await receiver.wait("its PUT", () => putOf(upload))).endNs <= create.endNs).toBe(true);
       expect(receiver.named("history.published").some(({ trace }) => trace === create.trace)).toBe(true);
     },
-    minuteMs,
+    3 * minuteMs,
   );
 
   test(
@@ -166,7 +166,7 @@ describe.skipIf(missingRadosgw !== null)("traces", () => {
       expect(linked.length).toBe(served.length - 1);
       for (const apply of linked) expect(receiver.pathOf(apply)).toEqual(["nfs.CREATE", "vfs.create", "metadata.apply"]);
     },
-    minuteMs,
+    3 * minuteMs,
   );
 
   test(
@@ -200,7 +200,7 @@ describe.skipIf(missingRadosgw !== null)("traces", () => {
       expect(refused).toMatchObject({ status: 0, attributes: { "rpc.response.status_code": "NFS3ERR_NOENT" } });
       expect(receiver.childrenOf(refused)[0]!.attributes["dittofs.outcome"]).toBe("noEntry");
     },
-    minuteMs,
+    3 * minuteMs,
   );
 
   test(
@@ -234,7 +234,7 @@ describe.skipIf(missingRadosgw !== null)("traces", () => {
       const upload = await receiver.wait("the upload", () => receiver.named("cache.upload").find((span) => linksTo(span, write)));
       expect(receiver.pathOf(await receiver.wait("the PUT", () => putOf(upload)))).toEqual(["cache.flush", "cache.upload", "blocks.put", "S3.PutObject"]);
     },
-    minuteMs,
+    3 * minuteMs,
   );
 
   test("nothing that was sent holds a name, content or a secret", () => {

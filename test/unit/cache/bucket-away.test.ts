@@ -91,7 +91,7 @@ describe("a bucket that is away", () => {
       expect(w.logger.entries.at(-1)?.message).toBe("stored content can be read again");
       await w.content.close();
     }
-  }, 20_000);
+  }, 60_000);
 
   test("lets a read go on by itself that waits when it comes back", async () => {
     const bytes = new Uint8Array(300_000).fill(6);
@@ -138,7 +138,7 @@ describe("a bucket that is away", () => {
     expect(((await w.store.inode(id)) as Inode).size).toBe(written * piece.length);
     for (const at of [0, written >> 1, written - 1]) expect(await w.client.read(id, at * piece.length, 1000)).toEqual(Buffer.alloc(1000, at));
     await w.content.close();
-  }, 40_000);
+  }, 60_000);
 
   test.each([
     ["refuses", refused()],
@@ -191,7 +191,7 @@ describe("a bucket that is away", () => {
     expect(bad.content.storeError).not.toBeNull();
     bad.faults.down = null;
     for (const each of [bad, good]) await each.content.close();
-  }, 40_000);
+  }, 60_000);
 
   test("that is full stops flushes, not reads, and nothing is lost", async () => {
     const w = await world();
@@ -213,7 +213,7 @@ describe("a bucket that is away", () => {
     await w.content.drain();
     expect(((await w.store.inode(id)) as Inode).size).toBe(300_000);
     await w.content.close();
-  }, 20_000);
+  }, 60_000);
 });
 
 /** The store as a process sees it that can be killed: from then on nothing it asks for is done or answered. */
@@ -282,7 +282,7 @@ describe("a start while the bucket is away", () => {
       await content.drain();
       expect(((await store.inode(id)) as Inode).size).toBe(501_000);
       await content.close();
-    }, 20_000);
+    }, 60_000);
   }
 });
 

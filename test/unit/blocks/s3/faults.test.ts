@@ -181,7 +181,7 @@ describe.skipIf(missingRadosgw !== null)(`S3 over a bad network${missingRadosgw 
       await store.delete(keys);
       expect(puts(proxy, "POST")).toBe(2);
       expect(await Array.fromAsync(direct.list(""))).toEqual([]);
-    }), 30_000);
+    }), 60_000);
 
   test("a storm of 503 is waited out, and uploads become fewer", () =>
     withWorld((request) => (request.number < 5 ? { kind: "answer", status: 503, code: "SlowDown" } : { kind: "pass" }), async ({ store, direct }) => {
