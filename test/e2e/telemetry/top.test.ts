@@ -46,7 +46,7 @@ afterAll(async () => {
   directory.remove();
 });
 
-const follow = (token = admin.token) => createClient({ baseUrl: server.apiUrl, timeoutMs: 10_000, clock: systemClock, tokens: memoryTokens({ accessToken: token, refreshToken: null }) }).follow(contract.system.stats);
+const follow = (token = admin.token) => createClient({ baseUrl: server.apiUrl, timeoutMs: 40_000, clock: systemClock, tokens: memoryTokens({ accessToken: token, refreshToken: null }) }).follow(contract.system.stats);
 
 async function next(stream: AsyncGenerator<Stats>): Promise<Stats> {
   const { value } = await within("the next figures", 10_000, stream.next());

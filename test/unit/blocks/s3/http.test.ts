@@ -104,7 +104,7 @@ function get(target: string): HttpRequest {
   return { method: "GET", target, headers: {}, body: null, sink: null };
 }
 
-const settings = { connectionsMax: 3, connectTimeoutMs: 2000, stallTimeoutMs: 2000, ca: null, insecure: false, clock: systemClock };
+const settings = { connectionsMax: 3, connectTimeoutMs: 20_000, stallTimeoutMs: 20_000, ca: null, insecure: false, clock: systemClock };
 
 describe("a pool of connections", () => {
   test("uses them again, opens no more than it may, and serves those who wait in their order", async () => {

@@ -112,8 +112,9 @@ describe.skipIf(missingRadosgw !== null)(`objects in parts${missingRadosgw === n
       async ({ store, direct, proxy, options }) => {
         let raced: Promise<void> | null = null;
         proxy.plan = ({ target }) => {
-          if (target.includes("partNumber=3")) raced ??= direct.put("k", { from: "slices", slices: [pattern(9, 7)] });
-          return { kind: "pass", delayMs: 200 };
+          if (!target.includes("partNumber=3")) return { kind: "pass" };
+          const put = (raced ??= direct.put("k", { from: "slices", slices: [pattern(9, 7)] }));
+          return { kind: "first", run: () => put };
         };
         expect((await failureOf(store.put("k", slices))).message).toContain("already has an object k");
         await raced;
