@@ -2,7 +2,7 @@ import { spawn } from "bun";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { Command } from "#wire/smb2/header.ts";
-import { NfsError, Status } from "../support/nfs-types.ts";
+import { NfsError, Stable, Status } from "../support/nfs-types.ts";
 import { missingRadosgw } from "../support/radosgw.ts";
 import { RemoteShare, remoteStartMsMax } from "../support/remote-share.ts";
 import { risen, Scrape } from "../support/scrape.ts";
@@ -73,10 +73,14 @@ describe.skipIf(missingRadosgw !== null)("changes of names in durability remote 
       const options = `vers=3,tcp,nolock,lookupcache=positive,mountport=${share.server.port}`;
       const guest = spawn([kclient, "--nfs", options, "--server-port", String(share.server.port), "--export", "/cloud", "--timeout", "280", "--", inGuest], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
       const said = Promise.all([new Response(guest.stdout).text(), new Response(guest.stderr).text(), guest.exited]);
-      await until("the guest to be ready", 2 * minuteMs, async () => ((await share.client.list(share.root)).some(({ name }) => name === "ready") ? true : null));
-      // Before the server is gone, as it couldn't be made any more. The kernel may see it before this is answered, and waits a while then.
-      await share.client.create(share.root, "go", { mode: 0o644 });
+      await until("the guest to be ready", 2 * minuteMs, async () => {
+        const ready = await share.client.lookup(share.root, "ready").catch(() => null);
+        return ready !== null && (await share.client.list(ready.handle)).length > 0 ? true : null;
+      });
+      const go = await share.client.lookup(share.root, "go");
       await share.s3.kill();
+      // Bytes that nobody asked to be kept can be written still, and the kernel sees that there are some.
+      await share.client.write(go.handle, 0, Buffer.from("go"), Stable.unstable);
       const before = await Scrape.at(share.server.metricsUrl);
       await until("each of them to be told to come back", minuteMs, async () => {
         const rose = risen(before, await Scrape.at(share.server.metricsUrl));
@@ -125,13 +129,16 @@ describe.skipIf(missingRadosgw !== null)("changes of names in durability remote 
   );
 });
 
-/** Each in a directory of its own, as the kernel has the changes of one wait for each other. */
+/**
+ * Each in a directory of its own, as the kernel has the changes of one wait for each other; so has what says that the guest is ready, which
+ * may be seen before it is answered, and then waits for the server, too.
+ */
 const inGuest = `
 set -u
 for i in 1 2 3 4 5 6 7; do mkdir k$i; echo x > k$i/old; done
-touch ready
-while [ ! -e go ]; do sleep 0.2; done
-sleep 2
+: > go; chmod 666 go; mkdir ready
+(mkdir ready/now) &
+while [ ! -s go ]; do sleep 0.2; done
 said() { echo "$1 $2"; }
 (mkdir k1/new; said mkdir $?) & (mv k2/old k2/new; said mv $?) & (rm k3/old; said rm $?) & (ln k4/old k4/new; said ln $?) &
 (ln -s there k5/new; said symlink $?) & (set -C; : > k6/new; said exclusive $?) & (: > k7/new; said unchecked $?) &
