@@ -51,7 +51,8 @@ export const missedOnS3: Readonly<Record<string, string>> = {
   "local write: randwrite":
     "What is written within a second goes into the bucket, in the share's history, unless it is written over in that second; that is the promise of a lag of a second. Under as much load as two " +
     "files of 64 MiB take, that is about 100 MB a second, for which the S3 server takes half a processor to a whole one of the two, and the server another fifth: 15 % of its time SHA-256, 10 % sending, 9 % copying " +
-    "each write for the history (profiled). What it is stored in packs besides, every three seconds or so, is 40 MB a second more. Both processors are busy; the filesystem store's server has them for itself.",
+    "each write for the history (profiled). What is stored in packs besides, every four to five seconds, is 25 MB a second more. Both processors are busy; the filesystem store's server has them for itself.",
+  "local write without history": "Without a history a share on S3 has but its flushes to pay for, of the same bytes that the filesystem store renames into place: they are hashed, sent and taken in by the S3 server on the same two processors.",
   "local write": "As randwrite; and each name's change is written down a second time for the history, into the database and into the bucket.",
   "scattered overwrites":
     "A page of 64 KiB is held for most 4 KiB that are written somewhere in it. Of the server's thread, which is busy all the time, 19 % is SHA-256 of packs, 12 % the transactions of their extents, 8 % sending (profiled). " +
