@@ -48,7 +48,9 @@ test("connections past the limit are refused, or take the place of one that prov
   const clients = await Promise.all(Array.from({ length: connectionsMax }, () => NfsClient.connect({ port: server.port })));
   // Who has spoken is not closed for somebody else; of SMB, who is logged in.
   for (const client of clients) await client.null();
-  const sessions = await Promise.all(Array.from({ length: connectionsMax + 1 }, () => SmbClient.open(server.smbPort)));
+  // One after the other: who has to go is one that is there, and none that is just coming.
+  const sessions: SmbClient[] = [];
+  for (let i = 0; i <= connectionsMax; i++) sessions.push(await SmbClient.open(server.smbPort));
   const refused = [1, 2].map(() => connect(server.port, "127.0.0.1").on("error", () => {}));
   const during = await settled("the refusals", (now) => risen(before, now)("dittofs_connections_refused_total", nfs) === 2 && risen(before, now)("dittofs_connections_closed_total", smb) === 1);
   for (const socket of refused) socket.destroy();
@@ -168,8 +170,11 @@ test("the process, its memory, its event loop and its build", async () => {
     const seconds = Number(stat[field]) / 100;
     expect(later.value("dittofs_process_cpu_seconds_total", { mode })).toBeWithin(seconds * 0.5 - 0.1, seconds * 1.5 + 0.1);
   }
-  const resident = server.residentBytes();
-  expect(later.value("dittofs_process_resident_memory_bytes")).toBeWithin(resident * 0.5, resident * 1.5);
+  // A server that is left alone gives memory back, which may be just now.
+  const before = server.residentBytes();
+  const told = (await scrape()).value("dittofs_process_resident_memory_bytes");
+  const [least = 0, resident = 0] = [before, server.residentBytes()].sort((a, b) => a - b);
+  expect(told).toBeWithin(least * 0.5, resident * 1.5);
   const heap = (part: string): number => later.value("dittofs_process_heap_bytes", { part });
   expect(later.value("dittofs_process_heap_bytes", { part: "used" })).toBeWithin(2 ** 20, resident);
   expect(heap("held")).toBeGreaterThanOrEqual(heap("used") / 2);

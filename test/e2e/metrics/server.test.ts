@@ -133,8 +133,11 @@ test("the process, its event loop and its build", async () => {
   const later = await settled("ten looks at the event loop", (now) => risen(first, now)("dittofs_event_loop_lag_seconds_count") >= 10 && used(now));
   expect(later.value("dittofs_event_loop_lag_seconds_bucket", { le: "+Inf" })).toBe(later.value("dittofs_event_loop_lag_seconds_count"));
   expect(risen(first, later)("dittofs_process_cpu_seconds_total", { mode: "user" })).toBeGreaterThan(0);
-  const resident = later.value("dittofs_process_resident_memory_bytes");
-  expect(Math.abs(resident - server.residentBytes()) / resident).toBeLessThan(0.5);
+  // A server that is left alone gives memory back, which may be just now.
+  const before = server.residentBytes();
+  const told = (await scrape()).value("dittofs_process_resident_memory_bytes");
+  const [least = 0, most = 0] = [before, server.residentBytes()].sort((a, b) => a - b);
+  expect(told).toBeWithin(least * 0.5, most * 1.5);
   expect(later.value("dittofs_process_open_files")).toBeGreaterThan(10);
   expect(later.value("dittofs_process_open_files_max")).toBeGreaterThan(later.value("dittofs_process_open_files"));
   expect(later.value("dittofs_process_start_time_seconds")).toBeWithin(begunSec - 2, Date.now() / 1000 + 1);
