@@ -1,5 +1,8 @@
-/** A flush begins when the log is so many times `flushBytes` long, however few of its bytes are not overwritten: a start has to read it. */
-const logPerDirty = 4;
+/**
+ * A flush begins when the log is so many times `flushBytes` long, however few of its bytes are not overwritten: a start has to read it, a GiB in about a second.
+ * Were it less, what a database writes over and over would be stored several times before it has its age.
+ */
+const logPerDirty = 8;
 /** The part of the page memory that may be dirty. */
 const dirtyMemoryPart = 0.75;
 

@@ -1,5 +1,7 @@
+import { StoreFailedError } from "#model/block-store.ts";
+
 /** Metadata that cannot be opened or used; the message says what is the matter and what to do. */
-export class MetadataStoreError extends Error {
+export class MetadataStoreError extends StoreFailedError {
   override readonly name = "MetadataStoreError";
 }
 

@@ -33,7 +33,7 @@ export class StoreUnavailableError extends Error {
 
 /** The store refuses what it was asked, and would again: the message says why. Who asked gets an I/O error. */
 export class StoreFailedError extends Error {
-  override readonly name = "StoreFailedError";
+  override readonly name: string = "StoreFailedError";
 }
 
 /** What of a store's settings is wrong. */

@@ -1,3 +1,4 @@
+import type { StoreFailedError } from "#model/block-store.ts";
 import type { ContentRead } from "#model/file-content.ts";
 import type { ShareRequests, WatchedRequest } from "#telemetry/requests/index.ts";
 import type { Span } from "#telemetry/tracing/index.ts";
@@ -60,6 +61,8 @@ export class Call implements WatchedRequest {
   pending: Pending | null = null;
   /** Bytes of the message the transport still counts as unfinished; 0: none. */
   unfinishedBytes = 0;
+  /** What a store refused it with, until that is said. */
+  refusal: StoreFailedError | null = null;
   /** The open whose requests under way this one is counted among. */
   counted: Open | null = null;
   /** Bytes of a file that end the last answer, sent as they lie; released once they are sent or never will be. */

@@ -18,6 +18,7 @@ import type { Session } from "./session/session.ts";
 import { uncount } from "./open/channel-sequence.ts";
 import { joined, settle } from "./pending.ts";
 import { ended as endedSpan, followed } from "./traced.ts";
+import { ran, sayWhy, troubled } from "./trouble.ts";
 import { noAnswer, operationOf } from "./watched.ts";
 
 /** Requests of one compound. */
@@ -190,7 +191,7 @@ function handle(call: Call): Maybe<number> {
   if (overdraws(call)) return NtStatus.INVALID_PARAMETER;
   // What may wait for ever ends a compound; nothing would ever follow it (as Windows has it, MS-SMB2 3.3.5.2.7 note).
   if (header.command === Command.CHANGE_NOTIFY && call.next > 0) return NtStatus.INTERNAL_ERROR;
-  const outcome = handler.run(call);
+  const outcome = ran(call, handler);
   return outcome instanceof Promise ? inHand(call, outcome) : outcome;
 }
 
@@ -201,6 +202,8 @@ async function inHand(call: Call, outcome: Promise<number>): Promise<number> {
   if (hooks && call.beganMs >= 0) call.connection.server.requests.watch?.waits(call, operationOf(call.header.command), shareOf(call));
   try {
     return await outcome;
+  } catch (error) {
+    return troubled(call, error);
   } finally {
     fs?.leave();
   }
@@ -249,7 +252,7 @@ function finishRequest(call: Call, status: number): void {
   const { w, header, session, answerAt } = call;
   const signer = session === null ? signerOfUnbound(call, status) : call.signer;
   if (status !== 0 && !call.hasBody) {
-    if (status === NtStatus.UNEXPECTED_IO_ERROR) call.connection.server.logger.warn(call.logFields, "a request was answered by an I/O error: other lines about its share say why");
+    if (status === NtStatus.UNEXPECTED_IO_ERROR) sayWhy(call);
     // What a handler wrote before it failed is forgotten.
     w.at = answerAt + headerBytes;
     encodeError(w, 0, null);

@@ -108,8 +108,8 @@ export function pend(call: Call, onCancel: () => void): Pending | null {
 const slowMs = 2_000;
 
 /**
- * What was begun for a request that changes names, and is answered once that is as safe as its answer says: the client is told when
- * it takes long. Within a compound nothing is said, as not every client expects that there (MS-SMB2 3.3.4.2).
+ * What was begun for a request that changes names, and is answered once that is as safe as its answer says, or that asks for what only the
+ * metadata store knows: the client is told when it takes long. Within a compound nothing is said, as not every client expects that there (MS-SMB2 3.3.4.2).
  */
 export async function toldWhenSlow(call: Call, begun: Promise<number>): Promise<number> {
   if (call.next > 0) return begun;

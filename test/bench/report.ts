@@ -287,7 +287,7 @@ over the connections of our block store. What is written counts from the first W
 with nothing left unstored by the share's status; what is read cold was evicted from the cache on disk and is in no page of memory; the proxy says that it came from the bucket. PUTs are counted by
 the proxy. The filesystem store is a second server of the same program.
 
-Cached reads and local writes are compared by turns, A B and B A: reads by a tenth of a second, writes in order by a quarter, others by a second, as changes wait so long for the history and the clock of who is stopped goes on. Who has no turn is stopped (SIGSTOP) with all it has under way, so that each server
+Cached reads and local writes are compared by turns, A B and B A: reads by a tenth of a second, writes in order by a quarter, others by five, as changes wait so long to be stored and the clock of who is stopped goes on. *Without history* is a third server, whose store has \`history: false\`: what the lag of a second costs is the difference. Who has no turn is stopped (SIGSTOP) with all it has under way, so that each server
 flushes, uploads and publishes its history in its own time alone, as under a load that goes on; only \`seqwrite\` begins each turn with nothing unstored, since what is written in order for long
 is taken at the bucket's speed. A ratio is of all turns together, its interval the middle 95 % of what as many pairs drawn from these come to. The S3 server and the proxy run on the server's processors;
 how much of these they took in the S3 share's turns stands beside.

@@ -1,3 +1,4 @@
+import { StoreFailedError, StoreUnavailableError } from "#model/block-store.ts";
 import { FsError } from "#model/fs-error.ts";
 import { FileType, type Inode } from "#model/inode.ts";
 import { Absence } from "#vfs/absent-shares.ts";
@@ -25,7 +26,24 @@ export const mnt = (settings: MountSettings): MountProcedure => ({
     if (args.failure !== XdrFailure.none) return call.reject(AcceptStat.GARBAGE_ARGS);
     return mountPath(settings, call, path);
   },
+  trouble: (call, error) => trouble(settings, call, error),
 });
+
+/**
+ * A store that is away was waited for by whoever asked it. Linux' mount tries again by itself only what it gets no answer to; so, as with a
+ * share that is not back in time, the status is the one that doesn't say that there is no such share. One that refuses for good is an I/O error.
+ */
+function trouble({ logger }: MountSettings, call: Call, error: unknown): boolean {
+  if (error instanceof StoreFailedError) {
+    logger.error({ ...call.logFields, error }, "a mount was answered by an I/O error: the share's store refuses what it needs");
+    fail(call, MountStat3.MNT3ERR_IO);
+    return true;
+  }
+  if (!(error instanceof StoreUnavailableError)) return false;
+  logger.info({ ...call.logFields, error }, "refused a mount: a store of the share is away");
+  fail(call, MountStat3.MNT3ERR_SERVERFAULT);
+  return true;
+}
 
 async function mountPath(settings: MountSettings, call: Call, path: string): Promise<void> {
   const { shares } = settings;

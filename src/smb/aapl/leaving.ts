@@ -1,6 +1,6 @@
 import type { Maybe } from "#base/brand.ts";
 import { FsError } from "#model/fs-error.ts";
-import { after } from "#vfs/maybe.ts";
+import type { Inode } from "#model/inode.ts";
 import type { Open } from "../open/open.ts";
 import { AppleStream, openedAppleStream } from "./afp-streams.ts";
 
@@ -11,19 +11,30 @@ import { AppleStream, openedAppleStream } from "./afp-streams.ts";
 export function leaveAppleStream(open: Open): Maybe<void> {
   const kind = openedAppleStream(open);
   if (kind === AppleStream.none) return;
-  return after(open.tree.fs!.getattr(open.id), (inode) => {
-    if (!(inode instanceof FsError)) decide(open, kind, inode.size);
-  });
+  const inode = open.tree.fs!.getattr(open.id);
+  return inode instanceof Promise ? decideLate(open, kind, inode) : decide(open, kind, inode);
 }
 
-function decide({ file, tree }: Open, kind: AppleStream, size: number): void {
-  const { file: opens } = file!;
-  // Somebody leaves after us.
-  if (opens.opens.length > 1) return;
-  if (size === 0) {
-    if (kind === AppleStream.info || tree.appleClient) file!.deleteOnClose = true;
-  } else if (kind === AppleStream.resource) {
-    file!.deleteOnClose = false;
-    opens.deletion = null;
+async function decideLate(open: Open, kind: AppleStream, read: Promise<Inode | FsError>): Promise<void> {
+  try {
+    decide(open, kind, await read);
+  } catch (error) {
+    // One that may have content stays.
+    if (open.file!.file.opens.length === 1) keep(open);
+    throw error;
   }
+}
+
+function decide(open: Open, kind: AppleStream, inode: Inode | FsError): void {
+  const { file, tree } = open;
+  // Somebody leaves after us.
+  if (inode instanceof FsError || file!.file.opens.length > 1) return;
+  if (inode.size === 0) {
+    if (kind === AppleStream.info || tree.appleClient) file!.deleteOnClose = true;
+  } else if (kind === AppleStream.resource) keep(open);
+}
+
+function keep({ file }: Open): void {
+  file!.deleteOnClose = false;
+  file!.file.deletion = null;
 }

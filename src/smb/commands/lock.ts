@@ -13,6 +13,8 @@ import { LockReplay } from "../open/lock-replay.ts";
 import type { Open } from "../open/open.ts";
 import { fileOf } from "./file-of.ts";
 
+type LockAsked = NonNullable<ReturnType<typeof decodeLock>>;
+
 /** LOCK (MS-SMB2 3.3.5.14): locks and unlocks ranges of bytes; a lock that is held by another waits where it may. */
 export function lock(call: Call): Maybe<number> {
   const request = decodeLock(call.bytes, call.base, call.end);
@@ -22,13 +24,16 @@ export function lock(call: Call): Maybe<number> {
   if (open.pipe !== null) return NtStatus.INVALID_DEVICE_REQUEST;
   if (open.directory) return NtStatus.INVALID_PARAMETER;
   if ((open.access & (AccessMask.READ_DATA | AccessMask.WRITE_DATA)) === 0) return NtStatus.ACCESS_DENIED;
-  const { locks, sequence } = request;
+  const { sequence } = request;
   const replay = isReplayed(call, open) ? (open.lockReplay ??= new LockReplay()) : null;
   if (replay !== null && replay.isDone(sequence)) return succeeded(call);
-  const unlocks = (locks[0]!.flags & LockFlag.UNLOCK) !== 0;
-  const status = unlocks ? unlockAll(open, locks) : lockAll(call, open, locks);
-  if (status instanceof Promise) return status.then((late) => answered(call, open, replay, sequence, late));
-  return answered(call, open, replay, sequence, status);
+  const status = unlocks(request) ? unlockAll(open, request.locks) : lockAll(call, open, request.locks);
+  if (status instanceof Promise) return status.then((late) => answered(call, open, replay, request, late));
+  return answered(call, open, replay, request, status);
+}
+
+function unlocks({ locks }: LockAsked): boolean {
+  return (locks[0]!.flags & LockFlag.UNLOCK) !== 0;
 }
 
 /** Whether a client may send a LOCK again that was answered on a connection it lost: where a session can have several, or the open outlives them. */
@@ -36,17 +41,20 @@ function isReplayed({ connection }: Call, open: Open): boolean {
   return open.durable !== null || (connection.dialect >= Dialect.SMB_3_0 && (connection.capabilities & Capability.MULTI_CHANNEL) !== 0);
 }
 
-function answered(call: Call, open: Open, replay: LockReplay | null, sequence: number, status: number): Maybe<number> {
+function answered(call: Call, open: Open, replay: LockReplay | null, asked: LockAsked, status: number): Maybe<number> {
   if (status !== NtStatus.SUCCESS) return status;
-  if (open.durable?.persistent === true) return recorded(call, open, replay, sequence);
-  replay?.done(sequence);
+  if (open.durable?.persistent === true) return recorded(call, open, replay, asked);
+  replay?.done(asked.sequence);
   return succeeded(call);
 }
 
-/** The locks of an open that outlives the server do so before they are told of. */
-async function recorded(call: Call, open: Open, replay: LockReplay | null, sequence: number): Promise<number> {
-  if (!(await persist(call.connection.server, open))) return NtStatus.INSUFFICIENT_RESOURCES;
-  replay?.done(sequence);
+/** The locks of an open that outlives the server do so before they are told of; those that can't are none. */
+async function recorded(call: Call, open: Open, replay: LockReplay | null, asked: LockAsked): Promise<number> {
+  if (!(await persist(call.connection.server, open))) {
+    if (!unlocks(asked)) filesOf(open).locks.unlock(open.id, open.file!, asked.locks.map(of).filter((range) => typeof range !== "number"));
+    return NtStatus.INSUFFICIENT_RESOURCES;
+  }
+  replay?.done(asked.sequence);
   return succeeded(call);
 }
 

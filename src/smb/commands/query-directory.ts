@@ -17,6 +17,7 @@ import type { Open } from "../open/open.ts";
 import { type Found, lookup } from "../open/path.ts";
 import { Scan } from "../open/scan.ts";
 import { expressionOf } from "../open/wildcard.ts";
+import { toldWhenSlow } from "../pending.ts";
 import { ntStatusOf } from "../status.ts";
 import { fileOf } from "./file-of.ts";
 
@@ -36,10 +37,11 @@ export function queryDirectory(call: Call): Maybe<number> {
   if (!open.directory || outputBytesMax > call.connection.transactBytesMax) return NtStatus.INVALID_PARAMETER;
   if ((open.access & AccessMask.READ_DATA) === 0) return NtStatus.ACCESS_DENIED;
   if (outputBytesMax < fixed) return NtStatus.INFO_LENGTH_MISMATCH;
-  return inTurn(open, () => {
+  const status = inTurn(open, () => {
     const page = new Page(call, open, scanFor(open, request), request);
     return page.scan.ended ? page.finish() : page.fill();
   });
+  return status instanceof Promise ? toldWhenSlow(call, status) : status;
 }
 
 /** One request of an open's listing after the other: each begins where the one before ended. */

@@ -15,12 +15,17 @@ import { volumeClassOf, volumeOf } from "../info/volume.ts";
 import type { Open } from "../open/open.ts";
 import { pathNow } from "../open/path-now.ts";
 import { describe, descriptorOf, rightsToQuery } from "../security/descriptors.ts";
+import { toldWhenSlow } from "../pending.ts";
 import { ntStatusOf } from "../status.ts";
-
 import { fileOf } from "./file-of.ts";
 
 /** QUERY_INFO (MS-SMB2 3.3.5.20). */
 export function queryInfo(call: Call): Maybe<number> {
+  const status = query(call);
+  return status instanceof Promise ? toldWhenSlow(call, status) : status;
+}
+
+function query(call: Call): Maybe<number> {
   const request = decodeQueryInfo(call.bytes, call.base, call.end);
   if (request === null) return NtStatus.INVALID_PARAMETER;
   const open = fileOf(call, request.fileIdAt);

@@ -87,12 +87,14 @@ async function repeat(call: Call, request: CreateRequest, open: Open | typeof un
   const lease = open.file!.lease;
   const key = asked.context === null ? null : leaseKey(call.connection, asked.context.key);
   if (open.tree.fs !== call.tree!.fs || key !== (lease?.key ?? null)) return NtStatus.ACCESS_DENIED;
+  // Looked up first: whoever can't be told has not come back.
+  const seen = await seenOf(open);
+  if (seen instanceof FsError) return ntStatusOf(seen);
+  if (call.tree!.ended) return NtStatus.NETWORK_NAME_DELETED;
   if (isAway(call, open)) {
     if (open.durable!.owner !== ownerOf(call.session!)) return NtStatus.ACCESS_DENIED;
     reattach(call, open);
-  } else if (open.tree.session !== call.session) return NtStatus.DUPLICATE_OBJECTID;
-  const seen = await seenOf(open);
-  if (seen instanceof FsError) return ntStatusOf(seen);
+  } else if (open.tree.session !== call.session || open.file!.closed) return NtStatus.DUPLICATE_OBJECTID;
   call.related = open;
   const oplock = repeatedLevel(open, request.oplock);
   const kept = oplock === OplockLevel.LEASE ? (lease?.state ?? 0) : cachedBy(oplock);

@@ -24,16 +24,14 @@ export async function reconnect(call: Call, request: CreateRequest, ask: Durable
   const open = durables.find(ask.reconnect!) ?? restored(call, ask.reconnect!);
   if (open === null) return NtStatus.OBJECT_NAME_NOT_FOUND;
   const lease = leaseIn(request);
-  const named = pathNow(open);
-  if (named instanceof Promise) {
-    await named;
-    if (!isAway(call, open)) return NtStatus.OBJECT_NAME_NOT_FOUND;
-  }
+  await pathNow(open);
+  // Looked up first: whoever can't be told has not come back.
+  const seen = await seenOf(open);
+  if (!isAway(call, open)) return NtStatus.OBJECT_NAME_NOT_FOUND;
   const refused = judge(call, open, request, ask, lease);
   if (refused !== NtStatus.SUCCESS) return refused;
-  reattach(call, open);
-  const seen = await seenOf(open);
   if (seen instanceof FsError) return ntStatusOf(seen);
+  reattach(call, open);
   answer(call, { request, open, parent: null, ...seen, action: CreateAction.OPENED, oplock: levelOf(open), lease, durable: false });
   return NtStatus.SUCCESS;
 }

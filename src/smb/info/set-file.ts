@@ -63,18 +63,19 @@ export async function setBasic(open: Open, input: Uint8Array): Promise<number> {
   if (inode instanceof FsError) return ntStatusOf(inode);
   // Whatever it sets, it tells of what was written.
   writesTold(open);
-  if (mtime === "thaw") open.frozenWriteTime = null;
-  else if (mtime !== "leave") open.frozenWriteTime = mtime === "freeze" ? inode.mtime : mtime;
-  open.writtenFrozen = false;
   const request: AttributeRequest = {
     ...(typeof birth === "string" ? null : { birth }),
     ...(typeof atime === "string" ? null : { atime }),
     ...(typeof mtime === "string" ? null : { mtime }),
     ...(attributes === 0 ? null : { flagsFrom: (now: Inode) => newAttributes(now, attributes) }),
   };
-  if (change === "thaw") open.frozenChangeTime = null;
-  else if (change !== "leave") open.frozenChangeTime = change === "freeze" ? factsOf(inode).changeTime : change;
-  return set(open, open.ownerId, request);
+  return set(open, open.ownerId, request, () => {
+    if (mtime === "thaw") open.frozenWriteTime = null;
+    else if (mtime !== "leave") open.frozenWriteTime = mtime === "freeze" ? inode.mtime : mtime;
+    open.writtenFrozen = false;
+    if (change === "thaw") open.frozenChangeTime = null;
+    else if (change !== "leave") open.frozenChangeTime = change === "freeze" ? factsOf(inode).changeTime : change;
+  });
 }
 
 /** Why a file or directory can't get these attributes. */
@@ -89,9 +90,11 @@ function newAttributes(inode: Inode, attributes: number): number {
   return kept | (attributes & settableAttributes);
 }
 
-async function set(open: Open, id: FileId, request: AttributeRequest): Promise<number> {
+/** `whenSet`: what the open is from then on. */
+async function set(open: Open, id: FileId, request: AttributeRequest, whenSet: () => void = () => {}): Promise<number> {
   const done = await open.tree.fs!.setattr(open.credentials(), id, request, null, open.file);
   if (done instanceof FsError) return ntStatusOf(done);
+  whenSet();
   if (open.frozenChangeTime !== null) open.tree.fs!.tellChangeTime(open.ownerId, open.frozenChangeTime);
   return NtStatus.SUCCESS;
 }

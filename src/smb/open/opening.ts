@@ -18,7 +18,7 @@ import type { Tree } from "../tree/tree.ts";
 import { attributesOf } from "./facts.ts";
 import { type Resolved, resolve, type SmbPath } from "./path.ts";
 import { stops } from "./stopped.ts";
-import { openStream, streamsForbidDeletion } from "./stream-opening.ts";
+import { giveBack, openStream, streamsForbidDeletion } from "./stream-opening.ts";
 import { raced, Waiting } from "./waiting.ts";
 
 const fileMode = 0o644;
@@ -214,10 +214,16 @@ export class Opening {
   /** Replaces the content of the file that was opened. */
   private async empty(opened: Opened): Promise<Opened | number> {
     const { file } = opened;
-    const done = await this.overwrite(file, opened.inode);
+    let done: Inode | NtStatus;
+    try {
+      done = await this.overwrite(file, opened.inode);
+    } catch (error) {
+      await giveBack(this.fs, file);
+      throw error;
+    }
     file.emptying = false;
     if (typeof done !== "number") return { ...opened, inode: done };
-    await this.fs.release(file);
+    await giveBack(this.fs, file);
     return done;
   }
 

@@ -4,7 +4,7 @@ import { FsError } from "#model/fs-error.ts";
 import { FileType, type Inode } from "#model/inode.ts";
 import { streamsOf } from "#model/inode-flags.ts";
 import { type LeaseHolder, OpenFile, type OpenRequest, Sharing } from "#vfs/opens/index.ts";
-import type { FileSystem, OpenedStream } from "#vfs/file-system.ts";
+import type { Change, FileSystem, OpenedStream } from "#vfs/file-system.ts";
 import { after } from "#vfs/maybe.ts";
 import type { Credentials } from "#model/credentials.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
@@ -103,24 +103,43 @@ async function admit(asks: StreamRequest, stream: OpenedStream, access: number, 
   };
   const file = fs.opens.admit(stream.inode.id, wanted, asked.holder);
   if (!(file instanceof OpenFile)) {
-    await fs.release(keeper);
+    await giveBack(fs, keeper);
     return file instanceof FsError ? ntStatusOf(file) : new Waiting(file);
   }
   // One of them went while the stream was looked for: from here on neither does without its opens.
   if (isGone(fs, owner) || isGone(fs, stream.inode)) {
-    await fs.release(file);
-    await fs.release(keeper);
+    await giveBackBoth(fs, file, keeper);
     return raced;
   }
   const opened = { owner: fs.cached(owner.id) ?? owner, streamName: stream.name, file, keeper };
   if (!replaces) return { ...opened, stream: stream.inode, action: made ? CreateAction.CREATED : CreateAction.OPENED };
-  const cut = await fs.setattr({ ...who, opened: Right.writeData }, stream.inode.id, { size: 0 }, null, file);
+  let cut: Change | FsError;
+  try {
+    cut = await fs.setattr({ ...who, opened: Right.writeData }, stream.inode.id, { size: 0 }, null, file);
+  } catch (error) {
+    await giveBackBoth(fs, file, keeper);
+    throw error;
+  }
   if (!(cut instanceof FsError)) {
     return { ...opened, stream: cut.after ?? stream.inode, action: request.disposition === Disposition.SUPERSEDE ? CreateAction.SUPERSEDED : CreateAction.OVERWRITTEN };
   }
-  await fs.release(file);
-  await fs.release(keeper);
+  await giveBackBoth(fs, file, keeper);
   return ntStatusOf(cut);
+}
+
+/** Lets go of what was taken for a CREATE that comes to nothing: it doesn't have the file go. */
+export async function giveBack(fs: FileSystem, file: OpenFile): Promise<void> {
+  file.deleteOnClose = false;
+  await fs.release(file);
+}
+
+/** The same of a stream and its keeper; a name that others had go with their last close may be in want of the store. */
+async function giveBackBoth(fs: FileSystem, file: OpenFile, keeper: OpenFile): Promise<void> {
+  try {
+    await giveBack(fs, file);
+  } finally {
+    await giveBack(fs, keeper);
+  }
 }
 
 function isGone(fs: FileSystem, { id }: Inode): boolean {

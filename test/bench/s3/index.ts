@@ -43,13 +43,15 @@ export async function s3Bounds(options: S3Options): Promise<readonly Bound[]> {
   try {
     const cloud = await startCloud(site, directory, program);
     started.push(cloud);
+    const unrecorded = chosen.has("local") ? await startCloud(site, directory, program, { name: "unrecorded", history: false }) : null;
+    if (unrecorded !== null) started.push(unrecorded);
     const local = new Subject("local", directory, program, "/export");
     await local.start();
     started.push(local);
     const figures: Figure[] = [];
     for (let round = 1; round <= rounds; round++) {
       console.error(`round ${round} of ${rounds}`);
-      figures.push(...(await measureRound({ site, cloud, local, round, ...options }, chosen)));
+      figures.push(...(await measureRound({ site, cloud, unrecorded, local, round, ...options }, chosen)));
     }
     for (const subject of started.splice(0)) await subject.stop(false);
     if (chosen.has("neighbour")) figures.push(...(await neighbour(site, options)));

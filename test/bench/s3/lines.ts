@@ -25,6 +25,8 @@ export const ratio =
 export interface Bench {
   readonly site: Site;
   readonly cloud: Subject;
+  /** The same without a history in the bucket; only where local writes are measured. */
+  readonly unrecorded: Subject | null;
   /** The same program on the filesystem store. */
   readonly local: Subject;
   /** MiB of the files that are written and read in order. */
@@ -129,10 +131,10 @@ const cachedShape = ["-s", "128", "-B", "cached", "-k", "-R"] as const;
 const overwrittenShape = ["-s", "64", "-B", "overwritten", "-k", "-R"] as const;
 const inOrder = { turnSeconds: 0.25, turns: 5 } as const;
 /**
- * As long as changes wait for the history: the clock of who is stopped goes on, so that in shorter turns a cut would come at the beginning of each, with
- * all there is, several times as often a second of load as under one that goes on.
+ * As long as changes wait to be stored, or several times as long as for the history: the clock of who is stopped goes on, so that in shorter turns what is
+ * done at an age would be done several times as often a second of load as under one that goes on.
  */
-const writing = { turnSeconds: 1, turns: 4 } as const;
+const writing = { turnSeconds: 5, turns: 2 } as const;
 const reading = { turnSeconds: 0.1, turns: 8 } as const;
 const localWorkloads: readonly Compared[] = [
   { name: "seqwrite", options: ["-s", "64", "-P", "1", "-B", "fresh", "-k"], ...inOrder, drained: true },
@@ -220,6 +222,12 @@ export async function measureRound(bench: Bench, chosen: ReadonlySet<string>): P
     await warmUp(bench, overwrittenShape);
     for (const each of localWorkloads) say(await inTurns(bench, "local write", shape, each));
     await bench.cloud.drain();
+    if (bench.unrecorded !== null) {
+      const unrecorded = { ...bench, cloud: bench.unrecorded };
+      await warmUp(unrecorded, overwrittenShape);
+      for (const each of localWorkloads) say(await inTurns(unrecorded, "local write without history", shape, each));
+      await bench.unrecorded.drain();
+    }
   }
   const needsData = chosen.has("sequential") || chosen.has("coldread") || chosen.has("scattered");
   const wholeFiles = needsData ? await sequential(bench) : [];
@@ -235,8 +243,12 @@ export async function measureRound(bench: Bench, chosen: ReadonlySet<string>): P
 export function comeTo(all: readonly Figure[]): { readonly value: number; readonly detail: string } {
   const [first] = all as readonly [Figure, ...Figure[]];
   if (first.combined !== undefined) return first.combined(all.map(({ parts }) => parts));
-  const parts = Object.fromEntries(Object.keys(first.parts).map((name) => [name, median(all.map(({ parts: { [name]: value = Number.NaN } }) => value))]));
+  const parts = medians(all.map((figure) => figure.parts));
   return { value: first.value(parts), detail: partsText(parts) };
+}
+
+export function medians(all: readonly Parts[]): Parts {
+  return Object.fromEntries(Object.keys(all[0] ?? {}).map((name) => [name, median(all.map(({ [name]: value = Number.NaN }) => value))]));
 }
 
 export function partsText(parts: Parts): string {

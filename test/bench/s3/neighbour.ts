@@ -1,5 +1,6 @@
+import { median } from "../measure.ts";
 import { Proxy } from "./children.ts";
-import { type Figure, partsText, ratio } from "./lines.ts";
+import { type Figure, medians, type Parts, partsText, ratio } from "./lines.ts";
 import { latencyMs, makeShare, type Site, Subject } from "./site.ts";
 
 const now = () => performance.now() / 1000;
@@ -14,6 +15,14 @@ interface Options {
   readonly program: readonly string[];
   readonly rounds: number;
   readonly sequentialMiB: number;
+}
+
+const slower = ratio("MB/s", "before MB/s");
+
+/** The machine differs from round to round by more than what is asked: each is judged against its own beginning. */
+function paired(all: readonly Parts[]): { readonly value: number; readonly detail: string } {
+  const ratios = all.map(slower);
+  return { value: median(ratios), detail: `of each round's own before, from ${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}; ${partsText(medians(all))}` };
 }
 
 /** What a share does while another's bucket is down, with content waiting for it, against what it does before. */
@@ -44,7 +53,7 @@ export async function neighbour(site: Site, { directory, program, rounds, ...opt
       other = new Proxy(site.s3.port, latencyMs, port.port);
       const began = now();
       await subject.drain("/ill");
-      const figure: Figure = { line: "a neighbour's bucket is down", value: ratio("MB/s", "before MB/s"), parts: { "MB/s": during, "before MB/s": before, "MB waiting meanwhile": waiting / 1e6, "s until they were stored once it was back": now() - began } };
+      const figure: Figure = { line: "a neighbour's bucket is down", value: slower, combined: paired, parts: { "MB/s": during, "before MB/s": before, "MB waiting meanwhile": waiting / 1e6, "s until they were stored once it was back": now() - began } };
       console.error(`  ${figure.line}: ${figure.value(figure.parts).toFixed(3)}  ${partsText(figure.parts)}`);
       figures.push(figure);
     }

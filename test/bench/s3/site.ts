@@ -118,10 +118,10 @@ async function adminOf({ api }: Server): Promise<Admin> {
 }
 
 /** A server whose only share is on S3. */
-export async function startCloud(site: Site, base: string, program: readonly string[]): Promise<Subject> {
-  const subject = new Subject("cloud", base, program, cloud);
+export async function startCloud(site: Site, base: string, program: readonly string[], { name = "cloud", history = true } = {}): Promise<Subject> {
+  const subject = new Subject(name, base, program, cloud);
   await subject.start();
-  await makeShare(subject, site.storeConfig(), "cloud");
+  await makeShare(subject, { ...site.storeConfig(), history }, "cloud");
   // Shares have equal parts of the caches.
   await subject.admin.do("DELETE", "/api/v1/shares/export");
   return subject;

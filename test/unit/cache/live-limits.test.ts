@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { openMemoryBlocks } from "#blocks/index.ts";
 import { deriveContentLimits, type GivenLimits } from "#cache/index.ts";
 import type { FileId } from "#model/ids.ts";
+import { until } from "../../support/wait.ts";
 import { Client, type Content, open, storeWith, temporary } from "./content-kit.ts";
 
 /** Limits, durability and drains of a content that serves meanwhile. */
@@ -77,6 +78,22 @@ test("a drain ends with what was accepted before it, or when it is given up", as
   await client.write(file, 0, new Uint8Array(100_000), 0);
   await content.drain(() => true);
   expect(content.dirtyBytes).toBe(100_000);
+  await content.close();
+  await store.close();
+});
+
+test("what is written over and over is stored for the log's length once that is eight times flush_size, and not before", async () => {
+  const store = await storeWith([file]);
+  const limits = { dirtyBytesMax: 4 * MiB, unstoredBytesMax: 64 * MiB, flushAgeMs: hour, flushBytes: 2 * MiB };
+  const { content, stats } = await open(store, openMemoryBlocks({ bytesMax: 256 * MiB }), temporary(), { limits, cacheBytes: 16 * MiB, segmentBytes: MiB });
+  const client = new Client(store, content);
+  const page = new Uint8Array(64 * 1024);
+  /** A record is a little longer than what is written. */
+  const pages = Math.floor((16 * MiB) / (page.length + 256));
+  for (let i = 0; i < pages - 1; i++) await client.write(file, 0, page, 0);
+  expect([stats.flushes.stored, content.dirtyBytes]).toEqual([0, page.length]);
+  for (let i = 0; i < 4; i++) await client.write(file, 0, page, 0);
+  await until("a flush", 10_000, () => (stats.flushes.stored === 1 ? true : null));
   await content.close();
   await store.close();
 });

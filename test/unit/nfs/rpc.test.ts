@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Logger } from "#telemetry/logger.ts";
-import { StoreFailedError } from "#model/block-store.ts";
+import { MetadataStoreError } from "#metadata/index.ts";
+import { StoreFailedError, StoreUnavailableError } from "#model/block-store.ts";
 import { Squash } from "#model/credentials.ts";
 import { FsError } from "#model/fs-error.ts";
 import { authSys, callRecord, harness, noCredential } from "./harness.ts";
@@ -104,17 +105,36 @@ describe("RPC", () => {
     expect(warnings).toEqual([{ request: "nfs-1:fedcba98", client: "192.0.2.7", procedure: "GETATTR", share: "/export" }]);
   });
 
-  test("a store that refuses for good: NFS3ERR_IO, and the cause in the log", async () => {
+  // What is read is refused by the one, what is changed by the other.
+  for (const refusal of [new StoreFailedError("permission denied for table inode"), new MetadataStoreError("can't be written any more")]) {
+    test(`a store that refuses for good (${refusal.name}): NFS3ERR_IO, MNT3ERR_IO, and the cause in the log`, async () => {
+      const { logger, errors } = memoryLogger();
+      const fs = new MemoryFileSystem("/export");
+      const caller = harness([fs], { logger }).connect();
+      const root = new Words(fs.handleOf(fs.root()));
+      fs.getattr = fs.root = () => {
+        throw refusal;
+      };
+      expect(hex(await caller.nfs(1, root))).toBe("00000005");
+      expect(hex(await caller.mount(1, new Words("/export")))).toBe("00000005");
+      expect(errors).toMatchObject([
+        { procedure: "GETATTR", client: "127.0.0.1", share: "/export", error: refusal },
+        { procedure: "MNT", client: "127.0.0.1", share: "/export", error: refusal },
+      ]);
+    });
+  }
+
+  test("a store that is away: whoever mounts is not told that there is no such share, whoever asks for a file comes back", async () => {
     const { logger, errors } = memoryLogger();
     const fs = new MemoryFileSystem("/export");
     const caller = harness([fs], { logger }).connect();
     const root = new Words(fs.handleOf(fs.root()));
-    const refusal = new StoreFailedError("permission denied for table inode");
-    fs.getattr = () => {
-      throw refusal;
+    fs.lookup = fs.getattr = () => {
+      throw new StoreUnavailableError("away");
     };
-    expect(hex(await caller.nfs(1, root))).toBe("00000005");
-    expect(errors).toMatchObject([{ procedure: "GETATTR", client: "127.0.0.1", share: "/export", error: refusal }]);
+    expect(hex(await caller.nfs(1, root))).toBe("00002718");
+    expect(hex(await caller.mount(1, new Words("/export/below")))).toBe("00002716");
+    expect(errors).toEqual([]);
   });
 
   test("a share counts the requests that wait, however they end", async () => {

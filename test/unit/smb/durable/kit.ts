@@ -7,11 +7,16 @@ import { smbServer, type TestSmb } from "../../../support/smb-server.ts";
 
 /** The machine's clock, but for the timers of opens that wait for their clients, which fire when told. */
 export class PatientClock extends ManualClock {
-  private readonly held: ReadonlySet<number>;
+  private readonly held: Set<number>;
 
   constructor(held: readonly number[]) {
     super();
     this.held = new Set(held);
+  }
+
+  /** Holds timers of this delay, too. */
+  hold(delayMs: number): void {
+    this.held.add(delayMs);
   }
 
   override now() {

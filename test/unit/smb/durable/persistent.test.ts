@@ -122,6 +122,15 @@ test("an open that can't be recorded is durable at most", async () => {
   expect([other.status, other.contexts.size]).toEqual([0, 0]);
 });
 
+test("a lock that can't be recorded is none, and an open goes on with those it has", async () => {
+  const { files, fileId } = await opened(kept([durable.v2(guid(1), 0, true)]));
+  const at = (offset: number) => [{ offset, length: 5, flags: LockFlags.exclusive | LockFlags.now }];
+  expect(await files.lock(fileId, at(0))).toBe(0);
+  records.failNext = true;
+  expect([await files.lock(fileId, at(10)), world.server.world.share.locks.held]).toEqual([NtStatus.INSUFFICIENT_RESOURCES, 1]);
+  expect([await files.lock(fileId, at(10)), world.server.world.share.locks.held]).toEqual([0, 2]);
+});
+
 test("an open that renamed its file is come back to under the new name", async () => {
   const lease = durable.lease(guid(9), 7);
   const { files, fileId } = await opened(kept([durable.v2(guid(1), 0, true), lease], { oplock: 0xff, access: 0x13019f, share: 7 }));
