@@ -54,8 +54,9 @@ export const missedOnS3: Readonly<Record<string, string>> = {
     "is written over within it: with nothing but the hash, the sending and the copy left it would be 15 µs, 0.7 of the filesystem store's speed; and the S3 server has up to a processor of the two meanwhile.",
   "local write without history": "Without a history a share on S3 has but its flushes to pay for, of the same bytes that the filesystem store renames into place: they are hashed, sent and taken in by the S3 server on the same two processors.",
   "local write":
-    "A file costs the server 117 µs of CPU on S3 and 86 µs on the filesystem store (perf): of the 31 µs 5 are the bytes of packs, which the kernel takes into memory that was not used before, 9 the rows of extents and the second writing down of each name's change, " +
-    "5 compilation, which goes on longer as there is more code, 3 SHA-256 and sending, 3 collection and what it causes. On the filesystem store next to nothing is stored in these turns, as the files are removed at their end, before they have the age for it; on S3 the bytes have to go up within a second.",
+    "A file cost the server 117 µs of CPU on S3 and 86 µs on the filesystem store (perf) while its bytes still went into packs early: of the 31 µs 9 were rows of extents and the second writing down of each name's change, 5 the bytes of packs, " +
+    "5 compilation, which goes on longer as there is more code, 3 SHA-256 and sending, 3 collection and what it causes. Since the files of a turn are removed at its end they wait for their age now, which takes a fifth to a quarter of the CPU away; " +
+    "what was written has to go up within a second nevertheless, where the filesystem store stores next to nothing of it.",
   "scattered overwrites":
     "A page of 64 KiB is held for most 4 KiB that are written somewhere in it. Of the server's thread, which is busy all the time, 19 % is SHA-256 of packs, 12 % the transactions of their extents, 8 % sending (profiled). " +
     "Of what is written 1.1 to 1.3 times as much is sent, once in packs, besides what segments of the history have to carry that no flush had taken when they were made.",
