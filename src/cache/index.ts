@@ -54,7 +54,7 @@ export interface ContentOptions {
   readonly limits: GivenLimits;
   readonly garbage: GarbageOptions;
   /** Where every change goes, too; with it, durability `remote` means that it is published there. Absent: nowhere. */
-  readonly history?: ShareHistory & { readonly markedSequence: number };
+  readonly history?: ShareHistory & { readonly markedSequence: number; publishedTo(reached: number): number };
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -77,7 +77,7 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
   const history = options.history ?? null;
   packs.lendFrom(cache.pool);
   const replay = new Replay(logDirectory(options), files, packs, store, clock, history, history?.markedSequence);
-  const { log: opened, torn } = options.ephemeral ? { log: nullLog(await aboveEverything(options)), torn: { tornBytes: 0, tornWhole: 0, damage: null } } : await openShareLog(options, replay, health);
+  const { log: opened, torn, reached } = options.ephemeral ? { log: nullLog(await aboveEverything(options)), torn: { tornBytes: 0, tornWhole: 0, damage: null }, reached: Number.POSITIVE_INFINITY } : await openShareLog(options, replay, health);
   const log = history === null ? opened : new TappedLog(opened, history);
   await removeLeftovers(packs, logger);
   await replay.keepLeftOut();
@@ -86,7 +86,7 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
   const garbage = new Garbage(packs, store, blocks, flusher, clock, logger, options.garbage, health, history);
   const space = new Space(blocks);
   await space.read();
-  const shipped = new Shipped(files, packs, flusher, log, () => content.admission.letIn());
+  const shipped = new Shipped(files, packs, flusher, log, reached, () => content.admission.letIn());
   const reader = new Reader(new PageFiller(cache, packs, store), clock);
   const content: Content = new Content({
     cache,
@@ -121,7 +121,7 @@ export async function openContent(options: ContentOptions): Promise<{ content: C
 
 /** Numbers that were published may be of files that are gone: no row speaks of them. */
 async function aboveEverything({ store, history }: ContentOptions): Promise<number> {
-  return Math.max(await store.lastContentSequence(), history?.markedSequence ?? 0);
+  return Math.max(await store.lastContentSequence(), history?.publishedTo(Number.POSITIVE_INFINITY) ?? 0);
 }
 
 function logDirectory({ directory }: ContentOptions): string {
@@ -135,12 +135,12 @@ function asideNow(directory: string, damage: LogDamage | null): readonly string[
 
 async function openShareLog(options: ContentOptions, replay: Replay, health: StoreHealth) {
   const directory = logDirectory(options);
-  const { segmentBytes, clock, logger, fatal } = options;
+  const { segmentBytes, clock, logger, fatal, history } = options;
   const { log, recovered } = await openLog(
-    { directory, instance: options.store.identity.instance, segmentBytes, stagingBytes, beginsAbove: () => aboveEverything(options), clock, logger, fatal },
+    { directory, instance: options.store.identity.instance, segmentBytes, stagingBytes, beginsAbove: () => aboveEverything(options), goesOnAbove: (reached) => history?.publishedTo(reached) ?? 0, clock, logger, fatal },
     (record) => replay.accept(record),
   );
-  const { tornBytes, tornWhole, damage } = recovered;
+  const { tornBytes, tornWhole, damage, reached } = recovered;
   health.damagedLog = describeDamage(directory, damage, replay.lostLeftOut, asideNow(directory, damage));
   if (damage !== null) logger.error({ ...damage, lostRanges: replay.lost }, health.damagedLog ?? "");
   else if (health.damagedLog !== null) logger.warn({ directory }, health.damagedLog);
@@ -148,5 +148,5 @@ async function openShareLog(options: ContentOptions, replay: Replay, health: Sto
     const message = "the log ends at a record that is not whole, with whole ones behind it, which were dropped: after a power cut nobody was told that those are stored; without one the disk damaged the log, and what was acknowledged in them is lost";
     logger.warn({ directory, records: tornWhole, bytes: tornBytes, lastSequence: recovered.lastSequence }, message);
   }
-  return { log, torn: { tornBytes, tornWhole, damage } };
+  return { log, torn: { tornBytes, tornWhole, damage }, reached };
 }

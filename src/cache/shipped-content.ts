@@ -13,14 +13,16 @@ export class Shipped implements ShippedContent {
   private readonly flusher: Flusher;
   private readonly log: WriteAheadLog;
   private readonly letIn: () => void;
+  readonly reached: number;
   /** The log is closed, and whatever it had is on stable storage. */
   closed = false;
 
-  constructor(files: FileTable, packs: PackTable, flusher: Flusher, log: WriteAheadLog, letIn: () => void) {
+  constructor(files: FileTable, packs: PackTable, flusher: Flusher, log: WriteAheadLog, reached: number, letIn: () => void) {
     this.files = files;
     this.packs = packs;
     this.flusher = flusher;
     this.log = log;
+    this.reached = reached;
     this.letIn = letIn;
   }
 

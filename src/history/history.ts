@@ -8,6 +8,7 @@ import { HistoryError, type SegmentHead, tokenBytes } from "./format.ts";
 import type { HistoryOptions, HistoryStatus } from "./options.ts";
 import { introduce, type Taken, takeOver } from "./ownership.ts";
 import { Publisher } from "./publisher.ts";
+import { publishedTo } from "./short-log.ts";
 import { Snapshots } from "./snapshots.ts";
 import { ToldContent } from "./told-content.ts";
 import { Trouble } from "./trouble.ts";
@@ -75,11 +76,8 @@ export class History extends ToldContent implements ShareHistory {
     journal.onTurn((turn, bytes) => this.publisher.turn(turn, bytes));
     const known = journal.mark;
     if (known?.continues !== true) return;
-    for (let after = known.turn; ; ) {
-      const rows = journal.after(after, journalPage);
+    for (let rows = journal.after(known.turn, journalPage); rows.length > 0; rows = journal.after((rows[rows.length - 1] as { turn: number }).turn, journalPage)) {
       for (const row of rows) this.publisher.turn(row.turn, row.bytes);
-      if (rows.length < journalPage) break;
-      after = (rows[rows.length - 1] as { turn: number }).turn;
     }
   }
 
@@ -94,13 +92,17 @@ export class History extends ToldContent implements ShareHistory {
     return mark === null || !mark.continues ? 0 : mark.sequence;
   }
 
+  /** As `publishedTo`, by what the local disk remembers. */
+  publishedTo(reached: number): number {
+    return publishedTo(this.options.journal.mark, reached);
+  }
+
   /** Begins to publish. True: the share is ours; false: it could not be asked for within `waitMsMax`. Rejects where it is another's. */
   async start(content: ShippedContent, waitMsMax: number): Promise<boolean> {
     this.content = content;
     const first = Promise.withResolvers<boolean>();
-    const tooLate = "the share's history can't be gone on with yet: its block store does not answer; it is tried on";
     const late = this.after(waitMsMax, () => {
-      this.options.logger.warn({ error: this.trouble.message }, tooLate);
+      this.options.logger.warn({ error: this.trouble.message }, "the share's history can't be gone on with yet: its block store does not answer; it is tried on");
       first.resolve(false);
     });
     void this.take(first);
@@ -133,6 +135,8 @@ export class History extends ToldContent implements ShareHistory {
 
   private owns(taken: Taken): void {
     if (this.closed) return;
+    // What the local disk remembers may be less than what was published.
+    this.publishedTo(this.source.reached);
     this.trouble.over();
     this.mark = this.options.journal.mark;
     this.publisher.begin(taken);

@@ -14,7 +14,7 @@ export { ShareTaken, ShareTakenUnread, UnfencedStore } from "./chain.ts";
 export { TurnWriter } from "./change-sets.ts";
 export type { ContentRecord } from "./content-records.ts";
 export { HistoryError, historyPrefix, type Manifest, type SegmentHead, shareKey } from "./format.ts";
-export { lastSegmentNumber, listShares, newestSnapshot, segmentsFrom, snapshotPieces } from "./reading.ts";
+export { lastSegmentNumber, listShares, newestSnapshot, segmentsFrom, segmentsOf, snapshotPieces } from "./reading.ts";
 export { HistoryReader, type RecoveryTarget, type Replayed, takeRecovered } from "./recovering.ts";
 export { endHistory, markBehind, takenElsewhere } from "./ownership.ts";
 export { type Ended, endedKey, type Gone, type Leaving, leavingKey, leavingOf, listGone, markLeaving, unmarkLeaving } from "./leaving.ts";

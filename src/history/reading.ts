@@ -1,4 +1,5 @@
 import { type BlockStore, MissingObjectError } from "#model/block-store.ts";
+import type { HistoryMark } from "#model/history.ts";
 import { ByteReader, MalformedBytes } from "./bytes.ts";
 import { placeAfter } from "./chain.ts";
 import { type ContentRecord, readContentRecord } from "./content-records.ts";
@@ -164,4 +165,17 @@ export async function* segmentsFrom(blocks: BlockStore, instance: string, from: 
     yield segment;
     place = placeAfter(segment.head);
   }
+}
+
+/**
+ * The segments that a recovery from this mark needs, and those published since. Throws a HistoryError where one of those the mark knows of is missing: they
+ * go only once a mark is kept that needs them no more.
+ */
+export async function* segmentsOf(blocks: BlockStore, instance: string, { fromEpoch, fromNumber, number }: HistoryMark): AsyncGenerator<ReadSegment> {
+  let next: Place = { epoch: fromEpoch, number: fromNumber };
+  for await (const segment of segmentsFrom(blocks, instance, next)) {
+    next = placeAfter(segment.head);
+    yield segment;
+  }
+  if (next.number <= number) throw new HistoryError(`object ${segmentKey(instance, next)} of the share's history is missing`);
 }

@@ -108,6 +108,8 @@ export interface HeldPacks {
 
 /** What the history asks of content. */
 export interface ShippedContent {
+  /** The last change that the log accounted for when it was opened. */
+  readonly reached: number;
   /** The oldest accepted change that packs and metadata don't have yet: beyond the last where they have all. */
   oldestNeeded(): number;
   /** Resolves when every change accepted so far is on stable storage. */

@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { afterAll, describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, ftruncateSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "#base/clock.ts";
 import { DatabaseError, openSqliteControlDatabase } from "#control/database/index.ts";
@@ -49,6 +49,25 @@ persistentContract("sqlite", async () => {
 });
 
 describe("control database, sqlite, the file", () => {
+  test("a start goes on from what the disk has of the WAL, not from what a failed sync left in memory", async () => {
+    const from = join(directory(), "controlplane.db");
+    const db = await open(from);
+    await db.transaction((tx) => tx.insert(notes, { key: "synced", value: "" }));
+    const onDisk = readFileSync(`${from}-wal`);
+    await db.transaction((tx) => tx.insert(notes, { key: "given up", value: "" }));
+    const path = join(directory(), "controlplane.db");
+    // By another process: closing a descriptor of the database in this one would drop the locks that SQLite holds.
+    for (const ending of ["", "-wal"]) Bun.spawnSync(["cp", from + ending, path + ending]);
+    await db.close();
+    const drop = (fd: number): void => {
+      ftruncateSync(fd, onDisk.length);
+      writeSync(fd, onDisk, 0, onDisk.length, 0);
+    };
+    const again = await openSqliteControlDatabase({ path, clock: systemClock, logger: silentLogger, drop });
+    expect((await again.transaction((tx) => tx.all(notes))).map(({ key }) => key)).toEqual(["synced"]);
+    await again.close();
+  });
+
   const modeOf = (path: string): string => (statSync(path).mode & 0o777).toString(8);
 
   test("it is for its owner alone, with what lies beside it, and its directory", async () => {

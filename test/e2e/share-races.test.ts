@@ -20,7 +20,7 @@ import { Disk, instance } from "../unit/history/world.ts";
 if (missingRadosgw !== null) console.log(`races for a share on S3: skipped, ${missingRadosgw}`);
 
 const races = Number(Bun.env.SHARE_RACES ?? 100);
-const content: ShippedContent = { oldestNeeded: () => 1, logged: () => undefined, safe: () => Promise.resolve(), hold: () => ({ store: () => Promise.resolve(true), release: () => {} }), shipped: () => {} };
+const content: ShippedContent = { reached: Number.POSITIVE_INFINITY, oldestNeeded: () => 1, logged: () => undefined, safe: () => Promise.resolve(), hold: () => ({ store: () => Promise.resolve(true), release: () => {} }), shipped: () => {} };
 
 // Skips where Ceph's gateway is not installed: the reason is printed.
 describe.skipIf(missingRadosgw !== null)("two machines after one share in a bucket", () => {

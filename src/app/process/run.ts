@@ -132,7 +132,7 @@ function guard(logger: OpenLogger): void {
 }
 
 function die(logger: OpenLogger, error: Error): never {
-  logger.error({ err: error }, "storage can't be trusted any more: ending. Look at the disk, and restart the machine before the server: what the kernel has in memory alone is not stored. The start recovers what was acknowledged");
+  logger.error({ err: error }, "storage can't be trusted any more: ending. Look at the disk before the server is started again. The start goes on from what is on it, and recovers what was acknowledged");
   process.exit(status.ioError);
 }
 

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { RecoveredLog } from "#cache/log/recovered-log.ts";
-import { segmentsFrom } from "#history/index.ts";
+import { segmentsOf } from "#history/index.ts";
 import type { BlockStore } from "#model/block-store.ts";
 import type { HistoryMark } from "#model/history.ts";
 import { syncDirectory } from "../process/durable-files.ts";
@@ -35,7 +35,7 @@ export async function restoreLostLog({ share, instance, directory, segmentBytes,
   const log = new RecoveredLog(folder, instance, segmentBytes, clock.now().nsec);
   let last = mark.oldestNeeded - 1;
   try {
-    for await (const segment of segmentsFrom(blocks, Buffer.from(instance).toString("hex"), { epoch: mark.fromEpoch, number: mark.fromNumber })) {
+    for await (const segment of segmentsOf(blocks, Buffer.from(instance).toString("hex"), mark)) {
       for (const record of segment.content()) {
         if (record.sequence <= last) continue;
         last = record.sequence;
@@ -46,7 +46,7 @@ export async function restoreLostLog({ share, instance, directory, segmentBytes,
     await log.discard().catch(() => {});
     throw new Error(
       `the log of share ${share} in ${directory} is gone, and the part of it that its block store keeps can't be read (${(error as Error).message}). ` +
-        "It starts once the store answers; to start without what the log had, put the old log back or turn the store's history off",
+        "It starts once the store answers and has it: name the bucket that the share was in, or put back from a backup of it what is missing. To start without that, put the old log back, or turn the store's history off and lose what was written last",
     );
   }
   await log.finish();

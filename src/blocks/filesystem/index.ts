@@ -214,9 +214,19 @@ class FilesystemStore implements FilesystemBlocks {
         await file.close();
       }
       await this.#disk.link(temp, path);
-      await this.#disk.syncDirectory(dirname(path));
+      await this.#named(path, () => this.#disk.unlink(path));
     } finally {
       await removeIfThere(this.#disk, temp);
+    }
+  }
+
+  /** Makes an object's name durable. Where that fails the name goes: a later sync may succeed without it, and who finds the object takes it for stored. */
+  async #named(path: string, undo: () => Promise<void>): Promise<void> {
+    try {
+      await this.#disk.syncDirectory(dirname(path));
+    } catch (error) {
+      await undo().catch(() => {});
+      throw error;
     }
   }
 
@@ -233,7 +243,7 @@ class FilesystemStore implements FilesystemBlocks {
       await this.#disk.unlink(from);
     }
     // The new name first: at no moment may the disk know of neither.
-    await this.#disk.syncDirectory(dirname(path));
+    await this.#named(path, () => this.#disk.rename(path, from));
     await this.#disk.syncDirectory(dirname(from));
   }
 }

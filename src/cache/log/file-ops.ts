@@ -1,4 +1,5 @@
 import fs from "node:fs";
+import { dropCleanPages } from "#base/kernel-pages.ts";
 import { startWriteBack, writeBackBytes } from "#base/write-back.ts";
 import { allocateNow } from "./native.ts";
 
@@ -29,6 +30,8 @@ export interface FileOps {
   renameSync(from: string, to: string): void;
   unlink(path: string, done: Done): void;
   fdatasync(fd: number, done: Done): void;
+  /** Reads give what is on the disk from here on, but for what was written and not synced: a sync that failed leaves other pages in memory. */
+  dropCleanPages(fd: number): void;
   /** For directories: makes names durable. */
   fsync(fd: number, done: Done): void;
 }
@@ -56,6 +59,7 @@ export const systemFiles: FileOps = {
   renameSync: (from, to) => fs.renameSync(from, to),
   unlink: (path, done) => fs.unlink(path, done),
   fdatasync: (fd, done) => fs.fdatasync(fd, done),
+  dropCleanPages,
   fsync: (fd, done) => fs.fsync(fd, done),
 };
 
@@ -133,6 +137,15 @@ export function fsyncOf(files: FileOps, fd: number): Promise<void> {
 
 export function unlinkOf(files: FileOps, path: string): Promise<void> {
   return completed((done) => files.unlink(path, done));
+}
+
+/**
+ * Makes reads of a file that an earlier process wrote give what is on the disk and stays there: first what it left unwritten is synced, then the kernel
+ * forgets what a failed sync left in its memory.
+ */
+export async function readFromDisk(files: FileOps, fd: number): Promise<void> {
+  await fdatasyncOf(files, fd);
+  files.dropCleanPages(fd);
 }
 
 /** Makes the names in `directory` durable. */

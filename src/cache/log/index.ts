@@ -133,6 +133,11 @@ export interface LogOptions {
   readonly stagingBytes: number;
   /** Where numbering begins if there is no segment: above every sequence that is known from elsewhere. Absent: 0. */
   readonly beginsAbove?: () => Maybe<number>;
+  /**
+   * Where numbering goes on at least, if there are segments: above every sequence that is known from elsewhere. `reached`: as of `Recovered`. Throws where the
+   * log can't be the newest one; nothing of it is changed then.
+   */
+  readonly goesOnAbove?: (reached: number) => number;
   readonly clock: Clock;
   readonly logger: Logger;
   /** A write or sync failed: nothing may be acknowledged from here on. Called at most once. */
@@ -152,6 +157,8 @@ export interface Recovered {
   /** 0 where there was no record. */
   readonly firstSequence: number;
   readonly lastSequence: number;
+  /** The last number that the log accounts for, by a record it has or had, or by saying that it was skipped; Infinity where there is no log. */
+  readonly reached: number;
   /** Null: none that can be told from a torn tail. */
   readonly damage: LogDamage | null;
 }

@@ -1,7 +1,7 @@
 import type { Maybe } from "#base/brand.ts";
 import fs from "node:fs";
 import { assert } from "#base/assert.ts";
-import { fdatasyncOf, fsyncOf, makeDirectory, systemFiles, unlinkOf, type FileOps } from "./file-ops.ts";
+import { fsyncOf, makeDirectory, readFromDisk, systemFiles, unlinkOf, type FileOps } from "./file-ops.ts";
 import { decodeHeaders, type FoundHeader, headerBytes, headerCopyAt } from "./format.ts";
 import type { LogOptions, LogRecord, LostRecord, Recovered, WriteAheadLog } from "./index.ts";
 import { type Found, readSegments } from "./read-segments.ts";
@@ -34,13 +34,14 @@ export async function openLog(
   try {
     const { found, spares, spareNumber } = await openFiles(options, files, opened);
     const recovery = await readSegments(options.instance, found, replay);
-    for (const segment of recovery.live) await fdatasyncOf(files, segment.fd);
     // Names, too: of segments where none is begun, and of spares, which are never to be found under an old name with a new header.
     await fsyncOf(files, directoryFd);
+    const isNew = found.every(({ header }) => header === null);
+    const above = isNew ? 0 : (options.goesOnAbove?.(recovery.recovered.reached) ?? 0);
     const pool = new SegmentFiles({ ...options, directoryFd, files, spares, spareNumber });
     const generation = found.length === 0 ? 0 : found[found.length - 1]!.generation;
     const log = new SegmentedLog(options, files, directoryFd, pool, recovery.dead, {
-      sequence: found.every(({ header }) => header === null) ? ((await options.beginsAbove?.()) ?? 0) : recovery.sequence + sequenceSkip,
+      sequence: isNew ? ((await options.beginsAbove?.()) ?? 0) : Math.max(recovery.sequence, above) + sequenceSkip,
       lastRecord: recovery.lastRecord,
       generation,
       previousGeneration: recovery.live[recovery.live.length - 1]?.generation ?? 0,
@@ -70,6 +71,7 @@ async function openFiles(options: LogOptions, files: FileOps, opened: number[]) 
     const fileBytes = fs.fstatSync(fd).size;
     if (segment !== null) {
       const generation = Number.parseInt(segment[1]!, 16);
+      await readFromDisk(files, fd);
       found.push({ generation, path, fd, fileBytes, header: readHeader(options, path, fd, generation) });
     } else {
       spareNumber = Math.max(spareNumber, Number(spare![1]) + 1);

@@ -71,6 +71,8 @@ class Walk {
   private firstSequence = 0;
   /** The last record found. */
   private last = 0;
+  /** The last number that segments say was used or skipped before them. */
+  private before = 0;
   /** The last record that is known to have been synced; -1: not looked for yet. */
   private proven = -1;
   private lost = 0;
@@ -96,7 +98,8 @@ class Walk {
     // An empty segment at the end holds nothing but its header's word on used sequences, which the next header repeats.
     while (live.length > 0 && live[live.length - 1]!.end === recordsStart) dead.push(live.pop()!);
     const { records, bytes, tornBytes, tornWhole, firstSequence, last } = this;
-    return { live, dead, lastRecord: last, sequence, recovered: { records, bytes, tornBytes, tornWhole, firstSequence, lastSequence: records > 0 ? last : 0, damage } };
+    const reached = start < found.length ? Math.max(last, this.before) : Number.POSITIVE_INFINITY;
+    return { live, dead, lastRecord: last, sequence, recovered: { records, bytes, tornBytes, tornWhole, firstSequence, lastSequence: records > 0 ? last : 0, reached, damage } };
   }
 
   private damage(): LogDamage | null {
@@ -114,6 +117,7 @@ class Walk {
     const segment = segmentOf(file, this.last);
     const place: Place = { index, source: this.sourceOf(file), segment, successor, cap, at: recordsStart, expected: file.header!.firstSequence };
     this.live.push(segment);
+    this.before = file.header!.firstSequence - 1;
     let next: number | null = null;
     while (next === null) {
       const scanned = await this.scanner.scan(place.source, place.at, place.expected, cap, this.last, this.replay);

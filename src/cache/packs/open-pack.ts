@@ -4,17 +4,7 @@ import type { Maybe } from "#base/brand.ts";
 import { FsError } from "#model/fs-error.ts";
 import type { PackId } from "#model/ids.ts";
 import {
-  errorCode,
-  fdatasyncOf,
-  isFull,
-  syncDirectory,
-  systemFiles,
-  unlinkOf,
-  writeBackBytes,
-  writeFully,
-  writeSlicesFully,
-  writtenAside,
-  type FileOps,
+  errorCode, fdatasyncOf, isFull, readFromDisk, syncDirectory, systemFiles, unlinkOf, writeBackBytes, writeFully, writeSlicesFully, writtenAside, type FileOps,
 } from "../log/file-ops.ts";
 import { LateWrites } from "./late-writes.ts";
 import { SharedSync } from "../log/shared-sync.ts";
@@ -65,6 +55,7 @@ export async function reopenPack(directory: string, id: PackId, instance: Uint8A
     throw error;
   }
   try {
+    await readFromDisk(files, fd);
     const size = payloadBytes(fd, path, id, instance);
     const table = new FrameTable();
     const piece = new Uint8Array(Math.min(1 << 20, Math.max(size, 1)));
@@ -73,7 +64,6 @@ export async function reopenPack(directory: string, id: PackId, instance: Uint8A
       await readFully(fd, at, part);
       table.add(part);
     }
-    await fdatasyncOf(files, fd);
     await syncDirectory(files, directory);
     return new PackFile(directory, path, id, instance, options, files, fd, size, table, false);
   } catch (error) {

@@ -1,6 +1,7 @@
 import { sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/bun-sqlite";
 import type { Clock } from "#base/clock.ts";
+import { type PageOps, readFromDisk } from "#base/kernel-pages.ts";
 import type { Logger } from "#telemetry/logger.ts";
 import { type Builder, type Dialect, DrizzleTransaction } from "./drizzle-transaction.ts";
 import { IdleWatch } from "./idle-watch.ts";
@@ -25,14 +26,18 @@ export interface SqliteControlOptions {
   readonly logger: Logger;
   /** The schema's steps; those of this program unless a test brings its own. */
   readonly steps?: readonly Step[];
+  /** Has the kernel forget what it has of a file and takes for written; tests put their own here. */
+  readonly drop?: PageOps["drop"];
 }
 
 /** Opens the control plane's database in an SQLite file, makes it where there is none, and brings its tables up to date. */
 export async function openSqliteControlDatabase(options: SqliteControlOptions): Promise<ControlDatabase> {
-  const { path, clock, logger } = options;
+  const { path, clock, logger, drop } = options;
   prepareFile(path, logger);
   let connection: SqliteConnection;
   try {
+    // A commit whose sync failed is in the kernel's memory still, and SQLite would take it for one and go on behind it.
+    readFromDisk(`${path}-wal`, drop && { drop });
     connection = new SqliteConnection(path, clock);
   } catch (error) {
     throw sqliteError(path, "", error);

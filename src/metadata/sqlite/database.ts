@@ -1,5 +1,6 @@
 import { Database, SQLiteError, constants } from "bun:sqlite";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, fsyncSync, openSync } from "node:fs";
+import { type PageOps, readFromDisk } from "#base/kernel-pages.ts";
 import type { Random } from "#base/random.ts";
 import { firstDrawn } from "#model/ids.ts";
 import { MetadataStoreError } from "../errors.ts";
@@ -42,6 +43,19 @@ export function explain(path: string, error: unknown): unknown {
 }
 
 /**
+ * To be done before a database is opened. After a failed sync the kernel has frames of the WAL that are not on the disk: to go on behind them would lose with
+ * the power whatever is committed from then on, since a WAL ends where a frame is missing. Of the database itself nothing counts before it was synced: until
+ * then the WAL has it, and the next checkpoint writes all of that again. (To open and close it here would drop the locks that this process has on it.)
+ */
+export function readWalFromDisk(path: string, ops: Partial<PageOps>): void {
+  try {
+    readFromDisk(`${path}-wal`, ops);
+  } catch (error) {
+    throw explain(path, error);
+  }
+}
+
+/**
  * Opens a share's database, which this process then has to itself, and brings its tables up to date; a new one gets its
  * identity from `random`. Refuses what is not ours, what is newer than this program, and what another process has open.
  */
@@ -74,6 +88,16 @@ function createPrivately(path: string): void {
     closeSync(openSync(path, "wx", 0o600));
   } catch {
     // It exists, or SQLite will say why it cannot be made.
+  }
+}
+
+/** Makes the names in a directory durable. */
+export function syncDirectory(path: string): void {
+  const fd = openSync(path, "r");
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
   }
 }
 

@@ -2,11 +2,12 @@
  * Metadata in one SQLite database a share (docs/formats/metadata-sqlite.md). The sets of a turn share a transaction; its sync of the
  * WAL and the checkpoints run in the thread pool, so that the event loop never waits for the disk. A failed sync ends the process.
  */
-import { closeSync, fdatasync, fdatasyncSync, fstatSync, fsyncSync, openSync } from "node:fs";
+import { fdatasync, fdatasyncSync, fstatSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Database } from "bun:sqlite";
 import { assert } from "#base/assert.ts";
 import type { Clock } from "#base/clock.ts";
+import type { PageOps } from "#base/kernel-pages.ts";
 import type { Random } from "#base/random.ts";
 import type { ApplyResult } from "#model/change-set.ts";
 import type { HistoryMark, Journal, TurnEncoder } from "#model/history.ts";
@@ -19,7 +20,7 @@ import type { Totals } from "../rows.ts";
 import { Sequence } from "../sequence.ts";
 import { syncSpans } from "../traced.ts";
 import { Checkpointer } from "./checkpointer.ts";
-import { explain, isNoSpace, keepWalAtClose, openDatabase } from "./database.ts";
+import { explain, isNoSpace, keepWalAtClose, openDatabase, readWalFromDisk, syncDirectory } from "./database.ts";
 import { GroupSync, type SyncFile } from "./group-sync.ts";
 import { endJournal, readMark, SqliteJournal } from "./journal.ts";
 import { OpenFiles } from "./open-files.ts";
@@ -54,6 +55,8 @@ export interface SqliteStoreOptions {
   readonly sync?: SyncFile;
   /** fdatasync on the event loop, for the rare moments that cannot wait. */
   readonly syncNow?: (fd: number) => void;
+  /** Has the kernel forget what it takes for written; tests put their own here. */
+  readonly drop?: PageOps["drop"];
   /** Keeps what is applied until it is published, written down by this. Absent: nothing is kept. */
   readonly journal?: TurnEncoder;
   /** Length of the WAL, in pages, at which it is taken into the database. */
@@ -65,6 +68,7 @@ export interface SqliteStoreOptions {
  * than this program, or is in use by another process.
  */
 export function openSqliteStore(options: SqliteStoreOptions): SqliteStore {
+  readWalFromDisk(options.path, { ...(options.syncNow && { sync: options.syncNow }), ...(options.drop && { drop: options.drop }) });
   const db = openDatabase(options.path, options.writer ?? "DittoFS", options.random);
   const files = new OpenFiles(db);
   try {
@@ -85,15 +89,6 @@ export class SqliteStore extends EngineStore {
     super(identity, rows, sequence, committer, release);
     this.journal = journal;
     this.historyMark = mark;
-  }
-}
-
-function syncDirectory(path: string): void {
-  const fd = openSync(path, "r");
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
   }
 }
 
@@ -119,10 +114,11 @@ class Parts {
     this.options = options;
     this.db = db;
     this.files = files;
-    this.syncNow = options.syncNow ?? fdatasyncSync;
+    const { statements } = files;
+    const syncNow = options.syncNow ?? fdatasyncSync;
+    this.syncNow = (fd) => this.orEnd(() => syncNow(fd));
     const sync = options.sync ?? fdatasync;
     const pagesMax = options.checkpointPages ?? defaultCheckpointPages;
-    const { statements } = files;
 
     this.reservation = new Reservation(statements);
     const next = this.reservation.limit;
@@ -133,9 +129,9 @@ class Parts {
     this.walBytes = Math.ceil(pagesMax * walRoom) * walFrameBytes;
     this.reserve = this.reserveRoom(this.walBytes);
     files.reserve = this.reserve;
-    this.syncNow(this.walFd);
+    syncNow(this.walFd);
     // What an earlier start wrote and did not live to sync: the share's identity above all.
-    this.syncNow(databaseFd);
+    syncNow(databaseFd);
     syncDirectory(dirname(options.path));
 
     this.walSync = new GroupSync(this.walFd, sync, options.clock, this.fatal);
@@ -220,6 +216,16 @@ class Parts {
     this.options.logger.error({ error: String(error), path: this.options.path }, "the metadata store cannot go on");
     (this.options.fatal ?? endProcess)(asError(error));
   };
+
+  /** Who asked for a number may survive an error of its sync; the store must not, as a later sync would succeed without what this one was for. */
+  private orEnd(sync: () => void): void {
+    try {
+      sync();
+    } catch (error) {
+      this.fatal(error);
+      throw error;
+    }
+  }
 
   /** Bun closes databases when the process exits, and empties the WAL, which may be all there is; not within a transaction. */
   private keepWalAtExit(): void {

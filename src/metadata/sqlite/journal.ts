@@ -85,6 +85,8 @@ export class SqliteJournal implements Journal, TurnKeeper {
 
   async keepMark(): Promise<void> {
     if (this.unwritten) await this.hooks.commit();
+    // Written with somebody's commit, which need not be synced yet.
+    else await this.hooks.durable();
   }
 
   copyTo(path: string, taken: (turn: number) => void): Promise<number> {

@@ -146,6 +146,22 @@ describe("put", () => {
     });
   }
 
+  test("whose name could not be synced leaves no object, which whoever looks would take for stored, and works again later", async () => {
+    let broken = false;
+    const { disk } = journal((event) => (broken && event.startsWith("names /objects") ? "EIO" : null));
+    const store = await openFilesystemBlocks({ directory, disk });
+    const { path, source } = staged(store.stagingDirectory);
+    broken = true;
+    await expect(store.put("a", slices)).rejects.toThrow("EIO");
+    await expect(store.put("b", source)).rejects.toThrow("EIO");
+    expect([await store.size("a"), await store.size("b")]).toEqual([null, null]);
+    expect(fs.existsSync(path)).toBe(true);
+    broken = false;
+    await store.put("a", slices);
+    await store.put("b", source);
+    await store.close();
+  });
+
   test("on a full disk throws StoreFullError, leaves a file source where it is, and works again later", async () => {
     let full = true;
     const { disk } = journal((event) => (full && (event === "sync" || event.startsWith("rename")) ? "ENOSPC" : null));

@@ -26,6 +26,7 @@ class Pointing {
   readonly leavesToPacks = true;
   readonly lost = null;
   readonly markedSequence = 0;
+  publishedTo = (): number => 0;
   /** Whether its segments need what it is told of. */
   readonly keeps: boolean;
   constructor(keeps = true) {
@@ -62,7 +63,7 @@ interface Flushed {
   readonly first: Awaited<ReturnType<typeof open>>;
 }
 
-const historyOf = (pointing: Pointing) => pointing as unknown as ShareHistory & { markedSequence: number };
+const historyOf = (pointing: Pointing) => pointing as unknown as ShareHistory & { markedSequence: number; publishedTo(): number };
 
 function bucket(objects: BlockStore) {
   const faults = { put: async (): Promise<void> => {} };

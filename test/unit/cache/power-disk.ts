@@ -13,7 +13,11 @@ interface Undo {
 }
 class Body {
   unsynced: Undo[] = [];
+  /** Pages that a sync gave up: the kernel has them in memory and takes them for written. What the disk has of them. */
+  readonly givenUp = new Map<number, Uint8Array>();
 }
+/** Of syncs that have something to do, on a disk that fails. */
+const failing = 0.1;
 interface NameChange {
   readonly from: string | null;
   readonly to: string | null;
@@ -23,25 +27,30 @@ interface NameChange {
 
 /**
  * The disk below everything that uses `systemFiles`, for one life of a process: real files, and what of their bytes and names was not synced. A power
- * cut takes any pages of the former, and the latter from some moment on. What is done after the end of the life is not done.
+ * cut takes any pages of the former, and the latter from some moment on. A sync that fails leaves its pages in the kernel's memory, clean: no later sync
+ * writes them, reads give them, until they are dropped or the power fails. What is done after the end of the life is not done.
  */
 export class PowerDisk {
   readonly directory: string;
   private readonly random: SeededRandom;
+  private readonly fails: boolean;
   /** No room for segments of the log. */
   private readonly isFull: boolean;
   private readonly bodies: Map<string, Body>;
   private names: NameChange[];
   private readonly open = new Map<number, Body | string>();
   private left: number;
+  /** A sync of this life failed. */
+  failed = false;
   private readonly ends = Promise.withResolvers<void>();
   ended = false;
   /** Resolves when the life ends. */
   readonly end: Promise<void> = this.ends.promise;
 
   /** `steps`: syncs, and whatever else counts, until the life ends. */
-  constructor(directory: string, random: SeededRandom, steps: number, bodies = new Map<string, Body>(), names: NameChange[] = []) {
+  constructor(directory: string, random: SeededRandom, steps: number, fails: boolean, bodies = new Map<string, Body>(), names: NameChange[] = []) {
     this.directory = directory;
+    this.fails = fails;
     this.random = random;
     this.isFull = random.chance(0.1);
     this.left = steps;
@@ -73,14 +82,42 @@ export class PowerDisk {
   /** The next life's disk: after a kill with all that the kernel had, after a power cut with what the disk made of it. */
   next(powerCut: boolean, steps: number): PowerDisk {
     const copy = copyOf(this.directory);
-    if (!powerCut) return new PowerDisk(copy, this.random, steps, this.bodies, this.names);
+    if (!powerCut) return new PowerDisk(copy, this.random, steps, this.fails, this.bodies, this.names);
     for (const [path, body] of this.bodies) this.lose(join(copy, path), body);
     for (let kept = this.random.below(this.names.length + 1); this.names.length > kept; ) this.unname(copy, this.names.pop() as NameChange);
-    return new PowerDisk(copy, this.random, steps);
+    return new PowerDisk(copy, this.random, steps, this.fails);
   }
 
-  private lose(path: string, { unsynced }: Body): void {
-    if (unsynced.length === 0 || !fs.existsSync(path)) return;
+  /** A sync that begins now fails: of what it covers some has come to the disk, and of the rest nobody knows any more that it has not. */
+  private giveUp(fd: number, body: Body): void {
+    const pages = new Map<number, Uint8Array>();
+    for (const { offset, old } of body.unsynced.toReversed()) {
+      for (const page of pagesOf(offset, old.length)) if (!pages.has(page)) pages.set(page, pageAt(fd, page));
+      for (let at = 0; at < old.length; ) {
+        const page = pages.get(Math.floor((offset + at) / pageBytes)) as Uint8Array;
+        const from = (offset + at) % pageBytes;
+        const take = Math.min(pageBytes - from, old.length - at);
+        page.set(old.subarray(at, at + take), from);
+        at += take;
+      }
+    }
+    for (const [page, bytes] of pages) if (!body.givenUp.has(page) && this.random.chance(0.7)) body.givenUp.set(page, bytes);
+    body.unsynced = [];
+    this.failed = true;
+  }
+
+  /** Reads give what the disk has, but of pages that were written since. */
+  private drop(fd: number, { unsynced, givenUp }: Body): void {
+    const dirty = new Set(unsynced.flatMap(({ offset, old }) => pagesOf(offset, old.length)));
+    for (const [page, bytes] of givenUp) {
+      if (dirty.has(page)) continue;
+      fs.writeSync(fd, bytes, 0, bytes.length, page * pageBytes);
+      givenUp.delete(page);
+    }
+  }
+
+  private lose(path: string, { unsynced, givenUp }: Body): void {
+    if (unsynced.length + givenUp.size === 0 || !fs.existsSync(path)) return;
     const lost = new Map<number, boolean>();
     // All of it, none, some pages, or some of what was written at a time.
     const mode = this.random.below(4);
@@ -98,6 +135,7 @@ export class PowerDisk {
         at += take;
       }
     }
+    for (const [page, bytes] of givenUp) fs.writeSync(fd, bytes, 0, bytes.length, page * pageBytes);
     fs.closeSync(fd);
   }
 
@@ -196,8 +234,14 @@ export class PowerDisk {
         if (!(body instanceof Body)) return real.fdatasync(fd, done);
         const covered = new Set(body.unsynced);
         if (!this.step()) return;
+        if (this.fails && covered.size > 0 && this.random.chance(failing)) {
+          this.giveUp(fd, body);
+          return later(() => done(Object.assign(new Error("EIO: i/o error, fdatasync"), { code: "EIO" })));
+        }
         later(() => {
           body.unsynced = body.unsynced.filter((undo) => !covered.has(undo));
+          // Of a page that was written again all goes to the disk.
+          for (const { offset, old } of covered) for (const page of pagesOf(offset, old.length)) body.givenUp.delete(page);
           done(null);
         });
       },
@@ -215,10 +259,26 @@ export class PowerDisk {
         });
       },
       startWriteBack: () => {},
+      dropCleanPages: (fd) => {
+        const body = this.open.get(fd);
+        if (body instanceof Body && !this.ended) this.drop(fd, body);
+      },
       allocateSync: (fd, bytes) => {
         if (this.isFull) throw Object.assign(new Error("no room for a segment"), { code: "ENOSPC" });
         real.allocateSync(fd, bytes);
       },
     };
   }
+}
+
+function pagesOf(offset: number, length: number): number[] {
+  const first = Math.floor(offset / pageBytes);
+  return Array.from({ length: Math.ceil((offset + length) / pageBytes) - first }, (_, i) => first + i);
+}
+
+/** A page as the kernel has it; zeros behind the end of the file. */
+function pageAt(fd: number, page: number): Uint8Array {
+  const bytes = new Uint8Array(pageBytes);
+  fs.readSync(fd, bytes, 0, pageBytes, page * pageBytes);
+  return bytes;
 }

@@ -27,7 +27,7 @@ async function begun() {
   const blocks = faultyBlocks(objects, { before: (operation, key) => void (operation === "put" && key.includes("/history/") && !key.includes("snapshot") && putting.push(key)) });
   const packs = { asked: [] as PackId[], held: 0, tries: 0, outcome: (): Promise<boolean> => Promise.resolve(true) };
   const content: ShippedContent = {
-    oldestNeeded: () => 1, logged: () => undefined, safe: () => Promise.resolve(), shipped: () => {},
+    reached: Number.POSITIVE_INFINITY, oldestNeeded: () => 1, logged: () => undefined, safe: () => Promise.resolve(), shipped: () => {},
     hold: (ids) => {
       const asked = [...ids];
       packs.asked.push(...asked);

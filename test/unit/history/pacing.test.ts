@@ -49,7 +49,7 @@ class Paced {
   private readonly putting: string[] = [];
 
   async start(): Promise<void> {
-    const content: ShippedContent = { oldestNeeded: () => this.stored + 1, logged: () => undefined, safe: () => Promise.resolve(), hold: () => ({ store: () => Promise.resolve(true), release: () => {} }), shipped: () => {} };
+    const content: ShippedContent = { reached: Number.POSITIVE_INFINITY, oldestNeeded: () => this.stored + 1, logged: () => undefined, safe: () => Promise.resolve(), hold: () => ({ store: () => Promise.resolve(true), release: () => {} }), shipped: () => {} };
     await this.clock.until(this.history.start(content, 1000));
     // The first snapshot is there once something is published.
     this.disk.commit(0);

@@ -17,7 +17,7 @@ import { ManualClock } from "../../support/manual-clock.ts";
 
 /** Who has a share: of several who take it one does, and whoever had it before notices. */
 
-const content: ShippedContent = { oldestNeeded: () => 1, logged: () => undefined, safe: () => Promise.resolve(), hold: () => ({ store: () => Promise.resolve(true), release: () => {} }), shipped: () => {} };
+const content: ShippedContent = { reached: Number.POSITIVE_INFINITY, oldestNeeded: () => 1, logged: () => undefined, safe: () => Promise.resolve(), hold: () => ({ store: () => Promise.resolve(true), release: () => {} }), shipped: () => {} };
 const directory = temporary("races");
 let machines = 0;
 const realMsMax = 20_000;

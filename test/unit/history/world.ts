@@ -175,6 +175,7 @@ export class World {
     // Replay of the log: what is not stored, and of that what is not known to be published.
     for (const one of this.happened) if ("sequence" in one && one.sequence > disk.stored && one.sequence > history.markedSequence) this.tell(history, one);
     const content: ShippedContent = {
+      reached: this.sequence,
       oldestNeeded: () => Math.min(disk.stored, this.sequence) + 1,
       logged: () => undefined,
       safe: () => Promise.resolve(),

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, readFileSync, readdirSync, readlinkSync, renameSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, renameSync, writeSync } from "node:fs";
 import { Database } from "bun:sqlite";
 import { systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
@@ -43,19 +43,6 @@ class HeldSyncs {
     this.hold = false;
     for (const { done } of this.calls.splice(0)) done(null);
   }
-}
-
-/** The descriptor the store itself has open on a path: SQLite's own was opened before it. */
-function descriptorOf(path: string): number {
-  let found = -1;
-  for (const fd of readdirSync("/proc/self/fd")) {
-    try {
-      if (readlinkSync(`/proc/self/fd/${fd}`) === path) found = Math.max(found, Number(fd));
-    } catch {
-      // Closed since it was listed.
-    }
-  }
-  return found;
 }
 
 function turnEnds(times = 3): Promise<void> {
@@ -178,6 +165,43 @@ describe("sqlite: durability", () => {
     await expect(s.apply(set([], []))).rejects.toBe(broken);
   });
 
+  test("a start goes on from what the disk has of the WAL, not from what a failed sync left in memory", async () => {
+    const s = store({ fatal: () => {} });
+    await makeRoot(s);
+    await create(s, "synced");
+    const onDisk = readFileSync(`${path}-wal`);
+    syncs.hold = true;
+    void create(s, "given up");
+    await syncs.asked();
+    syncs.release(new Error("EIO: i/o error, fdatasync"));
+    const copy = `${directory.path}/copy.db`;
+    copyDatabase(path, copy);
+    path = copy;
+    syncs = new HeldSyncs();
+    const again = store({ drop: (fd) => void writeSync(fd, onDisk, 0, onDisk.length, 0) });
+    expect(again.dirent(rootId, "synced")).not.toBeNull();
+    expect(again.dirent(rootId, "given up")).toBeNull();
+  });
+
+  test("a sync on the event loop that fails is as fatal as any other, whoever asked for the numbers it was for", async () => {
+    const broken = new Error("EIO: i/o error, fdatasync");
+    const fatal: Error[] = [];
+    let fails = false;
+    const s = store({
+      fatal: (error) => fatal.push(error),
+      syncNow: () => {
+        if (fails) throw broken;
+      },
+    });
+    await makeRoot(s);
+    fails = true;
+    expect(() => {
+      for (let i = 0; i < 3_000_000; i++) s.draw();
+    }).toThrow(broken);
+    expect(fatal).toEqual([broken]);
+    await expect(s.apply(set([], []))).rejects.toBe(broken);
+  });
+
   test("by default a failed sync ends the process", () => {
     const script = `
       import { openSqliteStore } from "#metadata/index.ts";
@@ -199,8 +223,8 @@ describe("sqlite: durability", () => {
 
   test("a checkpoint syncs the WAL, then writes, then syncs the database; commits wait for it, reads don't", async () => {
     const s = store({ checkpointPages: 30 });
-    const walFd = descriptorOf(`${path}-wal`);
     await makeRoot(s);
+    const walFd = syncs.log[0] as number;
     copyFile(path, `${directory.path}/before`);
     await untilDatabaseSync(s, walFd);
     expect(syncs.log.at(-2)).toBe(walFd);
@@ -218,8 +242,8 @@ describe("sqlite: durability", () => {
   test("numbers that run out during a checkpoint wait for the database's sync before the WAL is written again", async () => {
     const now: number[] = [];
     const s = store({ checkpointPages: 30, syncNow: (fd) => void now.push(fd) });
-    const walFd = descriptorOf(`${path}-wal`);
     await makeRoot(s);
+    const walFd = syncs.log[0] as number;
     const databaseFd = await untilDatabaseSync(s, walFd);
     expect(databaseFd).not.toBe(walFd);
     now.length = 0;
@@ -349,6 +373,8 @@ describe("sqlite: power cut", () => {
     let databaseSyncs = 0;
     let syncs = 0;
     const sync = (fd: number, done: Done): void => {
+      // The first is for a commit.
+      if (walFd === -1) walFd = fd;
       const ofWal = fd === walFd;
       if (!ofWal) databaseSyncs++;
       const begun = `${directory.path}/begun-${++syncs}`;
@@ -360,7 +386,6 @@ describe("sqlite: power cut", () => {
       });
     };
     const s = openSqliteStore({ path, clock: systemClock, random: systemRandom, logger: silentLogger, sync, checkpointPages: 60 });
-    walFd = descriptorOf(`${path}-wal`);
     copyFile(path, durable.db);
     copyFile(`${path}-wal`, durable.wal);
 

@@ -8,7 +8,7 @@ import { faultyBlocks } from "#blocks/fault/index.ts";
 import { openMemoryBlocks } from "#blocks/index.ts";
 import { openLog } from "#cache/log/index.ts";
 import { ContentRecords } from "#history/content-records.ts";
-import { encodeSegmentHead, type Place, segmentKey } from "#history/format.ts";
+import { encodeSegmentHead, segmentKey } from "#history/format.ts";
 import { noPart } from "#history/ownership.ts";
 import { crcOf } from "#history/segment.ts";
 import type { BlockStore } from "#model/block-store.ts";
@@ -28,29 +28,30 @@ const segments = 4;
 const perSegment = 5;
 const mark: HistoryMark = { epoch: 1, number: segments, turn: 0, sequence: segments * perSegment, oldestNeeded: 1, fromEpoch: 1, fromNumber: 1, continues: true, tokens: [] };
 
-/** A store with segments that have so many writes each. */
+/** The segment with this number, which has so many writes. */
+function segmentOf(number: number): readonly Uint8Array[] {
+  const records = new ContentRecords();
+  for (let i = 0; i < perSegment; i++) {
+    const sequence = (number - 1) * perSegment + i + 1;
+    records.wrote(42 as FileId, sequence, sequence * 4096, [new Uint8Array(4096).fill(sequence)], 4096, (sequence + 1) * 4096, at);
+  }
+  const content = records.take();
+  const owner = { token: new Uint8Array(16), host: "host", share: "share", since: at };
+  const head = encodeSegmentHead({
+    kind: "changes", anew: false, instance: hex, place: { epoch: 1, number }, owner, firstTurn: 1, lastTurn: 0, lastSequence: content.last, oldestNeeded: 1, from: { epoch: 1, number: 1 }, confirms: 0,
+    turns: noPart, content: { bytes: content.bytes, crc: crcOf(content.slices) },
+  });
+  return [head, ...content.slices];
+}
+
 async function published(): Promise<BlockStore> {
   const blocks = openMemoryBlocks();
-  for (let number = 1; number <= segments; number++) {
-    const records = new ContentRecords();
-    for (let i = 0; i < perSegment; i++) {
-      const sequence = (number - 1) * perSegment + i + 1;
-      records.wrote(42 as FileId, sequence, sequence * 4096, [new Uint8Array(4096).fill(sequence)], 4096, (sequence + 1) * 4096, at);
-    }
-    const content = records.take();
-    const place: Place = { epoch: 1, number };
-    const owner = { token: new Uint8Array(16), host: "host", share: "share", since: at };
-    const head = encodeSegmentHead({
-      kind: "changes", anew: false, instance: hex, place, owner, firstTurn: 1, lastTurn: 0, lastSequence: content.last, oldestNeeded: 1, from: { epoch: 1, number: 1 }, confirms: 0,
-      turns: noPart, content: { bytes: content.bytes, crc: crcOf(content.slices) },
-    });
-    await blocks.put(segmentKey(hex, place), { from: "slices", slices: [head, ...content.slices] });
-  }
+  for (let number = 1; number <= segments; number++) await blocks.put(segmentKey(hex, { epoch: 1, number }), { from: "slices", slices: segmentOf(number) });
   return blocks;
 }
 
-function restored(directory: string, blocks: BlockStore): Promise<void> {
-  return restoreLostLog({ share: "share", instance, directory, segmentBytes, blocks, mark }, { clock: systemClock, logger: silentLogger });
+function restored(directory: string, blocks: BlockStore, by: HistoryMark = mark): Promise<void> {
+  return restoreLostLog({ share: "share", instance, directory, segmentBytes, blocks, mark: by }, { clock: systemClock, logger: silentLogger });
 }
 
 async function sequencesOf(directory: string): Promise<number[]> {
@@ -75,6 +76,26 @@ test("a log that is gone is made of the history, beside what else lies in its di
   writeFileSync(join(directory, "0000000000000007.damaged"), "kept");
   await restored(directory, await published());
   expect(readdirSync(directory).sort()).toEqual(["0000000000000001.log", "0000000000000002.log", "0000000000000003.log", "0000000000000004.log", "0000000000000007.damaged"]);
+  expect(await sequencesOf(directory)).toEqual(all);
+});
+
+for (const [which, number] of [["first", 1], ["last", segments], ["one between", 2]] as const) {
+  test(`where the ${which} of the segments that were published is missing, no log is made without it, and the error says which`, async () => {
+    const blocks = await published();
+    const key = segmentKey(hex, { epoch: 1, number });
+    await blocks.delete([key]);
+    const { directory } = emptyLog();
+    await expect(restored(directory, blocks)).rejects.toThrow(`object ${key} of the share's history is missing`);
+    expect(readdirSync(directory).filter((name) => name.endsWith(".log"))).toEqual([]);
+    await blocks.put(key, { from: "slices", slices: segmentOf(number) });
+    await restored(directory, blocks);
+    expect(await sequencesOf(directory)).toEqual(all);
+  });
+}
+
+test("what was published behind the mark is restored, too, as far as it goes", async () => {
+  const { directory } = emptyLog();
+  await restored(directory, await published(), { ...mark, number: 2 });
   expect(await sequencesOf(directory)).toEqual(all);
 });
 

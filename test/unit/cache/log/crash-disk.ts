@@ -132,6 +132,7 @@ export class CrashDisk {
         written(fd, 0, new Uint8Array(bytes));
       },
       startWriteBack: () => {},
+      dropCleanPages: () => {},
       freeBytesSync: () => this.roomBytes,
       renameSync: (from, to) => {
         living();
