@@ -86,6 +86,7 @@ class Leaving {
   readonly lost = null;
   readonly markedSequence = 0;
   flushes = 0;
+  publishedTo = (): number => 0;
   wrote(): void {}
   published(): null {
     return null;
@@ -101,7 +102,7 @@ async function flushesEarly(removedMiB: number, liveMiB: number, expected: boole
   const store = await storeWith([]);
   const limits = { dirtyBytesMax: 256 * mib, unstoredBytesMax: 512 * mib, flushAgeMs: 3_600_000, flushBytes: 128 * mib };
   const history = new Leaving();
-  const { content } = await open(store, openMemoryBlocks(), temporary(), { history: history as unknown as ShareHistory & { markedSequence: number }, limits, cacheBytes: 512 * mib, segmentBytes: 32 * mib });
+  const { content } = await open(store, openMemoryBlocks(), temporary(), { history: history as unknown as ShareHistory & { markedSequence: number; publishedTo(): number }, limits, cacheBytes: 512 * mib, segmentBytes: 32 * mib });
   const client = new Client(store, content);
   const part = new Uint8Array(64 * kib).fill(9);
   let last = 100;
