@@ -50,12 +50,12 @@ export const missedOnS3: Readonly<Record<string, string>> = {
   "cached read": "Nothing of S3 is in its way; single turns differ by a third.",
   "local write: randwrite":
     "A write costs the server 23 µs of CPU on S3 and 10 µs on the filesystem store (perf, after some seconds of load): of the 13 µs 2.5 are SHA-256 and 0.9 sending, 1.6 the history's copy, 1.8 page faults of memory that writes are received in, " +
-    "which the allocator gave back before the garbage collector let it be used again, 1.5 collection and compilation, and the rest packs: their checksums, extents and transactions. Everything goes to the bucket once, as the lag of a second asks, less what " +
+    "probably since the allocator gives it back before the garbage collector lets it be used again, 1.5 collection and compilation, and the rest packs: their checksums, extents and transactions. Everything goes to the bucket once, as the lag of a second asks, less what " +
     "is written over within it: with nothing but the hash, the sending and the copy left it would be 15 µs, 0.7 of the filesystem store's speed; and the S3 server has up to a processor of the two meanwhile.",
   "local write without history": "Without a history a share on S3 has but its flushes to pay for, of the same bytes that the filesystem store renames into place: they are hashed, sent and taken in by the S3 server on the same two processors.",
   "local write":
     "A file cost the server 117 µs of CPU on S3 and 86 µs on the filesystem store (perf) while its bytes still went into packs early: of the 31 µs 9 were rows of extents and the second writing down of each name's change, 5 the bytes of packs, " +
-    "5 compilation, which goes on longer as there is more code, 3 SHA-256 and sending, 3 collection and what it causes. Since the files of a turn are removed at its end they wait for their age now, which takes a fifth to a quarter of the CPU away; " +
+    "5 compilation, which goes on longer as there is more code, 3 SHA-256 and sending, 3 collection and what it causes. Since the files of a turn are removed at its end they wait for their age now, which takes 8 to 25 % of the CPU away (three runs); " +
     "what was written has to go up within a second nevertheless, where the filesystem store stores next to nothing of it.",
   "scattered overwrites":
     "A page of 64 KiB is held for most 4 KiB that are written somewhere in it. Of the server's thread, which is busy all the time, 19 % is SHA-256 of packs, 12 % the transactions of their extents, 8 % sending (profiled). " +
