@@ -136,6 +136,7 @@ export class Changes {
     const file = this.files.get(id);
     if (file === undefined || file.gone) return;
     const wasUnstored = file.isUnstored;
+    this.loop.rewriting.dropped(file);
     this.files.drop(file);
     if (!wasUnstored) return;
     this.storedWaits.look();

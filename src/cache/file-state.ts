@@ -67,6 +67,9 @@ export class FileState {
   dirtyBytes = 0;
   /** Of small writes to what it had already, since it is in memory. */
   rewrittenBytes = 0;
+  /** Of small writes lately that wrote nothing over, and what the share had been written before the first of them (`rewriting.ts`). */
+  writtenBytes = 0;
+  writtenFrom = 0;
   /** Open packs that bytes of this file lie in, with the size they must be synced to. */
   readonly unsynced = new Map<OpenPackRef, number>();
   /** The cut on its way into the store. */

@@ -118,8 +118,8 @@ export class FlushLoop {
 
   /** A flush now has the share's history point to what else it would send too. */
   private get sparesHistory(): boolean {
-    const { history, health } = this.parts;
-    return history !== null && history.leavesToPacks && !this.rewriting.isMost && !health.isFailing("write");
+    const { files, history, health } = this.parts;
+    return history !== null && history.leavesToPacks && !this.rewriting.isMost(files.dirtyBytes) && !health.isFailing("write");
   }
 
   private hasAged(): boolean {

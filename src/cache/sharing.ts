@@ -67,26 +67,41 @@ export class Sharing {
 
   private stored(id: FileId, offset: number, end: number, tries: number): Maybe<ContentReferences | FsError> {
     const extents = this.store.extents(id, offset, end, extentsPage);
-    if (extents instanceof Promise) return extents.then((found) => this.verified(id, offset, end, runsOf(found, offset, end), tries));
+    if (extents instanceof Promise) {
+      return extents.then((found) => {
+        const runs = runsOf(found, offset, end);
+        return this.verified(id, offset, end, runs, this.rowsOf(runs), tries);
+      });
+    }
     const runs = runsOf(extents, offset, end);
     const rows = this.rowsOf(runs);
-    return rows.some((row) => row instanceof Promise) ? this.verified(id, offset, end, runs, tries) : this.hold(runs, rows as readonly (Pack | null)[]);
+    return rows.some((row) => row instanceof Promise) ? this.verified(id, offset, end, runs, rows, tries) : this.hold(runs, rows as readonly (Pack | null)[]);
   }
 
   /**
    * Where the store answers late, what it said may have been collected or repacked since: the packs are held first, and what it says then
    * counts. A pack that an extent refers to while it is held is not on its way out.
    */
-  private async verified(id: FileId, offset: number, end: number, runs: readonly ContentRun[], tries: number): Promise<ContentReferences | FsError> {
-    const held = this.hold(runs, await Promise.all(this.rowsOf(runs)));
+  private async verified(id: FileId, offset: number, end: number, runs: readonly ContentRun[], rows: readonly Maybe<Pack | null>[], tries: number): Promise<ContentReferences | FsError> {
+    const held = this.hold(runs, await Promise.all(rows));
     if (!(held instanceof FsError)) {
-      const again = runsOf(await this.store.extents(id, offset, end, extentsPage), offset, end);
-      const file = this.files.get(id);
-      const same = again.length === runs.length && again.every((run, i) => isSame(run, runs[i] as ContentRun));
-      if (same && (file === undefined || !isAhead(file, offset, end))) return held;
-      held.release();
+      let same = false;
+      try {
+        same = await this.isStill(id, offset, end, runs);
+      } finally {
+        if (!same) held.release();
+      }
+      if (same) return held;
     }
     return tries === 0 ? FsError.of("jukebox") : this.references(id, offset, end, tries - 1);
+  }
+
+  /** Whether the store and memory still say of the range what they said. */
+  private async isStill(id: FileId, offset: number, end: number, runs: readonly ContentRun[]): Promise<boolean> {
+    const again = runsOf(await this.store.extents(id, offset, end, extentsPage), offset, end);
+    const file = this.files.get(id);
+    const same = again.length === runs.length && again.every((run, i) => isSame(run, runs[i] as ContentRun));
+    return same && (file === undefined || !isAhead(file, offset, end));
   }
 
   /** Rows of the packs that memory doesn't know. */

@@ -154,6 +154,8 @@ export class Applying {
       case "attributeVersion":
       case "changeTime": {
         const row = this.share.store.inode(failed.id);
+        // Whoever decides anew reads it, and learns what went wrong with it.
+        if (row instanceof Promise) row.catch(ignore);
         // One with a descriptor is read again together with that.
         const incomplete = row instanceof Promise || row === null || row.links === 0 || (row.flags & InodeFlag.hasSecurity) !== 0;
         if (incomplete) this.share.inodes.remove(failed.id);

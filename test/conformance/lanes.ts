@@ -7,6 +7,8 @@ import { type Target, targetPassword, targetShare, targetUser } from "./target.t
 /** Suites at once, each on a share of its own. */
 const lanes = 2;
 const triesMax = 3;
+/** What a suite may take is for a machine of our own: on a busy or slow one it has so many times as long. */
+const patience = 3;
 
 /** Runs suites, the longest first, so that no lane ends with a long one alone; `told` hears of each when it has ended. */
 export async function runSuites(target: Target, suites: readonly (readonly [string, ExpectedSuite])[], directory: string, told: (suite: string, run: SuiteRun) => void): Promise<void> {
@@ -15,7 +17,7 @@ export async function runSuites(target: Target, suites: readonly (readonly [stri
   const left = suites.filter(([, { settings }]) => settings === undefined).sort(([, a], [, b]) => a.limit - b.limit);
   const against = (lane: number) => ({ port: target.port, share: lane === 0 ? targetShare : `${targetShare}${lane}`, user: targetUser, password: targetPassword, directory: join(directory, `lane-${lane}`) });
   const run = async (lane: number, name: string, { limit, options = [] }: ExpectedSuite): Promise<void> => {
-    told(name, await withRetries(name, (what) => runSuite(against(lane), what, limit * 1000, options)));
+    told(name, await withRetries(name, (what) => runSuite(against(lane), what, limit * 1000 * patience, options)));
   };
   const lane = async (number: number): Promise<void> => {
     for (let next = left.pop(); next !== undefined; next = left.pop()) await run(number, ...next);

@@ -109,7 +109,7 @@ describe("a backup of the control plane", () => {
         await target.transaction((tx) => tx.append(audit, entry(7)));
         expect((await target.transaction((tx) => tx.after(audit, 1000 + 2 * 4499, 10))).map(({ number }) => number)).toEqual([1000 + 2 * 4499 + 1]);
         await target.close();
-      }, 30_000);
+      }, 60_000);
     }
   }
 });

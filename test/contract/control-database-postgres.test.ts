@@ -63,7 +63,7 @@ function suites(): void {
 
     test("no such host", async () => {
       expect(await refusal(login, { host: "no-such-host.invalid" })).toMatch(/no-such-host\.invalid .* can't be resolved\. Check database\.host/);
-    }, 20_000);
+    }, 60_000);
 
     test("wrong password, no such user, no such database", async () => {
       const at = `127.0.0.1:${login.port}`;
@@ -156,7 +156,7 @@ function suites(): void {
         expect([sslmode, sslRootCert, host, await encrypted()]).toEqual([sslmode, sslRootCert, host, [wanted]]);
         await db.close();
       }
-    }, 30_000);
+    }, 60_000);
 
     test("what asks for TLS never goes on without", async () => {
       const plain = await saying("N");
@@ -202,7 +202,7 @@ function suites(): void {
       await until("two sessions", 5000, async () => ((await sessions(own.database)) === 2 ? true : null));
       await db.close();
       await until("no session", 5000, async () => ((await sessions(own.database)) === 0 ? true : null));
-    }, 30_000);
+    }, 60_000);
 
     for (const sslmode of ["disable", "require"] as const) {
       test(`sessions that the server ended while they were idle are not noticed (sslmode ${sslmode})`, async () => {
@@ -296,7 +296,7 @@ function suites(): void {
       expect(await within("the end", 4000, outcome)).toContain("keeps breaking");
       proxy.close();
       await db.close();
-    }, 20_000);
+    }, 60_000);
 
     test("changes that never end to collide are given up", async () => {
       const own = await cluster.database();
@@ -313,7 +313,7 @@ function suites(): void {
         .then(() => "done", String);
       expect([runs, outcome]).toEqual([20, expect.stringContaining("too many changes at once")]);
       await db.close();
-    }, 30_000);
+    }, 60_000);
   });
 }
 

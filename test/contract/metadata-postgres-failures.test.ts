@@ -9,6 +9,7 @@ import { type FileId, rootId } from "#model/ids.ts";
 import type { MetadataStore } from "#model/metadata-store.ts";
 import { silentLogger } from "#telemetry/logger.ts";
 import { type Cluster, type DatabaseLogin, missingPostgres, startCluster } from "../support/postgres.ts";
+import { until } from "../support/wait.ts";
 import { Proxy } from "./control-database-proxy.ts";
 import { checkCounters, create, createChanges, makeRoot, names, newFile, set } from "./metadata/kit.ts";
 import { randomContract } from "./metadata/random.ts";
@@ -187,7 +188,9 @@ describe.skipIf(missingPostgres !== null)("metadata in PostgreSQL, when somethin
     expect((await store.dirent(rootId, "before"))?.name).toBe("before");
     await cluster.resume();
     expect((await underway).applied).toBe(true);
-    expect((await creating(store, "withdrawn")).applied).toBe(true);
+    // On this clock a tenth of a second is two: where the machine is busy it may be withdrawn once more.
+    const late = await until("the change", 10_000, () => creating(store, "withdrawn").catch((error: unknown) => (error instanceof StoreUnavailableError ? null : Promise.reject(error))));
+    expect(late.applied).toBe(true);
     expect(await names(store, rootId)).toEqual(["before", "underway", "withdrawn"]);
     await checkCounters(store, await idsOf(store));
   });

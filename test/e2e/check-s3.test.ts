@@ -88,5 +88,5 @@ describe.skipIf(missingRadosgw !== null)("a share on S3", () => {
     expect(await job("migrate", { blocks: "default" })).toMatchObject({ state: "done", error: null });
     await expectWhole();
     expect(await job("fsck", { data: true })).toMatchObject({ result: { damaged: 0 } });
-  }, 120_000);
+  }, 180_000);
 });

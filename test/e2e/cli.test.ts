@@ -112,7 +112,7 @@ describe("a server on a fresh directory", () => {
         expect(command(["nfs-cp", url(port, `/${name}`), back]).status).toBe(0);
         expect(readFileSync(back).equals(readFileSync(path))).toBe(true);
       }
-      expect(again.output).toMatch(/recovered \/export: \d+ log records read/);
+      await again.printed(/recovered \/export: \d+ log records read/);
     } finally {
       expect(await again.stop()).toBe(0);
     }
@@ -274,7 +274,7 @@ test("shares come from the file, with their own rules", async () => {
     expect(command(["nfs-ls", at("/closed")]).status).not.toBe(0);
     expect(command(["nfs-ls", at("/fixed")]).status).toBe(0);
     expect(command(["nfs-cp", name, at("/fixed", "/small")]).status).not.toBe(0);
-    expect(server.output).toContain("metadata.type is memory");
+    await server.printed("metadata.type is memory");
   } finally {
     expect(await server.stop()).toBe(0);
   }

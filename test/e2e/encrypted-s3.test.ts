@@ -68,5 +68,5 @@ describe.skipIf(missingRadosgw !== null)("an encrypted share on S3", () => {
     await raw.close();
     expect(seen.keyrings).toBe(1);
     expect(seen.framed).toBeGreaterThan(0);
-  }, 90_000);
+  }, 180_000);
 });

@@ -39,7 +39,7 @@ beforeAll(async () => {
   const opened = await openCheckable(own);
   places = await fill(opened);
   await opened.close();
-}, 60_000);
+}, 180_000);
 
 
 describe("fsck on the binary", () => {
@@ -72,7 +72,7 @@ describe("fsck on the binary", () => {
     } finally {
       await server.stop();
     }
-  }, 60_000);
+  }, 180_000);
 
   test("an object nobody knows goes without a server, too, once two collections saw it", async () => {
     const key = `${(places.get("/d0/f0") as Place).key.slice(0, 16)}/aa/00000000abcdef`;
@@ -87,7 +87,7 @@ describe("fsck on the binary", () => {
     await collect();
     expect(existsSync(stray)).toBeFalse();
     expect(existsSync(join(own, "strays.json"))).toBeFalse();
-  }, 30_000);
+  }, 180_000);
 
   test("forty damages at once: each is named, what can be repaired is, and the status says that some are left", async () => {
     onGround(join(own, "metadata.db"), join(own, "blocks"), places, (ground) => {
@@ -110,5 +110,5 @@ describe("fsck on the binary", () => {
       if (repairable || path === undefined) continue;
       expect(left.some((finding) => finding.kind === kind && finding.path === path), `${kind} ${path}`).toBeTrue();
     }
-  }, 120_000);
+  }, 180_000);
 });

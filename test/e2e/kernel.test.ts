@@ -42,13 +42,13 @@ describe.skipIf(why !== null)("a Linux kernel", () => {
     const config = join(material.path, "config.yaml");
     writeFileSync(config, "shares:\n  - name: /export\n  - name: /trusted\n    squash: none\n");
     server = await Server.start({ dataDir: join(data.path, "data"), port: await freePort(), config });
-  }, minuteMs);
+  }, 3 * minuteMs);
 
   afterAll(async () => {
     await server?.stop();
     material.remove();
     data.remove();
-  }, minuteMs);
+  }, 3 * minuteMs);
 
   async function works(share: string, who: "root" | "user"): Promise<void> {
     const script = `${join(kernelFolder, "workload.sh")} ${material.path} ${guest} ${who}`;

@@ -91,7 +91,7 @@ beforeAll(async () => {
   await admin.do("POST", "/api/v1/store/metadata", { name: "ram", type: "memory" });
   await admin.do("POST", "/api/v1/store/metadata", { name: "second", type: "sqlite", config: { path: join(directory.path, "second") } });
   await admin.do("POST", "/api/v1/store/block", { name: "second", type: "filesystem", config: { path: join(directory.path, "second-blocks") } });
-}, 60_000);
+}, 180_000);
 
 afterAll(async () => {
   client?.close();
@@ -145,7 +145,7 @@ test("asked for, refused without the word for it, done with it; then empty after
   await expectWhole("films", lasted);
   const check = await remote("fsck", "/films", "--data");
   expect(check).toMatchObject({ status: 0, out: expect.stringContaining("no damage") });
-}, 90_000);
+}, 180_000);
 
 test("killed at any moment of a move: whole where it was, or empty, as was accepted", async () => {
   const random = new SeededRandom(seedFor("migrate-volatile", "MIGRATE_SEED"));

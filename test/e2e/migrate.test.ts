@@ -17,7 +17,7 @@ beforeAll(async () => {
     await admin.do("POST", "/api/v1/store/block", { name: "other", type: "filesystem", config: { path: join(directory.path, "other") } });
     await admin.do("POST", "/api/v1/store/metadata", { name: "second", type: "sqlite", config: { path: join(directory.path, "second") } });
   });
-}, 60_000);
+}, 180_000);
 
 afterAll(async () => {
   await moves?.end();

@@ -21,7 +21,7 @@ beforeAll(async () => {
   target = await startTarget();
   await target.admin.do("POST", "/api/v1/shares", { name: "/moved", default_permission: "read-write", root_mode: 0o777 });
   await target.admin.do("POST", "/api/v1/store/metadata", { name: "second", type: "sqlite", config: { path: join(directory.path, "second") } });
-}, 60_000);
+}, 180_000);
 
 afterAll(async () => {
   await target?.stop();

@@ -11,7 +11,7 @@ import { until } from "../support/wait.ts";
 
 if (missingPostgres !== null) console.log(`two servers on one share: skipped, ${missingPostgres}`);
 
-const startMs = 90_000;
+const startMs = 240_000;
 
 // Skips where PostgreSQL is not installed: the reason is printed.
 describe.skipIf(missingPostgres !== null)("two servers on one share in PostgreSQL", () => {

@@ -7,11 +7,12 @@ import { NfsClient, Stable } from "../support/nfs-client.ts";
 import { readProfile, samplesIn } from "../support/pprof.ts";
 import { PyroscopeReceiver } from "../support/pyroscope.ts";
 import { binaryPath, Server, temporaryDirectory } from "../support/server.ts";
+import { until } from "../support/wait.ts";
 
 /** Profiles of the compiled server while it serves reads: those that somebody asks for, and those that are pushed. */
 
-const startMs = 60_000;
-const testMs = 60_000;
+const startMs = 240_000;
+const testMs = 240_000;
 const callsAtOnce = 32;
 
 describe("the compiled server, reading", () => {
@@ -74,9 +75,14 @@ describe("the compiled server, reading", () => {
   }, testMs);
 
   test("one profile is taken at a time", async () => {
-    const [a, b] = await Promise.all([1, 2].map(() => fetch(`${server.apiUrl}/api/v1/profiles/cpu?seconds=1`, { headers: { authorization: `Bearer ${admin.token}` } })));
-    expect([a?.status, b?.status].sort()).toEqual([200, 429]);
-    await Promise.all([a?.bytes(), b?.bytes()]);
+    // On a busy machine the second call may come when the first is over.
+    await until("one of two to be refused", 20_000, async () => {
+      const answers = await Promise.all([1, 2].map(() => fetch(`${server.apiUrl}/api/v1/profiles/cpu?seconds=1`, { headers: { authorization: `Bearer ${admin.token}` } })));
+      await Promise.all(answers.map((answer) => answer.bytes()));
+      const statuses = answers.map(({ status }) => status).sort();
+      expect([[200, 200], [200, 429]]).toContainEqual(statuses);
+      return statuses[1] === 429 ? true : null;
+    });
   }, testMs);
 
   test("pushes profiles, the last of them when it stops, and goes on serving when nobody takes them", async () => {
@@ -87,11 +93,14 @@ describe("the compiled server, reading", () => {
     expectReads(readProfile(cpu?.profile as Uint8Array));
     expect(samplesIn(readProfile(objects?.profile as Uint8Array), /^Uint8Array$/)).toBeGreaterThan(0);
     expect(samplesIn(readProfile(space?.profile as Uint8Array), /^resident$/)).toBeWithin(20 * 2 ** 20, 2 ** 31);
-    const before = pyroscope.uploads.length;
     reading = false;
     await readers;
+    const before = pyroscope.uploads.length;
+    const stoppedSec = Math.floor(Date.now() / 1000);
     expect(await server.stop()).toBe(0);
-    expect(pyroscope.uploads.length).toBe(before + 3);
+    // All kinds of what was in hand, and of what was over just then.
+    expect([3, 6]).toContain(pyroscope.uploads.length - before + (before % 3));
+    for (const { query } of pyroscope.uploads.slice(-3)) expect(Number(query["until"])).toBeGreaterThanOrEqual(stoppedSec - 1);
   }, testMs);
 });
 

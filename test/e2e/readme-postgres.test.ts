@@ -10,7 +10,7 @@ import { adminPassword, binaryPath, freePort, projectRoot, Server, temporaryDire
 
 if (missingPostgres !== null) console.log(`the README's share on PostgreSQL: skipped, ${missingPostgres}`);
 
-const startMs = 90_000;
+const startMs = 240_000;
 
 // Skips where PostgreSQL is not installed: the reason is printed.
 describe.skipIf(missingPostgres !== null)("the README's share on PostgreSQL", () => {

@@ -11,7 +11,7 @@ import { until } from "../support/wait.ts";
 
 if (missingRadosgw !== null) console.log(`the README's share on S3: skipped, ${missingRadosgw}`);
 
-const startMs = 90_000;
+const startMs = 240_000;
 
 // Skips where Ceph's gateway is not installed: the reason is printed.
 describe.skipIf(missingRadosgw !== null)("the README's share on S3", () => {

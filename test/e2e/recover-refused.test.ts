@@ -38,7 +38,7 @@ async function recoverable(share: string): Promise<void> {
 beforeAll(async () => {
   server = await Server.start({ dataDir: join(directory.path, "data"), port: await freePort() });
   admin = await Admin.at(server);
-}, 60_000);
+}, 180_000);
 afterAll(async () => {
   await server?.stop();
   directory.remove();
@@ -66,7 +66,7 @@ test("from a filesystem store whose share a server has: nothing is taken, and on
   await admin.do("DELETE", "/api/v1/shares/films?force=true");
   const recovered = await run("recover", "--from", "filesystem", "--path", path, "--data-dir", found);
   expect(recovered).toMatchObject({ status: 0, out: expect.stringContaining("recovered share /films") });
-}, 60_000);
+}, 180_000);
 
 // Skips where Ceph's gateway is not installed: the reason is printed.
 describe.skipIf(missingRadosgw !== null)("from an S3 server that ignores conditional writes", () => {
@@ -107,7 +107,7 @@ describe.skipIf(missingRadosgw !== null)("from an S3 server that ignores conditi
     proxy.plan = () => ({ kind: "pass" });
     expect(await remote("store", "block", "health", "cloud")).toMatchObject({ status: 0 });
     expect(await run(...flags, "--data-dir", dry, "--dry-run")).toMatchObject({ status: 0 });
-  }, 90_000);
+  }, 180_000);
 });
 
 // Skips where Ceph's gateway is not installed: the reason is printed.

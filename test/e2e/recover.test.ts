@@ -14,7 +14,7 @@ import { until } from "../support/wait.ts";
 
 if (missingRadosgw !== null) console.log(`recovery from S3: skipped, ${missingRadosgw}`);
 
-const startMs = 90_000;
+const startMs = 240_000;
 const minuteMs = 60_000;
 
 async function run(args: readonly string[]): Promise<{ readonly status: number; readonly out: string; readonly err: string }> {
@@ -95,7 +95,7 @@ test(
     await loseAndRecover({ directory: directory.path, type: "filesystem", config: { path, history: true }, flags: ["--path", path], durability: "local" });
     directory.remove();
   },
-  minuteMs,
+  3 * minuteMs,
 );
 
 test(
@@ -113,7 +113,7 @@ test(
     expect(refused.err).toContain("first");
     directory.remove();
   },
-  minuteMs,
+  3 * minuteMs,
 );
 
 // Skips where Ceph's gateway is not installed: the reason is printed.
@@ -138,7 +138,7 @@ describe.skipIf(missingRadosgw !== null)("from S3", () => {
         await loseAndRecover({ directory: directory.path, type: "s3", config, flags, durability });
         directory.remove();
       },
-      minuteMs,
+      3 * minuteMs,
     );
   }
 });

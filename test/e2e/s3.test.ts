@@ -95,7 +95,7 @@ describe.skipIf(missingRadosgw !== null)("a share on S3", () => {
       expect((await read(root, "large")).equals(large)).toBe(true);
       for (let i = 0; i < 20; i++) expect((await read(root, `small-${i}`)).equals(pattern(4096, i + 2))).toBe(true);
     },
-    minuteMs,
+    3 * minuteMs,
   );
 
   test(
@@ -120,7 +120,7 @@ describe.skipIf(missingRadosgw !== null)("a share on S3", () => {
       expect((await admin.do("GET", "/api/v1/shares/export/status")).disk_cache).toBeNull();
       await s3.start();
     },
-    minuteMs,
+    3 * minuteMs,
   );
 
   test(
@@ -202,6 +202,6 @@ describe.skipIf(missingRadosgw !== null)("a share on S3", () => {
       await connect();
       expect((await read(await client.mount("/export"), "elsewhere")).length).toBe(4 * MiB);
     },
-    minuteMs,
+    3 * minuteMs,
   );
 });

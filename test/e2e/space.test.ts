@@ -111,7 +111,7 @@ describe.skipIf(why !== null)("a full disk", () => {
     });
     for (const file of kept) await holds(root, file);
     expect(server.running).toBe(true);
-  }, 120_000);
+  }, 180_000);
 
   test("a full disk that lost its server starts again and still holds everything", async () => {
     const root = await client.mount("/export");
@@ -135,7 +135,7 @@ describe.skipIf(why !== null)("a full disk", () => {
         throw error;
       }
     });
-  }, 120_000);
+  }, 180_000);
 });
 
 test.skipIf(why !== null)("a disk without room for a start is named (needs root)", () => {

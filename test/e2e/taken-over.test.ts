@@ -83,5 +83,5 @@ describe.skipIf(missingRadosgw !== null)("a share that another server took over"
     // It is served where it is.
     const again = await run("recover", "--from", "s3", ...flags, "--dry-run", "--data-dir", join(directory.path, "dry"));
     expect(again).toMatchObject({ status: 0, out: expect.stringContaining("can be recovered: share /cloud") });
-  }, 90_000);
+  }, 240_000);
 });

@@ -16,7 +16,7 @@ function whyNot(): string | null {
 const why = whyNot();
 if (why !== null) console.log(`walk-through: skipped, ${why}`);
 
-const walkMs = 150_000;
+const walkMs = 300_000;
 
 async function walk(databaseType: string): Promise<string> {
   const namespace = `dittofs-walk-${process.pid}`;

@@ -28,7 +28,7 @@ export async function serveApi(control: ControlPlane, runtime: Runtime = fakeRun
     api,
     listener,
     log,
-    client: (token) => createClient({ baseUrl: listener.url, timeoutMs: 10_000, clock: systemClock, ...(token === null ? {} : { tokens: memoryTokens({ accessToken: token, refreshToken: null }) }) }),
+    client: (token) => createClient({ baseUrl: listener.url, timeoutMs: 40_000, clock: systemClock, ...(token === null ? {} : { tokens: memoryTokens({ accessToken: token, refreshToken: null }) }) }),
     raw: (method, path, { token, body, headers } = {}) =>
       fetch(`${listener.url}${path}`, {
         method,

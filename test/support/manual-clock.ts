@@ -2,7 +2,7 @@ import { type Clock, systemClock, type Timer } from "#base/clock.ts";
 import { Time } from "#base/time.ts";
 
 /** Real time for what disks and threads do on a machine with much else to do. */
-const diskMsMax = 10_000;
+const diskMsMax = 30_000;
 
 interface Waiting extends Timer {
   readonly at: number;

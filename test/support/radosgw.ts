@@ -89,7 +89,7 @@ async function start(options: S3ServerOptions): Promise<PrivateS3> {
     const directory = mkdtempSync(join(tmpdir(), "dittofs-s3-"));
     const server = new PrivateS3(directory, await (options.ports?.(attempt) ?? freePorts(4)));
     try {
-      await within("a start of the S3 server", attemptMsMax, server.make(options.bytesMax ?? 4 * 2 ** 30));
+      await within("a start of the S3 server", attemptMsMax, server.make(options.bytesMax ?? 4 * 2 ** 30), 1);
       return server;
     } catch (error) {
       await server.stop();

@@ -10,9 +10,10 @@ export class RawConnection {
   private outgoing: Buffer = Buffer.alloc(0);
   receivedBytes = 0;
 
+  /** One that the server closes at once may be closed before this knows that it was open. */
   static async open(port: number): Promise<RawConnection> {
     const self = new RawConnection();
-    self.socket = await Bun.connect({
+    const connecting = Bun.connect({
       hostname: "127.0.0.1",
       port,
       socket: {
@@ -25,6 +26,11 @@ export class RawConnection {
         close: () => self.ended(),
         error: () => self.ended(),
       },
+    });
+    self.socket = await connecting.catch((error: { readonly code?: string }) => {
+      if (error.code !== "ECONNRESET") throw error;
+      self.ended();
+      return null;
     });
     return self;
   }

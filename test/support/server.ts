@@ -56,6 +56,8 @@ export class Server {
   readonly process: Subprocess<"ignore", "pipe", "pipe">;
   private text = "";
   private readonly accepting: Promise<void>;
+  /** Both streams have ended, and what came of them is in the output. */
+  private readonly silent: Promise<unknown>;
 
   private constructor(options: ServerOptions) {
     this.portGiven = options.port;
@@ -67,7 +69,8 @@ export class Server {
     this.process = spawn(command, { stdin: "ignore", stdout: "pipe", stderr: "pipe", env: { ...Bun.env, ...serverEnvironment, ...options.env } });
     const ready = Promise.withResolvers<void>();
     const outputs = [this.collect(this.process.stdout, ready.resolve, options.echo), this.collect(this.process.stderr, () => {}, options.echo)];
-    void Promise.all(outputs).then(async () => {
+    this.silent = Promise.all(outputs);
+    void this.silent.then(async () => {
       await this.process.exited;
       // A summary shows one line of it.
       const { exitCode, signalCode } = this.process;
@@ -90,9 +93,9 @@ ${server.text}`);
     return server;
   }
 
-  /** Resolves when the server has printed this. */
-  async printed(what: RegExp): Promise<void> {
-    await until(`the server's ${what}`, 20_000, () => (what.test(this.text) ? true : null));
+  /** Resolves when the server has printed this: what it does is known by other ways sooner than what it says. */
+  async printed(what: RegExp | string): Promise<void> {
+    await until(`the server's ${what}`, 20_000, () => ((typeof what === "string" ? this.text.includes(what) : what.test(this.text)) ? true : null));
   }
 
   /** Starts without waiting, for tests that end it while it starts. */
@@ -139,10 +142,12 @@ ${server.text}`);
     await this.process.exited;
   }
 
-  /** SIGTERM; the exit status. */
+  /** SIGTERM; the exit status, once its last words are in the output. */
   async stop(): Promise<number> {
     this.process.kill("SIGTERM");
-    return await this.process.exited;
+    const status = await this.process.exited;
+    await this.silent;
+    return status;
   }
 
   /** Resident memory in bytes. */

@@ -94,7 +94,10 @@ async function repeat(call: Call, request: CreateRequest, open: Open | typeof un
   if (isAway(call, open)) {
     if (open.durable!.owner !== ownerOf(call.session!)) return NtStatus.ACCESS_DENIED;
     reattach(call, open);
-  } else if (open.tree.session !== call.session || open.file!.closed) return NtStatus.DUPLICATE_OBJECTID;
+  } else if (open.tree.session !== call.session || !call.connection.opens.has(open)) {
+    // Another has it; or it is closed by now; or it was found in its record twice at once, and come back to by the other.
+    return NtStatus.DUPLICATE_OBJECTID;
+  }
   call.related = open;
   const oplock = repeatedLevel(open, request.oplock);
   const kept = oplock === OplockLevel.LEASE ? (lease?.state ?? 0) : cachedBy(oplock);

@@ -50,8 +50,11 @@ async function readLater(share: Share, inode: Inode, reading: Promise<ContentRea
   const current = share.inodes.hit(inode.id);
   if (current !== null) return { inode: noteRead(share, current), data };
   // Deleted while it was read, or only out of the cache.
-  const loaded = await share.inodes.load(inode.id);
-  if (loaded !== null) return { inode: noteRead(share, loaded), data };
-  data.release();
-  return stale;
+  let loaded: Inode | null = null;
+  try {
+    loaded = await share.inodes.load(inode.id);
+  } finally {
+    if (loaded === null) data.release();
+  }
+  return loaded === null ? stale : { inode: noteRead(share, loaded), data };
 }

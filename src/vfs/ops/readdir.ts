@@ -150,6 +150,9 @@ class Lister {
   private load(entry: Entry): void {
     if (this.share.inodes.peek(entry.id) === undefined) this.inodesRead++;
     const loading = loadEntry(this.share, entry);
-    if (loading instanceof Promise) this.waiting.push(loading);
+    if (!(loading instanceof Promise)) return;
+    // Where the next page can't be read nobody waits for it any more, and a rejection nobody waits for ends the process.
+    loading.catch(() => {});
+    this.waiting.push(loading);
   }
 }

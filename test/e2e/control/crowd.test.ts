@@ -51,11 +51,12 @@ test("files are served beside it as if it were not there, the processor rests, a
     expect((cpuMs(server) - cpuBefore) / (performance.now() - start)).toBeLessThan(0.5);
     expect(server.output).not.toContain("EMFILE");
     for (const connection of open.splice(0)) connection.close();
-    expect((await admin.ask("GET", "/api/v1/shares")).status).toBe(200);
+    // A connection that comes before the server has seen their end may be one too many still.
+    await until("the interface to answer", 5_000, async () => ((await admin.ask("GET", "/api/v1/shares").catch(() => null))?.status === 200 ? true : null));
     expect((await (await Admin.at(server)).ask("GET", "/api/v1/shares")).status).toBe(200);
     client.close();
   } finally {
     for (const connection of open) connection.close();
     expect(await server.stop()).toBe(0);
   }
-}, 60_000);
+}, 180_000);

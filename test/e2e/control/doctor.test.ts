@@ -42,7 +42,7 @@ interface How {
 }
 
 const anyPort = ["--nfs-port", "0", "--smb-port", "0", "--controlplane-port", "0"];
-const testMsMax = 60_000;
+const testMsMax = 180_000;
 
 async function examine(dataDir: string | null, args: readonly string[] = anyPort, { under = [], env = {} }: How = {}): Promise<Examined> {
   const command = [...under, binaryPath(), "doctor", ...(dataDir === null ? [] : ["--data-dir", dataDir]), ...args, "-o", "json"];

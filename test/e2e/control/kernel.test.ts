@@ -51,7 +51,7 @@ describe.skipIf(why !== null)("a Linux kernel with shares mounted", () => {
     try {
       const admin = await Admin.at(server);
       for (const name of ["/live", "/signal"]) await admin.do("POST", "/api/v1/shares", { name, default_permission: "read-write" });
-      const guest = spawn([join(projectRoot, "test/support/kclient.sh"), "--nfs", `vers=3,tcp,nolock,noac,mountport=${server.port}`, "--server-port", String(server.port), "--export", "/live", "--timeout", "150", "--", work], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+      const guest = spawn([join(projectRoot, "test/support/kclient.sh"), "--nfs", `vers=3,tcp,nolock,noac,mountport=${server.port}`, "--server-port", String(server.port), "--export", "/live", "--timeout", "300", "--", work], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
       const output = Promise.all([new Response(guest.stdout).text(), new Response(guest.stderr).text(), guest.exited]);
       const signals = await NfsClient.connect({ port: server.port });
       const place = await signals.mount("/signal");
@@ -81,7 +81,7 @@ describe.skipIf(why !== null)("a Linux kernel with shares mounted", () => {
       expect(await server.stop()).toBe(0);
       directory.remove();
     }
-  }, 180_000);
+  }, 330_000);
 });
 
 async function there(client: NfsClient, directory: Uint8Array, name: string): Promise<true | null> {

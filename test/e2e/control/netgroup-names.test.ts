@@ -9,12 +9,13 @@ import { until } from "../../support/wait.ts";
 
 /** Host names of netgroups, by the system's own resolver: its hosts file and a name server of ours, in a mount namespace of the server's. */
 
-const resolverAddress = "127.0.0.77";
+/** Of this process alone: another run on this machine has its own. */
+const resolverAddress = `127.77.${(process.pid >> 8) & 255}.${(process.pid & 255) || 1}`;
 const canMount = process.getuid?.() === 0 && Bun.spawnSync(["unshare", "--mount", "true"]).exitCode === 0;
 if (!canMount) console.log("host names: skipped, a mount namespace needs root");
 
 const obeyedMsMax = 10_000;
-const testMsMax = 60_000;
+const testMsMax = 180_000;
 
 // Skips where nothing can be mounted: the reason is printed.
 describe.skipIf(!canMount)("host names in netgroups", () => {
@@ -128,22 +129,32 @@ describe.skipIf(!canMount)("host names in netgroups", () => {
     await becomes("::1", true);
     const client = await NfsClient.connect({ host: "::1", port: server.port, credentials: { uid: 1000, gid: 1000 } });
     const root = await client.mount("/x");
-    // More of them than questions are asked at once, and than the machine has processors.
-    const slow = Array.from({ length: 12 }, (_, i) => `slow-${i}.example`);
-    for (const name of slow) names.answers.set(name, "silent");
-    for (const name of slow) await add(name);
-    await until("the questions", obeyedMsMax, () => (names.asked.filter((question) => question.startsWith("slow-")).length >= 8 ? true : null));
     // Those that need a thread of their own, to sync what was written, as well.
-    let slowestMs = 0;
-    for (let i = 0; i < 20; i++) {
-      const begun = performance.now();
-      const { handle } = await client.create(root, `file-${i}`, { mode: 0o644 });
-      await client.write(handle, 0, new TextEncoder().encode("content"), Stable.fileSync);
-      slowestMs = Math.max(slowestMs, performance.now() - begun);
-    }
-    expect(slowestMs).toBeLessThan(1000);
-    expect(await getsIn("127.0.0.1")).toBe(false);
+    const slowestMs = async (files: string): Promise<number> => {
+      let slowest = 0;
+      for (let i = 0; i < 20; i++) {
+        const begun = performance.now();
+        const { handle } = await client.create(root, `${files}-${i}`, { mode: 0o644 });
+        await client.write(handle, 0, new TextEncoder().encode("content"), Stable.fileSync);
+        slowest = Math.max(slowest, performance.now() - begun);
+      }
+      return slowest;
+    };
+    const usualMs = await slowestMs("before");
+    let round = 0;
+    // A machine that is busy may hold one of them up; a resolver that did would each time.
+    await until("nobody to be held up", obeyedMsMax, async () => {
+      round++;
+      // More of them than questions are asked at once, and than the machine has processors.
+      const slow = Array.from({ length: 12 }, (_, i) => `slow-${round}-${i}.example`);
+      for (const name of slow) names.answers.set(name, "silent");
+      for (const name of slow) await add(name);
+      await until("the questions", obeyedMsMax, () => (names.asked.filter((question) => question.startsWith(`slow-${round}-`)).length >= 8 ? true : null));
+      const slowest = await slowestMs(`during-${round}`);
+      expect(await getsIn("127.0.0.1")).toBe(false);
+      for (const name of slow) await remove(name);
+      return slowest < 1000 + 2 * usualMs ? true : null;
+    });
     client.close();
-    for (const name of slow) await remove(name);
   }, testMsMax);
 });

@@ -167,7 +167,7 @@ describe("shares of the configuration file", () => {
     const second = await Server.start({ dataDir, port, config });
     admin = await Admin.at(second);
     expect((await admin.do("GET", "/api/v1/shares?sort=name")).items.map((share: { name: string }) => share.name)).toEqual(["/one", "/two"]);
-    expect(second.output).toContain("shares of the configuration file differ from those of the control plane, which rules since its first start: /three");
+    await second.printed("shares of the configuration file differ from those of the control plane, which rules since its first start: /three");
     await client.reconnect();
     await client.lookup(await client.mount("/one"), "file");
     expect(await second.stop()).toBe(0);
@@ -264,7 +264,7 @@ test("where some shares can't be opened the others are served, and health says s
     expect((await admin.do("GET", "/api/v1/shares/other")).state).toBe("serving");
     await client.mount("/other");
     client.close();
-    expect(second.output).toContain("a share is not served");
+    await second.printed("a share is not served");
   } finally {
     expect(await second.stop()).toBe(0);
   }

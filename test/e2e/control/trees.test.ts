@@ -56,7 +56,7 @@ describe("a share whose files are gone", () => {
       expect(share.state).toBe("failed");
       for (const said of [`there is no ${join(data, "shares/export/metadata.db")}`, "dittofs share enable /export", "dittofs share accept /export"]) {
         expect(share.error).toContain(said);
-        expect(server.output).toContain(said);
+        await server.printed(said);
       }
       expect((await admin.do("GET", "/health/ready")).data).toMatchObject({ shares: 2, shares_failed: 1 });
       expect((await admin.do("GET", "/api/v1/status")).shares).toEqual({ serving: 1, disabled: 0, failed: 1, volatile: 0 });

@@ -8,7 +8,7 @@ import { playRounds, type Setting } from "./rounds.ts";
  * killed, PostgreSQL is killed and started, both are. FSX_SEED runs a seed again; CRASH_ROUNDS sets how many rounds of each.
  */
 
-const startMs = 90_000;
+const startMs = 240_000;
 const minuteMs = 60_000;
 
 if (missingPostgres !== null) console.log(`crash test on PostgreSQL: skipped, ${missingPostgres}`);

@@ -11,7 +11,7 @@ import { playRounds, type RoundsOptions, type Setting } from "./rounds.ts";
  * many rounds of each.
  */
 
-const startMs = 90_000;
+const startMs = 240_000;
 const minuteMs = 60_000;
 
 if (missingRadosgw !== null) console.log(`crash test on S3: skipped, ${missingRadosgw}`);

@@ -148,4 +148,4 @@ test.skipIf(smbclientMissing !== null)("smbclient's transfers are counted to the
   expect(rose("dittofs_connections_accepted_total", { protocol: "smb" })).toBe(rose("dittofs_connections_closed_total", { protocol: "smb" }));
   expect(rose("dittofs_smb_request_duration_seconds_count", { command: "TREE_CONNECT", share })).toBe(rose("dittofs_smb_requests_total", { command: "TREE_CONNECT", share, status: "STATUS_SUCCESS" }));
   expect(held(after)).toEqual([0, 0, 0, 0, 0, 0, 0]);
-}, 60_000);
+}, 180_000);

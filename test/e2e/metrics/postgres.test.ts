@@ -81,7 +81,7 @@ describe.skipIf(missingPostgres !== null)("metrics of metadata in PostgreSQL", (
     expect(rose("dittofs_metadata_query_duration_seconds_sum", labels)).toBeWithin(0.000_01, tookSec);
     expect(said.value("dittofs_postgres_sessions", sessions)).toBe(3);
     expect([said.value(statements, sessions), said.value(changes, sessions)]).toEqual([0, 0]);
-  }, minuteMs);
+  }, 3 * minuteMs);
 
   test("while tables are locked, statements run and changes wait, and their calls are in flight; one that is repeated joins the first", async () => {
     const waits = Array.from({ length: 5 }, (_, i) => `waits-${i}`);
@@ -132,7 +132,7 @@ describe.skipIf(missingPostgres !== null)("metrics of metadata in PostgreSQL", (
     const repeated = risen(after, await scrape());
     expect([repeated("dittofs_nfs_duplicate_cache_hits_total"), repeated("dittofs_nfs_duplicate_cache_joined_total"), repeated("dittofs_metadata_changes_total", { ...labels, result: "applied" })]).toEqual([1, 0, 0]);
     raw.close();
-  }, minuteMs);
+  }, 3 * minuteMs);
 
   test("answers that are kept for calls that may be repeated are counted with their bytes", async () => {
     const raw = await RawConnection.open(server.port);
@@ -145,7 +145,7 @@ describe.skipIf(missingPostgres !== null)("metrics of metadata in PostgreSQL", (
     // With 256 for the entry itself; the mark before the answer is not kept.
     expect(rose("dittofs_nfs_duplicate_cache_bytes")).toBe(raw.receivedBytes - 4 + 256);
     raw.close();
-  }, minuteMs);
+  }, 3 * minuteMs);
 
   /** Starts the server anew, which remembers nothing then. */
   async function startAnew(): Promise<Scrape> {
@@ -173,7 +173,7 @@ describe.skipIf(missingPostgres !== null)("metrics of metadata in PostgreSQL", (
     rose = risen(before, await scrape());
     expect(rose(failures, labels)).toBe(0);
     expect(rose("dittofs_metadata_query_duration_seconds_count", labels)).toBe(1);
-  }, minuteMs);
+  }, 3 * minuteMs);
 
   test("while the database lets nobody in, the store is not reachable and has no session, and a read of it fails after 10 s", async () => {
     const before = await startAnew();
@@ -195,5 +195,5 @@ describe.skipIf(missingPostgres !== null)("metrics of metadata in PostgreSQL", (
     expect(risen(before, after)(failures, labels)).toBe(1);
     // Nobody has looked at whole tables since the start.
     expect(after.value("dittofs_postgres_sessions", sessions)).toBe(2);
-  }, minuteMs);
+  }, 3 * minuteMs);
 });

@@ -18,6 +18,7 @@ const connectionsMax = 4;
 const share = "/export";
 let server: Server;
 let admin: Admin;
+const begunSec = Date.now() / 1000;
 
 beforeAll(async () => {
   const env = { DITTOFS_CACHE_FLUSH_AGE: "1h", DITTOFS_METRICS_ENABLED: "true", DITTOFS_METRICS_PORT: "0", DITTOFS_ADAPTERS_NFS_MAX_CONNECTIONS: `${connectionsMax}`, DITTOFS_ADAPTERS_SMB_MAX_CONNECTIONS: `${connectionsMax}`, DITTOFS_ADAPTERS_NFS_PORTMAPPER_ENABLED: "true", DITTOFS_ADAPTERS_NFS_PORTMAPPER_PORT: "0" };
@@ -47,7 +48,9 @@ test("connections past the limit are refused, or take the place of one that prov
   const clients = await Promise.all(Array.from({ length: connectionsMax }, () => NfsClient.connect({ port: server.port })));
   // Who has spoken is not closed for somebody else; of SMB, who is logged in.
   for (const client of clients) await client.null();
-  const sessions = await Promise.all(Array.from({ length: connectionsMax + 1 }, () => SmbClient.open(server.smbPort)));
+  // One after the other: who has to go is one that is there, and none that is just coming.
+  const sessions: SmbClient[] = [];
+  for (let i = 0; i <= connectionsMax; i++) sessions.push(await SmbClient.open(server.smbPort));
   const refused = [1, 2].map(() => connect(server.port, "127.0.0.1").on("error", () => {}));
   const during = await settled("the refusals", (now) => risen(before, now)("dittofs_connections_refused_total", nfs) === 2 && risen(before, now)("dittofs_connections_closed_total", smb) === 1);
   for (const socket of refused) socket.destroy();
@@ -65,16 +68,21 @@ test("connections past the limit are refused, or take the place of one that prov
   rose = risen(before, await settled("their end", (now) => now.value("dittofs_connections", nfs) === 0 && now.value("dittofs_connections", smb) === 0));
   expect([rose("dittofs_connections_closed_total", nfs), rose("dittofs_connections_closed_total", smb)]).toEqual([connectionsMax, connectionsMax + 1]);
   expect([rose("dittofs_connections_force_closed_total", nfs), rose("dittofs_connections_force_closed_total", smb)]).toEqual([1, 1]);
-}, 20_000);
+}, 180_000);
 
 test("each connection is an open file, and none any more once it is closed", async () => {
-  const before = await scrape();
-  const clients = await Promise.all(Array.from({ length: connectionsMax }, () => NfsClient.connect({ port: server.port })));
-  for (const client of clients) await client.null();
-  expect(risen(before, await scrape())("dittofs_process_open_files")).toBe(connectionsMax);
-  for (const client of clients) client.close();
-  await settled("their end", (now) => risen(before, now)("dittofs_process_open_files") === 0);
-});
+  // Others come and go by themselves, such as the idle connection of an earlier call: then it is looked at once more.
+  await until("files as many as connections, and none of them left", 20_000, async () => {
+    const before = await scrape();
+    const clients = await Promise.all(Array.from({ length: connectionsMax }, () => NfsClient.connect({ port: server.port })));
+    for (const client of clients) await client.null();
+    const during = await scrape();
+    for (const client of clients) client.close();
+    const after = await settled("the connections' end", (now) => now.value("dittofs_connections", { protocol: "nfs" }) === 0);
+    const files = (now: Scrape): number => risen(before, now)("dittofs_process_open_files");
+    return files(during) === connectionsMax && files(after) === 0 ? true : null;
+  });
+}, 180_000);
 
 test("log-ins and tokens by what they prove somebody with, refresh tokens among them", async () => {
   const before = await scrape();
@@ -91,15 +99,22 @@ test("log-ins and tokens by what they prove somebody with, refresh tokens among 
 test("a call of the REST interface that takes a second is in flight as long, and its duration is a second", async () => {
   const stats = { method: "GET", route: "/api/v1/stats" };
   const before = await scrape();
-  const asked = admin.do("GET", "/api/v1/stats?interval=1");
-  const during = await settled("the call", (now) => now.value("dittofs_api_requests_in_flight", stats) > 0);
-  expect(during.value("dittofs_api_requests_in_flight", stats)).toBe(1);
-  await asked;
+  let calls = 0;
+  // On a busy machine one may be over before anybody looked.
+  await until("the call to be seen", 20_000, async () => {
+    let over = false;
+    const asked = admin.do("GET", "/api/v1/stats?interval=1").finally(() => (over = true));
+    calls++;
+    let most = 0;
+    while (!over) most = Math.max(most, (await scrape()).value("dittofs_api_requests_in_flight", stats));
+    await asked;
+    return most === 1 ? true : null;
+  });
   const after = await scrape();
   expect(after.value("dittofs_api_requests_in_flight", stats)).toBe(0);
-  expect(risen(before, after)("dittofs_api_requests_total", { ...stats, status: 200 })).toBe(1);
-  expect(risen(before, after)("dittofs_api_request_duration_seconds_count", stats)).toBe(1);
-  expect(risen(before, after)("dittofs_api_request_duration_seconds_sum", stats)).toBeWithin(0.9, 10);
+  expect(risen(before, after)("dittofs_api_requests_total", { ...stats, status: 200 })).toBe(calls);
+  expect(risen(before, after)("dittofs_api_request_duration_seconds_count", stats)).toBe(calls);
+  expect(risen(before, after)("dittofs_api_request_duration_seconds_sum", stats)).toBeWithin(0.9 * calls, 10 * calls);
   expect(risen(before, after)("dittofs_api_request_duration_seconds_bucket", { ...stats, le: "0.512" })).toBe(0);
 });
 
@@ -149,14 +164,17 @@ test("the process, its memory, its event loop and its build", async () => {
   expect(rose("dittofs_event_loop_lag_seconds_sum")).toBeWithin(0, tookSec);
   expect(later.value("dittofs_event_loop_lag_max_seconds")).toBeWithin(later.value("dittofs_event_loop_lag_seconds_sum") / later.value("dittofs_event_loop_lag_seconds_count"), 60);
   expect(later.value("dittofs_process_open_files_max")).toBe(filesMax);
-  expect(later.value("dittofs_process_start_time_seconds")).toBeWithin(Date.now() / 1000 - 120, Date.now() / 1000);
+  expect(later.value("dittofs_process_start_time_seconds")).toBeWithin(begunSec - 2, Date.now() / 1000 + 1);
   const stat = readFileSync(`/proc/${server.process.pid}/stat`, "latin1").split(") ")[1]!.split(" ");
   for (const [mode, field] of [["user", 11], ["system", 12]] as const) {
     const seconds = Number(stat[field]) / 100;
     expect(later.value("dittofs_process_cpu_seconds_total", { mode })).toBeWithin(seconds * 0.5 - 0.1, seconds * 1.5 + 0.1);
   }
-  const resident = server.residentBytes();
-  expect(later.value("dittofs_process_resident_memory_bytes")).toBeWithin(resident * 0.5, resident * 1.5);
+  // A server that is left alone gives memory back, which may be just now.
+  const before = server.residentBytes();
+  const told = (await scrape()).value("dittofs_process_resident_memory_bytes");
+  const [least = 0, resident = 0] = [before, server.residentBytes()].sort((a, b) => a - b);
+  expect(told).toBeWithin(least * 0.5, resident * 1.5);
   const heap = (part: string): number => later.value("dittofs_process_heap_bytes", { part });
   expect(later.value("dittofs_process_heap_bytes", { part: "used" })).toBeWithin(2 ** 20, resident);
   expect(heap("held")).toBeGreaterThanOrEqual(heap("used") / 2);

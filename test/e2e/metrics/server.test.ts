@@ -17,6 +17,7 @@ const directory = temporaryDirectory("metrics-server");
 const on = { DITTOFS_METRICS_ENABLED: "true", DITTOFS_METRICS_PORT: "0" };
 let server: Server;
 let admin: Admin;
+const begunSec = Date.now() / 1000;
 
 beforeAll(async () => {
   server = await Server.start({ dataDir: join(directory.path, "data"), port: 0, env: on });
@@ -127,14 +128,19 @@ test("calls of the REST interface by method, route and status; paths and methods
 
 test("the process, its event loop and its build", async () => {
   const first = await scrape();
-  const later = await settled("ten looks at the event loop", (now) => risen(first, now)("dittofs_event_loop_lag_seconds_count") >= 10);
+  // The kernel parts the time of a process between the two kinds by what it was found at, tick by tick.
+  const used = (now: Scrape): boolean => risen(first, now)("dittofs_process_cpu_seconds_total", { mode: "user" }) > 0;
+  const later = await settled("ten looks at the event loop", (now) => risen(first, now)("dittofs_event_loop_lag_seconds_count") >= 10 && used(now));
   expect(later.value("dittofs_event_loop_lag_seconds_bucket", { le: "+Inf" })).toBe(later.value("dittofs_event_loop_lag_seconds_count"));
   expect(risen(first, later)("dittofs_process_cpu_seconds_total", { mode: "user" })).toBeGreaterThan(0);
-  const resident = later.value("dittofs_process_resident_memory_bytes");
-  expect(Math.abs(resident - server.residentBytes()) / resident).toBeLessThan(0.5);
+  // A server that is left alone gives memory back, which may be just now.
+  const before = server.residentBytes();
+  const told = (await scrape()).value("dittofs_process_resident_memory_bytes");
+  const [least = 0, most = 0] = [before, server.residentBytes()].sort((a, b) => a - b);
+  expect(told).toBeWithin(least * 0.5, most * 1.5);
   expect(later.value("dittofs_process_open_files")).toBeGreaterThan(10);
   expect(later.value("dittofs_process_open_files_max")).toBeGreaterThan(later.value("dittofs_process_open_files"));
-  expect(Math.abs(Date.now() / 1000 - later.value("dittofs_process_start_time_seconds"))).toBeLessThan(120);
+  expect(later.value("dittofs_process_start_time_seconds")).toBeWithin(begunSec - 2, Date.now() / 1000 + 1);
   expect([...later.all("dittofs_build_info").keys()][0]).toContain(`bun="${Bun.version}"`);
 });
 

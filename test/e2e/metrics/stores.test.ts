@@ -109,7 +109,7 @@ describe.skipIf(missingRadosgw !== null)("metrics of stores", () => {
     expect(rose("dittofs_metadata_changes_total", { ...metadata, result: "applied" })).toBe(rose("dittofs_metadata_commit_changes_sum", metadata));
     expect(rose("dittofs_metadata_commit_duration_seconds_count", metadata)).toBe(rose("dittofs_metadata_commit_changes_count", metadata));
     expect(rose("dittofs_metadata_sync_duration_seconds_count", metadata)).toBeGreaterThanOrEqual(1);
-  }, minuteMs);
+  }, 3 * minuteMs);
 
   test("a read is a hit of the memory or a miss, and then one of the disk; what neither has comes from the bucket", async () => {
     const part = 64 * 1024;

@@ -96,7 +96,7 @@ describe.skipIf(missingRadosgw !== null)("metrics of who waits for a bucket", ()
     expect(rose("dittofs_s3_request_duration_seconds_sum", { share, store, action: "PutObject" })).toBeWithin(9.9, 30);
     expect(rose("dittofs_api_request_duration_seconds_count", drain)).toBe(1);
     expect(rose("dittofs_api_request_duration_seconds_sum", drain)).toBeWithin(9.9, 30);
-  }, minuteMs);
+  }, 3 * minuteMs);
 
   test("a FILE_SYNC write of the share costs one sync of its log", async () => {
     const { share, client } = world;
@@ -145,7 +145,7 @@ describe.skipIf(missingRadosgw !== null)("metrics of who waits for a bucket", ()
     expect(risen(before, after)("dittofs_nfs_requests_total", { ...inFlight, status: "NFS3_OK" })).toBe(sent);
     expect(risen(before, after)("dittofs_nfs_file_bytes_total", inFlight)).toBe(sent * 1000);
     reader.close();
-  }, minuteMs);
+  }, 3 * minuteMs);
 
   test("writes that a full store has no room for are turned away as such", async () => {
     const { client } = world;

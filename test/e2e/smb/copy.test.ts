@@ -105,7 +105,7 @@ test(
     await next.stop();
     directory.remove();
   },
-  minuteMs,
+  3 * minuteMs,
 );
 
 test(
@@ -130,5 +130,5 @@ test(
     await next.stop();
     directory.remove();
   },
-  minuteMs,
+  3 * minuteMs,
 );

@@ -66,13 +66,13 @@ describe.skipIf(why !== null)("the cifs client of a Linux kernel", () => {
     target = await startTarget();
     nfs = await NfsClient.connect({ port: target.server.port, credentials: { uid: 1000, gid: 1000 } });
     root = await nfs.mount(`/${targetShare}`);
-  }, minuteMs);
+  }, 3 * minuteMs);
 
   afterAll(async () => {
     nfs?.close();
     await target?.stop();
     material.remove();
-  }, minuteMs);
+  }, 3 * minuteMs);
 
   const mounts = [
     ["2.1", "vers=2.1"],

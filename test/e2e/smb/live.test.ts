@@ -14,7 +14,7 @@ import { until, within } from "../../support/wait.ts";
 
 const directory = temporaryDirectory("smb-live");
 /** "Within a second", with room for a machine that is busy. */
-const soonMs = 1000;
+const soonMs = 3000;
 let target: Target;
 
 beforeAll(async () => {
@@ -62,12 +62,16 @@ describe("who gets in", () => {
 
   test("whoever guesses is slowed, over SMB and REST together", async () => {
     await target.admin.do("POST", "/api/v1/users", { username: "guessed", password: targetPassword });
-    let tries = 0;
-    while ((await login("guessed", `guess ${tries}`)) === NtStatus.LOGON_FAILURE) if (++tries > 50) break;
-    expect(tries).toBeLessThanOrEqual(10);
-    expect(await login("guessed", targetPassword)).toBe(NtStatus.ACCOUNT_LOCKED_OUT);
-    const rest = await fetch(`${target.server.apiUrl}/api/v1/auth/login`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ username: "guessed", password: targetPassword }) });
-    expect(rest.status).toBe(429);
+    const body = JSON.stringify({ username: "guessed", password: targetPassword });
+    const overRest = () => fetch(`${target.server.apiUrl}/api/v1/auth/login`, { method: "POST", headers: { "content-type": "application/json" }, body });
+    // The first wait is a second: on a busy machine it may be over when the right password comes, which begins anew.
+    await until("the right password to be refused, too", 20_000, async () => {
+      let tries = 0;
+      while ((await login("guessed", `guess ${tries}`)) === NtStatus.LOGON_FAILURE) if (++tries > 50) break;
+      expect(tries).toBeLessThanOrEqual(10);
+      const answers = [await login("guessed", targetPassword), (await overRest()).status];
+      return answers[0] === NtStatus.ACCOUNT_LOCKED_OUT && answers[1] === 429 ? true : null;
+    });
   });
 
   // Skipped where smbclient is not installed.

@@ -40,7 +40,7 @@ describe.skipIf(smbclientMissing !== null)("a directory watched over SMB", () =>
     const command = ["stdbuf", "-oL", "smbclient", `//127.0.0.1/${targetShare}`, "-p", String(target.port), `-U${targetUser}%${targetPassword}`, "-c", "notify watched"];
     watcher = spawn(command, { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
     void collect();
-  }, minuteMs);
+  }, 3 * minuteMs);
 
   afterAll(async () => {
     watcher?.kill();
@@ -66,7 +66,7 @@ describe.skipIf(smbclientMissing !== null)("a directory watched over SMB", () =>
     expect(lines).toEqual(["0001 inner", "0001 inner\\what\uf025", "0003 inner\\what\uf025", "0004 inner\\what\uf025", "0005 inner\\so", "0002 inner\\so", "0001 moved", "0002 moved"]);
     await smbclient({ port: target.port, share: targetShare }, "mkdir watched\\by-smb; rmdir watched\\by-smb");
     expect(await toldUntil("0002 by-smb")).toEqual(["0001 by-smb", "0002 by-smb"]);
-  }, minuteMs);
+  }, 3 * minuteMs);
 
   test("tells nothing of what is in directories the watching user may not list", async () => {
     const watched = (await nfs.lookup(root, "watched")).handle;
@@ -79,5 +79,5 @@ describe.skipIf(smbclientMissing !== null)("a directory watched over SMB", () =>
     await stranger.rename(shared, "shown", closed, "hidden");
     stranger.close();
     expect(await toldUntil("0002 shared\\shown")).toEqual(["0001 shared", "0001 shared\\closed", "0001 shared\\shown", "0002 shared\\shown"]);
-  }, minuteMs);
+  }, 3 * minuteMs);
 });

@@ -44,7 +44,7 @@ async function quotas(...args: string[]): Promise<{ readonly status: number; rea
 describe.skipIf(missing !== null)("smbcquotas", () => {
   beforeAll(async () => {
     target = await startTarget();
-  }, minuteMs);
+  }, 3 * minuteMs);
   afterAll(async () => {
     if (typeof lent !== "string") await new Promise<unknown>((closed) => lent.close(closed));
     await target?.stop();
@@ -53,6 +53,6 @@ describe.skipIf(missing !== null)("smbcquotas", () => {
   for (const args of [["-L"], ["-F"], ["-u", targetUser], ["-S", "FSQFLAGS:QUOTA_ENABLED"], ["-S", `UQLIM:${targetUser}:1000/2000`]]) {
     test(`is told by ${args.join(" ")} that there are no quotas, and takes it calmly`, async () => {
       expect(await quotas(...args)).toEqual({ status: 0, text: "Quotas are not supported by the server.\n" });
-    }, minuteMs);
+    }, 3 * minuteMs);
   }
 });

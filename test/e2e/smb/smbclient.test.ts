@@ -46,7 +46,7 @@ describe.skipIf(smbclientMissing !== null)("smbclient", () => {
     root = await nfs.mount(`/${targetShare}`);
     mkdirSync(local("many"));
     for (let i = 0; i < filesMany; i++) writeFileSync(local("many", `file-${i}`), noise.subarray(i, i + (i * 37) % 5000));
-  }, minuteMs);
+  }, 3 * minuteMs);
 
   afterAll(async () => {
     nfs?.close();

@@ -45,7 +45,7 @@ describe("calls of the REST interface", () => {
     // Of what no caller asks for, nothing is followed.
     server = await start("rest", { DITTOFS_TELEMETRY_SAMPLE_RATE: "0" });
     admin = await Admin.at(server);
-  }, minuteMs);
+  }, 3 * minuteMs);
   afterAll(() => server.stop());
 
   const users = (traceparent: string) => request(server.apiUrl, "GET", "/api/v1/users/admin", undefined, { authorization: `Bearer ${admin.token}`, traceparent });
@@ -64,7 +64,7 @@ describe("calls of the REST interface", () => {
       expect(spans[1]).toMatchObject({ trace, parent, status: 0, attributes: { "http.response.status_code": "401" } });
       expect(Buffer.concat(receiver.messages).includes("nobody-there")).toBe(false);
     },
-    minuteMs,
+    3 * minuteMs,
   );
 
   test(
@@ -81,7 +81,7 @@ describe("calls of the REST interface", () => {
       expect(first).toMatchObject({ trace: said, name: "GET /api/v1/users" });
       expect(second).toMatchObject({ trace, parent, name: "GET /api/v1/shares" });
     },
-    minuteMs,
+    3 * minuteMs,
   );
 });
 
@@ -102,7 +102,7 @@ test(
     expect(Math.abs(followed.length - total * 0.01)).toBeLessThan(5 * sigma);
     for (const span of followed) expect(receiver.childrenOf(span).map(({ name }) => name)).toEqual(["vfs.getattr"]);
   },
-  minuteMs,
+  3 * minuteMs,
 );
 
 test(
@@ -128,7 +128,7 @@ test(
     expect(requests).toBeGreaterThan(0);
     expect(requests).toBeLessThanOrEqual(1001 - begun.length);
   },
-  minuteMs,
+  3 * minuteMs,
 );
 
 test(
@@ -140,6 +140,11 @@ test(
     const root = await nfs.mount("/export");
     const { handle } = await nfs.create(root, "file", { mode: 0o644 });
     await receiver.wait("CREATE", () => receiver.named("nfs.CREATE")[0]);
+    // Its answer has to have arrived, too: what nobody answered is sent again.
+    await until("the answer for all of it", 10_000, async () => {
+      const now = await Scrape.at(server.metricsUrl);
+      return now.value("dittofs_spans_waiting") === 0 && now.value("dittofs_spans_exported_total") === receiver.spans.length ? true : null;
+    });
     receiver.stop();
     // More than is kept.
     for (let i = 0; i < 100; i++) await Promise.all(Array.from({ length: 100 }, () => nfs.write(handle!, 0, Buffer.alloc(100), Stable.unstable)));
@@ -161,20 +166,20 @@ test(
     await nfs.getattr(root);
     await receiver.wait("a GETATTR from after", () => receiver.named("nfs.GETATTR")[0]);
     nfs.close();
-    expect(server.output.match(/collector of traces/g)).toHaveLength(2);
     const after = await until("everything to be sent", 20_000, async () => {
       const scrape = await Scrape.at(server.metricsUrl);
       return scrape.value("dittofs_spans_waiting") === 0 ? scrape : null;
     });
     expect(after.value("dittofs_spans_exported_total") - before).toBe(receiver.spans.length);
+    expect(server.output.match(/collector of traces/g)).toHaveLength(2);
     expect(Number(/takes them again \{.*"dropped":(\d+)/.exec(server.output)?.[1])).toBe(after.value("dittofs_spans_dropped_total", { reason: "full" }));
     receiver.stop();
     const begun = performance.now();
     expect(await server.stop()).toBe(0);
-    expect(performance.now() - begun).toBeLessThan(10_000);
+    expect(performance.now() - begun).toBeLessThan(20_000);
     await receiver.start();
   },
-  minuteMs,
+  3 * minuteMs,
 );
 
 test(
@@ -196,7 +201,7 @@ test(
     // It may come to its senses.
     receiver.answers = status.UNAVAILABLE;
     for (let i = 0; i < 50; i++) await Promise.all(Array.from({ length: 100 }, () => nfs.getattr(root)));
-    const full = await settled("all that is kept", waiting(8192));
+    const full = await settled("all that is kept", (now) => waiting(8192)(now) && now.value("dittofs_spans_dropped_total", { reason: "full" }) >= 2 * 5000 - 8192);
     expect(full.value("dittofs_spans_dropped_total", { reason: "refused" })).toBe(2 * 20);
     expect(full.value("dittofs_spans_dropped_total", { reason: "full" })).toBe(2 * 5000 - 8192);
     expect(full.value("dittofs_traces_followed_total") - before.value("dittofs_traces_followed_total")).toBe(5020);
@@ -233,7 +238,7 @@ test(
     }
     secure.stop();
   },
-  minuteMs,
+  3 * minuteMs,
 );
 
 test.each([

@@ -7,7 +7,7 @@ import { until, within } from "../../support/wait.ts";
 
 /** What the compiled program writes has colours on a terminal, and nowhere else, nor where NO_COLOR says so (https://no-color.org). */
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(180_000);
 
 const directory = temporaryDirectory("colours");
 afterAll(() => directory.remove());

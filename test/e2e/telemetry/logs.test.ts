@@ -12,7 +12,7 @@ import { until, within } from "../../support/wait.ts";
 
 /** What the compiled server writes about itself, and what it never does. */
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(180_000);
 
 const directory = temporaryDirectory("logs-e2e");
 const dataDir = join(directory.path, "data");
@@ -139,6 +139,7 @@ function secretsOnDisk(): readonly string[] {
 test("a client that does the same wrong over and over fills no disk: it is written some times a second, and counted", async () => {
   const before = lines().length;
   const times = 200;
+  const begunMs = performance.now();
   for (let i = 0; i < times; i++) {
     const gone = Promise.withResolvers<void>();
     const socket = await Bun.connect({ hostname: "127.0.0.1", port: server.port, socket: { data() {}, close: () => gone.resolve() } });
@@ -148,7 +149,8 @@ test("a client that does the same wrong over and over fills no disk: it is writt
   const same = () => lines().slice(before).filter(({ msg }) => msg === "closed a connection: it sent a record that is no RPC call");
   const counted = () => same().reduce((sum, { repeated }) => sum + (repeated ?? 1), 0);
   await until("all of them to be counted", 10_000, () => (counted() === times ? true : null));
-  expect(same().length).toBeLessThan(times / 2);
+  // Five a second, and one more that says how many there were.
+  expect(same().length).toBeLessThanOrEqual(6 * (Math.ceil((performance.now() - begunMs) / 1000) + 1));
 });
 
 test("files are rotated, so many are kept, and dittofs logs reads and follows all of them", async () => {
@@ -163,8 +165,11 @@ test("files are rotated, so many are kept, and dittofs logs reads and follows al
     return out === "" ? null : true;
   });
   const ids: string[] = [];
-  for (let i = 0; i < 1500; i++) ids.push((await admin.ask("GET", "/api/v1/users")).headers.get("x-request-id") as string);
-  await until("the last of them", 10_000, () => (out.includes(ids.at(-1) as string) ? true : null));
+  for (let i = 0; i < 1500; i++) {
+    ids.push((await admin.ask("GET", "/api/v1/users")).headers.get("x-request-id") as string);
+    // A file that was rotated away is gone: a follower that has no processor for as long would miss lines.
+    if (i % 100 === 99) await until("the last of them", 10_000, () => (out.includes(ids.at(-1) as string) ? true : null));
+  }
   child.kill("SIGTERM");
   await child.exited;
   expect(ids.filter((id) => !out.includes(`"${id}"`))).toEqual([]);

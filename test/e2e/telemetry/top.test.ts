@@ -14,7 +14,7 @@ import { until, within } from "../../support/wait.ts";
 
 /** What is seen of the compiled server while it works: as JSON, as a stream, and at a terminal. */
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(180_000);
 
 type Stats = Reply<typeof contract.system.stats>;
 
@@ -46,7 +46,7 @@ afterAll(async () => {
   directory.remove();
 });
 
-const follow = (token = admin.token) => createClient({ baseUrl: server.apiUrl, timeoutMs: 10_000, clock: systemClock, tokens: memoryTokens({ accessToken: token, refreshToken: null }) }).follow(contract.system.stats);
+const follow = (token = admin.token) => createClient({ baseUrl: server.apiUrl, timeoutMs: 40_000, clock: systemClock, tokens: memoryTokens({ accessToken: token, refreshToken: null }) }).follow(contract.system.stats);
 
 async function next(stream: AsyncGenerator<Stats>): Promise<Stats> {
   const { value } = await within("the next figures", 10_000, stream.next());
@@ -167,18 +167,17 @@ describe("dittofs top", () => {
       await pty.shows(/^SHARE +OPS\/Sv/);
       await pty.shows(/^\/export +[0-9.]+k? /);
       pty.press("3");
-      const procedures = await pty.shows(/^WRITE +nfs /);
       const order = (lines: readonly string[]) => lines.flatMap((line) => /^(GETATTR|WRITE) /.exec(line)?.[1] ?? []);
-      expect(order(procedures)).toEqual(["GETATTR", "WRITE"]);
+      // On a busy machine there may be seconds in which nothing was asked.
+      const ordered = (what: RegExp, names: readonly string[]) =>
+        until(`${what} with ${names}`, 15_000, () => (pty.lines.some((line) => what.test(line)) && order(pty.lines).join() === names.join() ? true : null));
+      await ordered(/^WRITE +nfs /, ["GETATTR", "WRITE"]);
       pty.press("r");
-      await pty.shows(/^PROCEDURE +PROTO +OPS\/S\^/);
-      expect(order(pty.lines)).toEqual(["WRITE", "GETATTR"]);
+      await ordered(/^PROCEDURE +PROTO +OPS\/S\^/, ["WRITE", "GETATTR"]);
       pty.press("\u001b[D\u001b[D");
-      await pty.shows(/^PROCEDUREv/);
-      expect(order(pty.lines)).toEqual(["GETATTR", "WRITE"]);
+      await ordered(/^PROCEDUREv/, ["GETATTR", "WRITE"]);
       pty.press("/wri");
-      await pty.shows(/^filter: wri_/);
-      expect(order(pty.lines)).toEqual(["WRITE"]);
+      await ordered(/^filter: wri_/, ["WRITE"]);
       pty.press("\r");
       await pty.shows(/^q quit/);
       pty.press("\u001b");
@@ -251,20 +250,19 @@ describe("dittofs top", () => {
   };
 
   test("says a line a second elsewhere, and objects to programs", async () => {
-    const [status, out] = await run("--count", "2");
+    const [status, out] = await run("--count", "3");
     expect(status).toBe(0);
     const lines = out.trimEnd().split("\n");
-    expect(lines).toHaveLength(3);
+    expect(lines).toHaveLength(4);
     expect(lines[0]).toMatch(/^ *TIME +OPS\/S .* BUSIEST$/);
-    expect(lines[2]).toMatch(/alice@127\.0\.0\.1 \/export$/);
+    // One of them, where this process has a processor.
+    expect(lines.slice(1).join("\n")).toMatch(/alice@127\.0\.0\.1 \/export$/m);
     expect(out).not.toContain("\u001b");
     const [, json] = await run("--count", "2", "-o", "json", "--interval", "2s");
     const objects = json.trimEnd().split("\n").map((line) => JSON.parse(line) as Stats);
     expect(objects).toHaveLength(2);
-    for (const stats of objects) {
-      expect(stats.interval_ms).toBeGreaterThan(1900);
-      expect(stats.total.operations).toBeGreaterThan(0);
-    }
+    for (const stats of objects) expect(stats.interval_ms).toBeGreaterThan(1900);
+    expect(Math.max(...objects.map(({ total }) => total.operations))).toBeGreaterThan(0);
   });
 
   test("says what is wrong with what it is given", async () => {

@@ -51,7 +51,7 @@ try {
   if (existsSync(file) !== (databaseType === "sqlite")) throw new Error(`the control plane was not kept in ${databaseType}`);
   const guest = [`export PATH=${import.meta.dir}:$PATH`, `python3 ${join(import.meta.dir, "relay.py")} $SERVER 12049`, "set -e", user].join("\n");
   const kclient = join(projectRoot, "test/support/kclient.sh");
-  await run([kclient, "--none", "--server-port", "12049", "--timeout", "100", "--", guest], { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "/root" });
+  await run([kclient, "--none", "--server-port", "12049", "--timeout", "240", "--", guest], { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "/root" });
 } finally {
   await run([binary, "stop"], environment).catch((error: unknown) => console.log(String(error)));
   await cluster?.stop();

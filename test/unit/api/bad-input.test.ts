@@ -167,7 +167,7 @@ describe("bodies", () => {
         }
       }
       // Log-ins with names nobody has cost a bcrypt each.
-    }, 30_000);
+    }, 60_000);
   }
 
   test("hostile text comes back as it was given", async () => {

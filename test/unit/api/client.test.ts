@@ -34,7 +34,7 @@ beforeAll(async () => {
 afterAll(() => server.listener.stop(0));
 
 function client(tokens: TokenSource): Client {
-  return createClient({ baseUrl: `${server.listener.url}/`, timeoutMs: 5000, clock: systemClock, tokens });
+  return createClient({ baseUrl: `${server.listener.url}/`, timeoutMs: 20_000, clock: systemClock, tokens });
 }
 
 function expired(more: Partial<TokenSource> = {}): TokenSource & { readonly saved: Tokens[] } {

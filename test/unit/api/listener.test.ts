@@ -84,7 +84,7 @@ async function shown(port: number): Promise<string> {
 const eventually = (what: string, probe: () => boolean): Promise<true> => until(what, 5000, () => probe() || null);
 
 const client = (listener: ApiListener, tls: { readonly ca?: string; readonly cert?: string; readonly key?: string; readonly insecure?: boolean } = { ca: made.read("root.pem") }) =>
-  createClient({ baseUrl: listener.url, timeoutMs: 5000, clock: systemClock, tls });
+  createClient({ baseUrl: listener.url, timeoutMs: 20_000, clock: systemClock, tls });
 
 describe("a certificate", () => {
   test("is served, and browsers are told to stay with it", async () => {

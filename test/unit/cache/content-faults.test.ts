@@ -96,7 +96,7 @@ test("a block store that fails costs no disk space, and flushes go on when it wo
   expect(staged(directory)).toBe(0);
   expect(await client.read(id, 0, 100_000)).toEqual(Buffer.alloc(100_000, 7));
   await content.close();
-}, 20_000);
+}, 60_000);
 
 test("an object that was put although the answer was lost is taken as it is", async () => {
   const store = await storeWith([id]);
@@ -115,7 +115,7 @@ test("an object that was put although the answer was lost is taken as it is", as
   expect(((await store.inode(id)) as Inode).size).toBe(200_000);
   expect(await client.read(id, 0, 200_000)).toEqual(Buffer.alloc(200_000, 9));
   await content.close();
-}, 20_000);
+}, 60_000);
 
 test("one file's set that fails leaves the others stored and its own bytes unstored", async () => {
   const ids = [101, 102, 103] as FileId[];
@@ -152,7 +152,7 @@ test("one file's set that fails leaves the others stored and its own bytes unsto
   expect(content.unstoredBytes).toBe(0);
   for (const each of ids) expect(await client.read(each, 0, 10_000)).toEqual(Buffer.alloc(10_000, each));
   await content.close();
-}, 20_000);
+}, 60_000);
 
 test("a removal during a flush takes nothing of the other files with it, however short space is", async () => {
   const ids = [101, 102] as FileId[];
@@ -203,7 +203,7 @@ test("a removal during a flush takes nothing of the other files with it, however
   const again = await open(store, memory, temporary(), calmly());
   expect(await new Client(store, again.content).read(101 as FileId, 0, 10_000)).toEqual(Buffer.alloc(10_000, 101));
   await again.content.close();
-}, 20_000);
+}, 60_000);
 
 test("a file of very many pieces is stored in bounded sets, whole also after a crash between them", async () => {
   const store = await storeWith([id]);
@@ -249,7 +249,7 @@ test("a file of very many pieces is stored in bounded sets, whole also after a c
   const stored = await open(store, memory, temporary(), calmly());
   await compare(new Client(store, stored.content), id, model.slice(0, 7_000));
   await stored.content.close();
-}, 20_000);
+}, 60_000);
 
 test("of a file of very many pieces the set that says they are there comes after all others are, whichever of them takes long or fails", async () => {
   const store = await storeWith([id]);
@@ -299,7 +299,7 @@ test("of a file of very many pieces the set that says they are there comes after
   await compare(client, id, model);
   expect(content.unstoredBytes).toBe(0);
   await content.close();
-}, 20_000);
+}, 60_000);
 
 test("a close ends although nothing can be stored, and the next start has everything", async () => {
   const store = await storeWith([id]);
@@ -318,7 +318,7 @@ test("a close ends although nothing can be stored, and the next start has everyt
   const again = await open(store, memory, directory, calmly());
   expect(await new Client(store, again.content).read(id, 0, 300_000)).toEqual(Buffer.concat([Buffer.alloc(10_000, 3), Buffer.alloc(200_000, 4)]));
   await again.content.close();
-}, 20_000);
+}, 60_000);
 
 test("scattered single bytes make writers wait before they take the memory", async () => {
   const store = await storeWith([id]);
@@ -335,7 +335,7 @@ test("scattered single bytes make writers wait before they take the memory", asy
   await content.drain();
   for (const i of [0, 1000, 4095]) expect([...(await client.read(id, i * 65536 + 65534, 2))]).toEqual([0, 1]);
   await content.close();
-}, 30_000);
+}, 60_000);
 
 test("a file whose content is newer than the log takes no writes", async () => {
   const store = await storeWith([id]);
@@ -418,7 +418,7 @@ test("an object that is put and settled while a listing runs is none without a r
   expect((await Array.fromAsync(memory.list(""))).length).toBe(1);
   expect(await client.read(id, 0, 10_000)).toEqual(Buffer.alloc(10_000, 7));
   await content.close();
-}, 20_000);
+}, 60_000);
 
 test("one object that is missing doesn't keep the rest from being collected", async () => {
   const ids = [101, 102] as FileId[];
@@ -439,7 +439,7 @@ test("one object that is missing doesn't keep the rest from being collected", as
   await until("the other pack to be repacked", 5_000, async () => ((await store.packs(0, 10)).some((pack) => pack.id === sparse) ? null : true));
   expect(await client.read(102 as FileId, 0, 20_000)).toEqual(Buffer.alloc(10_000, 102));
   await content.close();
-}, 20_000);
+}, 60_000);
 
 /** Stores that fail at random until they are told to behave, and do nothing more once the process that asks them was killed. */
 class Weather {

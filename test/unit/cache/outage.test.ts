@@ -106,7 +106,7 @@ for (const [what, error] of [["away", away], ["forbidden", forbidden], ["missing
     await compare(new Client(store, copy.content), id, model);
     await copy.content.close();
     await content.close();
-  }, 30_000);
+  }, 60_000);
 }
 
 test("a pack whose own file can't be read is named with the reason, in the share's state and once in the log; it heals", async () => {
@@ -130,7 +130,7 @@ test("a pack whose own file can't be read is named with the reason, in the share
   expect([content.storeError, content.unstoredBytes]).toEqual([null, 0]);
   await compare(client, id, model);
   await content.close();
-}, 30_000);
+}, 60_000);
 
 test("writes go on until the limit, then are told to come back after a bounded time, and none of those accepted is lost", async () => {
   const { clock, faults, content, client, passUntil } = await share({ durability: Durability.local });
@@ -161,7 +161,7 @@ test("writes go on until the limit, then are told to come back after a bounded t
   expect(content.admit(100_000)).toBeNull();
   expect(Buffer.compare(await client.read(id, 0, accepted), model.subarray(0, accepted))).toBe(0);
   await content.close();
-}, 30_000);
+}, 60_000);
 
 test("large writes sent again and again during an outage don't fill the disk", async () => {
   const { clock, faults, content, client, directory, passUntil } = await share({ durability: Durability.remote });
@@ -183,7 +183,7 @@ test("large writes sent again and again during an outage don't fill the disk", a
   expect(content.admit(MiB)).toBeNull();
   expect(await client.read(id, 0, MiB)).toEqual(Buffer.alloc(MiB, accepted - 1));
   await content.close();
-}, 30_000);
+}, 60_000);
 
 /** Two files of 200,000 bytes in the bucket and nowhere else, in a share that was just opened. */
 async function storedFiles() {
@@ -223,7 +223,7 @@ for (const [what, error] of [["away", away], ["forbidden", forbidden]] as const)
     expect(lines.of("error").filter((line) => /can't be read/.test(line)).length).toBe(1);
     expect(lines.of("info").filter((line) => /can be read again/.test(line)).length).toBe(1);
     await content.close();
-  }, 30_000);
+  }, 60_000);
 }
 
 /** Where the last life ended: between a pack's object and its row, or between that and the file's extents. */
@@ -254,7 +254,7 @@ for (const ending of ["putPack", "storeContent"] as const) {
     await again.content.drain();
     expect(again.content.unstoredBytes).toBe(0);
     await again.content.close();
-  }, 30_000);
+  }, 60_000);
 }
 
 test("one bucket that is down leaves a share on another alone", async () => {
@@ -274,7 +274,7 @@ test("one bucket that is down leaves a share on another alone", async () => {
   expect(await waits).toBe(FsError.of("jukebox"));
   down.faults.down = null;
   await Promise.all([down.content.close(), up.content.close()]);
-}, 30_000);
+}, 60_000);
 
 test("a drain that is given up ends while the bucket is away, which is tried again and again", async () => {
   const { clock, faults, content, client, passUntil } = await share({ durability: Durability.local });

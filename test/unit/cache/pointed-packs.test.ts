@@ -173,4 +173,4 @@ test("after a kill they stay until all that the log had is stored again; what wa
   for (let pass = 0; pass < 3; pass++) await second.upkeep.collect();
   expect(await objects.size(key)).toBeNull();
   await second.content.close();
-}, 20_000);
+}, 60_000);

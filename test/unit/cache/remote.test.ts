@@ -149,7 +149,7 @@ test("the packs of one flush are put at the same time", async () => {
   for (let at = 0; at < 50 * MiB; at += MiB) await client.write(id, at, new Uint8Array(MiB).fill(7), 0);
   expect(await content.durable(id)).toBeNull();
   await content.close();
-}, 20_000);
+}, 60_000);
 
 test("a dirty limit smaller than what one commit covers makes it slow, nothing else", async () => {
   const store = await storeWith([id]);
@@ -167,7 +167,7 @@ test("a dirty limit smaller than what one commit covers makes it slow, nothing e
   expect(await content.durable(id)).toBeNull();
   await elsewhere(store, memory, id, model);
   await content.close();
-}, 30_000);
+}, 60_000);
 
 test("a removed file is not waited for", async () => {
   const store = await storeWith([id]);

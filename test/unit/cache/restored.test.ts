@@ -70,5 +70,5 @@ for (const length of [10_000, 300_000]) {
     await blocks.put(key.slice(0, key.lastIndexOf("-")), { from: "slices", slices: [object] });
     expect(await upkeep.fromObject(row?.id as PackId)).toBeNull();
     await store.close();
-  }, 20_000);
+  }, 60_000);
 }

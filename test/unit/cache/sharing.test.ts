@@ -239,6 +239,32 @@ test("of a store that answers late, what is taken holds although its pack is rep
   await content.close();
 });
 
+test("of a store that goes away nothing is held, and nothing asked for in vain ends the process", async () => {
+  const { store, content, upkeep, client } = await share([a, b]);
+  const bytes = bytesOf(mebibyte, 1);
+  await client.write(a, 0, bytes, 0);
+  await content.drain();
+  const { pack, extents } = store;
+  const away = (): Promise<never> => Promise.reject(new Error("away"));
+  const asked = async () => content.references(await client.inode(a), 0, bytes.length);
+  store.pack = away;
+  await expect(asked()).rejects.toThrow("away");
+  store.pack = async (id) => pack.call(store, id);
+  let reads = 0;
+  store.extents = (...args) => (reads++ === 0 ? extents.apply(store, args) : away());
+  await expect(asked()).rejects.toThrow("away");
+  expect(reads).toBe(2);
+  Object.assign(store, { pack, extents });
+  await removeFile(store, content, a);
+  // The end of a flush lets go of packs that nobody holds.
+  await client.write(b, 0, bytesOf(10, 2), 0);
+  await content.drain();
+  await upkeep.collect();
+  await upkeep.collect();
+  expect(await objects(store)).toMatchObject({ packs: 1, bytes: 10 });
+  await content.close();
+});
+
 test("what is taken holds until it is let go of, whatever is stored, cut and collected meanwhile", async () => {
   const { content, upkeep, client } = await share([a, b, c]);
   const bytes = bytesOf(mebibyte, 1);

@@ -192,7 +192,7 @@ describe("an access token that has expired", () => {
     const spawned = Array.from({ length: 3 }, () => Bun.spawn([process.execPath, main, "user", "list", "-o", "json"], { env: { ...Bun.env, XDG_CONFIG_HOME: home }, stdin: "ignore", stderr: "pipe" }));
     expect(await Promise.all(spawned.map((one) => one.exited))).toEqual([0, 0, 0]);
     expect(refreshes()).toBe(1);
-  }, 30_000);
+  }, 60_000);
   test("whose session has ended: the tokens are forgotten, and it is said what to do", async () => {
     await logIn();
     api.on(contract.auth.refresh, new Refusal("invalid_token") as never);

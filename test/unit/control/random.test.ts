@@ -40,7 +40,7 @@ describe("after changes drawn at random, memory is what the database holds", () 
       await database.close();
       rmSync(directory, { recursive: true });
     }
-  }, 30_000);
+  }, 60_000);
 
   // Without Debian's package postgresql there is no server to run this on.
   test.skipIf(missingPostgres !== null)("in PostgreSQL, by two nodes at once", async () => {

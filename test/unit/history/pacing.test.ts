@@ -18,7 +18,7 @@ const lagMs = 1_000;
 const unshippedBytesMax = 64 * mib;
 const mtime = new Time(1_700_000_000, 5);
 /** Of what is checked byte by byte, on a machine with much else to do. */
-const realMsMax = 30_000;
+const realMsMax = 60_000;
 const block = new Uint8Array(64 * 1024);
 
 class Paced {

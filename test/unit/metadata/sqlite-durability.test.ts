@@ -433,5 +433,5 @@ describe("sqlite: power cut", () => {
     await s.close();
     expect(existsSync(`${path}-wal`)).toBe(false);
     directory.remove();
-  }, 30_000);
+  }, 60_000);
 });

@@ -145,7 +145,7 @@ describe.skipIf(!canMount)("sqlite: a full disk", () => {
     expect(await createSome(store, 10)).toBe(0);
     await check(store);
     await store.close();
-  }, 30_000);
+  }, 60_000);
 
   test("a commit that fails leaves memory as the disk has it", async () => {
     rmSync(`${directory.path}/other`, { force: true });

@@ -140,6 +140,14 @@ test("a read that fails is passed on and tried again by the next", async () => {
   expect(ok(await other.lookup(alice, rootId, "f")).inode.id).toBe(made.id);
 });
 
+test("a change whose row is looked at again in vain fails, and ends nothing else", async () => {
+  const { share, store } = await openWorld();
+  const { id } = await file(share, "f");
+  store.apply = () => Promise.resolve({ applied: false, failed: { is: "live", id } });
+  store.inode = () => Promise.reject(new Error("away"));
+  await expect(share.setattr(alice, id, { mode: 0o600 }, null)).rejects.toThrow("away");
+});
+
 test("caches never hold more than they may", async () => {
   const { share } = await openWorld({ inodesMax: 10, namesMax: 15 });
   for (let i = 0; i < 60; i++) {

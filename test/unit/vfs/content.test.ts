@@ -160,3 +160,18 @@ test("usage: of a bounded store, and where there is no bound", async () => {
   expect(bounded).toMatchObject({ totalBytes: 1000_000, freeBytes: 400_000, availableBytes: 350_000 });
   expect(bounded.totalFiles - bounded.freeFiles).toBe(2);
 });
+
+test("a read that is done, and whose file can't be looked up any more, lets go of what it read", async () => {
+  const { share, store, content } = await openWorld();
+  const made = await file(share, "f");
+  ok(await share.write(alice, made.id, 0, [bytesOf("abc")], 3, false));
+  const reading = Promise.withResolvers<void>();
+  content.reading = reading.promise;
+  const late = Promise.resolve(share.read(alice, made.id, 0, 3));
+  // Others took its place in the cache.
+  share.inodes.remove(made.id);
+  store.inode = () => Promise.reject(new Error("away"));
+  reading.resolve();
+  await expect(late).rejects.toThrow("away");
+  expect(content.released).toBe(1);
+});

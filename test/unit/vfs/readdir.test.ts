@@ -1,7 +1,9 @@
 import { expect, test } from "bun:test";
+import { systemClock } from "#base/clock.ts";
 import { FsError } from "#model/fs-error.ts";
 import { type FileId, rootId } from "#model/ids.ts";
 import type { Node } from "#vfs/cache/node.ts";
+import { pageEntries } from "#vfs/cache/pages.ts";
 import type { Listing } from "#vfs/file-system.ts";
 import type { Share } from "#vfs/share.ts";
 import { alice, bob, fails, file, folder, type HeldStore, listAll, ok, openOn, openWorld, root } from "./kit.ts";
@@ -282,4 +284,22 @@ test("one answer is bounded however much room there is", async () => {
   expect(listing.entries.length).toBe(8_192);
   expect(listing instanceof FsError).toBe(false);
   expect((await listAll(share, rootId, Number.POSITIVE_INFINITY)).size).toBe(8_300);
+});
+
+test("a listing whose store goes away fails once, and nothing it asked for in vain ends the process", async () => {
+  const { share, store, clock } = await openWorld();
+  await fill(share, rootId, 600);
+  const { share: other } = await openOn(store, clock);
+  store.asynchronous = true;
+  const [rows, next] = [Promise.withResolvers<never>(), Promise.withResolvers<never>()];
+  // The root's row and the page are there; the rows of its entries and the next page are waited for together.
+  store.gates.push(Promise.resolve(), Promise.resolve(), ...Array.from({ length: pageEntries }, () => rows.promise), next.promise);
+  const listing = Promise.resolve(other.readdir(root, rootId, 2, store.identity.instance, true, take(600)));
+  const turn = (): Promise<void> => new Promise((resolve) => systemClock.atTurnEnd(resolve));
+  await turn();
+  expect(store.gates).toEqual([]);
+  rows.reject(new Error("away"));
+  await turn();
+  next.reject(new Error("away"));
+  await expect(listing).rejects.toThrow("away");
 });

@@ -44,6 +44,6 @@ test.skipIf(process.platform !== "linux")("a sync is done while six tasks of the
   expect(await Bun.spawn(["mkfifo", join(directory, "pipe")]).exited).toBe(0);
   const { UV_THREADPOOL_SIZE: _, ...env } = process.env;
   // Source is compiled by the same pool, which would begin with that; a compiled program has nothing to compile.
-  const child = Bun.spawn([process.execPath, "-e", program], { env: { ...env, BUN_FEATURE_FLAG_DISABLE_ASYNC_TRANSPILER: "1" }, stdout: "pipe", timeout: 10_000 });
+  const child = Bun.spawn([process.execPath, "-e", program], { env: { ...env, BUN_FEATURE_FLAG_DISABLE_ASYNC_TRANSPILER: "1" }, stdout: "pipe", timeout: 50_000 });
   expect(await new Response(child.stdout).text()).toBe("synced\n");
 });

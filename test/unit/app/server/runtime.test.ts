@@ -356,7 +356,7 @@ describe("purge", () => {
     await runtime.purge(plan, []);
     expect(existsSync(join(dataDir, "shares/cloud"))).toBe(false);
     await server.stop(true);
-  }, 20_000);
+  }, 60_000);
 
   test("sees through symlinks that two shares lie in one place", async () => {
     const place = temporary();

@@ -136,7 +136,7 @@ describe.skipIf(missingRadosgw !== null)("an S3 server that ignores If-None-Matc
     // What a trial run says is what the other does.
     for (const dryRun of [true, false]) await expect(recoverShare(loaded, { ...request, dryRun }, () => {})).rejects.toThrow("ignores conditional writes");
     expect(await recoverShare(loaded, { ...request, dryRun: false, config: { ...config, history_unfenced: true } }, () => {})).toMatchObject({ name: "/export" });
-  }, 30_000);
+  }, 60_000);
 
   test("is what is looked for alone: a key that may not delete has its share served, and its history published", async () => {
     const { plan, bucket } = await place();
@@ -150,5 +150,5 @@ describe.skipIf(missingRadosgw !== null)("an S3 server that ignores If-None-Matc
       for await (const { key } of blocks.list("")) if (key.includes("/history/")) return true;
       return null;
     });
-  }, 30_000);
+  }, 60_000);
 });

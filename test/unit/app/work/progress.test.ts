@@ -73,4 +73,4 @@ test("a check, a scrub and a move count what they say they count, to its end", a
   const moved = await stepsOf(runtime, { kind: "migrate", share: "/export", plan: to, commit: async () => expect(await runtime.reconcile(desired([to]))).toEqual([]) });
   const rows = moved.find(({ name }) => name === "reading metadata")?.done;
   for (const name of ["copying metadata", "comparing metadata"]) expect(moved.find((step) => step.name === name)).toMatchObject({ total: rows, unit: "rows" });
-}, 30_000);
+}, 60_000);

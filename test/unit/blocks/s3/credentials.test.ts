@@ -60,7 +60,7 @@ describe.skipIf(missingRadosgw !== null)(`keys that are found, not given${missin
     await until("the new keys", 20_000, () => store.put("after", { from: "slices", slices: [Buffer.from("y")] }).then(() => true, () => null));
     expect(Buffer.from(await store.get("before", 0, 1)).toString()).toBe("x");
     await store.close();
-  }, 40_000);
+  }, 60_000);
 
   test("at a role's endpoint, and asked for anew before they expire", async () => {
     const server = await sharedS3();

@@ -12,7 +12,7 @@ import { failureOf } from "./kit.ts";
 /** Bodies that are received straight into where they go. */
 
 const kernel = linuxDirectReceive();
-const settings = { connectionsMax: 16, connectTimeoutMs: 2000, stallTimeoutMs: 2000, ca: null, insecure: false, clock: systemClock };
+const settings = { connectionsMax: 16, connectTimeoutMs: 20_000, stallTimeoutMs: 20_000, ca: null, insecure: false, clock: systemClock };
 const object = contentOf(3, 9 * 2 ** 20);
 
 const servers: Server[] = [];

@@ -104,7 +104,7 @@ function get(target: string): HttpRequest {
   return { method: "GET", target, headers: {}, body: null, sink: null };
 }
 
-const settings = { connectionsMax: 3, connectTimeoutMs: 2000, stallTimeoutMs: 2000, ca: null, insecure: false, clock: systemClock };
+const settings = { connectionsMax: 3, connectTimeoutMs: 20_000, stallTimeoutMs: 20_000, ca: null, insecure: false, clock: systemClock };
 
 describe("a pool of connections", () => {
   test("uses them again, opens no more than it may, and serves those who wait in their order", async () => {
@@ -169,7 +169,8 @@ describe("a pool of connections", () => {
       for (let minute = 0; minute < 11 && outcome === null; minute++) {
         for (let i = 0; i < 6; i++) {
           socket.write(" ");
-          await after(2);
+          // Two that are late, one after the other, would be a connection that stalls.
+          await after(10);
           await clock.passInTurns(10_000);
         }
         if (ends && minute === 8) socket.end("done");

@@ -120,7 +120,7 @@ describe.skipIf(missingRadosgw !== null)(`wrong settings of an S3 store${missing
 
   test("TLS spoken to a server without it, and the reverse, is an error that says so", async () => {
     const { server, options } = await made();
-    const limits = { attemptsMax: 1, stallTimeoutMs: 3000, connectTimeoutMs: 3000 };
+    const limits = { attemptsMax: 1, stallTimeoutMs: 5000, connectTimeoutMs: 5000 };
     const noTls = server.endpoint.replace("http:", "https:");
     const cases = [
       [{ endpoint: noTls }, `what answers at ${noTls} does not speak TLS; if it speaks plain HTTP write http:// instead of https://`],

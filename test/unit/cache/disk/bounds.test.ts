@@ -91,7 +91,7 @@ test("random reads, uploads and changes of the limit never bring it above its si
   expect(over).toEqual([]);
   expect([highest > 3 * MiB, evicted + cache.stats.evictedBytes > 0, hits + cache.stats.hits > 0, looks > 20]).toEqual([true, true, true, true]);
   await cache.close();
-}, 30_000);
+}, 60_000);
 
 test("an object larger than the cache is kept as far as there is room", async () => {
   const [key = ""] = await store.fill(1, 8 * MiB);

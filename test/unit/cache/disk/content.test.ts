@@ -192,7 +192,7 @@ test("what is alive in a pack that is rewritten is fetched by a few requests, ho
   expect(store.gets.length).toBeLessThanOrEqual(4);
   expect(Buffer.compare(await client.read(id, 0, bytes.length), bytes)).toBe(0);
   await stop();
-}, 30_000);
+}, 60_000);
 
 test("warming fetches each byte once, the newest first, and stops where there is no room; nothing goes for it", async () => {
   const bytes = await stored(48 * MiB);

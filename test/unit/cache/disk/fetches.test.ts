@@ -101,4 +101,4 @@ test("readers of all kinds, at the same time, get what they asked for", async ()
     await Promise.all(readers);
     await cache.close();
   }
-}, 20_000);
+}, 60_000);

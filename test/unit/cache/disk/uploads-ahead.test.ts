@@ -138,7 +138,7 @@ test("one that could not be put is put by its flush", async () => {
   expect([content.unstoredBytes, content.storeError, bucket.failed.length]).toEqual([0, null, 2]);
   expect(new Set(bucket.begun).size).toBe(bucket.begun.length - 2);
   await sameContent(client);
-}, 30_000);
+}, 60_000);
 
 test("its file stays while it is on its way, though its content was removed meanwhile; a stop waits for it", async () => {
   const { content, cache, client } = await start();
@@ -180,4 +180,4 @@ test("after a crash between their upload and their flush, what was acknowledged 
   // Nor when the test is over.
   bucket = new Bucket();
   for (const { cache } of dead) await cache.close();
-}, 30_000);
+}, 60_000);

@@ -3,7 +3,7 @@ import { systemClock } from "#base/clock.ts";
 import { Encryption } from "#model/credentials.ts";
 import { NtStatus } from "#wire/ntstatus.ts";
 import { Command } from "#wire/smb2/header.ts";
-import { durable, LockFlags, type SmbFiles } from "../../../support/smb-requests.ts";
+import { createBody, durable, LockFlags, type SmbFiles } from "../../../support/smb-requests.ts";
 import { KeptRecords } from "../../../support/open-records.ts";
 import { policyOf } from "../../../support/policy.ts";
 import { openOn, openWorld } from "../../vfs/kit.ts";
@@ -91,6 +91,17 @@ test("the CREATE sent again after a restart means the open it made", async () =>
   const again = await files.create(persistent({ oplock: batch }), { flags: replayed });
   expect([again.status, again.action, again.oplock]).toEqual([0, 2, batch]);
   expect(again.fileId.subarray(0, 8)).toEqual(fileId.subarray(0, 8));
+});
+
+test("of two CREATEs sent again at once after a restart one means the open it made", async () => {
+  await opened(persistent({ oplock: batch }));
+  await restart();
+  const files = await world.files();
+  for (const _ of [1, 2]) files.send(Command.CREATE, createBody(persistent({ oplock: batch })), { flags: replayed });
+  const [one, other] = [await files.client.next(), await files.client.next()];
+  expect([one.status, other.status]).toEqual([0, NtStatus.DUPLICATE_OBJECTID]);
+  expect(await files.close(one.body.subarray(64, 80))).toBe(0);
+  expect([world.server.state.opens.size, records.all.size]).toEqual([0, 0]);
 });
 
 test("each record is read once for all CREATEs after a restart, however many wait", async () => {

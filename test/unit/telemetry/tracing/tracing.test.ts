@@ -45,6 +45,9 @@ function neverStanding(): () => Time {
   };
 }
 
+/** What a busy machine may hold this process up for meanwhile. */
+const heldUpMs = 6_000;
+
 /** The machine's clock, its waits a hundred times shorter. */
 const hurried: Clock = { ...systemClock, now: neverStanding(), after: (ms, run) => systemClock.after(ms === closeMsMax ? ms : ms / 100, run) };
 
@@ -293,7 +296,7 @@ describe("tracing", () => {
     expect(logged.lines.find((_, i) => logged.fields[i]!["spans"] === 100)).toMatch(/^warn spans are dropped for want of room/);
     const begun = performance.now();
     await tracing!.close();
-    expect(performance.now() - begun).toBeLessThan(closeMsMax + 500);
+    expect(performance.now() - begun).toBeLessThan(closeMsMax + heldUpMs);
     expect(tracing!.stats).toMatchObject({ exported: 0, full: 100, refused: 0, waiting: 0 });
     expect(logged.lines.at(-1)).toMatch(/^warn stopping with traces/);
     expect(logged.fields.at(-1)).toMatchObject({ spans: spansMax });
@@ -307,7 +310,7 @@ describe("tracing", () => {
     begin("x").end();
     const begun = performance.now();
     await tracing!.close();
-    expect(performance.now() - begun).toBeLessThan(closeMsMax + 500);
+    expect(performance.now() - begun).toBeLessThan(closeMsMax + heldUpMs);
     mute.close();
   });
 
