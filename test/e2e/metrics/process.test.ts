@@ -72,7 +72,7 @@ test("connections past the limit are refused, or take the place of one that prov
 
 test("each connection is an open file, and none any more once it is closed", async () => {
   // Others come and go by themselves, such as the idle connection of an earlier call: then it is looked at once more.
-  await until("files as many as connections, and none of them left", 20_000, async () => {
+  const [before, during] = await until("files as many as connections, and none of them left", 20_000, async () => {
     const before = await scrape();
     const clients = await Promise.all(Array.from({ length: connectionsMax }, () => NfsClient.connect({ port: server.port })));
     for (const client of clients) await client.null();
@@ -80,8 +80,9 @@ test("each connection is an open file, and none any more once it is closed", asy
     for (const client of clients) client.close();
     const after = await settled("the connections' end", (now) => now.value("dittofs_connections", { protocol: "nfs" }) === 0);
     const files = (now: Scrape): number => risen(before, now)("dittofs_process_open_files");
-    return files(during) === connectionsMax && files(after) === 0 ? true : null;
+    return files(during) === connectionsMax && files(after) === 0 ? [before, during] : null;
   });
+  expect(risen(before, during)("dittofs_process_open_files")).toBe(connectionsMax);
 }, 180_000);
 
 test("log-ins and tokens by what they prove somebody with, refresh tokens among them", async () => {
@@ -172,9 +173,9 @@ test("the process, its memory, its event loop and its build", async () => {
   }
   // A server that is left alone gives memory back, which may be just now.
   const before = server.residentBytes();
-  const told = (await scrape()).value("dittofs_process_resident_memory_bytes");
+  const told = await scrape();
   const [least = 0, resident = 0] = [before, server.residentBytes()].sort((a, b) => a - b);
-  expect(told).toBeWithin(least * 0.5, resident * 1.5);
+  expect(told.value("dittofs_process_resident_memory_bytes")).toBeWithin(least * 0.5, resident * 1.5);
   const heap = (part: string): number => later.value("dittofs_process_heap_bytes", { part });
   expect(later.value("dittofs_process_heap_bytes", { part: "used" })).toBeWithin(2 ** 20, resident);
   expect(heap("held")).toBeGreaterThanOrEqual(heap("used") / 2);
