@@ -10,6 +10,8 @@ export const packBytes = 16 * 2 ** 20;
 /** Raw requests at a time: as many uploads as a share begins with. */
 export const parallel = 16;
 export const cloud = "/cloud";
+/** What was written over goes from the S3 server, whose objects are in memory, before a round is over. */
+const environment = { DITTOFS_GC_GRACE: "5s", DITTOFS_GC_INTERVAL: "20s" } as const;
 /** Room for what the lines write, without which the S3 server's memory is full in the second round. */
 const s3BytesMax = 12 * 2 ** 30;
 
@@ -74,7 +76,7 @@ export class Subject {
   }
 
   async start(again = false): Promise<void> {
-    this.#server = await startDittofs(this.#base, this.#program, { name: this.name, export: this.#export, again });
+    this.#server = await startDittofs(this.#base, this.#program, { name: this.name, export: this.#export, again, environment });
     this.#admin = await adminOf(this.#server);
   }
 
