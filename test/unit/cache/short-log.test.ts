@@ -42,15 +42,20 @@ function killed(directory: string): string {
   return copy;
 }
 
-/** A share with two acknowledged writes; `kept`: the local disk knows that they are published. Gives what is left of it, and the log as it was after the first. */
-async function written(blocks: BlockStore, kept: boolean): Promise<{ readonly left: string; readonly older: string }> {
-  const directory = temporary();
+/** A share with an empty file, or more, whose history has begun. */
+async function begun(directory: string, blocks: BlockStore, ...more: readonly FileId[]) {
   const { store, journal, history, content: opened } = await start(directory, blocks);
-  await addFile(store, id);
+  for (const file of [id, ...more]) await addFile(store, file);
   const { content, shipped } = await opened();
   await history.start(shipped, 10_000);
   await until("a snapshot", 10_000, () => (history.status.ready ? true : null));
-  const client = new Client(store, content);
+  return { store, journal, history, content, client: new Client(store, content) };
+}
+
+/** A share with two acknowledged writes; `kept`: the local disk knows that they are published. Gives what is left of it, and the log as it was after the first. */
+async function written(blocks: BlockStore, kept: boolean): Promise<{ readonly left: string; readonly older: string }> {
+  const directory = temporary();
+  const { journal, content, client } = await begun(directory, blocks);
   await client.write(id, 0, Buffer.alloc(5000, 1), 0);
   expect(await content.durable(id)).toBeNull();
   await journal.keepMark();
@@ -98,12 +103,7 @@ for (const what of ["damaged at its end", "an older one"]) {
 test("beside an older log that lacks nothing, numbers go on above what was published", async () => {
   const blocks = openMemoryBlocks();
   const directory = temporary();
-  const { store, history, content: opened } = await start(directory, blocks);
-  await addFile(store, id);
-  const { content, shipped } = await opened();
-  await history.start(shipped, 10_000);
-  await until("a snapshot", 10_000, () => (history.status.ready ? true : null));
-  const client = new Client(store, content);
+  const { store, history, content, client } = await begun(directory, blocks);
   await client.write(id, 0, Buffer.alloc(5000, 1), 0);
   await content.drain();
   const older = copyOf(join(directory, "log"));
@@ -142,13 +142,7 @@ test("a log made of a history that was begun anew beside one with later changes,
   const blocks = openMemoryBlocks();
   const gone = 102 as FileId;
   const directory = temporary();
-  const { store, journal, history, content: opened } = await start(directory, blocks);
-  await addFile(store, id);
-  await addFile(store, gone);
-  const { content, shipped } = await opened();
-  await history.start(shipped, 10_000);
-  await until("a snapshot", 10_000, () => (history.status.ready ? true : null));
-  const client = new Client(store, content);
+  const { store, journal, content, client } = await begun(directory, blocks, gone);
   await client.write(id, 0, Buffer.alloc(5000, 1), 0);
   await client.write(gone, 0, Buffer.alloc(5000, 2), 0);
   expect(await content.durable(gone)).toBeNull();
